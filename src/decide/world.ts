@@ -1,0 +1,97 @@
+// The world at one moment, as plain values: all that deciding may know. Nothing here can do anything.
+
+import type { Config } from '../domain/config.ts';
+import type { GraphPath, RunId, TaskKey } from '../domain/ids.ts';
+import type { Snapshot } from '../domain/graph.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { ProfileSet } from '../domain/profile.ts';
+import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import type { RepoSettings } from '../domain/config.ts';
+
+/** Something that keeps a whole graph from being dispatched. */
+export interface GraphHold {
+  /** e.g. `wg-daemon`, `other-supervisor`, `repo-paused`, `observing`. */
+  readonly code: string;
+  readonly because: string;
+}
+
+/** One graph with everything that judging its tasks takes. */
+export interface GraphView {
+  readonly graph: GraphPath;
+  /** The worktree its work happens in (the main one where several reach it). */
+  readonly worktree: string;
+  readonly worktreeIsMain: boolean;
+  readonly branch: string | null;
+  readonly repo: string;
+  readonly repoName: string;
+  readonly settings: RepoSettings;
+  /** graph.jsonl is committed: other worktrees of the repository may carry copies of these tasks. */
+  readonly tracked: boolean;
+  readonly snapshot: Snapshot;
+  readonly profiles: ProfileSet;
+  readonly hold: GraphHold | null;
+}
+
+/** Status of a task in another repository, for `peer:task` dependencies; keys are the dependency as written. */
+export type PeerStatuses = ReadonlyMap<string, string>;
+
+/** When a schedule was first seen on a task, and the last occurrence that was dispatched (ms). */
+export interface ScheduleMemory {
+  /** The schedule text and zone it belongs to; an edited one starts afresh. */
+  readonly expression: string;
+  readonly baselineAt: number;
+  readonly lastNominalAt: number | null;
+}
+
+/** A profile, or an account, that may start nothing until something changes or an instant passes. */
+export interface Pause {
+  readonly scope: 'profile' | 'account' | 'repo' | 'machine';
+  /** Profile name with its graph where it is a worktree's own, account name, repository id, or ''. */
+  readonly name: string;
+  readonly code: string;
+  readonly because: string;
+  /** ms; null: until a person or a change undoes it. */
+  readonly until: number | null;
+}
+
+export interface World {
+  readonly now: number;
+  readonly config: Config;
+  readonly graphs: readonly GraphView[];
+  /** Every open run of the ledger. */
+  readonly runs: readonly Run[];
+  /** Runs that this process attends to: begun or adopted, not yet ended. */
+  readonly attended: ReadonlySet<RunId>;
+  /** Counted attempts so far by task, and when the next one may start. */
+  readonly schedules: ReadonlyMap<TaskKey, ScheduleMemory>;
+  readonly pauses: readonly Pause[];
+  readonly peers: PeerStatuses;
+  /** False while draining or observing: judge everything, dispatch nothing. */
+  readonly dispatching: boolean;
+}
+
+/** What is to be done. Applying decides nothing more. */
+export type Action =
+  | { readonly kind: 'dispatch'; readonly plan: Plan }
+  /** Take up a run that an earlier supervisor began, or go on waiting for a handed-off one. */
+  | { readonly kind: 'attend'; readonly run: Run }
+  /** End the agent of a run: the graph says so. */
+  | { readonly kind: 'stop'; readonly run: Run; readonly reason: StopReason; readonly because: string }
+  /** The outcome is in the ledger, the graph does not show it yet. */
+  | { readonly kind: 'settle'; readonly run: Run; readonly outcome: Outcome }
+  /** Give the task back, no attempt counted: it was claimed but never started. */
+  | { readonly kind: 'release'; readonly run: Run; readonly because: string }
+  /** Close the run in the ledger, the graph keeps its word. */
+  | { readonly kind: 'close'; readonly run: Run; readonly phase: 'abandoned' | 'overruled' | 'superseded' | 'settled'; readonly because: string }
+  /** Write down when a schedule was first seen. */
+  | { readonly kind: 'note-schedule'; readonly key: TaskKey; readonly memory: ScheduleMemory };
+
+export interface Decision {
+  readonly actions: readonly Action[];
+  /** Exactly one verdict for every task of every graph. */
+  readonly verdicts: ReadonlyMap<TaskKey, Verdict>;
+  /** When to look again at the latest, ms; null: when something happens. */
+  readonly wakeAt: number | null;
+}

@@ -1,0 +1,76 @@
+// supervisor.toml as the program uses it: resolved, defaults filled in, durations in milliseconds.
+
+import type { BrokenProfile, Profile } from './profile.ts';
+
+/** How a failed attempt is tried again. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly attempts: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+export interface RepoSettings {
+  /** Absolute path of the repository or of any of its worktrees. */
+  readonly path: string;
+  /** Share among repositories when there is more work than room; 1 is normal. */
+  readonly weight: number;
+  readonly maxConcurrent: number | null;
+  readonly maxConcurrentPerWorktree: number | null;
+  /** Globs on worktree paths; empty include means all. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Whether the worktrees' own `[executors]` count. */
+  readonly trust: boolean;
+  /** `once`: the same committed task runs in one worktree only; `each`: every copy is its own task. */
+  readonly duplicates: 'once' | 'each';
+}
+
+export interface RootSettings {
+  readonly path: string;
+  /** How many folder levels below `path` are searched for repositories. */
+  readonly depth: number;
+  readonly trust: boolean;
+}
+
+export interface Config {
+  /** Absolute path of supervisor.toml, or null when there is none and built-in defaults are used. */
+  readonly file: string | null;
+  readonly maxConcurrent: number;
+  readonly mode: 'dispatch' | 'observe';
+  /** IANA name, resolved. */
+  readonly timezone: string;
+  readonly whenWgDaemon: 'yield' | 'ignore';
+  readonly repos: readonly RepoSettings[];
+  readonly roots: readonly RootSettings[];
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly brokenProfiles: ReadonlyMap<string, BrokenProfile>;
+  readonly retry: RetryPolicy;
+  readonly limits: {
+    /** Longest graph line that is read, bytes. */
+    readonly maxLineBytes: number;
+    /** Largest graph that is read, bytes. */
+    readonly maxGraphBytes: number;
+    /** Largest request body, bytes. */
+    readonly maxBodyBytes: number;
+    /** How often every graph is looked at even if nothing was heard, ms. */
+    readonly safetyPassMs: number;
+    /** How often worktrees are listed even if nothing was heard, ms. */
+    readonly relistMs: number;
+  };
+  readonly shutdown: {
+    /** From the polite signal to the next harder one, ms. */
+    readonly graceMs: number;
+    /** How long an agent may still tidy up after its task was declared done, ms. */
+    readonly lingerMs: number;
+  };
+  readonly api: {
+    /** `auto`: TCP opens on loopback when a profile needs callbacks; `off`; or `host:port`. */
+    readonly listen: string;
+    readonly publicUrl: string | null;
+    readonly allowRemote: boolean;
+    readonly allowedHosts: readonly string[];
+    readonly allowedOrigins: readonly string[];
+  };
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'auto' | 'json' | 'pretty' };
+}

@@ -1,0 +1,46 @@
+// The one typed list of events behind the log, the API stream, `run`'s live output and test waiting.
+
+import type { GraphPath, RunId, TaskId } from './ids.ts';
+import type { Outcome, StopReason } from './outcome.ts';
+
+interface OfRun {
+  readonly run: RunId;
+  readonly graph: GraphPath;
+  readonly task: TaskId;
+  readonly worktree: string;
+  readonly executor: string;
+  readonly attempt: number;
+}
+
+/** Event name → its fields. Names are stable. */
+export interface EventMap {
+  'supervisor.started': { readonly pid: number; readonly mode: string };
+  'supervisor.draining': { readonly because: string };
+  'supervisor.stopped': { readonly stillRunning: number };
+  'config.loaded': { readonly file: string | null };
+  'config.rejected': { readonly message: string };
+  'worktrees.changed': { readonly added: readonly string[]; readonly removed: readonly string[] };
+  'graph.changed': { readonly graph: GraphPath; readonly tasks: number };
+  'graph.problem': { readonly graph: GraphPath; readonly message: string };
+  'graph.healed': { readonly graph: GraphPath };
+  'watch.degraded': { readonly message: string };
+  'run.opened': OfRun & { readonly because: string };
+  'run.claimed': OfRun & { readonly agent: string };
+  'run.abandoned': OfRun & { readonly because: string };
+  'run.started': OfRun & { readonly agent: string; readonly pid: number | null };
+  'run.adopted': OfRun & { readonly agent: string; readonly pid: number | null };
+  'run.handed-off': OfRun & { readonly reference: string | null };
+  'run.progress': OfRun & { readonly message: string };
+  'run.stopping': OfRun & { readonly reason: StopReason };
+  'run.finished': OfRun & { readonly outcome: Outcome };
+  'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
+  'run.overruled': OfRun & { readonly because: string };
+  'run.retrying': OfRun & { readonly at: number; readonly because: string };
+  'task.held': { readonly graph: GraphPath; readonly task: TaskId; readonly code: string; readonly because: string };
+  'tick.finished': { readonly dispatched: number; readonly wakeAt: number | null };
+}
+
+export type EventName = keyof EventMap;
+
+/** An event as it is recorded: its name, when (ms), and its fields. */
+export type Event = { [N in EventName]: { readonly name: N; readonly at: number } & EventMap[N] }[EventName];

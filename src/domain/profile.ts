@@ -1,0 +1,100 @@
+// A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
+
+import type { RetryPolicy } from './config.ts';
+
+export const EXECUTOR_TYPES = ['claude', 'command', 'http', 'schedule', 'external'] as const;
+export type ExecutorType = (typeof EXECUTOR_TYPES)[number];
+
+/** Where a profile (or any setting) was written, for errors and `supervisor executors`. */
+export interface Origin {
+  /** Absolute path of the file, or 'built-in', or 'task' for an ad-hoc URL. */
+  readonly file: string;
+  /** 1-based line of `[executors.NAME]`, when known. */
+  readonly line?: number;
+}
+
+/** A header or environment value: literal text (placeholders allowed) or the name of an environment variable. */
+export type SecretValue = string | { readonly env: string };
+
+interface ProfileBase {
+  readonly name: string;
+  readonly origin: Origin;
+  /** How many of its runs may be in flight at once, handed-off ones included; null: no limit of its own. */
+  readonly maxConcurrent: number | null;
+  /** Wall-clock limit of one attempt in ms; 0 means none. */
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  /** Tag patterns that route a task here; `x:*` is a prefix. */
+  readonly match: readonly string[];
+  readonly env: Readonly<Record<string, SecretValue>>;
+  /** A worktree's profile of the same name may replace this one. */
+  readonly overridable: boolean;
+}
+
+export interface ClaudeProfile extends ProfileBase {
+  readonly type: 'claude';
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly model: string | null;
+  readonly permissionMode: string;
+  /** End the run after this much silence, ms; 0 means never. */
+  readonly silenceTimeoutMs: number;
+  /** Tasks of one account share its quota pause. */
+  readonly account: string;
+}
+
+export interface CommandProfile extends ProfileBase {
+  readonly type: 'command';
+  /** argv template; null when `shell` or the task's own exec is run. */
+  readonly command: readonly string[] | null;
+  /** Shell text template; placeholders arrive as quoted arguments. */
+  readonly shell: string | null;
+  readonly cwd: string | null;
+}
+
+export interface HttpProfile extends ProfileBase {
+  readonly type: 'http';
+  readonly endpoint: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, SecretValue>>;
+  /** A body template (a JSON value with placeholders in its strings); null: our own payload. */
+  readonly body: unknown;
+  readonly completion: 'callback' | 'response' | 'poll';
+  readonly statusUrl: string | null;
+  readonly pollIntervalMs: number;
+  /** Standard Webhooks secrets, newest first; empty: unsigned. */
+  readonly secrets: readonly SecretValue[];
+  readonly format: 'standard' | 'cloudevents';
+}
+
+export interface ScheduleProfile extends ProfileBase {
+  readonly type: 'schedule';
+  /** Default schedule of tasks that name none. */
+  readonly schedule: string | null;
+  /** The profile that runs the task when its time has come. */
+  readonly via: string;
+}
+
+export interface ExternalProfile extends ProfileBase {
+  readonly type: 'external';
+  readonly staleAfterMs: number;
+  readonly onStale: 'flag' | 'retry' | 'fail';
+}
+
+export type Profile = ClaudeProfile | CommandProfile | HttpProfile | ScheduleProfile | ExternalProfile;
+
+/** A profile that could not be used: it holds the tasks that need it, with file, line and key, and stops nothing else. */
+export interface BrokenProfile {
+  readonly name: string;
+  readonly origin: Origin;
+  /** One sentence: file, line, key, and the nearest known key. */
+  readonly problem: string;
+}
+
+/** The profiles that count for one graph: machine profiles, and the worktree's own where it is trusted. */
+export interface ProfileSet {
+  readonly byName: ReadonlyMap<string, Profile>;
+  readonly broken: ReadonlyMap<string, BrokenProfile>;
+  /** Set when the worktree has profiles that do not count because its repository is not trusted: their names. */
+  readonly untrusted: readonly string[];
+}

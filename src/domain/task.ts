@@ -1,0 +1,112 @@
+// A node of the graph, as the supervisor reads it. Field meanings are wg's own; the two keys of ours are
+// `executor` and `schedule`, which wg drops whenever it rewrites the file (so tags carry them too).
+
+import type { TaskId } from './ids.ts';
+
+/** Every status that wg accepts; any other value makes the whole file unloadable for wg. */
+export const TASK_STATUSES = [
+  'open',
+  'in-progress',
+  'waiting',
+  'done',
+  'blocked',
+  'failed',
+  'abandoned',
+  'pending-validation',
+  'pending-eval',
+  'failed-pending-eval',
+  'incomplete',
+] as const;
+
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+/** One line of a task's own log. */
+export interface LogEntry {
+  /** RFC 3339. */
+  readonly timestamp: string;
+  readonly actor?: string;
+  readonly user?: string;
+  readonly message: string;
+}
+
+/** What deciding needs to know of a task; small enough to keep a hundred thousand in memory. */
+export interface Task {
+  readonly id: TaskId;
+  readonly title: string;
+  readonly status: TaskStatus;
+  /** 0 and up, higher first: critical 100, high 50, normal 10, low 5, idle 0. */
+  readonly priority: number;
+  /** The current or last claimant, normally `agent-N`. wg keeps it after done and failed. */
+  readonly assigned?: string;
+  /** wg's agency identity: the durable owner, not a process. */
+  readonly agent?: string;
+  /** Ids this task waits for; `peer:task` names a task of another repository. */
+  readonly after: readonly TaskId[];
+  /** The mirror of `after`; written for wg's sake, never read for readiness. */
+  readonly before: readonly TaskId[];
+  readonly tags: readonly string[];
+  readonly exec?: string;
+  readonly execMode?: string;
+  /** Hard limit of one attempt, wg's spelling: seconds, or with s, m, h. */
+  readonly timeout?: string;
+  readonly model?: string;
+  /** RFC 3339 text as found; one that does not parse gates nothing (wg behaviour). */
+  readonly notBefore?: string;
+  readonly readyAfter?: string;
+  readonly cronSchedule?: string;
+  readonly cronEnabled: boolean;
+  readonly lastCronFire?: string;
+  readonly nextCronFire?: string;
+  readonly paused: boolean;
+  readonly createdAt?: string;
+  readonly startedAt?: string;
+  readonly completedAt?: string;
+  readonly retryCount: number;
+  readonly spawnFailures: number;
+  readonly dispatchCount: number;
+  readonly failureReason?: string;
+  readonly verify?: string;
+  readonly validation?: string;
+  readonly hasCycleConfig: boolean;
+  /** Our key `executor`: a profile name or an http(s) URL. */
+  readonly executor?: string;
+  /** Our key `schedule`: `HH:MM`, an ISO instant or a 5-field cron expression. */
+  readonly schedule?: string;
+  /** Instants (ms) of log entries of the last minutes that wg's respawn throttle counts (interop 4.5). */
+  readonly recentDeaths: readonly number[];
+  /** Keys whose transition rules we do not know, such as `lifecycle`; such a task is never edited natively. */
+  readonly foreignKeys: readonly string[];
+}
+
+/** A whole task, parsed on demand from its line: for prompts, payloads and `show`. */
+export interface TaskDetail extends Task {
+  readonly description?: string;
+  readonly skills: readonly string[];
+  readonly inputs: readonly string[];
+  readonly deliverables: readonly string[];
+  readonly artifacts: readonly string[];
+  readonly log: readonly LogEntry[];
+  /** The parsed line itself, with every key it carries. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Done, failed and abandoned: nothing more will happen by itself. */
+export function isTerminal(status: TaskStatus): boolean {
+  return status === 'done' || status === 'failed' || status === 'abandoned';
+}
+
+/** Done or abandoned: a task that waits for it may start (wg: failed does not satisfy, abandoned does). */
+export function satisfiesDependents(status: TaskStatus): boolean {
+  return status === 'done' || status === 'abandoned';
+}
+
+/** Ids that begin with a dot belong to wg's own machinery. */
+export function isSystemTask(id: TaskId): boolean {
+  return id.startsWith('.');
+}
+
+/** The value of the first tag `prefix…`, without the prefix; undefined when no tag has it. */
+export function tagValue(task: Pick<Task, 'tags'>, prefix: string): string | undefined {
+  const tag = task.tags.find((t) => t.startsWith(prefix) && t.length > prefix.length);
+  return tag?.slice(prefix.length);
+}

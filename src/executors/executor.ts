@@ -1,0 +1,92 @@
+// The contract of every executor. Work that fails is an Outcome; a rejection means a bug. An executor knows one
+// run at a time and nothing of graphs, queues or retries.
+
+import type { RunId } from '../domain/ids.ts';
+import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { ExecutorType, Profile } from '../domain/profile.ts';
+import type { ProcessIdentity } from '../domain/run.ts';
+import type { TaskDetail } from '../domain/task.ts';
+
+/** The result of a task that this one waited for: what a prompt or payload says of it. */
+export interface DependencyResult {
+  readonly id: string;
+  readonly title: string;
+  readonly status: string;
+  readonly artifacts: readonly string[];
+  /** Its last log messages, oldest first. */
+  readonly log: readonly string[];
+}
+
+/** Everything one run needs to know. Plain data. */
+export interface Assignment {
+  readonly run: RunId;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly fence: number;
+  /** `agent-N`. */
+  readonly agent: string;
+  readonly task: TaskDetail;
+  /** Machine-wide id for agents outside: `wt3f9a~build-api`. */
+  readonly globalTaskId: string;
+  readonly dependencies: readonly DependencyResult[];
+  readonly profile: Profile;
+  readonly graph: string;
+  readonly worktree: { readonly id: string; readonly path: string; readonly branch: string | null; readonly head: string | null };
+  readonly repo: { readonly name: string; readonly path: string };
+  /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
+  readonly folder: string;
+  readonly deadlineAt: number | null;
+  /** How the agent reports back: base URL (`http://…/api/task/ID`) or null, socket path, and a token for this run alone. */
+  readonly callback: { readonly url: string | null; readonly socket: string | null; readonly token: string };
+  readonly traceparent: string;
+  /** Base environment for spawned agents: the supervisor's own, already reduced to the allow-list. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** What the previous attempt came to, for the prompt; null on the first. */
+  readonly previousFailure: string | null;
+  /** The CLI session to resume, when the task carries one. */
+  readonly resumeSession: string | null;
+}
+
+/** What an executor may use while it works on one run. */
+export interface RunControl {
+  /** Aborted with a StopReason as its reason: end the work (or, for `detached`, only stop attending). First reason wins. */
+  readonly signal: AbortSignal;
+  /** A sign of life: liveness evidence, and one short line for `runs` and the event stream. */
+  progress(message: string): void;
+  /** Keep what the stream told: session id, usage so far. */
+  note(facts: { readonly session?: string; readonly reference?: string }): void;
+}
+
+/** How a run was begun. */
+export type Begun =
+  /** A process of ours works on it. The identity is in the ledger before `attend` is called. */
+  | { readonly kind: 'running'; readonly process: ProcessIdentity | null }
+  /** The work goes on elsewhere; no slot is held. */
+  | { readonly kind: 'handed-off'; readonly reference: string | null; readonly deadlineAt: number | null }
+  /** It is over already, or never began. */
+  | { readonly kind: 'ended'; readonly outcome: Outcome };
+
+/** What a begun run was known by, as the ledger gives it back after a restart. */
+export interface Handle {
+  readonly process: ProcessIdentity | null;
+  readonly reference: string | null;
+  /** True when an earlier supervisor began the run. */
+  readonly adopted: boolean;
+}
+
+export interface Executor {
+  readonly type: ExecutorType;
+  /** Starts the work. Never rejects for failed work. Must be safe to be killed at any point within. */
+  begin(assignment: Assignment, control: RunControl): Promise<Begun>;
+  /**
+   * Resolves with the outcome when the work is over, by whatever way this executor can know: exit, status URL.
+   * A run that only a callback can end resolves when the signal aborts. After an abort with `detached` it resolves
+   * `stopped: detached` and leaves the work running.
+   */
+  attend(assignment: Assignment, handle: Handle, control: RunControl): Promise<Outcome>;
+}
+
+/** The reason a signal was aborted with; `cancelled` when none was given. */
+export function stopReason(signal: AbortSignal): StopReason {
+  return typeof signal.reason === 'string' ? (signal.reason as StopReason) : 'cancelled';
+}
