@@ -1,14 +1,13 @@
 // The world at one moment, as plain values: all that deciding may know. Nothing here can do anything.
 
-import type { Config } from '../domain/config.ts';
-import type { GraphPath, RunId, TaskKey } from '../domain/ids.ts';
+import type { Config, RepoSettings } from '../domain/config.ts';
 import type { Snapshot } from '../domain/graph.ts';
+import type { GraphPath, RunId, TaskKey } from '../domain/ids.ts';
+import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ProfileSet } from '../domain/profile.ts';
-import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import type { RepoSettings } from '../domain/config.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
 export interface GraphHold {
@@ -84,7 +83,12 @@ export type Action =
   /** Give the task back, no attempt counted: it was claimed but never started. */
   | { readonly kind: 'release'; readonly run: Run; readonly because: string }
   /** Close the run in the ledger, the graph keeps its word. */
-  | { readonly kind: 'close'; readonly run: Run; readonly phase: 'abandoned' | 'overruled' | 'superseded' | 'settled'; readonly because: string }
+  | {
+      readonly kind: 'close';
+      readonly run: Run;
+      readonly phase: 'abandoned' | 'overruled' | 'superseded' | 'settled';
+      readonly because: string;
+    }
   /** Write down when a schedule was first seen. */
   | { readonly kind: 'note-schedule'; readonly key: TaskKey; readonly memory: ScheduleMemory };
 

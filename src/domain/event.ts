@@ -36,7 +36,12 @@ export interface EventMap {
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
   'run.overruled': OfRun & { readonly because: string };
   'run.retrying': OfRun & { readonly at: number; readonly because: string };
-  'task.held': { readonly graph: GraphPath; readonly task: TaskId; readonly code: string; readonly because: string };
+  'task.held': {
+    readonly graph: GraphPath;
+    readonly task: TaskId;
+    readonly code: string;
+    readonly because: string;
+  };
   'tick.finished': { readonly dispatched: number; readonly wakeAt: number | null };
 }
 

@@ -31,7 +31,12 @@ export interface Assignment {
   readonly dependencies: readonly DependencyResult[];
   readonly profile: Profile;
   readonly graph: string;
-  readonly worktree: { readonly id: string; readonly path: string; readonly branch: string | null; readonly head: string | null };
+  readonly worktree: {
+    readonly id: string;
+    readonly path: string;
+    readonly branch: string | null;
+    readonly head: string | null;
+  };
   readonly repo: { readonly name: string; readonly path: string };
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;

@@ -1,0 +1,135 @@
+// What the supervisor tells people and programs: the shapes behind `status --json`, `why`, `list`, `runs` and the API.
+// Public: extend them, do not change them. Instants are RFC 3339 text here.
+
+import type { GraphPath } from './ids.ts';
+import type { Outcome } from './outcome.ts';
+import type { RunPhase } from './run.ts';
+import type { Condition, VerdictState } from './verdict.ts';
+
+/** Counts by verdict for tasks that are open, and by wg's status for the others. */
+export interface TaskCounts {
+  readonly open: number;
+  readonly ready: number;
+  readonly running: number;
+  readonly scheduled: number;
+  readonly waiting: number;
+  readonly held: number;
+  readonly paused: number;
+  readonly 'in-progress': number;
+  readonly done: number;
+  readonly failed: number;
+  readonly abandoned: number;
+}
+
+export interface ReportedProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface WorktreeReport {
+  readonly path: string;
+  readonly repo: string;
+  readonly branch: string | null;
+  readonly head: string | null;
+  /** The graph's folder, null when there is none. */
+  readonly graph: string | null;
+  /** watched, polling, no-graph, alias, held, missing, prunable, locked, bare, excluded. */
+  readonly state: string;
+  readonly because: string;
+  readonly counts: TaskCounts;
+  readonly problems: readonly ReportedProblem[];
+}
+
+export interface RunReport {
+  readonly run: string;
+  readonly task: string;
+  readonly worktree: string;
+  readonly executor: string;
+  readonly type: string;
+  readonly attempt: number;
+  readonly phase: RunPhase;
+  readonly agent: string;
+  readonly pid: number | null;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
+  /** Path of its output file, null when it has none. */
+  readonly output: string | null;
+  readonly because: string;
+  readonly outcome: Outcome | null;
+  /** The last sign of life, in words. */
+  readonly progress: string | null;
+}
+
+export interface HeldReport {
+  readonly task: string;
+  readonly worktree: string;
+  readonly state: VerdictState;
+  readonly code: string;
+  readonly because: string;
+  readonly next_at: string | null;
+}
+
+export interface ScheduleReport {
+  readonly task: string;
+  readonly worktree: string;
+  readonly schedule: string;
+  readonly next_at: string | null;
+}
+
+export interface StatusReport {
+  readonly generated_at: string;
+  readonly supervisor: {
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly version: string;
+    readonly started_at: string | null;
+    readonly mode: string;
+    /** starting, running, draining, stopping, stopped. */
+    readonly state: string;
+  };
+  readonly limits: { readonly max_concurrent: number; readonly running: number; readonly queued: number };
+  readonly worktrees: readonly WorktreeReport[];
+  readonly runs: readonly RunReport[];
+  /** Every task that is open and not running, each with its reason. */
+  readonly held: readonly HeldReport[];
+  readonly schedules: readonly ScheduleReport[];
+  /** Troubles of the whole machine: configuration, watches, repositories. */
+  readonly problems: readonly ReportedProblem[];
+}
+
+/** One task across worktrees, as `list` and `GET /api/tasks` show it. */
+export interface TaskReport {
+  readonly task: string;
+  /** Machine-wide id, `wt3f9a~build-api`. */
+  readonly id: string;
+  readonly title: string;
+  readonly status: string;
+  readonly worktree: string;
+  readonly graph: GraphPath;
+  readonly state: VerdictState;
+  readonly code: string;
+  readonly because: string;
+  readonly next_at: string | null;
+  readonly executor: string | null;
+  readonly priority: number;
+  readonly assigned: string | null;
+  readonly after: readonly string[];
+  readonly tags: readonly string[];
+}
+
+export interface WhyReport extends TaskReport {
+  /** Every condition, limit and rule that was looked at, in order. */
+  readonly conditions: readonly Condition[];
+  readonly runs: readonly RunReport[];
+}
+
+/** One task whole. */
+export interface TaskDetailReport extends TaskReport {
+  readonly description: string | null;
+  /** JSON values where an artifact is JSON, texts otherwise. */
+  readonly artifacts: readonly unknown[];
+  readonly log: readonly { readonly timestamp: string; readonly actor?: string; readonly message: string }[];
+  /** The graph line, with every key it carries. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly runs: readonly RunReport[];
+}
