@@ -1,0 +1,45 @@
+// What each `{{…}}` placeholder stands for in one run. Filling them in, and quoting, belongs to whoever uses them.
+
+import type { Placeholder } from '../domain/placeholder.ts';
+import { tagValue } from '../domain/task.ts';
+import type { Assignment } from './executor.ts';
+
+/** The value of each placeholder for this run, as untrusted text; '' where the run has none. */
+export function placeholderValue(assignment: Assignment): (name: Placeholder) => string {
+  const { task, worktree, repo, callback } = assignment;
+  return (name) => {
+    switch (name) {
+      case 'task.id':
+        return task.id;
+      case 'task.title':
+        return task.title;
+      case 'task.description':
+        return task.description ?? '';
+      case 'task.tags':
+        return task.tags.join(',');
+      case 'task.category':
+        return tagValue(task, 'category:') ?? '';
+      case 'worktree.path':
+        return worktree.path;
+      case 'worktree.branch':
+        return worktree.branch ?? '';
+      case 'repo.name':
+        return repo.name;
+      case 'repo.path':
+        return repo.path;
+      case 'run.id':
+        return assignment.run;
+      case 'run.attempt':
+        return String(assignment.attempt);
+      case 'run.agent':
+        return assignment.agent;
+      case 'callback.complete_url':
+        return callback.url === null ? '' : `${callback.url}/complete`;
+      case 'callback.token':
+        return callback.token;
+      default:
+        // Configuration rejects unknown names; one that still comes through must not become text of its own.
+        return '';
+    }
+  };
+}
