@@ -1,0 +1,131 @@
+// The one door to SQLite (libsql): opening with the settings that make a confirmed write survive a power cut,
+// transactions, and errors in our own words. Knows nothing of runs.
+
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+
+/** What may be bound. libsql ends the whole process on a boolean, so there are none. */
+export type SqlValue = string | number | null;
+export type SqlRow = Readonly<Record<string, unknown>>;
+
+/** A prepared statement. */
+export interface Statement {
+  /** Returns how many rows were changed. */
+  run(...values: SqlValue[]): number;
+  one(...values: SqlValue[]): SqlRow | null;
+  all(...values: SqlValue[]): SqlRow[];
+}
+
+export interface Database {
+  prepare(sql: string): Statement;
+  exec(sql: string): void;
+  one(sql: string): SqlRow | null;
+  /** Runs `act` whole or not at all. Takes the write lock at once, so that what it reads stays true. */
+  transaction<T>(act: () => T): T;
+  close(): void;
+}
+
+/** How long a write waits for another process's write, ms. It blocks the thread: writes of ours take under 1 ms. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** SQLite's words for a file whose content is not a usable database. */
+const CORRUPT = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT']);
+
+/** Whether an error says that the file's content is beyond use, as opposed to being busy or out of reach. */
+export function saysCorrupt(thrown: unknown): boolean {
+  const code = systemCode(thrown instanceof SupervisorError ? thrown.cause : thrown) ?? '';
+  return CORRUPT.has(code) || code.startsWith('SQLITE_CORRUPT_');
+}
+
+function inOurWords(thrown: unknown, file: string): unknown {
+  if (thrown instanceof SupervisorError) return thrown;
+  // Opening fails without an SQLite code.
+  const code = messageOf(thrown).startsWith('ConnectionFailed') ? 'SQLITE_CANTOPEN' : systemCode(thrown);
+  if (code === undefined || !code.startsWith('SQLITE_')) return thrown;
+  const failed = (what: string, hint: string) =>
+    new SupervisorError('failed', `The ledger ${file} ${what}.`, {
+      hint,
+      cause: thrown,
+      details: { file, sqlite: code },
+    });
+  if (code === 'SQLITE_FULL')
+    return failed('could not be written: the disk is full', 'Make room; nothing is started until then.');
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
+    return failed('is being written by another process', 'Try again; end the other process if it hangs.');
+  if (code.startsWith('SQLITE_READONLY'))
+    return failed('may not be written', 'Check the permissions of the state folder.');
+  if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN'))
+    return failed('could not be read or written', 'Check the disk and the permissions of the state folder.');
+  if (saysCorrupt(thrown))
+    return failed('is damaged', 'Start the supervisor anew: it moves the file aside and begins another.');
+  return thrown;
+}
+
+/** A `file:` URI that opens a path for reading only, whatever characters the path has. */
+function readOnlyUri(file: string): string {
+  return `file:${encodeURI(file).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro`;
+}
+
+/** Opens a database file; the native part is loaded on first use, for it costs 20 ms. */
+export async function openDatabase(file: string, readOnly: boolean): Promise<Database> {
+  const { default: Libsql } = await import('libsql');
+  const guarded = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (thrown) {
+      throw inOurWords(thrown, file);
+    }
+  };
+  const raw = guarded(() => new Libsql(readOnly ? readOnlyUri(file) : file, { timeout: BUSY_TIMEOUT_MS }));
+  let closed = false;
+  const open = <T>(act: () => T): T => {
+    // libsql would go on answering: a closed ledger must not be written by a straggler.
+    if (closed) throw new Error(`ledger ${file} used after it was closed`);
+    return guarded(act);
+  };
+  const exec = (sql: string) => open(() => void raw.exec(sql));
+  return {
+    prepare(sql) {
+      const statement = open(() => raw.prepare<[SqlValue[]]>(sql));
+      return {
+        run: (...values) => open(() => statement.run(values).changes),
+        one: (...values) => open(() => (statement.get(values) as SqlRow | undefined) ?? null),
+        all: (...values) => open(() => statement.all(values) as SqlRow[]),
+      };
+    },
+    exec,
+    one: (sql) => open(() => (raw.prepare<[SqlValue[]]>(sql).get([]) as SqlRow | undefined) ?? null),
+    transaction(act) {
+      exec('BEGIN IMMEDIATE');
+      try {
+        const result = act();
+        exec('COMMIT');
+        return result;
+      } catch (thrown) {
+        try {
+          if (raw.inTransaction) raw.exec('ROLLBACK');
+        } catch {
+          // SQLite has rolled back by itself (full disk, I/O error): the first error is the one to tell.
+        }
+        throw thrown;
+      }
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      try {
+        // libsql lets go of the file only with its last statement; so at least the log is folded in now.
+        if (!readOnly) raw.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      } catch {
+        // Another process reads or writes just now: the next opening folds the log in.
+      }
+      raw.close();
+    },
+  };
+}
+
+/** The settings of a ledger that is written: every commit reaches the disk before it returns. */
+export function makeDurable(database: Database): void {
+  database.one('PRAGMA journal_mode = WAL');
+  database.exec('PRAGMA synchronous = FULL');
+  database.exec('PRAGMA foreign_keys = ON');
+}

@@ -1,0 +1,126 @@
+// What can be asked of the ledger. Changes nothing, so it also serves while no supervisor runs.
+
+import type { Pause, ScheduleMemory } from '../decide/world.ts';
+import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
+import { numberOrNull, runOf, textOrNull } from './run-row.ts';
+
+export interface RunsFilter {
+  readonly graph?: GraphPath;
+  readonly task?: TaskId;
+  readonly openOnly?: boolean;
+  /** At most so many. */
+  readonly limit?: number;
+}
+
+export interface LedgerView {
+  /** What happened on opening that people should know. */
+  readonly warnings: readonly string[];
+  run(id: RunId): Run | null;
+  /** Every run that still holds its task, oldest first. */
+  openRuns(): Run[];
+  /** Runs that fit, newest first. */
+  runs(filter?: RunsFilter): Run[];
+  latestRun(graph: GraphPath, task: TaskId): Run | null;
+  /** The run that a callback token belongs to, whatever its phase. */
+  runOfToken(hash: string): Run | null;
+  /** The CLI session of a run, as its executor noted it. */
+  session(id: RunId): string | null;
+  /**
+   * How many attempts of a task failed in a way that counts: since a person last said `retry`, or in its lifetime.
+   * A task made anew under the same id (another created_at) starts at 0.
+   */
+  countedAttempts(graph: GraphPath, task: TaskId, taskCreatedAt: string | null, sinceReset?: boolean): number;
+  scheduleMemory(): Map<TaskKey, ScheduleMemory>;
+  /** All pauses, those whose time is over included. */
+  pauses(): Pause[];
+  meta(key: string): string | null;
+  close(): void;
+}
+
+const OPEN = `phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`;
+
+const PAUSE_SCOPES = ['task', 'profile', 'account', 'repo', 'machine'] as const;
+
+function pauseOf(row: SqlRow): Pause {
+  const scope = PAUSE_SCOPES.find((word) => word === row.scope);
+  if (scope === undefined) throw new Error(`ledger holds a pause of unknown scope ${String(row.scope)}`);
+  return {
+    scope,
+    name: String(row.name),
+    code: String(row.code),
+    because: String(row.because),
+    until: numberOrNull(row, 'until'),
+  };
+}
+
+/** The reading side over an open database. */
+export function createLedgerView(database: Database, warnings: readonly string[]): LedgerView {
+  // Prepared on first use and kept: preparing costs more than running.
+  const prepared = new Map<string, Statement>();
+  const sql = (text: string): Statement => {
+    const known = prepared.get(text);
+    if (known !== undefined) return known;
+    const made = database.prepare(text);
+    prepared.set(text, made);
+    return made;
+  };
+  const maybeRun = (row: SqlRow | null) => (row === null ? null : runOf(row));
+
+  return {
+    warnings,
+    run: (id) => maybeRun(sql('SELECT * FROM runs WHERE id = ?').one(id)),
+    openRuns: () => sql(`SELECT * FROM runs WHERE ${OPEN} ORDER BY seq`).all().map(runOf),
+    runs(filter = {}) {
+      const where: string[] = [];
+      const values: SqlValue[] = [];
+      if (filter.graph !== undefined) {
+        where.push('graph = ?');
+        values.push(filter.graph);
+      }
+      if (filter.task !== undefined) {
+        where.push('task = ?');
+        values.push(filter.task);
+      }
+      if (filter.openOnly) where.push(OPEN);
+      const condition = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
+      return sql(`SELECT * FROM runs ${condition} ORDER BY seq DESC LIMIT ?`)
+        .all(...values, Math.max(0, Math.trunc(filter.limit ?? 2 ** 31)))
+        .map(runOf);
+    },
+    latestRun: (graph, task) =>
+      maybeRun(
+        sql('SELECT * FROM runs WHERE graph = ? AND task = ? ORDER BY seq DESC LIMIT 1').one(graph, task),
+      ),
+    runOfToken: (hash) => maybeRun(sql('SELECT * FROM runs WHERE token_hash = ?').one(hash)),
+    session(id) {
+      const row = sql('SELECT session FROM runs WHERE id = ?').one(id);
+      return row === null ? null : textOrNull(row, 'session');
+    },
+    countedAttempts(graph, task, taskCreatedAt, sinceReset = true) {
+      const row = sql(
+        `SELECT count(*) AS n FROM runs WHERE graph = ?1 AND task = ?2 AND task_created_at IS ?3
+         AND counted = 1 AND phase IN ('finished', 'settled') AND (?4 = 0 OR seq >
+           coalesce((SELECT reset_seq FROM tasks WHERE graph = ?1 AND task = ?2), 0))`,
+      ).one(graph, task, taskCreatedAt, sinceReset ? 1 : 0);
+      return Number(row?.n ?? 0);
+    },
+    scheduleMemory() {
+      const memory = new Map<TaskKey, ScheduleMemory>();
+      for (const row of sql('SELECT * FROM schedules').all())
+        memory.set(taskKey(String(row.graph), String(row.task)), {
+          expression: String(row.expression),
+          baselineAt: Number(row.baseline_at),
+          lastNominalAt: numberOrNull(row, 'last_nominal_at'),
+        });
+      return memory;
+    },
+    pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),
+    meta(key) {
+      const row = sql('SELECT value FROM meta WHERE key = ?').one(key);
+      return row === null ? null : textOrNull(row, 'value');
+    },
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,224 @@
+// The ledger's writing side: runs and their phases, schedules, pauses. Every call is on the disk when it returns.
+// It believes nothing about graphs or processes: what it holds is what this program did, in the order it did it.
+
+import type { Pause, ScheduleMemory } from '../decide/world.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { GraphPath, RunId, TaskId, TaskRef } from '../domain/ids.ts';
+import { isOpenRun, type Run, type RunPhase } from '../domain/run.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Database } from './database.ts';
+import { createLedgerView, type LedgerView } from './ledger-view.ts';
+import { moved } from './run-moves.ts';
+import { CHANGEABLE, changeableValues, type NewRun, type RunFacts } from './run-row.ts';
+
+export interface Ledger extends LedgerView {
+  /**
+   * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
+   * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
+   */
+  open(run: NewRun, tokenHash: string): Run;
+  /**
+   * The only way in which a run changes its phase. Moving to the phase it has only adds facts. An illegal move and an
+   * unknown run are bugs and throw a plain Error.
+   */
+  move(id: RunId, to: RunPhase, facts?: RunFacts): Run;
+  /** Keeps what the work told about itself, without a move. An unknown run is ignored: it may have been pruned. */
+  note(id: RunId, facts: { readonly session?: string; readonly reference?: string }): void;
+  /** A person said `retry`: attempts so far count no more. */
+  resetAttempts(graph: GraphPath, task: TaskId): void;
+  /** Keeps when a schedule was first seen. For an unchanged expression the last occurrence never goes back. */
+  noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
+  /** Keeps that an occurrence was dispatched. A run that was opened with one does this by itself when it starts. */
+  noteOccurrence(task: TaskRef, nominalAt: number): void;
+  /** Forgets a schedule, for a task that is gone. */
+  forgetSchedule(task: TaskRef): void;
+  setPause(pause: Pause): void;
+  clearPause(scope: Pause['scope'], name: string): void;
+  setMeta(key: string, value: string): void;
+  /** Counts a start of the supervisor; `rebooted` when the machine was started anew since the last one. */
+  noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
+  /** Drops closed runs that ended longer ago than this, and pauses that are over. Returns how many runs were dropped. */
+  prune(limits: { readonly runsOlderThanMs: number }): number;
+}
+
+/** Text with a NUL or half a character comes back changed from SQLite, and would then name another task. */
+function refuseUnfaithful(what: string, value: string | null): void {
+  if (value === null) return;
+  if (!value.includes('\u0000') && Buffer.from(value, 'utf8').toString('utf8') === value) return;
+  throw new SupervisorError(
+    'graph',
+    `The ${what} ${JSON.stringify(value)} holds a NUL or half a character.`,
+    {
+      hint: 'Give the task another id; no tool can name this one.',
+    },
+  );
+}
+
+/** The writing side over an open, migrated database. */
+export function createLedger(database: Database, clock: Clock, warnings: readonly string[]): Ledger {
+  const view = createLedgerView(database, warnings);
+  const nextFence = database.prepare(
+    `INSERT INTO tasks (graph, task, fence) VALUES (?1, ?2, ?3 + 1)
+     ON CONFLICT (graph, task) DO UPDATE SET fence = max(fence, ?3) + 1 RETURNING fence`,
+  );
+  const openOfTask = database.prepare(
+    `SELECT id, phase FROM runs WHERE graph = ? AND task = ?
+     AND phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`,
+  );
+  const insert = database.prepare(
+    `INSERT INTO runs (id, graph, task, task_created_at, worktree, repo, executor, type, because, attempt, fence,
+       phase, deadline_at, occurrence, opened_at, token_hash)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'opened', ?, ?, ?, ?)`,
+  );
+  const update = database.prepare(
+    `UPDATE runs SET ${CHANGEABLE.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND phase = ?`,
+  );
+  const annotate = database.prepare(
+    'UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference) WHERE id = ?',
+  );
+  const occurred = database.prepare(
+    `UPDATE schedules SET last_nominal_at = max(coalesce(last_nominal_at, ?1), ?1) WHERE graph = ?2 AND task = ?3`,
+  );
+  const setMeta = database.prepare(
+    'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+  );
+
+  const known = (id: RunId): Run => {
+    const run = view.run(id);
+    if (run === null) throw new Error(`run ${id} is not in the ledger`);
+    return run;
+  };
+
+  /** Compare and set: false when somebody else moved the run meanwhile. */
+  const write = (before: Run, after: Run): boolean =>
+    update.run(...changeableValues(after), before.id, before.phase) === 1;
+
+  return {
+    ...view,
+
+    open(run, tokenHash) {
+      refuseUnfaithful('graph path', run.graph);
+      refuseUnfaithful('task id', run.task);
+      refuseUnfaithful('creation time', run.taskCreatedAt);
+      return database.transaction(() => {
+        const other = openOfTask.one(run.graph, run.task);
+        if (other !== null)
+          throw new SupervisorError(
+            'conflict',
+            `Task ${run.task} already has the open run ${String(other.id)} (${String(other.phase)}).`,
+            { hint: 'It must end before another can begin.', details: { run: other.id, phase: other.phase } },
+          );
+        const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
+        insert.run(
+          run.id,
+          run.graph,
+          run.task,
+          run.taskCreatedAt,
+          run.worktree,
+          run.repo,
+          run.executor,
+          run.type,
+          run.because,
+          run.attempt,
+          fence,
+          run.deadlineAt ?? null,
+          run.occurrence,
+          clock.now(),
+          tokenHash,
+        );
+        return known(run.id);
+      });
+    },
+
+    move(id, to, facts = {}) {
+      const step = (): Run => {
+        const before = known(id);
+        const after = moved(before, to, facts, clock.now());
+        // Lost to another process that moved it: its move stands, and ours is judged against that.
+        if (!write(before, after)) return step();
+        const { graph, task, occurrence } = after;
+        const begun = !isOpenRun(after) || to === 'started' || to === 'handed-off' || to === 'finished';
+        if (occurrence !== null && begun && to !== 'abandoned') occurred.run(occurrence, graph, task);
+        return after;
+      };
+      // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
+      return known(id).occurrence === null ? step() : database.transaction(step);
+    },
+
+    note(id, facts) {
+      annotate.run(facts.session ?? null, facts.reference ?? null, id);
+    },
+
+    resetAttempts(graph, task) {
+      database
+        .prepare(
+          `INSERT INTO tasks (graph, task, reset_seq) VALUES (?1, ?2, (SELECT coalesce(max(seq), 0) FROM runs))
+           ON CONFLICT (graph, task) DO UPDATE SET reset_seq = excluded.reset_seq`,
+        )
+        .run(graph, task);
+    },
+
+    noteSchedule({ graph, task }, memory) {
+      refuseUnfaithful('task id', task);
+      database
+        .prepare(
+          `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (graph, task) DO UPDATE SET
+             last_nominal_at = CASE WHEN expression = excluded.expression
+               THEN nullif(max(coalesce(last_nominal_at, -1), coalesce(excluded.last_nominal_at, -1)), -1)
+               ELSE excluded.last_nominal_at END,
+             expression = excluded.expression, baseline_at = excluded.baseline_at`,
+        )
+        .run(graph, task, memory.expression, memory.baselineAt, memory.lastNominalAt);
+    },
+
+    noteOccurrence({ graph, task }, nominalAt) {
+      occurred.run(nominalAt, graph, task);
+    },
+
+    forgetSchedule({ graph, task }) {
+      database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?').run(graph, task);
+    },
+
+    setPause(pause) {
+      database
+        .prepare(
+          `INSERT INTO pauses (scope, name, code, because, until, set_at) VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT (scope, name) DO UPDATE SET code = excluded.code, because = excluded.because,
+             until = excluded.until, set_at = excluded.set_at`,
+        )
+        .run(pause.scope, pause.name, pause.code, pause.because, pause.until, clock.now());
+    },
+
+    clearPause(scope, name) {
+      database.prepare('DELETE FROM pauses WHERE scope = ? AND name = ?').run(scope, name);
+    },
+
+    setMeta: (key, value) => void setMeta.run(key, value),
+
+    noteStart(bootId) {
+      return database.transaction(() => {
+        const before = view.meta('boot-id');
+        const starts = Number(view.meta('starts') ?? 0) + 1;
+        setMeta.run('boot-id', bootId);
+        setMeta.run('starts', String(starts));
+        setMeta.run('started-at', String(clock.now()));
+        return { starts, rebooted: before !== null && before !== bootId };
+      });
+    },
+
+    prune({ runsOlderThanMs }) {
+      const before = clock.now() - runsOlderThanMs;
+      return database.transaction(() => {
+        database.prepare('DELETE FROM pauses WHERE until IS NOT NULL AND until < ?').run(before);
+        database.prepare('DELETE FROM idempotency_keys WHERE created_at < ?').run(before);
+        return database
+          .prepare(
+            `DELETE FROM runs WHERE coalesce(finished_at, opened_at) < ?
+             AND phase NOT IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`,
+          )
+          .run(before);
+      });
+    },
+  };
+}

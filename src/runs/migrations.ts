@@ -1,0 +1,134 @@
+// The shape of the ledger, as numbered steps that only go forward. A step that was released is never edited:
+// what is wrong with it is put right by the next one.
+
+import { SupervisorError } from '../domain/errors.ts';
+import type { Database } from './database.ts';
+
+/** Step n brings a ledger from version n to n + 1. Instants are ms, JSON is text, absent is NULL. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    graph TEXT NOT NULL,
+    task TEXT NOT NULL,
+    task_created_at TEXT,
+    worktree TEXT NOT NULL,
+    repo TEXT NOT NULL,
+    executor TEXT NOT NULL,
+    type TEXT NOT NULL,
+    because TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    agent TEXT NOT NULL DEFAULT '',
+    phase TEXT NOT NULL,
+    pid INTEGER,
+    start_time TEXT,
+    boot_id TEXT,
+    folder TEXT,
+    reference TEXT,
+    session TEXT,
+    deadline_at INTEGER,
+    occurrence INTEGER,
+    opened_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    outcome TEXT,
+    counted INTEGER NOT NULL DEFAULT 0,
+    token_hash TEXT NOT NULL UNIQUE,
+    UNIQUE (graph, task, fence)
+  );
+  -- The database itself refuses a second open run of one task, whatever the program believes.
+  CREATE UNIQUE INDEX runs_one_open_per_task ON runs (graph, task)
+    WHERE phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished');
+  CREATE INDEX runs_of_task ON runs (graph, task, seq);
+
+  -- Outlives the runs: a fence must grow even after the run that had it was pruned.
+  CREATE TABLE tasks (
+    graph TEXT NOT NULL,
+    task TEXT NOT NULL,
+    fence INTEGER NOT NULL DEFAULT 0,
+    reset_seq INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (graph, task)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE schedules (
+    graph TEXT NOT NULL,
+    task TEXT NOT NULL,
+    expression TEXT NOT NULL,
+    baseline_at INTEGER NOT NULL,
+    last_nominal_at INTEGER,
+    PRIMARY KEY (graph, task)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE pauses (
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    code TEXT NOT NULL,
+    because TEXT NOT NULL,
+    until INTEGER,
+    set_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, name)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,
+    run TEXT,
+    target TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_at INTEGER,
+    created_at INTEGER NOT NULL,
+    last_error TEXT
+  );
+
+  CREATE TABLE idempotency_keys (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_hash TEXT NOT NULL,
+    status INTEGER,
+    answer TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  `,
+];
+
+/** The version that this program writes. */
+export const LEDGER_VERSION = MIGRATIONS.length;
+
+/** The version of an open ledger; 0 when it is empty. */
+export function ledgerVersion(database: Database): number {
+  return Number(database.one('PRAGMA user_version')?.user_version ?? 0);
+}
+
+/** Throws `config` when the ledger was written by a newer program: its meaning is not known here. */
+export function refuseNewerLedger(database: Database, file: string): void {
+  const found = ledgerVersion(database);
+  if (found <= LEDGER_VERSION) return;
+  throw new SupervisorError(
+    'config',
+    `The ledger ${file} has version ${found}, written by a newer supervisor; this one knows versions up to ${LEDGER_VERSION}.`,
+    {
+      hint: 'Install the newer supervisor again, or give this one a state folder of its own with --state-dir.',
+      details: { file, found, supported: LEDGER_VERSION },
+    },
+  );
+}
+
+/** Brings a ledger to the present version: each step whole or not at all, also when two programs try at once. */
+export function migrate(database: Database, steps: readonly string[] = MIGRATIONS): void {
+  while (ledgerVersion(database) < steps.length) {
+    database.transaction(() => {
+      // Read again inside: another process may have taken this step while we waited for the write lock.
+      const version = ledgerVersion(database);
+      const step = steps[version];
+      if (step === undefined) return;
+      database.exec(step);
+      database.exec(`PRAGMA user_version = ${version + 1}`);
+    });
+  }
+}

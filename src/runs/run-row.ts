@@ -1,0 +1,142 @@
+// Between a run and its row in the ledger. Knows no SQL beyond column names.
+
+import type { Outcome } from '../domain/outcome.ts';
+import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
+import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
+import type { SqlRow, SqlValue } from './database.ts';
+
+/** What a caller says of a run that is about to begin; the ledger adds phase, fence and instant. */
+export type NewRun = Pick<
+  Run,
+  | 'id'
+  | 'graph'
+  | 'task'
+  | 'taskCreatedAt'
+  | 'worktree'
+  | 'repo'
+  | 'executor'
+  | 'type'
+  | 'because'
+  | 'attempt'
+  | 'occurrence'
+> & {
+  readonly deadlineAt?: number | null;
+  /** The new fence is above this one as well, for a graph that remembers more than the ledger does. */
+  readonly fenceAbove?: number;
+};
+
+/** What may become known of a run on its way. */
+export type RunFacts = Partial<
+  Pick<
+    Run,
+    'agent' | 'process' | 'folder' | 'reference' | 'deadlineAt' | 'startedAt' | 'finishedAt' | 'outcome'
+  >
+>;
+
+/** Columns that a move may change, in the order of `changeableValues`. */
+export const CHANGEABLE = [
+  'phase',
+  'agent',
+  'pid',
+  'start_time',
+  'boot_id',
+  'folder',
+  'reference',
+  'deadline_at',
+  'started_at',
+  'finished_at',
+  'outcome',
+  'counted',
+] as const;
+
+/**
+ * Failures that cost no attempt: nobody learnt whether the work would have succeeded. `interrupted`: the process
+ * vanished with the machine or the supervisor; `rate-limited`: the account's quota was used up.
+ */
+const UNCOUNTED: ReadonlySet<string> = new Set(['interrupted', 'rate-limited']);
+
+/** Whether an outcome used up one of the task's attempts. */
+export function costsAttempt(outcome: Outcome | null): boolean {
+  return outcome?.kind === 'failed' && !UNCOUNTED.has(outcome.failure);
+}
+
+/** A run's values for the columns of `CHANGEABLE`. */
+export function changeableValues(run: Run): SqlValue[] {
+  return [
+    run.phase,
+    run.agent,
+    run.process?.pid ?? null,
+    run.process?.startTime ?? null,
+    run.process?.bootId ?? null,
+    run.folder,
+    run.reference,
+    run.deadlineAt,
+    run.startedAt,
+    run.finishedAt,
+    run.outcome === null ? null : JSON.stringify(run.outcome),
+    costsAttempt(run.outcome) ? 1 : 0,
+  ];
+}
+
+function text(row: SqlRow, column: string): string {
+  const value = row[column];
+  if (typeof value !== 'string') throw new Error(`ledger column ${column} holds ${typeof value}, not text`);
+  return value;
+}
+
+function number(row: SqlRow, column: string): number {
+  const value = row[column];
+  if (typeof value !== 'number')
+    throw new Error(`ledger column ${column} holds ${typeof value}, not a number`);
+  return value;
+}
+
+/** A column that may be empty, as text. */
+export function textOrNull(row: SqlRow, column: string): string | null {
+  return row[column] === null ? null : text(row, column);
+}
+
+/** A column that may be empty, as a number. */
+export function numberOrNull(row: SqlRow, column: string): number | null {
+  return row[column] === null ? null : number(row, column);
+}
+
+function oneOf<T extends string>(known: readonly T[], value: string, column: string): T {
+  const found = known.find((word) => word === value);
+  if (found === undefined) throw new Error(`ledger column ${column} holds the unknown word ${value}`);
+  return found;
+}
+
+function processOf(row: SqlRow): ProcessIdentity | null {
+  const pid = numberOrNull(row, 'pid');
+  return pid === null ? null : { pid, startTime: text(row, 'start_time'), bootId: text(row, 'boot_id') };
+}
+
+/** The run that a row of the table `runs` stands for. */
+export function runOf(row: SqlRow): Run {
+  const outcome = textOrNull(row, 'outcome');
+  return {
+    id: text(row, 'id'),
+    graph: text(row, 'graph'),
+    task: text(row, 'task'),
+    taskCreatedAt: textOrNull(row, 'task_created_at'),
+    worktree: text(row, 'worktree'),
+    repo: text(row, 'repo'),
+    executor: text(row, 'executor'),
+    type: oneOf<ExecutorType>(EXECUTOR_TYPES, text(row, 'type'), 'type'),
+    because: text(row, 'because'),
+    attempt: number(row, 'attempt'),
+    fence: number(row, 'fence'),
+    agent: text(row, 'agent'),
+    phase: oneOf<RunPhase>(RUN_PHASES, text(row, 'phase'), 'phase'),
+    process: processOf(row),
+    folder: textOrNull(row, 'folder'),
+    reference: textOrNull(row, 'reference'),
+    deadlineAt: numberOrNull(row, 'deadline_at'),
+    occurrence: numberOrNull(row, 'occurrence'),
+    openedAt: number(row, 'opened_at'),
+    startedAt: numberOrNull(row, 'started_at'),
+    finishedAt: numberOrNull(row, 'finished_at'),
+    outcome: outcome === null ? null : (JSON.parse(outcome) as Outcome),
+  };
+}
