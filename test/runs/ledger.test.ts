@@ -332,7 +332,9 @@ describe('opening', () => {
     database.exec(`PRAGMA user_version = ${LEDGER_VERSION + 3}`);
     database.close();
     for (const readOnly of [true, false] as const) {
-      const refusal = openLedger(readOnly ? { file, clock, readOnly } : { file, clock });
+      const refusal: Promise<unknown> = readOnly
+        ? openLedger({ file, clock, readOnly })
+        : openLedger({ file, clock });
       await expect(refusal).rejects.toMatchObject({
         code: 'config',
         details: { found: LEDGER_VERSION + 3, supported: LEDGER_VERSION },
