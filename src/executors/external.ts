@@ -1,0 +1,20 @@
+// Work that somebody else does: an orchestrator claims it, a callback ends it. Nothing is spawned and no slot is held.
+
+import { type Executor, stopReason } from './executor.ts';
+import { aborted, stoppedOutcome } from './stopped.ts';
+
+/** The executor of `type = "external"`. Only an abort ends its attending; results arrive by callback. */
+export function createExternalExecutor(): Executor {
+  return {
+    type: 'external',
+    async begin(_assignment, control) {
+      if (control.signal.aborted)
+        return { kind: 'ended', outcome: stoppedOutcome(stopReason(control.signal)) };
+      return { kind: 'handed-off', reference: null, deadlineAt: null };
+    },
+    async attend(_assignment, _handle, control) {
+      await aborted(control.signal);
+      return stoppedOutcome(stopReason(control.signal));
+    },
+  };
+}
