@@ -1,0 +1,43 @@
+// JSON out of an answer that anybody may have written. Never throws.
+
+/** Deeper values are not taken: whatever walks or writes them later would overflow the stack. */
+const MAX_DEPTH = 100;
+
+/** The JSON object in a body, or null when it holds anything else. */
+export function parseJsonObject(body: Buffer): Record<string, unknown> | null {
+  const json = parseJson(body);
+  if (!json.ok || typeof json.value !== 'object' || json.value === null || Array.isArray(json.value))
+    return null;
+  return json.value as Record<string, unknown>;
+}
+
+/** The JSON value in a body. The content type is not asked: small agents often forget it. */
+export function parseJson(
+  body: Buffer,
+): { readonly ok: true; readonly value: unknown } | { readonly ok: false } {
+  const text = body.toString('utf8');
+  if (nestsTooDeep(text)) return { ok: false };
+  try {
+    return { ok: true, value: JSON.parse(text) };
+  } catch {
+    // Not JSON is an answer like any other.
+    return { ok: false };
+  }
+}
+
+// JSON.parse itself takes any nesting.
+function nestsTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (inString) {
+      if (character === '\\') i++;
+      else if (character === '"') inString = false;
+    } else if (character === '"') inString = true;
+    else if (character === '[' || character === '{') {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (character === ']' || character === '}') depth--;
+  }
+  return false;
+}

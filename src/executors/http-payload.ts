@@ -1,0 +1,255 @@
+// The body and headers of a dispatch (protocols 1.2). Pure: everything it says comes from its arguments. The body is
+// made once for a run, so that every delivery of it carries the same bytes; headers are made for each delivery.
+
+import type { HttpProfile } from '../domain/profile.ts';
+import { isoTime } from '../seams/clock.ts';
+import type { Assignment } from './executor.ts';
+import type { HttpSecrets } from './http-secrets.ts';
+import { signatureHeader } from './http-signature.ts';
+import { placeholderValue } from './placeholder-values.ts';
+import { encodeForUrl, fillTemplate } from './template.ts';
+
+/** Larger payloads are refused by many receivers; the spec of Standard Webhooks advises far less. */
+export const MAX_PAYLOAD_BYTES = 256 * 1024;
+
+/** How often an agent that sends heartbeats should do so, seconds. */
+const HEARTBEAT_EVERY_S = 60;
+
+export interface Body {
+  readonly bytes: Buffer;
+  readonly contentType: string;
+}
+
+/** The id of a run's deliveries: the same for all of them, never with a dot (Standard Webhooks signs `id.time.body`). */
+export function messageId(run: string): string {
+  return `msg_${run.replace(/^run_/, '').replace(/[^A-Za-z0-9_-]/g, '')}`;
+}
+
+/** The `data` of our own payload. `now` in ms. */
+export function dispatchData(assignment: Assignment, now: number): Record<string, unknown> {
+  const { task, worktree, callback } = assignment;
+  const deadline = assignment.deadlineAt === null ? null : isoTime(assignment.deadlineAt);
+  return {
+    task: {
+      id: assignment.globalTaskId,
+      local_id: task.id,
+      title: task.title,
+      instructions: task.description ?? '',
+      inputs: task.inputs,
+      deliverables: task.deliverables,
+      skills: task.skills,
+      tags: task.tags,
+      priority: task.priority,
+      graph: assignment.graph,
+      depends_on: assignment.dependencies.map(({ id, title, status, artifacts, log }) => ({
+        id,
+        title,
+        status,
+        artifacts,
+        log,
+      })),
+    },
+    worktree: { id: worktree.id, path: worktree.path, branch: worktree.branch, head: worktree.head },
+    repo: { name: assignment.repo.name, path: assignment.repo.path },
+    attempt: {
+      id: assignment.run,
+      number: assignment.attempt,
+      max: assignment.maxAttempts,
+      fence: assignment.fence,
+      agent: assignment.agent,
+      dispatched_at: isoTime(now),
+      deadline,
+      previous_failure: assignment.previousFailure,
+    },
+    lease: { token: callback.token, expires_at: deadline, heartbeat_every_s: HEARTBEAT_EVERY_S },
+    callback:
+      callback.url === null
+        ? null
+        : {
+            base: callback.url,
+            complete_url: `${callback.url}/complete`,
+            fail_url: `${callback.url}/fail`,
+            heartbeat_url: `${callback.url}/heartbeat`,
+            release_url: `${callback.url}/release`,
+          },
+  };
+}
+
+/** The body of a dispatch: ours or the profile's template; null for methods that carry none. */
+export function dispatchBody(
+  assignment: Assignment,
+  profile: HttpProfile,
+  now: number,
+  host: string,
+): Body | null {
+  if (profile.method === 'GET' || profile.method === 'HEAD') return null;
+  const template = jsonTemplate(profile.body);
+  if (typeof template === 'string' && profile.format === 'standard')
+    return {
+      bytes: Buffer.from(filledText(template, assignment, profile)),
+      contentType: 'text/plain; charset=utf-8',
+    };
+
+  if (template !== null)
+    return enveloped(fillFor(template, assignment), assignment, profile, now, host, true);
+  return enveloped(dispatchData(assignment, now), assignment, profile, now, host, false);
+}
+
+/** The headers of one delivery. Names are lower-case; the profile's own win over ours where they may. */
+export function dispatchHeaders(
+  assignment: Assignment,
+  secrets: HttpSecrets,
+  body: Body | null,
+  delivery: number,
+  now: number,
+  version: string,
+): Record<string, string> {
+  const id = messageId(assignment.run);
+  const seconds = Math.floor(now / 1000);
+  return {
+    ...(body === null ? {} : { 'content-type': body.contentType }),
+    ...commonHeaders(assignment, version),
+    prefer: 'respond-async',
+    ...secrets.headers,
+    'webhook-id': id,
+    'webhook-timestamp': String(seconds),
+    ...(secrets.keys.length === 0
+      ? {}
+      : { 'webhook-signature': signatureHeader(secrets.keys, id, seconds, body?.bytes ?? '') }),
+    'idempotency-key': `"${id}"`,
+    'workgraph-delivery': String(delivery),
+    ...(assignment.deadlineAt === null ? {} : { 'workgraph-deadline': isoTime(assignment.deadlineAt) }),
+  };
+}
+
+/** The headers of a status request. */
+export function pollHeaders(
+  assignment: Assignment,
+  secrets: HttpSecrets,
+  version: string,
+): Record<string, string> {
+  const { 'content-type': _type, ...configured } = secrets.headers;
+  return { ...commonHeaders(assignment, version), ...configured };
+}
+
+function commonHeaders(assignment: Assignment, version: string): Record<string, string> {
+  return {
+    accept: 'application/json',
+    'user-agent': version === '' ? 'workgraph-supervisor' : `workgraph-supervisor/${version}`,
+    'workgraph-task-id': headerText(assignment.globalTaskId),
+    'workgraph-attempt': String(assignment.attempt),
+    traceparent: assignment.traceparent,
+  };
+}
+
+/** Printable ASCII as it is, everything else percent-encoded: a header cannot carry it. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeForUrl(text);
+}
+
+/** TOML has no nested JSON of every kind: a string that holds a JSON object or array is the template that it spells. */
+function jsonTemplate(template: unknown): unknown {
+  if (typeof template !== 'string' || !/^\s*[[{]/.test(template)) return template ?? null;
+  try {
+    return JSON.parse(template);
+  } catch {
+    // A text that only looks like JSON, such as `[{{task.id}}] {{task.title}}`, is a text.
+    return template;
+  }
+}
+
+function fillFor(template: unknown, assignment: Assignment): unknown {
+  return fillTemplate(template, {
+    text: placeholderValue(assignment),
+    lists: { 'task.tags': assignment.task.tags },
+  });
+}
+
+/** A text template. In a form its values are encoded, so that a title cannot add fields of its own. */
+function filledText(template: string, assignment: Assignment, profile: HttpProfile): string {
+  const type = Object.entries(profile.headers).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+  const form = typeof type === 'string' && type.toLowerCase().startsWith('application/x-www-form-urlencoded');
+  const value = placeholderValue(assignment);
+  return String(
+    fillTemplate(template, {
+      text: (name) => (form ? new URLSearchParams([['', value(name)]]).toString().slice(1) : value(name)),
+      lists: {},
+    }),
+  );
+}
+
+function enveloped(
+  data: unknown,
+  assignment: Assignment,
+  profile: HttpProfile,
+  now: number,
+  host: string,
+  templated: boolean,
+): Body {
+  if (profile.format === 'cloudevents') {
+    const event = (content: unknown) => ({
+      specversion: '1.0',
+      id: messageId(assignment.run),
+      source: `workgraph://${host}/${encodeURIComponent(assignment.worktree.id)}`,
+      type: 'dev.workgraph.task.dispatched.v1',
+      subject: assignment.globalTaskId,
+      time: isoTime(now),
+      datacontenttype: 'application/json',
+      traceparent: assignment.traceparent,
+      data: content,
+    });
+    const contentType = 'application/cloudevents+json; charset=utf-8';
+    return { bytes: templated ? jsonBytes(event(data)) : fitted(data, event), contentType };
+  }
+  const contentType = 'application/json; charset=utf-8';
+  if (templated) return { bytes: jsonBytes(data), contentType };
+  return {
+    bytes: fitted(data, (content) => ({ type: 'task.dispatched', timestamp: isoTime(now), data: content })),
+    contentType,
+  };
+}
+
+/** Our payload within its limit: first the instructions are cut, with a note; then what dependencies left in their logs. */
+function fitted(data: unknown, envelope: (data: unknown) => unknown): Buffer {
+  let bytes = jsonBytes(envelope(data));
+  if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
+  const { task, ...rest } = data as { task: Record<string, unknown> & { depends_on: readonly object[] } };
+  const without = (depends: readonly object[]) => (instructions: string) =>
+    jsonBytes(envelope({ task: { ...task, instructions, depends_on: depends }, ...rest }));
+
+  const instructions = String(task.instructions);
+  const bare = task.depends_on.map((dependency) => ({ ...dependency, log: [], artifacts: [] }));
+  for (const build of [without(task.depends_on), without(bare)]) {
+    bytes = cutToFit(instructions, build);
+    if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
+  }
+  return bytes;
+}
+
+function cutToFit(text: string, build: (text: string) => Buffer): Buffer {
+  const note = (kept: number) =>
+    `\n\n[Cut: ${kept} of ${text.length} characters. The whole description is in the task graph, by \`supervisor show\`.]`;
+  // The largest length that fits. Escaping makes bytes grow unevenly with characters, so it is searched for.
+  let low = 0;
+  let high = text.length;
+  let best = build(note(0));
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    const bytes = build(wholeCharacters(text, middle) + note(middle));
+    if (bytes.length > MAX_PAYLOAD_BYTES) high = middle - 1;
+    else {
+      low = middle;
+      best = bytes;
+    }
+  }
+  return best;
+}
+
+/** The first characters of a text, without half of a surrogate pair at the end. */
+function wholeCharacters(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
+}
+
+function jsonBytes(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value), 'utf8');
+}

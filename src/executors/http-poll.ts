@@ -1,0 +1,110 @@
+// Asks an agent how a handed-off run is getting on, until it says that it is over. Trouble while asking is never a
+// failure of the work: it is borne until the run's deadline, which is somebody else's to keep.
+
+import type { Outcome } from '../domain/outcome.ts';
+import type { HttpProfile } from '../domain/profile.ts';
+import type { Clock } from '../seams/clock.ts';
+import { nextDelay } from './backoff.ts';
+import { type Assignment, type RunControl, stopReason } from './executor.ts';
+import type { HttpAnswer } from './http-client.ts';
+import { readPollAnswer } from './http-response.ts';
+import { placeholderValue } from './placeholder-values.ts';
+import { stoppedOutcome } from './stopped.ts';
+import { encodeForUrl, fillUrl } from './template.ts';
+
+/** An agent may answer 404 this often in a row before the task counts as lost: it may still be writing it down. */
+const UNKNOWN_TOLERATED = 5;
+
+/** The slowest pace of asking an agent in trouble, ms. */
+const TROUBLE_CAP_MS = 60_000;
+
+/** Nobody asks oftener than this, whatever a profile says, ms. */
+const MIN_INTERVAL_MS = 20;
+
+export interface PollParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Sends one status request; never rejects, and ends when the run's signal aborts. */
+  readonly ask: () => Promise<HttpAnswer>;
+  /** Keeps a line with the run. */
+  readonly record: (line: string) => Promise<void>;
+  /** Takes secrets out of what the agent said. */
+  readonly clean: (text: string) => string;
+}
+
+/** Polls until the agent says that the work is over, or the signal aborts. */
+export async function pollUntilOver(
+  profile: HttpProfile,
+  control: RunControl,
+  parts: PollParts,
+): Promise<Outcome> {
+  const intervalMs = Math.max(profile.pollIntervalMs, MIN_INTERVAL_MS);
+  const pace = { baseMs: intervalMs, capMs: Math.max(intervalMs, TROUBLE_CAP_MS) };
+  let troubles = 0;
+  let unknown = 0;
+  let said = '';
+  while (!control.signal.aborted) {
+    const answer = await parts.ask();
+    if (control.signal.aborted) break;
+    const meaning = readPollAnswer(answer);
+    if (meaning.kind === 'ended') return meaning.outcome;
+
+    const words = parts.clean(meaning.kind === 'running' ? meaning.message : meaning.because);
+    if (words !== said) await parts.record(`status: ${words}`);
+    said = words;
+    troubles = meaning.kind === 'running' ? 0 : troubles + 1;
+    unknown = meaning.kind === 'unknown' ? unknown + 1 : 0;
+    if (meaning.kind === 'running') control.progress(words);
+    if (unknown > UNKNOWN_TOLERATED)
+      return {
+        kind: 'failed',
+        failure: 'interrupted',
+        message: `the agent does not know the task any more: ${unknown} status requests in a row were answered ${words}`,
+        retryable: true,
+      };
+    const retryAfter = meaning.kind === 'unknown' ? undefined : meaning.retryAfter;
+    const delay = nextDelay(Math.max(troubles, 1), pace, parts.random(), retryAfter, parts.clock.now());
+    await parts.clock.sleep(Math.max(intervalMs, troubles > 1 || retryAfter ? delay : 0), control.signal);
+  }
+  return stoppedOutcome(stopReason(control.signal));
+}
+
+/**
+ * Where this run is asked about: the profile's status_url, else what the agent named (a URL of the endpoint's own
+ * origin, as anything else would carry our credentials elsewhere; or an id below the endpoint), else the task's id
+ * below the endpoint. "The task's id" is the one that the agent was sent. Null when no sound URL comes of it.
+ */
+export function statusUrl(
+  profile: HttpProfile,
+  assignment: Assignment,
+  endpoint: URL,
+  reference: string | null,
+): string | null {
+  const value = placeholderValue(assignment);
+  const id = profile.body === null ? assignment.globalTaskId : value('task.id');
+  if (profile.statusUrl !== null) {
+    const template = profile.statusUrl
+      .replaceAll('{endpoint}', endpoint.origin + withoutSlash(endpoint.pathname))
+      .replaceAll('{task_id}', '{{task.id}}');
+    const filled = fillUrl(template, (name) => (name === 'task.id' ? id : value(name)));
+    if (filled === null || !URL.canParse(filled, endpoint.href)) return null;
+    return new URL(filled, endpoint).href;
+  }
+  if (reference === null) return below(endpoint, id);
+  if (!/^https?:\/\//i.test(reference)) return below(endpoint, reference);
+  if (!URL.canParse(reference) || new URL(reference).origin !== endpoint.origin) return below(endpoint, id);
+  return new URL(reference).href;
+}
+
+/** The endpoint's URL with one more path segment; its query stays. */
+function below(endpoint: URL, segment: string): string | null {
+  if (segment === '' || segment === '.' || segment === '..') return null;
+  const url = new URL(endpoint);
+  url.hash = '';
+  url.pathname = `${withoutSlash(url.pathname)}/${encodeForUrl(segment)}`;
+  return url.href;
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/\/+$/, '');
+}

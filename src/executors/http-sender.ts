@@ -1,0 +1,88 @@
+// Sends one request to addresses that were judged, and keeps what came of it with the run. Does not read meanings.
+
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../domain/errors.ts';
+import { type Clock, isoTime } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import type { Assignment } from './executor.ts';
+import { type Lookup, type NamedBy, resolveEndpoint } from './http-address.ts';
+import type { HttpAnswer, HttpClient, HttpRequest } from './http-client.ts';
+import { scrub } from './http-secrets.ts';
+
+/** What is kept of an answer in the run's output, characters. */
+const KEPT = 4096;
+
+export interface SenderParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly client: HttpClient;
+  readonly lookup: Lookup;
+  readonly connectMs: number;
+}
+
+/** The address may not be used, whoever answers there. */
+export interface AddressRefused {
+  readonly kind: 'refused';
+  readonly because: string;
+}
+
+export interface Sender {
+  /** Never rejects; ends at once when the signal aborts, and sends nothing after that. */
+  send(
+    request: Omit<HttpRequest, 'addresses' | 'connectMs'>,
+    namedBy: NamedBy,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer | AddressRefused>;
+  /** Adds a line to the run's output. Never rejects. */
+  record(assignment: Assignment, line: string): Promise<void>;
+  /** Adds the beginning of an answer's body to the run's output; all of what was read where the rest was cut off. */
+  recordBody(assignment: Assignment, answer: HttpAnswer, hidden: readonly string[]): Promise<void>;
+}
+
+export function createSender({ clock, log, client, lookup, connectMs }: SenderParts): Sender {
+  const none = (message: string): HttpAnswer => ({ kind: 'none', timedOut: false, message });
+
+  async function record(assignment: Assignment, line: string): Promise<void> {
+    try {
+      await appendFile(join(assignment.folder, 'output.log'), `${isoTime(clock.now())} ${line}\n`, {
+        mode: 0o600,
+      });
+    } catch (error) {
+      // The output is for people; a full disk or a removed folder must not end the run.
+      log.warn('http.output-lost', { run: assignment.run, message: messageOf(error) });
+    }
+  }
+
+  return {
+    record,
+    async send(request, namedBy, signal) {
+      const looked = new AbortController();
+      const stop = () => looked.abort();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        if (signal.aborted) return none('aborted');
+        // getaddrinfo cannot be cancelled; an answer that comes too late is ignored.
+        const resolution = await Promise.race([
+          resolveEndpoint(request.url, namedBy, lookup),
+          clock.sleep(connectMs, looked.signal).then(() => null),
+        ]);
+        if (signal.aborted) return none('aborted');
+        if (resolution === null)
+          return none(`${request.url.hostname} could not be looked up in ${connectMs} ms`);
+        if (resolution.kind === 'refused') return resolution;
+        if (resolution.kind === 'unresolved') return none(resolution.because);
+        return await client({ ...request, addresses: resolution.addresses, connectMs }, signal);
+      } finally {
+        looked.abort();
+        signal.removeEventListener('abort', stop);
+      }
+    },
+    async recordBody(assignment, answer, hidden) {
+      if (answer.kind !== 'answer' || answer.body.length === 0) return;
+      // Scrubbed before it is cut: half a token at the cut would not be recognised.
+      const text = scrub(answer.body.toString('utf8'), hidden);
+      await record(assignment, answer.end === 'capped' ? text : text.slice(0, KEPT));
+    },
+  };
+}
