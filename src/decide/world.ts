@@ -2,7 +2,7 @@
 
 import type { Config, RepoSettings } from '../domain/config.ts';
 import type { Snapshot } from '../domain/graph.ts';
-import type { GraphPath, RunId, TaskKey } from '../domain/ids.ts';
+import type { GraphPath, RunId, TaskId, TaskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ProfileSet } from '../domain/profile.ts';
@@ -46,8 +46,8 @@ export interface ScheduleMemory {
 
 /** A profile, or an account, that may start nothing until something changes or an instant passes. */
 export interface Pause {
-  readonly scope: 'profile' | 'account' | 'repo' | 'machine';
-  /** Profile name with its graph where it is a worktree's own, account name, repository id, or ''. */
+  readonly scope: 'task' | 'profile' | 'account' | 'repo' | 'machine';
+  /** The taskKey, profile name, account name, repository id, or ''. */
   readonly name: string;
   readonly code: string;
   readonly because: string;
@@ -63,12 +63,14 @@ export interface World {
   readonly runs: readonly Run[];
   /** Runs that this process attends to: begun or adopted, not yet ended. */
   readonly attended: ReadonlySet<RunId>;
-  /** Counted attempts so far by task, and when the next one may start. */
+  /** Tasks whose last run is settled while its process still ends: nothing new may start on them yet. */
+  readonly lingering: ReadonlySet<TaskKey>;
+  /** What is remembered of each task's schedule. */
   readonly schedules: ReadonlyMap<TaskKey, ScheduleMemory>;
   readonly pauses: readonly Pause[];
   readonly peers: PeerStatuses;
-  /** False while draining or observing: judge everything, dispatch nothing. */
-  readonly dispatching: boolean;
+  /** Why nothing at all is dispatched (draining, observing, no supervisor): judge everything, dispatch nothing. Null: dispatch. */
+  readonly standstill: GraphHold | null;
 }
 
 /** What is to be done. Applying decides nothing more. */
@@ -90,7 +92,12 @@ export type Action =
       readonly because: string;
     }
   /** Write down when a schedule was first seen. */
-  | { readonly kind: 'note-schedule'; readonly key: TaskKey; readonly memory: ScheduleMemory };
+  | {
+      readonly kind: 'note-schedule';
+      readonly graph: GraphPath;
+      readonly task: TaskId;
+      readonly memory: ScheduleMemory;
+    };
 
 export interface Decision {
   readonly actions: readonly Action[];

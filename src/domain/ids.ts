@@ -18,7 +18,7 @@ export interface TaskRef {
   readonly task: TaskId;
 }
 
-/** The map key of a task. A NUL separates the parts: neither paths nor sane ids can hold one. */
+/** The map key of a task. A unit separator (U+001F) keeps the parts apart: no sane path or id holds one. */
 export function taskKey(graph: GraphPath, task: TaskId): TaskKey {
-  return `${graph}\u0000${task}`;
+  return `${graph}\u001f${task}`;
 }

@@ -1,6 +1,8 @@
 // The one home of the process environment and of facts about this machine's user.
 
+import { accessSync, constants, statSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -10,4 +12,23 @@ export interface Environment {
 
 export function processEnvironment(): Environment {
   return { variables: process.env, home: homedir(), platform: process.platform };
+}
+
+/** Full path of a program on PATH, or null. A name with a slash is looked up as it stands. */
+export function findOnPath(name: string, environment: Pick<Environment, 'variables'>): string | null {
+  const candidates = name.includes('/')
+    ? [name]
+    : (environment.variables.PATH ?? '')
+        .split(delimiter)
+        .filter((folder) => folder !== '')
+        .map((folder) => join(folder, name));
+  for (const path of candidates) {
+    try {
+      accessSync(path, constants.X_OK);
+      if (statSync(path).isFile()) return path;
+    } catch {
+      // Not there or not ours to run: the next folder may have it.
+    }
+  }
+  return null;
 }

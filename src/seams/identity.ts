@@ -38,3 +38,8 @@ export function systemIdentity(): Identity {
 export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
+
+/** A short name for a path that stays the same: `wt` and 8 hex digits. Used in machine-wide task ids. */
+export function worktreeId(graph: string): string {
+  return `wt${createHash('sha256').update(graph).digest('hex').slice(0, 8)}`;
+}

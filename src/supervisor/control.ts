@@ -6,8 +6,10 @@ import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport }
 /** Names a task as people do: an id, `wt3f9a~id`, and optionally the worktree it is meant in. */
 export interface TaskQuery {
   readonly task: string;
-  /** Any path inside a worktree, or its graph folder. */
+  /** Any path inside a worktree, or its graph folder: the task must be there. */
   readonly worktree?: string;
+  /** The folder the question was asked in: its worktree is preferred where the id means several tasks. */
+  readonly near?: string;
 }
 
 /** Who is asking: the operator, or the holder of one run's token. */

@@ -1,0 +1,334 @@
+// Answers what the API and the commands ask of a running supervisor. Reads the last decision, and hands every
+// change to the part that owns it.
+
+import { explainTask } from '../decide/explain.ts';
+import type { Decision, World } from '../decide/world.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Plan } from '../domain/plan.ts';
+import type {
+  ReportedProblem,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import { isoTime } from '../seams/clock.ts';
+import { tokenHash } from '../seams/identity.ts';
+import { completeInGraph } from './completion.ts';
+import type {
+  Caller,
+  CompletionAnswer,
+  CompletionRequest,
+  RunFilter,
+  SupervisorControl,
+  TaskFilter,
+  TaskQuery,
+} from './control.ts';
+import { type FoundTask, findTask, viewsAt } from './find-task.ts';
+import {
+  detailReport,
+  filterTasks,
+  type Reportable,
+  runReport,
+  statusReport,
+  taskReport,
+  taskReports,
+} from './reports.ts';
+import { reopenInGraph } from './settlement.ts';
+import type { Supervisor, SupervisorParts } from './supervisor.ts';
+
+/** What answering takes besides the supervisor itself. */
+export interface ControlParts extends SupervisorParts {
+  readonly version: string;
+  problems(): readonly ReportedProblem[];
+  pollingGraphs(): readonly string[];
+}
+
+export class ControlFace implements SupervisorControl {
+  readonly #supervisor: Supervisor;
+  readonly #parts: ControlParts;
+  readonly #startedAt: number;
+
+  constructor(supervisor: Supervisor, parts: ControlParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+    this.#startedAt = parts.clock.now();
+  }
+
+  async status(): Promise<StatusReport> {
+    return statusReport(this.#reportable());
+  }
+
+  async why(query: TaskQuery): Promise<WhyReport> {
+    const { world, decision } = this.#decided();
+    const found = findTask(world.graphs, query, decision);
+    const { conditions } = explainTask(world, found.view.graph, found.task.id);
+    return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
+  }
+
+  async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {
+    const { world, decision } = this.#decided();
+    return filterTasks(taskReports({ world, decision }), filter, world.graphs);
+  }
+
+  async task(query: TaskQuery): Promise<TaskDetailReport> {
+    const found = this.#find(query);
+    const detail = this.#graph(found).store.detail(found.task.id);
+    return detailReport(this.#report(found), detail, this.#runsOf(found));
+  }
+
+  async runs(filter: RunFilter): Promise<readonly RunReport[]> {
+    const place =
+      filter.worktree === undefined ? null : viewsAt(this.#decided().world.graphs, filter.worktree);
+    const runs = this.#parts.ledger.runs({
+      ...(filter.task === undefined ? {} : { task: filter.task }),
+      ...(filter.open === undefined ? {} : { openOnly: filter.open }),
+      limit: filter.limit ?? 50,
+    });
+    return runs
+      .filter((run) => place === null || place.some((view) => view.graph === run.graph))
+      .map((run) => runReport(run, this.#progressOf(run.id)));
+  }
+
+  async complete(request: CompletionRequest): Promise<CompletionAnswer> {
+    const { ledger, clock } = this.#parts;
+    const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
+    const found = this.#find(run ? { task: run.task, worktree: run.graph } : request);
+    const graph = this.#graph(found);
+    const latest = ledger.latestRun(found.view.graph, found.task.id);
+    if (run && latest && run.fence < latest.fence)
+      throw new SupervisorError(
+        'superseded',
+        `attempt ${run.attempt} of ${run.task} was superseded by a newer one`,
+        {
+          details: { current_attempt: latest.attempt },
+        },
+      );
+    const answer = { task: found.task.id, worktree: found.view.worktree };
+    if (latest && isOpenRun(latest) && latest.phase !== 'finished' && latest.agent !== '') {
+      const late = latest.deadlineAt !== null && clock.now() > latest.deadlineAt;
+      const { status } = await this.#supervisor.dispatcher.runner.declare(latest, reportedOutcome(request));
+      return { ...answer, status: status ?? 'gone', duplicate: false, late };
+    }
+    if (run && latest && !isOpenRun(latest)) this.#refuseOtherResult(latest, request);
+    const done = await completeInGraph(graph.store, { ...request, task: found.task.id }, clock.now());
+    this.#supervisor.wake();
+    return { ...answer, ...done, late: false };
+  }
+
+  runOfToken(token: string): { run: string; task: string; graph: string } | null {
+    const run = this.#parts.ledger.runOfToken(tokenHash(token));
+    return run ? { run: run.id, task: run.task, graph: run.graph } : null;
+  }
+
+  async heartbeat(run: string, message?: string): Promise<{ directive: 'continue' | 'cancel' }> {
+    const live = this.#supervisor.dispatcher.runner.live.get(run);
+    if (!live || live.signal.aborted || live.declared) return { directive: 'cancel' };
+    live.progressAt = this.#parts.clock.now();
+    if (message !== undefined) live.progress = message;
+    return { directive: 'continue' };
+  }
+
+  async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
+    const run = this.#openRun(query);
+    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
+    if (live) live.stop('cancelled');
+    else await this.#supervisor.dispatcher.runner.release(run, reason, { paused: true });
+    return runReport(run, live?.progress ?? null);
+  }
+
+  async retry(query: TaskQuery): Promise<TaskReport> {
+    const { ledger, clock } = this.#parts;
+    const found = this.#find(query);
+    const key = taskKey(found.view.graph, found.task.id);
+    ledger.clearPause('task', key);
+    ledger.resetAttempts(found.view.graph, found.task.id);
+    await reopenInGraph(this.#graph(found).store, found.task.id, clock.now());
+    await this.#supervisor.tick();
+    return this.#report(this.#find(query));
+  }
+
+  async claim(query: TaskQuery, worker: string): Promise<{ run: RunReport; token: string }> {
+    const { world } = this.#decided();
+    const found = this.#find(query);
+    const profile = found.view.profiles.byName.get('external');
+    if (profile?.type !== 'external')
+      throw new SupervisorError('config', 'the profile `external` is not of type external here');
+    const verdict = this.#decided().decision.verdicts.get(taskKey(found.view.graph, found.task.id));
+    if (verdict?.state === 'running')
+      throw new SupervisorError('conflict', `${found.task.id} is claimed already: ${verdict.because}`);
+    const plan: Plan = {
+      graph: found.view.graph,
+      task: found.task.id,
+      worktree: found.view.worktree,
+      repo: found.view.repo,
+      profile,
+      because: `claimed by ${worker}`,
+      priority: found.task.priority,
+      occurrence: null,
+    };
+    if (world.standstill) throw new SupervisorError('conflict', world.standstill.because);
+    const { runner } = this.#supervisor.dispatcher;
+    const live = runner.open(plan);
+    await runner.carry(live, plan);
+    if (live.run.phase !== 'handed-off')
+      throw new SupervisorError(
+        'conflict',
+        `${found.task.id} cannot be claimed: ${verdict?.because ?? 'it is not ready'}`,
+        {
+          hint: `\`supervisor why ${found.task.id}\` says what it waits for`,
+        },
+      );
+    return { run: runReport(live.run, null), token: live.token ?? '' };
+  }
+
+  async release(query: TaskQuery, caller: Caller, reason?: string): Promise<TaskReport> {
+    const run = this.#openRun(query);
+    if (caller.kind === 'run' && caller.run !== run.id)
+      throw new SupervisorError('superseded', `a newer attempt of ${run.task} is under way`);
+    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    await this.#supervisor.dispatcher.runner.release(run, reason ?? 'handed back');
+    live?.stop('completed');
+    await this.#supervisor.tick();
+    return this.#report(this.#find({ task: run.task, worktree: run.graph }));
+  }
+
+  async pause(target: string | null, because: string): Promise<void> {
+    this.#parts.ledger.setPause({ ...this.#pauseTarget(target), code: 'paused', because, until: null });
+    this.#supervisor.wake();
+  }
+
+  async resume(target: string | null): Promise<void> {
+    const { scope, name } = this.#pauseTarget(target);
+    this.#parts.ledger.clearPause(scope, name);
+    if (target === null) this.#supervisor.undrain();
+    this.#supervisor.wake();
+  }
+
+  async drain(): Promise<void> {
+    this.#supervisor.drain('asked for');
+  }
+
+  async reload(): Promise<{ problems: readonly string[] }> {
+    const problems = await this.#parts.reloadConfig();
+    this.#supervisor.markWorktreesChanged();
+    return { problems };
+  }
+
+  events(hear: (event: Event) => void): () => void {
+    return this.#parts.bus.on(hear);
+  }
+
+  #pauseTarget(target: string | null): { scope: 'machine' | 'profile' | 'repo'; name: string } {
+    if (target === null) return { scope: 'machine', name: '' };
+    const { graphs } = this.#decided().world;
+    const [place] = graphs.filter(
+      (view) => view.repoName === target || view.worktree === target || view.repo === target,
+    );
+    if (place) return { scope: 'repo', name: place.repo };
+    if (graphs.some((view) => view.profiles.byName.has(target))) return { scope: 'profile', name: target };
+    throw new SupervisorError('not-found', `${target} is neither a supervised repository nor an executor`, {
+      hint: '`supervisor worktrees` and `supervisor executors` list them',
+    });
+  }
+
+  /** A repeated report must say the same: success after failure, or the reverse, is refused. */
+  #refuseOtherResult(run: Run, request: CompletionRequest): void {
+    const before = run.outcome?.kind;
+    if ((before === 'succeeded' || before === 'failed') && before !== request.result)
+      throw new SupervisorError('conflict', `this attempt of ${run.task} was reported as ${before} already`, {
+        details: { code: 'already-terminal' },
+      });
+  }
+
+  #openRun(query: TaskQuery): Run {
+    const byId = this.#parts.ledger.run(query.task);
+    if (byId && isOpenRun(byId)) return byId;
+    const found = this.#find(query);
+    const run = this.#parts.ledger.latestRun(found.view.graph, found.task.id);
+    if (!run || !isOpenRun(run))
+      throw new SupervisorError('conflict', `no run of ${found.task.id} is under way`, {
+        hint: `\`supervisor why ${found.task.id}\` says how it stands`,
+      });
+    return run;
+  }
+
+  #find(query: TaskQuery): FoundTask {
+    const { world, decision } = this.#decided();
+    const fresh = world.graphs.map((view) => ({
+      ...view,
+      snapshot: this.#parts.graphs.get(view.graph)?.store.snapshot() ?? view.snapshot,
+    }));
+    return findTask(fresh, query, decision);
+  }
+
+  #graph(found: FoundTask) {
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
+    return graph;
+  }
+
+  #report(found: FoundTask): TaskReport {
+    const verdict = this.#decided().decision.verdicts.get(taskKey(found.view.graph, found.task.id));
+    return taskReport(found.task, found.view.graph, found.view.worktree, verdict);
+  }
+
+  #runsOf(found: FoundTask): RunReport[] {
+    return this.#parts.ledger
+      .runs({ graph: found.view.graph, task: found.task.id, limit: 20 })
+      .map((run) => runReport(run, this.#progressOf(run.id)));
+  }
+
+  #progressOf(run: string): string | null {
+    return this.#supervisor.dispatcher.runner.live.get(run)?.progress ?? null;
+  }
+
+  #decided(): { world: World; decision: Decision } {
+    const { decided } = this.#supervisor;
+    if (!decided)
+      throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
+    return decided;
+  }
+
+  #reportable(): Reportable {
+    const { world, decision } = this.#decided();
+    const { clock, graphs, ledger } = this.#parts;
+    return {
+      world: { ...world, now: clock.now(), runs: ledger.openRuns() },
+      decision,
+      repositories: graphs.repositories(),
+      polling: new Set(this.#parts.pollingGraphs()),
+      problems: this.#parts.problems(),
+      supervisor: {
+        running: true,
+        pid: process.pid,
+        version: this.#parts.version,
+        started_at: isoTime(this.#startedAt),
+        mode: this.#parts.observeOnly ? 'observe' : 'dispatch',
+        state: this.#supervisor.state,
+      },
+      progressOf: (run) => this.#progressOf(run),
+    };
+  }
+}
+
+function reportedOutcome(request: CompletionRequest): Succeeded | Failed {
+  if (request.result === 'succeeded')
+    return {
+      kind: 'succeeded',
+      ...(request.summary === undefined ? {} : { summary: request.summary }),
+      ...(request.artifacts === undefined ? {} : { artifacts: request.artifacts }),
+    };
+  return {
+    kind: 'failed',
+    failure: 'reported',
+    message: request.reason ?? 'reported as failed',
+    retryable: request.retryable ?? false,
+  };
+}

@@ -1,0 +1,188 @@
+// Carries out what was decided and decides nothing more. Owns the shared queue: what is in it has been admitted and
+// is on its way or running, so the queue is never the place where work waits for room.
+
+import PQueue from 'p-queue';
+import type { Action } from '../decide/world.ts';
+import { messageOf } from '../domain/errors.ts';
+import { type TaskKey, taskKey } from '../domain/ids.ts';
+import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { Profile } from '../domain/profile.ts';
+import type { Run } from '../domain/run.ts';
+import { Runner, type RunnerParts } from './runner.ts';
+
+export class Dispatcher {
+  readonly runner: Runner;
+  readonly #parts: RunnerParts;
+  readonly #queue: PQueue;
+  /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
+  readonly #busy = new Set<string>();
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.runner = new Runner(parts);
+    this.#queue = new PQueue({ concurrency: Math.max(1, parts.config().maxConcurrent) });
+  }
+
+  /** Runs that this process attends to or is just now writing about. */
+  attended(): ReadonlySet<string> {
+    return new Set([...this.runner.live.keys(), ...this.#busy]);
+  }
+
+  /** Tasks whose run is settled while its process still ends. */
+  lingering(): ReadonlySet<TaskKey> {
+    const tasks = [...this.runner.live.values()].filter((live) => live.declared);
+    return new Set(tasks.map(({ run }) => taskKey(run.graph, run.task)));
+  }
+
+  /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
+  apply(actions: readonly Action[]): number {
+    this.#queue.concurrency = Math.max(1, this.#parts.config().maxConcurrent);
+    let dispatched = 0;
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'dispatch': {
+          const live = this.runner.open(action.plan);
+          const carried = this.#queue.add(() => this.runner.carry(live, action.plan), {
+            priority: action.plan.priority,
+          });
+          this.#track(carried);
+          dispatched++;
+          break;
+        }
+        case 'attend':
+          this.#takeUp(action.run);
+          break;
+        case 'stop':
+          this.#stop(action.run, action.reason, action.because);
+          break;
+        case 'settle':
+          this.#once(action.run, () => this.#settle(action.run, action.outcome));
+          break;
+        case 'release':
+          this.#once(action.run, () => this.runner.release(action.run, action.because));
+          break;
+        case 'close':
+          this.#parts.ledger.move(action.run.id, action.phase, { finishedAt: this.#parts.clock.now() });
+          break;
+        case 'note-schedule':
+          this.#parts.ledger.noteSchedule(action, action.memory);
+          break;
+        default:
+          action satisfies never;
+      }
+    }
+    return dispatched;
+  }
+
+  /** Ends what time has run out for. */
+  expire(now: number): void {
+    for (const live of this.runner.live.values()) {
+      const at = live.endsAt;
+      if (at === null || at > now) continue;
+      live.stop(live.lingerUntil === null ? 'timeout' : 'completed');
+    }
+  }
+
+  /** When time alone ends the next run, ms. */
+  nextEnd(): number | null {
+    let next: number | null = null;
+    for (const live of this.runner.live.values()) {
+      const at = live.endsAt;
+      if (at !== null && (next === null || at < next)) next = at;
+    }
+    return next;
+  }
+
+  /** Stops every run with this reason and waits until each is written down. */
+  async stopAll(reason: StopReason): Promise<void> {
+    for (const live of this.runner.live.values()) live.stop(reason);
+    await this.idle();
+  }
+
+  /** Resolves when nothing is being carried, attended in a slot, or written. */
+  async idle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
+  }
+
+  #takeUp(run: Run): void {
+    const profile = this.#profileOf(run);
+    if (!profile) return;
+    this.#track(this.runner.adopt(run, profile));
+  }
+
+  /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
+  #stop(run: Run, reason: StopReason, because: string): void {
+    const live = this.runner.live.get(run.id);
+    if (live?.signal.aborted || live?.declared) return;
+    if (!live) {
+      const profile = this.#profileOf(run);
+      if (!profile) {
+        this.#parts.ledger.move(run.id, reason === 'overruled' ? 'overruled' : 'superseded');
+        return;
+      }
+      this.#takeUp(run);
+      this.runner.live.get(run.id)?.stop(reason);
+      return;
+    }
+    this.#parts.bus.emit('run.stopping', { ...facts(run), reason });
+    const outcome = reason === 'overruled' ? this.#outcomeInGraph(run) : null;
+    if (!outcome) return live.stop(reason);
+    this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });
+    this.#once(run, async () => {
+      await this.runner.declare(run, outcome);
+    });
+  }
+
+  /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
+  #outcomeInGraph(run: Run): (Outcome & { kind: 'succeeded' | 'failed' }) | null {
+    const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+    if (!task || task.assigned !== run.agent) return null;
+    switch (task.status) {
+      case 'done':
+      case 'pending-eval':
+      case 'pending-validation':
+        return { kind: 'succeeded' };
+      case 'failed':
+      case 'failed-pending-eval':
+        return {
+          kind: 'failed',
+          failure: 'reported',
+          message: task.failureReason ?? 'reported as failed',
+          retryable: false,
+        };
+      default:
+        return null;
+    }
+  }
+
+  async #settle(run: Run, outcome: Outcome): Promise<void> {
+    if (outcome.kind === 'succeeded' || outcome.kind === 'failed') await this.runner.finish(run, outcome);
+  }
+
+  #profileOf(run: Run): Profile | null {
+    const graph = this.#parts.graphs.get(run.graph);
+    const known = graph?.profiles.byName.get(run.executor);
+    if (known) return known;
+    return null;
+  }
+
+  #once(run: Run, work: () => Promise<void>): void {
+    if (this.#busy.has(run.id)) return;
+    this.#busy.add(run.id);
+    this.#track(work().finally(() => this.#busy.delete(run.id)));
+  }
+
+  #track(work: Promise<unknown>): void {
+    const tracked: Promise<void> = work
+      .then(() => undefined)
+      .catch((thrown) => this.#parts.log.warn('action.failed', { because: messageOf(thrown) }))
+      .finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+}
+
+function facts(run: Run) {
+  const { id, graph, task, worktree, executor, attempt } = run;
+  return { run: id, graph, task, worktree, executor, attempt };
+}

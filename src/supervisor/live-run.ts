@@ -1,0 +1,43 @@
+// One run that this process attends to: its abort signal, its deadline, its last sign of life. No decisions here.
+
+import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+
+/** The part of a run that lives in memory only. */
+export class LiveRun {
+  /** As the ledger has it after the last move. */
+  run: Run;
+  /** Plain text of the run's own token; only its hash is stored. Null for a run that was taken up after a restart. */
+  readonly token: string | null;
+  /** The last sign of life: when (ms), and in words. */
+  progressAt: number;
+  progress: string | null = null;
+  /** The outcome that came by another way than the executor: a callback, the CLI, the graph. */
+  declared: Outcome | null = null;
+  /** When a process whose task is already over is ended at the latest, ms. */
+  lingerUntil: number | null = null;
+  readonly #abort = new AbortController();
+
+  constructor(run: Run, token: string | null, now: number) {
+    this.run = run;
+    this.token = token;
+    this.progressAt = now;
+  }
+
+  /** Aborted with the reason of the first `stop`. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Ends the work, or only the attending for `detached`. The first reason stays. */
+  stop(reason: StopReason): void {
+    if (!this.#abort.signal.aborted) this.#abort.abort(reason);
+  }
+
+  /** The next instant at which time alone ends this run, ms. */
+  get endsAt(): number | null {
+    if (this.signal.aborted) return null;
+    if (this.lingerUntil !== null) return this.lingerUntil;
+    return this.run.deadlineAt;
+  }
+}

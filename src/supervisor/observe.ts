@@ -1,0 +1,34 @@
+// Gathers graphs, runs, schedules, pauses and the time into one plain World. Reads nothing from disk itself.
+
+import type { GraphHold, PeerStatuses, World } from '../decide/world.ts';
+import type { Config } from '../domain/config.ts';
+import type { RunId, TaskKey } from '../domain/ids.ts';
+import type { LedgerView } from '../runs/ledger.ts';
+import { type SupervisedGraphs, viewOf } from './supervised-graphs.ts';
+
+/** The world as it is now. `standstill` says why nothing at all is dispatched, null when something may be. */
+export function observeWorld(parts: {
+  readonly now: number;
+  readonly config: Config;
+  readonly graphs: SupervisedGraphs;
+  /** Null: no ledger, as for one-shot commands on a machine where no supervisor ever ran. */
+  readonly ledger: LedgerView | null;
+  readonly attended: ReadonlySet<RunId>;
+  readonly lingering: ReadonlySet<TaskKey>;
+  readonly peers: PeerStatuses;
+  readonly standstill: GraphHold | null;
+}): World {
+  const { ledger } = parts;
+  return {
+    now: parts.now,
+    config: parts.config,
+    graphs: parts.graphs.all().map(viewOf),
+    runs: ledger?.openRuns() ?? [],
+    attended: parts.attended,
+    lingering: parts.lingering,
+    schedules: ledger?.scheduleMemory() ?? new Map(),
+    pauses: ledger?.pauses().filter((pause) => pause.until === null || pause.until > parts.now) ?? [],
+    peers: parts.peers,
+    standstill: parts.standstill,
+  };
+}

@@ -1,0 +1,219 @@
+// The graphs under supervision: which there are, through which worktree each is served, with which profiles, and
+// what keeps one from being served. Keeps one store and one registry a graph; reads again only what changed.
+
+import { basename, join } from 'node:path';
+import type { GraphHold, GraphView } from '../decide/world.ts';
+import type { Config, RepoSettings } from '../domain/config.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { ProfileSet } from '../domain/profile.ts';
+import type { Repository, Worktree } from '../domain/worktree.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { Bus } from '../seams/bus.ts';
+import type { InstanceLock } from '../seams/instance-lock.ts';
+import type { Registry } from '../wg/registry.ts';
+
+/** One graph with what serving it takes. */
+export interface SupervisedGraph {
+  readonly path: GraphPath;
+  readonly store: GraphStore;
+  readonly registry: Registry;
+  /** The worktree its work happens in. */
+  readonly worktree: Worktree;
+  readonly repository: Repository;
+  readonly settings: RepoSettings;
+  readonly profiles: ProfileSet;
+  readonly hold: GraphHold | null;
+}
+
+/** A repository as discovery found it, with the settings that apply to it. */
+export interface DiscoveredRepository {
+  readonly repository: Repository;
+  readonly settings: RepoSettings;
+  /** Worktrees left out by include/exclude globs. */
+  readonly excluded: ReadonlySet<string>;
+}
+
+/** What finding and opening graphs takes; all of it is handed in. */
+export interface SupervisedGraphsParts {
+  readonly bus: Bus;
+  discover(config: Config): Promise<readonly DiscoveredRepository[]>;
+  openStore(graph: GraphPath): GraphStore;
+  openRegistry(graph: GraphPath): Registry;
+  /** Profiles that count for a graph: the machine's and, where trusted, the worktree's own. */
+  profiles(graph: GraphPath, settings: RepoSettings): Promise<ProfileSet>;
+  /** Takes the graph for this supervisor; null: not wanted (observing, one-shot commands). */
+  lock: ((graph: GraphPath) => Promise<InstanceLock>) | null;
+  /** Another dispatcher that serves the graph just now. */
+  rival: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
+}
+
+interface Entry {
+  graph: SupervisedGraph;
+  lock: InstanceLock | null;
+  wasProblem: string | null;
+}
+
+export class SupervisedGraphs {
+  readonly #parts: SupervisedGraphsParts;
+  readonly #entries = new Map<GraphPath, Entry>();
+  #repositories: readonly DiscoveredRepository[] = [];
+
+  constructor(parts: SupervisedGraphsParts) {
+    this.#parts = parts;
+  }
+
+  /** Every repository as last listed, broken ones included. */
+  repositories(): readonly DiscoveredRepository[] {
+    return this.#repositories;
+  }
+
+  /** Every graph under supervision. */
+  all(): readonly SupervisedGraph[] {
+    return [...this.#entries.values()].map((entry) => entry.graph);
+  }
+
+  get(path: GraphPath): SupervisedGraph | undefined {
+    return this.#entries.get(path)?.graph;
+  }
+
+  /** Lists worktrees anew; opens what came and lets go of what went. Says whether anything did. */
+  async rediscover(config: Config): Promise<boolean> {
+    const before = new Set(this.#worktreePaths());
+    this.#repositories = await this.#parts.discover(config);
+    const wanted = servingWorktrees(this.#repositories);
+    for (const [path, entry] of this.#entries) {
+      if (wanted.has(path)) continue;
+      this.#entries.delete(path);
+      await entry.lock?.release();
+    }
+    await Promise.all([...wanted].map(([path, found]) => this.#admit(path, found)));
+    const after = new Set(this.#worktreePaths());
+    const added = [...after].filter((path) => !before.has(path));
+    const removed = [...before].filter((path) => !after.has(path));
+    if (added.length === 0 && removed.length === 0) return false;
+    this.#parts.bus.emit('worktrees.changed', { added, removed });
+    return true;
+  }
+
+  /** Reads the named graphs and their profiles again, where they changed. */
+  async refresh(paths: Iterable<GraphPath>): Promise<void> {
+    await Promise.all([...paths].map((path) => this.#refresh(path)));
+  }
+
+  /** Tries again to take graphs that another supervisor held, and looks for other dispatchers. */
+  async recheckHolds(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map((entry) => this.#judgeHold(entry)));
+  }
+
+  /** Lets go of every graph. */
+  async release(): Promise<void> {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    await Promise.all(entries.map((entry) => entry.lock?.release()));
+  }
+
+  async #admit(path: GraphPath, found: Serving): Promise<void> {
+    const known = this.#entries.get(path);
+    if (known) {
+      known.graph = { ...known.graph, ...found };
+      return;
+    }
+    const entry: Entry = {
+      graph: {
+        path,
+        store: this.#parts.openStore(path),
+        registry: this.#parts.openRegistry(path),
+        profiles: await this.#parts.profiles(path, found.settings),
+        hold: null,
+        ...found,
+      },
+      lock: null,
+      wasProblem: null,
+    };
+    this.#entries.set(path, entry);
+    await this.#judgeHold(entry);
+    await this.#refresh(path);
+  }
+
+  async #refresh(path: GraphPath): Promise<void> {
+    const entry = this.#entries.get(path);
+    if (!entry) return;
+    const before = entry.graph.store.snapshot();
+    const [snapshot, profiles] = await Promise.all([
+      entry.graph.store.refresh(),
+      this.#parts.profiles(path, entry.graph.settings),
+    ]);
+    if (profiles !== entry.graph.profiles) entry.graph = { ...entry.graph, profiles };
+    const problem = snapshot.problem?.message ?? null;
+    if (problem !== null && problem !== entry.wasProblem && snapshot.problem?.code !== 'missing')
+      this.#parts.bus.emit('graph.problem', { graph: path, message: problem });
+    if (problem === null && entry.wasProblem !== null) this.#parts.bus.emit('graph.healed', { graph: path });
+    entry.wasProblem = problem;
+    if (snapshot !== before)
+      this.#parts.bus.emit('graph.changed', { graph: path, tasks: snapshot.tasks.size });
+  }
+
+  async #judgeHold(entry: Entry): Promise<void> {
+    const { path } = entry.graph;
+    let hold: GraphHold | null = null;
+    if (this.#parts.lock && !entry.lock) {
+      try {
+        entry.lock = await this.#parts.lock(path);
+      } catch (thrown) {
+        const taken = thrown instanceof SupervisorError && thrown.code === 'already-running';
+        hold = { code: taken ? 'other-supervisor' : 'graph-lock', because: messageOf(thrown) };
+      }
+    }
+    hold ??= (await this.#parts.rival?.(path)) ?? null;
+    const before = entry.graph.hold;
+    if (hold?.code !== before?.code || hold?.because !== before?.because)
+      entry.graph = { ...entry.graph, hold };
+  }
+
+  #worktreePaths(): string[] {
+    return this.#repositories.flatMap((found) => found.repository.worktrees.map((worktree) => worktree.path));
+  }
+}
+
+/** What deciding sees of a graph. */
+export function viewOf(graph: SupervisedGraph): GraphView {
+  return {
+    graph: graph.path,
+    worktree: graph.worktree.path,
+    worktreeIsMain: graph.worktree.main,
+    branch: graph.worktree.branch,
+    repo: graph.repository.id,
+    repoName: graph.repository.name,
+    settings: graph.settings,
+    tracked: graph.worktree.graphTracked,
+    snapshot: graph.store.snapshot(),
+    profiles: graph.profiles,
+    hold: graph.hold,
+  };
+}
+
+type Serving = Pick<SupervisedGraph, 'worktree' | 'repository' | 'settings'>;
+
+/**
+ * One worktree for each graph: of several that reach it, the one that holds its folder, else the main one, else the
+ * first that git lists.
+ */
+function servingWorktrees(repositories: readonly DiscoveredRepository[]): Map<GraphPath, Serving> {
+  const serving = new Map<GraphPath, Serving>();
+  for (const { repository, settings, excluded } of repositories) {
+    for (const worktree of repository.worktrees) {
+      if (worktree.graph === null || worktree.missing || worktree.bare || excluded.has(worktree.path))
+        continue;
+      const known = serving.get(worktree.graph);
+      if (!known || rank(worktree) < rank(known.worktree))
+        serving.set(worktree.graph, { worktree, repository, settings });
+    }
+  }
+  return serving;
+}
+
+function rank(worktree: Worktree): number {
+  const home = join(worktree.path, basename(worktree.graph ?? '')) === worktree.graph;
+  return (home || !worktree.graphIsAlias ? 0 : 2) + (worktree.main ? 0 : 1);
+}

@@ -1,0 +1,229 @@
+// The tick: look, decide, act. A wake during a tick is not lost, ticks never overlap, and one timer covers every
+// instant that anything waits for.
+
+import { createMemo, type DecideMemo, decide } from '../decide/decide.ts';
+import type { Decision, GraphHold, World } from '../decide/world.ts';
+import type { Config } from '../domain/config.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Cancel } from '../seams/clock.ts';
+import type { Service } from '../seams/service.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { observeWorld } from './observe.ts';
+import type { RunnerParts } from './runner.ts';
+import type { SupervisedGraphs } from './supervised-graphs.ts';
+
+export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
+
+/** What the tick takes besides what carrying runs takes. */
+export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
+  readonly graphs: SupervisedGraphs;
+  /** Observe mode: judge and report, touch nothing. */
+  readonly observeOnly: boolean;
+  config(): Config;
+  /** Reads configuration again, keeping the last good one; the sentences say what is wrong. */
+  reloadConfig(): Promise<readonly string[]>;
+  /** Tells the watchers what to watch now. */
+  watch(graphs: readonly GraphPath[]): void;
+  /** Called after every look at all graphs: watches that went deaf are set anew. */
+  recheckWatches(): Promise<void>;
+}
+
+/** The longest sleep: a clock that was set or a laptop that slept is noticed within it. */
+const LONGEST_SLEEP_MS = 60_000;
+
+export class Supervisor implements Service {
+  readonly name = 'supervisor';
+  readonly dispatcher: Dispatcher;
+  readonly #parts: SupervisorParts;
+  readonly #memo: DecideMemo = createMemo();
+  readonly #dirty = new Set<GraphPath>();
+  #state: SupervisorState = 'stopped';
+  #decided: { world: World; decision: Decision } | null = null;
+  #ticking: Promise<void> | null = null;
+  #again = false;
+  #rediscover = false;
+  #timer: Cancel = () => {};
+  #safetyAt = 0;
+  #relistAt = 0;
+  #quiet: (() => void)[] = [];
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+    this.dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
+  }
+
+  get state(): SupervisorState {
+    return this.#state;
+  }
+
+  /** The last look and what was decided; null before the first tick. */
+  get decided(): { readonly world: World; readonly decision: Decision } | null {
+    return this.#decided;
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== 'stopped') return;
+    this.#state = 'starting';
+    this.#rediscover = true;
+    await this.tick();
+    if (this.#state === 'starting') this.#state = 'running';
+    this.#parts.bus.emit('supervisor.started', {
+      pid: process.pid,
+      mode: this.#parts.observeOnly ? 'observe' : 'dispatch',
+    });
+  }
+
+  /** Stops ticking and lets go of the graphs; detached agents go on unless `cancel` asked for their end before. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped') return;
+    this.#state = 'stopping';
+    this.#timer();
+    await this.#ticking;
+    const stillRunning = [...this.dispatcher.runner.live.values()].filter((live) => live.run.process).length;
+    await this.dispatcher.stopAll('detached');
+    await this.#parts.graphs.release();
+    this.#state = 'stopped';
+    this.#parts.bus.emit('supervisor.stopped', { stillRunning });
+  }
+
+  /** Takes nothing new from now on; what runs goes on. */
+  drain(because: string): void {
+    if (this.#state !== 'running' && this.#state !== 'starting') return;
+    this.#state = 'draining';
+    this.#parts.bus.emit('supervisor.draining', { because });
+    this.wake();
+  }
+
+  /** Takes new work again after `drain`. */
+  undrain(): void {
+    if (this.#state !== 'draining') return;
+    this.#state = 'running';
+    this.wake();
+  }
+
+  /** Asks for a tick soon. Cheap, and never lost. */
+  wake(): void {
+    if (this.#state === 'stopped' || this.#state === 'stopping') return;
+    if (this.#ticking) this.#again = true;
+    else void this.tick();
+  }
+
+  /** A graph or its configuration may have changed. */
+  markDirty(graph: GraphPath): void {
+    this.#dirty.add(graph);
+    this.wake();
+  }
+
+  /** Worktrees may have come or gone. */
+  markWorktreesChanged(): void {
+    this.#rediscover = true;
+    this.wake();
+  }
+
+  /** One pass of observe, decide, act; joins the one under way and then makes another. */
+  tick(): Promise<void> {
+    if (this.#ticking) {
+      this.#again = true;
+      return this.#ticking;
+    }
+    this.#ticking = this.#passes().finally(() => {
+      this.#ticking = null;
+    });
+    return this.#ticking;
+  }
+
+  /** Resolves when nothing runs in a slot, nothing was dispatched by the last tick and none is due. */
+  async quiet(): Promise<void> {
+    for (;;) {
+      await this.tick();
+      if (this.#isQuiet()) return;
+      await new Promise<void>((resolve) => this.#quiet.push(resolve));
+    }
+  }
+
+  #isQuiet(): boolean {
+    const busy = [...this.dispatcher.runner.live.values()].some((live) => live.run.phase !== 'handed-off');
+    const due = this.#decided?.decision.actions.length ?? 0;
+    return !busy && due === 0 && !this.#again;
+  }
+
+  async #passes(): Promise<void> {
+    do {
+      this.#again = false;
+      try {
+        await this.#pass();
+      } catch (thrown) {
+        this.#parts.log.error('tick.failed', { because: messageOf(thrown) });
+        this.#sleepUntil(this.#parts.clock.now() + 1000);
+      }
+    } while (this.#again && this.#state !== 'stopping');
+    const waiting = this.#quiet;
+    this.#quiet = [];
+    for (const look of waiting) look();
+  }
+
+  async #pass(): Promise<void> {
+    const { clock, graphs, ledger, bus, config } = this.#parts;
+    await this.#look();
+    if (this.#state === 'stopping') return;
+    this.dispatcher.expire(clock.now());
+    const world = observeWorld({
+      now: clock.now(),
+      config: config(),
+      graphs,
+      ledger,
+      attended: this.dispatcher.attended(),
+      lingering: this.dispatcher.lingering(),
+      peers: new Map(),
+      standstill: this.#standstill(),
+    });
+    const decision = decide(world, this.#memo);
+    this.#decided = { world, decision };
+    const dispatched = this.#parts.observeOnly ? 0 : this.dispatcher.apply(decision.actions);
+    this.#sleepUntil(decision.wakeAt);
+    bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
+  }
+
+  /** Reads what may have changed; now and then everything, because a file event is a hint and this pass is the truth. */
+  async #look(): Promise<void> {
+    const { clock, graphs, config } = this.#parts;
+    const { limits } = config();
+    const now = clock.now();
+    if (this.#rediscover || now >= this.#relistAt || now < this.#relistAt - limits.relistMs) {
+      this.#rediscover = false;
+      this.#relistAt = now + limits.relistMs;
+      await graphs.rediscover(config());
+      this.#parts.watch(graphs.all().map((graph) => graph.path));
+    }
+    if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
+      this.#safetyAt = now + limits.safetyPassMs;
+      for (const graph of graphs.all()) this.#dirty.add(graph.path);
+      await this.#parts.recheckWatches();
+      await graphs.recheckHolds();
+    }
+    const dirty = [...this.#dirty];
+    this.#dirty.clear();
+    await graphs.refresh(dirty);
+  }
+
+  #standstill(): GraphHold | null {
+    if (this.#parts.observeOnly) return { code: 'observe', because: 'the supervisor only observes' };
+    if (this.#state === 'draining' || this.#state === 'stopping')
+      return { code: 'draining', because: 'the supervisor is draining: it takes nothing new' };
+    return null;
+  }
+
+  #sleepUntil(wakeAt: number | null): void {
+    const now = this.#parts.clock.now();
+    const next = Math.min(
+      wakeAt ?? Number.POSITIVE_INFINITY,
+      this.dispatcher.nextEnd() ?? Number.POSITIVE_INFINITY,
+      this.#safetyAt,
+      this.#relistAt,
+      now + LONGEST_SLEEP_MS,
+    );
+    this.#timer();
+    this.#timer = this.#parts.clock.after(Math.max(0, next - now), () => this.wake());
+  }
+}
