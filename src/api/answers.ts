@@ -1,0 +1,203 @@
+// What the API answers: zod schemas of the shapes in domain/report.ts. They describe the API; tests hold answers
+// against them, and the compiler holds them against the domain.
+
+import { z } from 'zod';
+import type { Outcome } from '../domain/outcome.ts';
+import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import { RUN_PHASES } from '../domain/run.ts';
+import type { CompletionAnswer } from '../supervisor/control.ts';
+import { VERDICT_STATES } from './schemas.ts';
+
+const text = z.string();
+const textOrNull = z.string().nullable();
+const count = z.number().int().min(0);
+
+const usage = z.object({
+  costUsd: z.number().exactOptional(),
+  inputTokens: z.number().exactOptional(),
+  outputTokens: z.number().exactOptional(),
+  cacheReadInputTokens: z.number().exactOptional(),
+  cacheCreationInputTokens: z.number().exactOptional(),
+  turns: z.number().exactOptional(),
+  durationMs: z.number().exactOptional(),
+});
+
+export const outcomeAnswer = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('succeeded'),
+    summary: text.exactOptional(),
+    artifacts: z.unknown().exactOptional(),
+    usage: usage.exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('failed'),
+    failure: z.enum([
+      'exit',
+      'reported',
+      'timeout',
+      'silent',
+      'interrupted',
+      'unreachable',
+      'refused',
+      'rate-limited',
+      'provider',
+    ]),
+    message: text,
+    retryable: z.boolean(),
+    exitCode: z.number().exactOptional(),
+    usage: usage.exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('stopped'),
+    reason: z.enum([
+      'cancelled',
+      'shutdown',
+      'lost-claim',
+      'overruled',
+      'completed',
+      'timeout',
+      'silent',
+      'detached',
+    ]),
+    usage: usage.exactOptional(),
+  }),
+  z.object({
+    kind: z.literal('deferred'),
+    code: text,
+    because: text,
+    until: z.number().exactOptional(),
+    scope: z.enum(['task', 'profile', 'account']),
+  }),
+]) satisfies z.ZodType<Outcome>;
+
+export const runAnswer = z.object({
+  run: text,
+  task: text,
+  worktree: text,
+  executor: text,
+  type: text,
+  attempt: count,
+  phase: z.enum(RUN_PHASES),
+  agent: text,
+  pid: z.number().int().nullable(),
+  started_at: textOrNull,
+  finished_at: textOrNull,
+  output: textOrNull,
+  because: text,
+  outcome: outcomeAnswer.nullable(),
+  progress: textOrNull,
+}) satisfies z.ZodType<RunReport>;
+
+const taskMembers = {
+  task: text,
+  id: text,
+  title: text,
+  status: text,
+  worktree: text,
+  graph: text,
+  state: z.enum(VERDICT_STATES),
+  code: text,
+  because: text,
+  next_at: textOrNull,
+  executor: textOrNull,
+  priority: z.number(),
+  assigned: textOrNull,
+  after: z.array(text),
+  tags: z.array(text),
+};
+
+export const taskAnswer = z.object(taskMembers) satisfies z.ZodType<TaskReport>;
+
+export const whyAnswer = z.object({
+  ...taskMembers,
+  conditions: z.array(z.object({ name: text, met: z.boolean(), because: text })),
+  runs: z.array(runAnswer),
+}) satisfies z.ZodType<WhyReport>;
+
+export const taskDetailAnswer = z.object({
+  ...taskMembers,
+  description: textOrNull,
+  artifacts: z.array(z.unknown()),
+  log: z.array(z.object({ timestamp: text, actor: text.exactOptional(), message: text })),
+  fields: z.record(text, z.unknown()),
+  runs: z.array(runAnswer),
+}) satisfies z.ZodType<TaskDetailReport>;
+
+const problems = z.array(z.object({ code: text, message: text }));
+
+export const statusAnswer = z.object({
+  generated_at: text,
+  supervisor: z.object({
+    running: z.boolean(),
+    pid: z.number().int().nullable(),
+    version: text,
+    started_at: textOrNull,
+    mode: text,
+    state: text,
+  }),
+  limits: z.object({ max_concurrent: count, running: count, queued: count }),
+  worktrees: z.array(
+    z.object({
+      path: text,
+      repo: text,
+      branch: textOrNull,
+      head: textOrNull,
+      graph: textOrNull,
+      state: text,
+      because: text,
+      counts: z.object({
+        open: count,
+        ready: count,
+        running: count,
+        scheduled: count,
+        waiting: count,
+        held: count,
+        paused: count,
+        'in-progress': count,
+        done: count,
+        failed: count,
+        abandoned: count,
+      }),
+      problems,
+    }),
+  ),
+  runs: z.array(runAnswer),
+  held: z.array(
+    z.object({
+      task: text,
+      worktree: text,
+      state: z.enum(VERDICT_STATES),
+      code: text,
+      because: text,
+      next_at: textOrNull,
+    }),
+  ),
+  schedules: z.array(z.object({ task: text, worktree: text, schedule: text, next_at: textOrNull })),
+  problems,
+}) satisfies z.ZodType<StatusReport>;
+
+export const healthAnswer = z.object({ status: z.literal('ok'), version: text, uptime_s: count });
+
+export const tasksAnswer = z.object({ tasks: z.array(taskAnswer), next_cursor: textOrNull });
+
+export const runsAnswer = z.object({ runs: z.array(runAnswer) });
+
+/** `state` is the word of callbacks (`completed`, `failed`, `ready`), `status` the graph's own. */
+export const completionAnswer = z.object({
+  task: text,
+  worktree: text,
+  status: text,
+  state: text,
+  duplicate: z.boolean(),
+  late: z.boolean(),
+}) satisfies z.ZodType<CompletionAnswer>;
+
+export const heartbeatAnswer = z.object({ directive: z.enum(['continue', 'cancel']) });
+
+export const claimAnswer = z.object({ run: runAnswer, lease: z.object({ token: text }) });
+
+export const pauseAnswer = z.object({ target: textOrNull, paused: z.boolean() });
+
+export const drainAnswer = z.object({ state: z.literal('draining') });
+
+export const reloadAnswer = z.object({ problems: z.array(text) });

@@ -1,0 +1,68 @@
+// `<state>/api.json`: where a running supervisor can be reached, for commands and for programs of the same user.
+
+import { open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { systemCode } from '../domain/errors.ts';
+
+/** What api.json says. Public: other programs read it. */
+export interface ApiFile {
+  readonly pid: number;
+  /** Path of the unix socket. */
+  readonly socket: string;
+  /** `http://127.0.0.1:PORT`, null unless TCP is on. */
+  readonly url: string | null;
+  /** The operator's token, for TCP; the socket needs none. */
+  readonly token: string;
+}
+
+/** Writes the file, readable by this user alone; a reader sees the old or the new one, never a piece. */
+export async function writeApiFile(path: string, content: ApiFile): Promise<void> {
+  const draft = `${path}.${content.pid}.tmp`;
+  await rm(draft, { force: true });
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(content)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(draft, path);
+}
+
+/** What the file says, null when it is not there or says nothing of use. */
+export async function readApiFile(path: string): Promise<ApiFile | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return null;
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    return isApiFile(value) ? value : null;
+  } catch {
+    // Torn or foreign: whoever wrote it was not a running supervisor.
+    return null;
+  }
+}
+
+/** Removes the file if it is still the one that was written with this token. */
+export async function removeApiFile(path: string, token: string): Promise<void> {
+  if ((await readApiFile(path))?.token !== token) return;
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+function isApiFile(value: unknown): value is ApiFile {
+  if (typeof value !== 'object' || value === null) return false;
+  const { pid, socket, url, token } = value as Record<string, unknown>;
+  return (
+    typeof pid === 'number' &&
+    typeof socket === 'string' &&
+    (url === null || typeof url === 'string') &&
+    typeof token === 'string'
+  );
+}

@@ -1,0 +1,176 @@
+// How the commands talk to a running supervisor: node:http over the unix socket, nothing else to load. Mirrors
+// SupervisorControl; what the server refuses comes out as the SupervisorError it was.
+
+import { Agent } from 'node:http';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type {
+  CompletionAnswer,
+  CompletionRequest,
+  RunFilter,
+  TaskFilter,
+  TaskQuery,
+} from '../supervisor/control.ts';
+import { readApiFile } from './api-file.ts';
+import { callSocket, type SocketCall, streamSocket } from './client-call.ts';
+import { readServerEvents, type ServerEvent } from './server-events.ts';
+
+/** A completion as a command sends it. With `token`, it is sent as the run that the token belongs to. */
+export type ClientCompletion = Omit<CompletionRequest, 'caller'> & { readonly token?: string };
+
+/** A running supervisor, seen from another process. Everything throws SupervisorError. */
+export interface SupervisorClient {
+  /** Path of the socket it answers on. */
+  readonly socket: string;
+  /** Version of the running supervisor. */
+  readonly version: string;
+  status(): Promise<StatusReport>;
+  why(query: TaskQuery): Promise<WhyReport>;
+  tasks(filter?: TaskFilter): Promise<readonly TaskReport[]>;
+  task(query: TaskQuery): Promise<TaskDetailReport>;
+  runs(filter?: RunFilter): Promise<readonly RunReport[]>;
+  complete(request: ClientCompletion): Promise<CompletionAnswer>;
+  heartbeat(
+    query: TaskQuery,
+    options?: { readonly token?: string; readonly message?: string },
+  ): Promise<{ readonly directive: 'continue' | 'cancel' }>;
+  cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
+  retry(query: TaskQuery): Promise<TaskReport>;
+  claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
+  release(
+    query: TaskQuery,
+    options?: { readonly token?: string; readonly reason?: string },
+  ): Promise<TaskReport>;
+  pause(target: string | null, because?: string): Promise<void>;
+  resume(target: string | null): Promise<void>;
+  drain(): Promise<void>;
+  reload(): Promise<{ readonly problems: readonly string[] }>;
+  /** Every event from now on, or after `lastId` as far as they are kept. Ends when the supervisor stops. */
+  events(options?: { readonly lastId?: string; readonly signal?: AbortSignal }): AsyncGenerator<ServerEvent>;
+  /** Gives the connection up. A process may also just end. */
+  close(): void;
+}
+
+/** How long the supervisor may take to say that it is there, ms. */
+const CONNECT_TIMEOUT_MS = 2000;
+/** How long one answer may take, ms; a busy graph lock is waited for in there. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
+/**
+ * The running supervisor that api.json (or a socket path) leads to; null when none runs: no file, a file that an
+ * ended one left behind, or nobody on the socket. Throws `not-running` when one is there but does not answer.
+ */
+export async function connectSupervisor(
+  where: ({ readonly apiFile: string } | { readonly socket: string }) & {
+    /** ms; for tests. */
+    readonly connectTimeoutMs?: number;
+  },
+): Promise<SupervisorClient | null> {
+  const socket = 'socket' in where ? where.socket : (await readApiFile(where.apiFile))?.socket;
+  if (socket === undefined) return null;
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  try {
+    const answer = await callSocket({
+      socket,
+      agent,
+      method: 'GET',
+      path: '/api/health',
+      timeoutMs: where.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    });
+    return clientOn(socket, agent, versionOf(answer));
+  } catch (error) {
+    agent.destroy();
+    if (nobodyThere(error)) return null;
+    throw error;
+  }
+}
+
+function versionOf(health: unknown): string {
+  const version = typeof health === 'object' && health !== null && 'version' in health ? health.version : '';
+  return typeof version === 'string' ? version : '';
+}
+
+/** The socket's file is gone, or it is a file that nobody listens on any more. */
+function nobodyThere(error: unknown): boolean {
+  const cause = error instanceof SupervisorError ? systemCode(error.cause) : undefined;
+  return cause === 'ECONNREFUSED' || cause === 'ENOENT' || cause === 'ENOTSOCK' || cause === 'ENOTDIR';
+}
+
+function clientOn(socket: string, agent: Agent, version: string): SupervisorClient {
+  const base = { socket, agent, timeoutMs: ANSWER_TIMEOUT_MS };
+  // What comes back is what our own server of the same package sent: its shape is taken as it is.
+  const get = async <T>(path: string): Promise<T> =>
+    (await callSocket({ ...base, method: 'GET', path })) as T;
+  const post = async <T>(path: string, body: unknown): Promise<T> =>
+    (await callSocket({ ...base, method: 'POST', path, body })) as T;
+
+  return {
+    socket,
+    version,
+    status: () => get('/api/status'),
+    why: (query) => get(taskPath(query, '/why')),
+    tasks: async (filter = {}) =>
+      (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
+    task: (query) => get(taskPath(query, '')),
+    runs: async (filter = {}) =>
+      (await get<{ runs: readonly RunReport[] }>(`/api/runs${search({ ...filter })}`)).runs,
+    complete({ result, token, task, worktree, ...report }) {
+      const query = { task, ...(worktree === undefined ? {} : { worktree }) };
+      return post(taskPath(query, result === 'failed' ? '/fail' : '/complete'), {
+        ...report,
+        lease_token: token,
+      });
+    },
+    heartbeat: (query, { token, message } = {}) =>
+      post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
+    cancel: (query, reason) => post(taskPath(query, '/cancel'), { reason }),
+    retry: (query) => post(taskPath(query, '/retry'), {}),
+    async claim(query, worker) {
+      const taken = await post<{ run: RunReport; lease: { token: string } }>(taskPath(query, '/claim'), {
+        worker_id: worker,
+      });
+      return { run: taken.run, token: taken.lease.token };
+    },
+    release: (query, { token, reason } = {}) =>
+      post(taskPath(query, '/release'), { lease_token: token, reason }),
+    pause: (target, because) => post('/api/control/pause', { target, reason: because }),
+    resume: (target) => post('/api/control/resume', { target }),
+    drain: () => post('/api/control/drain', {}),
+    reload: () => post('/api/control/reload', {}),
+    async *events({ lastId, signal } = {}) {
+      const call: SocketCall = {
+        socket,
+        agent,
+        method: 'GET',
+        path: '/api/events',
+        timeoutMs: ANSWER_TIMEOUT_MS,
+        ...(lastId === undefined ? {} : { headers: { 'last-event-id': lastId } }),
+        ...(signal === undefined ? {} : { signal }),
+      };
+      const response = await streamSocket(call);
+      try {
+        yield* readServerEvents(response);
+      } catch (error) {
+        if (signal?.aborted) return;
+        throw new SupervisorError('not-running', `The event stream broke off: ${messageOf(error)}.`, {
+          hint: 'see `supervisor status`',
+          cause: error,
+        });
+      } finally {
+        response.destroy();
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function taskPath(query: TaskQuery, rest: string): string {
+  return `/api/task/${encodeURIComponent(query.task)}${rest}${search({ worktree: query.worktree })}`;
+}
+
+function search(values: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) if (value !== undefined) given.set(name, String(value));
+  const text = given.toString();
+  return text === '' ? '' : `?${text}`;
+}

@@ -1,0 +1,65 @@
+// What agents write when they are done, read as one completion request. Agents differ in their words (`status`,
+// `error`, `reason`, `result`, `artifacts`); a finished piece of work is never refused over that.
+
+import type { CompletionRequest } from '../supervisor/control.ts';
+import type { CompleteBody, FailBody, HeartbeatBody } from './schemas.ts';
+
+type Report = Omit<CompletionRequest, 'task' | 'worktree' | 'caller'>;
+
+const UNSAID = 'the agent reported a failure and gave no reason';
+
+/** The report in a body of `/complete`: a success, unless its status says otherwise. */
+export function completionOf(body: CompleteBody): Report {
+  const failed = body.status === 'failed' || body.status === 'error';
+  const artifacts = artifactsOf(body);
+  return {
+    result: failed ? 'failed' : 'succeeded',
+    ...(failed ? { reason: reasonOf(body) } : {}),
+    ...(typeof body.retryable === 'boolean' ? { retryable: body.retryable } : {}),
+    ...(body.agent ? { agent: body.agent } : {}),
+    ...(body.summary ? { summary: body.summary } : {}),
+    ...(artifacts === undefined ? {} : { artifacts }),
+  };
+}
+
+/** The report in a body of `/fail`. */
+export function failureOf(body: FailBody): Report {
+  return {
+    result: 'failed',
+    reason: reasonOf(body),
+    ...(typeof body.retryable === 'boolean' ? { retryable: body.retryable } : {}),
+    ...(body.agent ? { agent: body.agent } : {}),
+    ...(body.summary ? { summary: body.summary } : {}),
+    ...(body.artifacts === undefined || body.artifacts === null ? {} : { artifacts: body.artifacts }),
+  };
+}
+
+/** The progress line of a heartbeat, null when it only says that the work goes on. */
+export function progressText(body: HeartbeatBody): string | null {
+  const { progress } = body;
+  if (body.message) return body.message;
+  if (typeof progress === 'string') return progress || null;
+  if (!progress) return null;
+  const percent = typeof progress.percent === 'number' ? `${progress.percent} %` : '';
+  return [percent, progress.message ?? ''].filter((part) => part !== '').join(' ') || null;
+}
+
+function reasonOf(body: Pick<FailBody, 'error' | 'reason' | 'summary'>): string {
+  const { error } = body;
+  const said = typeof error === 'string' ? error : error?.message;
+  return said || body.reason || body.summary || UNSAID;
+}
+
+/** `result` and its like join the artifacts as members; artifacts of their own name win. */
+function artifactsOf(body: CompleteBody): unknown {
+  const facts: Record<string, unknown> = {
+    ...(body.result === undefined ? {} : { result: body.result }),
+    ...(body.commit ? { commit: body.commit } : {}),
+    ...(body.external_id ? { external_id: body.external_id } : {}),
+  };
+  const artifacts = body.artifacts ?? undefined;
+  if (Object.keys(facts).length === 0) return artifacts;
+  if (artifacts === undefined) return facts;
+  const keyed = typeof artifacts === 'object' && !Array.isArray(artifacts) ? artifacts : { artifacts };
+  return { ...facts, ...keyed };
+}

@@ -1,0 +1,184 @@
+// Opening the listening sockets: the unix socket with its permissions and its stale predecessors, and TCP where it
+// may be opened at all. Knows nothing of requests.
+
+import type { BigIntStats } from 'node:fs';
+import { lstat, mkdir, unlink } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
+import type { Config } from '../domain/config.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+
+/** macOS takes 103 bytes; Linux takes 107 and silently cuts off the rest, so the socket would be elsewhere. */
+export const MAX_SOCKET_PATH_BYTES = 103;
+
+/** The port that TCP is opened on when nothing else is asked for. */
+export const DEFAULT_PORT = 7420;
+
+/** What `[api] listen` says. */
+export type TcpWish =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'at'; readonly host: string; readonly port: number };
+
+/** Reads `[api] listen`. Throws `config` for nonsense, and for an address beyond this machine that is not allowed. */
+export function tcpWish(settings: Config['api']): TcpWish {
+  if (settings.publicUrl !== null && !/^https?:\/\/[^/]/.test(settings.publicUrl))
+    throw new SupervisorError('config', `[api] public_url: '${settings.publicUrl}' is no http address.`, {
+      hint: "write it in full, for example 'https://agents.example.org'",
+    });
+  if (settings.listen === 'auto' || settings.listen === 'off') return { kind: settings.listen };
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s/[\]]+)):(\d{1,5})$/.exec(settings.listen);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535)
+    throw new SupervisorError('config', `[api] listen: '${settings.listen}' is no address to listen on.`, {
+      hint: "write 'auto', 'off' or host:port, for example '127.0.0.1:7420'",
+    });
+  if (!isLoopback(host) && !(settings.allowRemote && isHttps(settings.publicUrl)))
+    throw new SupervisorError(
+      'config',
+      `[api] listen: '${settings.listen}' can be reached from other machines.`,
+      {
+        hint: 'listen on 127.0.0.1, or set allow_remote = true and a public_url with https (a reverse proxy or tunnel)',
+      },
+    );
+  return { kind: 'at', host: host === 'localhost' ? '127.0.0.1' : host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+function isHttps(url: string | null): boolean {
+  return url !== null && URL.canParse(url) && new URL(url).protocol === 'https:';
+}
+
+/**
+ * Listens on the unix socket, readable by this user alone. A socket file that nobody answers on is replaced; one that
+ * somebody answers on is `already-running`. The caller holds the machine's lock.
+ */
+export async function listenOnSocket(server: Server, path: string): Promise<void> {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > MAX_SOCKET_PATH_BYTES)
+    throw new SupervisorError(
+      'config',
+      `The socket path has ${bytes} bytes, the system takes ${MAX_SOCKET_PATH_BYTES}: ${path}`,
+      { hint: 'set XDG_RUNTIME_DIR or SUPERVISOR_STATE_DIR to a shorter folder' },
+    );
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const found = await socketFile(path);
+  if (found) await removeStaleSocket(path, found);
+  try {
+    await listenPrivately(server, path);
+  } catch (error) {
+    if (systemCode(error) !== 'EADDRINUSE') throw cannotListen(path, error);
+    // It appeared since we looked.
+    throw alreadyRunning(path);
+  }
+}
+
+/** The mode of the file is decided while binding; a chmod afterwards would leave a moment for others. */
+function listenPrivately(server: Server, path: string): Promise<void> {
+  const before = process.umask(0o077);
+  try {
+    // Binding happens within the call, before anything else can run under this umask.
+    return listening(server, () => server.listen(path));
+  } finally {
+    process.umask(before);
+  }
+}
+
+async function socketFile(path: string): Promise<BigIntStats | null> {
+  try {
+    const found = await lstat(path, { bigint: true });
+    if (!found.isSocket())
+      throw new SupervisorError('config', `${path} is in the way: it is not a socket.`, {
+        hint: 'move it away and start again',
+      });
+    return found;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error instanceof SupervisorError ? error : cannotListen(path, error);
+  }
+}
+
+async function removeStaleSocket(path: string, found: BigIntStats): Promise<void> {
+  const trouble = await connectTrouble(path);
+  if (trouble === null) throw alreadyRunning(path);
+  if (trouble !== 'ECONNREFUSED' && trouble !== 'ENOENT')
+    throw new SupervisorError(
+      'already-running',
+      `The socket ${path} is in use, but cannot be asked: ${trouble}.`,
+      {
+        hint: 'end the process that holds it, or remove the file',
+      },
+    );
+  const now = await socketFile(path);
+  if (now === null) return;
+  // Somebody else replaced it meanwhile: theirs is alive.
+  if (now.ino !== found.ino || now.mtimeNs !== found.mtimeNs) throw alreadyRunning(path);
+  await unlink(path);
+}
+
+/** null when somebody accepts connections, else the system's code. */
+function connectTrouble(path: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(null);
+    });
+    socket.once('error', (error) => resolve(systemCode(error) ?? messageOf(error)));
+  });
+}
+
+/** Listens on TCP and gives the address back. `auto` takes the usual port, or a free one when it is taken. */
+export async function listenOnTcp(
+  server: Server,
+  wish: Exclude<TcpWish, { kind: 'off' }>,
+): Promise<{ readonly host: string; readonly port: number }> {
+  const host = wish.kind === 'at' ? wish.host : '127.0.0.1';
+  const port = wish.kind === 'at' ? wish.port : DEFAULT_PORT;
+  try {
+    await listening(server, () => server.listen({ host, port, exclusive: true }));
+  } catch (error) {
+    if (wish.kind === 'at' || systemCode(error) !== 'EADDRINUSE')
+      throw cannotListen(`${host}:${port}`, error);
+    await listening(server, () => server.listen({ host, port: 0, exclusive: true }));
+  }
+  return { host, port: (server.address() as AddressInfo).port };
+}
+
+function listening(server: Server, listen: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      server.off('listening', onListening);
+      server.off('error', onError);
+    };
+    const onListening = () => {
+      settle();
+      resolve();
+    };
+    const onError = (error: Error) => {
+      settle();
+      reject(error);
+    };
+    server.on('listening', onListening);
+    server.on('error', onError);
+    listen();
+  });
+}
+
+function alreadyRunning(path: string): SupervisorError {
+  return new SupervisorError('already-running', `Another supervisor answers on ${path}.`, {
+    hint: 'use that one, or give this one its own state folder with --state-dir',
+  });
+}
+
+function cannotListen(where: string, cause: unknown): SupervisorError {
+  return new SupervisorError('config', `Cannot listen on ${where}: ${messageOf(cause)}.`, {
+    hint: 'choose another address under [api] listen, or another state folder',
+    cause,
+  });
+}

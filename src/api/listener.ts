@@ -1,0 +1,208 @@
+// Between a socket and the app: what every request passes before any route, whatever it asks for, and what every
+// answer carries. Owns timeouts, broken requests and the request log; knows no route.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { messageOf, systemCode } from '../domain/errors.ts';
+import type { Clock } from '../seams/clock.ts';
+import { type Log, redact } from '../seams/log.ts';
+import { checkDeclaredLength } from './body.ts';
+import { ApiProblem, type ProblemAnswer, problemAnswer } from './problem.ts';
+import type { ApiApp } from './route.ts';
+import { checkOrigin, type Door } from './security.ts';
+
+/** How long and how much a peer may keep us busy. */
+export interface ListenerLimits {
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly maxConnections: number;
+}
+
+/** Turns whatever was thrown into the answer of the request, and writes bugs to the log. */
+export type Answering = (thrown: unknown, outgoing: ServerResponse) => Response;
+
+/** Names requests and answers what they threw. */
+export interface RequestBook {
+  readonly answer: Answering;
+  /** Gives the request its name. */
+  open(outgoing: ServerResponse): void;
+  problem(thrown: unknown, outgoing: ServerResponse | null): ProblemAnswer;
+}
+
+export function createRequestBook(log: Log, clock: Clock): RequestBook {
+  const names = new WeakMap<ServerResponse, string>();
+  const life = clock.now().toString(36);
+  let count = 0;
+  const nextName = () => `req_${life}_${++count}`;
+
+  function problem(thrown: unknown, outgoing: ServerResponse | null): ProblemAnswer {
+    const instance = (outgoing && names.get(outgoing)) ?? nextName();
+    const answer = problemAnswer(thrown, instance);
+    if (answer.bug) log.error('api.bug', { request: instance, error: redact(stackOf(thrown)) });
+    return answer;
+  }
+
+  return {
+    problem,
+    open: (outgoing) => void names.set(outgoing, nextName()),
+    answer(thrown, outgoing) {
+      const { status, headers, body } = problem(thrown, outgoing);
+      return new Response(body, { status, headers });
+    },
+  };
+}
+
+function stackOf(thrown: unknown): string {
+  const stack = typeof thrown === 'object' && thrown !== null && 'stack' in thrown ? thrown.stack : undefined;
+  return typeof stack === 'string' ? stack : messageOf(thrown);
+}
+
+/** An HTTP server for the app that does not listen yet. `door` says how requests come in; null: not yet open. */
+export function createListener(options: {
+  readonly app: ApiApp;
+  readonly book: RequestBook;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly limits: ListenerLimits;
+  readonly maxBodyBytes: number;
+  readonly door: () => Door | null;
+}): Server {
+  const { app, book, log, clock, limits } = options;
+  const current = new WeakMap<Duplex, ServerResponse>();
+
+  const serve = getRequestListener(
+    async (request, env) => {
+      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
+      const door = options.door();
+      try {
+        if (door === null) throw closed();
+        return await app.fetch(request, { incoming, outgoing, door });
+      } catch (error) {
+        return book.answer(error, outgoing);
+      }
+    },
+    {
+      // The adapter's own Request and Response would replace the global ones for the whole process.
+      overrideGlobalObjects: false,
+      hostname: 'localhost',
+      errorHandler(error) {
+        const problem = new ApiProblem(
+          'malformed-request',
+          `The address cannot be read: ${messageOf(error)}.`,
+        );
+        const { status, headers, body } = book.problem(problem, null);
+        return new Response(body, { status, headers });
+      },
+    },
+  );
+
+  function handle(incoming: IncomingMessage, outgoing: ServerResponse): void {
+    book.open(outgoing);
+    current.set(incoming.socket, outgoing);
+    outgoing.setHeader('cache-control', 'no-store');
+    outgoing.setHeader('x-content-type-options', 'nosniff');
+    outgoing.setHeader('cross-origin-resource-policy', 'same-origin');
+    logWhenDone(incoming, outgoing, log, clock);
+    try {
+      const door = options.door();
+      if (door === null) throw closed();
+      checkOrigin(incoming, door);
+      checkTarget(incoming.url ?? '');
+    } catch (error) {
+      const { status, headers, body } = book.problem(error, outgoing);
+      outgoing.writeHead(status, headers).end(body);
+      return;
+    }
+    // The adapter builds an address from the Host header. It has been judged; nothing reads it from here on.
+    incoming.headers.host = 'localhost';
+    serve(incoming, outgoing).catch((error: unknown) => {
+      book.problem(error, outgoing);
+      outgoing.destroy();
+    });
+  }
+
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: Math.max(20, Math.min(2000, Math.floor(limits.headersTimeoutMs / 4))),
+      // Its absence is answered like every other mistake.
+      requireHostHeader: false,
+    },
+    handle,
+  );
+  server.maxConnections = limits.maxConnections;
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    try {
+      checkDeclaredLength(incoming, options.maxBodyBytes);
+      outgoing.writeContinue();
+    } catch {
+      // Not invited to send it; the route says the same once more, as an answer.
+      outgoing.setHeader('connection', 'close');
+    }
+    handle(incoming, outgoing);
+  });
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    const response = current.get(socket);
+    const midAnswer = response?.headersSent === true && !response.writableEnded;
+    if (midAnswer || !socket.writable || systemCode(error) === 'ECONNRESET') return void socket.destroy();
+    socket.end(rawAnswer(book.problem(brokenRequest(error), null)));
+  });
+  return server;
+}
+
+function closed(): ApiProblem {
+  return new ApiProblem('not-running', 'The supervisor is starting or stopping.', {
+    hint: 'try again shortly',
+  });
+}
+
+/** The path must be one, and its percent-encoding must mean something: ids come from there. */
+function checkTarget(target: string): void {
+  if (!target.startsWith('/'))
+    throw new ApiProblem('malformed-request', 'The request target must be a path.');
+  try {
+    for (const part of target.split('?')) decodeURIComponent(part);
+  } catch {
+    // A URIError says no more than that.
+    throw new ApiProblem('malformed-request', 'The address has invalid percent-encoding.', {
+      hint: "write a literal % as %25, for example with JavaScript's encodeURIComponent",
+    });
+  }
+}
+
+function brokenRequest(error: Error): ApiProblem {
+  switch (systemCode(error)) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ApiProblem('request-timeout', 'The request did not arrive in time.');
+    case 'HPE_HEADER_OVERFLOW':
+      return new ApiProblem('headers-too-large', 'The headers have more than 16 KiB.');
+    default:
+      return new ApiProblem('malformed-request', 'This is not HTTP.');
+  }
+}
+
+function rawAnswer({ status, headers, body }: ProblemAnswer): string {
+  const lines = Object.entries({
+    ...headers,
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${status} Refused`, ...lines, '', body].join('\r\n');
+}
+
+function logWhenDone(incoming: IncomingMessage, outgoing: ServerResponse, log: Log, clock: Clock): void {
+  const begunAt = clock.now();
+  outgoing.once('close', () => {
+    log.debug('api.request', {
+      method: incoming.method,
+      // Never the query, and never a token that was mistaken for an id.
+      path: redact((incoming.url ?? '').split('?', 1)[0] ?? '').slice(0, 300),
+      status: outgoing.headersSent ? outgoing.statusCode : null,
+      ms: clock.now() - begunAt,
+    });
+  });
+}

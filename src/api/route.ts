@@ -1,0 +1,192 @@
+// What a route is: method, path, schemas, who may use it, and a handler that knows nothing of HTTP's dangers. Mounting
+// one puts the checks around it, always in the same order: token, body, schema, task.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Context, Hono } from 'hono';
+import type { z } from 'zod';
+import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
+import { readJsonBody } from './body.ts';
+import { ApiProblem } from './problem.ts';
+import { taskId } from './schemas.ts';
+import type { Access, Door, Gatekeeper } from './security.ts';
+import { accessTask } from './task-access.ts';
+
+/** What the listener hands to every request. */
+export interface RequestEnv {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly door: Door;
+}
+
+export type ApiApp = Hono<{ Bindings: RequestEnv }>;
+export type ApiContext = Context<{ Bindings: RequestEnv }>;
+
+/** What routes may use. */
+export interface ApiParts {
+  readonly control: SupervisorControl;
+  readonly gate: Gatekeeper;
+  readonly maxBodyBytes: number;
+}
+
+export interface Reply {
+  readonly status?: 200 | 202;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
+  readonly method: 'GET' | 'POST';
+  /** A hono path; `:id` is a task id. */
+  readonly path: string;
+  /** What it does, one line, for the API's description. */
+  readonly summary: string;
+  readonly query: Q;
+  readonly body: B;
+  readonly answer: z.ZodType;
+}
+
+/** A route for the operator, or (`anyone`) without any token. */
+export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType>
+  extends RouteBase<Q, B> {
+  readonly access: 'operator' | 'anyone';
+  handle(call: { readonly query: z.infer<Q>; readonly body: z.infer<B> }, parts: ApiParts): Promise<Reply>;
+}
+
+/** A route about one task: for the operator, and with `run` also for the token of that task's run. */
+export interface TaskRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType>
+  extends RouteBase<Q, B> {
+  readonly access: 'task-operator' | 'task-run';
+  handle(
+    call: {
+      readonly task: TaskQuery;
+      readonly caller: Caller;
+      readonly body: z.infer<B>;
+      readonly request: ApiContext['req'];
+    },
+    parts: ApiParts,
+  ): Promise<Reply>;
+}
+
+/** A route as it is mounted: what its handler takes has been checked by its own schemas. */
+export interface MountableRoute extends RouteBase<z.ZodType, z.ZodType> {
+  readonly access: PlainRoute['access'] | TaskRoute['access'];
+  answerTo(context: ApiContext, parts: ApiParts): Promise<Reply>;
+}
+
+/** A plain route, ready to be mounted. */
+export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
+  route: PlainRoute<Q, B>,
+): MountableRoute {
+  return {
+    ...route,
+    async answerTo(context, parts) {
+      const { incoming, door } = context.env;
+      if (route.access === 'operator') requireOperator(parts.gate.admit(incoming, door), parts.gate);
+      const body = await readCallBody(route, incoming, parts);
+      const query = parse(route.query, context.req.query(), 'query');
+      return route.handle({ query, body: parse(route.body, body, 'body') }, parts);
+    },
+  };
+}
+
+/** A route about one task, ready to be mounted. Its path has `:id`, its query may have `worktree`. */
+export function taskRoute<Q extends z.ZodType<{ worktree?: string | undefined }>, B extends z.ZodType>(
+  route: TaskRoute<Q, B>,
+): MountableRoute {
+  return {
+    ...route,
+    async answerTo(context, parts) {
+      const { incoming, door } = context.env;
+      const first = parts.gate.admit(incoming, door);
+      const mayCarryToken = route.access === 'task-run' && route.method === 'POST';
+      if (!mayCarryToken && first.kind === 'unknown') throw parts.gate.nobody();
+      const raw = await readCallBody(route, incoming, parts);
+      const access = mayCarryToken ? accessWithBody(first, raw, parts.gate) : first;
+      if (access.kind === 'unknown') throw parts.gate.nobody();
+      if (route.access === 'task-operator') requireOperator(access, parts.gate);
+      const body = parse(route.body, raw, 'body');
+      const { worktree } = parse(route.query, context.req.query(), 'query');
+      const id = parse(taskId, context.req.param('id'), 'task id');
+      const named = { task: id, ...(worktree === undefined ? {} : { worktree }) };
+      const { query, caller } = await accessTask(parts.control, access, named);
+      return route.handle({ task: query, caller, body, request: context.req }, parts);
+    },
+  };
+}
+
+/** The access of a request whose body may carry a lease token. The token narrows what the operator may do. */
+function accessWithBody(first: Access, body: unknown, gate: Gatekeeper): Access {
+  const token =
+    typeof body === 'object' && body !== null && 'lease_token' in body ? body.lease_token : undefined;
+  if (typeof token !== 'string' || token === '') return first;
+  const run = gate.admitToken(token);
+  if (first.kind === 'run' && first.run !== run.run)
+    throw new ApiProblem('forbidden', 'The tokens of header and body belong to different runs.');
+  return run;
+}
+
+/** Throws unless the request may do everything. */
+export function requireOperator(access: Access, gate: Gatekeeper): void {
+  if (access.kind === 'unknown') throw gate.nobody();
+  if (access.kind === 'run')
+    throw new ApiProblem('forbidden', 'The token of a run is good for its own task only.', {
+      hint: 'use the token of api.json, or the socket',
+    });
+}
+
+async function readCallBody(
+  route: RouteBase<z.ZodType, z.ZodType>,
+  incoming: IncomingMessage,
+  parts: ApiParts,
+): Promise<unknown> {
+  return route.method === 'POST' ? ((await readJsonBody(incoming, parts.maxBodyBytes)) ?? {}) : {};
+}
+
+/** The value as its schema gives it back. Throws `invalid-request` naming the first places that do not fit. */
+function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.infer<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const errors = result.error.issues.slice(0, 10).map((issue) => ({
+    path: issue.path.map(String).join('.').slice(0, 200),
+    message: issue.message.slice(0, 500),
+  }));
+  const first = errors[0];
+  const place = first?.path ? `${what}, ${first.path}` : what;
+  throw new ApiProblem('invalid-request', `The ${place}: ${first?.message ?? 'does not fit'}.`, {
+    members: { errors },
+  });
+}
+
+/** Adds the routes to the app; every other method on their paths is answered 405 with Allow. */
+export function mountRoutes(app: ApiApp, routes: readonly MountableRoute[], parts: ApiParts): void {
+  for (const route of routes) {
+    app.on(route.method, route.path, async (context) => {
+      const { status, headers, body } = await route.answerTo(context, parts);
+      return context.json(body ?? null, status ?? 200, headers);
+    });
+  }
+  const methodsByPath = new Map<string, Set<string>>();
+  for (const { path, method } of routes) {
+    const methods = methodsByPath.get(path) ?? new Set();
+    methodsByPath.set(path, methods.add(method));
+  }
+  for (const [path, methods] of methodsByPath) refuseOtherMethods(app, path, [...methods], parts);
+}
+
+/** Answers 405 to whatever the path does not do. Mount it after the path's routes. */
+export function refuseOtherMethods(
+  app: ApiApp,
+  path: string,
+  methods: readonly string[],
+  parts: ApiParts,
+): void {
+  const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
+  app.all(path, (context) => {
+    const { incoming, door } = context.env;
+    if (parts.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
+    throw new ApiProblem('method-not-allowed', `${incoming.method ?? 'This'} is not done here.`, {
+      hint: `use ${allow}`,
+      headers: { allow },
+    });
+  });
+}

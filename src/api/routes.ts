@@ -1,0 +1,61 @@
+// The whole app: every route, the event stream, and the answers to what is none. Knows nothing of sockets.
+
+import type { ServerResponse } from 'node:http';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import type { Clock } from '../seams/clock.ts';
+import { type EventStream, lastEventId } from './event-stream.ts';
+import { ApiProblem } from './problem.ts';
+import {
+  type ApiApp,
+  type ApiParts,
+  mountRoutes,
+  type RequestEnv,
+  refuseOtherMethods,
+  requireOperator,
+} from './route.ts';
+import { supervisorRoutes } from './supervisor-routes.ts';
+import { entityTag, matchesTag, taskRoutes } from './task-routes.ts';
+
+/** The app. Everything it throws goes to `answer`, which makes a problem of it. */
+export function createApiApp(
+  parts: ApiParts & { readonly version: string; readonly clock: Clock; readonly events: EventStream },
+  answer: (thrown: unknown, outgoing: ServerResponse) => Response,
+): ApiApp {
+  const app: ApiApp = new Hono<{ Bindings: RequestEnv }>();
+
+  // A task that has not changed need not be sent again.
+  app.use('/api/task/:id', async (context, next) => {
+    await next();
+    if (!['GET', 'HEAD'].includes(context.req.method) || context.res.status !== 200) return;
+    const tag = entityTag(await context.res.clone().text());
+    if (matchesTag(context.req.header('if-none-match'), tag))
+      context.res = new Response(null, { status: 304, headers: { etag: tag } });
+    else context.res.headers.set('etag', tag);
+  });
+
+  mountRoutes(app, [...supervisorRoutes(parts), ...taskRoutes()], parts);
+
+  app.get('/api/events', (context) => {
+    const { incoming, outgoing, door } = context.env;
+    requireOperator(parts.gate.admit(incoming, door), parts.gate);
+    if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
+    parts.events.serve(outgoing, lastEventId(incoming.headers['last-event-id']));
+    return RESPONSE_ALREADY_SENT;
+  });
+  refuseOtherMethods(app, '/api/events', ['GET'], parts);
+
+  app.notFound((context) => {
+    const { incoming, outgoing, door } = context.env;
+    try {
+      if (parts.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
+      throw new ApiProblem('no-such-route', 'There is nothing at this address.', {
+        hint: 'addresses begin with /api/; see GET /api/health, /api/status, /api/task/ID',
+      });
+    } catch (error) {
+      return answer(error, outgoing);
+    }
+  });
+  app.onError((error, context) => answer(error, context.env.outgoing));
+  return app;
+}

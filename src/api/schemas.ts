@@ -1,0 +1,128 @@
+// What may be sent to the API: zod schemas of bodies and queries. They validate now and describe the API later.
+// What it answers is in answers.ts.
+
+import { z } from 'zod';
+import { TASK_STATUSES } from '../domain/task.ts';
+
+/** Agents of every language write null for "not given"; it means the same here. */
+const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const NO_CONTROLS = /^[^\u0000-\u001f\u007f]*$/;
+
+/** One line of text for people and logs. */
+const line = (max: number) => z.string().min(1).max(max).regex(NO_CONTROLS, 'must be one line of text');
+
+const leaseToken = optional(z.string().min(1).max(512)).describe('the token of the run, instead of a header');
+const agentName = optional(line(200)).describe('who did the work');
+
+/** A task id as it stands in a path: an id of the graph, `wt~id`, or a run id where runs are meant. */
+export const taskId = z.string().min(1).max(1024).regex(NO_CONTROLS, 'must not hold control characters');
+
+const worktree = z.string().min(1).max(4096).regex(NO_CONTROLS, 'must not hold control characters');
+
+/** Which worktree an id is meant in. */
+export const taskQuery = z.strictObject({ worktree: worktree.optional() });
+
+export const VERDICT_STATES = [
+  'running',
+  'ready',
+  'queued',
+  'scheduled',
+  'waiting',
+  'held',
+  'paused',
+  'copy',
+  'finished',
+] as const;
+
+export const tasksQuery = z.strictObject({
+  worktree: worktree.optional(),
+  state: z.enum(VERDICT_STATES).optional(),
+  status: z.enum(TASK_STATUSES).optional(),
+  executor: line(2048).optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a next_cursor of an earlier answer')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).optional(),
+});
+
+export const runsQuery = z.strictObject({
+  task: taskId.optional(),
+  worktree: worktree.optional(),
+  open: z.enum(['true', 'false']).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).optional(),
+});
+
+export const noQuery = z.strictObject({});
+
+/** Nothing needs to be said, and what is said beside is ignored. */
+export const emptyBody = z.object({});
+
+const errorText = z.string().min(1).max(20_000);
+
+/** What went wrong, as a text or as an object with a message. */
+const reportedError = z.union([
+  errorText,
+  z.object({
+    message: errorText,
+    code: optional(z.union([z.string().max(200), z.number()])),
+    details: z.unknown().optional(),
+  }),
+]);
+
+export const completeBody = z.object({
+  lease_token: leaseToken,
+  result: z.unknown().optional().describe('any JSON value; kept with the task'),
+  summary: optional(z.string().max(20_000)),
+  artifacts: z.unknown().optional().describe('any JSON value; kept with the task'),
+  agent: agentName,
+  status: optional(z.enum(['completed', 'done', 'succeeded', 'success', 'failed', 'error'])).describe(
+    'failed and error report a failure',
+  ),
+  error: optional(reportedError),
+  reason: optional(errorText),
+  retryable: optional(z.boolean()),
+  commit: optional(z.string().max(200)),
+  external_id: optional(z.string().max(4096)),
+});
+export type CompleteBody = z.infer<typeof completeBody>;
+
+export const failBody = z.object({
+  lease_token: leaseToken,
+  error: optional(reportedError),
+  reason: optional(errorText),
+  summary: optional(z.string().max(20_000)),
+  artifacts: z.unknown().optional(),
+  retryable: optional(z.boolean()),
+  agent: agentName,
+});
+export type FailBody = z.infer<typeof failBody>;
+
+export const heartbeatBody = z.object({
+  lease_token: leaseToken,
+  progress: optional(
+    z.union([
+      z.string().max(2000),
+      z.object({ percent: optional(z.number().min(0).max(100)), message: optional(z.string().max(2000)) }),
+    ]),
+  ),
+  message: optional(z.string().max(2000)),
+});
+export type HeartbeatBody = z.infer<typeof heartbeatBody>;
+
+export const releaseBody = z.object({ lease_token: leaseToken, reason: optional(line(2000)) });
+
+export const claimBody = z.object({
+  worker_id: line(200).describe('who takes the task; shown as its assignee'),
+});
+
+export const cancelBody = z.object({ reason: optional(line(2000)) });
+
+export const pauseBody = z.object({
+  target: optional(line(4096)).describe('a repository (path or name) or an executor; nothing: everything'),
+  reason: optional(line(2000)),
+});
+
+export const resumeBody = z.object({ target: optional(line(4096)) });

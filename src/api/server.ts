@@ -1,0 +1,211 @@
+// The API as a service: the unix socket always, TCP when it is wanted, api.json for those who look for it.
+
+import type { Server } from 'node:http';
+import type { Config } from '../domain/config.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import type { Service } from '../seams/service.ts';
+import type { SupervisorControl } from '../supervisor/control.ts';
+import { removeApiFile, writeApiFile } from './api-file.ts';
+import { createEventStream, type EventStream } from './event-stream.ts';
+import { listenOnSocket, listenOnTcp, type TcpWish, tcpWish } from './listen.ts';
+import { createListener, createRequestBook } from './listener.ts';
+import { createApiApp } from './routes.ts';
+import { createGatekeeper, type Door, tcpDoor } from './security.ts';
+
+export interface ApiServerOptions {
+  readonly control: SupervisorControl;
+  readonly tokens: { readonly operator: string };
+  readonly config: Config['api'] & { readonly maxBodyBytes: number };
+  readonly socketPath: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+  /** Path of api.json; without it none is written. */
+  readonly apiFile?: string;
+  /** Shorter patience, for tests. */
+  readonly patience?: {
+    readonly headersTimeoutMs?: number;
+    readonly requestTimeoutMs?: number;
+    /** How long `stop` waits for answers under way. */
+    readonly stopMs?: number;
+  };
+}
+
+export interface ApiServer extends Service {
+  /** Where it can be reached. `url` is null unless TCP is open. */
+  address(): { readonly socket: string; readonly url: string | null };
+  /**
+   * Opens TCP if it is not open yet and resolves with the base URL that agents call back on: `public_url` where one
+   * is set, else the loopback address. Throws `config` when `[api] listen` is off.
+   */
+  openTcp(): Promise<string>;
+}
+
+/** On TCP; agents need few, and a web page or a neighbour must not take all we have. */
+const MAX_TCP_CONNECTIONS = 64;
+/** On the socket, where only this user comes in: enough for hundreds of watchers, within the usual file limit. */
+const MAX_SOCKET_CONNECTIONS = 512;
+
+/** What exists between a start and the next stop. */
+interface Running {
+  readonly events: EventStream;
+  readonly listener: (door: () => Door | null, maxConnections: number) => Server;
+  readonly servers: Set<Server>;
+  tcp: Promise<string> | null;
+  url: string | null;
+}
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { control, config, clock, log } = options;
+  let running: Running | null = null;
+  let stopping = false;
+  // Starts and stops happen one after the other, in the order they were asked for.
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const turn = queue.then(act);
+    queue = turn.catch(() => {
+      // Whoever asked for that turn has the error.
+    });
+    return turn;
+  };
+
+  function build(): Running {
+    const book = createRequestBook(log, clock);
+    const events = createEventStream({ control, clock });
+    const gate = createGatekeeper({ operatorToken: options.tokens.operator, control, clock });
+    const { maxBodyBytes } = config;
+    const app = createApiApp(
+      { control, gate, maxBodyBytes, events, clock, version: options.version },
+      book.answer,
+    );
+    const limits = {
+      headersTimeoutMs: options.patience?.headersTimeoutMs ?? 10_000,
+      requestTimeoutMs: options.patience?.requestTimeoutMs ?? 60_000,
+    };
+    const servers = new Set<Server>();
+    return {
+      events,
+      servers,
+      tcp: null,
+      url: null,
+      listener(door, maxConnections) {
+        const server = createListener({
+          app,
+          book,
+          log,
+          clock,
+          maxBodyBytes,
+          limits: { ...limits, maxConnections },
+          door: () => (stopping ? null : door()),
+        });
+        // An answer that ends while we stop leaves an idle connection behind; nobody else would end it soon.
+        server.on('request', (_incoming, outgoing) =>
+          outgoing.once('close', () => stopping && server.closeIdleConnections()),
+        );
+        servers.add(server);
+        return server;
+      },
+    };
+  }
+
+  async function announce(parts: Running): Promise<void> {
+    if (options.apiFile === undefined) return;
+    await writeApiFile(options.apiFile, {
+      pid: process.pid,
+      socket: options.socketPath,
+      url: parts.url,
+      token: options.tokens.operator,
+    });
+  }
+
+  async function listenTcp(parts: Running, wish: Exclude<TcpWish, { kind: 'off' }>): Promise<string> {
+    let door: Door | null = null;
+    const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
+    try {
+      const { host, port } = await listenOnTcp(server, wish);
+      door = tcpDoor(host, port, config);
+      parts.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    } catch (error) {
+      parts.servers.delete(server);
+      throw error;
+    }
+    log.info('api.listening', { url: parts.url });
+    return (config.publicUrl ?? parts.url).replace(/\/+$/, '');
+  }
+
+  async function bringUp(): Promise<void> {
+    if (running) return;
+    const wish = tcpWish(config);
+    const parts = build();
+    stopping = false;
+    try {
+      const door: Door = { kind: 'socket' };
+      await listenOnSocket(
+        parts.listener(() => door, MAX_SOCKET_CONNECTIONS),
+        options.socketPath,
+      );
+      log.info('api.listening', { socket: options.socketPath });
+      parts.events.open();
+      if (wish.kind === 'at') {
+        parts.tcp = listenTcp(parts, wish);
+        await parts.tcp;
+      }
+      await announce(parts);
+    } catch (error) {
+      await bringDown(parts);
+      throw error;
+    }
+    running = parts;
+  }
+
+  async function bringDown(parts: Running): Promise<void> {
+    stopping = true;
+    running = null;
+    if (options.apiFile !== undefined) await removeApiFile(options.apiFile, options.tokens.operator);
+    parts.events.close();
+    await Promise.all([...parts.servers].map((server) => close(server)));
+  }
+
+  function close(server: Server): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = clock.after(options.patience?.stopMs ?? 2000, () => server.closeAllConnections());
+      // Without a listener (it never listened) there is nothing to wait for, and the callback says so.
+      server.close(() => {
+        cancel();
+        resolve();
+      });
+      server.closeIdleConnections();
+    });
+  }
+
+  return {
+    name: 'api',
+    address: () => ({ socket: options.socketPath, url: running?.url ?? null }),
+    start: () => inTurn(bringUp),
+    stop: () => inTurn(async () => (running ? bringDown(running) : undefined)),
+    openTcp: () =>
+      inTurn(async () => {
+        const parts = running;
+        if (!parts)
+          throw new SupervisorError('not-running', 'The API is not started, so TCP cannot be opened.');
+        const wish = tcpWish(config);
+        if (wish.kind === 'off')
+          throw new SupervisorError('config', 'Agents could not call back: [api] listen is off.', {
+            hint: "set [api] listen = 'auto', or use completion = 'response' or 'poll' for these agents",
+          });
+        if (parts.tcp) return parts.tcp;
+        const opening = listenTcp(parts, wish);
+        parts.tcp = opening;
+        try {
+          const url = await opening;
+          await announce(parts);
+          return url;
+        } catch (error) {
+          parts.tcp = null;
+          throw error;
+        }
+      }),
+  };
+}

@@ -1,0 +1,143 @@
+// The routes about the supervisor as a whole: health, status, lists, and steering it.
+
+import type { Clock } from '../seams/clock.ts';
+import {
+  drainAnswer,
+  healthAnswer,
+  pauseAnswer,
+  reloadAnswer,
+  runsAnswer,
+  statusAnswer,
+  tasksAnswer,
+} from './answers.ts';
+import { type MountableRoute, plainRoute } from './route.ts';
+import { emptyBody, noQuery, pauseBody, resumeBody, runsQuery, tasksQuery } from './schemas.ts';
+
+/** Every route that is about no single task, the event stream aside. */
+export function supervisorRoutes(options: {
+  readonly version: string;
+  readonly clock: Clock;
+}): readonly MountableRoute[] {
+  const startedAt = options.clock.now();
+  return [
+    plainRoute({
+      method: 'GET',
+      path: '/api/health',
+      summary: 'Whether it lives; needs no token',
+      access: 'anyone',
+      query: noQuery,
+      body: emptyBody,
+      answer: healthAnswer,
+      handle: async () => ({
+        body: {
+          status: 'ok',
+          version: options.version,
+          uptime_s: Math.max(0, Math.floor((options.clock.now() - startedAt) / 1000)),
+        },
+      }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/status',
+      summary: 'All worktrees at a glance',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: statusAnswer,
+      handle: async (_call, { control }) => ({ body: await control.status() }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/tasks',
+      summary: 'Tasks across worktrees',
+      access: 'operator',
+      query: tasksQuery,
+      body: emptyBody,
+      answer: tasksAnswer,
+      async handle({ query }, { control }) {
+        const { cursor, limit, worktree, state, status, executor } = query;
+        const tasks = await control.tasks({
+          ...(worktree === undefined ? {} : { worktree }),
+          ...(state === undefined ? {} : { state }),
+          ...(status === undefined ? {} : { status }),
+          ...(executor === undefined ? {} : { executor }),
+        });
+        const from = cursor === undefined ? 0 : Number(cursor);
+        const to = limit === undefined ? tasks.length : from + limit;
+        return {
+          body: { tasks: tasks.slice(from, to), next_cursor: to < tasks.length ? String(to) : null },
+        };
+      },
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/runs',
+      summary: 'What ran and what runs',
+      access: 'operator',
+      query: runsQuery,
+      body: emptyBody,
+      answer: runsAnswer,
+      async handle({ query }, { control }) {
+        const { task, worktree, open, limit } = query;
+        const runs = await control.runs({
+          ...(task === undefined ? {} : { task }),
+          ...(worktree === undefined ? {} : { worktree }),
+          ...(open === undefined ? {} : { open: open === 'true' }),
+          ...(limit === undefined ? {} : { limit }),
+        });
+        return { body: { runs } };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/control/pause',
+      summary: 'Hold new dispatches: of everything, a repository or an executor',
+      access: 'operator',
+      query: noQuery,
+      body: pauseBody,
+      answer: pauseAnswer,
+      async handle({ body }, { control }) {
+        const target = body.target ?? null;
+        await control.pause(target, body.reason ?? 'paused through the API');
+        return { body: { target, paused: true } };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/control/resume',
+      summary: 'Undo a pause',
+      access: 'operator',
+      query: noQuery,
+      body: resumeBody,
+      answer: pauseAnswer,
+      async handle({ body }, { control }) {
+        const target = body.target ?? null;
+        await control.resume(target);
+        return { body: { target, paused: false } };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/control/drain',
+      summary: 'Take nothing new; what runs goes on',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: drainAnswer,
+      async handle(_call, { control }) {
+        await control.drain();
+        return { status: 202, body: { state: 'draining' } };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/control/reload',
+      summary: 'Read configuration and worktrees anew',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: reloadAnswer,
+      handle: async (_call, { control }) => ({ body: await control.reload() }),
+    }),
+  ];
+}

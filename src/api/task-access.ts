@@ -1,0 +1,42 @@
+// Which task a request means, and whether its token may touch that task. A run's token is good for the task of that
+// run alone; for it a bare id always means its own graph, however many worktrees carry the same id.
+
+import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
+import { ApiProblem } from './problem.ts';
+import type { Access, RunAccess } from './security.ts';
+
+/** The task a request may act upon, and as whom. */
+export interface TaskAccess {
+  readonly query: TaskQuery;
+  readonly caller: Caller;
+}
+
+/** Throws `forbidden` when a run's token is used for another task, and whatever looking the task up throws. */
+export async function accessTask(
+  control: Pick<SupervisorControl, 'task'>,
+  access: Exclude<Access, { kind: 'unknown' }>,
+  named: TaskQuery,
+): Promise<TaskAccess> {
+  if (access.kind === 'operator') return { query: named, caller: { kind: 'operator' } };
+  if (!(await isOwnTask(control, access, named)))
+    throw new ApiProblem('forbidden', 'This token is good for the task of its own run only.', {
+      hint: 'use the callback URLs that came with the task',
+    });
+  return {
+    query: { task: access.task, worktree: access.graph },
+    caller: { kind: 'run', run: access.run },
+  };
+}
+
+async function isOwnTask(
+  control: Pick<SupervisorControl, 'task'>,
+  access: RunAccess,
+  named: TaskQuery,
+): Promise<boolean> {
+  const bare = named.task === access.task;
+  // A foreign id is refused without being looked up, so that a token cannot find out what exists.
+  if (!bare && !named.task.endsWith(`~${access.task}`)) return false;
+  if (bare && named.worktree === undefined) return true;
+  const found = await control.task(named);
+  return found.task === access.task && found.graph === access.graph;
+}
