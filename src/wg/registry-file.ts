@@ -1,0 +1,161 @@
+// service/registry.json as bytes: reading it by wg's rules, and replacing it so that nobody ever sees half of it.
+// Who may write when, and what, is registry.ts.
+
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { wellFormedValue } from './well-formed.ts';
+
+/** Every status that wg accepts; any other makes the whole registry unreadable for it. */
+export const AGENT_STATUSES = [
+  'starting',
+  'working',
+  'idle',
+  'stopping',
+  'parked',
+  'frozen',
+  'done',
+  'failed',
+  'dead',
+] as const;
+export type AgentStatus = (typeof AGENT_STATUSES)[number];
+
+/** One agent as the registry has it; keys that we do not know are kept. */
+export interface RegistryEntry {
+  readonly id: string;
+  readonly pid: number;
+  readonly task_id: string;
+  readonly executor: string;
+  readonly started_at: string;
+  readonly last_heartbeat: string;
+  readonly status: AgentStatus;
+  readonly output_file: string;
+  readonly completed_at?: string | null;
+  readonly worktree_path?: string | null;
+}
+
+export interface RegistryContent {
+  readonly agents: Readonly<Record<string, RegistryEntry>>;
+  readonly next_agent_id: number;
+}
+
+const U32_MAX = 2 ** 32 - 1;
+
+/** Larger than any registry that makes sense; read into memory whole. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+export function registryPath(graph: GraphPath): string {
+  return join(graph, 'service', 'registry.json');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isU32(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX;
+}
+
+function problemOf(value: unknown): string | null {
+  if (!isObject(value)) return 'it is not an object';
+  if (!isObject(value.agents)) return 'the key agents is missing';
+  if (!isU32(value.next_agent_id)) return 'the key next_agent_id is missing or no counter';
+  for (const [id, entry] of Object.entries(value.agents)) {
+    if (!isObject(entry)) return `agent ${id} is not an object`;
+    for (const key of ['id', 'task_id', 'executor', 'started_at', 'last_heartbeat', 'status', 'output_file'])
+      if (typeof entry[key] !== 'string') return `agent ${id} has no ${key}`;
+    if (!isU32(entry.pid)) return `agent ${id} has no pid`;
+    if (!AGENT_STATUSES.some((status) => status === entry.status))
+      return `agent ${id} has the unknown status ${String(entry.status)}`;
+  }
+  return null;
+}
+
+/** The registry of a graph, or null when it has none. Throws `graph` for one that cannot be understood. */
+export function readRegistry(graph: GraphPath): RegistryContent | null {
+  const path = registryPath(graph);
+  let text: string;
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_BYTES) throw unusable(path, `it has ${size} bytes`);
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT') return null;
+    if (thrown instanceof SupervisorError) throw thrown;
+    throw unusable(path, messageOf(thrown), thrown);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    throw unusable(path, messageOf(thrown), thrown);
+  }
+  const problem = problemOf(value);
+  if (problem !== null) throw unusable(path, problem);
+  return value as RegistryContent;
+}
+
+/** Replacing it by an empty one would give agent numbers out a second time, so people are asked instead. */
+function unusable(path: string, why: string, cause?: unknown): SupervisorError {
+  return new SupervisorError('graph', `The agent registry ${path} cannot be used: ${why}.`, {
+    hint: `Repair ${path}, or move it away if no agent of this graph is running: numbering then goes on above agents/.`,
+    cause,
+    details: { path },
+  });
+}
+
+/**
+ * Replaces the registry whole: temporary file of wg's fixed name, fsync, rename. Only to be called under
+ * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept.
+ */
+export function writeRegistry(graph: GraphPath, content: RegistryContent): void {
+  const path = registryPath(graph);
+  const temporary = join(graph, 'service', '.registry.json.tmp');
+  try {
+    // A left-over of a crash; removed first so that a link in its place is not followed.
+    rmSync(temporary, { force: true });
+    const handle = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+    try {
+      const mode = modeOf(path);
+      if (mode !== null) fchmodSync(handle, mode);
+      const bytes = Buffer.from(JSON.stringify(content, wellFormedValue, 2));
+      for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(temporary, path);
+  } catch (thrown) {
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // The first error is the one to tell; the next write removes what is left.
+    }
+    throw new SupervisorError(
+      'graph',
+      `The agent registry ${path} could not be written: ${messageOf(thrown)}.`,
+      {
+        hint: 'Check the disk and the permissions of the graph folder; nothing was changed.',
+        cause: thrown,
+        details: { path },
+      },
+    );
+  }
+}
+
+function modeOf(path: string): number | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? null : found.mode & 0o7777;
+}

@@ -1,0 +1,284 @@
+// The graph's agent registry, so that `wg agents`, `wg kill` and wg's reapers see what the supervisor dispatches.
+// Owns agent numbers and our entries; everybody else's entries pass through untouched. Knows nothing of runs.
+// Lock order is wg's: `.registry.lock` before `graph.lock`, so nothing here may be called while holding the latter.
+
+import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { EXECUTOR_TYPES } from '../domain/profile.ts';
+import { type Clock, isoTime } from '../seams/clock.ts';
+import type { Locker } from '../seams/flock.ts';
+import {
+  type AgentStatus,
+  type RegistryContent,
+  type RegistryEntry,
+  readRegistry,
+  writeRegistry,
+} from './registry-file.ts';
+
+/**
+ * The pid of an agent without a process here: above every pid a system gives out (Linux: 2^22), so that no kill can
+ * hit anything. Such an entry is `parked`, which wg's reapers and its reconciliation leave alone.
+ */
+export const NO_PID = 2_147_483_647;
+
+export interface NewAgent {
+  readonly task_id: string;
+  readonly executor: string;
+  readonly worktree_path?: string;
+}
+
+export interface AgentChange {
+  /** `agent-N`. */
+  readonly agent: string;
+  /** The agent's own process. Naming one stamps `started_at` and, unless said otherwise, makes it `working`. */
+  readonly pid?: number;
+  readonly status?: AgentStatus;
+  /** RFC 3339; stamped when the status becomes done, failed or dead. */
+  readonly completed_at?: string;
+  /** A sign of life: `last_heartbeat` becomes now. */
+  readonly heartbeat?: boolean;
+  /** Writes the entry anew when somebody removed it; without this a missing agent is only reported. */
+  readonly restore?: NewAgent;
+}
+
+export interface Registry {
+  /** New agents, `parked` until their process is known, each with its folder `agents/agent-N/`. */
+  allocate(agents: readonly NewAgent[]): Promise<string[]>;
+  /** Applies changes; resolves with the agents that the registry does not have (any more). */
+  update(changes: readonly AgentChange[]): Promise<string[]>;
+  /** The entries as they are now, read without a lock; none when there is no registry. */
+  entries(): ReadonlyMap<string, RegistryEntry>;
+}
+
+export interface RegistryOptions {
+  /** The graph's real path. */
+  readonly graph: GraphPath;
+  readonly locker: Locker;
+  readonly clock: Clock;
+  /** How long to wait for wg, which holds this lock across 5 s kill waits and worktree creation. Default 30 s. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** So many of our finished entries are kept: wg reads the whole file on every command. */
+const KEEP_FINISHED = 200;
+
+/** Folders numbered above this are no agents of anybody; counting on from them would leave wg's u32. */
+const LARGEST_FOLDER = 2 ** 31;
+
+type Mutable = { agents: Record<string, RegistryEntry>; next_agent_id: number };
+
+interface Pending {
+  /** Changes the content; the result reverts what it did outside of the file, null says that nothing changed. */
+  readonly apply: (content: Mutable) => (() => void) | null;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** The registry of one graph. Callers that wait while it is locked are served by one rewrite. */
+export function createRegistry(options: RegistryOptions): Registry {
+  const { graph, locker, clock, lockTimeoutMs = 30_000 } = options;
+  let waiting: Pending[] = [];
+  let writing = false;
+
+  const commit = (apply: Pending['apply']) =>
+    new Promise<void>((resolve, reject) => {
+      waiting.push({ apply, resolve, reject });
+      if (!writing) void writeAll();
+    });
+
+  async function writeAll(): Promise<void> {
+    writing = true;
+    // Callers of the same turn go into the first rewrite already.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      let batch: Pending[] = [];
+      try {
+        mkdirSync(join(graph, 'service'), { recursive: true });
+        const lock = await locker.acquire(join(graph, 'service', '.registry.lock'), {
+          timeoutMs: lockTimeoutMs,
+        });
+        try {
+          batch = waiting;
+          waiting = [];
+          rewrite(batch);
+        } finally {
+          lock.release();
+        }
+      } catch (thrown) {
+        // Without the lock nobody was served yet: all who wait learn it.
+        if (batch.length === 0) {
+          batch = waiting;
+          waiting = [];
+        }
+        for (const one of batch) one.reject(inOurWords(thrown, graph));
+      }
+    }
+    writing = false;
+  }
+
+  function rewrite(batch: readonly Pending[]): void {
+    const found: RegistryContent = readRegistry(graph) ?? { agents: {}, next_agent_id: 1 };
+    const content: Mutable = { ...found, agents: { ...found.agents } };
+    const served: { pending: Pending; undo: (() => void) | null }[] = [];
+    for (const pending of batch) {
+      try {
+        served.push({ pending, undo: pending.apply(content) });
+      } catch (thrown) {
+        pending.reject(inOurWords(thrown, graph));
+      }
+    }
+    try {
+      if (served.some((one) => one.undo !== null)) {
+        prune(content);
+        writeRegistry(graph, content);
+      }
+    } catch (thrown) {
+      for (const { pending, undo } of served) {
+        undo?.();
+        pending.reject(thrown);
+      }
+      return;
+    }
+    for (const { pending } of served) pending.resolve();
+  }
+
+  function entryOf(id: string, agent: NewAgent): RegistryEntry {
+    const now = isoTime(clock.now());
+    return {
+      id,
+      pid: NO_PID,
+      task_id: agent.task_id,
+      executor: agent.executor,
+      started_at: now,
+      last_heartbeat: now,
+      status: 'parked',
+      output_file: join(graph, 'agents', id, 'output.log'),
+      ...(agent.worktree_path === undefined ? {} : { worktree_path: agent.worktree_path }),
+    };
+  }
+
+  function changed(entry: RegistryEntry, change: AgentChange): RegistryEntry {
+    const now = isoTime(clock.now());
+    const status = change.status ?? (change.pid === undefined ? entry.status : 'working');
+    const over = status === 'done' || status === 'failed' || status === 'dead';
+    const completed = change.completed_at ?? (over && !entry.completed_at ? now : undefined);
+    return {
+      ...entry,
+      status,
+      // wg compares started_at with the process's own start, so it is stamped after the process began.
+      ...(change.pid === undefined ? {} : { pid: change.pid, started_at: now, last_heartbeat: now }),
+      ...(change.heartbeat ? { last_heartbeat: now } : {}),
+      ...(completed === undefined ? {} : { completed_at: completed }),
+    };
+  }
+
+  return {
+    async allocate(agents) {
+      if (agents.length === 0) return [];
+      const ids: string[] = [];
+      await commit((content) => {
+        const made: string[] = [];
+        const undo = () => made.forEach(removeFolder);
+        try {
+          for (const agent of agents) {
+            const { id, folder } = nextAgent(graph, content, made);
+            ids.push(id);
+            made.push(folder);
+            content.agents[id] = entryOf(id, agent);
+          }
+        } catch (thrown) {
+          undo();
+          for (const id of ids) delete content.agents[id];
+          throw thrown;
+        }
+        return undo;
+      });
+      return ids;
+    },
+
+    async update(changes) {
+      const missing: string[] = [];
+      for (const { pid } of changes)
+        if (pid === process.pid || pid === 0 || pid === 1)
+          // wg ends a registered pid with its whole tree.
+          throw new Error(`pid ${pid} must never be registered as an agent`);
+      if (changes.length === 0) return missing;
+      await commit((content) => {
+        for (const change of changes) {
+          const entry =
+            own(content.agents, change.agent) ??
+            (change.restore === undefined ? undefined : entryOf(change.agent, change.restore));
+          if (entry === undefined) missing.push(change.agent);
+          else content.agents[change.agent] = changed(entry, change);
+        }
+        return missing.length === changes.length ? null : () => undefined;
+      });
+      return missing;
+    },
+
+    entries: () => new Map(Object.entries(readRegistry(graph)?.agents ?? {})),
+  };
+}
+
+function own(agents: Record<string, RegistryEntry>, id: string): RegistryEntry | undefined {
+  return Object.hasOwn(agents, id) ? agents[id] : undefined;
+}
+
+const AGENT_NAME = /^agent-(\d{1,10})$/;
+
+function numberOf(name: string): number {
+  const number = Number(AGENT_NAME.exec(name)?.[1] ?? 0);
+  return number <= LARGEST_FOLDER ? number : 0;
+}
+
+/** Takes the next free number and makes its folder; a number whose folder exists was somebody's. */
+function nextAgent(
+  graph: GraphPath,
+  content: Mutable,
+  made: readonly string[],
+): { id: string; folder: string } {
+  const agents = join(graph, 'agents');
+  mkdirSync(agents, { recursive: true });
+  // Folders are read once for a batch: the ones made since have the numbers just given out.
+  const names = made.length > 0 ? [] : [...Object.keys(content.agents), ...readdirSync(agents)];
+  let next = names.reduce((largest, name) => Math.max(largest, numberOf(name) + 1), content.next_agent_id);
+  for (; ; next++) {
+    const id = `agent-${next}`;
+    const folder = join(agents, id);
+    try {
+      mkdirSync(folder);
+    } catch (thrown) {
+      if (systemCode(thrown) === 'EEXIST') continue;
+      throw thrown;
+    }
+    content.next_agent_id = next + 1;
+    return { id, folder };
+  }
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Not empty or gone: a folder too many harms nobody, its number is just not given out again.
+  }
+}
+
+/** Drops our oldest finished entries: `wg done` marks the first entry of a task, which must not be an ancient one. */
+function prune(content: Mutable): void {
+  const finished = Object.values(content.agents)
+    .filter((entry) => entry.status === 'done' || entry.status === 'failed')
+    .filter((entry) => EXECUTOR_TYPES.some((type) => type === entry.executor))
+    .sort((a, b) => numberOf(b.id) - numberOf(a.id));
+  for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];
+}
+
+function inOurWords(thrown: unknown, graph: GraphPath): unknown {
+  if (thrown instanceof SupervisorError || systemCode(thrown) === undefined) return thrown;
+  return new SupervisorError('graph', `Agents of ${graph} could not be registered: ${messageOf(thrown)}.`, {
+    hint: 'Check the disk and the permissions of the graph folder.',
+    cause: thrown,
+  });
+}

@@ -1,0 +1,293 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Clock } from '../../src/seams/clock.ts';
+import { createLocker, type Locker } from '../../src/seams/flock.ts';
+import { createRegistry, NO_PID, type Registry } from '../../src/wg/registry.ts';
+
+let graph: string;
+let now: number;
+let locks: number;
+let locker: Locker;
+let registry: Registry;
+
+const clock: Clock = { now: () => now, after: () => () => undefined, sleep: async () => undefined };
+
+beforeEach(() => {
+  graph = join(realpathSync(mkdtempSync(join(tmpdir(), 'registry-'))), '.workgraph');
+  mkdirSync(graph);
+  now = Date.parse('2027-01-15T08:00:00Z');
+  locks = 0;
+  const real = createLocker();
+  locker = {
+    tryAcquire: (path) => real.tryAcquire(path),
+    acquire(path, options) {
+      locks += 1;
+      return real.acquire(path, options);
+    },
+  };
+  registry = createRegistry({ graph, locker, clock });
+});
+
+afterEach(() => {
+  rmSync(join(graph, '..'), { recursive: true, force: true });
+});
+
+const path = () => join(graph, 'service', 'registry.json');
+const onDisk = () => JSON.parse(readFileSync(path(), 'utf8'));
+
+function put(content: unknown): void {
+  mkdirSync(join(graph, 'service'), { recursive: true });
+  writeFileSync(path(), typeof content === 'string' ? content : JSON.stringify(content));
+}
+
+function foreign(id: string, more: object = {}) {
+  return {
+    id,
+    pid: 77,
+    task_id: 'theirs',
+    executor: 'codex',
+    started_at: '2027-01-01T00:00:00Z',
+    last_heartbeat: '2027-01-01T00:00:00Z',
+    status: 'working',
+    output_file: '/x/output.log',
+    ...more,
+  };
+}
+
+describe('allocating agents', () => {
+  test('makes registry and folders where there are none, parked, with a pid that nobody has', async () => {
+    const ids = await registry.allocate([
+      { task_id: 'build', executor: 'claude', worktree_path: '/wt' },
+      { task_id: 'docs', executor: 'http' },
+    ]);
+    expect(ids).toEqual(['agent-1', 'agent-2']);
+    expect(onDisk()).toEqual({
+      agents: {
+        'agent-1': {
+          id: 'agent-1',
+          pid: NO_PID,
+          task_id: 'build',
+          executor: 'claude',
+          started_at: '2027-01-15T08:00:00.000Z',
+          last_heartbeat: '2027-01-15T08:00:00.000Z',
+          status: 'parked',
+          output_file: join(graph, 'agents', 'agent-1', 'output.log'),
+          worktree_path: '/wt',
+        },
+        'agent-2': expect.objectContaining({ task_id: 'docs', executor: 'http', pid: NO_PID }),
+      },
+      next_agent_id: 3,
+    });
+    expect(readdirSync(join(graph, 'agents'))).toEqual(['agent-1', 'agent-2']);
+    expect(() => process.kill(NO_PID, 0)).toThrow(/ESRCH/);
+  });
+
+  test.each([
+    ['the counter', 9, [], [], 'agent-9'],
+    [
+      'the folders, when the registry was deleted or its counter is behind',
+      1,
+      [],
+      ['agent-41', 'agent-7'],
+      'agent-42',
+    ],
+    ['the entries', 1, ['agent-12'], [], 'agent-13'],
+    [
+      'nothing that is no agent',
+      2,
+      [],
+      ['agent-99999999999', 'agent-4294967295', 'agent-x', 'other-50'],
+      'agent-2',
+    ],
+  ])('counts on from %s', async (_what, next, entries, folders, expected) => {
+    put({ agents: Object.fromEntries(entries.map((id) => [id, foreign(id)])), next_agent_id: next });
+    for (const name of folders) mkdirSync(join(graph, 'agents', name), { recursive: true });
+    expect(await registry.allocate([{ task_id: 't', executor: 'command' }])).toEqual([expected]);
+  });
+
+  test('a number in use never comes twice: many callers, two supervisors, one wg that holds the lock meanwhile', async () => {
+    mkdirSync(join(graph, 'service'));
+    const wg = createLocker().tryAcquire(join(graph, 'service', '.registry.lock'));
+    const other = createRegistry({ graph, locker, clock });
+    const all = Array.from({ length: 40 }, (_, n) =>
+      (n % 2 ? registry : other).allocate([{ task_id: `t${n}`, executor: 'claude' }]),
+    );
+    wg?.release();
+    const ids = (await Promise.all(all)).flat();
+    expect(new Set(ids).size).toBe(40);
+    expect(Object.keys(onDisk().agents).sort()).toEqual([...ids].sort());
+    expect(locks).toBeLessThanOrEqual(4);
+  });
+
+  test('keeps what others wrote: entries, keys that we do not know, and the mode of the file', async () => {
+    const theirs = foreign('agent-3', { model: 'm', future: { deep: [1, null] } });
+    put({ agents: { 'agent-3': theirs }, next_agent_id: 4, generation: 'x' });
+    chmodSync(path(), 0o640);
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    expect(onDisk()).toMatchObject({ generation: 'x', next_agent_id: 5 });
+    expect(onDisk().agents['agent-3']).toEqual(theirs);
+    expect(statSync(path()).mode & 0o777).toBe(0o640);
+  });
+
+  test.each([
+    ['torn', '{"agents": {"agent-1": {"id": "age'],
+    ['empty', ''],
+    ['without its counter', { agents: {} }],
+    ['with a counter beyond u32', { agents: {}, next_agent_id: 2 ** 32 }],
+    ['with an entry that wg could not read', { agents: { 'agent-1': { id: 'agent-1' } }, next_agent_id: 2 }],
+    [
+      'with a status that wg does not know',
+      { agents: { a: foreign('a', { status: 'Working' }) }, next_agent_id: 2 },
+    ],
+  ])('a registry that is %s is left exactly as it is, and the error names it', async (_what, content) => {
+    put(content);
+    const before = readFileSync(path(), 'utf8');
+    await expect(registry.allocate([{ task_id: 't', executor: 'claude' }])).rejects.toMatchObject({
+      code: 'graph',
+      message: expect.stringContaining(path()),
+      hint: expect.stringContaining('Repair'),
+    });
+    await expect(registry.update([{ agent: 'agent-1', status: 'done' }])).rejects.toMatchObject({
+      code: 'graph',
+    });
+    expect(readFileSync(path(), 'utf8')).toBe(before);
+    expect(existsSync(join(graph, 'agents'))).toBe(false);
+  });
+
+  test('when it cannot be written, the folders are taken back and the next try works', async () => {
+    const inTheWay = join(graph, 'service', '.registry.json.tmp');
+    mkdirSync(join(inTheWay, 'folder'), { recursive: true });
+    await expect(registry.allocate([{ task_id: 't', executor: 'claude' }])).rejects.toMatchObject({
+      code: 'graph',
+      message: expect.stringContaining('could not be written'),
+    });
+    expect(readdirSync(join(graph, 'agents'))).toEqual([]);
+    expect(existsSync(path())).toBe(false);
+    rmSync(inTheWay, { recursive: true });
+    expect(await registry.allocate([{ task_id: 't', executor: 'claude' }])).toEqual(['agent-1']);
+  });
+
+  test('a link where the temporary file goes is not followed', async () => {
+    put({ agents: {}, next_agent_id: 1 });
+    const victim = join(graph, 'victim');
+    writeFileSync(victim, 'precious');
+    symlinkSync(victim, join(graph, 'service', '.registry.json.tmp'));
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    expect(readFileSync(victim, 'utf8')).toBe('precious');
+    expect(onDisk().next_agent_id).toBe(2);
+  });
+
+  test('half a character in a task id does not make the registry unreadable for wg', async () => {
+    await registry.allocate([{ task_id: 'a\ud800', executor: 'claude' }]);
+    expect(readFileSync(path(), 'utf8')).not.toMatch(/\\ud800/i);
+  });
+});
+
+describe('updating agents', () => {
+  test('a process makes the agent working with its own start; the end is stamped once', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    now += 2000;
+    await registry.update([{ agent: 'agent-1', pid: 4321 }]);
+    expect(onDisk().agents['agent-1']).toMatchObject({
+      pid: 4321,
+      status: 'working',
+      started_at: '2027-01-15T08:00:02.000Z',
+    });
+    now += 1000;
+    await registry.update([{ agent: 'agent-1', heartbeat: true }]);
+    expect(onDisk().agents['agent-1']).toMatchObject({
+      started_at: '2027-01-15T08:00:02.000Z',
+      last_heartbeat: '2027-01-15T08:00:03.000Z',
+    });
+    await registry.update([{ agent: 'agent-1', status: 'done' }]);
+    now += 1000;
+    await registry.update([{ agent: 'agent-1', status: 'done' }]);
+    expect(onDisk().agents['agent-1']).toMatchObject({
+      status: 'done',
+      completed_at: '2027-01-15T08:00:03.000Z',
+    });
+  });
+
+  test('an entry that wg removed is reported, and written anew when asked for', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    put({ agents: {}, next_agent_id: 2 });
+    const before = statSync(path()).ino;
+    expect(
+      await registry.update([
+        { agent: 'agent-1', heartbeat: true },
+        { agent: '__proto__', pid: 5 },
+      ]),
+    ).toEqual(['agent-1', '__proto__']);
+    expect(statSync(path()).ino).toBe(before);
+    const restore = { task_id: 't', executor: 'claude' };
+    expect(await registry.update([{ agent: 'agent-1', pid: 999, restore }])).toEqual([]);
+    expect(onDisk().agents['agent-1']).toMatchObject({ task_id: 't', pid: 999, status: 'working' });
+  });
+
+  test('our own process is never registered: wg ends registered pids with all their children', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    await expect(registry.update([{ agent: 'agent-1', pid: process.pid }])).rejects.toThrow(
+      /must never be registered/,
+    );
+    expect(onDisk().agents['agent-1'].pid).toBe(NO_PID);
+  });
+
+  test('waiting changes go into one rewrite, in their order', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    locks = 0;
+    await Promise.all([
+      registry.update([{ agent: 'agent-1', pid: 50 }]),
+      registry.update([{ agent: 'agent-1', status: 'stopping' }]),
+      registry.update([{ agent: 'agent-1', status: 'failed' }]),
+    ]);
+    expect(onDisk().agents['agent-1']).toMatchObject({ pid: 50, status: 'failed' });
+    expect(locks).toBe(1);
+  });
+
+  test('of our finished agents the newest 200 stay; those at work and those of others all stay', async () => {
+    const agents: Record<string, unknown> = {};
+    for (let n = 1; n <= 300; n++)
+      agents[`agent-${n}`] = foreign(`agent-${n}`, { executor: 'http', status: 'done' });
+    agents['agent-5'] = foreign('agent-5', { executor: 'http' });
+    agents['agent-6'] = foreign('agent-6', { status: 'done' });
+    put({ agents, next_agent_id: 301 });
+    await registry.allocate([{ task_id: 't', executor: 'http' }]);
+    const left = Object.keys(onDisk().agents);
+    expect(left).toHaveLength(203);
+    expect(left).toEqual(
+      expect.arrayContaining(['agent-5', 'agent-6', 'agent-101', 'agent-300', 'agent-301']),
+    );
+    expect(left).not.toContain('agent-100');
+  });
+
+  test('when wg does not let go of the lock, all who wait are told, and later ones are served', async () => {
+    mkdirSync(join(graph, 'service'));
+    const impatient = createRegistry({ graph, locker, clock, lockTimeoutMs: 30 });
+    const wg = createLocker().tryAcquire(join(graph, 'service', '.registry.lock'));
+    const tries = [1, 2].map(() => impatient.allocate([{ task_id: 't', executor: 'claude' }]));
+    const results = await Promise.allSettled(tries);
+    wg?.release();
+    expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected']);
+    expect(await impatient.allocate([{ task_id: 't', executor: 'claude' }])).toEqual(['agent-1']);
+  });
+
+  test('entries are empty without a registry', async () => {
+    expect(registry.entries().size).toBe(0);
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    expect(registry.entries().get('agent-1')?.task_id).toBe('t');
+  });
+});
