@@ -1,0 +1,115 @@
+// supervisor.toml.example and the JSON Schema for editors, both written from the schema, so that they cannot disagree
+// with what is accepted.
+
+import { z } from 'zod';
+import type { ExecutorType } from '../domain/profile.ts';
+import { unwrap } from './problems.ts';
+import { anyProfile, profileSchemas } from './profile-schema.ts';
+import { machineSchema, SECTION_ORDER } from './schema.ts';
+import { tomlKey, tomlValue } from './toml.ts';
+
+const WIDTH = 100;
+
+const HEAD = [
+  'supervisor.toml: one per machine. Lines that begin with "#" and a blank are words; a "#" right before a key or a',
+  'table switches a setting off. Every setting is here with its default, or with an example where there is none.',
+  'Durations are texts: "500ms", "30s", "10m", "2h", "1d". "~" is your home folder. Unknown keys are errors.',
+];
+
+/** Profiles of the example: enough of them to show every key of every type. */
+const EXAMPLE_PROFILES: readonly {
+  readonly name: string;
+  readonly type: ExecutorType;
+  readonly without?: string[];
+}[] = [
+  { name: 'default', type: 'claude' },
+  { name: 'build', type: 'command', without: ['shell'] },
+  { name: 'deploy', type: 'command', without: ['command'] },
+  { name: 'deploy-agent', type: 'http' },
+  { name: 'nightly', type: 'schedule' },
+  { name: 'n8n', type: 'external' },
+];
+
+/** The text of supervisor.toml.example: every setting, switched off. */
+export function configExample(): string {
+  const out: string[] = words(HEAD);
+  for (const name of SECTION_ORDER) {
+    const schema = machineSchema.shape[name];
+    const inner = unwrap(schema);
+    const list = inner instanceof z.ZodArray;
+    const table = list ? unwrap(inner.element) : inner;
+    out.push('', ...words([describe(schema)]), list ? `#[[${name}]]` : `[${name}]`);
+    out.push(...settings(shapeOf(table), []));
+  }
+  out.push('', ...words(PROFILES_HEAD));
+  const told = new Set<string>();
+  for (const { name, type, without } of EXAMPLE_PROFILES) {
+    const shape = shapeOf(profileSchemas[type]);
+    out.push('', ...words([describe(shape.type)]), `#[executors.${name}]`, `#type = ${tomlValue(type)}`);
+    // What was explained once is not explained again, unless its default or example is another here.
+    const keys = Object.entries(shape).filter(([key]) => key !== 'type' && !without?.includes(key));
+    const news = keys.filter(([key, schema]) => !told.has(`${key} ${JSON.stringify(shownValue(schema))}`));
+    for (const [key, schema] of news) told.add(`${key} ${JSON.stringify(shownValue(schema))}`);
+    out.push(...settings(Object.fromEntries(news), []));
+  }
+  return `${out.join('\n')}\n`;
+}
+
+const PROFILES_HEAD = [
+  'Profiles: named, configured executors. Tasks name one with `--executor NAME`; a task that names none goes to',
+  '"default", else to the built-in "claude". Built in are claude, command (runs the task\'s own exec), external and',
+  "scheduled; a profile of the same name replaces a built-in one. A worktree's .workgraph/config.toml may hold",
+  'profiles too. A broken profile holds the tasks that need it and nothing else.',
+];
+
+/** The example with every setting switched on: what a test loads to prove that it is right. */
+export function uncommentExample(text: string): string {
+  return text.replaceAll(/^#(?=[\w[])/gm, '');
+}
+
+/** JSON Schema (draft 2020-12) of supervisor.toml, for editors. */
+export function configJsonSchema(): Record<string, unknown> {
+  const whole = machineSchema.extend({
+    executors: z.record(z.string(), anyProfile).optional().meta({ description: 'Profiles by name.' }),
+  });
+  return { title: 'supervisor.toml', ...z.toJSONSchema(whole, { io: 'input', unrepresentable: 'any' }) };
+}
+
+function settings(shape: Record<string, z.ZodType>, out: string[]): string[] {
+  for (const [key, schema] of Object.entries(shape)) {
+    out.push(...words([describe(schema)]), `#${tomlKey(key)} = ${tomlValue(shownValue(schema))}`);
+  }
+  return out;
+}
+
+function shapeOf(schema: unknown): Record<string, z.ZodType> {
+  if (!(schema instanceof z.ZodObject)) throw new Error('a section of the configuration is not a table');
+  return schema.shape as Record<string, z.ZodType>;
+}
+
+function describe(schema: z.ZodType | undefined): string {
+  const text = schema?.meta()?.description;
+  if (text === undefined) throw new Error('a setting has no description');
+  return text;
+}
+
+/** The default, else the example. */
+function shownValue(schema: z.ZodType): unknown {
+  if (schema instanceof z.ZodDefault) return schema.def.defaultValue;
+  const examples = schema.meta()?.examples;
+  return Array.isArray(examples) ? examples[0] : undefined;
+}
+
+/** Texts as comment lines no longer than WIDTH. */
+function words(paragraphs: readonly string[]): string[] {
+  const lines: string[] = [];
+  let line = '#';
+  for (const word of paragraphs.join(' ').split(' ')) {
+    if (line.length + 1 + word.length > WIDTH && line !== '#') {
+      lines.push(line);
+      line = '#';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,174 @@
+// supervisor.toml → Config. A broken profile holds its own tasks; anything else that is wrong refuses the whole file,
+// so that no half-understood configuration is ever acted upon.
+
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Config, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
+import { parseDuration } from '../domain/duration.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { listenTrouble } from './listen.ts';
+import { type KeyLines, locateKeys } from './locate.ts';
+import { expandHome } from './paths.ts';
+import { type ConfigProblem, configProblem, describeIssues } from './problems.ts';
+import { builtInProfiles, overRetry, type ReadProfiles, readProfiles } from './profiles.ts';
+import { machineSchema, type WrittenConfig } from './schema.ts';
+import { localTimezone } from './timezone.ts';
+import { parseToml } from './toml.ts';
+
+/** What loading needs to know of the machine. */
+export interface LoadFacts {
+  /** The user's home folder, for `~`. */
+  readonly home: string;
+}
+
+/** A usable configuration, and what was wrong with single profiles. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** A configuration larger than this is a mistake, bytes. */
+const LARGEST_FILE = 4 * 1024 * 1024;
+
+/**
+ * Loads supervisor.toml; null or a missing file means defaults with the built-in profiles. Throws SupervisorError
+ * `config` for anything wrong outside of profiles: its sentence names file, line and key, and `details.problems` has all.
+ */
+export function loadMachineConfig(file: string | null, facts: LoadFacts): LoadedConfig {
+  const text = file === null ? null : readConfigText(file);
+  return parseMachineConfig(text === null ? null : file, text ?? '', facts);
+}
+
+/** The same from text; `file` is where it came from, null for the built-in defaults. */
+export function parseMachineConfig(file: string | null, text: string, facts: LoadFacts): LoadedConfig {
+  const name = file ?? 'built-in';
+  const toml = parseToml(text);
+  if (!toml.ok) throw refused([configProblem(name, toml.line, '', toml.message)]);
+  const lines = locateKeys(text);
+  const value = toml.document;
+  const parsed = machineSchema.safeParse(value);
+  if (!parsed.success)
+    throw refused(
+      describeIssues({
+        file: name,
+        lines,
+        schema: machineSchema,
+        value,
+        issues: parsed.error.issues,
+        prefix: [],
+      }),
+    );
+  const written = parsed.data;
+  const trouble = crossTroubles(name, written, lines);
+  if (trouble.length > 0) throw refused(trouble);
+  const retry = overRetry(written.retry, DEFAULT_RETRY);
+  const read = readProfiles(name, value.executors, lines, retry);
+  const base = file === null ? facts.home : dirname(file);
+  return {
+    config: toConfig(file, written, read, retry, (path) => resolve(base, expandHome(path, facts.home))),
+    problems: read.problems,
+  };
+}
+
+const DEFAULT_RETRY: RetryPolicy = { attempts: 1, backoffMs: 10_000, maxBackoffMs: 300_000 };
+
+/** Text of a configuration file, or null when there is none. Throws SupervisorError `config` when it cannot be read. */
+export function readConfigText(file: string): string | null {
+  try {
+    const stat = statSync(file);
+    if (!stat.isFile()) throw new SupervisorError('config', `${file} is not a file`);
+    if (stat.size > LARGEST_FILE)
+      throw new SupervisorError('config', `${file} is larger than ${LARGEST_FILE} bytes`);
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof SupervisorError) throw thrown;
+    if (systemCode(thrown) === 'ENOENT') return null;
+    throw new SupervisorError('config', `${file} cannot be read: ${messageOf(thrown)}`, {
+      hint: 'make it readable for the user who runs the supervisor',
+      cause: thrown,
+    });
+  }
+}
+
+function refused(problems: readonly ConfigProblem[]): SupervisorError {
+  const [first, ...rest] = problems;
+  const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
+  return new SupervisorError('config', `${first?.message ?? 'the configuration is refused'}${more}`, {
+    hint: 'mend it, then run `supervisor config check`',
+    details: { file: first?.file, line: first?.line, key: first?.key, problems },
+  });
+}
+
+/** What settings mean together. */
+function crossTroubles(file: string, written: WrittenConfig, lines: KeyLines): ConfigProblem[] {
+  const { api, retry } = written;
+  const problems: ConfigProblem[] = [];
+  const listen = listenTrouble(api.listen, api.allow_remote, api.public_url ?? null);
+  if (listen !== null)
+    problems.push(configProblem(file, lines.line(['api', 'listen']), 'api.listen', listen));
+  if (parseDuration(retry.max_backoff) < parseDuration(retry.backoff))
+    problems.push(
+      configProblem(
+        file,
+        lines.line(['retry', 'max_backoff']),
+        'retry.max_backoff',
+        'must not be shorter than backoff',
+      ),
+    );
+  return problems;
+}
+
+function toConfig(
+  file: string | null,
+  written: WrittenConfig,
+  read: ReadProfiles,
+  retry: RetryPolicy,
+  absolute: (path: string) => string,
+): Config {
+  const { supervisor, limits, shutdown, api, log } = written;
+  const builtIn = builtInProfiles(retry).filter(
+    ({ name }) => !read.profiles.has(name) && !read.broken.has(name),
+  );
+  return {
+    file,
+    maxConcurrent: supervisor.max_concurrent,
+    mode: supervisor.mode,
+    timezone: supervisor.timezone ?? localTimezone(),
+    whenWgDaemon: supervisor.when_wg_daemon,
+    repos: written.repos.map((repo) => toRepo(repo, absolute)),
+    roots: written.roots.map((root): RootSettings => ({ ...root, path: absolute(root.path) })),
+    profiles: new Map([...builtIn.map((profile) => [profile.name, profile] as const), ...read.profiles]),
+    brokenProfiles: read.broken,
+    retry,
+    limits: {
+      maxLineBytes: limits.max_line_bytes,
+      maxGraphBytes: limits.max_graph_bytes,
+      maxBodyBytes: limits.max_body_bytes,
+      safetyPassMs: parseDuration(limits.safety_pass),
+      relistMs: parseDuration(limits.relist),
+    },
+    shutdown: { graceMs: parseDuration(shutdown.grace), lingerMs: parseDuration(shutdown.linger) },
+    api: {
+      listen: api.listen,
+      publicUrl: api.public_url ?? null,
+      allowRemote: api.allow_remote,
+      allowedHosts: api.allowed_hosts,
+      allowedOrigins: api.allowed_origins,
+    },
+    log,
+  };
+}
+
+function toRepo(repo: WrittenConfig['repos'][number], absolute: (path: string) => string): RepoSettings {
+  const glob = (pattern: string) => (pattern.startsWith('~/') ? absolute(pattern) : pattern);
+  return {
+    path: absolute(repo.path),
+    weight: repo.weight,
+    maxConcurrent: repo.max_concurrent ?? null,
+    maxConcurrentPerWorktree: repo.max_concurrent_per_worktree ?? null,
+    include: repo.include.map(glob),
+    exclude: repo.exclude.map(glob),
+    trust: repo.trust,
+    duplicates: repo.duplicates,
+  };
+}

@@ -1,0 +1,83 @@
+// What a schema of single keys cannot say of a profile: names, placeholders, URLs, keys that exclude each other.
+
+import { nearest } from '../domain/nearest.ts';
+import { PLACEHOLDERS, placeholdersIn } from '../domain/placeholder.ts';
+import type { KeyPath } from './locate.ts';
+import type { WrittenProfile } from './profile-schema.ts';
+import { isTable } from './toml.ts';
+
+/** Something wrong inside a profile; the path counts from the profile's own table. */
+export interface Trouble {
+  readonly path: KeyPath;
+  readonly sentence: string;
+}
+
+/** Names travel in tags (`executor:NAME`), and a URL there means an ad-hoc profile. */
+export function profileNameTrouble(name: string): string | null {
+  if (name === '') return 'a profile needs a name';
+  if (/^https?:\/\//.test(name))
+    return 'a name that looks like a URL can never be reached: tasks name URLs as they are';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these would break terminals and tags.
+  return /[\u0000-\u001f\u007f\s]/.test(name) ? 'a name may hold no blanks or control characters' : null;
+}
+
+/** What a schema of single keys cannot say: placeholders, URLs, keys that exclude each other. */
+export function profileTroubles(name: string, written: WrittenProfile): Trouble[] {
+  const troubles: Trouble[] = [];
+  const texts: [KeyPath, unknown][] = [[['env'], written.env]];
+  switch (written.type) {
+    case 'command':
+      texts.push([['command'], written.command], [['shell'], written.shell]);
+      if (written.command !== undefined && written.shell !== undefined)
+        troubles.push({ path: ['shell'], sentence: 'stands beside command; only one of them can be run' });
+      break;
+    case 'http':
+      texts.push([['endpoint'], written.endpoint], [['headers'], written.headers], [['body'], written.body]);
+      texts.push([['status_url'], written.status_url]);
+      for (const key of ['endpoint', 'status_url'] as const) {
+        const url = written[key];
+        if (url !== undefined && !isHttpUrl(url))
+          troubles.push({
+            path: [key],
+            sentence: `must be an http or https URL, not ${JSON.stringify(url)}`,
+          });
+      }
+      for (const header of Object.keys(written.headers ?? {}))
+        if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
+          troubles.push({ path: ['headers', header], sentence: 'is no header name' });
+      break;
+    case 'schedule':
+      if (written.via === name)
+        troubles.push({
+          path: ['via'],
+          sentence: 'names the profile itself; name the one that does the work',
+        });
+      break;
+    case 'claude':
+    case 'external':
+      break;
+  }
+  for (const [path, value] of texts) troubles.push(...placeholderTroubles(path, value));
+  return troubles;
+}
+
+function placeholderTroubles(path: KeyPath, value: unknown): Trouble[] {
+  if (typeof value === 'string')
+    return placeholdersIn(value)
+      .filter((name) => !(PLACEHOLDERS as readonly string[]).includes(name))
+      .map((name) => {
+        const near = nearest(name, PLACEHOLDERS);
+        const advice = near === null ? `known are ${PLACEHOLDERS.join(', ')}` : `did you mean {{${near}}}?`;
+        return { path, sentence: `unknown placeholder {{${name}}}; ${advice}` };
+      });
+  if (Array.isArray(value))
+    return value.flatMap((inner, index) => placeholderTroubles([...path, index], inner));
+  if (isTable(value))
+    return Object.entries(value).flatMap(([key, inner]) => placeholderTroubles([...path, key], inner));
+  return [];
+}
+
+function isHttpUrl(template: string): boolean {
+  const filled = template.replaceAll(/\{\{[^{}]*\}\}/g, 'x');
+  return URL.canParse(filled) && /^https?:$/.test(new URL(filled).protocol);
+}

@@ -1,0 +1,197 @@
+// What may stand below [executors.NAME], in supervisor.toml and in a worktree's config.toml alike.
+
+import { z } from 'zod';
+import type { ExecutorType } from '../domain/profile.ts';
+import {
+  duration,
+  optional,
+  places,
+  required,
+  rhythm,
+  secretValue,
+  secretValues,
+  text,
+  withDefault,
+} from './setting.ts';
+
+/** Keys of a retry policy; each may be left out and then comes from the policy around it. */
+export const retryShape = {
+  attempts: optional(z.int().min(1).max(1000), { text: 'Attempts in all, the first included.', example: 3 }),
+  backoff: optional(duration, {
+    text: 'Pause before the second attempt; it doubles from one to the next.',
+    example: '10s',
+  }),
+  max_backoff: optional(duration, { text: 'The longest pause between attempts.', example: '5m' }),
+};
+
+const commonShape = {
+  max_concurrent: optional(places, {
+    text: 'How many of its runs may be in flight at once, handed-off ones included. Default: no limit of its own.',
+    example: 2,
+  }),
+  retry: optional(z.strictObject(retryShape), {
+    text: 'Overrides [retry] for tasks that run here.',
+    example: { attempts: 3, backoff: '10s', max_backoff: '5m' },
+  }),
+  match: optional(z.array(text), {
+    text: 'Tags that route a task here; "area:*" is every tag that begins with "area:". Default: none.',
+    example: ['agent:deploy', 'area:*'],
+  }),
+  tag_match: optional(text, { text: 'One more such tag, as a plain text.', example: 'deploy:*' }),
+  env: optional(secretValues, {
+    text: 'Environment of spawned agents, beside the allow-list: texts, or { env = "NAME" } to pass one on under a name.',
+    example: { DEPLOY_TOKEN: { env: 'DEPLOY_TOKEN' } },
+  }),
+  overridable: withDefault(
+    z.boolean(),
+    false,
+    "Whether a trusted worktree's profile of the same name replaces this one. false: what you configured for this machine holds.",
+  ),
+};
+
+const timeout = (value: string, why: string) =>
+  withDefault(duration, value, `Longest time one attempt may take; "0" means none. ${why}`);
+
+const claudeShape = {
+  type: z.literal('claude').meta({ description: 'Spawns the Claude CLI.' }),
+  ...commonShape,
+  timeout: timeout(
+    '2h',
+    'Two hours are more than nearly every task takes and less than a night lost to a stuck one.',
+  ),
+  command: withDefault(text, 'claude', 'The program: a name found in PATH, or a path.'),
+  args: withDefault(z.array(z.string()), [], 'Further arguments, before those of ours.'),
+  model: optional(text, {
+    text: "The model; a task's own model wins. Default: the program's.",
+    example: 'sonnet',
+  }),
+  permission_mode: withDefault(
+    text,
+    'bypassPermissions',
+    'What the agent may do unasked. Nobody is there to answer, so anything less stops at its first question.',
+  ),
+  silence_timeout: withDefault(
+    duration,
+    '0',
+    'Ends a run that said nothing for this long; "0": never, because long tool calls are silent and legitimate.',
+  ),
+  account: withDefault(text, 'default', 'Tasks of one account share its quota pause.'),
+};
+
+const commandShape = {
+  type: z.literal('command').meta({ description: 'Runs a program in the worktree.' }),
+  ...commonShape,
+  timeout: timeout('2h', 'As for claude.'),
+  command: optional(z.array(text).min(1, { error: 'must name a program' }), {
+    text: "Program and arguments; placeholders allowed. Without command and shell, the task's own exec is run.",
+    example: ['npm', 'run', 'agent', '--', '{{task.id}}'],
+  }),
+  shell: optional(text, {
+    text: 'A shell text instead. Placeholders arrive as quoted arguments, never spliced into the text.',
+    example: 'make deploy && echo {{task.title}}',
+  }),
+  cwd: optional(text, {
+    text: 'Where it runs, relative to the worktree. Default: the worktree.',
+    example: 'tools',
+  }),
+};
+
+const httpShape = {
+  type: z.literal('http').meta({ description: 'Sends the task to an agent that is a web service.' }),
+  ...commonShape,
+  timeout: timeout('24h', 'The agent works on its own; a day is when somebody should look.'),
+  endpoint: required(text, { text: 'Where the task is sent.', example: 'http://localhost:3531/api/task' }),
+  method: withDefault(z.enum(['POST', 'PUT', 'PATCH']), 'POST', 'The HTTP method.'),
+  headers: optional(secretValues, {
+    text: 'Further headers: texts with placeholders, or { env = "NAME" } for secrets.',
+    example: { authorization: { env: 'DEPLOY_AUTHORIZATION' } },
+  }),
+  body: optional(
+    z.union([z.string(), z.record(z.string(), z.unknown())], { error: 'must be a text or a table' }),
+    {
+      text: 'The body, as a table or a JSON text with placeholders. Default: the payload described in the documentation.',
+      example: {
+        task_id: '{{task.id}}',
+        source: 'workgraph',
+        category: '{{task.category}}',
+        context: '{{task.description}}',
+      },
+    },
+  ),
+  completion: withDefault(
+    z.enum(['callback', 'response', 'poll']),
+    'callback',
+    'How the end becomes known: the agent calls back, its answer is the result, or its status URL is asked.',
+  ),
+  status_url: optional(text, {
+    text: 'What is asked with completion = "poll". Default: what the agent\'s answer names, else ENDPOINT/TASK.',
+    example: 'http://localhost:3531/api/task/{{task.id}}',
+  }),
+  poll_interval: withDefault(rhythm, '5s', 'How often the status URL is asked.'),
+  secret: optional(
+    z.union([secretValue, z.array(secretValue)], {
+      error: 'must be a text, { env = "NAME" } or a list of these',
+    }),
+    {
+      text: 'Signs requests as Standard Webhooks does. A list rotates: newest first. Default: unsigned.',
+      example: { env: 'DEPLOY_WEBHOOK_SECRET' },
+    },
+  ),
+  format: withDefault(
+    z.enum(['standard', 'cloudevents']),
+    'standard',
+    'The envelope of the payload that is ours.',
+  ),
+};
+
+const scheduleShape = {
+  type: z
+    .literal('schedule')
+    .meta({ description: 'Holds a task until its time, then dispatches it elsewhere.' }),
+  ...commonShape,
+  timeout: timeout('0', 'The profile that does the work has its own.'),
+  schedule: optional(text, {
+    text: 'For tasks that name none: "HH:MM", an ISO instant, or five cron fields.',
+    example: '09:00',
+  }),
+  via: withDefault(text, 'default', 'The profile that does the work when the time has come.'),
+};
+
+const externalShape = {
+  type: z
+    .literal('external')
+    .meta({ description: 'Marks a task as taken by an orchestrator outside and waits for its word.' }),
+  ...commonShape,
+  timeout: timeout('0', 'Whoever took it decides how long it takes; see stale_after.'),
+  stale_after: withDefault(
+    duration,
+    '24h',
+    'How long without a sign of life before it counts as stale; "0": never.',
+  ),
+  on_stale: withDefault(
+    z.enum(['flag', 'retry', 'fail']),
+    'flag',
+    'What then happens. flag only says so in status: the work may well be going on.',
+  ),
+};
+
+/** One schema for each executor type. */
+export const profileSchemas = {
+  claude: z.strictObject(claudeShape),
+  command: z.strictObject(commandShape),
+  http: z.strictObject(httpShape),
+  schedule: z.strictObject(scheduleShape),
+  external: z.strictObject(externalShape),
+} as const satisfies Record<ExecutorType, z.ZodType>;
+
+/** Any profile, told apart by `type`: for the JSON Schema. */
+export const anyProfile = z.discriminatedUnion('type', [
+  profileSchemas.claude,
+  profileSchemas.command,
+  profileSchemas.http,
+  profileSchemas.schedule,
+  profileSchemas.external,
+]);
+
+/** A profile as written, checked, defaults filled in. */
+export type WrittenProfile = z.output<typeof anyProfile>;

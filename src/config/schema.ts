@@ -1,0 +1,200 @@
+// Every setting of supervisor.toml: its rule, its default and the reason for it. Values here are as written; load.ts
+// turns them into what the program uses.
+
+import { z } from 'zod';
+import { duration, optional, places, required, rhythm, text, withDefault, zone } from './setting.ts';
+
+const supervisorShape = {
+  max_concurrent: withDefault(
+    places,
+    8,
+    'How many runs may be going on at once on this machine. An agent takes about 1 GB of memory; handed-off work does not count.',
+  ),
+  mode: withDefault(
+    z.enum(['dispatch', 'observe']),
+    'dispatch',
+    '"observe" decides and reports but starts and writes nothing: a safe first look.',
+  ),
+  timezone: optional(zone, {
+    text: "The zone of schedules that name none. Default: this machine's.",
+    example: 'Europe/Berlin',
+  }),
+  when_wg_daemon: withDefault(
+    z.enum(['yield', 'ignore']),
+    'yield',
+    "What to do where wg's own daemon serves a graph: leave the graph to it, because it takes no notice of anybody else's claims, or go on all the same.",
+  ),
+};
+
+const repoShape = {
+  path: required(text, {
+    text: 'The repository, or any worktree or folder of it. "~" is your home.',
+    example: '~/src/shop',
+  }),
+  weight: withDefault(
+    z.number().positive().max(1000),
+    1,
+    'Its share when there is more work than room: 2 gets twice as much as 1.',
+  ),
+  max_concurrent: optional(places, {
+    text: 'Most runs at once in the whole repository. Default: no limit of its own.',
+    example: 4,
+  }),
+  max_concurrent_per_worktree: optional(places, {
+    text: 'Most runs at once in one worktree; 1 keeps agents from editing the same files. Default: no limit of its own.',
+    example: 1,
+  }),
+  include: withDefault(
+    z.array(text),
+    [],
+    'Only worktrees that fit one of these globs; none means all. Without a slash a glob is held against the folder name, else against the whole path.',
+  ),
+  exclude: withDefault(z.array(text), [], 'Not worktrees that fit one of these.'),
+  trust: withDefault(
+    z.boolean(),
+    true,
+    "Whether [executors] in the worktrees' own config.toml count. true: you named this repository yourself.",
+  ),
+  duplicates: withDefault(
+    z.enum(['once', 'each']),
+    'once',
+    'Where a graph is committed, every worktree has a copy of the same tasks. "once" dispatches each from one worktree, "each" takes every copy for a task of its own.',
+  ),
+};
+
+const rootShape = {
+  path: required(text, {
+    text: 'A folder; repositories found below it are supervised too.',
+    example: '~/work',
+  }),
+  depth: withDefault(
+    z.int().min(0).max(10),
+    3,
+    'How many levels down to look. Hidden folders and node_modules are skipped, and nothing inside a repository is looked at.',
+  ),
+  trust: withDefault(
+    z.boolean(),
+    false,
+    'As for [[repos]]. false: whoever can put a repository there could run programs; `supervisor trust PATH` allows one file.',
+  ),
+};
+
+const limitsShape = {
+  max_line_bytes: withDefault(
+    z.int().min(1024),
+    16 * 1024 * 1024,
+    'Longest line of a graph that is read. 16 MiB is far beyond any task and bounds memory.',
+  ),
+  max_graph_bytes: withDefault(z.int().min(1024), 1024 * 1024 * 1024, 'Largest graph that is read.'),
+  max_body_bytes: withDefault(
+    z.int().min(1024),
+    1024 * 1024,
+    'Largest request body that the API takes; larger results go by reference.',
+  ),
+  safety_pass: withDefault(
+    rhythm,
+    '15s',
+    'How often every graph is looked at although nothing was heard: file events can be missed.',
+  ),
+  relist: withDefault(
+    rhythm,
+    '30s',
+    'How often worktrees are listed although nothing was heard. Cheap: git runs only where something changed.',
+  ),
+};
+
+const retryShape = {
+  attempts: withDefault(
+    z.int().min(1).max(1000),
+    1,
+    'Attempts in all, the first included. 1: an agent that failed once is a matter for a person.',
+  ),
+  backoff: withDefault(duration, '10s', 'Pause before the second attempt; it doubles from one to the next.'),
+  max_backoff: withDefault(duration, '5m', 'The longest pause between attempts.'),
+};
+
+const shutdownShape = {
+  grace: withDefault(duration, '10s', 'From the polite signal to the hard one when a run is ended.'),
+  linger: withDefault(duration, '30s', 'How long an agent may tidy up after its task was declared done.'),
+};
+
+const apiShape = {
+  listen: withDefault(
+    z.string(),
+    'auto',
+    'TCP for callbacks: "auto" opens a free loopback port when a profile needs callbacks, "off" never, "127.0.0.1:7420" says where. The local socket is always there.',
+  ),
+  public_url: optional(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
+    text: 'The base URL that agents elsewhere call back to, such as that of a reverse proxy or tunnel.',
+    example: 'https://supervisor.example.net',
+  }),
+  allow_remote: withDefault(
+    z.boolean(),
+    false,
+    'Must be true, and public_url set, to listen beyond loopback.',
+  ),
+  allowed_hosts: withDefault(
+    z.array(text),
+    [],
+    'Further Host headers to take. Others are refused: that stops DNS rebinding.',
+  ),
+  allowed_origins: withDefault(
+    z.array(text),
+    [],
+    'Web origins that may call. None: no web page has any business here.',
+  ),
+};
+
+const logShape = {
+  level: withDefault(
+    z.enum(['debug', 'info', 'warn', 'error']),
+    'info',
+    'The least important messages that are written.',
+  ),
+  format: withDefault(
+    z.enum(['auto', 'json', 'pretty']),
+    'auto',
+    '"auto" is pretty on a terminal and JSON lines elsewhere.',
+  ),
+};
+
+/** A section left out is a section with all its defaults. */
+const section = <S extends z.core.$ZodLooseShape>(shape: S, description: string) =>
+  z
+    .strictObject(shape)
+    .prefault({} as never)
+    .meta({ description });
+
+/** supervisor.toml without the profiles, which are judged one by one: a broken one must not take the rest along. */
+export const machineSchema = z.strictObject({
+  supervisor: section(supervisorShape, 'The machine as a whole.'),
+  repos: z
+    .array(z.strictObject(repoShape))
+    .default([])
+    .meta({ description: 'A repository to supervise; one block for each.' }),
+  roots: z
+    .array(z.strictObject(rootShape))
+    .default([])
+    .meta({ description: 'Folders to search for repositories.' }),
+  retry: section(retryShape, 'What becomes of a failed attempt, unless a profile says otherwise.'),
+  limits: section(limitsShape, 'Sizes and rhythms.'),
+  shutdown: section(shutdownShape, 'Ending things.'),
+  api: section(apiShape, 'How agents and tools reach the supervisor.'),
+  log: section(logShape, 'What it writes about itself.'),
+  executors: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** supervisor.toml as written, checked, defaults filled in; profiles unchecked. */
+export type WrittenConfig = z.output<typeof machineSchema>;
+
+/** Sections in the order in which people meet them. */
+export const SECTION_ORDER = [
+  'supervisor',
+  'repos',
+  'roots',
+  'retry',
+  'limits',
+  'shutdown',
+  'api',
+  'log',
+] as const;

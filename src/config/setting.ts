@@ -1,0 +1,62 @@
+// How one setting is declared: its rule, its default and why it is so. Validation, the example file and the JSON
+// Schema for editors are all read from the same declaration.
+
+import { z } from 'zod';
+import { DURATION_RULE, durationOrNull } from '../domain/duration.ts';
+import { isTimezone } from './timezone.ts';
+
+/** What the example file says of a setting, beside its default. */
+export interface SettingNote {
+  /** What it does and why the default is what it is. Plain sentences. */
+  readonly text: string;
+  /** Shown where there is no default. */
+  readonly example?: unknown;
+}
+
+/** A setting with a default, which is what the example shows. */
+export function withDefault<S extends z.ZodType>(
+  schema: S,
+  value: z.util.NoUndefined<z.output<S>>,
+  text: string,
+) {
+  return schema.default(value).meta({ description: text });
+}
+
+/** A setting that may be left out. */
+export function optional<S extends z.ZodType>(schema: S, note: SettingNote) {
+  return schema.optional().meta({ description: note.text, examples: [note.example] });
+}
+
+/** A setting that must be there. */
+export function required<S extends z.ZodType>(schema: S, note: SettingNote) {
+  return schema.meta({ description: note.text, examples: [note.example] });
+}
+
+/** A duration text; 0 without a unit too. */
+export const duration = z
+  .union([z.string(), z.literal(0)], { error: `must be ${DURATION_RULE}` })
+  .refine((value) => durationOrNull(value) !== null, { error: `must be ${DURATION_RULE}` });
+
+/** A duration above zero: pauses and rhythms that would otherwise become a busy loop. */
+export const rhythm = z
+  .string({ error: `must be ${DURATION_RULE}` })
+  .refine((value) => (durationOrNull(value) ?? 0) > 0, { error: `must be ${DURATION_RULE}, longer than 0` });
+
+/** How many at once; at least one. */
+export const places = z.int().min(1).max(100_000);
+
+/** A non-empty text. */
+export const text = z.string().min(1);
+
+/** A text, or the name of an environment variable that holds it. */
+export const secretValue = z.union([z.string(), z.strictObject({ env: z.string().min(1) })], {
+  error: 'must be a text or { env = "NAME" }',
+});
+
+/** Names to texts or environment variables. */
+export const secretValues = z.record(z.string().min(1), secretValue);
+
+/** A zone name of the IANA database. */
+export const zone = z
+  .string()
+  .refine(isTimezone, { error: 'must be a time zone such as "Europe/Berlin" or "UTC"' });

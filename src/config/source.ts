@@ -1,0 +1,155 @@
+// The configuration of a running supervisor: the last good one, whatever happens to the files. Reads again only what
+// changed, and never acts on a bad edit.
+
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config, RepoSettings } from '../domain/config.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { ProfileSet } from '../domain/profile.ts';
+import type { Environment } from '../seams/environment.ts';
+import { type LoadedConfig, loadMachineConfig, readConfigText } from './load.ts';
+import type { Paths } from './paths.ts';
+import { type ConfigProblem, configProblem } from './problems.ts';
+import type { ReadProfiles } from './profiles.ts';
+import { createTrust } from './trust.ts';
+import { loadWorktreeProfiles, mergeProfiles, withoutProfiles } from './worktree.ts';
+
+export interface ConfigSource {
+  /** The configuration in force. */
+  current(): Config;
+  /** Reads supervisor.toml again. A bad edit keeps the one in force and is among the problems. */
+  reload(): { readonly config: Config; readonly problems: readonly string[] };
+  /** What is wrong just now: a refused edit, broken profiles. One sentence each. */
+  problems(): readonly string[];
+  /** The profiles that count for a graph. The same object as last time while nothing changed. */
+  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet;
+  /** What is wrong with a graph's own config.toml, as last read. One sentence each. */
+  problemsOf(graph: GraphPath): readonly string[];
+}
+
+/** What a source is made of. */
+export interface ConfigSourceParts {
+  readonly paths: Pick<Paths, 'configFile' | 'configNamed' | 'trustFile'>;
+  readonly environment: Pick<Environment, 'home'>;
+}
+
+interface WorktreeFile {
+  readonly stamp: string;
+  readonly config: Config;
+  readonly text: string;
+  readonly read: ReadProfiles;
+  trusted: boolean;
+  set: ProfileSet;
+}
+
+/** Loads the configuration, or throws SupervisorError `config`: a first start has no last good one to fall back on. */
+export function createConfigSource(parts: ConfigSourceParts): ConfigSource {
+  return new FileConfigSource(parts);
+}
+
+class FileConfigSource implements ConfigSource {
+  readonly #parts: ConfigSourceParts;
+  readonly #trust: ReturnType<typeof createTrust>;
+  readonly #files = new Map<GraphPath, WorktreeFile>();
+  #loaded: LoadedConfig;
+  #refused: string | null = null;
+
+  constructor(parts: ConfigSourceParts) {
+    this.#parts = parts;
+    this.#trust = createTrust(parts.paths.trustFile);
+    this.#loaded = this.#load();
+  }
+
+  current(): Config {
+    return this.#loaded.config;
+  }
+
+  reload(): { readonly config: Config; readonly problems: readonly string[] } {
+    try {
+      this.#loaded = this.#load();
+      this.#refused = null;
+      // Which graphs exist may have changed with it; the ones still asked for are read again.
+      this.#files.clear();
+    } catch (thrown) {
+      if (!(thrown instanceof SupervisorError)) throw thrown;
+      this.#refused = messageOf(thrown);
+    }
+    return { config: this.current(), problems: this.problems() };
+  }
+
+  problems(): readonly string[] {
+    const refused =
+      this.#refused === null ? [] : [`the last good configuration stays in force: ${this.#refused}`];
+    return [...refused, ...this.#loaded.problems.map((problem) => problem.message)];
+  }
+
+  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet {
+    const file = join(graph, 'config.toml');
+    const config = this.current();
+    const stamp = stampOf(file);
+    const known = this.#files.get(graph);
+    if (known?.stamp === stamp && known.config === config) {
+      const trusted = this.#isTrusted(file, known, settings);
+      if (trusted !== known.trusted) {
+        known.trusted = trusted;
+        known.set = mergeProfiles(config, known.read, trusted);
+      }
+      return known.set;
+    }
+    const { text, read } = readWorktreeFile(file, config);
+    const trusted = this.#isTrusted(file, { text, read }, settings);
+    const set = mergeProfiles(config, read, trusted);
+    this.#files.set(graph, { stamp, config, text, read, trusted, set });
+    return set;
+  }
+
+  problemsOf(graph: GraphPath): readonly string[] {
+    return (this.#files.get(graph)?.read.problems ?? []).map((problem) => problem.message);
+  }
+
+  #load(): LoadedConfig {
+    const { configFile, configNamed } = this.#parts.paths;
+    const loaded = loadMachineConfig(configFile, { home: this.#parts.environment.home });
+    if (configNamed && loaded.config.file === null)
+      throw new SupervisorError('config', `${configFile} does not exist`, {
+        hint: 'correct --config, or write one with `supervisor config example`',
+      });
+    return loaded;
+  }
+
+  #isTrusted(
+    file: string,
+    found: Pick<WorktreeFile, 'text' | 'read'>,
+    settings: Pick<RepoSettings, 'trust'>,
+  ): boolean {
+    if (settings.trust) return true;
+    // Most files have no profiles: no need to look anything up for them.
+    if (found.read.profiles.size === 0 && found.read.broken.size === 0) return false;
+    return this.#trust.isTrusted(file, found.text);
+  }
+}
+
+function readWorktreeFile(
+  file: string,
+  config: Config,
+): { readonly text: string; readonly read: ReadProfiles } {
+  try {
+    const text = readConfigText(file) ?? '';
+    return { text, read: loadWorktreeProfiles(file, text, config.retry) };
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    const problem: ConfigProblem = configProblem(file, null, '', thrown.message);
+    return { text: '', read: withoutProfiles([problem]) };
+  }
+}
+
+/** Identity of a file's content, as far as the file system tells. */
+function stampOf(file: string): string {
+  try {
+    const stat = statSync(file, { bigint: true });
+    return `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
+  } catch (thrown) {
+    return `none:${systemCode(thrown) ?? ''}`;
+  }
+}

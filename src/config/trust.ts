@@ -1,0 +1,110 @@
+// Which worktree configurations a person has allowed, by content: a file that changed must be allowed again. Knows
+// nothing of what such a file says.
+
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+
+export interface Trust {
+  /** Whether exactly this text of this file was allowed. An unreadable record allows nothing. */
+  isTrusted(configFile: string, text: string): boolean;
+  /** Allows this text of this file, in place of any earlier one. */
+  trust(configFile: string, text: string): void;
+  /** Takes it back; says whether there was anything to take. */
+  untrust(configFile: string): boolean;
+}
+
+/** The record's shape: file → SHA-256 of the allowed text, hex. */
+interface TrustRecord {
+  readonly version: 1;
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Trust kept in a JSON file (0600). It is read afresh each time: another process may have written it. */
+export function createTrust(file: string): Trust {
+  return {
+    isTrusted(configFile, text) {
+      try {
+        return read(file).get(configFile) === sha256(text);
+      } catch {
+        // A record that cannot be read must not open doors; `trust` reports what is wrong with it.
+        return false;
+      }
+    },
+    trust(configFile, text) {
+      write(file, read(file).set(configFile, sha256(text)));
+    },
+    untrust(configFile) {
+      const files = read(file);
+      const known = files.delete(configFile);
+      if (known) write(file, files);
+      return known;
+    },
+  };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function read(file: string): Map<string, string> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT') return new Map();
+    throw unusable(file, messageOf(thrown), thrown);
+  }
+  try {
+    const record: unknown = JSON.parse(text);
+    if (isRecord(record)) return new Map(Object.entries(record.files));
+  } catch (thrown) {
+    throw unusable(file, 'it is no valid JSON', thrown);
+  }
+  throw unusable(file, 'it is no trust record', undefined);
+}
+
+function isRecord(value: unknown): value is TrustRecord {
+  if (typeof value !== 'object' || value === null || !('version' in value) || value.version !== 1)
+    return false;
+  if (!('files' in value) || typeof value.files !== 'object' || value.files === null) return false;
+  return Object.values(value.files).every((hash) => typeof hash === 'string');
+}
+
+function unusable(file: string, why: string, cause: unknown): SupervisorError {
+  return new SupervisorError('config', `the trust record ${file} cannot be used: ${why}`, {
+    hint: 'move it away and run `supervisor trust` again',
+    cause,
+  });
+}
+
+/** Replaces the record in one step: whoever reads sees the old one or the new one. */
+function write(file: string, files: ReadonlyMap<string, string>): void {
+  const record: TrustRecord = { version: 1, files: Object.fromEntries([...files].sort()) };
+  const temporary = `${file}.${process.pid}.tmp`;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      writeSync(fd, `${JSON.stringify(record, null, 2)}\n`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, file);
+  } catch (thrown) {
+    rmSync(temporary, { force: true });
+    throw unusable(file, `it cannot be written: ${messageOf(thrown)}`, thrown);
+  }
+}
