@@ -1,0 +1,194 @@
+// Changes to one reading of a graph, edit after edit, before anything is written. An edit that throws leaves no
+// trace; each sees what those before it did. Touches no file.
+
+import { SupervisorError } from '../domain/errors.ts';
+import type { Snapshot } from '../domain/graph.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
+import { isoTime } from '../seams/clock.ts';
+import { appendLogTo, editLine, type FieldChanges, taskLine } from './edit.ts';
+import { detailOf, graphFile, lineBytes, type ParsedGraph } from './format.ts';
+import { megabytes } from './lines.ts';
+import { readLine } from './strict.ts';
+import { taskOf } from './task-fields.ts';
+
+/** What an edit may do with a graph. Good only while the edit runs. */
+export interface GraphDraft {
+  /** The graph as it is under the lock, with the effects of everything done so far. A value: it does not change later. */
+  readonly snapshot: Snapshot;
+  /** The whole task, or null when there is none of that id. */
+  detail(id: TaskId): TaskDetail | null;
+  /** Sets keys, by wg's own names, of an existing task; undefined removes a key. Equal values change nothing. */
+  patch(id: TaskId, fields: FieldChanges): void;
+  /** Adds to the end of the task's log. */
+  appendLog(id: TaskId, entry: LogEntry): void;
+  /** Adds a task; `id` and `title` are required, the id must be new. */
+  add(fields: FieldChanges): void;
+}
+
+/** Edits gathered for one write. */
+export interface Gathering {
+  /** Runs one edit. When it throws, nothing of it stays and the error goes on to the caller. */
+  run<T>(edit: (draft: GraphDraft) => T): T;
+  /** The bytes to write, or null when no edit changed anything. */
+  result(): Buffer | null;
+}
+
+interface Change {
+  readonly text: string;
+  readonly task: Task;
+}
+
+/** Begins to gather edits on a reading without problem. `now` (ms) stamps what changes. */
+export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number): Gathering {
+  const graph = base.snapshot.graph;
+  /** By task id; a new task has its place after all lines, in the order of adding. */
+  const kept = new Map<TaskId, Change>();
+  let staged = new Map<TaskId, Change>();
+  let snapshot: Snapshot | null = base.snapshot;
+  let count = 0;
+
+  const taskNow = (id: TaskId): Task | undefined =>
+    (staged.get(id) ?? kept.get(id))?.task ?? base.snapshot.tasks.get(id);
+
+  function textOf(id: TaskId): string {
+    const change = staged.get(id) ?? kept.get(id);
+    if (change !== undefined) return change.text;
+    const line = base.lines[base.lineOf.get(id) ?? -1];
+    if (line === undefined || line.task === null)
+      throw new SupervisorError('not-found', `${graphFile(graph)} has no task "${id}"`, {
+        hint: 'it may have been removed or archived meanwhile; list the tasks with "supervisor list"',
+        details: { graph, task: id },
+      });
+    return lineBytes(base, line).toString('utf8');
+  }
+
+  function stage(id: TaskId, text: string): void {
+    const reading = readLine(text);
+    const refuse = (key: string | undefined, message: string) =>
+      new SupervisorError(
+        'graph',
+        `task "${id}" was not changed: ${key === undefined ? '' : `"${key}" `}${message}, and wg could not load ${graphFile(graph)} any more`,
+        { hint: 'correct the value and try again', details: { graph, task: id, ...(key && { key }) } },
+      );
+    if (reading.kind === 'fault') throw refuse(reading.fault.key, reading.fault.message);
+    if (reading.kind !== 'task' || reading.fields.id !== id) throw refuse('id', 'may not be changed');
+    const size = Buffer.byteLength(text);
+    if (size > maxLineBytes)
+      throw new SupervisorError(
+        'graph',
+        `task "${id}" was not changed: its line would be ${megabytes(size)} long, at most ${megabytes(maxLineBytes)} are read`,
+        { hint: 'shorten the text, or put it into a file', details: { graph, task: id } },
+      );
+    staged.set(id, { text, task: taskOf(reading.fields, reading.priority) });
+    snapshot = null;
+  }
+
+  /** wg's own mark of a change; not for changes that set it themselves. */
+  function stamped(before: string, after: string, fields: FieldChanges): string {
+    if (after === before || Object.hasOwn(fields, 'last_interaction_at')) return after;
+    return editLine(after, { last_interaction_at: isoTime(now) });
+  }
+
+  function currentSnapshot(): Snapshot {
+    if (snapshot === null) {
+      const tasks = new Map(base.snapshot.tasks);
+      for (const [id, { task }] of kept) tasks.set(id, task);
+      for (const [id, { task }] of staged) tasks.set(id, task);
+      snapshot = { ...base.snapshot, revision: `${base.snapshot.revision}+${++count}`, tasks };
+    }
+    return snapshot;
+  }
+
+  function draftFor(open: () => boolean): GraphDraft {
+    const check = () => {
+      if (!open()) throw new Error('a graph draft was used after its edit had ended');
+    };
+    return {
+      get snapshot() {
+        check();
+        return currentSnapshot();
+      },
+      detail(id) {
+        check();
+        return taskNow(id) === undefined ? null : detailOf(textOf(id));
+      },
+      patch(id, fields) {
+        check();
+        const before = textOf(id);
+        const after = stamped(before, editLine(before, fields), fields);
+        if (after !== before) stage(id, after);
+      },
+      appendLog(id, entry) {
+        check();
+        const before = textOf(id);
+        stage(id, stamped(before, appendLogTo(before, [entry]), {}));
+      },
+      add(fields) {
+        check();
+        const text = taskLine({ last_interaction_at: isoTime(now), ...fields });
+        const id = typeof fields.id === 'string' ? (JSON.parse(text).id as string) : '';
+        if (id === '')
+          throw new SupervisorError('usage', 'a task needs an id that is not empty', {
+            hint: 'give the task an id, such as fix-login',
+          });
+        if (taskNow(id) !== undefined || base.lineOf.has(id))
+          throw new SupervisorError('conflict', `${graphFile(graph)} already has "${id}"`, {
+            hint: 'choose another id',
+            details: { graph, task: id },
+          });
+        stage(id, text);
+      },
+    };
+  }
+
+  return {
+    run(edit) {
+      let running = true;
+      const before = snapshot;
+      try {
+        const value = edit(draftFor(() => running));
+        for (const [id, change] of staged) kept.set(id, change);
+        return value;
+      } catch (thrown) {
+        if (staged.size > 0) snapshot = before;
+        throw thrown;
+      } finally {
+        running = false;
+        staged = new Map();
+      }
+    },
+    result() {
+      return kept.size === 0 ? null : spliced(base, kept);
+    },
+  };
+}
+
+/** The base's bytes with the changed lines in place of the old ones and the new ones at the end. */
+function spliced(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>): Buffer {
+  const { bytes, lines, lineOf } = base;
+  const parts: Buffer[] = [];
+  const added: string[] = [];
+  const replaced: { readonly index: number; readonly text: string }[] = [];
+  for (const [id, { text }] of changes) {
+    const index = lineOf.get(id);
+    if (index === undefined) added.push(text);
+    else replaced.push({ index, text });
+  }
+  let at = 0;
+  for (const { index, text } of replaced.sort((a, b) => a.index - b.index)) {
+    const line = lines[index];
+    if (line === undefined) continue;
+    parts.push(bytes.subarray(at, line.offset), Buffer.from(text));
+    at = line.offset + line.length;
+  }
+  parts.push(bytes.subarray(at));
+  if (added.length > 0) {
+    const first = lines[0];
+    const eol = first !== undefined && bytes[first.offset + first.length - 1] === 13 ? '\r\n' : '\n';
+    const ended = bytes.length === 0 || bytes[bytes.length - 1] === 10;
+    const text = added.join(eol);
+    parts.push(Buffer.from(ended ? text + eol : eol + text));
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,200 @@
+// graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
+// locking to its caller.
+
+import { constants } from 'node:fs';
+import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { GraphProblem } from '../domain/graph.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { graphFile, tooLarge } from './format.ts';
+
+/** What tells one state of a file from another without reading it. */
+export interface FileState {
+  /** Equal text: very likely the same bytes. */
+  readonly print: string;
+  /** Time of the last write, ms. File systems count in steps of some ms, so a fresh file may change unseen. */
+  readonly modifiedAt: number;
+  readonly inode: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type FileReading =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly state: FileState }
+  | { readonly kind: 'problem'; readonly problem: GraphProblem };
+
+/** How often a file that changes while it is read is read again before that is called unstable. */
+const MAX_READS = 5;
+
+/** The state of the graph file; null when it is missing or cannot be looked at. */
+export async function stateOfFile(graph: GraphPath): Promise<FileState | null> {
+  try {
+    return stateOf(await stat(graphFile(graph), { bigint: true }));
+  } catch {
+    // Reading it will say why.
+    return null;
+  }
+}
+
+/** Reads the whole graph file; anything that keeps it from being read whole is a problem, not an error. */
+export async function readGraphFile(graph: GraphPath, maxBytes: number): Promise<FileReading> {
+  const path = graphFile(graph);
+  let handle: FileHandle | undefined;
+  try {
+    for (let attempt = 0; attempt < MAX_READS; attempt++) {
+      // Not blocking: a pipe of that name must not hang a thread.
+      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const before = await handle.stat({ bigint: true });
+      if (!before.isFile()) return unreadable(`${path} is not a file; move it away`);
+      if (before.size > maxBytes)
+        return { kind: 'problem', problem: tooLarge(graph, Number(before.size), maxBytes) };
+      const bytes = await readAll(handle, Number(before.size));
+      const after = await handle.stat({ bigint: true });
+      await handle.close();
+      handle = undefined;
+      const state = stateOf(after);
+      if (bytes !== null && state.print === stateOf(before).print) return { kind: 'bytes', bytes, state };
+    }
+    const message = `${path} keeps changing while it is read; nothing is done with it until its writer pauses`;
+    return { kind: 'problem', problem: { code: 'unstable', message } };
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT' || systemCode(thrown) === 'ENOTDIR')
+      return {
+        kind: 'problem',
+        problem: {
+          code: 'missing',
+          message: `${path} does not exist; make the graph with "wg init" or "supervisor add"`,
+        },
+      };
+    return unreadable(`${path} cannot be read (${messageOf(thrown)}); check its permissions and its disk`);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * Replaces the graph file: a temporary file beside it, fsync, the old mode, rename. A graph file that is a symlink
+ * stays one. On failure the old file is untouched, nothing is left behind, and a SupervisorError says what to do.
+ * The caller holds the graph's lock, so that the temporary name is ours alone.
+ */
+export async function writeGraphFile(
+  graph: GraphPath,
+  bytes: Buffer,
+  previous: FileState | null,
+): Promise<FileState> {
+  const path = graphFile(graph);
+  let temporary: string | null = null;
+  let handle: FileHandle | undefined;
+  try {
+    const target = previous === null ? path : await realpath(path);
+    temporary = join(dirname(target), `.graph.tmp.${process.pid}`);
+    handle = await openNew(temporary);
+    await writeAll(handle, bytes);
+    if (previous !== null) {
+      await keepOwner(handle, previous);
+      await handle.chmod(previous.mode & 0o7777);
+    }
+    await handle.sync();
+    await handle.close();
+    handle = undefined;
+    await rename(temporary, target);
+    temporary = null;
+    return stateOf(await stat(path, { bigint: true }));
+  } catch (thrown) {
+    throw cannotWrite(path, thrown);
+  } finally {
+    await handle?.close();
+    if (temporary !== null) await removeIfThere(temporary);
+  }
+}
+
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o666);
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'EEXIST') throw thrown;
+    // Left by a process of the same number that was killed; removed rather than opened, as it may be a link.
+    await unlink(path);
+    return open(path, 'wx', 0o666);
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) at += (await handle.write(bytes, at, bytes.length - at, at)).bytesWritten;
+}
+
+async function readAll(handle: FileHandle, size: number): Promise<Buffer | null> {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  while (at < size) {
+    const { bytesRead } = await handle.read(bytes, at, size - at, at);
+    if (bytesRead === 0) return null;
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+async function keepOwner(handle: FileHandle, previous: FileState): Promise<void> {
+  const now = await handle.stat();
+  if (now.uid === previous.uid && now.gid === previous.gid) return;
+  try {
+    await handle.chown(previous.uid, previous.gid);
+  } catch {
+    // Only root may give files away; for others the file becomes theirs, as it does with wg.
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch {
+    // It was never made, or the disk is in no state to remove it: the first error is the one to tell.
+  }
+}
+
+function stateOf(stats: {
+  dev: bigint;
+  ino: bigint;
+  size: bigint;
+  mtimeNs: bigint;
+  ctimeNs: bigint;
+  mode: bigint;
+  uid: bigint;
+  gid: bigint;
+}): FileState {
+  const inode = `${stats.dev}:${stats.ino}`;
+  return {
+    print: `${inode}:${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}`,
+    modifiedAt: Number(stats.mtimeNs / 1_000_000n),
+    inode,
+    size: Number(stats.size),
+    mode: Number(stats.mode),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+  };
+}
+
+function unreadable(message: string): FileReading {
+  return { kind: 'problem', problem: { code: 'unreadable', message } };
+}
+
+const WRITE_HINTS: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'free some space on that disk; nothing was changed'],
+  ['EDQUOT', 'free some of your disk quota; nothing was changed'],
+  ['EROFS', 'mount the file system writable; nothing was changed'],
+  ['EACCES', 'make the folder and the file writable for this user; nothing was changed'],
+  ['EPERM', 'make the folder and the file writable for this user; nothing was changed'],
+]);
+
+function cannotWrite(path: string, thrown: unknown): SupervisorError {
+  const code = systemCode(thrown);
+  return new SupervisorError('graph', `cannot write ${path}: ${messageOf(thrown)}`, {
+    hint: WRITE_HINTS.get(code ?? '') ?? 'check the folder and its disk; nothing was changed',
+    cause: thrown,
+    details: { file: path, ...(code === undefined ? {} : { code }) },
+  });
+}

@@ -1,0 +1,267 @@
+// One graph folder's graph.jsonl: what was read last, and changes to it under the lock that wg honours. Many changes
+// that wait go into one rewrite. Knows no rules about tasks; its callers bring those in their edits.
+
+import { join } from 'node:path';
+import { SupervisorError } from '../domain/errors.ts';
+import type { GraphProblem, Snapshot } from '../domain/graph.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type { TaskDetail } from '../domain/task.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Locker } from '../seams/flock.ts';
+import { type GraphDraft, gatherEdits } from './draft.ts';
+import {
+  detailOf,
+  graphFile,
+  lineBytes,
+  type ParsedGraph,
+  parseGraph,
+  tooLarge,
+  unreadableSnapshot,
+} from './format.ts';
+import {
+  type FileReading,
+  type FileState,
+  readGraphFile,
+  stateOfFile,
+  writeGraphFile,
+} from './graph-file.ts';
+
+export type { GraphDraft } from './draft.ts';
+
+export interface GraphStoreOptions {
+  /** The graph folder. */
+  readonly graph: GraphPath;
+  readonly locker: Locker;
+  readonly limits: { readonly maxLineBytes: number; readonly maxGraphBytes: number };
+  readonly clock: Clock;
+  /** How long a change waits for graph.lock, ms. wg itself may hold it for 10 s and more. */
+  readonly lockTimeoutMs?: number;
+}
+
+export interface GraphStore {
+  readonly graph: GraphPath;
+  /** What was read last; a `missing` problem before the first reading. */
+  snapshot(): Snapshot;
+  /** Looks at the file and reads it when it changed. The same bytes give the same snapshot object. Never rejects. */
+  refresh(): Promise<Snapshot>;
+  /** The whole task as last read, or null when there is none of that id. */
+  detail(id: TaskId): TaskDetail | null;
+  /**
+   * Runs an edit on the fresh graph under its lock and writes what it changed. The edit must be synchronous; what it
+   * throws rejects this call alone. Rejects with SupervisorError `graph` when the lock, the file or the disk is in the
+   * way; then nothing is written. `create` allows making a graph.jsonl that does not exist.
+   */
+  change<T>(edit: (draft: GraphDraft) => T, options?: { readonly create?: boolean }): Promise<T>;
+  /** Ends waiting for the lock: waiting changes are rejected, one that is being written is finished. */
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly create: boolean;
+  run(draft: (edit: (draft: GraphDraft) => unknown) => unknown): void;
+  /** Tells the caller, once it is known whether the write succeeded. */
+  succeed(): void;
+  fail(thrown: unknown): void;
+}
+
+const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
+/** Edits in one rewrite at most, so that the event loop and other writers get their turn. */
+const MAX_BATCH = 256;
+/** A file written this recently, ms, may change again without looking different: file systems count in steps. */
+const FRESH_MS = 50;
+
+/** The store of one graph. Opens nothing until it is asked to. */
+export function createGraphStore(options: GraphStoreOptions): GraphStore {
+  const { graph, locker, limits, clock } = options;
+  const closing = new AbortController();
+  let parsed: ParsedGraph | null = null;
+  /** State of the file that `current` shows; null while it shows none. */
+  let state: FileState | null = null;
+  /** State of the file when it was last read whole. */
+  let lastWhole: FileState | null = null;
+  let current: Snapshot = unreadableSnapshot(graph, '0', {
+    code: 'missing',
+    message: `${graphFile(graph)} has not been read yet; it will be in a moment`,
+  });
+  /** Counts every publication, so that a slow reading never replaces a newer one. */
+  let published = 0;
+  let revision = 0;
+  let reading: Promise<Snapshot> | null = null;
+  let nextReading: Promise<Snapshot> | null = null;
+  const waiting: Waiting[] = [];
+  let writing: Promise<void> | null = null;
+
+  function publish(reading: FileReading): Snapshot {
+    published++;
+    if (reading.kind === 'problem') {
+      state = null;
+      const same =
+        current.problem?.code === reading.problem.code && current.problem.message === reading.problem.message;
+      if (!same || parsed?.snapshot === current)
+        current = unreadableSnapshot(graph, `${++revision}`, reading.problem);
+      return current;
+    }
+    state = reading.state;
+    lastWhole = reading.state;
+    if (parsed === null || !parsed.bytes.equals(reading.bytes)) parsed = parse(reading.bytes);
+    current = parsed.snapshot;
+    return current;
+  }
+
+  function parse(bytes: Buffer): ParsedGraph {
+    return parseGraph(graph, bytes, {
+      revision: `${++revision}`,
+      maxLineBytes: limits.maxLineBytes,
+      previous: parsed ?? undefined,
+    });
+  }
+
+  async function readOnce(): Promise<Snapshot> {
+    for (;;) {
+      const begun = published;
+      const found = await stateOfFile(graph);
+      if (published !== begun) continue;
+      if (found !== null && found.print === state?.print && clock.now() - found.modifiedAt > FRESH_MS)
+        return current;
+      const result = await readFile();
+      if (published === begun) return publish(result);
+    }
+  }
+
+  /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
+  async function readFile(): Promise<FileReading> {
+    const result = await readGraphFile(graph, limits.maxGraphBytes);
+    if (result.kind === 'problem' || result.state.size > 0 || lastWhole === null || lastWhole.size === 0)
+      return result;
+    const fresh = Math.abs(clock.now() - result.state.modifiedAt) <= FRESH_MS;
+    return fresh && result.state.inode === lastWhole.inode ? beingRewritten(graph) : result;
+  }
+
+  async function writeAll(): Promise<void> {
+    while (waiting.length > 0) {
+      let lock: Awaited<ReturnType<Locker['acquire']>>;
+      try {
+        lock = await locker.acquire(join(graph, 'graph.lock'), {
+          timeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+          signal: closing.signal,
+        });
+      } catch (thrown) {
+        for (const change of waiting.splice(0)) change.fail(thrown);
+        continue;
+      }
+      const batch = waiting.splice(0, MAX_BATCH);
+      try {
+        await writeBatch(batch);
+      } catch (thrown) {
+        for (const change of batch) change.fail(thrown);
+      } finally {
+        lock.release();
+      }
+      for (const change of batch) change.succeed();
+    }
+    // Not in a `finally` of the promise: a change that arrives between must not find a writer that is no more.
+    writing = null;
+  }
+
+  async function writeBatch(batch: readonly Waiting[]): Promise<void> {
+    const found = await readFile();
+    publish(found);
+    let base = parsed;
+    if (current.problem !== null || base === null) {
+      const problem = current.problem;
+      if (problem?.code !== 'missing') throw refused(problem);
+      for (const change of batch) if (!change.create) change.fail(refused(problem));
+      if (batch.every((change) => !change.create)) return;
+      base = parse(Buffer.alloc(0));
+    }
+    const edits = gatherEdits(base, clock.now(), limits.maxLineBytes);
+    for (const change of batch) if (current.problem === null || change.create) change.run(edits.run);
+    const bytes = edits.result();
+    if (bytes === null) return;
+    if (bytes.length > limits.maxGraphBytes)
+      throw refused(tooLarge(graph, bytes.length, limits.maxGraphBytes));
+    const result = parseGraph(graph, bytes, {
+      revision: `${++revision}`,
+      maxLineBytes: limits.maxLineBytes,
+      previous: base,
+    });
+    // Every changed line was judged already; this is the last look before the file that everybody shares is replaced.
+    if (result.snapshot.problem !== null) throw refused(result.snapshot.problem);
+    const written = await writeGraphFile(graph, bytes, found.kind === 'bytes' ? found.state : null);
+    published++;
+    parsed = result;
+    state = written;
+    lastWhole = written;
+    current = result.snapshot;
+  }
+
+  function refused(problem: GraphProblem | null): SupervisorError {
+    const details = {
+      graph,
+      problem: problem?.code,
+      ...(problem?.line !== undefined && { line: problem.line }),
+      ...(problem?.key !== undefined && { key: problem.key }),
+    };
+    return new SupervisorError('graph', problem?.message ?? `${graphFile(graph)} cannot be written`, {
+      hint: 'nothing was written; put the graph right first',
+      details,
+    });
+  }
+
+  return {
+    graph,
+    snapshot: () => current,
+    refresh() {
+      // Whoever asks while a reading is under way may know of a later change, so one more reading follows it.
+      if (reading === null) {
+        reading = readOnce().finally(() => {
+          reading = null;
+        });
+        return reading;
+      }
+      nextReading ??= reading
+        .catch(() => current)
+        .then(() => {
+          nextReading = null;
+          reading = readOnce().finally(() => {
+            reading = null;
+          });
+          return reading;
+        });
+      return nextReading;
+    },
+    detail(id) {
+      if (parsed === null || current !== parsed.snapshot || !current.tasks.has(id)) return null;
+      const line = parsed.lines[parsed.lineOf.get(id) ?? -1];
+      return line === undefined ? null : detailOf(lineBytes(parsed, line));
+    },
+    change(edit, { create = false } = {}) {
+      return new Promise((resolve, reject) => {
+        let outcome: (() => void) | null = null;
+        waiting.push({
+          create,
+          run(draft) {
+            try {
+              const value = draft(edit) as ReturnType<typeof edit>;
+              outcome = () => resolve(value);
+            } catch (thrown) {
+              outcome = () => reject(thrown);
+            }
+          },
+          succeed: () => outcome?.(),
+          fail: reject,
+        });
+        writing ??= writeAll();
+      });
+    },
+    async close() {
+      closing.abort();
+      await writing;
+    },
+  };
+}
+
+function beingRewritten(graph: GraphPath): FileReading {
+  const message = `${graphFile(graph)} was emptied a moment ago, so it may be half written; it is read again shortly`;
+  return { kind: 'problem', problem: { code: 'unstable', message } };
+}

@@ -1,0 +1,82 @@
+// One quick pass over a JSON text for what JSON.parse does not tell: nesting, repeated keys, numbers that are not
+// plainly spelled. Takes any text, valid or not; judges nothing.
+
+/** What one pass over a text saw. */
+export interface Survey {
+  /** Deepest nesting of arrays and objects. */
+  readonly depth: number;
+  /** `key: value` pairs in the text; more than the parsed value has keys means that a key is repeated. */
+  readonly pairs: number;
+  /** Some number is negative, fractional, with an exponent, or longer than 15 digits. */
+  readonly oddNumbers: boolean;
+}
+
+const QUOTE = 34;
+const MINUS = 45;
+const COLON = 58;
+const OPEN_BRACKET = 91;
+const BACKSLASH = 92;
+const CLOSE_BRACKET = 93;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+
+/** Surveys a JSON text. An unfinished string ends the pass. */
+export function survey(text: string): Survey {
+  let depth = 0;
+  let deepest = 0;
+  let pairs = 0;
+  let oddNumbers = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === QUOTE) {
+      i = endOfString(text, i);
+      if (i < 0) break;
+    } else if (c === COLON) pairs++;
+    else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+      if (++depth > deepest) deepest = depth;
+    } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth--;
+    else if (c === MINUS || (c >= 48 && c <= 57)) {
+      const begin = i;
+      let odd = c === MINUS;
+      while (i + 1 < text.length && isOfNumber(text.charCodeAt(i + 1))) {
+        i++;
+        const digit = text.charCodeAt(i);
+        if (digit < 48 || digit > 57) odd = true;
+      }
+      if (odd || i - begin >= 15) oddNumbers = true;
+    }
+  }
+  return { depth: deepest, pairs, oddNumbers };
+}
+
+/** Keys in a parsed value, all levels together. The value must not be nested deeper than the stack allows. */
+export function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') count += countKeys(item);
+    return count;
+  }
+  for (const key in value) {
+    count++;
+    const inner = (value as Record<string, unknown>)[key];
+    if (typeof inner === 'object') count += countKeys(inner);
+  }
+  return count;
+}
+
+function isOfNumber(c: number): boolean {
+  // 0-9 . + - e E
+  return (c >= 48 && c <= 57) || c === 46 || c === 43 || c === MINUS || c === 101 || c === 69;
+}
+
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0) {
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return -1;
+}

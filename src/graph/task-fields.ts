@@ -1,0 +1,134 @@
+// From a line's fields to the nouns Task and TaskDetail. Takes fields that wg would load; looks nothing up.
+
+import type { LogEntry, Task, TaskDetail, TaskStatus } from '../domain/task.ts';
+import { isKnownKey } from './task-shape.ts';
+
+/** The messages that wg's respawn throttle counts (interop 4.5, item 3). */
+const DEATHS = ['process exited', 'PID reused', 'Triage:'];
+/** wg gives up at five deaths within its window; more than these never matter. */
+const DEATHS_KEPT = 8;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The task of a line. `priority` as wg reads it, which takes the spelling of the number. */
+export function taskOf(fields: Fields, priority: number): Task {
+  const task: { -readonly [K in keyof Task]: Task[K] } = {
+    id: fields.id as string,
+    title: fields.title as string,
+    status: statusOf(fields.status),
+    priority,
+    after: list(fields.after ?? fields.blocked_by),
+    before: list(fields.before ?? fields.blocks),
+    tags: list(fields.tags),
+    cronEnabled: fields.cron_enabled === true,
+    paused: fields.paused === true,
+    retryCount: count(fields.retry_count),
+    spawnFailures: count(fields.spawn_failures),
+    dispatchCount: count(fields.dispatch_count),
+    hasCycleConfig: isPresent(fields.cycle_config),
+    recentDeaths: deathsIn(fields.log),
+    foreignKeys: foreignKeysOf(fields),
+  };
+  const agent = fields.agent ?? legacyAgent(fields.identity);
+  if (typeof fields.assigned === 'string') task.assigned = fields.assigned;
+  if (typeof agent === 'string') task.agent = agent;
+  if (typeof fields.exec === 'string') task.exec = fields.exec;
+  if (typeof fields.exec_mode === 'string') task.execMode = fields.exec_mode;
+  if (typeof fields.timeout === 'string') task.timeout = fields.timeout;
+  if (typeof fields.model === 'string') task.model = fields.model;
+  if (typeof fields.not_before === 'string') task.notBefore = fields.not_before;
+  if (typeof fields.ready_after === 'string') task.readyAfter = fields.ready_after;
+  if (typeof fields.cron_schedule === 'string') task.cronSchedule = fields.cron_schedule;
+  if (typeof fields.last_cron_fire === 'string') task.lastCronFire = fields.last_cron_fire;
+  if (typeof fields.next_cron_fire === 'string') task.nextCronFire = fields.next_cron_fire;
+  if (typeof fields.created_at === 'string') task.createdAt = fields.created_at;
+  if (typeof fields.started_at === 'string') task.startedAt = fields.started_at;
+  if (typeof fields.completed_at === 'string') task.completedAt = fields.completed_at;
+  if (typeof fields.failure_reason === 'string') task.failureReason = fields.failure_reason;
+  if (typeof fields.verify === 'string') task.verify = fields.verify;
+  if (typeof fields.validation === 'string') task.validation = fields.validation;
+  if (typeof fields.executor === 'string') task.executor = fields.executor;
+  if (typeof fields.schedule === 'string') task.schedule = fields.schedule;
+  return task;
+}
+
+/** The whole task of a line. */
+export function taskDetailOf(fields: Fields, priority: number): TaskDetail {
+  return {
+    ...taskOf(fields, priority),
+    ...(typeof fields.description === 'string' ? { description: fields.description } : {}),
+    skills: list(fields.skills),
+    inputs: list(fields.inputs),
+    deliverables: list(fields.deliverables),
+    artifacts: list(fields.artifacts),
+    log: logOf(fields.log),
+    fields,
+  };
+}
+
+const NONE: readonly never[] = Object.freeze([]);
+
+function list(value: unknown): readonly string[] {
+  return Array.isArray(value) && value.length > 0 ? value : NONE;
+}
+
+function count(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function statusOf(value: unknown): TaskStatus {
+  if (value === undefined) return 'open';
+  // Files of an older wg; it reads this as done.
+  return value === 'pending-review' ? 'done' : (value as TaskStatus);
+}
+
+/** wg derives a hash from the old identity; for us it only matters that there is an owner, and which. */
+function legacyAgent(identity: unknown): string | undefined {
+  if (typeof identity !== 'object' || identity === null) return undefined;
+  const { role_id, motivation_id } = identity as Record<string, unknown>;
+  return `${role_id}/${motivation_id}`;
+}
+
+function logOf(value: unknown): readonly LogEntry[] {
+  if (!Array.isArray(value)) return NONE;
+  return value.map((entry: Record<string, unknown>) => ({
+    timestamp: entry.timestamp as string,
+    ...(typeof entry.actor === 'string' ? { actor: entry.actor } : {}),
+    ...(typeof entry.user === 'string' ? { user: entry.user } : {}),
+    message: entry.message as string,
+  }));
+}
+
+/** Every instant is kept, however old: the line does not change when time passes, so whoever judges it looks at the clock. */
+function deathsIn(value: unknown): readonly number[] {
+  if (!Array.isArray(value)) return NONE;
+  let found: number[] | null = null;
+  for (const entry of value as { timestamp: string; message: string }[]) {
+    if (!DEATHS.some((words) => entry.message.includes(words))) continue;
+    const at = Date.parse(entry.timestamp);
+    if (Number.isNaN(at)) continue;
+    found ??= [];
+    found.push(at);
+  }
+  if (found === null) return NONE;
+  return found.sort((a, b) => a - b).slice(-DEATHS_KEPT);
+}
+
+/** `lifecycle`, and whatever unknown key holds an object: such a thing may come with rules for changing the task. */
+function foreignKeysOf(fields: Fields): readonly string[] {
+  let found: string[] | null = null;
+  for (const key in fields) {
+    if (isKnownKey(key)) continue;
+    const value = fields[key];
+    const hasRules =
+      key === 'lifecycle' || (typeof value === 'object' && value !== null && !Array.isArray(value));
+    if (!hasRules) continue;
+    found ??= [];
+    found.push(key);
+  }
+  return found ?? NONE;
+}
