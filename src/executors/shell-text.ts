@@ -17,9 +17,8 @@ type Quoting = 'none' | 'single' | 'double' | 'comment';
  */
 export function shellScript(template: string, value: (name: Placeholder) => string): ShellScript {
   const values: string[] = [];
-  let quoting: Quoting = 'none';
-  let seen = 0;
-  // Offsets are found with the same pattern that fills in, so both agree on what a placeholder is.
+  const quotes = quoteReader();
+  // A NUL can be in no shell text, so it may mark the places.
   const marked = fillPlaceholders(
     template.replaceAll('\0', ''),
     (name) => `\0${values.push(value(name).replaceAll('\0', ''))}\0`,
@@ -27,42 +26,68 @@ export function shellScript(template: string, value: (name: Placeholder) => stri
   let text = '';
   for (const [index, part] of marked.split('\0').entries()) {
     if (index % 2 === 0) {
-      quoting = quotingAfter(part, quoting, index === 0);
+      quotes.read(part);
       text += part;
       continue;
     }
+    const quoting = quotes.now();
     const variable = `\${supervisor_${part}}`;
     text += quoting === 'double' ? variable : quoting === 'single' ? `'"${variable}"'` : `"${variable}"`;
-    seen += 1;
   }
   // Variables, not $1…: inside a shell function those are the function's own. On one line, so that line numbers in the
   // shell's messages stay the profile's.
   const names = values.map((_, at) => `supervisor_${at + 1}=\${${at + 1}}`).join(' ');
-  return { text: seen === 0 ? text : `${names}; shift ${seen}; ${text}`, values };
+  return { text: values.length === 0 ? text : `${names}; shift ${values.length}; ${text}`, values };
 }
 
-/** The quoting in force after a piece of shell text; `#` begins a comment only where a word could begin. */
-function quotingAfter(text: string, before: Quoting, isFirst: boolean): Quoting {
-  let quoting = before;
-  let previous = isFirst ? ' ' : 'x';
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charAt(at);
-    if (char === '\\' && (quoting === 'none' || quoting === 'double')) {
-      at += 1;
-      previous = 'x';
-      continue;
+/**
+ * Reads shell text piece by piece and knows which quoting is in force. It may be wrong about exotic text; then a
+ * value is split into words or shows as the reference itself, but it is never parsed as shell text.
+ */
+function quoteReader(): { read(text: string): void; now(): Quoting } {
+  // One entry for each level: a command substitution begins unquoted, also inside of double quotes.
+  const levels: Quoting[] = ['none'];
+  let previous = ' ';
+  const now = (): Quoting => levels.at(-1) ?? 'none';
+  const set = (quoting: Quoting) => {
+    levels[levels.length - 1] = quoting;
+  };
+
+  function step(char: string, next: string): void {
+    switch (now()) {
+      case 'single':
+        if (char === "'") set('none');
+        return;
+      case 'comment':
+        if (char === '\n') set('none');
+        return;
+      case 'double':
+        if (char === '"') set('none');
+        else if (char === '$' && next === '(') levels.push('none');
+        return;
+      case 'none':
+        if (char === "'") set('single');
+        else if (char === '"') set('double');
+        // `#` begins a comment only where a word could begin.
+        else if (char === '#' && /[\s;&|()]/.test(previous)) set('comment');
+        else if (char === '(' && previous !== '$') levels.push('none');
+        else if (char === '$' && next === '(') levels.push('none');
+        else if (char === ')' && levels.length > 1) levels.pop();
     }
-    if (quoting === 'none') {
-      if (char === "'") quoting = 'single';
-      else if (char === '"') quoting = 'double';
-      else if (char === '#' && /[\s;&|()]/.test(previous)) quoting = 'comment';
-    } else if (
-      (quoting === 'single' && char === "'") ||
-      (quoting === 'double' && char === '"') ||
-      (quoting === 'comment' && char === '\n')
-    )
-      quoting = 'none';
-    previous = char;
   }
-  return quoting;
+
+  return {
+    now,
+    read(text) {
+      for (let at = 0; at < text.length; at++) {
+        const char = text.charAt(at);
+        const escapes = char === '\\' && (now() === 'none' || now() === 'double');
+        if (escapes) at += 1;
+        else step(char, text.charAt(at + 1));
+        previous = escapes ? 'x' : char;
+      }
+      // What follows is a placeholder's value: a word has begun.
+      previous = 'x';
+    },
+  };
 }
