@@ -1,0 +1,70 @@
+// The graph's log/operations.jsonl: what was done to it, in wg's words. Only appends; wg rotates it. wg stops reading
+// at the first line that it cannot parse, so a line is written whole or made to stand on its own.
+
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { isoTime } from '../seams/clock.ts';
+import { wellFormedValue } from './well-formed.ts';
+
+export interface Operation {
+  /** wg's own names where they fit: claim, unclaim, done, fail, retry, add_task, edit … */
+  readonly op: string;
+  readonly task_id?: string;
+  readonly actor?: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** One write of up to this many bytes is not mixed with another process's, with or without a lock. */
+const LONGEST_LINE = 4095;
+
+/** Appends one operation with the time `at` (ms). Throws `graph` when the log cannot be written. */
+export function appendOperation(graph: GraphPath, operation: Operation, at: number): void {
+  const path = join(graph, 'log', 'operations.jsonl');
+  try {
+    mkdirSync(join(graph, 'log'), { recursive: true });
+    const handle = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666);
+    try {
+      const line = lineOf(operation, at);
+      // Somebody died within a line: ours must not become part of it.
+      const bytes = endsWithinLine(handle) ? Buffer.concat([NEWLINE, line]) : line;
+      if (writeSync(handle, bytes) < bytes.length)
+        throw new Error('only a part of the line could be written');
+    } finally {
+      closeSync(handle);
+    }
+  } catch (thrown) {
+    throw new SupervisorError(
+      'graph',
+      `The operations log ${path} could not be written: ${messageOf(thrown)}.`,
+      {
+        hint: 'Check the disk and the permissions of the graph folder; the graph itself is not affected.',
+        cause: thrown,
+      },
+    );
+  }
+}
+
+const NEWLINE = Buffer.from('\n');
+
+function lineOf(operation: Operation, at: number): Buffer {
+  const { op, task_id, actor, detail } = operation;
+  const write = (fields: object) =>
+    Buffer.from(`${JSON.stringify({ timestamp: isoTime(at), op, ...fields }, wellFormedValue)}\n`);
+  const attempts = [
+    { task_id, actor, detail },
+    { task_id, actor, detail: { truncated: true } },
+    { task_id: task_id?.slice(0, 500), actor: actor?.slice(0, 100), detail: { truncated: true } },
+  ];
+  const lines = attempts.map(write);
+  return lines.find((line) => line.length <= LONGEST_LINE) ?? write({});
+}
+
+function endsWithinLine(handle: number): boolean {
+  const { size } = fstatSync(handle);
+  if (size === 0) return false;
+  const last = Buffer.alloc(1);
+  readSync(handle, last, 0, 1, size - 1);
+  return last[0] !== NEWLINE[0];
+}
