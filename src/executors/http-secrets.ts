@@ -77,7 +77,8 @@ export function resolveSecrets(
     // Node takes a header as Latin-1: UTF-8 bytes, one character each, arrive as the UTF-8 text they are.
     headers[lower] = Buffer.from(value, 'utf8').toString('latin1');
     if (typeof source !== 'string') hidden.push(value, ...value.split(/\s+/));
-    else if (SENSITIVE_NAME.test(lower)) hidden.push(...value.split(/\s+/));
+    // What a placeholder stands for, such as the task's id, is no secret; our own token is redacted anyway.
+    else if (SENSITIVE_NAME.test(lower) && !source.includes('{{')) hidden.push(...value.split(/\s+/));
   }
 
   const keys: Buffer[] = [];
