@@ -59,6 +59,8 @@ export interface Task {
   readonly nextCronFire?: string;
   readonly paused: boolean;
   readonly createdAt?: string;
+  /** wg bumps it with every substantive write (`last_interaction_at`); absent counts as created_at. */
+  readonly lastInteractionAt?: string;
   readonly startedAt?: string;
   readonly completedAt?: string;
   readonly retryCount: number;

@@ -1,0 +1,46 @@
+// The question that is asked again under the graph's lock, on the fresh bytes: may this task still be claimed? The same
+// predicates as in deciding, for one task.
+
+import type { Snapshot } from '../domain/graph.ts';
+import type { TaskId } from '../domain/ids.ts';
+import { findCopies } from './identity.ts';
+import { assessReadiness, readinessView } from './readiness.ts';
+import type { GraphView, World } from './world.ts';
+
+/** Why the task may not be claimed, in one sentence; null: nothing is against it. `view` carries the fresh snapshot. */
+export function claimRefusal(
+  world: Pick<World, 'now' | 'graphs' | 'peers'>,
+  view: GraphView,
+  id: TaskId,
+): string | null {
+  const task = view.snapshot.tasks.get(id);
+  if (!task) return 'the task is gone';
+  const related = [id, ...task.after, ...task.after.map((dependency) => `.evaluate-${dependency}`)];
+  const graphs = world.graphs
+    .filter((other) => other.repo === view.repo)
+    .map((other) => ({
+      ...other,
+      snapshot: onlyTasks(other.graph === view.graph ? view.snapshot : other.snapshot, related),
+    }));
+  const copies = findCopies(graphs);
+  const here = graphs.find((other) => other.graph === view.graph) ?? view;
+  const copy = copies.holdOf(here, task);
+  if (copy) return copy.because;
+  const readiness = assessReadiness(
+    task,
+    readinessView(view.snapshot.tasks, world.now, {
+      peers: world.peers,
+      statusElsewhere: (dependency) => copies.statusElsewhere(view.graph, dependency),
+    }),
+  );
+  return readiness.ready ? null : readiness.because;
+}
+
+function onlyTasks(snapshot: Snapshot, ids: readonly TaskId[]): Snapshot {
+  const tasks = new Map<TaskId, NonNullable<ReturnType<Snapshot['tasks']['get']>>>();
+  for (const id of ids) {
+    const task = snapshot.tasks.get(id);
+    if (task) tasks.set(id, task);
+  }
+  return { ...snapshot, tasks };
+}

@@ -1,0 +1,71 @@
+// The words that say why a task is not being started. Public: scripts and `status --json` rely on them. Graph
+// problems, graph holds and pauses bring codes of their own (`invalid-line`, `wg-daemon`, `quota`, …).
+
+/** Every code that deciding itself gives a verdict, with what it means. */
+export const VERDICT_CODES = {
+  // The task is being worked on.
+  starting: 'a run of ours was begun and has not claimed the task yet',
+  running: 'a run of ours works on it',
+  'handed-off': 'a run of ours was handed off; its callback or status is awaited',
+  finishing: 'a run of ours is over; its outcome is being written to the graph',
+  dispatched: 'it starts now',
+
+  // wg's status is not one that can be started; the rest of the word is the status.
+  'status-in-progress': 'somebody else works on it',
+  'status-waiting': "parked by `wg wait`; wg's tick wakes it",
+  'status-blocked': "blocked by hand; wg's tick opens it when its dependencies are done",
+  'status-pending-validation': 'done, and waits for its validation',
+  'status-pending-eval': 'done, and waits for its evaluation',
+  'status-failed-pending-eval': 'failed, and waits for the evaluation that may rescue it',
+  'status-done': 'done',
+  'status-failed': 'failed',
+  'status-abandoned': 'abandoned',
+
+  // Readiness, in the order in which it is judged.
+  paused: 'a draft, or paused by a person',
+  'not-before': 'its not_before has not come',
+  'ready-after': 'its ready_after (a retry or a cycle delay) has not come',
+  cron: "wg's own cron_schedule is not due",
+  'cron-never': "wg's own cron_schedule can never come due as it stands",
+  dependency: 'waits for tasks that are not done',
+  'dependency-failed': 'waits for a task that failed and is not tried again by itself',
+  'dependency-missing': 'waits for a task that does not exist',
+  'dependency-peer': 'waits for a task of another repository that is not done or cannot be read',
+  'evaluation-gate': 'its dependency is done, but the evaluation of that is not',
+
+  // wg's dispatcher filters.
+  assigned: 'open, yet still assigned to somebody',
+  'daemon-tag': "carries a tag of wg's own daemon loops",
+  'respawn-throttle': 'its agents died again and again in the last minutes',
+  'spawn-failures': 'it could not be started too often',
+  'dependency-abandoned': "a task of wg's own whose subject was abandoned",
+  'wg-system-task': "belongs to wg's own machinery",
+  'needs-wg': 'carries keys whose rules only wg knows',
+
+  // Copies of one task in several worktrees.
+  copy: 'another worktree of the repository dispatches the same task',
+  'copy-elsewhere': 'another worktree works on its copy of this task, or finished it',
+
+  // Routing.
+  'no-profile': 'names an executor that nobody configured',
+  'broken-profile': 'its profile has an error',
+  untrusted: 'its profile is in a worktree that is not trusted',
+  'profile-loop': 'schedule profiles that refer to each other',
+  'bad-url': 'names an address that is none',
+
+  // Schedules.
+  schedule: 'its time has not come',
+  'no-schedule': 'its executor waits for a time and nothing names one',
+  'bad-schedule': 'its schedule cannot be read',
+  'schedule-over': 'its schedule has no instant left',
+
+  // Room.
+  'machine-limit': 'the machine has no room',
+  'repo-limit': 'its repository has no room',
+  'worktree-limit': 'its worktree has no room',
+  'profile-limit': 'its profile has no room',
+  idle: 'idle priority, and the graph has other work',
+  stopping: 'open again, but its previous run has not ended yet',
+} as const;
+
+export type VerdictCode = keyof typeof VERDICT_CODES;

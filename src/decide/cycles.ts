@@ -1,0 +1,183 @@
+// Which dependencies only close a cycle, so that a task need not wait for them. Follows wg's algorithm step by step
+// (interop 4.4): node order, exclusions, components, header, depth-first walk. Iterative: graphs may be deep.
+
+import type { TaskId } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+
+type Waiting = Pick<Task, 'id' | 'after'>;
+
+/** How a back-edge is named in the set of them: `task` waits for `dependency`. */
+export function backEdgeKey(dependency: TaskId, task: TaskId): string {
+  return `${dependency}\u0000${task}`;
+}
+
+/** Every edge that only closes a cycle. */
+export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
+  const { ids, next } = adjacency(tasks);
+  const found = new Set<string>();
+  const { of, cyclic } = components(next);
+  if (cyclic.length === 0) return found;
+  const entered = enteredNodes(of, next);
+  for (const members of cyclic) {
+    // The one member that the outside leads to; the first by id when none or several are.
+    const header = members.find((node) => entered[node] === 1) ?? members[0] ?? 0;
+    walkComponent(header, of, ids, next, found);
+  }
+  return found;
+}
+
+/** Answers whether an edge is a back-edge; finds them all at the first question. */
+export function lazyBackEdges(
+  tasks: ReadonlyMap<TaskId, Waiting>,
+): (dependency: TaskId, task: TaskId) => boolean {
+  let found: ReadonlySet<string> | null = null;
+  return (dependency, task) => {
+    found ??= backEdges(tasks.values());
+    return found.size > 0 && found.has(backEdgeKey(dependency, task));
+  };
+}
+
+/** The ids that are in one cycle with this task, itself included; empty when it is in none. */
+export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskId): ReadonlySet<TaskId> {
+  const { ids, next } = adjacency(tasks.values());
+  const node = ids.indexOf(task);
+  const members = components(next).cyclic.find((component) => component.includes(node)) ?? [];
+  return new Set(members.map((member) => ids[member] ?? ''));
+}
+
+/** Tasks that wg scaffolds around others take no part in cycles. */
+const SCAFFOLD = /^\.(assign|flip|evaluate|place)-/;
+
+interface Adjacency {
+  readonly ids: readonly TaskId[];
+  /** For each node the nodes that wait for it, in the order in which the edges were found; duplicates kept. */
+  readonly next: readonly (readonly number[])[];
+}
+
+function adjacency(tasks: Iterable<Waiting>): Adjacency {
+  const nodes = [...tasks].filter((task) => !SCAFFOLD.test(task.id)).sort((a, b) => compareBytes(a.id, b.id));
+  const index = new Map(nodes.map((task, i) => [task.id, i]));
+  const next: number[][] = nodes.map(() => []);
+  nodes.forEach((task, i) => {
+    for (const dependency of task.after) {
+      const from = index.get(dependency);
+      if (from !== undefined) next[from]?.push(i);
+    }
+  });
+  return { ids: nodes.map((task) => task.id), next };
+}
+
+/** Order of the UTF-8 bytes, as Rust sorts strings; JavaScript's own order differs beyond the basic plane. */
+export function compareBytes(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return sortableUnit(x) - sortableUnit(y);
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for code points above all others. */
+function sortableUnit(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+interface Components {
+  /** The component of each node. */
+  readonly of: Int32Array;
+  /** Members of every component that holds a cycle, ascending. */
+  readonly cyclic: readonly (readonly number[])[];
+}
+
+/** Tarjan's algorithm with its own stack. */
+function components(next: readonly (readonly number[])[]): Components {
+  const count = next.length;
+  const index = new Int32Array(count).fill(-1);
+  const low = new Int32Array(count);
+  const of = new Int32Array(count).fill(-1);
+  const position = new Int32Array(count);
+  const stack: number[] = [];
+  const path: number[] = [];
+  const cyclic: number[][] = [];
+  let counter = 0;
+  let made = 0;
+
+  for (let root = 0; root < count; root++) {
+    if (index[root] !== -1) continue;
+    path.push(root);
+    while (path.length > 0) {
+      const node = path[path.length - 1] ?? 0;
+      if (index[node] === -1) {
+        index[node] = low[node] = counter++;
+        stack.push(node);
+      }
+      const edges = next[node] ?? [];
+      let deeper = false;
+      while (at(position, node) < edges.length) {
+        const target = edges[at(position, node)] ?? 0;
+        if (index[target] === -1) {
+          path.push(target);
+          deeper = true;
+          break;
+        }
+        if (of[target] === -1) low[node] = Math.min(at(low, node), at(low, target));
+        position[node] = at(position, node) + 1;
+      }
+      if (deeper) continue;
+      path.pop();
+      if (low[node] !== index[node]) continue;
+      const members: number[] = [];
+      for (;;) {
+        const member = stack.pop() ?? node;
+        of[member] = made;
+        members.push(member);
+        if (member === node) break;
+      }
+      made++;
+      if (members.length > 1 || edges.includes(node)) cyclic.push(members.sort((a, b) => a - b));
+    }
+  }
+  return { of, cyclic };
+}
+
+/** Adds the back-edges of one component: the edges to a node on the path of a walk that starts at its header. */
+function walkComponent(
+  header: number,
+  of: Int32Array,
+  ids: readonly TaskId[],
+  next: readonly (readonly number[])[],
+  found: Set<string>,
+): void {
+  const own = of[header];
+  const onPath = new Set<number>([header]);
+  const seen = new Set<number>([header]);
+  const path: { readonly node: number; edge: number }[] = [{ node: header, edge: 0 }];
+  for (let top = path.at(-1); top; top = path.at(-1)) {
+    const target = next[top.node]?.[top.edge++];
+    if (target === undefined) {
+      onPath.delete(top.node);
+      path.pop();
+    } else if (of[target] === own) {
+      if (onPath.has(target)) found.add(backEdgeKey(ids[top.node] ?? '', ids[target] ?? ''));
+      else if (!seen.has(target)) {
+        seen.add(target);
+        onPath.add(target);
+        path.push({ node: target, edge: 0 });
+      }
+    }
+  }
+}
+
+/** Marks every node that an edge from another component leads to. */
+function enteredNodes(of: Int32Array, next: readonly (readonly number[])[]): Uint8Array {
+  const entered = new Uint8Array(next.length);
+  next.forEach((targets, node) => {
+    for (const target of targets) if (of[target] !== of[node]) entered[target] = 1;
+  });
+  return entered;
+}
+
+function at(array: Int32Array, i: number): number {
+  return array[i] ?? 0;
+}

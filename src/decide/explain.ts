@@ -1,0 +1,93 @@
+// Why a task is (not) running: its verdict, and every condition, rule and limit that was looked at, in order. Serves
+// `supervisor why`; built from the same functions that decide.
+
+import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { Task } from '../domain/task.ts';
+import type { Condition, Verdict } from '../domain/verdict.ts';
+import { admit, occupiesPlace } from './admit.ts';
+import { admitState, createMemo, decide } from './decide.ts';
+import { findCopies } from './identity.ts';
+import { graphHold, isStartable, viewForReadiness } from './judge.ts';
+import { dependentPriorities, effectivePriority } from './priority.ts';
+import { explainReadiness } from './readiness.ts';
+import { type Routed, routeTask } from './route.ts';
+import { judgeSchedule } from './task-schedule.ts';
+import type { GraphView, World } from './world.ts';
+
+/** A task's verdict with everything that led to it. */
+export interface Explanation {
+  /** Null when there is no such task. */
+  readonly verdict: Verdict | null;
+  readonly conditions: readonly Condition[];
+}
+
+/** Explains one task. Conditions that come after an unmet one are judged all the same. */
+export function explainTask(world: World, graph: GraphPath, id: TaskId): Explanation {
+  const view = world.graphs.find((candidate) => candidate.graph === graph);
+  const task = view?.snapshot.tasks.get(id);
+  if (!view || !task) return { verdict: null, conditions: [] };
+  const memo = createMemo();
+  const verdict = decide(world, memo).verdicts.get(taskKey(graph, id)) ?? null;
+  const copies = findCopies(world.graphs, memo.copies);
+  const copy = isStartable(task) ? copies.holdOf(view, task) : null;
+  const hold = graphHold(view);
+  const run = world.runs.find(
+    (candidate) => isOpenRun(candidate) && candidate.graph === graph && candidate.task === id,
+  );
+  const conditions: Condition[] = [
+    condition('graph', hold, `${view.graph} can be read and is ours to dispatch`),
+    ...explainReadiness(task, viewForReadiness(view, world, copies)),
+    condition('only copy', copy, 'no other worktree dispatches it'),
+    condition('no open run', run ? { because: runText(run) } : null, 'no run of ours is under way'),
+  ];
+  const route = routeTask(task, view.profiles, world.config.retry);
+  if (!route.routed) conditions.push({ name: 'executor', met: false, because: route.because });
+  else conditions.push(...routedConditions(world, view, task, route));
+  conditions.push(condition('dispatching', world.standstill, 'the supervisor takes new work'));
+  return { verdict, conditions };
+}
+
+function routedConditions(world: World, view: GraphView, task: Task, route: Routed): Condition[] {
+  const { profile } = route;
+  const memory = world.schedules.get(taskKey(view.graph, task.id));
+  const { timezone } = world.config;
+  const schedule = judgeSchedule(task, route.scheduleProfile, memory, timezone, world.now, new Map());
+  const due = schedule.text === null ? 'it has no schedule of its own' : `schedule ${schedule.text} is due`;
+  return [
+    {
+      name: 'executor',
+      met: true,
+      because: `${profile.name} (${profile.type}), because of ${route.because}`,
+    },
+    condition('schedule', schedule.hold, due),
+    room(world, view, task, route),
+  ];
+}
+
+/** Whether this task alone would be let in now; what waits beside it is left out. */
+function room(world: World, view: GraphView, task: Task, { profile, because }: Routed): Condition {
+  const views = new Map(world.graphs.map((candidate) => [candidate.graph, candidate]));
+  const plan = {
+    graph: view.graph,
+    task: task.id,
+    worktree: view.worktree,
+    repo: view.repo,
+    profile,
+    because,
+    priority: effectivePriority(task, world.now, dependentPriorities(view.snapshot.tasks)),
+    occurrence: null,
+  };
+  const { held } = admit([plan], admitState(world, views));
+  const places = world.runs.filter(occupiesPlace).length;
+  const fine = `there is room (${places} of ${world.config.maxConcurrent} places taken; priority ${plan.priority})`;
+  return condition('room', held[0] ?? null, fine);
+}
+
+function runText(run: Run): string {
+  return `${run.id} is ${run.phase} (${run.executor}, attempt ${run.attempt}${run.agent ? `, ${run.agent}` : ''})`;
+}
+
+function condition(name: string, against: { readonly because: string } | null, fine: string): Condition {
+  return { name, met: against === null, because: against?.because ?? fine };
+}

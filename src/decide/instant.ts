@@ -1,0 +1,39 @@
+// Reads instants as wg's time library does: RFC 3339 with an offset, or nothing. JavaScript's own parser would also
+// take zone-less texts and days that do not exist, and gate tasks that wg runs.
+
+const RFC3339 =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?\s*(?:([Zz])|([+-])(\d\d):?(\d\d))$/;
+
+/** The instant (ms) that the text names, or null when wg would not read it. */
+export function parseInstant(text: string): number | null {
+  const match = RFC3339.exec(text.trim());
+  if (!match) return null;
+  const [, year, month, day, hour, minute, second, fraction, , sign, offsetHours, offsetMinutes] = match;
+  const h = Number(hour);
+  const m = Number(minute);
+  const s = Number(second);
+  if (h > 23 || m > 59 || s > 60) return null;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return null;
+  const ms = Number((fraction ?? '').slice(0, 3).padEnd(3, '0'));
+  const oh = Number(offsetHours ?? 0);
+  const om = Number(offsetMinutes ?? 0);
+  if (oh > 23 || om > 59) return null;
+  const offset = (sign === '-' ? -1 : 1) * (oh * 60 + om) * 60_000;
+  return date.getTime() + ((h * 60 + m) * 60 + Math.min(s, 59)) * 1000 + ms - offset;
+}
+
+/** An instant (ms) as people read it in a sentence: RFC 3339 in UTC, to the second. */
+export function instantText(at: number): string {
+  return isReadable(at) ? new Date(at).toISOString().replace(/\.\d+Z$/, 'Z') : 'a time out of reach';
+}
+
+/** An instant (ms) as graph lines carry it: RFC 3339 in UTC with milliseconds. */
+export function graphTime(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function isReadable(at: number): boolean {
+  return Math.abs(at) <= 8.64e15;
+}

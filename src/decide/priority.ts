@@ -1,0 +1,69 @@
+// In which order ready tasks of one graph start: wg's effective priority (interop 4.5).
+
+import type { TaskId } from '../domain/ids.ts';
+import { isTerminal, type Task } from '../domain/task.ts';
+import { parseInstant } from './instant.ts';
+
+const DAY_MS = 86_400_000;
+/** From normal upwards; while any of it is ready, idle work waits. */
+export const NORMAL_PRIORITY = 10;
+
+type Aging = Pick<Task, 'priority' | 'createdAt'>;
+
+/** The task's own priority, one tier higher for every full day it has waited. */
+export function agedPriority(task: Aging, now: number): number {
+  let priority = task.priority;
+  for (let days = fullDays(task, now); days > 0; days--) {
+    const higher = nextTier(priority);
+    if (higher === priority) break;
+    priority = higher;
+  }
+  return priority;
+}
+
+/** When the task's priority rises by age next, ms; null when it does not. */
+export function nextAgingAt(task: Aging, now: number): number | null {
+  const created = task.createdAt === undefined ? null : parseInstant(task.createdAt);
+  if (created === null || nextTier(agedPriority(task, now)) === agedPriority(task, now)) return null;
+  return created + (Math.max(0, fullDays(task, now)) + 1) * DAY_MS;
+}
+
+function fullDays(task: Aging, now: number): number {
+  const created = task.createdAt === undefined ? null : parseInstant(task.createdAt);
+  return created === null ? 0 : Math.floor((now - created) / DAY_MS);
+}
+
+/** idle → low → normal → high → critical; what is above high stays. */
+function nextTier(priority: number): number {
+  if (priority <= 0) return 5;
+  if (priority <= 5) return 10;
+  if (priority <= 10) return 50;
+  if (priority <= 50) return 100;
+  return priority;
+}
+
+/** What a task's direct dependents raise it to: their highest priority, those that are over left out. */
+export function dependentPriorities(tasks: ReadonlyMap<TaskId, Task>): ReadonlyMap<TaskId, number> {
+  const highest = new Map<TaskId, number>();
+  const raise = (id: TaskId, priority: number) => {
+    if (priority > (highest.get(id) ?? -1)) highest.set(id, priority);
+  };
+  for (const task of tasks.values()) {
+    if (!isTerminal(task.status)) for (const id of task.after) raise(id, task.priority);
+    // wg walks the mirror; it may know an edge that `after` lost.
+    for (const id of task.before) {
+      const dependent = tasks.get(id);
+      if (dependent && !isTerminal(dependent.status)) raise(task.id, dependent.priority);
+    }
+  }
+  return highest;
+}
+
+/** Age and direct dependents counted in. */
+export function effectivePriority(
+  task: Aging & Pick<Task, 'id'>,
+  now: number,
+  dependents: ReadonlyMap<TaskId, number>,
+): number {
+  return Math.max(agedPriority(task, now), dependents.get(task.id) ?? 0);
+}

@@ -1,0 +1,194 @@
+// Which profile runs a task, and because of which rule (contract section 2). First found wins; a task is never sent
+// to another executor than the one it names.
+
+import type { RetryPolicy } from '../domain/config.ts';
+import { nearest } from '../domain/nearest.ts';
+import type { HttpProfile, Profile, ProfileSet, ScheduleProfile } from '../domain/profile.ts';
+import { type Task, tagValue } from '../domain/task.ts';
+import type { VerdictCode } from './codes.ts';
+
+/** A profile for a task, or the reason why there is none. */
+export type Route = Routed | Unrouted;
+
+export interface Routed {
+  readonly routed: true;
+  /** The profile that does the work. */
+  readonly profile: Profile;
+  /** The schedule profile that holds the task until its time, when it was routed to one. */
+  readonly scheduleProfile: ScheduleProfile | null;
+  /** Names the rule, e.g. `tag executor:deploy-agent`. */
+  readonly because: string;
+}
+
+export interface Unrouted {
+  readonly routed: false;
+  readonly code: VerdictCode;
+  readonly because: string;
+}
+
+type RoutedTask = Pick<Task, 'executor' | 'tags' | 'exec'>;
+
+/** For addresses that tasks name themselves, where no configuration speaks. */
+const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs: 300_000 };
+
+/** Finds the profile of a task. `retry`: the machine's default, for addresses that a task names itself. */
+export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy = AD_HOC_RETRY): Route {
+  const chosen = chooseName(task, profiles);
+  const found = findProfile(chosen.name, task, profiles, retry);
+  if (!found.routed) return { ...found, because: `${found.because} (${chosen.because})` };
+  if (found.profile.type !== 'schedule') return { ...found, because: chosen.because };
+  return routeVia(found.profile, task, profiles, retry, chosen.because);
+}
+
+/** The profile that a run was started with, by the name the run carries; null when it is configured no more. */
+export function profileNamed(
+  name: string,
+  profiles: ProfileSet,
+  retry: RetryPolicy = AD_HOC_RETRY,
+): Profile | null {
+  return profiles.byName.get(name) ?? (isAddress(name) ? adHocProfile(name, retry) : null);
+}
+
+function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string } {
+  const key = task.executor?.trim();
+  if (key) return { name: key, because: `key executor = ${key}` };
+  const tagged = tagValue(task, 'executor:')?.trim();
+  if (tagged) return { name: tagged, because: `tag executor:${tagged}` };
+  const matched = matchingProfile(task.tags, profiles);
+  if (matched) return matched;
+  const agent = agentTag(task.tags, profiles);
+  if (agent !== null) return { name: agent, because: `tag agent:${agent}` };
+  return defaultName(task, profiles);
+}
+
+/** What runs a task that names no executor. */
+function defaultName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string } {
+  if (task.exec?.trim()) return { name: 'command', because: 'its own exec command' };
+  if (isKnown('default', profiles)) return { name: 'default', because: 'the default profile' };
+  return { name: 'claude', because: 'the built-in default' };
+}
+
+/** The first profile, in the order in which they are configured, one of whose patterns fits one of the tags. */
+function matchingProfile(
+  tags: readonly string[],
+  profiles: ProfileSet,
+): { name: string; because: string } | null {
+  if (tags.length === 0) return null;
+  for (const profile of profiles.byName.values()) {
+    for (const pattern of profile.match) {
+      const tag = tags.find((candidate) => tagFits(pattern, candidate));
+      if (tag !== undefined)
+        return { name: profile.name, because: `tag ${tag} matches "${pattern}" of ${profile.name}` };
+    }
+  }
+  return null;
+}
+
+/** `x:*` fits every tag that begins with `x:`; anything else fits itself. */
+function tagFits(pattern: string, tag: string): boolean {
+  return pattern.endsWith('*') ? tag.startsWith(pattern.slice(0, -1)) : tag === pattern;
+}
+
+function agentTag(tags: readonly string[], profiles: ProfileSet): string | null {
+  for (const tag of tags) {
+    const name = tag.startsWith('agent:') ? tag.slice('agent:'.length).trim() : '';
+    if (name !== '' && isKnown(name, profiles)) return name;
+  }
+  return null;
+}
+
+/** Somebody configured it, though it may be broken or not trusted. */
+function isKnown(name: string, profiles: ProfileSet): boolean {
+  return profiles.byName.has(name) || profiles.broken.has(name) || profiles.untrusted.includes(name);
+}
+
+function findProfile(
+  name: string,
+  task: RoutedTask,
+  profiles: ProfileSet,
+  retry: RetryPolicy,
+): { readonly routed: true; readonly profile: Profile; readonly scheduleProfile: null } | Unrouted {
+  const profile = profiles.byName.get(name);
+  if (profile) return { routed: true, profile, scheduleProfile: null };
+  if (isAddress(name)) {
+    if (!URL.canParse(name)) return { routed: false, code: 'bad-url', because: `${name} is no address` };
+    return { routed: true, profile: adHocProfile(name, retry), scheduleProfile: null };
+  }
+  const broken = profiles.broken.get(name);
+  if (broken) return { routed: false, code: 'broken-profile', because: broken.problem };
+  if (profiles.untrusted.includes(name))
+    return {
+      routed: false,
+      code: 'untrusted',
+      because: `executor ${name} is configured in this worktree, which is not trusted: \`supervisor trust PATH\` trusts it`,
+    };
+  if (name === 'default') return findProfile(defaultName(task, profiles).name, task, profiles, retry);
+  const known = [...profiles.byName.keys(), ...profiles.broken.keys(), ...profiles.untrusted];
+  const near = nearest(name, known);
+  const hint = near === null ? 'add [executors.NAME] to supervisor.toml' : `did you mean ${near}?`;
+  return { routed: false, code: 'no-profile', because: `no executor ${name} is configured; ${hint}` };
+}
+
+/** Follows `via` to the profile that does the work; profiles that lead back to themselves are refused. */
+function routeVia(
+  schedule: ScheduleProfile,
+  task: RoutedTask,
+  profiles: ProfileSet,
+  retry: RetryPolicy,
+  because: string,
+): Route {
+  const passed = [schedule.name];
+  let via = schedule.via;
+  for (;;) {
+    // The default executor of a task with a command of its own is that command.
+    const name = via === 'default' ? defaultName(task, profiles).name : via;
+    const found = findProfile(name, task, profiles, retry);
+    if (!found.routed)
+      return { ...found, because: `${found.because} (via of ${passed.join(' → ')}; ${because})` };
+    if (found.profile.type !== 'schedule')
+      return {
+        routed: true,
+        profile: found.profile,
+        scheduleProfile: schedule,
+        because: `${because}, then ${found.profile.name}`,
+      };
+    if (passed.includes(found.profile.name)) {
+      const loop = [...passed, found.profile.name].join(' → ');
+      return { routed: false, code: 'profile-loop', because: `schedule profiles lead in a circle: ${loop}` };
+    }
+    passed.push(found.profile.name);
+    via = found.profile.via;
+  }
+}
+
+function isAddress(name: string): boolean {
+  return /^https?:\/\//i.test(name);
+}
+
+/** How long an agent at an address of its own may take until it calls back. */
+const AD_HOC_TIMEOUT_MS = 86_400_000;
+const AD_HOC_POLL_MS = 30_000;
+
+/** The http profile of an address that a task names itself. */
+function adHocProfile(url: string, retry: RetryPolicy): HttpProfile {
+  return {
+    type: 'http',
+    name: url,
+    origin: { file: 'task' },
+    maxConcurrent: null,
+    timeoutMs: AD_HOC_TIMEOUT_MS,
+    retry,
+    match: [],
+    env: {},
+    overridable: false,
+    endpoint: url,
+    method: 'POST',
+    headers: {},
+    body: null,
+    completion: 'callback',
+    statusUrl: null,
+    pollIntervalMs: AD_HOC_POLL_MS,
+    secrets: [],
+    format: 'standard',
+  };
+}

@@ -1,0 +1,189 @@
+// When a task's own schedule is due: a time of day, an instant, or a cron expression (protocols section 5). The one
+// home of the cron evaluator. Knows no tasks and no clock; wg's cron_schedule is another dialect: wg-cron.ts.
+
+import { Cron } from 'croner';
+import { parseInstant } from './instant.ts';
+import { asUtc, type WallClock, wallClock } from './wall-clock.ts';
+import type { ScheduleMemory } from './world.ts';
+
+/** A schedule that could be read. */
+export type Schedule =
+  /** Once, the next time the wall clock reads this. */
+  | {
+      readonly kind: 'clock';
+      readonly hour: number;
+      readonly minute: number;
+      readonly second: number;
+      readonly clock: WallClock;
+    }
+  /** Once, at an instant (ms). */
+  | { readonly kind: 'instant'; readonly at: number }
+  /** Again and again. */
+  | { readonly kind: 'cron'; readonly cron: Cron; readonly pattern: string };
+
+export type ParsedSchedule =
+  | { readonly ok: true; readonly schedule: Schedule }
+  /** One sentence that says what to write instead. */
+  | { readonly ok: false; readonly problem: string };
+
+/** Parsed schedules by text and zone. A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
+export type ScheduleCache = Map<string, ParsedSchedule>;
+
+const MAX_CACHED = 500;
+
+const CLOCK = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/;
+const LOCAL = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?$/;
+const SHORT_INSTANT = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)([Zz]|[+-]\d\d:?\d\d)$/;
+const ALIASES = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@yearly', '@annually'];
+const FORMS = 'write HH:MM, 2027-03-14T09:00 or five cron fields';
+
+/** Reads a schedule. `zone`: IANA name that times without an offset are meant in. */
+export function parseSchedule(text: string, zone: string, cache: ScheduleCache = new Map()): ParsedSchedule {
+  const key = `${zone}\u0000${text}`;
+  const known = cache.get(key);
+  if (known) return known;
+  if (cache.size >= MAX_CACHED) cache.clear();
+  const parsed = parse(text.trim(), zone);
+  cache.set(key, parsed);
+  return parsed;
+}
+
+function parse(text: string, zone: string): ParsedSchedule {
+  if (text.length > 200) return wrong(`a schedule of ${text.length} characters is none; ${FORMS}`);
+  const clock = wallClock(zone);
+  if (!clock) return wrong(`there is no time zone "${zone}"; name one like Europe/Paris`);
+  const time = CLOCK.exec(text);
+  if (time) {
+    const [, hour, minute, second] = time;
+    return right({
+      kind: 'clock',
+      hour: Number(hour),
+      minute: Number(minute),
+      second: Number(second ?? 0),
+      clock,
+    });
+  }
+  if (/^\d{4}-/.test(text)) return parseMoment(text, clock);
+  if (/^(CRON_)?TZ=/i.test(text))
+    return wrong('a schedule cannot carry a time zone; set `timezone` in supervisor.toml');
+  if (text.startsWith('@')) {
+    if (ALIASES.includes(text.toLowerCase())) return parseCron(text.toLowerCase(), zone);
+    return wrong(`"${text}" is no schedule; the known names are ${ALIASES.join(', ')}`);
+  }
+  const fields = text.split(/\s+/).length;
+  if (fields !== 5)
+    return wrong(
+      fields > 5 ? `"${text}" has ${fields} fields; cron has five` : `"${text}" is no schedule; ${FORMS}`,
+    );
+  return parseCron(text, zone);
+}
+
+function parseMoment(text: string, clock: WallClock): ParsedSchedule {
+  const short = SHORT_INSTANT.exec(text);
+  const exact = parseInstant(short ? `${short[1]}T${short[2]}:00${short[3]}` : text);
+  if (exact !== null) return right({ kind: 'instant', at: exact });
+  if (/^\d{4}-\d\d-\d\d$/.test(text)) return wrong(`"${text}" names a day but no time; write ${text}T09:00`);
+  const local = LOCAL.exec(text);
+  if (!local)
+    return wrong(`"${text}" is no instant; write 2027-03-14T09:00, with Z or an offset where you mean one`);
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = local
+    .slice(1)
+    .map((part) => Number(part ?? 0));
+  const wall = { year, month, day, hour, minute, second };
+  const back = new Date(asUtc(wall));
+  const exists = back.getUTCMonth() === month - 1 && back.getUTCDate() === day && back.getUTCHours() === hour;
+  if (!exists || minute > 59 || second > 59) return wrong(`"${text}" is a time that does not exist`);
+  return right({ kind: 'instant', at: clock.firstInstant(wall) });
+}
+
+function parseCron(pattern: string, zone: string): ParsedSchedule {
+  try {
+    const cron = new Cron(pattern, {
+      timezone: zone,
+      paused: true,
+      mode: '5-part',
+      fixedTimeRule: 'no-wildcard',
+    });
+    if (cron.nextRun(new Date(0)) === null) return wrong(`"${pattern}" names a day that never comes`);
+    return right({ kind: 'cron', cron, pattern });
+  } catch (thrown) {
+    // The evaluator throws for every pattern that it cannot read, and says what is wrong with it.
+    const why =
+      typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : '';
+    return wrong(`"${pattern}" is no cron expression: ${why.replace(/^CronPattern: /, '')}`);
+  }
+}
+
+function right(schedule: Schedule): ParsedSchedule {
+  return { ok: true, schedule };
+}
+
+function wrong(problem: string): ParsedSchedule {
+  return { ok: false, problem };
+}
+
+/** The first instant (ms) of the schedule after `after`, or null when there is none. */
+export function nextInstant(schedule: Schedule, after: number): number | null {
+  switch (schedule.kind) {
+    case 'instant':
+      return schedule.at > after ? schedule.at : null;
+    case 'clock':
+      return nextReading(schedule, after);
+    case 'cron':
+      return schedule.cron.nextRun(new Date(after))?.getTime() ?? null;
+  }
+}
+
+/** The next time the wall clock reads the schedule's time; on a day without it, the first instant after the gap. */
+function nextReading(schedule: Schedule & { kind: 'clock' }, after: number): number | null {
+  const { hour, minute, second, clock } = schedule;
+  const today = clock.read(after);
+  const found: number[] = [];
+  for (let days = 0; days <= 2; days++) {
+    const date = new Date(Date.UTC(today.year, today.month - 1, today.day + days));
+    const wall = {
+      year: date.getUTCFullYear(),
+      month: date.getUTCMonth() + 1,
+      day: date.getUTCDate(),
+      hour,
+      minute,
+      second,
+    };
+    const readings = clock.instants(wall);
+    found.push(...(readings.length > 0 ? readings : [clock.firstInstant(wall)]));
+  }
+  return found.find((at) => at > after) ?? null;
+}
+
+/** Whether a schedule is due, and for which of its instants. */
+export type Due =
+  | { readonly due: true; readonly nominal: number }
+  /** `nextAt` null: no instant is left. */
+  | { readonly due: false; readonly nextAt: number | null };
+
+/**
+ * The instant that is due now and was not dispatched before. Any number of missed ones makes one run, the latest.
+ * A clock that was set back makes nothing due again.
+ */
+export function dueOccurrence(
+  schedule: Schedule,
+  memory: Pick<ScheduleMemory, 'baselineAt' | 'lastNominalAt'>,
+  now: number,
+): Due {
+  const { baselineAt, lastNominalAt } = memory;
+  if (schedule.kind !== 'cron') {
+    if (lastNominalAt !== null) return { due: false, nextAt: null };
+    const nominal = schedule.kind === 'instant' ? schedule.at : nextInstant(schedule, baselineAt);
+    if (nominal === null) return { due: false, nextAt: null };
+    return nominal <= now ? { due: true, nominal } : { due: false, nextAt: nominal };
+  }
+  const first = nextInstant(schedule, lastNominalAt ?? baselineAt);
+  if (first === null || first > now) return { due: false, nextAt: first };
+  return { due: true, nominal: Math.max(first, latest(schedule.cron, now) ?? first) };
+}
+
+/** The last instant of a cron schedule that is not after `now`. */
+function latest(cron: Cron, now: number): number | null {
+  const second = Math.floor(now / 1000) * 1000;
+  return cron.previousRuns(1, new Date(second + 1000))[0]?.getTime() ?? null;
+}

@@ -1,0 +1,339 @@
+// The patches that a task's transitions write, in wg's own keys and wording (interop 5). Pure: the caller holds the
+// lock, has read the fresh bytes, and knows that the task may be written.
+
+import type { Failed, FailureKind, Outcome, Succeeded, Usage } from '../domain/outcome.ts';
+import { isSystemTask, type LogEntry, type Task, type TaskDetail } from '../domain/task.ts';
+import { graphTime } from './instant.ts';
+import type { RetryDecision } from './retry.ts';
+
+/** What a transition changes on one task line. A field whose value is `undefined` is removed from the line. */
+export interface TaskPatch {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly log: LogEntry | null;
+}
+
+/** The tag of a task that an outside orchestrator works on; wg has no status for that. */
+export const EXTERNAL_TAG = 'claimed-externally';
+
+/** The task becomes the agent's. */
+export function claimPatch(claim: {
+  readonly task: Pick<Task, 'dispatchCount' | 'tags'>;
+  readonly agent: string;
+  readonly now: number;
+  /** Profile name. */
+  readonly executorName: string;
+  /** True when somebody outside does the work. */
+  readonly external?: boolean;
+}): TaskPatch {
+  const { task, agent, now } = claim;
+  const tags = claim.external && !task.tags.includes(EXTERNAL_TAG) ? [...task.tags, EXTERNAL_TAG] : null;
+  return {
+    fields: {
+      status: 'in-progress',
+      assigned: agent,
+      started_at: graphTime(now),
+      dispatch_count: task.dispatchCount + 1,
+      ...(tags ? { tags } : {}),
+    },
+    log: logLine(now, agent, `Spawned by supervisor --executor ${claim.executorName}`),
+  };
+}
+
+/** The outcome of a run of ours. Throws for outcomes that are no end of the work: those are released. */
+export function settlePatch(settle: {
+  readonly task: TaskDetail;
+  readonly outcome: Outcome;
+  readonly agent: string;
+  readonly now: number;
+  /** Whether a failure is tried again; null counts as no. */
+  readonly retry: RetryDecision | null;
+  /** `.evaluate-<task>` exists and is not over. */
+  readonly hasOpenEvaluation: boolean;
+  /** The CLI session of the run, for a person or the next attempt to resume. */
+  readonly session?: string;
+}): TaskPatch {
+  const { task, outcome, agent, now, retry, session } = settle;
+  switch (outcome.kind) {
+    case 'succeeded': {
+      const done = donePatch(task, outcome, agent, now, settle.hasOpenEvaluation);
+      return withFields(
+        done,
+        usageFields(outcome.usage),
+        session === undefined ? {} : { session_id: session },
+      );
+    }
+    case 'failed': {
+      const failed = retry?.again
+        ? retryPatch(task, outcome, retry, now, session)
+        : failedPatch(task, outcome.message, failureClass(outcome.failure), agent, now);
+      const kept = session === undefined || retry?.again ? {} : { session_id: session };
+      return withFields(failed, usageFields(outcome.usage), kept);
+    }
+    default:
+      throw new Error(`an outcome of kind ${outcome.kind} settles nothing; the task is released`);
+  }
+}
+
+/** The task goes back to the open ones; no attempt is counted. */
+export function releasePatch(release: {
+  readonly task: Pick<Task, 'tags' | 'spawnFailures'>;
+  readonly agent: string;
+  readonly now: number;
+  readonly because: string;
+  /** As `wg kill` does it: nothing takes the task up again until a person resumes it. */
+  readonly paused?: boolean;
+  /** The agent could not be started: counts towards wg's limit of failed starts. */
+  readonly failedStart?: boolean;
+}): TaskPatch {
+  const { task, agent, now } = release;
+  return {
+    fields: {
+      status: 'open',
+      assigned: undefined,
+      started_at: undefined,
+      ...(release.paused ? { paused: true } : {}),
+      ...(release.failedStart ? { spawn_failures: task.spawnFailures + 1 } : {}),
+      ...withoutExternalTag(task),
+    },
+    log: logLine(now, agent, `Task released: ${release.because}`),
+  };
+}
+
+/** Completion reported by whoever did the work, whether or not a run of ours knows of it. */
+export function completionPatch(completion: {
+  readonly task: TaskDetail;
+  readonly result: 'succeeded' | 'failed';
+  readonly now: number;
+  readonly hasOpenEvaluation: boolean;
+  readonly agent?: string;
+  readonly summary?: string;
+  readonly artifacts?: unknown;
+  readonly reason?: string;
+}): TaskPatch {
+  const { task, now, agent } = completion;
+  const actor = agent ?? task.assigned ?? 'supervisor';
+  const claimant = task.assigned === undefined && agent !== undefined ? { assigned: agent } : {};
+  if (completion.result === 'failed')
+    return withFields(
+      failedPatch(task, completion.reason ?? 'reported as failed', null, actor, now),
+      claimant,
+    );
+  const { summary, artifacts } = completion;
+  const outcome: Succeeded = {
+    kind: 'succeeded',
+    ...(summary === undefined ? {} : { summary }),
+    ...(artifacts === undefined ? {} : { artifacts }),
+  };
+  return withFields(donePatch(task, outcome, actor, now, completion.hasOpenEvaluation), claimant);
+}
+
+/**
+ * Opens a task again as `wg retry` does, and clears what parks it: a pause, failed starts, a delay. Null when there
+ * is nothing to do or the state forbids it.
+ */
+export function reopenPatch(reopen: { readonly task: TaskDetail; readonly now: number }): TaskPatch | null {
+  const { task, now } = reopen;
+  const line = logLine(now, 'supervisor', `Task retried (was ${task.status})`);
+  switch (task.status) {
+    case 'failed':
+    case 'incomplete':
+    case 'abandoned':
+      return { fields: { ...REOPENED, ...withoutExternalTag(task), ...unparked(task) }, log: line };
+    case 'open': {
+      const fields = {
+        ...unparked(task),
+        ...(task.readyAfter === undefined ? {} : { ready_after: undefined }),
+        ...(task.assigned === undefined ? {} : { assigned: undefined, started_at: undefined }),
+      };
+      return Object.keys(fields).length === 0 ? null : { fields, log: line };
+    }
+    default:
+      return null;
+  }
+}
+
+const REOPENED = {
+  status: 'open',
+  assigned: undefined,
+  started_at: undefined,
+  completed_at: undefined,
+  failure_reason: undefined,
+  failure_class: undefined,
+  ready_after: undefined,
+  session_id: undefined,
+  checkpoint: undefined,
+} as const;
+
+function unparked(task: Task): Record<string, unknown> {
+  return {
+    ...(task.paused ? { paused: undefined } : {}),
+    ...(task.spawnFailures > 0 ? { spawn_failures: undefined } : {}),
+  };
+}
+
+/** wg's done: awaits validation or evaluation where the task asks for it. */
+function donePatch(
+  task: TaskDetail,
+  outcome: Succeeded,
+  actor: string,
+  now: number,
+  hasOpenEvaluation: boolean,
+): TaskPatch {
+  const added = artifactStrings(outcome.artifacts).filter((artifact) => !task.artifacts.includes(artifact));
+  const summary = outcome.summary?.trim();
+  const base = {
+    ...(added.length > 0 ? { artifacts: [...task.artifacts, ...new Set(added)] } : {}),
+    ...withoutExternalTag(task),
+  };
+  if (task.validation === 'llm' || task.validation === 'external')
+    return {
+      fields: { status: 'pending-validation', ...base },
+      log: logLine(now, actor, said('Task marked as done, pending validation', summary)),
+    };
+  const evaluated = hasOpenEvaluation && !isSystemTask(task.id);
+  const words = evaluated
+    ? 'Task pending eval (agent reported done; awaiting .evaluate-* to score)'
+    : 'Task marked as done';
+  return {
+    fields: { status: evaluated ? 'pending-eval' : 'done', completed_at: graphTime(now), ...base },
+    log: logLine(now, actor, said(words, summary)),
+  };
+}
+
+function failedPatch(
+  task: Task,
+  reason: string,
+  failureClass: string | null,
+  actor: string,
+  now: number,
+): TaskPatch {
+  return {
+    fields: {
+      status: 'failed',
+      retry_count: task.retryCount + 1,
+      failure_reason: shortened(reason),
+      failure_class: failureClass ?? undefined,
+      ...withoutExternalTag(task),
+    },
+    log: logLine(now, actor, `Task marked as failed: ${reason}`),
+  };
+}
+
+/** A failed attempt that is tried again: open, after a delay. */
+function retryPatch(
+  task: Task,
+  outcome: Failed,
+  retry: RetryDecision & { readonly again: true },
+  now: number,
+  session: string | undefined,
+): TaskPatch {
+  return {
+    fields: {
+      status: 'open',
+      assigned: undefined,
+      started_at: undefined,
+      ready_after: graphTime(retry.at),
+      retry_count: task.retryCount + (retry.counted ? 1 : 0),
+      // Work that was cut off is taken up where it stood; work that went wrong begins afresh.
+      session_id: isCutOff(outcome.failure) ? session : undefined,
+      ...withoutExternalTag(task),
+    },
+    log: logLine(
+      now,
+      task.assigned ?? 'supervisor',
+      `Attempt failed: ${outcome.message}; tried again after ${graphTime(retry.at)} (${retry.because})`,
+    ),
+  };
+}
+
+function isCutOff(failure: FailureKind): boolean {
+  return failure === 'interrupted' || failure === 'rate-limited' || failure === 'provider';
+}
+
+/** wg's failure_class as it is spelt on disk; the command line's spelling would make the file unloadable. */
+function failureClass(failure: FailureKind): string | null {
+  switch (failure) {
+    case 'exit':
+      return 'agent-exit-nonzero';
+    case 'timeout':
+    case 'silent':
+      return 'agent-hard-timeout';
+    case 'rate-limited':
+      return 'api-error429-rate-limit';
+    case 'provider':
+      return 'api-error5xx-transient';
+    case 'interrupted':
+    case 'unreachable':
+      return 'wrapper-internal';
+    case 'reported':
+    case 'refused':
+      return null;
+  }
+}
+
+/**
+ * An artifact value as wg's list of texts: a text as it is, each element of an array, anything else as compact JSON.
+ * Nothing for undefined and null.
+ */
+export function artifactStrings(value: unknown): string[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value.map(artifactText);
+  return [artifactText(value)];
+}
+
+function artifactText(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
+}
+
+/** wg's token_usage: whole numbers, all five keys; nothing when the executor knows nothing. */
+function usageFields(usage: Usage | undefined): Record<string, unknown> {
+  if (!usage) return {};
+  const { costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens } = usage;
+  const known = [costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens];
+  if (known.every((number) => number === undefined)) return {};
+  return {
+    token_usage: {
+      cost_usd: Number.isFinite(costUsd) ? (costUsd ?? 0) : 0,
+      input_tokens: whole(inputTokens),
+      output_tokens: whole(outputTokens),
+      cache_read_input_tokens: whole(cacheReadInputTokens),
+      cache_creation_input_tokens: whole(cacheCreationInputTokens),
+    },
+  };
+}
+
+function whole(number: number | undefined): number {
+  return Number.isFinite(number) ? Math.max(0, Math.trunc(number ?? 0)) : 0;
+}
+
+function withoutExternalTag(task: Pick<Task, 'tags'>): Record<string, unknown> {
+  if (!task.tags.includes(EXTERNAL_TAG)) return {};
+  return { tags: task.tags.filter((tag) => tag !== EXTERNAL_TAG) };
+}
+
+function withFields(patch: TaskPatch, ...more: readonly Record<string, unknown>[]): TaskPatch {
+  return { ...patch, fields: Object.assign({}, patch.fields, ...more) };
+}
+
+function said(words: string, summary: string | undefined): string {
+  return summary ? `${words}: ${summary}` : words;
+}
+
+/** Longer texts belong into the run's output, not into every rewrite of the graph. */
+const LONGEST_MESSAGE = 2000;
+
+function shortened(text: string): string {
+  return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`;
+}
+
+/** wg's respawn throttle counts log lines that hold these words; whatever an agent says must not feed it. */
+const THROTTLE_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/process exited/g, 'process ended'],
+  [/PID reused/g, 'pid was reused'],
+  [/Triage:/g, 'Triage -'],
+];
+
+function logLine(now: number, actor: string, message: string): LogEntry {
+  const quiet = THROTTLE_WORDS.reduce((text, [words, other]) => text.replace(words, other), message);
+  return { timestamp: graphTime(now), actor, message: shortened(quiet) };
+}
