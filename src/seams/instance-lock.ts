@@ -1,0 +1,233 @@
+// One supervisor for a machine's user, and one for a graph. The authority is a flock held for life: the kernel frees
+// it at once when the holder dies, and nothing else ever does, not a stop, not a suspended laptop. While holding it,
+// proper-lockfile is taken too, for hosts that share the folder over a network file system. Knows no configuration.
+
+import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { ProcessIdentity } from '../domain/run.ts';
+import { isoTime } from './clock.ts';
+import type { FileLock, Locker } from './flock.ts';
+
+/** What the lock has to know about processes; the executors' process table fits. */
+export interface ProcessWitness {
+  identify(pid: number): ProcessIdentity | null;
+  isAlive(process: ProcessIdentity): boolean;
+}
+
+/** What the holder says about itself, for the one that comes second. */
+export interface InstanceFacts {
+  /** ms. */
+  readonly startedAt: number;
+  readonly stateDir: string;
+  readonly version: string;
+}
+
+/** The holder file as JSON. */
+export interface InstanceHolder {
+  readonly pid: number;
+  readonly start_time: string;
+  readonly boot_id: string;
+  readonly host: string;
+  readonly started_at: string;
+  readonly state_dir: string;
+  readonly version: string;
+}
+
+export interface InstanceLock {
+  /** Lets go of everything; harmless the second time. */
+  release(): Promise<void>;
+}
+
+export interface InstanceLockOptions {
+  /** Is created and never removed: a lock on a file that was replaced keeps nobody out. */
+  readonly lockFile: string;
+  readonly holderFile: string;
+  readonly locker: Locker;
+  readonly processes: ProcessWitness;
+  readonly facts: InstanceFacts;
+  /**
+   * `machine`: one a user, in a private folder, with proper-lockfile besides. `graph`: one a graph whoever runs it,
+   * in a folder that other users may share, by flock alone, for there are many.
+   */
+  readonly scope: 'machine' | 'graph';
+  /** proper-lockfile's folder was taken away: stop dispatching and exit. Never throws. */
+  readonly onCompromised?: (because: string) => void;
+}
+
+/** Longer than any pause of the event loop that a healthy supervisor makes. */
+const STALE_MS = 30_000;
+const UPDATE_MS = 5_000;
+
+/** Takes the lock or throws `already-running`, which names pid, start and state folder of the holder. */
+export async function holdInstanceLock(options: InstanceLockOptions): Promise<InstanceLock> {
+  const { lockFile, holderFile, locker, scope } = options;
+  try {
+    mkdirSync(dirname(lockFile), { recursive: true, mode: scope === 'machine' ? 0o700 : 0o777 });
+  } catch (thrown) {
+    throw new SupervisorError('config', `${dirname(lockFile)} could not be made: ${messageOf(thrown)}.`, {
+      hint: 'Make its parent folder writable.',
+      cause: thrown,
+    });
+  }
+  const flock = locker.tryAcquire(lockFile);
+  if (flock === null) throw alreadyRunning(options);
+  try {
+    // Only now, under the lock, does the file speak of an earlier holder for certain.
+    const earlier = readHolder(holderFile);
+    const shared = scope === 'machine' ? await takeShared(options, earlier) : null;
+    try {
+      writeHolder(options);
+    } catch (thrown) {
+      await shared?.release();
+      throw thrown;
+    }
+    return releasing(flock, shared, holderFile);
+  } catch (thrown) {
+    flock.release();
+    throw thrown;
+  }
+}
+
+/** Who holds the lock just now, for `status`: null when the one that the file names is dead or it names nobody. */
+export function readInstanceHolder(holderFile: string, processes: ProcessWitness): InstanceHolder | null {
+  const holder = readHolder(holderFile);
+  return holder !== null && isLive(holder, processes) ? holder : null;
+}
+
+function releasing(flock: FileLock, shared: Shared | null, holderFile: string): InstanceLock {
+  let released: Promise<void> | null = null;
+  const release = async () => {
+    await shared?.release();
+    // Before the lock goes: afterwards the file may be the next holder's.
+    rmSync(holderFile, { force: true });
+    flock.release();
+  };
+  return {
+    release() {
+      released ??= release();
+      return released;
+    },
+  };
+}
+
+interface Shared {
+  release(): Promise<void>;
+}
+
+async function takeShared(options: InstanceLockOptions, earlier: InstanceHolder | null): Promise<Shared> {
+  const { lockFile, onCompromised } = options;
+  const { default: lockfile } = await import('proper-lockfile');
+  let lost = false;
+  const take = () =>
+    lockfile.lock(lockFile, {
+      realpath: false,
+      stale: STALE_MS,
+      update: UPDATE_MS,
+      retries: 0,
+      onCompromised(error) {
+        lost = true;
+        onCompromised?.(`the lock folder ${lockFile}.lock was taken away: ${messageOf(error)}`);
+      },
+    });
+  let release: () => Promise<void>;
+  try {
+    release = await take();
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'ELOCKED') throw cannotLock(lockFile, thrown);
+    // We hold the flock, so no process of this host has the folder: unless another host wrote the holder file, it was
+    // left behind by a killed supervisor, and waiting until it is stale would help nobody.
+    if (earlier !== null && earlier.host !== hostname()) throw alreadyRunning(options);
+    try {
+      rmdirSync(`${lockFile}.lock`);
+      release = await take();
+    } catch (second) {
+      throw cannotLock(lockFile, second);
+    }
+  }
+  return {
+    async release() {
+      if (lost) return;
+      try {
+        await release();
+      } catch {
+        // It was taken away in the meantime: there is nothing left to release, and we are leaving anyway.
+      }
+    },
+  };
+}
+
+function cannotLock(lockFile: string, cause: unknown): SupervisorError {
+  return new SupervisorError('config', `${lockFile}.lock could not be taken: ${messageOf(cause)}.`, {
+    hint: `Remove ${lockFile}.lock if no supervisor is running on any host that sees this folder.`,
+    cause,
+  });
+}
+
+function writeHolder(options: InstanceLockOptions): void {
+  const { holderFile, processes, facts, scope } = options;
+  const own = processes.identify(process.pid);
+  const holder: InstanceHolder = {
+    pid: process.pid,
+    start_time: own?.startTime ?? '',
+    boot_id: own?.bootId ?? '',
+    host: hostname(),
+    started_at: isoTime(facts.startedAt),
+    state_dir: facts.stateDir,
+    version: facts.version,
+  };
+  const temporary = `${holderFile}.tmp-${process.pid}`;
+  try {
+    // A graph's holder must be readable for the other user who comes second.
+    writeFileSync(temporary, `${JSON.stringify(holder)}\n`, { mode: scope === 'machine' ? 0o600 : 0o644 });
+    renameSync(temporary, holderFile);
+  } catch (thrown) {
+    rmSync(temporary, { force: true });
+    throw new SupervisorError('config', `${holderFile} could not be written: ${messageOf(thrown)}.`, {
+      hint: 'Check the disk and the permissions of its folder.',
+      cause: thrown,
+    });
+  }
+}
+
+function readHolder(holderFile: string): InstanceHolder | null {
+  try {
+    const value: unknown = JSON.parse(readFileSync(holderFile, 'utf8'));
+    if (typeof value !== 'object' || value === null) return null;
+    const holder = value as Partial<Record<keyof InstanceHolder, unknown>>;
+    if (typeof holder.pid !== 'number') return null;
+    for (const key of ['start_time', 'boot_id', 'host', 'started_at', 'state_dir', 'version'] as const)
+      if (typeof holder[key] !== 'string') return null;
+    return value as InstanceHolder;
+  } catch {
+    // Absent or not ours: the flock alone says whether somebody runs; this file only names them.
+    return null;
+  }
+}
+
+function isLive(holder: InstanceHolder, processes: ProcessWitness): boolean {
+  // Another host's processes cannot be asked after; its lock is judged by proper-lockfile.
+  if (holder.host !== hostname()) return true;
+  return processes.isAlive({ pid: holder.pid, startTime: holder.start_time, bootId: holder.boot_id });
+}
+
+function alreadyRunning(options: InstanceLockOptions): SupervisorError {
+  const { lockFile, holderFile, processes, scope } = options;
+  const holds = scope === 'machine' ? 'is already running' : `already serves ${dirname(dirname(lockFile))}`;
+  const holder = readHolder(holderFile);
+  if (holder === null || !isLive(holder, processes))
+    return new SupervisorError('already-running', `A supervisor ${holds}; it holds ${lockFile}.`, {
+      hint: `See who it is with: fuser -v ${lockFile}`,
+      details: { lock: lockFile },
+    });
+  const where = holder.host === hostname() ? '' : ` on ${holder.host}`;
+  return new SupervisorError(
+    'already-running',
+    `A supervisor ${holds}: pid ${holder.pid}${where}, started ${holder.started_at}, state folder ${holder.state_dir}.`,
+    {
+      hint: 'Ask it with `supervisor status`, or stop it first.',
+      details: { lock: lockFile, ...holder },
+    },
+  );
+}
