@@ -46,10 +46,15 @@ export const sendWithGot: HttpClient = async (request, signal) => {
     const chunks: Buffer[] = [];
     let received = 0;
     let head: { status: number; headers: Record<string, string> } | null = null;
+    // got leaves its listener on the signal it was given; a run that is polled for days would gather thousands.
+    const own = new AbortController();
+    const stop = () => own.abort();
+    signal.addEventListener('abort', stop, { once: true });
     let settled = false;
     const settle = (answer: HttpAnswer) => {
       if (settled) return;
       settled = true;
+      signal.removeEventListener('abort', stop);
       resolve(answer);
     };
     const finish = (end: 'complete' | 'capped' | 'broken') => {
@@ -73,7 +78,7 @@ export const sendWithGot: HttpClient = async (request, signal) => {
         throwHttpErrors: false,
         // The cap must count what is kept in memory: nobody asked for a compressed answer.
         decompress: false,
-        signal,
+        signal: own.signal,
       });
       stream.on('response', (response: { statusCode: number; headers: Record<string, unknown> }) => {
         head = { status: response.statusCode, headers: flatHeaders(response.headers) };

@@ -67,6 +67,7 @@ export function createSender({ clock, log, client, lookup, connectMs }: SenderPa
           resolveEndpoint(request.url, namedBy, lookup),
           clock.sleep(connectMs, looked.signal).then(() => null),
         ]);
+        looked.abort();
         if (signal.aborted) return none('aborted');
         if (resolution === null)
           return none(`${request.url.hostname} could not be looked up in ${connectMs} ms`);

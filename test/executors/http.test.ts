@@ -1,0 +1,649 @@
+import { getEventListeners } from 'node:events';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Webhook } from 'standardwebhooks';
+import type { HttpProfile } from '../../src/domain/profile.ts';
+import type { Assignment, Begun, Handle } from '../../src/executors/executor.ts';
+import { createHttpExecutor } from '../../src/executors/http.ts';
+import type { HttpExecutorParts } from '../../src/executors/http-options.ts';
+import { systemClock } from '../../src/seams/clock.ts';
+import type { Log } from '../../src/seams/log.ts';
+import {
+  assignmentFor,
+  eagerClock,
+  httpProfile,
+  json,
+  listen,
+  runControl,
+  TOKEN,
+  tidying,
+} from './http-support.ts';
+
+const tidy = tidying();
+afterEach(() => tidy.run());
+
+const HANDLE: Handle = { process: null, reference: null, adopted: false };
+
+function executor(parts: Partial<HttpExecutorParts> = {}) {
+  return createHttpExecutor({ clock: eagerClock(), identity: { random: () => 0.5 }, ...parts });
+}
+
+async function assign(changes: Partial<HttpProfile>, run: Partial<Assignment> = {}): Promise<Assignment> {
+  return assignmentFor(httpProfile(changes), await tidy.folder(), run);
+}
+
+function outcomeOf(begun: Begun) {
+  if (begun.kind !== 'ended') throw new Error(`expected the run to have ended, it is ${begun.kind}`);
+  return begun.outcome;
+}
+
+/** Everything that was logged, as one text. */
+function recordingLog() {
+  const lines: string[] = [];
+  const write = (name: string, fields?: object) => lines.push(JSON.stringify({ name, ...fields }));
+  const log: Log = { debug: write, info: write, warn: write, error: write };
+  return { log, text: () => lines.join('\n') };
+}
+
+describe('begin', () => {
+  test('an agent that answers 202 has the work; its Location is where to ask', async () => {
+    const server = tidy.add(
+      await listen((_q, r) => json(r, 202, { status: 'accepted' }, { location: '/s/1' })),
+    );
+    const assignment = await assign(
+      { endpoint: `${server.url}/api/task` },
+      { deadlineAt: Date.parse('2030-01-01') },
+    );
+    const begun = await executor().begin(assignment, runControl());
+    expect(begun).toEqual({
+      kind: 'handed-off',
+      reference: `${server.url}/s/1`,
+      deadlineAt: Date.parse('2030-01-01'),
+    });
+    const [request] = server.received;
+    expect(request).toMatchObject({ method: 'POST', path: '/api/task' });
+    expect(JSON.parse(request?.body ?? '')).toMatchObject({ data: { task: { local_id: 'build-api' } } });
+    expect(request?.headers['content-length']).toBe(String(Buffer.byteLength(request?.body ?? '')));
+  });
+
+  test('an n8n workflow that says it was started is running, not done', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { message: 'Workflow was started' })));
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(begun).toEqual({ kind: 'handed-off', reference: null, deadlineAt: null });
+  });
+
+  test('what is sent verifies with the reference library, over the very bytes sent', async () => {
+    const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const assignment = await assign({ endpoint: server.url, secrets: [{ env: 'SIGNING' }] });
+    await executor({ clock: systemClock(), variables: { SIGNING: secret } }).begin(assignment, runControl());
+    const [request] = server.received;
+    const hook = new Webhook(secret);
+    expect(hook.verify(request?.body ?? '', request?.headers as Record<string, string>)).toMatchObject({
+      type: 'task.dispatched',
+    });
+  });
+
+  test('an agent that answers with the result has done the work', async () => {
+    const server = tidy.add(
+      await listen((_q, r) => json(r, 200, { status: 'done', summary: 's', result: [1] })),
+    );
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(outcomeOf(begun)).toEqual({ kind: 'succeeded', summary: 's', artifacts: [1] });
+  });
+
+  test('an existing agent gets its own request shape with GET, too', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'done' })));
+    const assignment = await assign({
+      endpoint: `${server.url}/run/{{task.id}}?t={{task.title}}`,
+      method: 'GET',
+    });
+    await executor().begin(assignment, runControl());
+    expect(server.received[0]).toMatchObject({
+      method: 'GET',
+      path: '/run/build-api?t=Build%20the%20API',
+      body: '',
+    });
+  });
+
+  test('a method without our reading of it still carries the body', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'done' })));
+    for (const method of ['PUT', 'PATCH', 'DELETE'])
+      await executor().begin(await assign({ endpoint: server.url, method }), runControl());
+    expect(server.received.map(({ method, body }) => [method, body.length > 100])).toEqual([
+      ['PUT', true],
+      ['PATCH', true],
+      ['DELETE', true],
+    ]);
+  });
+});
+
+describe('deliveries', () => {
+  test('are the same message with a growing number, until the agent takes it', async () => {
+    const server = tidy.add(
+      await listen((_q, r, before) => {
+        if (before === 0) r.destroy();
+        else if (before === 1) json(r, 503, { error: 'not yet' });
+        else json(r, 202, {});
+      }),
+    );
+    const clock = eagerClock();
+    const control = runControl();
+    const begun = await executor({ clock }).begin(await assign({ endpoint: server.url }), control);
+    expect(begun.kind).toBe('handed-off');
+    const header = (name: string) => server.received.map(({ headers }) => headers[name]);
+    expect(new Set(header('webhook-id')).size).toBe(1);
+    expect(new Set(header('idempotency-key')).size).toBe(1);
+    expect(new Set(server.received.map(({ body }) => body)).size).toBe(1);
+    expect(header('workgraph-delivery')).toEqual(['1', '2', '3']);
+    expect(header('workgraph-attempt')).toEqual(['2', '2', '2']);
+    const [first = 0, , last = 0] = header('webhook-timestamp').map(Number);
+    expect(last).toBeGreaterThan(first);
+    expect(clock.slept).toEqual([2500, 5000]);
+    expect(control.said).toEqual([
+      expect.stringMatching(/^delivery 2 in 3 s/),
+      expect.stringContaining('HTTP 503: not yet'),
+    ]);
+  });
+
+  test('a 202 that breaks off before its body is over was taken', async () => {
+    const server = tidy.add(
+      await listen((_q, r) => {
+        r.writeHead(202, { 'content-length': '100' });
+        r.write('{"st', () => r.destroy());
+      }),
+    );
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(begun.kind).toBe('handed-off');
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('a result that breaks off is asked for again', async () => {
+    const server = tidy.add(
+      await listen((_q, r, before) => {
+        if (before > 0) return json(r, 200, { status: 'done', summary: 'again' });
+        r.writeHead(200, { 'content-length': '100' });
+        r.write('{"status":"done"', () => r.destroy());
+      }),
+    );
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(outcomeOf(begun)).toMatchObject({ kind: 'succeeded', summary: 'again' });
+  });
+
+  test.each([
+    ['120', 120_000],
+    ['soon', 2500],
+    [String(10 * 365 * 86_400), null],
+  ])('Retry-After: %s', async (header, waited) => {
+    const server = tidy.add(
+      await listen((_q, r, before) =>
+        before === 0 ? json(r, 429, {}, { 'retry-after': header }) : json(r, 202, {}),
+      ),
+    );
+    const clock = eagerClock();
+    const begun = await executor({ clock, deliveries: { windowMs: 1_800_000 } }).begin(
+      await assign({ endpoint: server.url }),
+      runControl(),
+    );
+    if (waited !== null) expect(clock.slept).toEqual([waited]);
+    else expect(outcomeOf(begun)).toMatchObject({ failure: 'unreachable', retryable: true });
+  });
+
+  test('end after eight, or when the window or the deadline would be over', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 500, {})));
+    const all = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(outcomeOf(all)).toEqual({
+      kind: 'failed',
+      failure: 'unreachable',
+      retryable: true,
+      message: expect.stringMatching(/did not take the task in 8 deliveries.*HTTP 500/),
+    });
+    expect(server.received).toHaveLength(8);
+
+    const clock = eagerClock();
+    const deadlineAt = clock.now() + 8000;
+    await executor({ clock }).begin(await assign({ endpoint: server.url }, { deadlineAt }), runControl());
+    expect(server.received).toHaveLength(8 + 3);
+    expect(clock.now()).toBeLessThanOrEqual(deadlineAt);
+  });
+
+  test('a refused connection is tried again, too, and fails as unreachable', async () => {
+    const server = await listen(() => {});
+    await server.close();
+    const clock = eagerClock();
+    const begun = await executor({ clock }).begin(await assign({ endpoint: server.url }), runControl());
+    expect(outcomeOf(begun)).toMatchObject({
+      failure: 'unreachable',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+    expect(clock.slept).toHaveLength(7);
+  });
+
+  test.each([
+    [302, { location: 'http://127.0.0.1:1/elsewhere' }],
+    [422, {}],
+    [503, { 'webhook-delivery': 'abort-message' }],
+  ])('%i ends them for good, and nothing is followed', async (status, headers) => {
+    const server = tidy.add(await listen((_q, r) => json(r, status, {}, headers)));
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(outcomeOf(begun)).toMatchObject({ kind: 'failed', failure: 'refused', retryable: false });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test.each([
+    [410, {}, 'endpoint-gone'],
+    [503, { 'webhook-delivery': 'disable' }, 'endpoint-disabled'],
+  ])('%i holds the whole profile until something changes', async (status, headers, code) => {
+    const server = tidy.add(await listen((_q, r) => json(r, status, {}, headers)));
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    const outcome = outcomeOf(begun);
+    expect(outcome).toMatchObject({ kind: 'deferred', code, scope: 'profile' });
+    expect(outcome).not.toHaveProperty('until');
+  });
+
+  test('409 on a later delivery means that an earlier one arrived', async () => {
+    const server = tidy.add(await listen((_q, r, before) => json(r, before === 0 ? 504 : 409, {})));
+    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
+    expect(begun.kind).toBe('handed-off');
+  });
+});
+
+describe('aborts', () => {
+  test('a result that arrives by callback ends the retrying at once', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
+    const control = runControl(() => control.stop('completed'));
+    const begun = await executor({ clock: systemClock(), deliveries: { baseMs: 600_000 } }).begin(
+      await assign({ endpoint: server.url }),
+      control,
+    );
+    expect(outcomeOf(begun)).toEqual({ kind: 'stopped', reason: 'completed' });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test.each(['detached', 'cancelled'] as const)('%s ends a request under way', async (reason) => {
+    const control = runControl();
+    const server = tidy.add(await listen(() => control.stop(reason)));
+    const begun = await executor({ clock: systemClock() }).begin(
+      await assign({ endpoint: server.url }),
+      control,
+    );
+    expect(outcomeOf(begun)).toEqual({ kind: 'stopped', reason });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('an aborted run is not sent at all', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const control = runControl();
+    control.stop('shutdown');
+    const begun = await executor().begin(await assign({ endpoint: server.url }), control);
+    expect(outcomeOf(begun)).toEqual({ kind: 'stopped', reason: 'shutdown' });
+    expect(server.received).toHaveLength(0);
+  });
+
+  test('a name look-up that never answers is given up, and ends when the run does', async () => {
+    const control = runControl();
+    const looking = executor({
+      clock: systemClock(),
+      lookup: () => {
+        control.stop('detached');
+        return new Promise(() => {});
+      },
+    }).begin(await assign({ endpoint: 'http://agent.example/' }), control);
+    expect(outcomeOf(await looking)).toEqual({ kind: 'stopped', reason: 'detached' });
+
+    const stuck = await executor({ deliveries: { attempts: 1 }, lookup: () => new Promise(() => {}) }).begin(
+      await assign({ endpoint: 'http://agent.example/' }),
+      runControl(),
+    );
+    expect(outcomeOf(stuck)).toMatchObject({ message: expect.stringContaining('could not be looked up') });
+  });
+});
+
+describe('hostile or broken agents', () => {
+  test('an endless answer is cut off and the connection closed', async () => {
+    const server = tidy.add(
+      await listen((_q, r) => {
+        r.writeHead(200, { 'content-type': 'application/json' });
+        const pour = () => {
+          while (r.write('x'.repeat(65_536)));
+          r.once('drain', pour);
+        };
+        r.on('error', () => {});
+        pour();
+      }),
+    );
+    const assignment = await assign({ endpoint: server.url });
+    expect((await executor().begin(assignment, runControl())).kind).toBe('handed-off');
+    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
+    expect(output.length).toBeGreaterThan(60_000);
+    expect(output.length).toBeLessThan(70_000);
+  });
+
+  test('one that accepts the connection and says nothing is given up in time', async () => {
+    const sockets = new Set<Socket>();
+    const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+    const limits = { connectMs: 50, responseMs: 100, longResponseMs: 100 };
+    const given = executor({ clock: systemClock(), limits, deliveries: { attempts: 1 } });
+    const callback = await given.begin(await assign({ endpoint }), runControl());
+    const response = await given.begin(await assign({ endpoint, completion: 'response' }), runControl());
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => silent.close(resolve));
+    expect(outcomeOf(callback)).toMatchObject({ failure: 'unreachable' });
+    expect(outcomeOf(response)).toMatchObject({ failure: 'timeout', retryable: true });
+  });
+
+  test('one that speaks no HTTP is unreachable, not a crash', async () => {
+    const babble = createServer((socket) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end('SSH-2.0-OpenSSH_9.2\r\n'),
+    );
+    await new Promise<void>((resolve) => babble.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(babble.address() as AddressInfo).port}/`;
+    const given = executor({ deliveries: { attempts: 1 } });
+    const plain = await given.begin(await assign({ endpoint }), runControl());
+    const tls = await given.begin(await assign({ endpoint: endpoint.replace('http:', 'https:') }), runControl());
+    await new Promise((resolve) => babble.close(resolve));
+    expect(outcomeOf(plain)).toMatchObject({ failure: 'unreachable' });
+    expect(outcomeOf(tls)).toMatchObject({ failure: 'unreachable' });
+  });
+
+  test('tokens and secrets that it sends back are kept nowhere', async () => {
+    const { log, text } = recordingLog();
+    const secret = 'sk-configured-secret';
+    const server = tidy.add(
+      await listen((q, r) =>
+        json(r, 200, { status: 'done', summary: `got ${q.headers['x-key']}`, result: q }),
+      ),
+    );
+    const assignment = await assign({ endpoint: server.url, headers: { 'x-key': { env: 'KEY' } } });
+    const begun = await executor({ log, variables: { KEY: secret } }).begin(assignment, runControl());
+    expect(server.received[0]?.body).toContain(TOKEN);
+    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
+    for (const kept of [JSON.stringify(begun), output, text()]) {
+      expect(kept).not.toContain(TOKEN);
+      expect(kept).not.toContain(secret);
+    }
+    expect(outcomeOf(begun)).toMatchObject({ kind: 'succeeded', summary: 'got [redacted]' });
+  });
+
+  test('credentials and query of the endpoint are not told', async () => {
+    const { log, text } = recordingLog();
+    const server = tidy.add(await listen((_q, r) => json(r, 422, {})));
+    const endpoint = server.url.replace('http://', 'http://joe:pass-word@').concat('/t?access=query-secret');
+    const assignment = await assign({ endpoint });
+    const begun = await executor({ log }).begin(assignment, runControl());
+    expect(server.received[0]).toMatchObject({
+      path: '/t?access=query-secret',
+      headers: { authorization: `Basic ${Buffer.from('joe:pass-word').toString('base64')}` },
+    });
+    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
+    for (const kept of [JSON.stringify(begun), output, text()])
+      expect(kept).not.toMatch(/pass-word|query-secret/);
+  });
+
+  test('a run whose folder is gone is dispatched all the same', async () => {
+    const { log, text } = recordingLog();
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const assignment = await assign({ endpoint: server.url });
+    await rm(assignment.folder, { recursive: true });
+    expect((await executor({ log }).begin(assignment, runControl())).kind).toBe('handed-off');
+    expect(text()).toContain('http.output-lost');
+    await expect(readdir(assignment.folder)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('addresses', () => {
+  test('the address that was judged is the one that is connected to, and the name is looked up once', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    let looked = 0;
+    const begun = await executor({
+      lookup: async () => {
+        looked += 1;
+        return looked === 1
+          ? [{ address: '127.0.0.1', family: 4 }]
+          : [{ address: '169.254.169.254', family: 4 }];
+      },
+    }).begin(await assign({ endpoint: `http://agent.invalid:${server.port}/t` }), runControl());
+    expect(begun.kind).toBe('handed-off');
+    expect(looked).toBe(1);
+    expect(server.received[0]?.headers.host).toBe(`agent.invalid:${server.port}`);
+  });
+
+  test.each([
+    'http://169.254.169.254/latest',
+    'http://0.0.0.0:9/',
+    'http://[fe80::1]/',
+    'http://unix/s:/x',
+    'nonsense',
+  ])('%s is refused with a sentence and nothing is sent', async (endpoint) => {
+    const begun = await executor({
+      client: () => {
+        throw new Error('sent');
+      },
+    }).begin(await assign({ endpoint }), runControl());
+    expect(outcomeOf(begun)).toMatchObject({
+      failure: 'refused',
+      retryable: false,
+      message: expect.any(String),
+    });
+  });
+
+  test('a task may name an agent on this machine but not in the private network', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const origin = { file: 'task' };
+    const here = await assign({ endpoint: server.url.replace('127.0.0.1', 'localhost'), origin });
+    expect((await executor().begin(here, runControl())).kind).toBe('handed-off');
+    const there = await assign({ endpoint: 'http://10.0.0.5/t', origin });
+    expect(outcomeOf(await executor().begin(there, runControl()))).toMatchObject({
+      failure: 'refused',
+      message: expect.stringContaining('supervisor.toml'),
+    });
+  });
+});
+
+describe('the breaker', () => {
+  test('leaves an endpoint alone after five dispatches came to nothing, then tries with one', async () => {
+    let status = 500;
+    const server = tidy.add(await listen((_q, r) => json(r, status, {})));
+    const clock = eagerClock();
+    const http = executor({ clock, deliveries: { attempts: 1 } });
+    const begin = async (path = '/t?x=1') =>
+      http.begin(await assign({ endpoint: server.url + path }), runControl());
+    for (let i = 0; i < 5; i++) expect(outcomeOf(await begin())).toMatchObject({ kind: 'failed' });
+    const held = outcomeOf(await begin());
+    expect(held).toMatchObject({
+      kind: 'deferred',
+      code: 'circuit-open',
+      scope: 'profile',
+      until: clock.now() + 60_000,
+    });
+    expect(server.received).toHaveLength(5);
+    expect(outcomeOf(await begin('/other'))).toMatchObject({ kind: 'failed' });
+
+    await clock.sleep(60_000);
+    status = 202;
+    expect((await begin()).kind).toBe('handed-off');
+    expect((await begin()).kind).toBe('handed-off');
+  });
+
+  test('an agent that reports failed work is well', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'failed', error: 'e' })));
+    const http = executor();
+    for (let i = 0; i < 8; i++)
+      expect(outcomeOf(await http.begin(await assign({ endpoint: server.url }), runControl()))).toMatchObject(
+        {
+          failure: 'reported',
+        },
+      );
+  });
+
+  test('aborted runs teach it nothing', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const http = executor();
+    for (let i = 0; i < 8; i++) {
+      const control = runControl();
+      control.stop('cancelled');
+      await http.begin(await assign({ endpoint: server.url }), control);
+    }
+    expect((await http.begin(await assign({ endpoint: server.url }), runControl())).kind).toBe('handed-off');
+  });
+});
+
+describe('attend', () => {
+  test('a run that is called back about ends when it is told to, and asks nobody', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'done' })));
+    for (const reason of ['completed', 'detached', 'overruled'] as const) {
+      const control = runControl();
+      const attending = executor().attend(await assign({ endpoint: server.url }), HANDLE, control);
+      control.stop(reason);
+      control.stop('cancelled');
+      expect(await attending).toEqual({ kind: 'stopped', reason });
+    }
+    expect(server.received).toHaveLength(0);
+  });
+
+  test('asks until the agent says that it is done, whatever goes wrong in between', async () => {
+    const answers: [number, unknown][] = [
+      [404, {}],
+      [200, { status: 'accepted' }],
+      [500, {}],
+      [200, 'not json'],
+      [200, { status: 'running', summary: 'half way' }],
+      [401, {}],
+      [200, { status: 'done', summary: 'built', result: { ok: true } }],
+    ];
+    const server = tidy.add(
+      await listen((_q, r, before) => {
+        const [status, body] = answers[before] ?? [500, {}];
+        json(r, status, body);
+      }),
+    );
+    const control = runControl();
+    const assignment = await assign({
+      endpoint: `${server.url}/api/task`,
+      completion: 'poll',
+      headers: { authorization: 'Bearer x' },
+    });
+    const outcome = await executor().attend(assignment, HANDLE, control);
+    expect(outcome).toEqual({ kind: 'succeeded', summary: 'built', artifacts: { ok: true } });
+    // Each request must take its listener along: a run may be asked about for days.
+    expect(getEventListeners(control.signal, 'abort')).toHaveLength(0);
+    expect(control.said).toEqual(['accepted', 'running: half way']);
+    expect(server.received).toHaveLength(7);
+    expect(server.received[0]).toMatchObject({
+      method: 'GET',
+      path: '/api/task/wt3f9a~build-api',
+      body: '',
+      headers: { authorization: 'Bearer x' },
+    });
+  });
+
+  test('backs off from an agent in trouble, and keeps the pace of one that works', async () => {
+    const server = tidy.add(
+      await listen((_q, r, before) => {
+        if (before < 3) json(r, 200, { status: 'running' });
+        else if (before < 8) json(r, 503, {});
+        else if (before === 8) json(r, 503, {}, { 'retry-after': '600' });
+        else json(r, 200, { status: 'done' });
+      }),
+    );
+    const clock = eagerClock();
+    const assignment = await assign({ endpoint: server.url, completion: 'poll', pollIntervalMs: 1000 });
+    await executor({ clock, identity: { random: () => 0.999 } }).attend(assignment, HANDLE, runControl());
+    expect(clock.slept).toEqual([1000, 1000, 1000, 1000, 1998, 3996, 7992, 15_984, 600_000]);
+  });
+
+  test('takes up after a restart with nothing but the reference', async () => {
+    const server = tidy.add(
+      await listen((q, r) =>
+        q.method === 'POST'
+          ? json(r, 202, {}, { location: '/jobs/5' })
+          : json(r, q.path === '/jobs/5' ? 200 : 404, { status: 'done' }),
+      ),
+    );
+    const assignment = await assign({ endpoint: `${server.url}/api`, completion: 'poll' });
+    const begun = await executor().begin(assignment, runControl());
+    expect(begun).toMatchObject({ kind: 'handed-off', reference: `${server.url}/jobs/5` });
+    const reference = begun.kind === 'handed-off' ? begun.reference : null;
+    const outcome = await executor().attend(
+      assignment,
+      { process: null, reference, adopted: true },
+      runControl(),
+    );
+    expect(outcome).toEqual({ kind: 'succeeded' });
+  });
+
+  test('a task that the agent keeps not knowing is lost', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 404, { error: 'no such job' })));
+    const outcome = await executor().attend(
+      await assign({ endpoint: server.url, completion: 'poll' }),
+      HANDLE,
+      runControl(),
+    );
+    expect(outcome).toMatchObject({
+      failure: 'interrupted',
+      retryable: true,
+      message: expect.stringContaining('no such job'),
+    });
+    expect(server.received).toHaveLength(6);
+  });
+
+  test('stops asking when told to, also within a request', async () => {
+    const control = runControl();
+    const server = tidy.add(
+      await listen((_q, r, before) =>
+        before === 0 ? json(r, 200, { status: 'running' }) : control.stop('detached'),
+      ),
+    );
+    const assignment = await assign({ endpoint: server.url, completion: 'poll' });
+    const outcome = await executor({ clock: systemClock() }).attend(assignment, HANDLE, control);
+    expect(outcome).toEqual({ kind: 'stopped', reason: 'detached' });
+    expect(server.received).toHaveLength(2);
+  });
+
+  test('time that ran out is a failure', async () => {
+    const control = runControl(() => control.stop('timeout'));
+    const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'running' })));
+    const assignment = await assign({ endpoint: server.url, completion: 'poll' });
+    expect(await executor().attend(assignment, HANDLE, control)).toMatchObject({ failure: 'timeout' });
+  });
+
+  test('a secret that is missing after a restart only keeps us from asking', async () => {
+    const { log, text } = recordingLog();
+    const control = runControl();
+    const assignment = await assign({ completion: 'poll', headers: { authorization: { env: 'KEY' } } });
+    const attending = executor({
+      log: {
+        ...log,
+        warn(name, fields) {
+          log.warn(name, fields);
+          control.stop('completed');
+        },
+      },
+    }).attend(assignment, { ...HANDLE, adopted: true }, control);
+    expect(await attending).toEqual({ kind: 'stopped', reason: 'completed' });
+    expect(text()).toContain('KEY');
+  });
+
+  test('an answer that an earlier supervisor waited for will not come any more', async () => {
+    const outcome = await executor().attend(
+      await assign({ completion: 'response' }),
+      { ...HANDLE, adopted: true },
+      runControl(),
+    );
+    expect(outcome).toMatchObject({ failure: 'interrupted', retryable: true });
+  });
+
+  test('a profile of another type is a bug and says so', async () => {
+    const assignment = await assign({});
+    const profile = { ...assignment.profile, type: 'external', staleAfterMs: 0, onStale: 'flag' } as const;
+    await expect(executor().begin({ ...assignment, profile }, runControl())).rejects.toThrow('external');
+  });
+});
