@@ -8,13 +8,18 @@ import { systemCode } from '../domain/errors.ts';
 export const MAX_LINE_BYTES = 32 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Size of a file in bytes; 0 when it is not there. */
+/** Size of a file in bytes; 0 when it is not there or cannot be reached. */
 export async function sizeOf(path: string): Promise<number> {
+  return quietly(async () => (await stat(path)).size, 0);
+}
+
+/** Output that cannot be read counts as none: the exit status tells the outcome all the same. */
+async function quietly<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
   try {
-    return (await stat(path)).size;
+    return await read();
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return 0;
-    throw thrown;
+    if (systemCode(thrown) === undefined) throw thrown;
+    return otherwise;
   }
 }
 
@@ -64,7 +69,7 @@ export function followLines(
     skipping = false;
   }
 
-  async function read(): Promise<boolean> {
+  async function readOn(): Promise<boolean> {
     const size = await sizeOf(path);
     if (size === offset) return false;
     if (size < offset) {
@@ -90,6 +95,13 @@ export function followLines(
     return true;
   }
 
+  // One reader at a time: the last read comes while a regular one may still be going on.
+  let last: Promise<boolean> = Promise.resolve(false);
+  const read = (): Promise<boolean> => {
+    last = last.then(() => quietly(readOn, false));
+    return last;
+  };
+
   return {
     read,
     async finish() {
@@ -101,14 +113,15 @@ export function followLines(
 
 /** The last bytes of a file as text, at most `bytes`; '' when it is not there. The first line may be torn. */
 export async function tailOf(path: string, bytes: number): Promise<string> {
-  const size = await sizeOf(path);
-  if (size === 0) return '';
-  const file = await open(path, 'r');
-  try {
-    const length = Math.min(bytes, size);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    return buffer.subarray(0, bytesRead).toString('utf8');
-  } finally {
-    await file.close();
-  }
+  return quietly(async () => {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const length = Math.min(bytes, size);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.subarray(0, bytesRead).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  }, '');
 }

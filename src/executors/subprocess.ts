@@ -1,20 +1,15 @@
-// Runs one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper that
-// writes down the exit status, so that whoever comes after can go on attending. It knows no executor type; what output
-// means and how an agent wants to be ended comes in as a Watch.
+// Launches agents and attends to them until they are over: this process's own by their exit, those of an earlier
+// supervisor by looking. It knows no executor type; what output means and how an agent wants to be ended comes in as a
+// Watch.
 
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { execa } from 'execa';
-import { messageOf, systemCode } from '../domain/errors.ts';
-import type { Deferred, StopReason } from '../domain/outcome.ts';
+import type { StopReason } from '../domain/outcome.ts';
 import type { ProcessIdentity } from '../domain/run.ts';
 import type { Clock } from '../seams/clock.ts';
-import { STATE_MARK } from './agent-environment.ts';
 import { endRunProcesses } from './ending.ts';
 import { type Assignment, type Begun, type Handle, type RunControl, stopReason } from './executor.ts';
+import { type Child, exitStatus, type Launch, startAgent } from './launch.ts';
 import type { Poller } from './poller.ts';
 import type { Processes } from './processes.ts';
-import { findProgram, isFolder, programMissing } from './program.ts';
 import { stoppedOutcome } from './stopped.ts';
 
 /** What process-based executors share. One for all of them, so that one timer serves every run. */
@@ -28,18 +23,6 @@ export interface ProcessMeans {
   readonly graceMs: () => number;
   /** The supervisor's own variables, for the `{ env = "NAME" }` of profiles. */
   readonly variables: Readonly<Record<string, string | undefined>>;
-}
-
-/** What is to be run, and where its input and output are. */
-export interface Launch {
-  readonly argv: readonly [string, ...string[]];
-  readonly cwd: string;
-  readonly environment: Readonly<Record<string, string>>;
-  /** A file to read as standard input; null: none. */
-  readonly stdin: string | null;
-  /** Files that output is added to; may be the same. */
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 /** How an executor looks at its agent while it runs. */
@@ -64,26 +47,8 @@ export interface Subprocesses {
   attend(assignment: Assignment, handle: Handle, control: RunControl, watch: Watch): Promise<Exit>;
 }
 
-const EXIT_FILE = 'exit.json';
-
-// $1 is the exit file, the rest the command. The traps do nothing, yet a trapped signal, unlike an ignored one, is
-// back to its default in the command; the shell itself lives on to record what came of it. A signal n shows as 128+n.
-const WRAPPER = `trap : INT TERM HUP QUIT
-f=$1; shift
-"$@"
-c=$?
-trap '' INT TERM HUP QUIT
-printf '{"exit":%d}\\n' "$c" >"$f.tmp.$$" && command -p mv -f "$f.tmp.$$" "$f"
-exit "$c"`;
-
 /** What a run left when it ended by itself is ended too, except what took the run's mark off. */
 const LEFTOVERS = ['SIGTERM', 'SIGKILL'] as const;
-
-interface Child {
-  readonly exited: Promise<void>;
-  gone: boolean;
-  hold(held: boolean): void;
-}
 
 /** Launches agents and attends to them, to this process's own and to those of an earlier one alike. */
 export function createSubprocesses(means: ProcessMeans): Subprocesses {
@@ -91,21 +56,12 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
 
   return {
     async launch(assignment, launch, control) {
-      const hold = await whatIsMissing(assignment, launch);
-      if (hold !== null) return { kind: 'ended', outcome: hold };
       if (control.signal.aborted)
         return { kind: 'ended', outcome: stoppedOutcome(stopReason(control.signal)) };
-      const [name, ...args] = launch.argv;
-      const program = await findProgram(name, launch.cwd, launch.environment);
-      if (program === null)
-        return { kind: 'ended', outcome: programMissing(name, assignment.profile, launch.environment) };
-      try {
-        const started = await spawn(assignment, { ...launch, argv: [program, ...args] }, means);
-        children.set(assignment.run, started.child);
-        return { kind: 'running', process: started.identity };
-      } catch (thrown) {
-        return { kind: 'ended', outcome: notStarted(assignment, thrown, means.clock.now()) };
-      }
+      const started = await startAgent(assignment, launch, means);
+      if (started.kind === 'deferred') return { kind: 'ended', outcome: started.outcome };
+      children.set(assignment.run, started.child);
+      return { kind: 'running', process: started.identity };
     },
 
     async attend(assignment, handle, control, watch) {
@@ -128,93 +84,6 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
         if (child?.gone) children.delete(assignment.run);
       }
     },
-  };
-}
-
-async function whatIsMissing(assignment: Assignment, launch: Launch): Promise<Deferred | null> {
-  const { worktree, task } = assignment;
-  const hold = (code: string, because: string): Deferred => ({
-    kind: 'deferred',
-    code,
-    because,
-    scope: 'task',
-  });
-  if (!(await isFolder(worktree.path)))
-    return hold(
-      'worktree-missing',
-      `the worktree ${worktree.path} of task ${task.id} is not there: restore it, or \`git worktree prune\``,
-    );
-  if (!(await isFolder(launch.cwd)))
-    return hold(
-      'folder-missing',
-      `the folder ${launch.cwd}, where profile ${assignment.profile.name} works (cwd), is not there: ` +
-        `make it, or change \`cwd\` in ${assignment.profile.origin.file}`,
-    );
-  return null;
-}
-
-async function spawn(
-  assignment: Assignment,
-  launch: Launch,
-  means: ProcessMeans,
-): Promise<{ identity: ProcessIdentity | null; child: Child }> {
-  const exitFile = join(assignment.folder, EXIT_FILE);
-  await mkdir(assignment.folder, { recursive: true, mode: 0o700 });
-  // A status from an earlier use of this folder would end the run before it began.
-  await rm(exitFile, { force: true });
-  const files = await Promise.all([
-    launch.stdin === null ? null : open(launch.stdin, 'r'),
-    open(launch.stdout, 'a', 0o600),
-    open(launch.stderr, 'a', 0o600),
-  ]);
-  const [stdin, stdout, stderr] = files;
-  try {
-    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, ...launch.argv], {
-      cwd: launch.cwd,
-      env: { ...launch.environment, [STATE_MARK]: means.stateDir },
-      extendEnv: false,
-      detached: true,
-      cleanup: false,
-      buffer: false,
-      reject: false,
-      // execa's types know the three standard descriptors only; it hands any other on just as well.
-      stdin: (stdin?.fd as 0 | undefined) ?? 'ignore',
-      stdout: stdout.fd as 1,
-      stderr: stderr.fd as 2,
-    });
-    if (running.pid === undefined) throw await running;
-    const identity = means.processes.identify(running.pid);
-    const child: Child = {
-      gone: false,
-      hold: (held) => (held ? running.ref() : running.unref()),
-      exited: running.then(() => {
-        child.gone = true;
-      }),
-    };
-    running.unref();
-    return { identity, child };
-  } finally {
-    await Promise.all(files.map((file) => file?.close()));
-  }
-}
-
-function notStarted(assignment: Assignment, thrown: unknown, now: number): Deferred {
-  const code = systemCode(thrown);
-  const said = messageOf(thrown);
-  if (code === 'E2BIG')
-    return {
-      kind: 'deferred',
-      code: 'too-large',
-      because: `task ${assignment.task.id} makes a command line longer than this system allows: shorten its text (${said})`,
-      scope: 'task',
-    };
-  return {
-    kind: 'deferred',
-    code: 'executor-unavailable',
-    because: `the agent of task ${assignment.task.id} could not be started in ${assignment.folder}: ${said}`,
-    // No processes, files or space left are nobody's fault for long.
-    until: now + 60_000,
-    scope: 'task',
   };
 }
 
@@ -277,16 +146,4 @@ async function endAll(
   const left = await endRunProcesses(assignment.run, leader, ladder, { ...means, graceMs: means.graceMs() });
   if (left.length > 0)
     control.progress(`could not be ended: process ${left.map((one) => one.pid).join(', ')}; end it by hand`);
-}
-
-/** The exit status that the wrapper recorded, or null. */
-async function exitStatus(folder: string): Promise<number | null> {
-  try {
-    const recorded: unknown = JSON.parse(await readFile(join(folder, EXIT_FILE), 'utf8'));
-    if (typeof recorded !== 'object' || recorded === null || !('exit' in recorded)) return null;
-    return typeof recorded.exit === 'number' ? recorded.exit : null;
-  } catch {
-    // Missing, or not ours: no status is known, and the caller has a word for that.
-    return null;
-  }
 }

@@ -8,7 +8,7 @@ import type { ClaudeProfile, CommandProfile, Profile } from '../../src/domain/pr
 import type { TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
 import { createPoller } from '../../src/executors/poller.ts';
-import { createProcesses, linuxProcessTable, type Processes } from '../../src/executors/processes.ts';
+import { createProcesses, type Processes } from '../../src/executors/processes.ts';
 import { processTable } from '../../src/executors/processes-ps.ts';
 import type { ProcessMeans } from '../../src/executors/subprocess.ts';
 import { systemClock } from '../../src/seams/clock.ts';
@@ -159,7 +159,7 @@ export function recordedControl(): RecordedControl {
 
 /** Processes of this machine. */
 export function realProcesses(): Processes {
-  return createProcesses(process.platform === 'linux' ? linuxProcessTable() : processTable(process.platform));
+  return createProcesses(processTable(process.platform));
 }
 
 /** What process-based executors need, with a quick poll and a short grace. */

@@ -24,7 +24,7 @@ const say = (...directives: string[]) => directives.map((one) => `fake-claude: $
 
 describeExecutorContract({
   name: 'claude',
-  behaviours: ['succeeds', 'fails', 'waits', 'waits-fails', 'deaf', 'escapes', 'leaves', 'missing'],
+  behaviours: ['succeeds', 'fails', 'waits', 'waits-fails', 'deaf', 'escapes', 'leaves', 'killed', 'missing'],
   stopWithinMs: 4_000,
   open: () =>
     openProcessBench({
@@ -37,6 +37,7 @@ describeExecutorContract({
           succeeds: say('play tool-use'),
           fails: say('play bad-resume'),
           waits: say(`until ${goFile}`),
+          killed: say(`until ${goFile}`),
           'waits-fails': say(`until ${goFile}`, 'exit 2'),
           deaf: say('hang', 'deaf'),
           escapes: say('hang', 'tool', 'deaf'),

@@ -22,7 +22,18 @@ const agent = (name: string) => join(AGENTS, name);
 
 describeExecutorContract({
   name: 'command',
-  behaviours: ['succeeds', 'fails', 'waits', 'waits-fails', 'deaf', 'escapes', 'leaves', 'floods', 'missing'],
+  behaviours: [
+    'succeeds',
+    'fails',
+    'waits',
+    'waits-fails',
+    'deaf',
+    'escapes',
+    'leaves',
+    'floods',
+    'killed',
+    'missing',
+  ],
   stopWithinMs: 3_000,
   open: () =>
     openProcessBench({
@@ -37,6 +48,7 @@ describeExecutorContract({
           fails: [agent('exits-7')],
           waits: [agent('waits-for'), goFile, '0'],
           'waits-fails': [agent('waits-for'), goFile, '3'],
+          killed: [agent('waits-for'), goFile, '0'],
           deaf: [agent('ignores-term')],
           escapes: [agent('escapes-session.mjs')],
           leaves: [agent('escapes-session.mjs'), '--leave'],

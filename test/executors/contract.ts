@@ -15,6 +15,7 @@ import { eventually, type RecordedControl, recordedControl } from './bench.ts';
  * - `escapes`     goes on, and has begun more work out of its own reach (a process in another session)
  * - `leaves`      ends well and leaves such work behind
  * - `floods`      ends well after a great deal of output
+ * - `killed`      like `waits`, and led by a process that can be killed (`killLeader`)
  * - `missing`     cannot even be begun: a program that is not there, an endpoint that nobody answers
  */
 export type Behaviour =
@@ -26,6 +27,7 @@ export type Behaviour =
   | 'escapes'
   | 'leaves'
   | 'floods'
+  | 'killed'
   | 'missing';
 
 /** One test's surroundings. */
@@ -249,13 +251,12 @@ export function describeExecutorContract(subject: ContractSubject): void {
     });
 
     for (const adopted of [false, true])
-      when('waits')(
+      when('killed')(
         `a leader that was killed ${adopted ? 'after adoption ' : ''}is an interruption, and its children are ended`,
         async () => {
-          if (bench.killLeader === undefined) return;
-          const { assignment, handle, outcome } = await (adopted ? handOver('waits') : start('waits'));
+          const { assignment, handle, outcome } = await (adopted ? handOver('killed') : start('killed'));
           await bench.underWay(assignment);
-          await bench.killLeader(assignment, handle);
+          await bench.killLeader?.(assignment, handle);
           expect(await outcome).toMatchObject({ kind: 'failed', failure: 'interrupted', retryable: true });
           expect(await bench.remains(assignment)).toEqual([]);
         },

@@ -49,6 +49,14 @@ describe('following a file', () => {
     expect(lines).toEqual(['short']);
   });
 
+  test('a last read that meets a regular one brings no line twice', async () => {
+    const expected = Array.from({ length: 5_000 }, (_, index) => `line ${index} ${'x'.repeat(200)}`);
+    await writeFile(path, expected.join('\n'));
+    const follower = followLines(path, (line) => lines.push(line));
+    await Promise.all([follower.read(), follower.finish(), follower.read()]);
+    expect(lines).toEqual(expected);
+  });
+
   test('a file that got shorter is read anew; one that is gone is no error', async () => {
     const follower = followLines(path, (line) => lines.push(line));
     await writeFile(path, 'a long first line\n');
