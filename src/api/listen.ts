@@ -66,7 +66,11 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
       `The socket path has ${bytes} bytes, the system takes ${MAX_SOCKET_PATH_BYTES}: ${path}`,
       { hint: 'set XDG_RUNTIME_DIR or SUPERVISOR_STATE_DIR to a shorter folder' },
     );
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw cannotListen(path, error);
+  }
   const found = await socketFile(path);
   if (found) await removeStaleSocket(path, found);
   try {

@@ -139,7 +139,9 @@ async function readCallBody(
   incoming: IncomingMessage,
   parts: ApiParts,
 ): Promise<unknown> {
-  return route.method === 'POST' ? ((await readJsonBody(incoming, parts.maxBodyBytes)) ?? {}) : {};
+  if (route.method !== 'POST') return {};
+  const body = await readJsonBody(incoming, parts.maxBodyBytes);
+  return body === undefined ? {} : body;
 }
 
 /** The value as its schema gives it back. Throws `invalid-request` naming the first places that do not fit. */

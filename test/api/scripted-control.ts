@@ -1,0 +1,252 @@
+// A supervisor that does what its script says: two worktrees that share the id `build`, one run whose token is known,
+// one superseded run. Everything it was asked is written down.
+
+import { SupervisorError } from '../../src/domain/errors.ts';
+import type { Event } from '../../src/domain/event.ts';
+import type {
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../../src/domain/report.ts';
+import type {
+  CompletionAnswer,
+  CompletionRequest,
+  SupervisorControl,
+  TaskQuery,
+} from '../../src/supervisor/control.ts';
+
+export const RUN_TOKEN = `wgl_${'r'.repeat(43)}`;
+export const OLD_TOKEN = `wgl_${'o'.repeat(43)}`;
+export const LATE_TOKEN = `wgl_${'l'.repeat(43)}`;
+export const UNKNOWN_TOKEN = `wgl_${'u'.repeat(43)}`;
+export const OPERATOR_TOKEN = `wgt_${'p'.repeat(43)}`;
+export const ODD_ID = 'ünï/cødé 100% ~#?&';
+
+export interface ScriptedControl extends SupervisorControl {
+  /** Every call, in order: the method's name and its arguments. */
+  readonly calls: { readonly name: string; readonly args: readonly unknown[] }[];
+  emit(event: Event): void;
+  readonly listeners: () => number;
+  /** What the next call of the method throws. */
+  failNext(name: string, error: unknown): void;
+}
+
+export function taskReport(task: string, worktree: string, graph: string): TaskReport {
+  return {
+    task,
+    id: `${worktree.slice(1)}~${task}`,
+    title: `Task ${task}`,
+    status: 'open',
+    worktree,
+    graph,
+    state: 'ready',
+    code: 'ready',
+    because: 'nothing is in its way',
+    next_at: null,
+    executor: 'default',
+    priority: 10,
+    assigned: null,
+    after: [],
+    tags: [],
+  };
+}
+
+function detailOf(task: TaskReport): TaskDetailReport {
+  return {
+    ...task,
+    description: 'What to do',
+    artifacts: [{ result: 1 }],
+    log: [{ timestamp: '2026-05-01T00:00:00Z', actor: 'agent-1', message: 'made' }],
+    fields: { kind: 'task', id: task.task },
+    runs: [],
+  };
+}
+
+export function runReport(run: string, task: string, worktree: string): RunReport {
+  return {
+    run,
+    task,
+    worktree,
+    executor: 'deploy-agent',
+    type: 'http',
+    attempt: 1,
+    phase: 'handed-off',
+    agent: 'agent-7',
+    pid: null,
+    started_at: '2026-05-01T00:00:00Z',
+    finished_at: null,
+    output: null,
+    because: 'tag executor:deploy-agent',
+    outcome: null,
+    progress: null,
+  };
+}
+
+const STATUS: StatusReport = {
+  generated_at: '2026-05-01T00:00:00Z',
+  supervisor: {
+    running: true,
+    pid: 1,
+    version: '1.2.3',
+    started_at: '2026-05-01T00:00:00Z',
+    mode: 'dispatch',
+    state: 'running',
+  },
+  limits: { max_concurrent: 8, running: 0, queued: 0 },
+  worktrees: [],
+  runs: [],
+  held: [],
+  schedules: [],
+  problems: [],
+};
+
+export function scriptedControl(): ScriptedControl {
+  const tasks = [
+    taskReport('build', '/w1', '/g1'),
+    taskReport('build', '/w2', '/g2'),
+    taskReport('deploy', '/w1', '/g1'),
+    taskReport(ODD_ID, '/w1', '/g1'),
+  ];
+  const tokens = new Map([
+    [RUN_TOKEN, { run: 'run_build1', task: 'build', graph: '/g1' }],
+    [OLD_TOKEN, { run: 'run_old', task: 'build', graph: '/g1' }],
+    [LATE_TOKEN, { run: 'run_late', task: 'deploy', graph: '/g1' }],
+  ]);
+  const outcomes = new Map<string, string>();
+  const listeners = new Set<(event: Event) => void>();
+  const failures = new Map<string, unknown>();
+  const calls: ScriptedControl['calls'] = [];
+
+  function note(name: string, ...args: unknown[]): void {
+    calls.push({ name, args });
+    if (!failures.has(name)) return;
+    const failure = failures.get(name);
+    failures.delete(name);
+    throw failure;
+  }
+
+  function find(query: TaskQuery): TaskReport {
+    const found = tasks.filter(
+      (task) =>
+        (task.task === query.task || task.id === query.task) &&
+        (query.worktree === undefined || [task.worktree, task.graph].includes(query.worktree)),
+    );
+    const [only] = found;
+    if (only === undefined)
+      throw new SupervisorError('not-found', `There is no task ${query.task}.`, {
+        hint: 'see supervisor list',
+      });
+    if (found.length > 1)
+      throw new SupervisorError('ambiguous', `Several tasks are called ${query.task}.`, {
+        hint: 'name the worktree',
+        details: { candidates: found.map(({ id, worktree }) => ({ id, worktree })) },
+      });
+    return only;
+  }
+
+  return {
+    calls,
+    listeners: () => listeners.size,
+    failNext: (name, error) => void failures.set(name, error),
+    emit(event) {
+      for (const hear of listeners) hear(event);
+    },
+    async status() {
+      note('status');
+      return STATUS;
+    },
+    async why(query) {
+      note('why', query);
+      const why: WhyReport = {
+        ...find(query),
+        conditions: [{ name: 'status', met: true, because: 'open' }],
+        runs: [],
+      };
+      return why;
+    },
+    async tasks(filter) {
+      note('tasks', filter);
+      return tasks.filter((task) => filter.worktree === undefined || task.worktree === filter.worktree);
+    },
+    async task(query) {
+      note('task', query);
+      return detailOf(find(query));
+    },
+    async runs(filter) {
+      note('runs', filter);
+      const all = [runReport('run_build1', 'build', '/w1'), runReport('run_b2', 'build', '/w2')];
+      return all.filter(
+        (run) =>
+          (filter.task === undefined || run.task === filter.task) &&
+          (filter.worktree === undefined || run.worktree === filter.worktree),
+      );
+    },
+    async complete(request: CompletionRequest) {
+      note('complete', request);
+      const task = find(request);
+      const run = request.caller.kind === 'run' ? request.caller.run : null;
+      if (run === 'run_old')
+        throw new SupervisorError('superseded', 'A newer attempt holds the task.', {
+          details: { task_id: task.id, current_attempt: 2 },
+        });
+      const key = `${task.graph} ${task.task}`;
+      const before = outcomes.get(key);
+      if (before !== undefined && before !== request.result)
+        throw new SupervisorError('conflict', 'The task ended otherwise.', {
+          details: { problem: 'already-terminal' },
+        });
+      outcomes.set(key, request.result);
+      const answer: CompletionAnswer = {
+        task: task.task,
+        worktree: task.worktree,
+        status: request.result === 'succeeded' ? 'done' : 'failed',
+        duplicate: before !== undefined,
+        late: run === 'run_late',
+      };
+      return answer;
+    },
+    runOfToken: (token) => tokens.get(token) ?? null,
+    async heartbeat(run, message) {
+      note('heartbeat', run, message);
+      return { directive: run === 'run_late' ? 'cancel' : 'continue' };
+    },
+    async cancel(query, reason) {
+      note('cancel', query, reason);
+      if (query.task.startsWith('run_')) return runReport(query.task, 'build', '/w1');
+      const task = find(query);
+      return runReport('run_build1', task.task, task.worktree);
+    },
+    async retry(query) {
+      note('retry', query);
+      return find(query);
+    },
+    async claim(query, worker) {
+      note('claim', query, worker);
+      const task = find(query);
+      return { run: runReport('run_new', task.task, task.worktree), token: RUN_TOKEN };
+    },
+    async release(query, caller, reason) {
+      note('release', query, caller, reason);
+      return find(query);
+    },
+    async pause(target, because) {
+      note('pause', target, because);
+    },
+    async resume(target) {
+      note('resume', target);
+    },
+    async drain() {
+      note('drain');
+    },
+    async reload() {
+      note('reload');
+      return { problems: ['supervisor.toml: line 3'] };
+    },
+    events(hear) {
+      listeners.add(hear);
+      return () => listeners.delete(hear);
+    },
+  };
+}
