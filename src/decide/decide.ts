@@ -28,6 +28,13 @@ export function createMemo(): DecideMemo {
   return { graphs: new Map(), copies: createCopyMemo(), schedules: new Map() };
 }
 
+const LINGERING = {
+  state: 'held',
+  code: 'stopping',
+  because: 'it is open again, but the agent of its last attempt has not ended yet',
+  nextAt: null,
+} as const;
+
 /** Decides. */
 export function decide(world: World, memo: DecideMemo = createMemo()): Decision {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
@@ -41,8 +48,11 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   let wakeAt: number | null = null;
   for (const graph of judged.values()) {
     for (const note of graph.notes) actions.push({ kind: 'note-schedule', ...note });
-    for (const plan of graph.plans)
-      if (open.size === 0 || !open.has(taskKey(plan.graph, plan.task))) candidates.push(plan);
+    for (const plan of graph.plans) {
+      const key = taskKey(plan.graph, plan.task);
+      if (world.lingering.has(key)) overlay.set(key, verdictOf(plan, LINGERING));
+      else if (!open.has(key)) candidates.push(plan);
+    }
     wakeAt = earlier(wakeAt, graph.nextAt);
   }
 

@@ -1,10 +1,11 @@
 // The patches that a task's transitions write, in wg's own keys and wording (interop 5). Pure: the caller holds the
 // lock, has read the fresh bytes, and knows that the task may be written.
 
-import type { Failed, FailureKind, Outcome, Succeeded, Usage } from '../domain/outcome.ts';
+import type { Failed, FailureKind, Outcome, Succeeded } from '../domain/outcome.ts';
 import { isSystemTask, type LogEntry, type Task, type TaskDetail } from '../domain/task.ts';
 import { graphTime } from './instant.ts';
 import type { RetryDecision } from './retry.ts';
+import { failureClass, logLine, shortened, usageFields } from './wg-spelling.ts';
 
 /** What a transition changes on one task line. A field whose value is `undefined` is removed from the line. */
 export interface TaskPatch {
@@ -250,27 +251,6 @@ function isCutOff(failure: FailureKind): boolean {
   return failure === 'interrupted' || failure === 'rate-limited' || failure === 'provider';
 }
 
-/** wg's failure_class as it is spelt on disk; the command line's spelling would make the file unloadable. */
-function failureClass(failure: FailureKind): string | null {
-  switch (failure) {
-    case 'exit':
-      return 'agent-exit-nonzero';
-    case 'timeout':
-    case 'silent':
-      return 'agent-hard-timeout';
-    case 'rate-limited':
-      return 'api-error429-rate-limit';
-    case 'provider':
-      return 'api-error5xx-transient';
-    case 'interrupted':
-    case 'unreachable':
-      return 'wrapper-internal';
-    case 'reported':
-    case 'refused':
-      return null;
-  }
-}
-
 /**
  * An artifact value as wg's list of texts: a text as it is, each element of an array, anything else as compact JSON.
  * Nothing for undefined and null.
@@ -285,27 +265,6 @@ function artifactText(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
 }
 
-/** wg's token_usage: whole numbers, all five keys; nothing when the executor knows nothing. */
-function usageFields(usage: Usage | undefined): Record<string, unknown> {
-  if (!usage) return {};
-  const { costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens } = usage;
-  const known = [costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens];
-  if (known.every((number) => number === undefined)) return {};
-  return {
-    token_usage: {
-      cost_usd: Number.isFinite(costUsd) ? (costUsd ?? 0) : 0,
-      input_tokens: whole(inputTokens),
-      output_tokens: whole(outputTokens),
-      cache_read_input_tokens: whole(cacheReadInputTokens),
-      cache_creation_input_tokens: whole(cacheCreationInputTokens),
-    },
-  };
-}
-
-function whole(number: number | undefined): number {
-  return Number.isFinite(number) ? Math.max(0, Math.trunc(number ?? 0)) : 0;
-}
-
 function withoutExternalTag(task: Pick<Task, 'tags'>): Record<string, unknown> {
   if (!task.tags.includes(EXTERNAL_TAG)) return {};
   return { tags: task.tags.filter((tag) => tag !== EXTERNAL_TAG) };
@@ -317,23 +276,4 @@ function withFields(patch: TaskPatch, ...more: readonly Record<string, unknown>[
 
 function said(words: string, summary: string | undefined): string {
   return summary ? `${words}: ${summary}` : words;
-}
-
-/** Longer texts belong into the run's output, not into every rewrite of the graph. */
-const LONGEST_MESSAGE = 2000;
-
-function shortened(text: string): string {
-  return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`;
-}
-
-/** wg's respawn throttle counts log lines that hold these words; whatever an agent says must not feed it. */
-const THROTTLE_WORDS: readonly (readonly [RegExp, string])[] = [
-  [/process exited/g, 'process ended'],
-  [/PID reused/g, 'pid was reused'],
-  [/Triage:/g, 'Triage -'],
-];
-
-function logLine(now: number, actor: string, message: string): LogEntry {
-  const quiet = THROTTLE_WORDS.reduce((text, [words, other]) => text.replace(words, other), message);
-  return { timestamp: graphTime(now), actor, message: shortened(quiet) };
 }

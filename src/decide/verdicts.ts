@@ -1,7 +1,7 @@
 // All verdicts of one decision as one read-only map, laid over the verdicts that each graph keeps. Copying every
 // verdict of every graph for each tick would cost more than deciding.
 
-import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskId, type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
 
 /** Verdicts by TaskKey: those of this tick first, then those of the graphs. */
@@ -25,8 +25,8 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   get(key: TaskKey): Verdict | undefined {
     const now = this.#now.get(key);
     if (now) return now;
-    const end = key.indexOf('\u0000');
-    return end < 0 ? undefined : this.#graphs.get(key.slice(0, end))?.get(key.slice(end + 1));
+    const ref = taskOfKey(key);
+    return ref ? this.#graphs.get(ref.graph)?.get(ref.task) : undefined;
   }
 
   has(key: TaskKey): boolean {

@@ -1,0 +1,106 @@
+// What wg's dispatcher asks of a task on top of readiness (interop 4.5), and what we leave to wg altogether.
+
+import { isSystemTask, type Task } from '../domain/task.ts';
+import { instantText } from './instant.ts';
+import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
+
+/** wg starts nothing that is assigned to somebody. */
+export function assignedAgainst(task: Task): NotReady | null {
+  if (task.assigned === undefined) return null;
+  const how = `\`wg unclaim ${task.id}\` frees it`;
+  return notReady('held', 'assigned', `it is open, yet assigned to ${task.assigned}; ${how}`);
+}
+
+/** Tags by which wg's daemon marks its own standing tasks. */
+const DAEMON_TAGS: ReadonlySet<string> = new Set([
+  'compact-loop',
+  'archive-loop',
+  'chat-loop',
+  'coordinator-loop',
+  'registry-refresh-loop',
+  'user-board',
+]);
+
+/** wg's daemon drives these itself. */
+export function daemonTagAgainst(task: Task): NotReady | null {
+  const tag = task.tags.find((candidate) => DAEMON_TAGS.has(candidate));
+  if (tag === undefined) return null;
+  return notReady('held', 'daemon-tag', `its tag ${tag} says that wg's own daemon drives it`);
+}
+
+const THROTTLE_WINDOW_MS = 300_000;
+const THROTTLE_STEP_MS = 60_000;
+const THROTTLE_LIMIT = 5;
+
+/** One death is forgiven; 2, 3 and 4 within five minutes wait 1, 2 and 4 minutes; 5 hold the task. */
+export function throttleAgainst(task: Task, { now }: ReadinessView): NotReady | null {
+  if (task.recentDeaths.length < 2) return null;
+  const deaths = task.recentDeaths.filter((at) => at > now - THROTTLE_WINDOW_MS).sort((a, b) => a - b);
+  const count = deaths.length;
+  const last = deaths[count - 1];
+  if (count < 2 || last === undefined) return null;
+  const oldestLeaves = (deaths[0] ?? last) + THROTTLE_WINDOW_MS;
+  const died = `its agents died ${count} times within five minutes`;
+  if (count >= THROTTLE_LIMIT) {
+    return notReady('held', 'respawn-throttle', died, oldestLeaves);
+  }
+  const until = last + THROTTLE_STEP_MS * 2 ** (count - 2);
+  if (now >= until) return null;
+  // The oldest death leaves the window, and the wait may end, before that.
+  const because = `${died}; tried again at ${instantText(until)}`;
+  return notReady('scheduled', 'respawn-throttle', because, Math.min(until, oldestLeaves));
+}
+
+/** wg's default max_spawn_failures. */
+const MAX_SPAWN_FAILURES = 5;
+
+/** wg gives up after its default max_spawn_failures. */
+export function spawnFailuresAgainst(task: Task): NotReady | null {
+  if (task.spawnFailures < MAX_SPAWN_FAILURES) return null;
+  const again = `\`supervisor retry ${task.id}\` clears that`;
+  return notReady('held', 'spawn-failures', `it could not be started ${task.spawnFailures} times; ${again}`);
+}
+
+/** The number of failed starts, in words. */
+export function startsText(failures: number): string {
+  return failures === 0
+    ? 'it never failed to start'
+    : `it failed to start ${failures} times of ${MAX_SPAWN_FAILURES}`;
+}
+
+/** wg skips its own tasks whose subject was abandoned; the rest of its machinery is judged by one hook. */
+export function systemTaskAgainst(task: Task, view: ReadinessView): NotReady | null {
+  if (!isSystemTask(task.id)) return null;
+  const abandoned = task.after.find((id) => view.tasks.get(id)?.status === 'abandoned');
+  if (abandoned !== undefined)
+    return notReady(
+      'held',
+      'dependency-abandoned',
+      `its subject ${abandoned} was abandoned; wg never starts it`,
+    );
+  return isWgMachinery(task)
+    ? notReady(
+        'waiting',
+        'wg-system-task',
+        `${task.id} is wg's own; a running wg service or \`wg service tick\` does it`,
+      )
+    : null;
+}
+
+const MACHINERY_TAGS: ReadonlySet<string> = new Set(['evaluation', 'flip', 'assignment', 'agency']);
+
+/**
+ * The hook for wg's agency scaffolding (interop 4.5 filters 7 and 8, 4.8): which system tasks are left to wg. For
+ * now all but those that a person gave a command of their own.
+ */
+export function isWgMachinery(task: Pick<Task, 'exec' | 'tags'>): boolean {
+  if (task.exec === undefined || task.exec.trim() === '') return true;
+  return /^\s*wg\s/.test(task.exec) || task.tags.some((tag) => MACHINERY_TAGS.has(tag));
+}
+
+/** What later versions of wg add may have rules that we would break. */
+export function foreignKeysAgainst(task: Task): NotReady | null {
+  if (task.foreignKeys.length === 0) return null;
+  const keys = nameList(task.foreignKeys);
+  return notReady('held', 'needs-wg', `it carries ${keys}, whose rules only wg knows; dispatch it with wg`);
+}
