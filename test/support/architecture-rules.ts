@@ -1,0 +1,223 @@
+// The rules of the house as data and one check over sources: who may import whom, which package has which home, and
+// what has one home each in the language.
+
+import { codeOnly, importsOf, lineAt, moduleLevelVariables } from './source-text.ts';
+
+/** An import goes down a rank or stays in its folder; folders of equal rank do not know each other. */
+const RANKS: Readonly<Record<string, number>> = {
+  domain: 0,
+  decide: 1,
+  seams: 1,
+  graph: 2,
+  wg: 2,
+  worktrees: 2,
+  config: 2,
+  executors: 2,
+  runs: 2,
+  supervisor: 3,
+  api: 4,
+  install: 4,
+  'version.ts': 0,
+  'compose.ts': 5,
+  cli: 6,
+};
+
+/** Each package and the files (or, with a slash at the end, folders) that may name it. */
+const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@hono/node-server': ['api/'],
+  chokidar: ['graph/folder-watch.ts', 'worktrees/watcher.ts'],
+  'cli-table3': ['cli/'],
+  commander: ['cli/'],
+  croner: ['decide/schedule.ts', 'decide/wg-cron.ts'],
+  execa: ['executors/'],
+  got: ['executors/'],
+  hono: ['api/'],
+  'jsonc-parser': ['graph/json-tree.ts'],
+  koffi: ['seams/flock.ts'],
+  libsql: ['runs/'],
+  'p-queue': ['supervisor/'],
+  picocolors: ['cli/'],
+  pino: ['cli/logging.ts', 'seams/'],
+  'proper-lockfile': ['seams/instance-lock.ts'],
+  'simple-git': ['worktrees/'],
+  'smol-toml': ['config/'],
+  zod: ['config/', 'api/'],
+};
+
+/** What has one home in the language, and which. */
+const ONE_HOME: readonly { what: string; pattern: RegExp; homes: readonly string[] }[] = [
+  {
+    what: 'the time',
+    pattern: /\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|(?<!\.)\bDate\s*\(\s*\)/g,
+    homes: ['seams/clock.ts'],
+  },
+  {
+    what: 'a timer',
+    pattern: /(?<![.\w])set(?:Timeout|Interval)\b|\bAbortSignal\s*\.\s*timeout\b/g,
+    homes: ['seams/clock.ts'],
+  },
+  { what: 'randomness', pattern: /\bMath\s*\.\s*random\b/g, homes: ['seams/identity.ts'] },
+  { what: 'the environment', pattern: /\bprocess\s*(?:\.\s*env\b|\[)/g, homes: ['seams/environment.ts'] },
+  { what: 'console', pattern: /(?<![.\w])console\s*\./g, homes: ['cli/'] },
+];
+
+/** What is nowhere. */
+const NOWHERE: readonly { what: string; pattern: RegExp }[] = [
+  { what: 'a default export', pattern: /\bexport\s+default\b|\bas\s+default\b/g },
+  { what: 'a star export', pattern: /\bexport\s*\*/g },
+  { what: 'any', pattern: /(?<![.\w$])any\b(?!\s*[(:?])/g },
+];
+
+/** What deciding may not do. */
+const IMPURE: readonly { what: string; pattern: RegExp }[] = [
+  { what: 'async', pattern: /\basync\b|\bawait\b|\bnew\s+Promise\b/g },
+  { what: 'process', pattern: /(?<![.\w])process\s*\./g },
+];
+
+const MAX_LINES = 300;
+
+export interface Rules {
+  /** File below src/ → why it may be longer. */
+  readonly longFiles: Readonly<Record<string, string>>;
+  /** Test file below test/ → why it mirrors no source file. */
+  readonly testsOfTheirOwn: Readonly<Record<string, string>>;
+}
+
+/** Folders of test/ that mirror nothing in src/. */
+const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'support/'];
+
+interface SourceFile {
+  readonly path: string;
+  readonly source: string;
+  readonly code: string;
+}
+
+const isAt = (path: string, homes: readonly string[]) =>
+  homes.some((home) => (home.endsWith('/') ? path.startsWith(home) : path === home));
+
+const placeOf = (path: string) => (path.includes('/') ? path.slice(0, path.indexOf('/')) : path);
+
+/** The path below src/ that a relative import means. */
+function resolveImport(from: string, specifier: string): string {
+  const parts = from.split('/').slice(0, -1);
+  for (const part of specifier.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+const packageOf = (specifier: string) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+
+/**
+ * Every violation as `src/file:line sentence`, sorted. `sources` maps paths below src/ to their text, `tests` lists
+ * paths below test/.
+ */
+export function violationsOf(
+  sources: ReadonlyMap<string, string>,
+  tests: readonly string[],
+  dependencies: readonly string[],
+  rules: Rules,
+): string[] {
+  const found: string[] = [];
+  const files = [...sources].map(([path, source]): SourceFile => ({ path, source, code: codeOnly(source) }));
+  for (const file of files) {
+    const say = (line: number, what: string) => found.push(`src/${file.path}:${line} ${what}`);
+    const each = (pattern: RegExp, what: string) => {
+      for (const match of file.code.matchAll(pattern)) say(lineAt(file.source, match.index), what);
+    };
+    checkPlace(file, say);
+    checkImports(file, say);
+    for (const { what, pattern, homes } of ONE_HOME)
+      if (!isAt(file.path, homes)) each(pattern, `uses ${what}, whose home is ${homes.join(' or ')}`);
+    for (const { what, pattern } of NOWHERE) each(pattern, `has ${what}`);
+    if (isPure(file.path))
+      for (const { what, pattern } of IMPURE) each(pattern, `uses ${what}, but decides only`);
+    for (const position of moduleLevelVariables(file.code))
+      say(lineAt(file.source, position), 'has a variable at module level');
+    checkLength(file, rules, say);
+  }
+  found.push(...cyclesOf(files));
+  for (const test of tests) {
+    const mirrored = test.replace(/(\.[a-z0-9-]+)?\.test\.ts$/, '.ts');
+    if (isAt(test, FREE_TEST_FOLDERS) || sources.has(mirrored) || test in rules.testsOfTheirOwn) continue;
+    found.push(`test/${test}:1 mirrors no file: there is no src/${mirrored}`);
+  }
+  for (const name of dependencies)
+    if (!(name in HOMES)) found.push(`package.json:1 ${name} has no home in the architecture test`);
+  return found.sort();
+}
+
+type Say = (line: number, what: string) => void;
+
+const isPure = (path: string) => isAt(path, ['domain/', 'decide/']);
+
+function checkPlace(file: SourceFile, say: Say): void {
+  if (RANKS[placeOf(file.path)] === undefined) say(1, `is in ${placeOf(file.path)}, which has no rank`);
+  if (/(?:^|\/)index\.ts$/.test(file.path)) say(1, 'is a barrel file by its name');
+  const name = file.path.slice(file.path.lastIndexOf('/') + 1);
+  if (/^(?:utils?|helpers?|common|types|manager|misc)\.ts$/.test(name))
+    say(1, 'has a name that says nothing');
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/.test(name)) say(1, 'is not named in kebab-case');
+}
+
+function checkImports(file: SourceFile, say: Say): void {
+  const place = placeOf(file.path);
+  for (const { specifier, line } of importsOf(file.source, file.code)) {
+    if (specifier.startsWith('.')) {
+      const target = placeOf(resolveImport(file.path, specifier));
+      if (target === place) continue;
+      const [from, to] = [RANKS[place], RANKS[target]];
+      if (from === undefined || to === undefined || to >= from)
+        say(line, `imports ${specifier}, which is not below ${place}`);
+      else if (place === 'decide' && target !== 'domain') say(line, `imports ${specifier}, but decides only`);
+      continue;
+    }
+    if (specifier.startsWith('node:')) {
+      if (isPure(file.path)) say(line, `imports ${specifier}, but decides only`);
+      if (/^node:timers/.test(specifier) && file.path !== 'seams/clock.ts')
+        say(line, `imports ${specifier}; timers have their home in seams/clock.ts`);
+      continue;
+    }
+    const homes = HOMES[packageOf(specifier)];
+    if (homes === undefined) say(line, `imports ${specifier}, which has no home`);
+    else if (!isAt(file.path, homes)) say(line, `imports ${specifier}, whose home is ${homes.join(' or ')}`);
+  }
+}
+
+function checkLength(file: SourceFile, rules: Rules, say: Say): void {
+  const lines = file.source.trimEnd().split('\n').length;
+  const allowed = rules.longFiles[file.path] !== undefined;
+  if (lines > MAX_LINES && !allowed) say(lines, `is longer than ${MAX_LINES} lines`);
+  if (lines <= MAX_LINES && allowed) say(lines, 'needs no exception for its length any more');
+}
+
+/** Circles of imports that exist at run time; types are erased and may refer to each other. */
+function cyclesOf(files: readonly SourceFile[]): string[] {
+  const imports = new Map(
+    files.map(({ path, source, code }) => [
+      path,
+      importsOf(source, code).filter((one) => !one.typeOnly && one.specifier.startsWith('.')),
+    ]),
+  );
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    const seen = way.indexOf(path);
+    if (seen >= 0) {
+      const circle = [...way.slice(seen), path];
+      found.push(`src/${path}:1 is in a circle of imports: ${circle.join(' → ')}`);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const { specifier } of imports.get(path) ?? [])
+      visit(resolveImport(path, specifier), [...way, path]);
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path, []);
+  return found;
+}
