@@ -18,7 +18,16 @@ export interface TaskRef {
   readonly task: TaskId;
 }
 
-/** The map key of a task. A unit separator (U+001F) keeps the parts apart: no sane path or id holds one. */
+/** Keeps the parts of a TaskKey apart: no sane path or id holds a unit separator. */
+const SEPARATOR = '\u001f';
+
+/** The map key of a task. */
 export function taskKey(graph: GraphPath, task: TaskId): TaskKey {
-  return `${graph}\u001f${task}`;
+  return graph + SEPARATOR + task;
+}
+
+/** The task that a key names; null for text that is no key. */
+export function taskOfKey(key: TaskKey): TaskRef | null {
+  const end = key.indexOf(SEPARATOR);
+  return end < 0 ? null : { graph: key.slice(0, end), task: key.slice(end + 1) };
 }

@@ -2,6 +2,7 @@
 // is on its way or running, so the queue is never the place where work waits for room.
 
 import PQueue from 'p-queue';
+import { profileNamed } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
@@ -127,7 +128,10 @@ export class Dispatcher {
     }
     this.#parts.bus.emit('run.stopping', { ...facts(run), reason });
     const outcome = reason === 'overruled' ? this.#outcomeInGraph(run) : null;
-    if (!outcome) return live.stop(reason);
+    if (!outcome) {
+      live.stop(reason);
+      return;
+    }
     this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });
     this.#once(run, async () => {
       await this.runner.declare(run, outcome);
@@ -161,10 +165,10 @@ export class Dispatcher {
   }
 
   #profileOf(run: Run): Profile | null {
-    const graph = this.#parts.graphs.get(run.graph);
-    const known = graph?.profiles.byName.get(run.executor);
-    if (known) return known;
-    return null;
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    if (!profiles) return null;
+    // A profile that was removed meanwhile: the built-in of its type knows as much as attending needs.
+    return profileNamed(run.executor, profiles) ?? profiles.byName.get(run.type) ?? null;
   }
 
   #once(run: Run, work: () => Promise<void>): void {

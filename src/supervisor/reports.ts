@@ -19,10 +19,10 @@ import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import { isoTime } from '../seams/clock.ts';
+import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { globalTaskId } from './assignment.ts';
 import type { TaskFilter } from './control.ts';
 import { viewsAt } from './find-task.ts';
-import type { DiscoveredRepository } from './supervised-graphs.ts';
 
 type Counts = { -readonly [K in keyof TaskCounts]: number };
 

@@ -404,12 +404,10 @@ export class Runner {
 
   async #leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): Promise<void> {
     if (run.agent === '') return;
-    await graph.registry
-      .update([{ agent: run.agent, status, completed_at: this.#parts.clock.now() }])
-      .catch((thrown) => {
-        // The registry only shows wg what happened; the graph and the ledger have it already.
-        this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
-      });
+    await graph.registry.update([{ agent: run.agent, status }]).catch((thrown: unknown) => {
+      // The registry only shows wg what happened; the graph and the ledger have it already.
+      this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
+    });
   }
 
   #later(work: Promise<unknown>): void {

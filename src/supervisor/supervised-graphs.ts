@@ -12,6 +12,7 @@ import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../seams/bus.ts';
 import type { InstanceLock } from '../seams/instance-lock.ts';
 import type { Registry } from '../wg/registry.ts';
+import type { DiscoveredRepository } from '../worktrees/discover.ts';
 
 /** One graph with what serving it takes. */
 export interface SupervisedGraph {
@@ -24,14 +25,6 @@ export interface SupervisedGraph {
   readonly settings: RepoSettings;
   readonly profiles: ProfileSet;
   readonly hold: GraphHold | null;
-}
-
-/** A repository as discovery found it, with the settings that apply to it. */
-export interface DiscoveredRepository {
-  readonly repository: Repository;
-  readonly settings: RepoSettings;
-  /** Worktrees left out by include/exclude globs. */
-  readonly excluded: ReadonlySet<string>;
 }
 
 /** What finding and opening graphs takes; all of it is handed in. */

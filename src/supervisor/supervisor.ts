@@ -25,8 +25,8 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   reloadConfig(): Promise<readonly string[]>;
   /** Tells the watchers what to watch now. */
   watch(graphs: readonly GraphPath[]): void;
-  /** Called after every look at all graphs: watches that went deaf are set anew. */
-  recheckWatches(): Promise<void>;
+  /** What is done with every look at all graphs: deaf watches set anew, the spool drained, orphans ended. */
+  chores(): Promise<void>;
 }
 
 /** The longest sleep: a clock that was set or a laptop that slept is noticed within it. */
@@ -199,7 +199,7 @@ export class Supervisor implements Service {
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
       this.#safetyAt = now + limits.safetyPassMs;
       for (const graph of graphs.all()) this.#dirty.add(graph.path);
-      await this.#parts.recheckWatches();
+      await this.#parts.chores();
       await graphs.recheckHolds();
     }
     const dirty = [...this.#dirty];

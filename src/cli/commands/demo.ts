@@ -11,8 +11,8 @@ import { findOnPath } from '../../seams/environment.ts';
 import type { Context } from '../context.ts';
 import { startDemoAgents, writeStandInClaude } from '../demo/agents.ts';
 import { buildPlayground } from '../demo/playground.ts';
-import { renderEvent } from '../render/event-line.ts';
-import { renderStatus } from '../render/status-view.ts';
+import { eventLine } from '../render/event-line.ts';
+import { statusView } from '../render/status-view.ts';
 
 /** The demo ends by itself, well or not, within this time. */
 const PATIENCE_MS = 60_000;
@@ -46,7 +46,7 @@ export async function demo(context: Context): Promise<number> {
     });
     const signedOff = new Set<string>();
     const off = running.bus.on((event) => {
-      const line = renderEvent(event, context.style);
+      const line = eventLine(event, context.paint, clock.now());
       if (line !== null) say(line);
       if (event.name === 'run.handed-off' && event.task === 'sign-off' && !signedOff.has(event.run)) {
         signedOff.add(event.run);
@@ -63,7 +63,7 @@ export async function demo(context: Context): Promise<number> {
       await running.start();
       const report = await finished(() => running.control.status(), running.bus, clock.now() + PATIENCE_MS);
       say('');
-      context.out(renderStatus(report, context.style));
+      context.out(statusView(report, context));
       const bad = unfinished(report);
       if (bad.length === 0) {
         say('\nEverything ended as it should.');

@@ -1,0 +1,69 @@
+// One executor of each type, sharing one poller and one view of the process table.
+
+import type { ExecutorType } from '../domain/profile.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Identity } from '../seams/identity.ts';
+import type { Log } from '../seams/log.ts';
+import { createClaudeExecutor } from './claude.ts';
+import { createCommandExecutor } from './command.ts';
+import { type SweptProcess, sweepOrphans } from './ending.ts';
+import type { Executor } from './executor.ts';
+import { createExternalExecutor } from './external.ts';
+import { createHttpExecutor } from './http.ts';
+import { createPoller } from './poller.ts';
+import type { Processes } from './processes.ts';
+import { createSubprocesses } from './subprocess.ts';
+
+/** How often output and adopted processes are looked at, ms. */
+const LOOK_EVERY_MS = 500;
+
+/** How often the process table is searched for agents that nobody holds, ms. */
+const SWEEP_EVERY_MS = 5 * 60_000;
+
+/** What executors are made of. */
+export interface ExecutorParts {
+  readonly clock: Clock;
+  readonly identity: Identity;
+  readonly log: Log;
+  readonly stateDir: string;
+  readonly version: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly processes: Processes;
+  graceMs(): number;
+}
+
+export interface Executors {
+  readonly byType: ReadonlyMap<ExecutorType, Executor>;
+  /** Ends processes of runs that nobody holds; at most once every few minutes, however often it is asked. */
+  sweep(held: () => ReadonlySet<string>): Promise<readonly SweptProcess[]>;
+}
+
+/** Every executor by its type. `schedule` is none: it is decided, not run. */
+export function createExecutors(parts: ExecutorParts): Executors {
+  const { clock, identity, log, variables, version, stateDir } = parts;
+  const means = {
+    clock,
+    processes: parts.processes,
+    poller: createPoller(clock, LOOK_EVERY_MS),
+    stateDir,
+    graceMs: () => parts.graceMs(),
+    variables,
+  };
+  const subprocesses = createSubprocesses(means);
+  const executors: Executor[] = [
+    createClaudeExecutor(means, subprocesses),
+    createCommandExecutor(means, subprocesses),
+    createHttpExecutor({ clock, identity, log, variables, version }),
+    createExternalExecutor(),
+  ];
+  let nextSweepAt = 0;
+  return {
+    byType: new Map(executors.map((executor) => [executor.type, executor])),
+    async sweep(held) {
+      const now = clock.now();
+      if (now < nextSweepAt) return [];
+      nextSweepAt = now + SWEEP_EVERY_MS;
+      return await sweepOrphans(held, { ...means, graceMs: parts.graceMs() });
+    },
+  };
+}

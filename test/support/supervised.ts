@@ -1,0 +1,67 @@
+// A real supervisor over a playground, stopped for sure at the end of the test.
+
+import { composeSupervisor, type RunningSupervisor } from '../../src/compose.ts';
+import type { EventMap, EventName } from '../../src/domain/event.ts';
+import type { Playground } from './playground.ts';
+
+export interface Supervised extends RunningSupervisor {
+  /** The event of this name for this task, also when it happened already. */
+  event<N extends EventName>(name: N, task: string, worktree?: string): Promise<EventMap[N]>;
+  /** How often an event of this name was seen for a task. */
+  count(name: EventName, task: string): number;
+}
+
+/** Starts a supervisor on the playground's configuration, with a state folder of its own. */
+export async function supervise(
+  playground: Playground,
+  options: {
+    stateDir?: string;
+    variables?: Record<string, string | undefined>;
+    observe?: boolean;
+    start?: boolean;
+    clock?: Parameters<typeof composeSupervisor>[0]['clock'];
+  } = {},
+): Promise<Supervised> {
+  const running = await composeSupervisor({
+    environment: {
+      variables: { ...process.env, ...options.variables },
+      home: playground.folder,
+      platform: process.platform,
+    },
+    cwd: playground.folder,
+    config: playground.configFile,
+    stateDir: options.stateDir ?? playground.stateDir,
+    observe: options.observe ?? false,
+    ...(options.clock ? { clock: options.clock } : {}),
+  });
+  type Seen = { name: EventName; task?: string; worktree?: string };
+  const seen: Seen[] = [];
+  const waiting = new Set<() => void>();
+  running.bus.on((event) => {
+    seen.push(event as Seen);
+    for (const look of [...waiting]) look();
+  });
+  const supervised: Supervised = {
+    ...running,
+    event(name, task, worktree) {
+      return new Promise((resolve) => {
+        const look = () => {
+          const found = seen.find(
+            (event) =>
+              event.name === name &&
+              event.task === task &&
+              (worktree === undefined || event.worktree === worktree),
+          );
+          if (!found) return;
+          waiting.delete(look);
+          resolve(found as never);
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+    count: (name, task) => seen.filter((event) => event.name === name && event.task === task).length,
+  };
+  if (options.start !== false) await running.start();
+  return supervised;
+}
