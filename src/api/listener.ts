@@ -147,7 +147,7 @@ export function createListener(options: {
     const response = current.get(socket);
     const midAnswer = response?.headersSent === true && !response.writableEnded;
     if (midAnswer || !socket.writable || systemCode(error) === 'ECONNRESET') return void socket.destroy();
-    socket.end(rawAnswer(book.problem(brokenRequest(error), null)));
+    socket.end(rawAnswer(book.problem(brokenRequest(error), null), isHead(error)));
   });
   return server;
 }
@@ -183,7 +183,12 @@ function brokenRequest(error: Error): ApiProblem {
   }
 }
 
-function rawAnswer({ status, headers, body }: ProblemAnswer): string {
+/** A HEAD request is answered without a body even when the rest of it is broken, or its client stumbles over it. */
+function isHead(error: object): boolean {
+  return 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.indexOf('HEAD ') === 0;
+}
+
+function rawAnswer({ status, headers, body }: ProblemAnswer, headOnly: boolean): string {
   const lines = Object.entries({
     ...headers,
     'content-length': String(Buffer.byteLength(body)),
@@ -191,7 +196,7 @@ function rawAnswer({ status, headers, body }: ProblemAnswer): string {
     'x-content-type-options': 'nosniff',
     connection: 'close',
   }).map(([name, value]) => `${name}: ${value}`);
-  return [`HTTP/1.1 ${status} Refused`, ...lines, '', body].join('\r\n');
+  return [`HTTP/1.1 ${status} Refused`, ...lines, '', headOnly ? '' : body].join('\r\n');
 }
 
 function logWhenDone(incoming: IncomingMessage, outgoing: ServerResponse, log: Log, clock: Clock): void {

@@ -253,6 +253,25 @@ describe('[api] listen', () => {
   });
 });
 
+describe('what is not HTTP', () => {
+  test.each([
+    ['GET ? HTTP/1.1\r\nhost: x\r\n\r\n', 400],
+    ['hello there\r\n\r\n', 400],
+    [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('%.20j is answered as a problem', async (bytes, status) => {
+    const api = await start();
+    const [head = '', body = ''] = (await sendRaw({ path: api.socket }, bytes)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(body)).toMatchObject({ status, instance: expect.any(String) });
+  });
+
+  test('a broken HEAD request gets no body', async () => {
+    const api = await start();
+    const answer = await sendRaw({ path: api.socket }, 'HEAD ? HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*\r\n\r\n$/);
+  });
+});
+
 describe('patience', () => {
   test.each([
     ['headers that dribble in', 'GET /api/health HTTP/1.1\r\nhost: x\r\nx-slow: '],
