@@ -23,6 +23,8 @@ export interface HttpLimits {
   readonly responseMs: number;
   /** The same where the answer is the result (`completion = "response"`), ms; the run's deadline counts as well. */
   readonly longResponseMs: number;
+  /** How long a delivery under way may still be answered after an abort with `detached`, ms. */
+  readonly detachGraceMs: number;
   /** Most that is read of an answer that acknowledges, bytes. */
   readonly maxAnswerBytes: number;
   /** Most that is read of an answer that may hold the result, to a status request or with `completion = "response"`. */
@@ -54,6 +56,7 @@ export const LIMITS: HttpLimits = {
   connectMs: 5000,
   responseMs: 20_000,
   longResponseMs: 1_800_000,
+  detachGraceMs: 1000,
   maxAnswerBytes: 64 * 1024,
   maxResultBytes: 1024 * 1024,
 };

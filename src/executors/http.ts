@@ -1,12 +1,11 @@
 // Sends a run to an HTTP agent and, where it can be asked, learns when it is over. One run at a time is all it knows:
 // new attempts belong to the dispatcher, results that are called back to the API. What is sent is in http-payload.ts,
-// what answers mean in http-response.ts.
+// what answers mean in http-response.ts, how deliveries are repeated in http-delivery.ts.
 
 import { hostname } from 'node:os';
 import type { Outcome } from '../domain/outcome.ts';
 import { silentLog } from '../seams/log.ts';
-import { nextDelay } from './backoff.ts';
-import { createCircuits, type Permit } from './circuit.ts';
+import { createCircuits } from './circuit.ts';
 import {
   type Assignment,
   type Begun,
@@ -17,23 +16,14 @@ import {
 } from './executor.ts';
 import { parseEndpoint, systemLookup } from './http-address.ts';
 import { sendWithGot } from './http-client.ts';
+import { createDelivery, ended, outcomeInWords, untaken } from './http-delivery.ts';
 import { CIRCUIT, DELIVERIES, type HttpExecutorParts, LIMITS } from './http-options.ts';
-import {
-  type Body,
-  dispatchBody,
-  dispatchHeaders,
-  MAX_PAYLOAD_BYTES,
-  messageId,
-  pollHeaders,
-} from './http-payload.ts';
+import { dispatchBody, MAX_PAYLOAD_BYTES, pollHeaders } from './http-payload.ts';
 import { pollUntilOver, statusUrl } from './http-poll.ts';
-import { type DispatchMeaning, readDispatchAnswer } from './http-response.ts';
 import { scrub } from './http-secrets.ts';
 import { createSender } from './http-sender.ts';
-import { httpProfile, refused, type Target, targetOf } from './http-target.ts';
+import { httpProfile, refused, targetOf } from './http-target.ts';
 import { aborted, stoppedOutcome } from './stopped.ts';
-
-type Answered = Exclude<Begun, { kind: 'running' }>;
 
 /** The executor of `type = "http"`. */
 export function createHttpExecutor(parts: HttpExecutorParts): Executor {
@@ -51,9 +41,10 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     lookup: parts.lookup ?? systemLookup,
     connectMs: limits.connectMs,
   });
+  const deliver = createDelivery({ clock, identity, log, sender, pace, limits, version });
 
   async function begin(assignment: Assignment, control: RunControl): Promise<Begun> {
-    if (control.signal.aborted) return stopped(control.signal);
+    if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
     const target = targetOf(assignment, variables);
     if ('outcome' in target) return ended(target.outcome);
     const body = dispatchBody(assignment, target.profile, clock.now(), parts.host ?? hostname());
@@ -73,71 +64,9 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
         scope: 'profile',
       });
     try {
-      return await deliver(assignment, target, body, permit, control);
+      return await deliver({ assignment, target, body, permit }, control);
     } finally {
       permit.dropped();
-    }
-  }
-
-  async function deliver(
-    assignment: Assignment,
-    target: Target,
-    body: Body | null,
-    permit: Permit,
-    control: RunControl,
-  ): Promise<Answered> {
-    const { profile, endpoint, secrets } = target;
-    const end = Math.min(clock.now() + pace.windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
-    for (let delivery = 1; ; delivery++) {
-      const now = clock.now();
-      const answer = await sender.send(
-        {
-          method: profile.method,
-          url: endpoint,
-          headers: dispatchHeaders(assignment, secrets, body, delivery, now, version),
-          body: body?.bytes ?? null,
-          responseMs: responseMs(assignment, now),
-          maxBytes: profile.completion === 'response' ? limits.maxResultBytes : limits.maxAnswerBytes,
-        },
-        target.namedBy,
-        control.signal,
-      );
-      if (control.signal.aborted) return stopped(control.signal);
-      if (answer.kind === 'refused') return ended(refused(answer.because));
-
-      const meaning = scrub(
-        readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint }),
-        secrets.hidden,
-      );
-      log.debug('http.delivery', {
-        run: assignment.run,
-        message: messageId(assignment.run),
-        endpoint: target.name,
-        delivery,
-        meaning: meaning.kind,
-        ms: clock.now() - now,
-        ...(answer.kind === 'answer' ? { status: answer.status } : {}),
-      });
-      await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
-      await sender.recordBody(assignment, answer, secrets.hidden);
-      if (meaning.kind !== 'retry') {
-        tellCircuit(permit, meaning);
-        return begunBy(meaning, assignment, target);
-      }
-
-      const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
-      if (delivery >= pace.attempts || clock.now() + delay > end) {
-        permit.failed();
-        return ended({
-          kind: 'failed',
-          failure: 'unreachable',
-          message: `${target.name} did not take the task in ${delivery} ${delivery === 1 ? 'delivery' : 'deliveries'}; the last answer: ${meaning.because}`,
-          retryable: true,
-        });
-      }
-      control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
-      await clock.sleep(delay, control.signal);
-      if (control.signal.aborted) return stopped(control.signal);
     }
   }
 
@@ -193,85 +122,10 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     return untilStopped(control.signal);
   }
 
-  function responseMs(assignment: Assignment, now: number): number {
-    if (httpProfile(assignment).completion !== 'response') return limits.responseMs;
-    const left = (assignment.deadlineAt ?? Number.POSITIVE_INFINITY) - now;
-    return Math.max(1, Math.min(left, limits.longResponseMs));
-  }
-
   return { type: 'http', begin, attend };
-}
-
-function begunBy(
-  meaning: Exclude<DispatchMeaning, { kind: 'retry' }>,
-  assignment: Assignment,
-  { profile, endpoint, name }: Target,
-): Answered {
-  switch (meaning.kind) {
-    case 'ended':
-      return ended(meaning.outcome);
-    case 'refused':
-      return ended(refused(`${name} refused the task: ${meaning.because}`));
-    case 'closed':
-      return ended({
-        kind: 'deferred',
-        code: meaning.code,
-        because: `${name}: ${meaning.because}; change [executors.${profile.name}], or resume it`,
-        scope: 'profile',
-      });
-    case 'accepted': {
-      const named = meaning.monitor ?? meaning.externalId;
-      const reference =
-        profile.completion === 'poll' ? statusUrl(profile, assignment, endpoint, named) : named;
-      return { kind: 'handed-off', reference, deadlineAt: assignment.deadlineAt };
-    }
-  }
-}
-
-/** An agent that reports failed work is well; one that refuses or lets its time run out is not. */
-function tellCircuit(permit: Permit, meaning: Exclude<DispatchMeaning, { kind: 'retry' }>): void {
-  if (meaning.kind === 'closed') {
-    permit.dropped();
-    return;
-  }
-  const unwell =
-    meaning.kind === 'refused' ||
-    (meaning.kind === 'ended' && meaning.outcome.kind === 'failed' && meaning.outcome.failure !== 'reported');
-  if (unwell) permit.failed();
-  else permit.taken();
 }
 
 async function untilStopped(signal: AbortSignal): Promise<Outcome> {
   await aborted(signal);
   return stoppedOutcome(stopReason(signal));
-}
-
-function stopped(signal: AbortSignal): Answered {
-  return ended(stoppedOutcome(stopReason(signal)));
-}
-
-function ended(outcome: Outcome): Answered {
-  return { kind: 'ended', outcome };
-}
-
-function outcomeInWords(outcome: Outcome): string {
-  switch (outcome.kind) {
-    case 'failed':
-      return outcome.message;
-    case 'deferred':
-      return outcome.because;
-    default:
-      return outcome.kind;
-  }
-}
-
-function inWords(meaning: DispatchMeaning): string {
-  switch (meaning.kind) {
-    case 'ended':
-      return outcomeInWords(meaning.outcome);
-    case 'accepted':
-      return `accepted (${meaning.message})`;
-    default:
-      return meaning.because;
-  }
 }

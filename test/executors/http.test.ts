@@ -263,14 +263,42 @@ describe('aborts', () => {
     expect(server.received).toHaveLength(1);
   });
 
-  test.each(['detached', 'cancelled'] as const)('%s ends a request under way', async (reason) => {
+  test.each(['detached', 'cancelled'] as const)('%s ends a request that is not answered', async (reason) => {
     const control = runControl();
     const server = tidy.add(await listen(() => control.stop(reason)));
-    const begun = await executor({ clock: systemClock() }).begin(
+    const limits = { detachGraceMs: 50 };
+    const begun = await executor({ clock: systemClock(), limits }).begin(
       await assign({ endpoint: server.url }),
       control,
     );
     expect(outcomeOf(begun)).toEqual({ kind: 'stopped', reason });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('a delivery under way when the supervisor stops may still say that it was taken', async () => {
+    const control = runControl();
+    const server = tidy.add(
+      await listen((_q, r) => {
+        control.stop('detached');
+        setImmediate(() => json(r, 202, { external_id: 'job-5' }));
+      }),
+    );
+    const begun = await executor({ clock: systemClock() }).begin(
+      await assign({ endpoint: server.url }),
+      control,
+    );
+    expect(begun).toMatchObject({ kind: 'handed-off', reference: 'job-5' });
+    expect(getEventListeners(control.signal, 'abort')).toHaveLength(0);
+  });
+
+  test('a task that no agent has taken when the supervisor stops is given back', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
+    const control = runControl(() => control.stop('detached'));
+    const begun = await executor({ clock: systemClock(), deliveries: { baseMs: 600_000 } }).begin(
+      await assign({ endpoint: server.url }),
+      control,
+    );
+    expect(outcomeOf(begun)).toMatchObject({ kind: 'deferred', scope: 'task', until: expect.any(Number) });
     expect(server.received).toHaveLength(1);
   });
 
@@ -348,7 +376,10 @@ describe('hostile or broken agents', () => {
     const endpoint = `http://127.0.0.1:${(babble.address() as AddressInfo).port}/`;
     const given = executor({ deliveries: { attempts: 1 } });
     const plain = await given.begin(await assign({ endpoint }), runControl());
-    const tls = await given.begin(await assign({ endpoint: endpoint.replace('http:', 'https:') }), runControl());
+    const tls = await given.begin(
+      await assign({ endpoint: endpoint.replace('http:', 'https:') }),
+      runControl(),
+    );
     await new Promise((resolve) => babble.close(resolve));
     expect(outcomeOf(plain)).toMatchObject({ failure: 'unreachable' });
     expect(outcomeOf(tls)).toMatchObject({ failure: 'unreachable' });
@@ -439,7 +470,7 @@ describe('addresses', () => {
     const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
     const origin = { file: 'task' };
     const here = await assign({ endpoint: server.url.replace('127.0.0.1', 'localhost'), origin });
-    expect((await executor().begin(here, runControl())).kind).toBe('handed-off');
+    expect((await executor({ clock: systemClock() }).begin(here, runControl())).kind).toBe('handed-off');
     const there = await assign({ endpoint: 'http://10.0.0.5/t', origin });
     expect(outcomeOf(await executor().begin(there, runControl()))).toMatchObject({
       failure: 'refused',

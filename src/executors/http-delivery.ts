@@ -1,0 +1,216 @@
+// Delivers one run to its endpoint, again and again with the same message id where the endpoint cannot take it just
+// now, until it is taken, refused, given up or aborted. Knows nothing of what happens to the run afterwards.
+
+import type { Outcome } from '../domain/outcome.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Identity } from '../seams/identity.ts';
+import type { Log } from '../seams/log.ts';
+import { nextDelay } from './backoff.ts';
+import type { Permit } from './circuit.ts';
+import { type Assignment, type Begun, type RunControl, stopReason } from './executor.ts';
+import type { DeliveryOptions, HttpLimits } from './http-options.ts';
+import { type Body, dispatchHeaders, messageId } from './http-payload.ts';
+import { statusUrl } from './http-poll.ts';
+import { type DispatchMeaning, readDispatchAnswer } from './http-response.ts';
+import { scrub } from './http-secrets.ts';
+import type { Sender } from './http-sender.ts';
+import { httpProfile, refused, type Target } from './http-target.ts';
+import { stoppedOutcome } from './stopped.ts';
+
+/** How a dispatch can have gone: over, or handed to somebody else. */
+export type Answered = Exclude<Begun, { kind: 'running' }>;
+
+export interface DeliveryParts {
+  readonly clock: Clock;
+  readonly identity: Pick<Identity, 'random'>;
+  readonly log: Log;
+  readonly sender: Sender;
+  readonly pace: DeliveryOptions;
+  readonly limits: HttpLimits;
+  readonly version: string;
+}
+
+/** One run, ready to be sent. */
+export interface Dispatch {
+  readonly assignment: Assignment;
+  readonly target: Target;
+  readonly body: Body | null;
+  readonly permit: Permit;
+}
+
+/** Makes the function that delivers a run. It never rejects for anything that an endpoint does. */
+export function createDelivery({ clock, identity, log, sender, pace, limits, version }: DeliveryParts) {
+  async function deliver(
+    { assignment, target, body, permit }: Dispatch,
+    control: RunControl,
+  ): Promise<Answered> {
+    const { profile, endpoint, secrets } = target;
+    const end = Math.min(clock.now() + pace.windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
+    for (let delivery = 1; ; delivery++) {
+      const now = clock.now();
+      const answer = await patiently(control.signal, (signal) =>
+        sender.send(
+          {
+            method: profile.method,
+            url: endpoint,
+            headers: dispatchHeaders(assignment, secrets, body, delivery, now, version),
+            body: body?.bytes ?? null,
+            responseMs: responseMs(assignment, now),
+            maxBytes: profile.completion === 'response' ? limits.maxResultBytes : limits.maxAnswerBytes,
+          },
+          target.namedBy,
+          signal,
+        ),
+      );
+      // An answer that came within the grace of a detached run is as good as any: it says who has the work.
+      const late = control.signal.aborted && stopReason(control.signal) === 'detached';
+      if (control.signal.aborted && (!late || answer.kind === 'none')) return stopped(control.signal);
+      if (answer.kind === 'refused') return ended(refused(answer.because));
+
+      const meaning = scrub(
+        readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint }),
+        secrets.hidden,
+      );
+      log.debug('http.delivery', {
+        run: assignment.run,
+        message: messageId(assignment.run),
+        endpoint: target.name,
+        delivery,
+        meaning: meaning.kind,
+        ms: clock.now() - now,
+        ...(answer.kind === 'answer' ? { status: answer.status } : {}),
+      });
+      await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
+      await sender.recordBody(assignment, answer, secrets.hidden);
+      if (meaning.kind !== 'retry') {
+        tellCircuit(permit, meaning);
+        return begunBy(meaning, assignment, target);
+      }
+
+      const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
+      if (delivery >= pace.attempts || clock.now() + delay > end) {
+        permit.failed();
+        return ended({
+          kind: 'failed',
+          failure: 'unreachable',
+          message: `${target.name} did not take the task in ${delivery} ${delivery === 1 ? 'delivery' : 'deliveries'}; the last answer: ${meaning.because}`,
+          retryable: true,
+        });
+      }
+      control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
+      await clock.sleep(delay, control.signal);
+      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+    }
+  }
+
+  /** Runs a request with a signal that aborts with the run's, but a little later where the run is only detached. */
+  async function patiently<T>(signal: AbortSignal, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const own = new AbortController();
+    let cancel = () => {};
+    const stop = () => {
+      if (stopReason(signal) === 'detached') cancel = clock.after(limits.detachGraceMs, () => own.abort());
+      else own.abort();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await request(own.signal);
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  function responseMs(assignment: Assignment, now: number): number {
+    if (httpProfile(assignment).completion !== 'response') return limits.responseMs;
+    const left = (assignment.deadlineAt ?? Number.POSITIVE_INFINITY) - now;
+    return Math.max(1, Math.min(left, limits.longResponseMs));
+  }
+
+  return deliver;
+}
+
+/**
+ * The run was aborted between two deliveries: the agent has not got the work. Left as `detached`, the next supervisor
+ * would wait for a callback that nobody will make; given back, the task is simply dispatched again.
+ */
+export function untaken(signal: AbortSignal, name: string, now: number): Answered {
+  if (stopReason(signal) !== 'detached') return stopped(signal);
+  return ended({
+    kind: 'deferred',
+    code: 'interrupted',
+    because: `the supervisor stopped before ${name} had taken the task`,
+    until: now,
+    scope: 'task',
+  });
+}
+
+function begunBy(
+  meaning: Exclude<DispatchMeaning, { kind: 'retry' }>,
+  assignment: Assignment,
+  { profile, endpoint, name }: Target,
+): Answered {
+  switch (meaning.kind) {
+    case 'ended':
+      return ended(meaning.outcome);
+    case 'refused':
+      return ended(refused(`${name} refused the task: ${meaning.because}`));
+    case 'closed':
+      return ended({
+        kind: 'deferred',
+        code: meaning.code,
+        because: `${name}: ${meaning.because}; change [executors.${profile.name}], or resume it`,
+        scope: 'profile',
+      });
+    case 'accepted': {
+      const named = meaning.monitor ?? meaning.externalId;
+      const reference =
+        profile.completion === 'poll' ? statusUrl(profile, assignment, endpoint, named) : named;
+      return { kind: 'handed-off', reference, deadlineAt: assignment.deadlineAt };
+    }
+  }
+}
+
+/** An agent that reports failed work is well; one that refuses or lets its time run out is not. */
+function tellCircuit(permit: Permit, meaning: Exclude<DispatchMeaning, { kind: 'retry' }>): void {
+  if (meaning.kind === 'closed') {
+    permit.dropped();
+    return;
+  }
+  const unwell =
+    meaning.kind === 'refused' ||
+    (meaning.kind === 'ended' && meaning.outcome.kind === 'failed' && meaning.outcome.failure !== 'reported');
+  if (unwell) permit.failed();
+  else permit.taken();
+}
+
+function stopped(signal: AbortSignal): Answered {
+  return ended(stoppedOutcome(stopReason(signal)));
+}
+
+/** A run that is over, or that never began. */
+export function ended(outcome: Outcome): Answered {
+  return { kind: 'ended', outcome };
+}
+
+/** What is said of an outcome in the run's output. */
+export function outcomeInWords(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'failed':
+      return outcome.message;
+    case 'deferred':
+      return outcome.because;
+    default:
+      return outcome.kind;
+  }
+}
+
+function inWords(meaning: DispatchMeaning): string {
+  switch (meaning.kind) {
+    case 'ended':
+      return outcomeInWords(meaning.outcome);
+    case 'accepted':
+      return `accepted (${meaning.message})`;
+    default:
+      return meaning.because;
+  }
+}
