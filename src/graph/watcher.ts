@@ -96,7 +96,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
               told.delete(w.graph);
               if (seen.linked) pollLater();
               // What changed while the watch was being set up was not heard.
-              hint(w);
+              onDirty(w.graph);
             }
             resolve();
           },
