@@ -106,10 +106,11 @@ export function dispatchHeaders(
 ): Record<string, string> {
   const id = messageId(assignment.run);
   const seconds = Math.floor(now / 1000);
+  const waits = assignment.profile.type === 'http' && assignment.profile.completion === 'response';
   return {
     ...(body === null ? {} : { 'content-type': body.contentType }),
     ...commonHeaders(assignment, version),
-    prefer: 'respond-async',
+    ...(waits ? {} : { prefer: 'respond-async' }),
     ...secrets.headers,
     'webhook-id': id,
     'webhook-timestamp': String(seconds),

@@ -201,6 +201,11 @@ describe('headers', () => {
     });
   });
 
+  test('ask for an answer at once only where the answer is not the result', () => {
+    expect(made(httpProfile({ completion: 'response' })).headers).not.toHaveProperty('prefer');
+    expect(made(httpProfile({ completion: 'poll' })).headers).toHaveProperty('prefer');
+  });
+
   test('carry a signature for each secret', () => {
     const secrets = [7, 9].map((byte) => `whsec_${Buffer.alloc(32, byte).toString('base64')}`);
     const profile = httpProfile({ secrets });
