@@ -1,0 +1,116 @@
+// `add` and `edit`: tasks written into a graph, with or without a supervisor running.
+
+import { SupervisorError } from '../../domain/errors.ts';
+import type { TaskRequest } from '../../supervisor/authoring.ts';
+import { type Context, shortPath } from '../context.ts';
+import { taskQuery, withLookout, worktreePath } from '../reach.ts';
+import { plain } from '../render/plain.ts';
+
+/** Flags of `add` and `edit`. */
+export interface AuthorOptions {
+  readonly worktree?: string;
+  readonly id?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly after?: readonly string[];
+  readonly executor?: string;
+  readonly schedule?: string;
+  readonly timezone?: string;
+  readonly tag?: readonly string[];
+  readonly untag?: readonly string[];
+  readonly priority?: string;
+  readonly exec?: string;
+  readonly verify?: string;
+  readonly timeout?: string;
+  readonly model?: string;
+  readonly paused?: boolean;
+}
+
+/** `supervisor add TITLE`. Prints the id. */
+export async function add(context: Context, title: string, options: AuthorOptions): Promise<number> {
+  if (title.trim() === '')
+    throw new SupervisorError('usage', 'the title is empty', { hint: 'say what is to be done' });
+  const request = await requestOf(options);
+  const [{ composeStore, locateGraph }, { addTask }] = await Promise.all([
+    import('../../compose.ts'),
+    import('../../supervisor/authoring.ts'),
+  ]);
+  const place = await locateGraph({
+    cwd: context.cwd,
+    create: true,
+    ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
+  });
+  const store = composeStore({ graph: place.graph });
+  try {
+    const { id } = await addTask(
+      store,
+      { ...request, title, ...(options.id === undefined ? {} : { id: options.id }) },
+      context.now(),
+    );
+    if (context.json) context.outJson({ id, worktree: place.worktree, graph: place.graph });
+    else {
+      context.out(`${plain(id)}\n`);
+      if (place.created) context.note(`supervisor: made the graph ${shortPath(place.graph, context)}`);
+    }
+  } finally {
+    await store.close();
+  }
+  return 0;
+}
+
+/** `supervisor edit TASK`. Prints the id. */
+export async function edit(context: Context, task: string, options: AuthorOptions): Promise<number> {
+  const request = await requestOf(options);
+  if (Object.keys(request).length === 0)
+    throw new SupervisorError('usage', 'nothing to change was given', {
+      hint: '`supervisor edit --help` lists what can be changed',
+    });
+  const { editTask } = await import('../../supervisor/authoring.ts');
+  const changed = await withLookout(context, async (lookout) => {
+    const found = lookout.storeOf(taskQuery(context, task, options.worktree));
+    await editTask(found.store, found.task, request);
+    return { id: found.task, worktree: found.worktree, graph: found.store.graph };
+  });
+  if (context.json) context.outJson(changed);
+  else context.out(`${plain(changed.id)}\n`);
+  return 0;
+}
+
+/** The request that the flags mean. Throws `usage` for values that could never work. */
+async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
+  if (options.timeout !== undefined && options.timeout !== '') {
+    const { parseWgTimeout } = await import('../../domain/duration.ts');
+    if (parseWgTimeout(options.timeout) === null)
+      throw new SupervisorError('usage', `--timeout ${options.timeout} is not a time that wg takes`, {
+        hint: 'write 90s, 30m or 2h',
+      });
+  }
+  if (options.schedule !== undefined && options.schedule !== '') {
+    const [{ parseSchedule }, { localTimezone }] = await Promise.all([
+      import('../../decide/schedule.ts'),
+      import('../../config/timezone.ts'),
+    ]);
+    const parsed = parseSchedule(options.schedule, options.timezone || localTimezone());
+    if (!parsed.ok)
+      throw new SupervisorError('usage', `--schedule: ${parsed.problem}`, {
+        hint: `try it with \`supervisor schedule ${JSON.stringify(options.schedule)}\``,
+      });
+  }
+  const tags = [...(options.tag ?? []), ...(options.untag ?? [])];
+  if (tags.includes('')) throw new SupervisorError('usage', 'a tag is empty');
+  return {
+    ...pick(options, ['title', 'description', 'after', 'executor', 'schedule', 'timezone']),
+    ...pick(options, ['priority', 'exec', 'verify', 'timeout', 'model', 'paused']),
+    ...(options.tag === undefined ? {} : { addTags: options.tag }),
+    ...(options.untag === undefined ? {} : { removeTags: options.untag }),
+  };
+}
+
+function pick<K extends keyof AuthorOptions>(
+  options: AuthorOptions,
+  names: readonly K[],
+): Partial<Pick<AuthorOptions, K>> {
+  const picked: Partial<Pick<AuthorOptions, K>> = {};
+  for (const name of names) if (options[name] !== undefined) picked[name] = options[name];
+  return picked;
+}

@@ -1,0 +1,82 @@
+// `claim`, `release` and `heartbeat`: for orchestrators on this machine that do a task's work themselves.
+
+import type { Context } from '../context.ts';
+import { preferHere, taskQuery, withSupervisor } from '../reach.ts';
+import { plain } from '../render/plain.ts';
+
+/** Flags that name a task's place and one's right to it. */
+export interface LeaseOptions {
+  readonly worktree?: string;
+  readonly token?: string;
+}
+
+/** `supervisor claim TASK`. Prints the run and the token that later calls may show. */
+export async function claim(
+  context: Context,
+  task: string,
+  options: { readonly worktree?: string; readonly worker?: string },
+): Promise<number> {
+  const { USER, LOGNAME } = context.environment.variables;
+  const worker = options.worker ?? USER ?? LOGNAME ?? 'external';
+  const query = taskQuery(context, task, options.worktree);
+  const taken = await withSupervisor(context, (client) =>
+    preferHere(query, context.cwd, (q) => client.claim(q, worker)),
+  );
+  if (context.json)
+    context.outJson({
+      task: taken.run.task,
+      worktree: taken.run.worktree,
+      run: taken.run.run,
+      agent: taken.run.agent,
+      token: taken.token,
+    });
+  else
+    context.out(
+      `claimed ${plain(taken.run.task)} as ${plain(taken.run.agent)} (${plain(taken.run.run)})\ntoken ${taken.token}\nend it with \`supervisor done ${plain(taken.run.task)}\`, \`fail\` or \`release\`\n`,
+    );
+  return 0;
+}
+
+/** `supervisor release TASK`. */
+export async function release(
+  context: Context,
+  task: string,
+  options: LeaseOptions & { readonly reason?: string },
+): Promise<number> {
+  const query = taskQuery(context, task, options.worktree);
+  const report = await withSupervisor(context, (client) =>
+    preferHere(query, context.cwd, (q) =>
+      client.release(q, {
+        ...(options.token === undefined ? {} : { token: options.token }),
+        ...(options.reason === undefined ? {} : { reason: options.reason }),
+      }),
+    ),
+  );
+  if (context.json) context.outJson(report);
+  else
+    context.out(`released ${plain(report.task)}: it is ${plain(report.status)} again, no attempt counted\n`);
+  return 0;
+}
+
+/** `supervisor heartbeat TASK`. Exit 1 when the work is no longer wanted, so that scripts can stop. */
+export async function heartbeat(
+  context: Context,
+  task: string,
+  options: LeaseOptions & { readonly message?: string },
+): Promise<number> {
+  const { WG_TASK_ID, SUPERVISOR_TOKEN } = context.environment.variables;
+  const token = options.token ?? (WG_TASK_ID === task ? SUPERVISOR_TOKEN : undefined);
+  const query = taskQuery(context, task, options.worktree);
+  const { directive } = await withSupervisor(context, (client) =>
+    preferHere(query, context.cwd, (q) =>
+      client.heartbeat(q, {
+        ...(token === undefined ? {} : { token }),
+        ...(options.message === undefined ? {} : { message: options.message }),
+      }),
+    ),
+  );
+  if (context.json) context.outJson({ directive });
+  else
+    context.out(directive === 'continue' ? 'continue\n' : 'cancel: the work is no longer wanted, stop it\n');
+  return directive === 'continue' ? 0 : 1;
+}

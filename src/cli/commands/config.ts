@@ -1,0 +1,115 @@
+// `config check|example|schema|path` and `trust`: the files that people write.
+
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ConfigProblem } from '../../config/problems.ts';
+import { SupervisorError } from '../../domain/errors.ts';
+import { type Context, shortPath } from '../context.ts';
+import { plain } from '../render/plain.ts';
+
+/** `supervisor config check`. Exit 3 when anything is wrong, single profiles included. */
+export async function check(context: Context): Promise<number> {
+  const [{ loadMachineConfig }, paths] = await Promise.all([import('../../config/load.ts'), context.paths()]);
+  const file = paths.configFile;
+  if (paths.configNamed && !existsSync(file))
+    throw new SupervisorError('config', `${file} does not exist`, {
+      hint: 'correct --config, or write one with `supervisor config example`',
+    });
+  let problems: readonly ConfigProblem[];
+  let known: readonly string[] = [];
+  try {
+    const loaded = loadMachineConfig(file, { home: context.environment.home });
+    problems = loaded.problems;
+    known = [...loaded.config.profiles.keys()];
+  } catch (thrown) {
+    const found = thrown instanceof SupervisorError ? thrown.details.problems : undefined;
+    if (!Array.isArray(found)) throw thrown;
+    problems = found as readonly ConfigProblem[];
+  }
+  const ok = problems.length === 0;
+  if (context.json) context.outJson({ ok, file, exists: existsSync(file), profiles: known, problems });
+  else if (!ok) for (const problem of problems) context.note(`supervisor: ${plain(problem.message)}`);
+  else if (existsSync(file))
+    context.out(`${shortPath(file, context)} is fine; profiles: ${known.map(plain).join(', ')}\n`);
+  else
+    context.out(
+      `there is no ${shortPath(file, context)}, so defaults count: the repository of the current folder, no limits but the built-in ones\n`,
+    );
+  return ok ? 0 : 3;
+}
+
+/** `supervisor config example`. */
+export async function example(context: Context): Promise<number> {
+  const { configExample } = await import('../../config/example.ts');
+  context.out(configExample());
+  return 0;
+}
+
+/** `supervisor config schema`. */
+export async function schema(context: Context): Promise<number> {
+  const { configJsonSchema } = await import('../../config/example.ts');
+  context.outJson(configJsonSchema());
+  return 0;
+}
+
+/** `supervisor config path`. */
+export async function path(context: Context): Promise<number> {
+  const paths = await context.paths();
+  if (context.json) context.outJson({ ...paths, exists: existsSync(paths.configFile) });
+  else context.out(`${paths.configFile}\n`);
+  return 0;
+}
+
+/** `supervisor trust [PATH]`: the worktree's own profiles, as its config.toml says now, may be used. */
+export async function trust(
+  context: Context,
+  place: string | undefined,
+  options: { readonly revoke?: boolean },
+): Promise<number> {
+  const [
+    { locateGraph },
+    { createTrust },
+    { readConfigText },
+    { loadWorktreeProfiles },
+    paths,
+    { worktreePath },
+  ] = await Promise.all([
+    import('../../compose.ts'),
+    import('../../config/trust.ts'),
+    import('../../config/load.ts'),
+    import('../../config/worktree.ts'),
+    context.paths(),
+    import('../reach.ts'),
+  ]);
+  const { graph } = await locateGraph({
+    cwd: context.cwd,
+    create: false,
+    ...(place === undefined ? {} : { worktree: worktreePath(context.cwd, place) }),
+  });
+  const file = join(realpathSync(graph), 'config.toml');
+  const record = createTrust(paths.trustFile);
+  if (options.revoke) {
+    const was = record.untrust(file);
+    if (context.json) context.outJson({ file, trusted: false });
+    else context.out(`${shortPath(file, context)} ${was ? 'is no longer trusted' : 'was not trusted'}\n`);
+    return 0;
+  }
+  const text = readConfigText(file);
+  if (text === null)
+    throw new SupervisorError('not-found', `there is no ${file}`, {
+      hint: 'a worktree without profiles of its own needs no trust',
+    });
+  const retry = { attempts: 1, backoffMs: 0, maxBackoffMs: 0 };
+  const { profiles, broken, problems } = loadWorktreeProfiles(file, text, retry);
+  const names = [...profiles.keys(), ...broken.keys()];
+  record.trust(file, text);
+  if (context.json) context.outJson({ file, trusted: true, profiles: names, problems });
+  else {
+    const what = names.length === 0 ? 'it has no profiles' : `profiles: ${names.map(plain).join(', ')}`;
+    context.out(
+      `trusted ${plain(shortPath(file, context))} as it is now; ${what}\na changed file asks again\n`,
+    );
+    for (const problem of problems) context.note(`supervisor: ${plain(problem.message)}`);
+  }
+  return 0;
+}

@@ -1,0 +1,183 @@
+// `supervisor doctor`: what the machine has and what stands in the way, each with its next step.
+
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Paths } from '../../config/paths.ts';
+import { messageOf, SupervisorError } from '../../domain/errors.ts';
+import type { Profile } from '../../domain/profile.ts';
+import { findOnPath } from '../../seams/environment.ts';
+import { type Context, shortPath } from '../context.ts';
+import { connect } from '../reach.ts';
+import { statePaint } from '../render/color.ts';
+import { plain } from '../render/plain.ts';
+import { wrap } from '../render/text-width.ts';
+
+/** One finding. `note` harms nothing; `failed` keeps the supervisor from working. Public in JSON. */
+interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'note' | 'failed';
+  readonly because: string;
+}
+
+/** Looks at everything and prints what was found. Exit 1 when something failed. */
+export async function doctor(context: Context): Promise<number> {
+  const paths = await context.paths();
+  const findings: Finding[] = [
+    nodeVersion(),
+    await git(context),
+    await flock(),
+    ...folders(paths, context),
+    ...(await configuration(paths, context)),
+    ...programs(context),
+    await supervisor(context),
+  ];
+  const failed = findings.some((finding) => finding.result === 'failed');
+  if (context.json) context.outJson({ ok: !failed, checks: findings });
+  else for (const finding of findings) context.out(findingLines(finding, context));
+  return failed ? 1 : 0;
+}
+
+function findingLines({ check, result, because }: Finding, context: Context): string {
+  const lines = wrap(plain(because), Math.max(30, context.width - 24));
+  const mark = statePaint(result, context.paint)(result.padEnd(6));
+  return `${mark}  ${check.padEnd(14)}  ${lines.join(`\n${' '.repeat(24)}`)}\n`;
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  return {
+    check: 'node',
+    result: fits ? 'ok' : 'failed',
+    because: fits ? process.versions.node : `${process.versions.node} is too old; 20.19 or newer is needed`,
+  };
+}
+
+async function git(context: Context): Promise<Finding> {
+  const path = findOnPath('git', context.environment);
+  if (path === null)
+    return { check: 'git', result: 'failed', because: 'there is no git on PATH; install it' };
+  const version = await firstLine(path, ['--version']);
+  return version === null
+    ? { check: 'git', result: 'failed', because: `${path} does not run` }
+    : { check: 'git', result: 'ok', because: `${version} (${path})` };
+}
+
+/** A lock is taken and given back in a folder of our own: the only proof that locking works here. */
+async function flock(): Promise<Finding> {
+  const [{ createLocker }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
+    import('../../seams/flock.ts'),
+    import('node:fs'),
+    import('node:os'),
+    import('node:path'),
+  ]);
+  const folder = mkdtempSync(join(tmpdir(), 'supervisor-doctor-'));
+  try {
+    const lock = createLocker().tryAcquire(join(folder, 'lock'));
+    lock?.release();
+    return lock
+      ? { check: 'flock', result: 'ok', because: 'file locks work' }
+      : { check: 'flock', result: 'failed', because: 'a new lock file could not be locked' };
+  } catch (thrown) {
+    const hint = thrown instanceof SupervisorError && thrown.hint !== undefined ? `; ${thrown.hint}` : '';
+    return { check: 'flock', result: 'failed', because: `${messageOf(thrown)}${hint}` };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function folders(paths: Paths, context: Context): Finding[] {
+  const wanted = [
+    ['state', paths.stateDir],
+    ['socket', dirname(paths.socket)],
+  ] as const;
+  return wanted.map(([check, folder]): Finding => {
+    let nearest: string = folder;
+    while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+    try {
+      accessSync(nearest, constants.W_OK | constants.X_OK);
+    } catch {
+      // Whatever the reason is, the next step is the same.
+      return {
+        check,
+        result: 'failed',
+        because: `${folder} cannot be written; make it yours, or use --state-dir`,
+      };
+    }
+    const made = nearest === folder ? '' : ' (made at the first run)';
+    return { check, result: 'ok', because: `${shortPath(folder, context)}${made}` };
+  });
+}
+
+async function configuration(paths: Paths, context: Context): Promise<Finding[]> {
+  const { loadMachineConfig } = await import('../../config/load.ts');
+  const check = 'configuration';
+  const name = shortPath(paths.configFile, context);
+  try {
+    const { config, problems } = loadMachineConfig(paths.configFile, { home: context.environment.home });
+    if (problems.length > 0)
+      return problems.map((problem): Finding => ({ check, result: 'failed', because: problem.message }));
+    const found: Finding[] = [
+      {
+        check,
+        result: 'ok',
+        because: config.file === null ? `there is no ${name}; defaults count` : `${name} is fine`,
+      },
+    ];
+    if (isRoot() && [...config.profiles.values()].some(bypasses) && !context.environment.variables.IS_SANDBOX)
+      found.push({
+        check: 'root',
+        result: 'note',
+        because:
+          'you are root, and Claude refuses --permission-mode bypassPermissions to root: run as another user, set permission_mode, or set IS_SANDBOX=1 in a container',
+      });
+    return found;
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    return [{ check, result: 'failed', because: thrown.message }];
+  }
+}
+
+function bypasses(profile: Profile): boolean {
+  return profile.type === 'claude' && profile.permissionMode === 'bypassPermissions';
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+function programs(context: Context): Finding[] {
+  const told: readonly (readonly [string, string])[] = [
+    ['claude', 'not on PATH: tasks for the claude executor are held until it is installed'],
+    ['wg', 'not on PATH: not needed, `supervisor add`, `edit` and `show` work without it'],
+  ];
+  return told.map(([name, without]): Finding => {
+    const path = findOnPath(name, context.environment);
+    return path === null
+      ? { check: name, result: 'note', because: without }
+      : { check: name, result: 'ok', because: path };
+  });
+}
+
+async function supervisor(context: Context): Promise<Finding> {
+  const check = 'supervisor';
+  try {
+    const client = await connect(context);
+    if (!client)
+      return { check, result: 'note', because: 'none is running; start one with `supervisor run`' };
+    client.close();
+    return { check, result: 'ok', because: `version ${client.version} answers on ${client.socket}` };
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    return { check, result: 'failed', because: thrown.message };
+  }
+}
+
+function firstLine(program: string, args: readonly string[]): Promise<string | null> {
+  return new Promise((resolve) => {
+    execFile(program, [...args], { timeout: 5000 }, (error, stdout) =>
+      resolve(error ? null : (stdout.split('\n')[0] ?? '')),
+    );
+  });
+}

@@ -1,0 +1,243 @@
+// `executors` and `executors test NAME`: which profiles exist, from which file, and whether they answer.
+
+import { connect as connectSocket } from 'node:net';
+import { createConfigSource } from '../../config/source.ts';
+import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
+import { nearest } from '../../domain/nearest.ts';
+import type { Profile } from '../../domain/profile.ts';
+import type { WorktreeReport } from '../../domain/report.ts';
+import { findOnPath } from '../../seams/environment.ts';
+import { type Context, shortPath } from '../context.ts';
+import { withView } from '../reach.ts';
+import { plain } from '../render/plain.ts';
+import { renderTable } from '../render/table.ts';
+
+/** One profile as it is listed. Public in JSON. */
+interface ListedProfile {
+  readonly name: string;
+  readonly type: string;
+  /** Where it is written: a file, or `built-in`. */
+  readonly file: string;
+  readonly line: number | null;
+  /** The worktree it counts in; null: everywhere. */
+  readonly worktree: string | null;
+  /** ok, broken, untrusted. */
+  readonly state: string;
+  readonly because: string;
+  readonly max_concurrent: number | null;
+  readonly match: readonly string[];
+}
+
+/** How long an endpoint may take to accept a connection, ms. */
+const CONNECT_MS = 3000;
+
+/** `supervisor executors`. */
+export async function executors(context: Context): Promise<number> {
+  const { listed } = await findProfiles(context);
+  if (context.json) {
+    context.outJson({ executors: listed });
+    return 0;
+  }
+  context.out(
+    renderTable({
+      columns: [
+        { head: 'EXECUTOR', min: 10 },
+        { head: 'TYPE' },
+        { head: 'STATE' },
+        { head: 'LIMIT', align: 'right', drop: 3 },
+        { head: 'MATCH', min: 8, drop: 4 },
+        { head: 'WORKTREE', min: 10, cut: 'start', drop: 2 },
+        { head: 'FROM', min: 10, cut: 'start', drop: 1 },
+        { head: 'BECAUSE', min: 14 },
+      ],
+      rows: listed.map((each) => [
+        each.name,
+        each.type,
+        { text: each.state, paint: each.state === 'ok' ? context.paint.good : context.paint.bad },
+        each.max_concurrent ?? '',
+        each.match.join(' '),
+        each.worktree === null ? '' : shortPath(each.worktree, context),
+        `${shortPath(each.file, context)}${each.line === null ? '' : `:${each.line}`}`,
+        each.because,
+      ]),
+      width: context.width,
+      head: context.paint.faint,
+    }),
+  );
+  return 0;
+}
+
+/** `supervisor executors test NAME`. Exit 7 when it cannot do its work. */
+export async function testExecutor(context: Context, name: string): Promise<number> {
+  const { listed, profiles } = await findProfiles(context);
+  const listing = listed.find((each) => each.name === name);
+  const profile = profiles.get(name);
+  if (!listing) {
+    const close = nearest(
+      name,
+      listed.map((each) => each.name),
+    );
+    throw new SupervisorError('not-found', `there is no executor ${name}`, {
+      hint: close === null ? '`supervisor executors` lists them' : `did you mean ${close}?`,
+    });
+  }
+  const answer =
+    listing.state !== 'ok' || !profile
+      ? { ok: false, because: listing.because }
+      : await probe(profile, profiles, context);
+  if (context.json) context.outJson({ executor: name, type: listing.type, ...answer });
+  else if (answer.ok) context.out(`${plain(name)}: ${plain(answer.because)}\n`);
+  else throw new SupervisorError('executor-unavailable', `${name} is not available: ${answer.because}`);
+  return answer.ok ? 0 : 7;
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly because: string;
+}
+
+/** Looks whether the profile could work, without starting anything. */
+async function probe(
+  profile: Profile,
+  profiles: ReadonlyMap<string, Profile>,
+  context: Context,
+): Promise<Answer> {
+  const missing = Object.values(profile.env).find(
+    (value) => typeof value === 'object' && context.environment.variables[value.env] === undefined,
+  );
+  if (typeof missing === 'object')
+    return { ok: false, because: `the environment variable ${missing.env} is not set here` };
+  switch (profile.type) {
+    case 'claude':
+      return program(profile.command, context);
+    case 'command':
+      if (profile.command) return program(profile.command[0] ?? '', context);
+      return profile.shell === null
+        ? { ok: true, because: "it runs the task's own exec" }
+        : program('sh', context);
+    case 'http':
+      return endpoint(profile.endpoint);
+    case 'schedule': {
+      const via = profiles.get(
+        profile.via === 'default' && !profiles.has('default') ? 'claude' : profile.via,
+      );
+      if (!via || via === profile)
+        return { ok: false, because: `it dispatches via ${profile.via}, which does not exist` };
+      const answer = await probe(via, profiles, context);
+      return { ok: answer.ok, because: `via ${via.name}: ${answer.because}` };
+    }
+    case 'external':
+      return { ok: true, because: 'it waits for whoever does the work' };
+    default:
+      return profile satisfies never;
+  }
+}
+
+function program(name: string, context: Context): Answer {
+  if (name.includes('{{')) return { ok: true, because: 'its program depends on the task' };
+  const path = findOnPath(name, context.environment);
+  return path === null
+    ? { ok: false, because: `there is no program ${name} on PATH` }
+    : { ok: true, because: `it runs ${path}` };
+}
+
+/** Whether somebody accepts connections there. Nothing is sent: a request might start work. */
+function endpoint(url: string): Promise<Answer> {
+  let target: URL;
+  try {
+    target = new URL(url);
+  } catch {
+    // A template such as http://{{…}}: only a task makes an address of it.
+    return Promise.resolve({ ok: true, because: `${url} depends on the task` });
+  }
+  if (decodeURIComponent(target.hostname).includes('{{'))
+    return Promise.resolve({ ok: true, because: `${url} depends on the task` });
+  const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
+  const host = target.hostname.replace(/^\[|\]$/g, '');
+  return new Promise((resolve) => {
+    const socket = connectSocket({ host, port, timeout: CONNECT_MS });
+    const end = (ok: boolean, because: string) => {
+      socket.destroy();
+      resolve({ ok, because });
+    };
+    socket.once('connect', () => end(true, `${target.host} accepts connections`));
+    socket.once('timeout', () => end(false, `${target.host} did not answer within ${CONNECT_MS / 1000} s`));
+    socket.once('error', (error) => end(false, `${target.host}: ${systemCode(error) ?? messageOf(error)}`));
+  });
+}
+
+/** The machine's profiles, then those of each worktree that has its own. */
+async function findProfiles(
+  context: Context,
+): Promise<{ listed: readonly ListedProfile[]; profiles: ReadonlyMap<string, Profile> }> {
+  const paths = await context.paths();
+  const source = createConfigSource({ paths, environment: context.environment });
+  const { profiles: machine, brokenProfiles } = source.current();
+  const profiles = new Map(machine);
+  const listed = [...machine.values()].map((profile) => listing(profile, null, 'ok', ''));
+  for (const { name, origin, problem } of brokenProfiles.values())
+    listed.push({ ...unknown(name, origin.file, origin.line), state: 'broken', because: problem });
+
+  const worktrees = await worktreesWithGraphs(context);
+  for (const worktree of worktrees) {
+    const trusted = !worktree.problems.some((problem) => problem.code === 'untrusted');
+    const set = source.profilesFor(worktree.graph, { trust: true });
+    for (const profile of set.byName.values()) {
+      if (profile === machine.get(profile.name)) continue;
+      const because = trusted ? '' : `\`supervisor trust ${worktree.path}\` allows it`;
+      listed.push(listing(profile, worktree.path, trusted ? 'ok' : 'untrusted', because));
+      if (trusted && context.cwd.startsWith(worktree.path)) profiles.set(profile.name, profile);
+      else if (trusted && !profiles.has(profile.name)) profiles.set(profile.name, profile);
+    }
+    for (const { name, origin, problem } of set.broken.values())
+      if (!brokenProfiles.has(name))
+        listed.push({
+          ...unknown(name, origin.file, origin.line),
+          worktree: worktree.path,
+          state: 'broken',
+          because: problem,
+        });
+  }
+  return { listed, profiles };
+}
+
+async function worktreesWithGraphs(
+  context: Context,
+): Promise<(WorktreeReport & { readonly graph: string })[]> {
+  const report = await withView(context, (view) => view.status());
+  const seen = new Set<string>();
+  return report.worktrees.flatMap((worktree) => {
+    const { graph } = worktree;
+    if (graph === null || seen.has(graph)) return [];
+    seen.add(graph);
+    return [{ ...worktree, graph }];
+  });
+}
+
+function listing(profile: Profile, worktree: string | null, state: string, because: string): ListedProfile {
+  return {
+    name: profile.name,
+    type: profile.type,
+    file: profile.origin.file,
+    line: profile.origin.line ?? null,
+    worktree,
+    state,
+    because,
+    max_concurrent: profile.maxConcurrent,
+    match: profile.match,
+  };
+}
+
+function unknown(name: string, file: string, line: number | undefined): ListedProfile {
+  return {
+    name,
+    type: '',
+    file,
+    line: line ?? null,
+    worktree: null,
+    state: 'broken',
+    because: '',
+    max_concurrent: null,
+    match: [],
+  };
+}

@@ -1,0 +1,147 @@
+// The commands that only look: status, why, list, show, runs, worktrees.
+
+import type { TaskReport } from '../../domain/report.ts';
+import type { TaskFilter } from '../../supervisor/control.ts';
+import type { Context } from '../context.ts';
+import { taskQuery, withView, worktreePath } from '../reach.ts';
+import { page } from '../render/page.ts';
+
+/** How often `status --watch` looks, ms. */
+const WATCH_MS = 1000;
+
+/** `supervisor status`. */
+export async function status(context: Context, options: { readonly watch?: boolean }): Promise<number> {
+  const { statusView } = await import('../render/status-view.ts');
+  if (!options.watch) {
+    const report = await withView(context, (view) => view.status());
+    if (context.json) context.outJson(report);
+    else await page(context, statusView(report, context));
+    return 0;
+  }
+  const ending = new AbortController();
+  const offs = [
+    context.onSignal('SIGINT', () => ending.abort()),
+    context.onSignal('SIGTERM', () => ending.abort()),
+    context.onClosedPipe(() => ending.abort()),
+  ];
+  try {
+    let last = '';
+    while (!ending.signal.aborted) {
+      const report = await withView(context, (view) => view.status());
+      const text = context.json ? `${JSON.stringify(report)}\n` : statusView(report, context);
+      if (context.stdout.isTTY && !context.json) context.out(`\u001b[H\u001b[2J\u001b[3J${text}`);
+      else if (withoutTime(text) !== last) context.out(context.json ? text : `${text}\n`);
+      last = withoutTime(text);
+      await context.clock.sleep(WATCH_MS, ending.signal);
+    }
+  } finally {
+    for (const off of offs) off();
+  }
+  return 0;
+}
+
+/** What shows only that time goes by is no news. */
+function withoutTime(text: string): string {
+  return text
+    .replace(/"generated_at":"[^"]*"/, '')
+    .replace(/(?:in |up )?\d+ (?:s|min|h|d)\b(?: \d+ min)?(?: ago)?|\bnow\b/g, '');
+}
+
+/** `supervisor why TASK`. */
+export async function why(
+  context: Context,
+  task: string,
+  options: { readonly worktree?: string },
+): Promise<number> {
+  const report = await withView(context, (view) => view.why(taskQuery(context, task, options.worktree)));
+  if (context.json) context.outJson(report);
+  else {
+    const { whyView } = await import('../render/why-view.ts');
+    await page(context, whyView(report, context));
+  }
+  return 0;
+}
+
+/** Flags of `list`. */
+export interface ListOptions {
+  readonly state?: string;
+  readonly status?: string;
+  readonly executor?: string;
+  readonly worktree?: string;
+  readonly all?: boolean;
+}
+
+/** `supervisor list`. */
+export async function list(context: Context, options: ListOptions): Promise<number> {
+  const filter: TaskFilter = {
+    ...(options.state === undefined ? {} : { state: options.state }),
+    ...(options.status === undefined ? {} : { status: options.status }),
+    ...(options.executor === undefined ? {} : { executor: options.executor }),
+    ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
+  };
+  const everything = options.all === true || options.state !== undefined || options.status !== undefined;
+  const found = await withView(context, (view) => view.tasks(filter));
+  // wg's own bookkeeping tasks and what is over are noise, until asked for.
+  const isShown = (task: TaskReport) =>
+    everything || (task.state !== 'finished' && !task.task.startsWith('.'));
+  const tasks = found.filter(isShown);
+  if (context.json) {
+    context.outJson({ tasks });
+    return 0;
+  }
+  const { taskTable } = await import('../render/task-view.ts');
+  const hidden = found.length - tasks.length;
+  const rest = hidden === 0 ? '' : `${hidden} finished or internal not shown: --all shows them\n`;
+  if (tasks.length === 0) context.out(found.length === 0 ? 'no tasks\n' : `no open tasks\n${rest}`);
+  else await page(context, taskTable(tasks, context) + context.paint.faint(rest));
+  return 0;
+}
+
+/** `supervisor show TASK`. */
+export async function show(
+  context: Context,
+  task: string,
+  options: { readonly worktree?: string },
+): Promise<number> {
+  const report = await withView(context, (view) => view.task(taskQuery(context, task, options.worktree)));
+  if (context.json) context.outJson(report);
+  else {
+    const { taskDetailView } = await import('../render/task-view.ts');
+    await page(context, taskDetailView(report, context));
+  }
+  return 0;
+}
+
+/** `supervisor runs [TASK]`. */
+export async function runs(
+  context: Context,
+  task: string | undefined,
+  options: { readonly worktree?: string; readonly open?: boolean; readonly limit?: number },
+): Promise<number> {
+  const found = await withView(context, (view) =>
+    view.runs({
+      ...(task === undefined ? {} : { task }),
+      ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
+      ...(options.open ? { open: true } : {}),
+      limit: options.limit ?? 50,
+    }),
+  );
+  if (context.json) context.outJson({ runs: found });
+  else if (found.length === 0) context.out(options.open ? 'nothing is running\n' : 'nothing has run yet\n');
+  else {
+    const { runRows } = await import('../render/run-view.ts');
+    await page(context, runRows(found, context, { ids: true }));
+  }
+  return 0;
+}
+
+/** `supervisor worktrees`. */
+export async function worktrees(context: Context): Promise<number> {
+  const report = await withView(context, (view) => view.status());
+  if (context.json) context.outJson({ worktrees: report.worktrees });
+  else {
+    const { worktreeTable } = await import('../render/status-view.ts');
+    await page(context, worktreeTable(report.worktrees, context, { because: true }));
+  }
+  return 0;
+}

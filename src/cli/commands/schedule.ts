@@ -1,0 +1,87 @@
+// `supervisor schedule WHEN`: when that would be, before a task is given it.
+
+import { localTimezone } from '../../config/timezone.ts';
+import { parseInstant } from '../../decide/instant.ts';
+import { nextInstant, parseSchedule } from '../../decide/schedule.ts';
+import { SupervisorError } from '../../domain/errors.ts';
+import { isoTime } from '../../seams/clock.ts';
+import type { Context } from '../context.ts';
+import { relativeTime } from '../render/relative-time.ts';
+import { renderTable } from '../render/table.ts';
+
+const HOW_MANY = 5;
+
+/** Prints the next five instants, with zone and daylight-saving notes. */
+export async function schedule(
+  context: Context,
+  when: string,
+  options: { readonly tz?: string; readonly from?: string },
+): Promise<number> {
+  const zone = options.tz ?? localTimezone();
+  const parsed = parseSchedule(when, zone);
+  if (!parsed.ok) throw new SupervisorError('usage', parsed.problem);
+  const from = options.from === undefined ? context.now() : parseInstant(options.from);
+  if (from === null)
+    throw new SupervisorError('usage', `--from ${options.from} is not an instant`, {
+      hint: 'write it like 2027-03-28T00:00:00Z',
+    });
+  const next: number[] = [];
+  for (let at: number | null = nextInstant(parsed.schedule, from); at !== null && next.length < HOW_MANY; ) {
+    next.push(at);
+    // A time of day and an instant come once: a task that carries one is done after it.
+    at = parsed.schedule.kind === 'cron' ? nextInstant(parsed.schedule, at) : null;
+  }
+  const notes = notesOn(next, zone, parsed.schedule.kind);
+  if (context.json) {
+    context.outJson({ next: next.map(isoTime), notes, zone });
+    return 0;
+  }
+  if (next.length === 0) context.out(`never: that instant is over\n`);
+  context.out(
+    renderTable({
+      columns: [{ head: 'NEXT' }, { head: 'LOCAL', min: 20 }, { head: '', drop: 1 }],
+      rows: next.map((at) => [isoTime(at), localText(at, zone), relativeTime(isoTime(at), from)]),
+      width: context.width,
+      head: context.paint.faint,
+    }),
+  );
+  for (const note of notes) context.out(`${note}\n`);
+  return 0;
+}
+
+function notesOn(next: readonly number[], zone: string, kind: 'clock' | 'instant' | 'cron'): string[] {
+  const notes = [`times are in ${zone}`];
+  if (kind === 'clock') notes.push('a time of day comes once, the next time it is that late; cron repeats');
+  if (kind === 'instant') notes.push('an instant comes once');
+  for (const [index, at] of next.entries()) {
+    const before = next[index - 1];
+    if (before !== undefined && offsetOf(before, zone) !== offsetOf(at, zone))
+      notes.push(
+        `the clocks change between ${localText(before, zone)} and ${localText(at, zone)}: ${offsetOf(before, zone)} becomes ${offsetOf(at, zone)}`,
+      );
+  }
+  return notes;
+}
+
+function localText(at: number, zone: string): string {
+  const format = new Intl.DateTimeFormat('en-GB', {
+    timeZone: zone,
+    weekday: 'short',
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+    timeZoneName: 'longOffset',
+  });
+  const parts = new Map(format.formatToParts(at).map((part) => [part.type, part.value]));
+  const part = (name: Intl.DateTimeFormatPartTypes) => parts.get(name) ?? '';
+  return `${part('weekday')} ${part('year')}-${part('month')}-${part('day')} ${part('hour')}:${part('minute')}:${part('second')} ${part('timeZoneName')}`;
+}
+
+function offsetOf(at: number, zone: string): string {
+  const format = new Intl.DateTimeFormat('en-GB', { timeZone: zone, timeZoneName: 'longOffset' });
+  return format.formatToParts(at).find((part) => part.type === 'timeZoneName')?.value ?? '';
+}

@@ -1,0 +1,96 @@
+// The commands that steer a running supervisor: pause, resume, drain, reload, cancel, retry.
+
+import { existsSync } from 'node:fs';
+import { SupervisorError } from '../../domain/errors.ts';
+import type { Context } from '../context.ts';
+import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../reach.ts';
+import { plain } from '../render/plain.ts';
+
+/** `supervisor pause [REPO-or-EXECUTOR]`. */
+export async function pause(
+  context: Context,
+  target: string | undefined,
+  options: { readonly reason?: string },
+): Promise<number> {
+  const because = options.reason ?? 'paused by hand';
+  await withSupervisor(context, (client) => client.pause(pathOrName(context, target), because));
+  if (context.json) context.outJson({ paused: target ?? null });
+  else
+    context.out(
+      `paused ${target === undefined ? 'everything' : plain(target)}: what runs goes on; \`supervisor resume\` undoes it\n`,
+    );
+  return 0;
+}
+
+/** `supervisor resume [REPO-or-EXECUTOR]`. */
+export async function resume(context: Context, target: string | undefined): Promise<number> {
+  await withSupervisor(context, (client) => client.resume(pathOrName(context, target)));
+  if (context.json) context.outJson({ resumed: target ?? null });
+  else context.out(`resumed ${target === undefined ? 'everything' : plain(target)}\n`);
+  return 0;
+}
+
+/** `supervisor drain`. */
+export async function drain(context: Context): Promise<number> {
+  await withSupervisor(context, (client) => client.drain());
+  if (context.json) context.outJson({ state: 'draining' });
+  else
+    context.out(
+      'draining: nothing new is taken, what runs goes on; `supervisor resume` takes new work again\n',
+    );
+  return 0;
+}
+
+/** `supervisor reload`. Exit 3 when the configuration was refused and the last good one stays. */
+export async function reload(context: Context): Promise<number> {
+  const { problems } = await withSupervisor(context, (client) => client.reload());
+  if (context.json) context.outJson({ problems });
+  else if (problems.length === 0) context.out('configuration and worktrees read again\n');
+  else for (const problem of problems) context.note(`supervisor: ${plain(problem)}`);
+  return problems.length === 0 ? 0 : 3;
+}
+
+/** `supervisor cancel TASK-or-RUN`. */
+export async function cancel(
+  context: Context,
+  task: string,
+  options: { readonly worktree?: string; readonly reason?: string },
+): Promise<number> {
+  const query = taskQuery(context, task, options.worktree);
+  const reason = options.reason ?? 'cancelled by hand';
+  const run = await withSupervisor(context, (client) =>
+    preferHere(query, context.cwd, (q) => client.cancel(q, reason)),
+  );
+  if (context.json) context.outJson(run);
+  else
+    context.out(
+      `cancelled ${plain(run.task)} (${plain(run.run)}); \`supervisor retry ${plain(run.task)}\` starts it again\n`,
+    );
+  return 0;
+}
+
+/** `supervisor retry TASK`: works without a supervisor too, for the next one to see. */
+export async function retry(
+  context: Context,
+  task: string,
+  options: { readonly worktree?: string },
+): Promise<number> {
+  const query = taskQuery(context, task, options.worktree);
+  const client = await connect(context);
+  const report = client
+    ? await preferHere(query, context.cwd, (q) => client.retry(q)).finally(() => client.close())
+    : await withLookout(context, (lookout) => lookout.retry(query));
+  if (context.json) context.outJson(report);
+  else if (client) context.out(`${plain(report.task)} is ${plain(report.state)}: ${plain(report.because)}\n`);
+  else context.out(`${plain(report.task)} is open again; no supervisor is running to start it\n`);
+  return 0;
+}
+
+/** A folder as its real path; anything else is the name of a repository or executor. */
+function pathOrName(context: Context, target: string | undefined): string | null {
+  if (target === undefined) return null;
+  if (target === '') throw new SupervisorError('usage', 'the name to pause or resume is empty');
+  const looksLikePath = target.includes('/') || target.startsWith('.');
+  const path = worktreePath(context.cwd, target);
+  return looksLikePath && existsSync(path) ? path : target;
+}

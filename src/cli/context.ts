@@ -1,0 +1,126 @@
+// What every command is given: where it runs, how to write, whether to colour. Commands take nothing from the process
+// itself, so that tests can pass other parts.
+
+import type { Paths } from '../config/paths.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Environment } from '../seams/environment.ts';
+import { type Colors, colors, wantsColor } from './render/color.ts';
+
+/** Where output goes. */
+export interface Screen {
+  readonly isTTY: boolean;
+  /** Size of the terminal; undefined when it is none. */
+  readonly columns: number | undefined;
+  readonly rows: number | undefined;
+  write(text: string): void;
+}
+
+/** The process around the commands. */
+export interface Surroundings {
+  readonly environment: Environment;
+  readonly cwd: string;
+  readonly clock: Clock;
+  readonly stdout: Screen;
+  readonly stderr: Screen;
+  readonly stdin: { readonly isTTY: boolean; read(): Promise<string> };
+  /** Hears a signal of this name from now on; the result ends that. */
+  onSignal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', hear: () => void): () => void;
+  /** Hears that nobody reads stdout any more (`| head`), instead of the silent exit; the result ends that. */
+  onClosedPipe(hear: () => void): () => void;
+  /** Ends the process at once. */
+  exitNow(status: number): void;
+}
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly stateDir?: string;
+  readonly json?: boolean;
+  /** False after --no-color. */
+  readonly color?: boolean;
+}
+
+export interface Context extends Surroundings {
+  /** `--config` and `--state-dir`, made absolute. */
+  readonly config: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly json: boolean;
+  readonly paint: Colors;
+  readonly colored: boolean;
+  /** Columns that output may take; infinite when it is not read on a terminal. */
+  readonly width: number;
+  paths(): Promise<Paths>;
+  /** Writes to stdout. */
+  out(text: string): void;
+  /** Writes a value as JSON to stdout. */
+  outJson(value: unknown): void;
+  /** Writes a note for people to stderr. */
+  note(text: string): void;
+  now(): number;
+}
+
+/** The context of one command. */
+export function createContext(around: Surroundings, options: GlobalOptions): Context {
+  const { variables } = around.environment;
+  const colored = wantsColor({
+    variables,
+    isTTY: around.stdout.isTTY,
+    noColor: options.color === false || options.json === true,
+  });
+  const absolute = (path: string | undefined): string | undefined =>
+    path === undefined || path.startsWith('/') || path === '~' || path.startsWith('~/')
+      ? path
+      : `${around.cwd}/${path}`;
+  const config = absolute(options.config);
+  const stateDir = absolute(options.stateDir);
+  return {
+    ...around,
+    config,
+    stateDir,
+    json: options.json === true,
+    paint: colors(colored),
+    colored,
+    width: widthOf(around.stdout, variables.COLUMNS),
+    async paths() {
+      const { resolvePaths } = await import('../config/paths.ts');
+      return resolvePaths(around.environment, {
+        ...(config === undefined ? {} : { config }),
+        ...(stateDir === undefined ? {} : { stateDir }),
+      });
+    },
+    out: (text) => around.stdout.write(text),
+    outJson: (value) => around.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    note: (text) => around.stderr.write(`${text}\n`),
+    now: () => around.clock.now(),
+  };
+}
+
+/** The options of composeLookout and composeSupervisor that every command passes on. */
+export function compositionOf(context: Context): {
+  environment: Environment;
+  cwd: string;
+  config?: string;
+  stateDir?: string;
+} {
+  return {
+    environment: context.environment,
+    cwd: context.cwd,
+    ...(context.config === undefined ? {} : { config: context.config }),
+    ...(context.stateDir === undefined ? {} : { stateDir: context.stateDir }),
+  };
+}
+
+/** A path for people: the home folder as `~`. */
+export function shortPath(path: string, context: Pick<Context, 'environment'>): string {
+  const { home } = context.environment;
+  if (home === '' || home === '/') return path;
+  if (path === home) return '~';
+  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+}
+
+function widthOf(stdout: Screen, exported: string | undefined): number {
+  const columns = Number(exported);
+  if (Number.isInteger(columns) && columns >= 20) return columns;
+  if (!stdout.isTTY) return Number.POSITIVE_INFINITY;
+  return stdout.columns !== undefined && stdout.columns > 0 ? stdout.columns : 80;
+}

@@ -1,0 +1,182 @@
+// The commands that run, watch and steer a supervisor, and those that set it up: names, arguments, flags and help.
+
+import type { Command } from 'commander';
+import type { RunOptions } from './commands/run.ts';
+import { durationMs, type Host } from './host.ts';
+
+/** Defines them on the program. */
+export function defineSupervisorCommands(program: Command, host: Host): void {
+  program.commandsGroup('Supervisor:');
+  host.on<RunOptions>(
+    program
+      .command('run')
+      .summary('the supervisor, in the foreground')
+      .description(
+        'Finds every worktree, watches its graph, and sends each ready task to its executor. One a machine. Without a configured repository it serves the one it is started in.',
+      )
+      .option(
+        '--once',
+        'do what is ready and what becomes ready by it, list what stays, and exit: 0 unless a task failed',
+      )
+      .option(
+        '--wait <duration>',
+        'with --once: how long to wait for agents that answer later (default: 5s)',
+        durationMs,
+      )
+      .option('--observe', 'decide and report, touch nothing')
+      .option(
+        '--cancel',
+        'the first SIGINT or SIGTERM ends the agents too, instead of leaving them to the next start',
+      )
+      .addHelpText(
+        'after',
+        `
+Signals: the first SIGINT or SIGTERM takes nothing new and stops, agents run on; the second ends them; the third
+exits at once. SIGHUP reads configuration and worktrees again.
+
+Examples:
+  supervisor run --observe
+  supervisor run --once --wait 2m
+`,
+      ),
+    async (context, _args, options) => (await import('./commands/run.ts')).run(context, options),
+  );
+  host.on<{ watch?: boolean }>(
+    program
+      .command('status')
+      .summary('all worktrees at a glance')
+      .description(
+        'Shows every worktree, what runs, and why the rest does not. Works without a supervisor, and says so.',
+      )
+      .option('-w, --watch', 'go on showing it'),
+    async (context, _args, options) => (await import('./commands/look.ts')).status(context, options),
+  );
+  host.on(
+    program
+      .command('worktrees')
+      .summary('the worktrees that were found')
+      .description('Lists the worktrees that were found, with state and reason.'),
+    async (context) => (await import('./commands/look.ts')).worktrees(context),
+  );
+  const executors = program
+    .command('executors')
+    .summary('which executors exist, and whether they answer')
+    .description('Lists the executor profiles, from which file each is, and whether it counts.')
+    .addHelpText('after', '\nExample:\n  supervisor executors test deploy-agent\n');
+  host.on(executors, async (context) => (await import('./commands/executors.ts')).executors(context));
+  host.on(
+    executors
+      .command('test')
+      .description(
+        'Looks whether an executor could work: its program is there, its endpoint accepts connections. Starts nothing.',
+      )
+      .argument('<name>', 'the profile'),
+    async (context, [name = '']) => (await import('./commands/executors.ts')).testExecutor(context, name),
+  );
+  host.on<{ reason?: string }>(
+    program
+      .command('pause')
+      .summary('start nothing new')
+      .description(
+        'Holds new dispatches: all of them, those of one repository (name or path), or those of one executor.',
+      )
+      .argument('[repo-or-executor]', 'what to pause (default: everything)')
+      .option('--reason <text>', 'why, for `status` and `why`'),
+    async (context, [target], options) =>
+      (await import('./commands/steer.ts')).pause(context, target, options),
+  );
+  host.on(
+    program
+      .command('resume')
+      .summary('undo pause or drain')
+      .description('Takes new work again.')
+      .argument('[repo-or-executor]', 'what to resume (default: everything)'),
+    async (context, [target]) => (await import('./commands/steer.ts')).resume(context, target),
+  );
+  host.on(
+    program
+      .command('drain')
+      .summary('take nothing new, let what runs end')
+      .description('Takes nothing new; what runs goes on. Before an upgrade, for example.'),
+    async (context) => (await import('./commands/steer.ts')).drain(context),
+  );
+  host.on(
+    program
+      .command('reload')
+      .summary('read configuration and worktrees again')
+      .description(
+        'Reads configuration and worktrees again. A bad edit keeps the last good configuration; exit status 3.',
+      ),
+    async (context) => (await import('./commands/steer.ts')).reload(context),
+  );
+
+  program.commandsGroup('Set-up:');
+  const config = program
+    .command('config')
+    .summary('the configuration')
+    .description('Checks and explains the configuration.');
+  host.on(
+    config
+      .command('check')
+      .description('Says what is wrong with supervisor.toml, with file, line and key; exit status 3.'),
+    async (context) => (await import('./commands/config.ts')).check(context),
+  );
+  host.on(
+    config.command('example').description('Prints a supervisor.toml with every setting explained.'),
+    async (context) => (await import('./commands/config.ts')).example(context),
+  );
+  host.on(
+    config.command('schema').description('Prints the JSON Schema of supervisor.toml, for editors.'),
+    async (context) => (await import('./commands/config.ts')).schema(context),
+  );
+  host.on(
+    config.command('path').description('Prints where supervisor.toml is looked for; all paths with --json.'),
+    async (context) => (await import('./commands/config.ts')).path(context),
+  );
+  config.addHelpText('after', '\nExample:\n  supervisor config example > "$(supervisor config path)"\n');
+  host.on<{ revoke?: boolean }>(
+    program
+      .command('trust')
+      .summary("allow a worktree's own executor profiles")
+      .description(
+        "Allows the executor profiles in a worktree's .workgraph/config.toml as they are now. A changed file asks again. Needed only for repositories found below [[roots]].",
+      )
+      .argument('[path]', 'the worktree (default: the one of the current folder)')
+      .option('--revoke', 'take it back'),
+    async (context, [place], options) =>
+      (await import('./commands/config.ts')).trust(context, place, options),
+  );
+  host.on<{ tz?: string; from?: string }>(
+    program
+      .command('schedule')
+      .summary('when a schedule would be due')
+      .description('Prints the next five instants of a schedule, with zone and daylight-saving notes.')
+      .argument('<when>', 'HH:MM, 2027-03-14T09:00, or five cron fields in quotes')
+      .option('--tz <zone>', "its zone, like Europe/Paris (default: this machine's)")
+      .option('--from <instant>', 'look from here on, like 2027-03-28T00:00:00Z (default: now)')
+      .addHelpText(
+        'after',
+        '\nExample:\n  supervisor schedule "30 2 * * *" --tz Europe/Paris --from 2027-03-27T00:00:00Z\n',
+      ),
+    async (context, [when = ''], options) =>
+      (await import('./commands/schedule.ts')).schedule(context, when, options),
+  );
+  host.on(
+    program
+      .command('doctor')
+      .summary('check this machine')
+      .description(
+        'Looks at node, git, file locks, folders, configuration and programs, and says what to do about each.',
+      ),
+    async (context) => (await import('./commands/doctor.ts')).doctor(context),
+  );
+  host.on(
+    program
+      .command('demo')
+      .summary('see it work in a throw-away repository')
+      .description(
+        'Makes a throw-away repository with several worktrees and every type of executor, shows live what happens, and exits 0 only if everything ended as it should. Needs no network.',
+      ),
+    async (context) => (await import('./commands/demo.ts')).demo(context),
+  );
+}

@@ -1,0 +1,244 @@
+// The commands about tasks: their names, arguments, flags and help. What they do is loaded when they are called.
+
+import type { Command } from 'commander';
+import type { AuthorOptions } from './commands/author.ts';
+import type { LeaseOptions } from './commands/claim.ts';
+import type { CompleteOptions } from './commands/complete.ts';
+import type { ListOptions } from './commands/look.ts';
+import { type Host, repeated, repeatedOrListed, wholeNumber } from './host.ts';
+
+const WORKTREE = [
+  '--worktree <path>',
+  'the worktree that is meant (default: the one of the current folder)',
+] as const;
+
+/** Defines them on the program. */
+export function defineTaskCommands(program: Command, host: Host): void {
+  program.commandsGroup('Tasks:');
+  authorOptions(
+    program
+      .command('add')
+      .summary('add a task to the graph of this worktree')
+      .description(
+        'Adds an open task to the graph of the worktree and prints its id. Works without a supervisor.',
+      )
+      .argument('<title>', 'what is to be done')
+      .option('--id <id>', 'the id (default: made from the title)'),
+  ).addHelpText(
+    'after',
+    examples(
+      'supervisor add "Fix auth bug"',
+      'supervisor add "Research competitors" --executor http://localhost:3530/api/task',
+      'supervisor add "Deploy to staging" --executor deploy-agent --after fix-auth-bug',
+      'supervisor add "Weekly report" --executor scheduled --schedule "0 9 * * 1"',
+    ),
+  );
+  host.on<AuthorOptions>(last(program), async (context, [title = ''], options) =>
+    (await import('./commands/author.ts')).add(context, title, options),
+  );
+
+  authorOptions(
+    program
+      .command('edit')
+      .summary('change a task')
+      .description('Changes what is given and leaves the rest. An empty value ("") takes a setting away.')
+      .argument('<task>', 'its id')
+      .option('--title <text>', 'the title')
+      .option('--untag <tag>', 'take a tag away; repeat for more', repeated)
+      .option('--no-paused', 'let a paused task run'),
+  ).addHelpText('after', examples('supervisor edit weekly-report --schedule "30 8 * * 1" --tag team:ops'));
+  host.on<AuthorOptions>(last(program), async (context, [task = ''], options) =>
+    (await import('./commands/author.ts')).edit(context, task, options),
+  );
+
+  host.on<ListOptions>(
+    program
+      .command('list')
+      .alias('ls')
+      .summary('tasks across worktrees')
+      .description('Lists the tasks that are not over, of every worktree, with what each waits for.')
+      .option(
+        '--state <state>',
+        'only ready, running, queued, scheduled, waiting, held, paused, copy or finished',
+      )
+      .option('--status <status>', "only tasks of this status of wg's: open, in-progress, done, failed, …")
+      .option('--executor <name>', 'only tasks that this executor would run')
+      .option('--worktree <path>', 'only tasks of this worktree')
+      .option('-a, --all', 'finished and internal ones too')
+      .addHelpText('after', examples('supervisor list --state held', 'supervisor list --all --json')),
+    async (context, _args, options) => (await import('./commands/look.ts')).list(context, options),
+  );
+
+  host.on<{ worktree?: string }>(
+    program
+      .command('show')
+      .summary('one task whole')
+      .description('Shows one task: description, artifacts, log and runs.')
+      .argument('<task>', 'its id')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/look.ts')).show(context, task, options),
+  );
+
+  host.on<{ worktree?: string }>(
+    program
+      .command('why')
+      .summary('why a task is (not) running')
+      .description('Shows every condition, limit and rule that was looked at, and when it is looked at next.')
+      .argument('<task>', 'its id')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor why deploy-to-staging')),
+    async (context, [task = ''], options) => (await import('./commands/look.ts')).why(context, task, options),
+  );
+
+  program.commandsGroup('Completion:');
+  host.on<CompleteOptions>(
+    program
+      .command('done')
+      .summary('report that the work on a task is done')
+      .description(
+        'Reports success, by whoever did the work, also for an agent that no supervisor started and while none is running. Doing it twice is harmless.',
+      )
+      .argument('<task>', 'its id')
+      .option('--agent <name>', 'who did it')
+      .option('--artifacts <json>', 'results to keep with the task: JSON, @FILE, or - for stdin')
+      .option('--summary <text>', 'what came of it, in a sentence')
+      .option(...WORKTREE)
+      .addHelpText(
+        'after',
+        examples(`supervisor done research --agent samantha --artifacts '{"result": "three competitors"}'`),
+      ),
+    async (context, [task = ''], options) =>
+      (await import('./commands/complete.ts')).done(context, task, options),
+  );
+  host.on<CompleteOptions>(
+    program
+      .command('fail')
+      .summary('report that the work on a task failed')
+      .description('Reports failure, by whoever did the work.')
+      .argument('<task>', 'its id')
+      .requiredOption('--reason <text>', 'why it failed')
+      .option('--agent <name>', 'who tried')
+      .option('--retryable', 'trying again could help')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor fail deploy --reason "the cluster refuses the image"')),
+    async (context, [task = ''], options) =>
+      (await import('./commands/complete.ts')).fail(context, task, options),
+  );
+  host.on<{ worktree?: string; worker?: string }>(
+    program
+      .command('claim')
+      .summary('take a task for an orchestrator of your own')
+      .description('Takes a ready task, so that nobody else does. Prints the run and its token.')
+      .argument('<task>', 'its id')
+      .option('--worker <name>', 'who takes it (default: your user name)')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor claim nightly-build --worker n8n --json')),
+    async (context, [task = ''], options) =>
+      (await import('./commands/claim.ts')).claim(context, task, options),
+  );
+  host.on<LeaseOptions & { reason?: string }>(
+    program
+      .command('release')
+      .summary('hand a claimed task back')
+      .description('Hands a task back: it is open again, and no attempt is counted.')
+      .argument('<task>', 'its id')
+      .option('--token <token>', 'the token that the claim gave')
+      .option('--reason <text>', 'why')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/claim.ts')).release(context, task, options),
+  );
+  host.on<LeaseOptions & { message?: string }>(
+    program
+      .command('heartbeat')
+      .summary('say that the work on a task goes on')
+      .description(
+        'A sign of life. Prints whether to go on; exit status 1 means: stop, the work is no longer wanted.',
+      )
+      .argument('<task>', 'its id')
+      .option('--message <text>', 'how far it is')
+      .option('--token <token>', 'the token that the claim gave')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/claim.ts')).heartbeat(context, task, options),
+  );
+
+  program.commandsGroup('Runs:');
+  host.on<{ worktree?: string; open?: boolean; limit?: number }>(
+    program
+      .command('runs')
+      .summary('what ran and what runs, newest first')
+      .description('Lists runs, newest first.')
+      .argument('[task]', 'only runs of this task')
+      .option('--open', 'only runs that are not over')
+      .option('-n, --limit <n>', 'how many at most (default: 50)', wholeNumber(1))
+      .option('--worktree <path>', 'only runs of this worktree'),
+    async (context, [task], options) => (await import('./commands/look.ts')).runs(context, task, options),
+  );
+  host.on<{ follow?: boolean; lines?: number; raw?: boolean; worktree?: string }>(
+    program
+      .command('logs')
+      .summary('what a run wrote')
+      .description('Shows the output of a run, or of the latest run of a task. Works without a supervisor.')
+      .argument('<task-or-run>', 'a task or run id')
+      .option('-f, --follow', 'go on until the run ends')
+      .option('-n, --lines <n>', 'only the last n lines', wholeNumber(0))
+      .option('--raw', 'the bytes as they were written, control characters included')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor logs -f fix-auth-bug')),
+    async (context, [name = ''], options) =>
+      (await import('./commands/logs.ts')).logs(context, name, options),
+  );
+  host.on<{ worktree?: string; reason?: string }>(
+    program
+      .command('cancel')
+      .summary('end the run of a task')
+      .description(
+        'Ends the run of a task, or a run by its id. The task is paused until somebody retries it.',
+      )
+      .argument('<task-or-run>', 'a task or run id')
+      .option('--reason <text>', 'why')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/steer.ts')).cancel(context, task, options),
+  );
+  host.on<{ worktree?: string }>(
+    program
+      .command('retry')
+      .summary('open a failed task again')
+      .description('Opens a failed or cancelled task again and counts its attempts anew.')
+      .argument('<task>', 'its id')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/steer.ts')).retry(context, task, options),
+  );
+}
+
+/** The flags that `add` and `edit` share. */
+function authorOptions(command: Command): Command {
+  return command
+    .option('-d, --description <text>', 'what the agent needs to know')
+    .option('--after <ids>', 'tasks to wait for; repeat, or put commas between', repeatedOrListed)
+    .option('-e, --executor <name>', 'a profile name, or an http(s) URL')
+    .option('-s, --schedule <when>', 'HH:MM, 2027-03-14T09:00, or five cron fields')
+    .option('--timezone <zone>', 'the zone of the schedule, like Europe/Paris')
+    .option('-t, --tag <tag>', 'add a tag; repeat for more', repeated)
+    .option('-p, --priority <level>', 'critical, high, normal, low, idle, or a number')
+    .option('--exec <command>', 'a shell command that does the work')
+    .option('--verify <command>', 'a shell command that must succeed before it counts as done')
+    .option('--timeout <duration>', 'longest time of one attempt, like 30m')
+    .option('--model <name>', 'the model for the Claude executor')
+    .option('--paused', 'do not start it yet')
+    .option(...WORKTREE);
+}
+
+function last(program: Command): Command {
+  const command = program.commands.at(-1);
+  if (!command) throw new Error('no command was defined');
+  return command;
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}

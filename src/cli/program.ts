@@ -1,0 +1,84 @@
+// The command line as a whole: global options, the way help and errors look, and the exit status of everything.
+
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../version.ts';
+import type { Surroundings } from './context.ts';
+import { defineSupervisorCommands } from './define-running.ts';
+import { defineTaskCommands } from './define-tasks.ts';
+import { EXIT_USAGE, explainFailure } from './exit-status.ts';
+import { createHost } from './host.ts';
+import { plain } from './render/plain.ts';
+
+/** Runs one command line and gives its exit status. Never rejects. */
+export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
+  let status = 0;
+  const program = createProgram(around, (given) => {
+    status = given;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return status;
+  } catch (thrown) {
+    // commander has said what there is to say; a missing command shows the help and is wrong usage too.
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_USAGE;
+    const failure = explainFailure(thrown, Boolean(around.environment.variables.SUPERVISOR_DEBUG));
+    around.stderr.write(failure.text);
+    return failure.status;
+  }
+}
+
+/** Every command with its help. */
+export function createProgram(around: Surroundings, finish: (status: number) => void): Command {
+  const program = new Command('supervisor');
+  program
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => around.stdout.write(text),
+      writeErr: (text) => around.stderr.write(text),
+      outputError: (text, write) => write(usageSentence(text)),
+      getOutHelpWidth: () => helpWidth(around.stdout.columns),
+      getErrHelpWidth: () => helpWidth(around.stderr.columns),
+      // The help has no colours of its own; what it has must not be stripped or kept by guessing.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .description(
+      'One supervisor per machine for wg task graphs: sends each ready task to the executor it names.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .option('--config <file>', 'the supervisor.toml to use')
+    .option('--state-dir <dir>', 'the folder for ledger, tokens and socket')
+    .option('--json', 'print JSON')
+    .option('--no-color', 'print no colours')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText(
+      'after',
+      `
+Exit status: 0 done, 1 the work failed, 2 usage, 3 configuration, 4 already running, 5 not running, 6 graph or
+worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 70 a bug.
+`,
+    );
+  const host = createHost(around, finish);
+  defineSupervisorCommands(program, host);
+  defineTaskCommands(program, host);
+  program.helpCommand('help [command]', 'help for a command').commandsGroup('');
+  return program;
+}
+
+/** commander's error text in the shape of all our errors: one sentence, with the next step in it. */
+export function usageSentence(text: string): string {
+  const suggestion = /\(Did you mean (.+?)\?\)/s.exec(text)?.[1];
+  const sentence = plain(text.replace(/\(Did you mean .+?\?\)/s, ''))
+    .replace(/^error: /, '')
+    .replace(/\.$/, '');
+  const step =
+    suggestion === undefined
+      ? '`supervisor --help` lists what there is'
+      : `did you mean ${plain(suggestion)}?`;
+  return `supervisor: ${sentence}; ${step}\n`;
+}
+
+function helpWidth(columns: number | undefined): number {
+  return Math.max(40, Math.min(columns ?? 80, 120));
+}

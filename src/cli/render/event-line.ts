@@ -1,0 +1,108 @@
+// One line an event, for people who watch `run`. Events that say nothing to them have none.
+
+import { basename } from 'node:path';
+import type { Event } from '../../domain/event.ts';
+import type { Colors, Paint } from './color.ts';
+import { plain } from './plain.ts';
+import { timeOfDay } from './relative-time.ts';
+import { outcomeText } from './run-view.ts';
+
+/** The line without its line feed, or null. `now` in ms: the `at` of a retry is when it will be. */
+export function eventLine(event: Event, paint: Colors, now: number): string | null {
+  const told = tell(event, paint);
+  if (told === null) return null;
+  const [colour, word, rest] = told;
+  const at = event.name === 'run.retrying' ? now : event.at;
+  return `${paint.faint(timeOfDay(at))}  ${colour(word.padEnd(11))}  ${rest}`;
+}
+
+type Told = readonly [Paint, string, string];
+
+function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told | null {
+  switch (event.name) {
+    case 'supervisor.started':
+      return [
+        good,
+        'started',
+        `pid ${event.pid}${event.mode === 'observe' ? ', observing: nothing is touched' : ''}`,
+      ];
+    case 'supervisor.draining':
+      return [caution, 'draining', plain(event.because)];
+    case 'supervisor.stopped':
+      return [faint, 'stopped', event.stillRunning === 0 ? '' : `${event.stillRunning} agents run on`];
+    case 'config.rejected':
+      return [bad, 'config', plain(event.message)];
+    case 'worktrees.changed':
+      return [
+        faint,
+        'worktrees',
+        [
+          ...event.added.map((path) => `+ ${plain(path)}`),
+          ...event.removed.map((path) => `- ${plain(path)}`),
+        ].join('  '),
+      ];
+    case 'graph.problem':
+      return [bad, 'graph', `${plain(event.graph)}: ${plain(event.message)}`];
+    case 'graph.healed':
+      return [good, 'graph', `${plain(event.graph)} can be read again`];
+    case 'watch.degraded':
+      return [caution, 'watching', plain(event.message)];
+    case 'run.opened':
+      return [busy, 'dispatch', `${whose(event)}${attempt(event)}, because ${plain(event.because)}`];
+    case 'run.started':
+      return [
+        busy,
+        'running',
+        `${whose(event)}  ${plain(event.agent)}${event.pid === null ? '' : `, pid ${event.pid}`}`,
+      ];
+    case 'run.adopted':
+      return [
+        busy,
+        'adopted',
+        `${whose(event)}  ${plain(event.agent)}${event.pid === null ? '' : `, pid ${event.pid}`}`,
+      ];
+    case 'run.handed-off':
+      return [
+        busy,
+        'handed off',
+        `${whose(event)}${event.reference === null ? '' : `  ${plain(event.reference)}`}`,
+      ];
+    case 'run.abandoned':
+      return [faint, 'not begun', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.stopping':
+      return [caution, 'stopping', `${whose(event)}, because ${event.reason}`];
+    case 'run.settled':
+      return [
+        event.outcome.kind === 'succeeded' ? good : event.outcome.kind === 'failed' ? bad : caution,
+        plain(event.status),
+        `${whose(event)}  ${plain(outcomeText(event.outcome))}`,
+      ];
+    case 'run.overruled':
+      return [caution, 'overruled', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.retrying':
+      return [caution, 'retry', `${whose(event)} at ${timeOfDay(event.at)}, because ${plain(event.because)}`];
+    case 'task.held':
+      return [caution, 'held', `${plain(event.task)}, because ${plain(event.because)}`];
+    case 'config.loaded':
+    case 'graph.changed':
+    case 'run.claimed':
+    case 'run.progress':
+    case 'run.finished':
+    case 'tick.finished':
+      return null;
+    default:
+      return event satisfies never;
+  }
+}
+
+function whose(event: {
+  readonly task: string;
+  readonly worktree: string;
+  readonly executor: string;
+}): string {
+  return `${plain(event.task)} (${plain(basename(event.worktree))}) → ${plain(event.executor)}`;
+}
+
+function attempt(event: { readonly attempt: number }): string {
+  return event.attempt > 1 ? `, attempt ${event.attempt}` : '';
+}

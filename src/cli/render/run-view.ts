@@ -1,0 +1,75 @@
+// Runs for people: `runs`, and the runs part of other views.
+
+import type { Outcome } from '../../domain/outcome.ts';
+import type { RunReport } from '../../domain/report.ts';
+import { type Context, shortPath } from '../context.ts';
+import { statePaint } from './color.ts';
+import { relativeTime, roughDuration } from './relative-time.ts';
+import { renderTable } from './table.ts';
+
+/** One row a run, newest as given. */
+export function runRows(
+  runs: readonly RunReport[],
+  context: Context,
+  options: { readonly ids?: boolean; readonly tasks?: boolean } = {},
+): string {
+  return renderTable({
+    columns: [
+      ...(options.ids ? [{ head: 'RUN' }] : []),
+      ...(options.tasks === false ? [] : [{ head: 'TASK', min: 12 }]),
+      { head: 'WORKTREE', min: 8, cut: 'start', drop: 3 },
+      { head: 'EXECUTOR', min: 8 },
+      { head: 'TRY', align: 'right', drop: 2 },
+      { head: 'PHASE' },
+      { head: 'AGENT', drop: 4 },
+      { head: 'STARTED', drop: 5 },
+      { head: 'TOOK', drop: 6 },
+      { head: 'WHAT', min: 12, drop: 1 },
+    ],
+    rows: runs.map((run) => [
+      ...(options.ids ? [run.run] : []),
+      ...(options.tasks === false ? [] : [run.task]),
+      shortPath(run.worktree, context),
+      run.executor,
+      run.attempt,
+      { text: run.phase, paint: statePaint(isFailed(run) ? 'failed' : run.phase, context.paint) },
+      run.agent,
+      relativeTime(run.started_at, context.now()),
+      took(run),
+      whatOf(run),
+    ]),
+    width: context.width,
+    head: context.paint.faint,
+  });
+}
+
+/** An outcome in one sentence. */
+export function outcomeText(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'succeeded':
+      return outcome.summary === undefined ? 'succeeded' : `succeeded: ${outcome.summary}`;
+    case 'failed':
+      return `failed (${outcome.failure}): ${outcome.message}`;
+    case 'stopped':
+      return `stopped: ${outcome.reason}`;
+    case 'deferred':
+      return `put off: ${outcome.because}`;
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** What is to be said of a run: how it ended, else its last sign of life, else why it was started. */
+function whatOf(run: RunReport): string {
+  if (run.outcome) return outcomeText(run.outcome);
+  return run.progress ?? run.because;
+}
+
+function isFailed(run: RunReport): boolean {
+  return run.outcome?.kind === 'failed';
+}
+
+function took(run: RunReport): string {
+  if (run.started_at === null || run.finished_at === null) return '';
+  return roughDuration(Math.max(0, Date.parse(run.finished_at) - Date.parse(run.started_at)));
+}

@@ -1,0 +1,146 @@
+// The one home of cli-table3: borderless columns that fit the terminal. Where they do not, the widest text columns are
+// shortened first, then the columns that matter least are left out.
+
+import CliTable from 'cli-table3';
+import type { Paint } from './color.ts';
+import { plain } from './plain.ts';
+import { shorten, shortenStart, textWidth } from './text-width.ts';
+
+export interface Column {
+  readonly head: string;
+  readonly align?: 'right';
+  /** Fewest columns it is shortened to; a column without it keeps its width. */
+  readonly min?: number;
+  /** Which end is cut off; a path keeps its last part. */
+  readonly cut?: 'start';
+  /** Left out when there is no room, the highest first. */
+  readonly drop?: number;
+}
+
+/** A cell's text, made harmless here, and its colour. */
+export type Cell = string | number | { readonly text: string; readonly paint: Paint };
+
+const GAP = 2;
+/** When even leaving out columns did not make room: shorter than this says nothing. */
+const LAST_RESORT = 4;
+/** cli-table3 lays out a whole table at once, at a cost that grows faster than its rows. */
+const ROWS_AT_ONCE = 200;
+
+/** The table as text with a line feed at its end; '' when there are no rows. `width` may be infinite. */
+export function renderTable(input: {
+  readonly columns: readonly Column[];
+  readonly rows: readonly (readonly Cell[])[];
+  readonly width: number;
+  readonly head: Paint;
+}): string {
+  if (input.rows.length === 0) return '';
+  const texts = input.rows.map((row) =>
+    row.map((cell) => plain(typeof cell === 'object' ? cell.text : String(cell))),
+  );
+  // A column that says nothing in any row is not shown.
+  const filled = input.columns.map((_, at) => texts.some((row) => (row[at] ?? '') !== ''));
+  const natural = input.columns.map((column, at) =>
+    texts.reduce((widest, row) => Math.max(widest, textWidth(row[at] ?? '')), textWidth(column.head)),
+  );
+  const { shown, widths } = fit(input.columns, natural, filled, input.width);
+
+  const line = (row: readonly string[], paintOf: (at: number) => Paint | null) =>
+    shown.map((at) => {
+      const cut = input.columns[at]?.cut === 'start' ? shortenStart : shorten;
+      const text = cut(row[at] ?? '', widths[at] ?? 0);
+      return paintOf(at)?.(text) ?? text;
+    });
+  const lines = [
+    line(
+      input.columns.map((column) => column.head),
+      () => input.head,
+    ),
+    ...texts.map((row, index) =>
+      line(row, (at) => {
+        const cell = input.rows[index]?.[at];
+        return typeof cell === 'object' ? cell.paint : null;
+      }),
+    ),
+  ];
+  let text = '';
+  for (let from = 0; from < lines.length; from += ROWS_AT_ONCE)
+    text += layOut(
+      lines.slice(from, from + ROWS_AT_ONCE),
+      shown.map((at) => widths[at] ?? 0),
+      shown.map((at) => input.columns[at]?.align ?? 'left'),
+    );
+  return text;
+}
+
+function layOut(lines: readonly string[][], widths: readonly number[], aligns: ('left' | 'right')[]): string {
+  const none = [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+  ];
+  const inner = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'];
+  const table = new CliTable({
+    chars: Object.fromEntries([...none, ...inner].map((name) => [name, ''])),
+    style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [] },
+    colWidths: widths.map((width) => width + GAP),
+    colAligns: aligns,
+  });
+  table.push(...lines);
+  return `${table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')}\n`;
+}
+
+/** Which columns are shown and how wide each is. */
+function fit(
+  columns: readonly Column[],
+  natural: readonly number[],
+  filled: readonly boolean[],
+  width: number,
+): { shown: number[]; widths: number[] } {
+  let shown = columns.map((_, at) => at).filter((at) => filled[at]);
+  for (;;) {
+    const widths = shrink(shown, natural, width, (at) => columns[at]?.min ?? null);
+    if (widths) return { shown, widths };
+    const last = shown.reduce<number | null>((worst, at) => {
+      const drop = columns[at]?.drop ?? 0;
+      return drop > 0 && drop > (worst === null ? 0 : (columns[worst]?.drop ?? 0)) ? at : worst;
+    }, null);
+    if (last === null) break;
+    shown = shown.filter((at) => at !== last);
+  }
+  return {
+    shown,
+    widths: shrink(shown, natural, width, () => LAST_RESORT) ?? natural.map((n) => Math.min(n, LAST_RESORT)),
+  };
+}
+
+/** Widths that fit, made by shortening the widest column that may still be shortened; null when there are none. */
+function shrink(
+  shown: readonly number[],
+  natural: readonly number[],
+  width: number,
+  minOf: (at: number) => number | null,
+): number[] | null {
+  const widths = [...natural];
+  let over = shown.reduce((sum, at) => sum + (widths[at] ?? 0) + GAP, -GAP) - width;
+  while (over > 0) {
+    let widest: number | null = null;
+    for (const at of shown) {
+      const min = minOf(at);
+      if (min === null || (widths[at] ?? 0) <= min) continue;
+      if (widest === null || (widths[at] ?? 0) > (widths[widest] ?? 0)) widest = at;
+    }
+    if (widest === null) return null;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+    over--;
+  }
+  return widths;
+}

@@ -1,0 +1,34 @@
+// `why` for people: the verdict, then every condition that was looked at.
+
+import type { WhyReport } from '../../domain/report.ts';
+import type { Context } from '../context.ts';
+import { plain } from './plain.ts';
+import { runRows } from './run-view.ts';
+import { section } from './status-view.ts';
+import { taskHeader } from './task-view.ts';
+import { textWidth, wrap } from './text-width.ts';
+
+/** The whole of `why`. */
+export function whyView(report: WhyReport, context: Context): string {
+  const parts = [taskHeader(report, context)];
+  if (report.conditions.length > 0)
+    parts.push(section('Conditions', conditionLines(report, context), context));
+  if (report.runs.length > 0)
+    parts.push(
+      section('Runs', runRows(report.runs.slice(0, 5), context, { ids: true, tasks: false }), context),
+    );
+  return parts.join('\n');
+}
+
+function conditionLines(report: WhyReport, { paint, width }: Context): string {
+  const names = report.conditions.map((condition) => plain(condition.name));
+  const wide = Math.max(...names.map(textWidth));
+  return report.conditions
+    .map((condition, index) => {
+      const mark = condition.met ? paint.good('✓') : paint.bad('✗');
+      const lead = `  ${mark} ${(names[index] ?? '').padEnd(wide)}  `;
+      const lines = wrap(plain(condition.because), Math.max(20, width - wide - 6));
+      return `${lead}${lines.join(`\n${' '.repeat(wide + 6)}`)}\n`;
+    })
+    .join('');
+}
