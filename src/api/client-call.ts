@@ -87,7 +87,7 @@ function errorOf(status: number, value: unknown): SupervisorError {
   const sentence = typeof detail === 'string' ? detail : typeof title === 'string' ? title : `HTTP ${status}`;
   return new SupervisorError(isErrorCode(category) ? category : codeOfStatus(status), sentence, {
     ...(typeof hint === 'string' ? { hint } : {}),
-    details: { ...details, problem: code },
+    details: { ...details, code },
   });
 }
 

@@ -114,11 +114,15 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     task: (query) => get(taskPath(query, '')),
     runs: async (filter = {}) =>
       (await get<{ runs: readonly RunReport[] }>(`/api/runs${search({ ...filter })}`)).runs,
-    complete({ result, token, task, worktree, ...report }) {
-      const query = { task, ...(worktree === undefined ? {} : { worktree }) };
-      return post(taskPath(query, result === 'failed' ? '/fail' : '/complete'), {
-        ...report,
+    complete(request) {
+      const { result, token, agent, summary, artifacts, reason, retryable } = request;
+      return post(taskPath(request, result === 'failed' ? '/fail' : '/complete'), {
         lease_token: token,
+        agent,
+        summary,
+        artifacts,
+        reason,
+        retryable,
       });
     },
     heartbeat: (query, { token, message } = {}) =>
@@ -165,7 +169,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
 }
 
 function taskPath(query: TaskQuery, rest: string): string {
-  return `/api/task/${encodeURIComponent(query.task)}${rest}${search({ worktree: query.worktree })}`;
+  return `/api/task/${encodeURIComponent(query.task)}${rest}${search({ worktree: query.worktree, near: query.near })}`;
 }
 
 function search(values: Readonly<Record<string, string | number | boolean | undefined>>): string {

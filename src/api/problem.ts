@@ -75,7 +75,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** The problem code of each SupervisorError code, unless its `details.problem` names a finer one. */
+/** The problem code of each SupervisorError code, unless its `details.code` names a finer one. */
 const BY_ERROR: Readonly<Record<ErrorCode, ProblemCode>> = {
   failed: 'failed',
   usage: 'usage',
@@ -134,15 +134,9 @@ export function problemAnswer(thrown: unknown, instance: string): ProblemAnswer 
   if (thrown instanceof ApiProblem)
     return render(thrown.problem, thrown.message, thrown.hint, thrown.members, thrown.headers, instance);
   if (thrown instanceof SupervisorError) {
-    const { problem, ...members } = thrown.details;
-    return render(
-      finerCode(problem) ?? BY_ERROR[thrown.code],
-      thrown.message,
-      thrown.hint,
-      members,
-      {},
-      instance,
-    );
+    const { code, details } = thrown;
+    const problem = finerCode(details.code) ?? BY_ERROR[code];
+    return render(problem, thrown.message, thrown.hint, details, {}, instance);
   }
   const detail = 'Something broke that should not. Nothing can be said of the task; ask for its state.';
   const hint = `look for ${instance} in the supervisor's log and report it`;

@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
 import { readJsonBody } from './body.ts';
 import { ApiProblem } from './problem.ts';
-import { taskId } from './schemas.ts';
+import { taskId, type taskQuery } from './schemas.ts';
 import type { Access, Door, Gatekeeper } from './security.ts';
 import { accessTask } from './task-access.ts';
 
@@ -89,8 +89,8 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
   };
 }
 
-/** A route about one task, ready to be mounted. Its path has `:id`, its query may have `worktree`. */
-export function taskRoute<Q extends z.ZodType<{ worktree?: string | undefined }>, B extends z.ZodType>(
+/** A route about one task, ready to be mounted. Its path has `:id`, its query may have `worktree` and `near`. */
+export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
   route: TaskRoute<Q, B>,
 ): MountableRoute {
   return {
@@ -105,9 +105,13 @@ export function taskRoute<Q extends z.ZodType<{ worktree?: string | undefined }>
       if (access.kind === 'unknown') throw parts.gate.nobody();
       if (route.access === 'task-operator') requireOperator(access, parts.gate);
       const body = parse(route.body, raw, 'body');
-      const { worktree } = parse(route.query, context.req.query(), 'query');
+      const { worktree, near } = parse(route.query, context.req.query(), 'query');
       const id = parse(taskId, context.req.param('id'), 'task id');
-      const named = { task: id, ...(worktree === undefined ? {} : { worktree }) };
+      const named = {
+        task: id,
+        ...(worktree === undefined ? {} : { worktree }),
+        ...(near === undefined ? {} : { near }),
+      };
       const { query, caller } = await accessTask(parts.control, access, named);
       return route.handle({ task: query, caller, body, request: context.req }, parts);
     },

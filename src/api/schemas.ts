@@ -21,8 +21,8 @@ export const taskId = z.string().min(1).max(1024).regex(NO_CONTROLS, 'must not h
 
 const worktree = z.string().min(1).max(4096).regex(NO_CONTROLS, 'must not hold control characters');
 
-/** Which worktree an id is meant in. */
-export const taskQuery = z.strictObject({ worktree: worktree.optional() });
+/** Which worktree an id is meant in: it must be there, or it is preferred there. */
+export const taskQuery = z.strictObject({ worktree: worktree.optional(), near: worktree.optional() });
 
 export const VERDICT_STATES = [
   'running',

@@ -40,6 +40,8 @@ describe('a running supervisor', () => {
     expect((await client.tasks({ worktree: '/w2' })).length).toBe(1);
     expect((await client.task({ task: ODD_ID })).task).toBe(ODD_ID);
     expect((await client.why({ task: 'build', worktree: '/w2' })).conditions.length).toBe(1);
+    await client.task({ task: 'deploy', near: '/home/me/w1/src' });
+    expect(lastCall()).toEqual({ name: 'task', args: [{ task: 'deploy', near: '/home/me/w1/src' }] });
     await client.runs({ task: 'build', worktree: '/w1', open: true, limit: 3 });
     expect(lastCall()).toEqual({
       name: 'runs',
@@ -122,7 +124,7 @@ describe('a running supervisor', () => {
       client.complete({ task: 'build', result: 'succeeded', token: OLD_TOKEN }),
     ).rejects.toMatchObject({
       code: 'superseded',
-      details: { current_attempt: 2, problem: 'lease-superseded' },
+      details: { current_attempt: 2, code: 'lease-superseded' },
     });
     api.control.failNext('status', new Error('a bug'));
     await expect(client.status()).rejects.toMatchObject({

@@ -415,7 +415,7 @@ describe('errors', () => {
   test('details cannot overwrite the standard members, and what is not JSON is left out', async () => {
     const circular: Record<string, unknown> = {};
     circular.self = circular;
-    for (const details of [{ status: 1, code: 'x' }, { circular }]) {
+    for (const details of [{ status: 1, code: 'ENOENT' }, { circular }]) {
       api.control.failNext('status', new SupervisorError('graph', 'A sentence.', { details }));
       const answer = await api.ask({ path: '/api/status' });
       expect(answer.json).toMatchObject({ status: 409, code: 'graph' });

@@ -195,7 +195,7 @@ export function scriptedControl(): ScriptedControl {
       const before = outcomes.get(key);
       if (before !== undefined && before !== request.result)
         throw new SupervisorError('conflict', 'The task ended otherwise.', {
-          details: { problem: 'already-terminal' },
+          details: { code: 'already-terminal' },
         });
       outcomes.set(key, request.result);
       const answer: CompletionAnswer = {
