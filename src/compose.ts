@@ -4,64 +4,45 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createApiServer } from './api/server.ts';
-import { ensureFolders, type Paths, resolvePaths } from './config/paths.ts';
-import { createConfigSource } from './config/source.ts';
+import { ensureFolders, type Paths } from './config/paths.ts';
 import { claimRefusal } from './decide/claim-refusal.ts';
-import type { GraphHold } from './decide/world.ts';
 import type { Config } from './domain/config.ts';
-import { SupervisorError } from './domain/errors.ts';
 import type { GraphPath } from './domain/ids.ts';
-import type { ExecutorType, Profile } from './domain/profile.ts';
+import type { Profile } from './domain/profile.ts';
 import type { ReportedProblem } from './domain/report.ts';
 import { writeAgentTools } from './executors/agent-tools.ts';
-import type { Executor } from './executors/executor.ts';
 import { createExecutors } from './executors/executors.ts';
-import { createProcesses } from './executors/processes.ts';
-import { processTable } from './executors/processes-ps.ts';
-import { createGraphStore, type GraphDraft, type GraphStore } from './graph/store.ts';
+import type { GraphDraft, GraphStore } from './graph/store.ts';
 import { createGraphWatcher } from './graph/watcher.ts';
+import {
+  agentVariables,
+  type ComposeOptions,
+  layGround,
+  lockGraph,
+  lockMachine,
+  mainProgram,
+  openStore,
+  rivalOf,
+} from './ground.ts';
 import { openLedger } from './runs/ledger.ts';
 import { drainSpool } from './runs/spool.ts';
 import { type Bus, createBus } from './seams/bus.ts';
-import { type Clock, systemClock } from './seams/clock.ts';
+import { systemClock } from './seams/clock.ts';
 import { type Environment, processEnvironment } from './seams/environment.ts';
-import { createLocker, type Locker } from './seams/flock.ts';
-import { type Identity, systemIdentity } from './seams/identity.ts';
-import { holdInstanceLock, type InstanceLock } from './seams/instance-lock.ts';
-import { type Log, silentLog } from './seams/log.ts';
+import { createLocker } from './seams/flock.ts';
+import type { Log } from './seams/log.ts';
 import type { CallbackAddress } from './supervisor/assignment.ts';
 import type { SupervisorControl } from './supervisor/control.ts';
 import { ControlFace } from './supervisor/control-face.ts';
 import { Lookout } from './supervisor/lookout.ts';
 import { applySpooled } from './supervisor/spooled.ts';
-import {
-  type SupervisedGraph,
-  SupervisedGraphs,
-  type SupervisedGraphsParts,
-  viewOf,
-} from './supervisor/supervised-graphs.ts';
+import { type SupervisedGraph, SupervisedGraphs, viewOf } from './supervisor/supervised-graphs.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { VERSION } from './version.ts';
-import { createDaemonDetector, type DaemonDetector } from './wg/daemon.ts';
-import { createRegistry } from './wg/registry.ts';
-import { createDiscovery } from './worktrees/discover.ts';
+import { createDaemonDetector } from './wg/daemon.ts';
 import { type LocatedGraph, locateGraph as locateGraphAround } from './worktrees/locate.ts';
 import { createRepositoryWatcher } from './worktrees/watcher.ts';
-
-/** Which configuration and state to use, and from where the question is asked. */
-export interface ComposeOptions {
-  readonly environment: Environment;
-  readonly cwd: string;
-  readonly config?: string;
-  readonly stateDir?: string;
-  readonly log?: Log;
-  /** Tests and benchmarks pass a clock, ids and executors of their own. */
-  readonly clock?: Clock;
-  readonly identity?: Identity;
-  readonly executors?: ReadonlyMap<ExecutorType, Executor>;
-}
 
 /** A supervisor, wired and ready to start. */
 export interface RunningSupervisor {
@@ -84,7 +65,12 @@ export async function composeSupervisor(
   const { clock, identity, paths, log, source } = ground;
   const observeOnly = (options.observe ?? false) || source.current().mode === 'observe';
   ensureFolders(paths);
-  const machineLock = await lockMachine(ground, observeOnly);
+  const troubles = new Map<string, string>();
+  const machineLock = await lockMachine(ground, observeOnly, (because) => {
+    log.error('lock.compromised', { because });
+    troubles.set('lock', because);
+    supervisor.drain(because);
+  });
   const bus = createBus(clock);
   // Watching beside a supervisor that runs: nothing of its state is touched.
   const scratch = machineLock ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
@@ -92,7 +78,7 @@ export async function composeSupervisor(
     file: scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile,
     clock,
   });
-  const troubles = new Map<string, string>(ledger.warnings.map((text) => ['ledger', text]));
+  for (const warning of ledger.warnings) troubles.set('ledger', warning);
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
     mainProgram(),
@@ -134,9 +120,8 @@ export async function composeSupervisor(
   });
   const callback = async (profile: Profile): Promise<CallbackAddress> => {
     const needsTcp = profile.type === 'http' && profile.completion === 'callback';
-    if (needsTcp) await api.openTcp();
-    const address = api.address();
-    return { url: address.url, socket: address.socket };
+    const { socket, url } = api.address();
+    return { url: needsTcp ? await api.openTcp() : url, socket };
   };
   const parts = {
     ledger,
@@ -270,108 +255,4 @@ export async function locateGraph(options: {
 /** A store over one graph, for commands that write into it themselves. */
 export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
   return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);
-}
-
-type Ground = ReturnType<typeof layGround>;
-
-/** What every program needs: time, paths, configuration, discovery. */
-function layGround(options: ComposeOptions) {
-  const clock = options.clock ?? systemClock();
-  const identity = options.identity ?? systemIdentity();
-  const log = options.log ?? silentLog;
-  const { environment, cwd } = options;
-  const paths = resolvePaths(environment, {
-    ...(options.config === undefined ? {} : { config: options.config }),
-    ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
-  });
-  const source = createConfigSource({ paths, environment });
-  const config = () => servingSomething(source.current(), cwd);
-  const locker = createLocker();
-  const processes = createProcesses(processTable(environment.platform));
-  const discovery = createDiscovery({ environment });
-  const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
-    discover: (wanted) => discovery.list(wanted),
-    openStore: (graph) => openStore(graph, locker, clock, () => source.current()),
-    openRegistry: (graph) => createRegistry({ graph, locker, clock }),
-    profiles: async (graph, settings) => source.profilesFor(graph, settings),
-  };
-  return { clock, identity, log, paths, source, config, locker, processes, graphParts };
-}
-
-/** Without a repository or root in the configuration, the one that the command was started in is served. */
-function servingSomething(config: Config, cwd: string): Config {
-  if (config.repos.length > 0 || config.roots.length > 0) return config;
-  const here = {
-    path: cwd,
-    weight: 1,
-    maxConcurrent: null,
-    maxConcurrentPerWorktree: null,
-    include: [],
-    exclude: [],
-    trust: true,
-    duplicates: 'once' as const,
-  };
-  return { ...config, repos: [here] };
-}
-
-function openStore(graph: GraphPath, locker: Locker, clock: Clock, config: () => Config | null): GraphStore {
-  const limits = config()?.limits ?? { maxLineBytes: 16 * 1024 * 1024, maxGraphBytes: 1024 ** 3 };
-  return createGraphStore({ graph, locker, clock, limits });
-}
-
-/** One supervisor a machine and user. Null only for an observer beside a running one. */
-async function lockMachine(ground: Ground, observeOnly: boolean): Promise<InstanceLock | null> {
-  const { clock, paths, locker, processes, log } = ground;
-  try {
-    return await holdInstanceLock({
-      lockFile: paths.lockFile,
-      holderFile: `${paths.lockFile}.json`,
-      locker,
-      processes,
-      scope: 'machine',
-      facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
-      onCompromised: (because) => log.error('lock.compromised', { because }),
-    });
-  } catch (thrown) {
-    if (observeOnly && thrown instanceof SupervisorError && thrown.code === 'already-running') return null;
-    throw thrown;
-  }
-}
-
-/** One supervisor a graph, also across users and state folders. */
-function lockGraph(graph: GraphPath, ground: Ground) {
-  const { clock, locker, processes, paths } = ground;
-  const folder = join(graph, 'service');
-  return holdInstanceLock({
-    lockFile: join(folder, '.supervisor.lock'),
-    holderFile: join(folder, '.supervisor.json'),
-    locker,
-    processes,
-    scope: 'graph',
-    facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
-  });
-}
-
-/** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
-async function rivalOf(graph: GraphPath, daemons: DaemonDetector, config: Config): Promise<GraphHold | null> {
-  if (config.whenWgDaemon === 'ignore') return null;
-  const daemon = await daemons.detect(graph);
-  if (!daemon) return null;
-  const who = daemon.pid === null ? 'a wg daemon' : `the wg daemon with pid ${daemon.pid}`;
-  const how = `end it with \`wg --dir ${graph} service stop\` to hand it over`;
-  return { code: 'wg-daemon', because: `${who} serves this graph (${daemon.because}); ${how}` };
-}
-
-/** The supervisor's own variables as agents may inherit them, with the `supervisor` command in front of PATH. */
-function agentVariables(environment: Environment, tools: string, paths: Paths): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment.variables))
-    if (value !== undefined) variables[name] = value;
-  variables.PATH = variables.PATH ? `${tools}:${variables.PATH}` : tools;
-  variables.SUPERVISOR_STATE_DIR = paths.stateDir;
-  return variables;
-}
-
-function mainProgram(): string {
-  return fileURLToPath(new URL('./cli/main.js', import.meta.url));
 }

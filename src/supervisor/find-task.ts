@@ -24,6 +24,7 @@ export function findTask(views: readonly GraphView[], query: TaskQuery, decision
   if (query.worktree !== undefined && places.length === 0)
     throw new SupervisorError('not-found', `no supervised worktree has a graph at ${query.worktree}`, {
       hint: '`supervisor worktrees` lists what was found',
+      details: { unknown: 'worktree' },
     });
   const found = places.flatMap((view): FoundTask[] => {
     const task = view.snapshot.tasks.get(query.task) ?? byGlobalId(view, query.task);

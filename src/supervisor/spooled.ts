@@ -17,6 +17,10 @@ export async function applySpooled(
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
     switch (thrown.code) {
+      case 'not-found':
+        // A worktree may come back; a task that is gone from a graph that is here does not.
+        if (thrown.details.unknown === 'worktree') return { kind: 'later', because: thrown.message };
+        return { kind: 'refused', because: thrown.message };
       case 'conflict':
       case 'superseded':
       case 'too-large':

@@ -18,6 +18,7 @@ const RANKS: Readonly<Record<string, number>> = {
   api: 4,
   install: 4,
   'version.ts': 0,
+  'ground.ts': 4,
   'compose.ts': 5,
   cli: 6,
 };

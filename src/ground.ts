@@ -1,0 +1,166 @@
+// What every program of this package stands on: time, paths, configuration, discovery, and who else is about. Wired here
+// once, used by compose.ts.
+
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Paths, resolvePaths } from './config/paths.ts';
+import { createConfigSource } from './config/source.ts';
+import type { GraphHold } from './decide/world.ts';
+import type { Config } from './domain/config.ts';
+import { SupervisorError } from './domain/errors.ts';
+import type { GraphPath } from './domain/ids.ts';
+import type { ExecutorType } from './domain/profile.ts';
+import type { Executor } from './executors/executor.ts';
+import { createProcesses } from './executors/processes.ts';
+import { processTable } from './executors/processes-ps.ts';
+import { createGraphStore, type GraphStore } from './graph/store.ts';
+import { type Clock, systemClock } from './seams/clock.ts';
+import type { Environment } from './seams/environment.ts';
+import { createLocker, type Locker } from './seams/flock.ts';
+import { type Identity, systemIdentity } from './seams/identity.ts';
+import { holdInstanceLock, type InstanceLock } from './seams/instance-lock.ts';
+import { type Log, silentLog } from './seams/log.ts';
+import type { SupervisedGraphsParts } from './supervisor/supervised-graphs.ts';
+import { VERSION } from './version.ts';
+import type { DaemonDetector } from './wg/daemon.ts';
+import { createRegistry } from './wg/registry.ts';
+import { createDiscovery } from './worktrees/discover.ts';
+
+/** Which configuration and state to use, and from where the question is asked. */
+export interface ComposeOptions {
+  readonly environment: Environment;
+  readonly cwd: string;
+  readonly config?: string;
+  readonly stateDir?: string;
+  readonly log?: Log;
+  /** Tests and benchmarks pass a clock, ids and executors of their own. */
+  readonly clock?: Clock;
+  readonly identity?: Identity;
+  readonly executors?: ReadonlyMap<ExecutorType, Executor>;
+}
+
+export type Ground = ReturnType<typeof layGround>;
+
+/** What every program needs: time, paths, configuration, discovery. */
+export function layGround(options: ComposeOptions) {
+  const clock = options.clock ?? systemClock();
+  const identity = options.identity ?? systemIdentity();
+  const log = options.log ?? silentLog;
+  const { environment, cwd } = options;
+  const paths = resolvePaths(environment, {
+    ...(options.config === undefined ? {} : { config: options.config }),
+    ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
+  });
+  const source = createConfigSource({ paths, environment });
+  const config = () => servingSomething(source.current(), cwd);
+  const locker = createLocker();
+  const processes = createProcesses(processTable(environment.platform));
+  const discovery = createDiscovery({ environment });
+  const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
+    discover: (wanted) => discovery.list(wanted),
+    openStore: (graph) => openStore(graph, locker, clock, () => source.current()),
+    openRegistry: (graph) => createRegistry({ graph, locker, clock }),
+    profiles: async (graph, settings) => source.profilesFor(graph, settings),
+  };
+  return { clock, identity, log, paths, source, config, locker, processes, graphParts };
+}
+
+/** Without a repository or root in the configuration, the one that the command was started in is served. */
+function servingSomething(config: Config, cwd: string): Config {
+  if (config.repos.length > 0 || config.roots.length > 0) return config;
+  const here = {
+    path: cwd,
+    weight: 1,
+    maxConcurrent: null,
+    maxConcurrentPerWorktree: null,
+    include: [],
+    exclude: [],
+    trust: true,
+    duplicates: 'once' as const,
+  };
+  return { ...config, repos: [here] };
+}
+
+/** The store of one graph, within the configured limits. */
+export function openStore(
+  graph: GraphPath,
+  locker: Locker,
+  clock: Clock,
+  config: () => Config | null,
+): GraphStore {
+  const limits = config()?.limits ?? { maxLineBytes: 16 * 1024 * 1024, maxGraphBytes: 1024 ** 3 };
+  return createGraphStore({ graph, locker, clock, limits });
+}
+
+/**
+ * One supervisor a machine and user. Null only for an observer beside a running one. `onCompromised` hears when another
+ * host took the lock of a shared folder away.
+ */
+export async function lockMachine(
+  ground: Ground,
+  observeOnly: boolean,
+  onCompromised: (because: string) => void,
+): Promise<InstanceLock | null> {
+  const { clock, paths, locker, processes } = ground;
+  try {
+    return await holdInstanceLock({
+      lockFile: paths.lockFile,
+      holderFile: `${paths.lockFile}.json`,
+      locker,
+      processes,
+      scope: 'machine',
+      facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
+      onCompromised: (because) => onCompromised(because),
+    });
+  } catch (thrown) {
+    if (observeOnly && thrown instanceof SupervisorError && thrown.code === 'already-running') return null;
+    throw thrown;
+  }
+}
+
+/** One supervisor a graph, also across users and state folders. */
+export function lockGraph(graph: GraphPath, ground: Ground) {
+  const { clock, locker, processes, paths } = ground;
+  const folder = join(graph, 'service');
+  return holdInstanceLock({
+    lockFile: join(folder, '.supervisor.lock'),
+    holderFile: join(folder, '.supervisor.json'),
+    locker,
+    processes,
+    scope: 'graph',
+    facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
+  });
+}
+
+/** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
+export async function rivalOf(
+  graph: GraphPath,
+  daemons: DaemonDetector,
+  config: Config,
+): Promise<GraphHold | null> {
+  if (config.whenWgDaemon === 'ignore') return null;
+  const daemon = await daemons.detect(graph);
+  if (!daemon) return null;
+  const who = daemon.pid === null ? 'a wg daemon' : `the wg daemon with pid ${daemon.pid}`;
+  const how = `end it with \`wg --dir ${graph} service stop\` to hand it over`;
+  return { code: 'wg-daemon', because: `${who} serves this graph (${daemon.because}); ${how}` };
+}
+
+/** The supervisor's own variables as agents may inherit them, with the `supervisor` command in front of PATH. */
+export function agentVariables(
+  environment: Environment,
+  tools: string,
+  paths: Paths,
+): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.variables))
+    if (value !== undefined) variables[name] = value;
+  variables.PATH = variables.PATH ? `${tools}:${variables.PATH}` : tools;
+  variables.SUPERVISOR_STATE_DIR = paths.stateDir;
+  return variables;
+}
+
+/** The built command itself, for the agents' `supervisor`. */
+export function mainProgram(): string {
+  return fileURLToPath(new URL('./cli/main.js', import.meta.url));
+}
