@@ -1,0 +1,305 @@
+import { describe, expect, test } from '@jest/globals';
+import { CronExpressionParser } from 'cron-parser';
+import fc from 'fast-check';
+import { dueOccurrence, nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
+import { asUtc, wallClock } from '../../src/decide/wall-clock.ts';
+
+const NEW_YORK = 'America/New_York';
+const at = (text: string) => Date.parse(text);
+const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString().replace('.000Z', 'Z'));
+
+function read(text: string, zone = NEW_YORK): Schedule {
+  const parsed = parseSchedule(text, zone);
+  if (!parsed.ok) throw new Error(parsed.problem);
+  return parsed.schedule;
+}
+
+function all(text: string, from: string, count: number, zone = NEW_YORK): (string | null)[] {
+  const schedule = read(text, zone);
+  const found: (string | null)[] = [];
+  let after = at(from);
+  for (let i = 0; i < count; i++) {
+    const instant = nextInstant(schedule, after);
+    found.push(iso(instant));
+    if (instant === null) break;
+    after = instant;
+  }
+  return found;
+}
+
+describe('times of day', () => {
+  test.each([
+    ['09:00', '2027-06-01T12:59:59Z', '2027-06-01T13:00:00Z'],
+    ['9:00', '2027-06-01T13:00:00Z', '2027-06-02T13:00:00Z'],
+    ['09:00:30', '2027-06-01T13:00:00Z', '2027-06-01T13:00:30Z'],
+    ['00:00', '2027-06-01T03:59:59Z', '2027-06-01T04:00:00Z'],
+    ['23:59', '2027-06-01T03:58:00Z', '2027-06-01T03:59:00Z'],
+    // The clock jumps from 02:00 to 03:00 EDT: 02:30 is read at its first valid instant.
+    ['02:30', '2027-03-14T00:00:00Z', '2027-03-14T07:00:00Z'],
+    // 01:30 is read twice: the first pass counts, and after it the second.
+    ['01:30', '2027-11-07T00:00:00Z', '2027-11-07T05:30:00Z'],
+    ['01:30', '2027-11-07T05:45:00Z', '2027-11-07T06:30:00Z'],
+    ['01:30', '2027-11-07T06:30:00Z', '2027-11-08T06:30:00Z'],
+  ])('%s after %s', (text, from, expected) => {
+    expect(iso(nextInstant(read(text), at(from)))).toBe(expected);
+  });
+
+  test('zones that skip a whole day, or shift by half an hour', () => {
+    expect(all('12:00', '2011-12-29T23:00:00Z', 2, 'Pacific/Apia')).toEqual([
+      '2011-12-30T10:00:00Z',
+      '2011-12-30T22:00:00Z',
+    ]);
+    expect(all('02:15', '2027-10-02T12:00:00Z', 1, 'Australia/Lord_Howe')).toEqual(['2027-10-02T15:30:00Z']);
+  });
+
+  test('property: the wall clock reads it, and did not read it in between', () => {
+    const zones = fc.constantFrom(NEW_YORK, 'Europe/Paris', 'Asia/Kolkata', 'Pacific/Chatham', 'UTC');
+    fc.assert(
+      fc.property(
+        zones,
+        fc.integer({ min: 0, max: 1439 }),
+        fc.integer({ min: at('2026-01-01T00:00:00Z'), max: at('2028-01-01T00:00:00Z') }),
+        (zone, minute, from) => {
+          const [h, m] = [Math.floor(minute / 60), minute % 60];
+          const clock = wallClock(zone);
+          const text = `${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}`;
+          const found = nextInstant(read(text, zone), from);
+          if (!clock || found === null) throw new Error('nothing found');
+          expect(found).toBeGreaterThan(from);
+          expect(found - from).toBeLessThanOrEqual(25 * 3_600_000);
+          const reads = (ms: number) => {
+            const wall = clock.read(ms);
+            return wall.hour === h && wall.minute === m && wall.second === 0;
+          };
+          // In a gap nothing reads it; everywhere else it must be read exactly then.
+          const exists = clock.instants({ ...clock.read(found), hour: h, minute: m, second: 0 }).length > 0;
+          expect(reads(found)).toBe(exists);
+          for (let ms = Math.ceil((from + 1) / 60_000) * 60_000; ms < found; ms += 60_000)
+            if (reads(ms)) throw new Error(`${text} in ${zone} is read at ${iso(ms)} before ${iso(found)}`);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('instants', () => {
+  test.each([
+    ['2026-12-01T09:00', '2026-12-01T14:00:00Z'],
+    ['2026-12-01T09:00:30', '2026-12-01T14:00:30Z'],
+    ['2026-12-01 09:00', '2026-12-01T14:00:00Z'],
+    ['2026-12-01T09:00Z', '2026-12-01T09:00:00Z'],
+    ['2026-12-01T09:00+01:00', '2026-12-01T08:00:00Z'],
+    ['2026-12-01T09:00:00+0100', '2026-12-01T08:00:00Z'],
+    ['2027-03-14T02:30:00', '2027-03-14T07:00:00Z'],
+    ['2027-11-07T01:30:00', '2027-11-07T05:30:00Z'],
+    ['2027-11-07T01:30:00-05:00', '2027-11-07T06:30:00Z'],
+  ])('%s', (text, expected) => {
+    expect(read(text)).toEqual({ kind: 'instant', at: at(expected) });
+  });
+});
+
+describe('cron, with the daylight-saving rules of Vixie cron', () => {
+  test.each([
+    ['30 2 * * *', '2027-03-14T00:00:00Z', ['2027-03-14T07:00:00Z', '2027-03-15T06:30:00Z']],
+    ['*/30 2 * * *', '2027-03-14T00:00:00Z', ['2027-03-15T06:00:00Z']],
+    ['30 1 * * *', '2027-11-07T00:00:00Z', ['2027-11-07T05:30:00Z', '2027-11-08T06:30:00Z']],
+    [
+      '*/30 1 * * *',
+      '2027-11-07T00:00:00Z',
+      [
+        '2027-11-07T05:00:00Z',
+        '2027-11-07T05:30:00Z',
+        '2027-11-07T06:00:00Z',
+        '2027-11-07T06:30:00Z',
+        '2027-11-08T06:00:00Z',
+      ],
+    ],
+    [
+      '30 1,2 * * *',
+      '2027-11-07T00:00:00Z',
+      ['2027-11-07T05:30:00Z', '2027-11-07T07:30:00Z', '2027-11-08T06:30:00Z'],
+    ],
+    ['0 9 13 * FRI', '2027-08-10T00:00:00Z', ['2027-08-13T13:00:00Z', '2027-08-20T13:00:00Z']],
+    ['@daily', '2027-06-01T00:00:00Z', ['2027-06-01T04:00:00Z']],
+    ['@HOURLY', '2027-06-01T00:10:00Z', ['2027-06-01T01:00:00Z']],
+    ['@annually', '2027-06-01T00:10:00Z', ['2028-01-01T05:00:00Z']],
+  ])('%s from %s', (text, from, expected) => {
+    expect(all(text, from, expected.length)).toEqual(expected);
+  });
+
+  test('property: agrees with another evaluator where no clock changes', () => {
+    const field = (low: number, high: number) =>
+      fc.oneof(
+        fc.constant('*'),
+        fc.integer({ min: low, max: high }).map(String),
+        fc.integer({ min: 2, max: 9 }).map((step) => `*/${step}`),
+      );
+    fc.assert(
+      fc.property(
+        field(0, 59),
+        field(0, 23),
+        field(1, 28),
+        field(1, 12),
+        fc.integer({ min: at('2026-01-01T00:00:00Z'), max: at('2027-01-01T00:00:00Z') }),
+        (minute, hour, day, month, from) => {
+          const text = `${minute} ${hour} ${day} ${month} *`;
+          const other = CronExpressionParser.parse(text, { tz: 'UTC', currentDate: new Date(from) });
+          expect(iso(nextInstant(read(text, 'UTC'), from))).toBe(iso(other.next().getTime()));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe('what is no schedule says what to write', () => {
+  test.each([
+    ['24:00', 'write HH:MM'],
+    ['9:5', 'write HH:MM'],
+    ['9am', 'write HH:MM'],
+    ['09:00 tomorrow', 'write HH:MM'],
+    ['', 'write HH:MM'],
+    ['2026-12-01', 'T09:00'],
+    ['2026-02-30T09:00', 'does not exist'],
+    ['2026-12-01T25:00', 'does not exist'],
+    ['2026-12-01T09:00 Europe/Paris', 'is no instant'],
+    ['0 0 9 * * *', 'has 6 fields'],
+    ['@reboot', '@daily'],
+    ['TZ=UTC 0 9 * * *', 'timezone'],
+    ['CRON_TZ=UTC 0 9 * * *', 'timezone'],
+    ['0 9 31 2 *', 'never comes'],
+    ['60 9 * * *', 'minute'],
+    ['a b c d e', 'no cron expression'],
+    ['x'.repeat(5000), 'characters'],
+  ])('%.40p', (text, hint) => {
+    const parsed = parseSchedule(text, NEW_YORK);
+    expect(parsed).toMatchObject({ ok: false, problem: expect.stringContaining(hint) });
+  });
+
+  test.each(['Mars/Olympus', '', '+01:00:00'])('zone %p', (zone) => {
+    expect(parseSchedule('09:00', zone)).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('time zone'),
+    });
+  });
+
+  test('property: no text makes it throw', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => void parseSchedule(text, 'UTC')),
+    );
+  });
+
+  test('a cache gives the same evaluator, and does not grow for ever', () => {
+    const cache = new Map();
+    expect(parseSchedule('0 9 * * *', 'UTC', cache)).toBe(parseSchedule('0 9 * * *', 'UTC', cache));
+    expect(parseSchedule('0 9 * * *', NEW_YORK, cache)).not.toBe(parseSchedule('0 9 * * *', 'UTC', cache));
+    for (let i = 0; i < 1500; i++) parseSchedule(`nonsense ${i}`, 'UTC', cache);
+    expect(cache.size).toBeLessThanOrEqual(500);
+  });
+});
+
+describe('due', () => {
+  const memory = (baseline: string, last: string | null = null) => ({
+    baselineAt: at(baseline),
+    lastNominalAt: last === null ? null : at(last),
+  });
+  const due = (text: string, from: ReturnType<typeof memory>, now: string) => {
+    const found = dueOccurrence(read(text, 'UTC'), from, at(now));
+    return found.due ? `due ${iso(found.nominal)}` : iso(found.nextAt);
+  };
+
+  test('a time of day waits for the next time after it was set', () => {
+    const set = memory('2027-03-10T10:00:00Z');
+    expect(due('09:00', set, '2027-03-10T10:00:01Z')).toBe('2027-03-11T09:00:00Z');
+    expect(due('09:00', set, '2027-03-11T09:00:00Z')).toBe('due 2027-03-11T09:00:00Z');
+    expect(due('09:00', set, '2027-03-20T00:00:00Z')).toBe('due 2027-03-11T09:00:00Z');
+  });
+
+  test('what is for once is due once', () => {
+    const spent = memory('2027-03-10T10:00:00Z', '2027-03-11T09:00:00Z');
+    expect(due('09:00', spent, '2027-03-12T10:00:00Z')).toBeNull();
+    expect(due('2027-03-11T09:00', spent, '2027-03-12T10:00:00Z')).toBeNull();
+  });
+
+  test('an instant in the past is due at once', () => {
+    expect(due('2020-01-01T00:00', memory('2027-03-10T10:00:00Z'), '2027-03-10T10:00:00Z')).toBe(
+      'due 2020-01-01T00:00:00Z',
+    );
+  });
+
+  test('any number of missed ones makes one, the latest', () => {
+    const set = memory('2027-03-01T00:00:00Z');
+    expect(due('0 9 * * *', set, '2027-03-05T12:00:00Z')).toBe('due 2027-03-05T09:00:00Z');
+    expect(due('* * * * *', set, '2027-03-05T12:00:30.5Z')).toBe('due 2027-03-05T12:00:00Z');
+    expect(due('0 9 * * *', set, '2027-03-05T09:00:00Z')).toBe('due 2027-03-05T09:00:00Z');
+    expect(
+      due('0 9 * * *', memory('2027-03-01T00:00:00Z', '2027-03-05T09:00:00Z'), '2027-03-05T12:00:00Z'),
+    ).toBe('2027-03-06T09:00:00Z');
+  });
+
+  test('a clock that was set back makes nothing due again', () => {
+    const dispatched = memory('2027-03-01T00:00:00Z', '2027-03-05T09:00:00Z');
+    expect(due('0 9 * * *', dispatched, '2027-03-04T10:00:00Z')).toBe('2027-03-06T09:00:00Z');
+  });
+
+  test('property: no occurrence is due twice, however time moves and whatever was missed', () => {
+    const texts = fc.constantFrom(
+      '0 9 * * *',
+      '*/20 * * * *',
+      '30 1 * * *',
+      '30 2 * * *',
+      '0 0 1 * *',
+      '09:00',
+    );
+    const moves = fc.array(fc.integer({ min: -3 * 86_400_000, max: 5 * 86_400_000 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(texts, moves, (text, steps) => {
+        const schedule = read(text);
+        const seen = new Set<number>();
+        let now = at('2027-10-25T12:00:00Z');
+        let last: number | null = null;
+        for (const step of steps) {
+          now += step;
+          const found = dueOccurrence(
+            schedule,
+            { baselineAt: at('2027-10-25T12:00:00Z'), lastNominalAt: last },
+            now,
+          );
+          if (!found.due) {
+            if (found.nextAt !== null) expect(found.nextAt).toBeGreaterThan(now);
+            continue;
+          }
+          expect(found.nominal).toBeLessThanOrEqual(now);
+          expect(seen.has(found.nominal)).toBe(false);
+          if (last !== null) expect(found.nominal).toBeGreaterThan(last);
+          seen.add(found.nominal);
+          last = found.nominal;
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('property: the latest missed one is the last before now', () => {
+    const texts = fc.constantFrom('0 9 * * *', '*/20 * * * *', '30 1 * * *', '30 1,2 * * *', '30 2 * * *');
+    fc.assert(
+      fc.property(texts, fc.integer({ min: 0, max: 3 * 86_400_000 }), (text, elapsed) => {
+        const schedule = read(text);
+        const baselineAt = at('2027-11-06T00:00:00Z');
+        const found = dueOccurrence(schedule, { baselineAt, lastNominalAt: null }, baselineAt + elapsed);
+        let expected: number | null = null;
+        for (let next = nextInstant(schedule, baselineAt); next !== null && next <= baselineAt + elapsed; )
+          [expected, next] = [next, nextInstant(schedule, next)];
+        expect(found.due ? found.nominal : null).toBe(expected);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test('wall times carry days over', () => {
+  expect(asUtc({ year: 2027, month: 12, day: 32, hour: 0, minute: 0, second: 0 })).toBe(
+    at('2028-01-01T00:00:00Z'),
+  );
+});
