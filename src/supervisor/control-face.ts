@@ -6,7 +6,6 @@ import type { Decision, World } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
-import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type {
   ReportedProblem,
@@ -19,7 +18,7 @@ import type {
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { isoTime } from '../seams/clock.ts';
 import { tokenHash } from '../seams/identity.ts';
-import { completeInGraph } from './completion.ts';
+import { Completions } from './completions.ts';
 import type {
   Caller,
   CompletionAnswer,
@@ -53,11 +52,13 @@ export class ControlFace implements SupervisorControl {
   readonly #supervisor: Supervisor;
   readonly #parts: ControlParts;
   readonly #startedAt: number;
+  readonly #completions: Completions;
 
   constructor(supervisor: Supervisor, parts: ControlParts) {
     this.#supervisor = supervisor;
     this.#parts = parts;
     this.#startedAt = parts.clock.now();
+    this.#completions = new Completions(supervisor, parts);
   }
 
   async status(): Promise<StatusReport> {
@@ -95,30 +96,8 @@ export class ControlFace implements SupervisorControl {
       .map((run) => runReport(run, this.#progressOf(run.id)));
   }
 
-  async complete(request: CompletionRequest): Promise<CompletionAnswer> {
-    const { ledger, clock } = this.#parts;
-    const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
-    const found = this.#find(run ? { task: run.task, worktree: run.graph } : request);
-    const graph = this.#graph(found);
-    const latest = ledger.latestRun(found.view.graph, found.task.id);
-    if (run && latest && run.fence < latest.fence)
-      throw new SupervisorError(
-        'superseded',
-        `attempt ${run.attempt} of ${run.task} was superseded by a newer one`,
-        {
-          details: { current_attempt: latest.attempt },
-        },
-      );
-    const answer = { task: found.task.id, worktree: found.view.worktree };
-    if (latest && isOpenRun(latest) && latest.phase !== 'finished' && latest.agent !== '') {
-      const late = latest.deadlineAt !== null && clock.now() > latest.deadlineAt;
-      const { status } = await this.#supervisor.dispatcher.runner.declare(latest, reportedOutcome(request));
-      return { ...answer, status: status ?? 'gone', duplicate: false, late };
-    }
-    if (run && latest && !isOpenRun(latest)) this.#refuseOtherResult(latest, request);
-    const done = await completeInGraph(graph.store, { ...request, task: found.task.id }, clock.now());
-    this.#supervisor.wake();
-    return { ...answer, ...done, late: false };
+  complete(request: CompletionRequest): Promise<CompletionAnswer> {
+    return this.#completions.complete(request, (query) => this.#find(query));
   }
 
   runOfToken(token: string): { run: string; task: string; graph: string } | null {
@@ -139,7 +118,7 @@ export class ControlFace implements SupervisorControl {
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
     if (live) live.stop('cancelled');
-    else await this.#supervisor.dispatcher.runner.release(run, reason, { paused: true });
+    else await this.#supervisor.dispatcher.runner.ending.release(run, reason, { paused: true });
     return runReport(run, live?.progress ?? null);
   }
 
@@ -193,7 +172,7 @@ export class ControlFace implements SupervisorControl {
     if (caller.kind === 'run' && caller.run !== run.id)
       throw new SupervisorError('superseded', `a newer attempt of ${run.task} is under way`);
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
-    await this.#supervisor.dispatcher.runner.release(run, reason ?? 'handed back');
+    await this.#supervisor.dispatcher.runner.ending.release(run, reason ?? 'handed back');
     live?.stop('completed');
     await this.#supervisor.tick();
     return this.#report(this.#find({ task: run.task, worktree: run.graph }));
@@ -236,15 +215,6 @@ export class ControlFace implements SupervisorControl {
     throw new SupervisorError('not-found', `${target} is neither a supervised repository nor an executor`, {
       hint: '`supervisor worktrees` and `supervisor executors` list them',
     });
-  }
-
-  /** A repeated report must say the same: success after failure, or the reverse, is refused. */
-  #refuseOtherResult(run: Run, request: CompletionRequest): void {
-    const before = run.outcome?.kind;
-    if ((before === 'succeeded' || before === 'failed') && before !== request.result)
-      throw new SupervisorError('conflict', `this attempt of ${run.task} was reported as ${before} already`, {
-        details: { code: 'already-terminal' },
-      });
   }
 
   #openRun(query: TaskQuery): Run {
@@ -316,19 +286,4 @@ export class ControlFace implements SupervisorControl {
       progressOf: (run) => this.#progressOf(run),
     };
   }
-}
-
-function reportedOutcome(request: CompletionRequest): Succeeded | Failed {
-  if (request.result === 'succeeded')
-    return {
-      kind: 'succeeded',
-      ...(request.summary === undefined ? {} : { summary: request.summary }),
-      ...(request.artifacts === undefined ? {} : { artifacts: request.artifacts }),
-    };
-  return {
-    kind: 'failed',
-    failure: 'reported',
-    message: request.reason ?? 'reported as failed',
-    retryable: request.retryable ?? false,
-  };
 }

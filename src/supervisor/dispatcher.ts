@@ -61,7 +61,7 @@ export class Dispatcher {
           this.#once(action.run, () => this.#settle(action.run, action.outcome));
           break;
         case 'release':
-          this.#once(action.run, () => this.runner.release(action.run, action.because));
+          this.#once(action.run, () => this.runner.ending.release(action.run, action.because));
           break;
         case 'close':
           this.#parts.ledger.move(action.run.id, action.phase, { finishedAt: this.#parts.clock.now() });
@@ -134,7 +134,7 @@ export class Dispatcher {
     }
     this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });
     this.#once(run, async () => {
-      await this.runner.declare(run, outcome);
+      await this.runner.ending.declare(run, outcome);
     });
   }
 
@@ -161,7 +161,8 @@ export class Dispatcher {
   }
 
   async #settle(run: Run, outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'succeeded' || outcome.kind === 'failed') await this.runner.finish(run, outcome);
+    if (outcome.kind === 'succeeded' || outcome.kind === 'failed')
+      await this.runner.ending.finish(run, outcome);
   }
 
   #profileOf(run: Run): Profile | null {

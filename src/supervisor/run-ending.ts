@@ -1,0 +1,214 @@
+// How a run comes to its end: what an outcome means for the ledger and for the graph, in the order of writes that
+// survives a crash (ledger finished → graph settled → ledger settled). The first outcome counts.
+
+import { retryDecision } from '../decide/retry.ts';
+import { profileNamed } from '../decide/route.ts';
+import { messageOf } from '../domain/errors.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Deferred, Failed, Outcome, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+import type { Bus } from '../seams/bus.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunnerParts } from './runner.ts';
+import { releaseInGraph, settleInGraph } from './settlement.ts';
+import type { SupervisedGraph } from './supervised-graphs.ts';
+
+/** First pause of what was found unavailable, ms; it doubles with every setback in a row. */
+const FIRST_PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 10 * 60_000;
+
+/** What came of writing an outcome down. */
+export interface Finished {
+  /** The task's status in the graph; null when the task or its graph is gone. */
+  readonly status: string | null;
+  /** False: the graph had moved on and keeps its word. */
+  readonly written: boolean;
+}
+
+export class RunEnding {
+  readonly #parts: RunnerParts;
+  readonly #live: Map<string, LiveRun>;
+  /** How often in a row each paused thing was found unavailable, for a growing pause. */
+  readonly #setbacks = new Map<string, number>();
+
+  /** `live`: the runs that this process attends to; an ended one is taken out. */
+  constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
+    this.#parts = parts;
+    this.#live = live;
+  }
+
+  /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
+  async finish(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+    const { ledger, graphs, clock, log } = this.#parts;
+    const now = clock.now();
+    const finished = ledger.move(run.id, 'finished', { outcome, finishedAt: now });
+    this.emit('run.finished', finished, { outcome });
+    const graph = graphs.get(run.graph);
+    if (!graph) return { status: null, written: false };
+    try {
+      const retry = outcome.kind === 'failed' ? this.#retry(finished, outcome) : null;
+      const write = await settleInGraph(graph.store, finished, outcome, { now, retry });
+      if (write.kind === 'kept' && !isSettledBy(write.status, outcome)) {
+        ledger.move(run.id, 'overruled');
+        const because = `the graph says ${write.status ?? 'that the task is gone'}`;
+        this.emit('run.overruled', finished, { because });
+      } else {
+        const settled = ledger.move(run.id, 'settled');
+        this.emit('run.settled', settled, { outcome, status: write.status ?? 'gone' });
+        if (retry?.again) this.emit('run.retrying', settled, { at: retry.at, because: retry.because });
+      }
+      await this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
+      return { status: write.status, written: write.kind === 'written' };
+    } catch (thrown) {
+      // The outcome is safe in the ledger; the next tick's reconcile asks for the settlement again.
+      log.warn('settle.postponed', { run: run.id, task: run.task, because: messageOf(thrown) });
+      throw thrown;
+    } finally {
+      this.#parts.wake('run');
+    }
+  }
+
+  /** Gives a claimed task back; the attempt does not count. */
+  async release(run: Run, because: string, options: { paused?: boolean } = {}): Promise<void> {
+    const { ledger, graphs, clock } = this.#parts;
+    const graph = graphs.get(run.graph);
+    if (graph) {
+      await releaseInGraph(graph.store, run, { now: clock.now(), because, ...options });
+      await this.leaveRegistry(graph, run, 'dead');
+    }
+    ledger.move(run.id, 'interrupted', { finishedAt: clock.now() });
+  }
+
+  /**
+   * Takes an outcome that came by another way than the executor. Writes it down and settles it at once; a process
+   * that still runs may linger for `lingerMs` and is ended then.
+   */
+  async declare(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+    const live = this.#live.get(run.id);
+    if (live) {
+      live.declared = outcome;
+      // Who reported failure has nothing left to tidy up, and the next attempt must not wait for it.
+      if (live.run.phase === 'handed-off' || outcome.kind === 'failed') live.stop('completed');
+      else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
+    }
+    return await this.finish(run, outcome);
+  }
+
+  /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
+  async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
+    const { ledger, clock } = this.#parts;
+    const { run } = live;
+    try {
+      if (live.declared) return;
+      switch (outcome.kind) {
+        case 'succeeded':
+        case 'failed':
+          if (outcome.kind === 'succeeded') this.#available(live);
+          await this.finish(run, outcome);
+          return;
+        case 'deferred':
+          return await this.#defer(live, outcome);
+        case 'stopped':
+          switch (outcome.reason) {
+            case 'detached':
+            case 'completed':
+              return;
+            case 'cancelled':
+              return await this.release(run, 'cancelled; it stays paused until it is resumed', {
+                paused: true,
+              });
+            case 'shutdown':
+              return await this.release(run, 'the supervisor was told to end its agents');
+            case 'overruled':
+            case 'lost-claim':
+              ledger.move(run.id, outcome.reason === 'overruled' ? 'overruled' : 'superseded', {
+                outcome,
+                finishedAt: clock.now(),
+              });
+              return;
+            case 'timeout':
+            case 'silent':
+              await this.finish(run, {
+                kind: 'failed',
+                failure: outcome.reason,
+                message: outcome.reason === 'timeout' ? 'its time ran out' : 'no sign of life',
+                retryable: true,
+                ...(outcome.usage ? { usage: outcome.usage } : {}),
+              });
+              return;
+          }
+      }
+    } finally {
+      this.#live.delete(run.id);
+      this.#parts.wake('run');
+    }
+  }
+
+  /** Not begun or given back: the task opens again, what it lacked pauses with a growing delay. */
+  async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
+    const { ledger, clock, graphs } = this.#parts;
+    const { run } = live;
+    const name = this.#pauseName(run, outcome.scope);
+    const setbacks = this.#setbacks.get(name) ?? 0;
+    this.#setbacks.set(name, setbacks + 1);
+    const until =
+      outcome.until ?? clock.now() + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(setbacks, 10), LONGEST_PAUSE_MS);
+    ledger.setPause({ scope: outcome.scope, name, code: outcome.code, because: outcome.because, until });
+    this.#parts.bus.emit('task.held', {
+      graph: run.graph,
+      task: run.task,
+      code: outcome.code,
+      because: outcome.because,
+    });
+    const graph = graphs.get(run.graph);
+    if (graph) {
+      await releaseInGraph(graph.store, run, { now: clock.now(), because: outcome.because });
+      await this.leaveRegistry(graph, run, 'dead');
+    }
+    ledger.move(run.id, 'interrupted', { outcome, finishedAt: clock.now() });
+  }
+
+  #available(live: LiveRun): void {
+    for (const scope of ['task', 'profile', 'account'] as const) {
+      const name = this.#pauseName(live.run, scope);
+      if (this.#setbacks.delete(name)) this.#parts.ledger.clearPause(scope, name);
+    }
+  }
+
+  #pauseName(run: Run, scope: 'task' | 'profile' | 'account'): string {
+    if (scope === 'task') return taskKey(run.graph, run.task);
+    if (scope === 'profile') return run.executor;
+    const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);
+    return profile?.type === 'claude' ? profile.account : run.executor;
+  }
+
+  #retry(run: Run, outcome: Failed) {
+    const { ledger, clock, identity, graphs } = this.#parts;
+    const profiles = graphs.get(run.graph)?.profiles;
+    const policy = (profiles && profileNamed(run.executor, profiles))?.retry ?? this.#parts.config().retry;
+    const counted = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    return retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
+  }
+
+  /** Tells wg's registry that an agent is over; the graph and the ledger have it already. */
+  async leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): Promise<void> {
+    if (run.agent === '') return;
+    await graph.registry.update([{ agent: run.agent, status }]).catch((thrown: unknown) => {
+      // The registry only shows wg what happened; the graph and the ledger have it already.
+      this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
+    });
+  }
+
+  /** Emits an event of a run. */
+  emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
+    const { id, graph, task, worktree, executor, attempt } = run;
+    this.#parts.bus.emit(name, { run: id, graph, task, worktree, executor, attempt, ...more } as never);
+  }
+}
+
+/** The graph says already what the outcome would have written. */
+function isSettledBy(status: string | null, outcome: Succeeded | Failed): boolean {
+  if (outcome.kind === 'succeeded')
+    return status === 'done' || status === 'pending-eval' || status === 'pending-validation';
+  return status === 'failed' || status === 'failed-pending-eval';
+}
