@@ -9,10 +9,8 @@ export const WATCHED_FILES: readonly string[] = ['graph.jsonl', 'config.toml'];
 
 /** What is used of a chokidar watcher. */
 export interface FileWatcher {
-  on(event: 'all', hear: (event: string, path: string) => void): unknown;
-  on(event: 'raw', hear: (event: string, path: string, details: unknown) => void): unknown;
-  on(event: 'error', hear: (error: unknown) => void): unknown;
-  on(event: 'ready', hear: () => void): unknown;
+  /** `all` and `raw` tell the event and a path, `error` what was thrown, `ready` nothing. */
+  on(event: string, hear: (first?: unknown, second?: unknown) => void): unknown;
   close(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import type { GraphProblem, Snapshot } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Task, TaskDetail } from '../domain/task.ts';
 import { type GraphLine, linesOf, megabytes } from './lines.ts';
+import { shown } from './shapes.ts';
 import { readLine } from './strict.ts';
 import { taskDetailOf } from './task-fields.ts';
 
@@ -31,6 +32,9 @@ export function graphFile(graph: GraphPath): string {
   return join(graph, 'graph.jsonl');
 }
 
+/** More of them tell nobody anything new. */
+const MAX_WARNINGS = 20;
+
 /** Reads the bytes of a graph.jsonl as strictly as wg does. Never throws: what is wrong becomes `snapshot.problem`. */
 export function parseGraph(graph: GraphPath, bytes: Buffer, options: ParseOptions): ParsedGraph {
   const lines = linesOf(bytes, options.maxLineBytes, options.previous);
@@ -46,9 +50,10 @@ export function parseGraph(graph: GraphPath, bytes: Buffer, options: ParseOption
     const earlier = lineOf.get(line.id);
     if (earlier !== undefined) {
       tasks.delete(line.id);
-      warnings.push(
-        `${graphFile(graph)} line ${i + 1} has the id "${line.id}" of line ${earlier + 1} again; the later line counts, as it does for wg`,
-      );
+      if (warnings.length < MAX_WARNINGS)
+        warnings.push(
+          `${graphFile(graph)} line ${i + 1} has the id ${shown(line.id)} of line ${earlier + 1} again; the later line counts, as it does for wg`,
+        );
     }
     lineOf.set(line.id, i);
     if (line.task !== null) tasks.set(line.id, line.task);
@@ -93,7 +98,7 @@ function problemAt(
   if (!line || !fault) throw new Error('a line without a fault was taken for the problem');
   const end = line.offset + line.length;
   const torn = fault.code === 'invalid-line' && fault.key === undefined && end === bytes.length;
-  const where = `${graphFile(graph)} line ${index + 1}${fault.key === undefined ? '' : `, key "${fault.key}"`}`;
+  const where = `${graphFile(graph)} line ${index + 1}${fault.key === undefined ? '' : `, key ${shown(fault.key)}`}`;
   const next =
     fault.code === 'too-large'
       ? 'shorten it or raise the limit under [limits] in supervisor.toml'

@@ -247,7 +247,7 @@ describe('folders that come and go', () => {
 /** Watches nothing and says that it does. */
 function silentWatch(): WatchFunction {
   return () => ({
-    on(event: string, hear: () => void) {
+    on(event, hear) {
       if (event === 'ready') setImmediate(hear);
     },
     async close() {},
@@ -259,7 +259,7 @@ function failingWatch(code: string, full: () => boolean): WatchFunction {
   return () => {
     const failing = full();
     return {
-      on(event: string, hear: (thrown?: unknown) => void) {
+      on(event, hear) {
         if (event === 'error' && failing)
           setImmediate(() => hear(Object.assign(new Error(`${code}: no more`), { code })));
         if (event === 'ready') setImmediate(hear);
