@@ -18,8 +18,15 @@ import { loadWorktreeProfiles, mergeProfiles, withoutProfiles } from './worktree
 export interface ConfigSource {
   /** The configuration in force. */
   current(): Config;
-  /** Reads supervisor.toml again. A bad edit keeps the one in force and is among the problems. */
-  reload(): { readonly config: Config; readonly problems: readonly string[] };
+  /**
+   * Reads supervisor.toml again. A bad edit keeps the one in force: `rejected` then says why, and it is among the
+   * problems, as broken profiles are.
+   */
+  reload(): {
+    readonly config: Config;
+    readonly problems: readonly string[];
+    readonly rejected: string | null;
+  };
   /** What is wrong just now: a refused edit, broken profiles. One sentence each. */
   problems(): readonly string[];
   /** The profiles that count for a graph. The same object as last time while nothing changed. */
@@ -65,7 +72,7 @@ class FileConfigSource implements ConfigSource {
     return this.#loaded.config;
   }
 
-  reload(): { readonly config: Config; readonly problems: readonly string[] } {
+  reload(): ReturnType<ConfigSource['reload']> {
     try {
       this.#loaded = this.#load();
       this.#refused = null;
@@ -75,7 +82,7 @@ class FileConfigSource implements ConfigSource {
       if (!(thrown instanceof SupervisorError)) throw thrown;
       this.#refused = messageOf(thrown);
     }
-    return { config: this.current(), problems: this.problems() };
+    return { config: this.current(), problems: this.problems(), rejected: this.#refused };
   }
 
   problems(): readonly string[] {

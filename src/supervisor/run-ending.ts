@@ -30,6 +30,8 @@ export class RunEnding {
   readonly #live: Map<string, LiveRun>;
   /** How often in a row each paused thing was found unavailable, for a growing pause. */
   readonly #setbacks = new Map<string, number>();
+  /** Runs whose end is being written; asking again joins it. */
+  readonly #finishing = new Map<string, Promise<Finished>>();
 
   /** `live`: the runs that this process attends to; an ended one is taken out. */
   constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
@@ -38,11 +40,23 @@ export class RunEnding {
   }
 
   /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
-  async finish(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+  finish(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+    const underWay = this.#finishing.get(run.id);
+    if (underWay) return underWay;
+    const finishing = this.#finish(run, outcome).finally(() => this.#finishing.delete(run.id));
+    this.#finishing.set(run.id, finishing);
+    return finishing;
+  }
+
+  async #finish(run: Run, reported: Succeeded | Failed): Promise<Finished> {
     const { ledger, graphs, clock, log } = this.#parts;
     const now = clock.now();
-    const finished = ledger.move(run.id, 'finished', { outcome, finishedAt: now });
-    this.emit('run.finished', finished, { outcome });
+    const again = ledger.run(run.id)?.phase === 'finished';
+    const finished = ledger.move(run.id, 'finished', { outcome: reported, finishedAt: now });
+    // The ledger keeps the first outcome that it was told.
+    const first = finished.outcome;
+    const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
+    if (!again) this.emit('run.finished', finished, { outcome });
     const graph = graphs.get(run.graph);
     if (!graph) return { status: null, written: false };
     try {

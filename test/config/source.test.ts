@@ -41,12 +41,13 @@ describe('supervisor.toml', () => {
     writeFileSync(paths.configFile, '[supervisor]\nmax_concurrent = "many"');
     const rejected = config.reload();
     expect(rejected.config.maxConcurrent).toBe(3);
+    expect(rejected.rejected).toMatch(/must be a number/);
     expect(rejected.problems).toEqual([
       `the last good configuration stays in force: ${paths.configFile}:2: supervisor.max_concurrent: must be a number, not "many"`,
     ]);
     expect(config.problems()).toEqual(rejected.problems);
     writeFileSync(paths.configFile, '[supervisor]\nmax_concurrent = 4');
-    expect(config.reload()).toMatchObject({ config: { maxConcurrent: 4 }, problems: [] });
+    expect(config.reload()).toMatchObject({ config: { maxConcurrent: 4 }, problems: [], rejected: null });
     expect(config.problems()).toEqual([]);
   });
 

@@ -217,6 +217,7 @@ export function world(graphs: readonly GraphView[], more: Partial<World> = {}): 
     graphs,
     runs: [],
     attended: new Set(),
+    lingering: new Set(),
     schedules: new Map(),
     pauses: [],
     peers: new Map(),

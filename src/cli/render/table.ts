@@ -42,7 +42,7 @@ export function renderTable(input: {
   const natural = input.columns.map((column, at) =>
     texts.reduce((widest, row) => Math.max(widest, textWidth(row[at] ?? '')), textWidth(column.head)),
   );
-  const { shown, widths } = fit(input.columns, natural, filled, input.width);
+  const { shown, widths } = fitColumns(input.columns, natural, filled, input.width);
 
   const line = (row: readonly string[], paintOf: (at: number) => Paint | null) =>
     shown.map((at) => {
@@ -99,7 +99,7 @@ function layOut(lines: readonly string[][], widths: readonly number[], aligns: (
 }
 
 /** Which columns are shown and how wide each is. */
-function fit(
+function fitColumns(
   columns: readonly Column[],
   natural: readonly number[],
   filled: readonly boolean[],
