@@ -57,9 +57,10 @@ export function occupiesPlace(run: Pick<Run, 'phase' | 'type'>): boolean {
 export function admit(candidates: readonly Plan[], state: AdmitState): Admission {
   const admission = new Admitting(state);
   const queues = new Map<string, Map<string, Plan[]>>();
+  const placeless: Plan[] = [];
   for (const plan of admission.withoutIdle(admission.withoutPaused(candidates))) {
     if (plan.profile.type === 'external') {
-      admission.offerPlaceless(plan);
+      placeless.push(plan);
       continue;
     }
     const repo = queues.get(plan.repo) ?? new Map<string, Plan[]>();
@@ -68,10 +69,14 @@ export function admit(candidates: readonly Plan[], state: AdmitState): Admission
     if (queue) queue.push(plan);
     else repo.set(plan.worktree, [plan]);
   }
-  for (const repo of queues.values())
-    for (const queue of repo.values()) queue.sort((a, b) => b.priority - a.priority).reverse();
+  for (const plan of placeless.sort(byPriority)) admission.offerPlaceless(plan);
+  for (const repo of queues.values()) for (const queue of repo.values()) queue.sort(byPriority).reverse();
   admission.fill(queues);
   return { admitted: admission.admitted, held: admission.held };
+}
+
+function byPriority(a: Plan, b: Plan): number {
+  return b.priority - a.priority;
 }
 
 /** Queues of one repository by worktree, each with its next plan last. */
