@@ -25,7 +25,12 @@ function plan(where: string, more: Partial<Plan> = {}): Plan {
 
 function running(where: string, more: Partial<Run> = {}): Run {
   const [repo = '', worktree = '', id = ''] = where.split('/');
-  return run(repo, id, { graph: `/${repo}/${worktree}/.workgraph`, worktree: `/${repo}/${worktree}`, repo, ...more });
+  return run(repo, id, {
+    graph: `/${repo}/${worktree}/.workgraph`,
+    worktree: `/${repo}/${worktree}`,
+    repo,
+    ...more,
+  });
 }
 
 function state(more: Partial<AdmitState> = {}): AdmitState {
@@ -66,7 +71,10 @@ describe('limits', () => {
         repo === 'r' ? { weight: 1, maxConcurrent, maxConcurrentPerWorktree } : null,
     });
     expect(outcome(plans, limited(1, null)).held).toEqual({ b: 'repo-limit', c: 'repo-limit' });
-    expect(outcome(plans, limited(null, 1))).toEqual({ admitted: ['a', 'd', 'c'], held: { b: 'worktree-limit' } });
+    expect(outcome(plans, limited(null, 1))).toEqual({
+      admitted: ['a', 'd', 'c'],
+      held: { b: 'worktree-limit' },
+    });
   });
 
   test('a full profile holds its own tasks and nobody else', () => {
@@ -90,7 +98,8 @@ describe('limits', () => {
   });
 
   test("a worktree's own profile is not its namesake's", () => {
-    const own = (graph: string) => command('make', { maxConcurrent: 1, origin: { file: `${graph}/config.toml` } });
+    const own = (graph: string) =>
+      command('make', { maxConcurrent: 1, origin: { file: `${graph}/config.toml` } });
     const plans = ['r/w/a', 'r/v/b', 'r/v/c'].map((where) => {
       const one = plan(where);
       return { ...one, profile: own(one.graph) };
@@ -158,7 +167,12 @@ describe('order', () => {
   });
 
   test('idle work waits while its graph has normal work, and only its graph', () => {
-    const plans = [plan('r/w/a'), plan('r/w/i', { priority: 0 }), plan('r/v/j', { priority: 0 }), plan('r/w/l', { priority: 5 })];
+    const plans = [
+      plan('r/w/a'),
+      plan('r/w/i', { priority: 0 }),
+      plan('r/v/j', { priority: 0 }),
+      plan('r/w/l', { priority: 5 }),
+    ];
     expect(outcome(plans)).toEqual({ admitted: ['a', 'l', 'j'], held: { i: 'idle' } });
     expect(outcome([plan('r/w/i', { priority: 0 }), plan('r/w/l', { priority: 5 })]).held).toEqual({});
   });
@@ -166,7 +180,11 @@ describe('order', () => {
 
 describe('pauses', () => {
   const two = [plan('r/w/a'), plan('s/w/b', { profile: claude('other', { account: 'work' }) })];
-  const pause = (scope: 'task' | 'profile' | 'account' | 'repo' | 'machine', name: string, until: number | null = null) => ({
+  const pause = (
+    scope: 'task' | 'profile' | 'account' | 'repo' | 'machine',
+    name: string,
+    until: number | null = null,
+  ) => ({
     pauses: [{ scope, name, code: 'quota', because: 'used up', until }],
   });
   test.each([
@@ -242,7 +260,8 @@ describe('properties', () => {
         /** Whether one more like this would fit now. */
         const fits = (one: Plan): boolean => {
           const own = one.profile.maxConcurrent;
-          if (own !== null && inFlight.filter((name) => name === one.profile.name).length >= own) return false;
+          if (own !== null && inFlight.filter((name) => name === one.profile.name).length >= own)
+            return false;
           if (one.profile.type === 'external') return true;
           const here = places.filter((place) => place.repo === one.repo);
           return (
@@ -256,8 +275,14 @@ describe('properties', () => {
         // A limit that was exceeded before may stay so; none is passed by admitting.
         const before = (count: (place: { repo: string; worktree: string }) => boolean) =>
           runs.filter(occupiesPlace).filter(count).length;
-        const after = (count: (place: { repo: string; worktree: string }) => boolean) => places.filter(count).length;
-        expect(after(() => true)).toBeLessThanOrEqual(Math.max(s.maxConcurrent, before(() => true)));
+        const after = (count: (place: { repo: string; worktree: string }) => boolean) =>
+          places.filter(count).length;
+        expect(after(() => true)).toBeLessThanOrEqual(
+          Math.max(
+            s.maxConcurrent,
+            before(() => true),
+          ),
+        );
         for (const repo of repos) {
           const inRepo = (place: { repo: string }) => place.repo === repo;
           if (s.repoLimit !== null)

@@ -64,7 +64,10 @@ describe('the home of a task', () => {
 
 describe('what is no copy', () => {
   test('another creation', () => {
-    const views = repo({ main: [task('a', MADE)], feature: [task('a', { createdAt: '2027-01-02T00:00:00Z' })] });
+    const views = repo({
+      main: [task('a', MADE)],
+      feature: [task('a', { createdAt: '2027-01-02T00:00:00Z' })],
+    });
     expect(held(views, 'feature')).toBeNull();
   });
   test('another repository', () => {
@@ -81,13 +84,18 @@ describe('what is no copy', () => {
   });
   test('anything, with duplicates = "each"', () => {
     const each = settings({ duplicates: 'each' });
-    expect(held(repo({ main: [task('a', MADE)], feature: [task('a', MADE)] }, { settings: each }), 'feature')).toBeNull();
+    expect(
+      held(repo({ main: [task('a', MADE)], feature: [task('a', MADE)] }, { settings: each }), 'feature'),
+    ).toBeNull();
   });
 });
 
 describe('status elsewhere', () => {
   test('is that of the home, seen from a copy only', () => {
-    const views = repo({ main: [task('a', { ...MADE, status: 'done' })], feature: [task('a', MADE), task('b', MADE)] });
+    const views = repo({
+      main: [task('a', { ...MADE, status: 'done' })],
+      feature: [task('a', MADE), task('b', MADE)],
+    });
     const copies = findCopies(views);
     const [main, feature] = views.map((view) => view.graph);
     expect(copies.statusElsewhere(feature ?? '', 'a')).toBe('done');
@@ -107,9 +115,9 @@ describe('from look to look', () => {
     };
     const own = task('own', { createdAt: '2027-02-02T00:00:00Z' });
     const first = look([task('a', MADE), own], [task('a', MADE)]);
-    expect(look([task('a', { ...MADE, title: 'new title' }), { ...own, status: 'done' }], [task('a', MADE)])[1]).toBe(
-      first[1],
-    );
+    expect(
+      look([task('a', { ...MADE, title: 'new title' }), { ...own, status: 'done' }], [task('a', MADE)])[1],
+    ).toBe(first[1]);
     const started = look([task('a', { ...MADE, status: 'in-progress' }), own], [task('a', MADE)]);
     expect(started[1]).not.toBe(first[1]);
     const gone = look([own], [task('a', MADE)]);
@@ -136,7 +144,11 @@ describe('from look to look', () => {
     const statuses = ['open', 'done', 'in-progress', 'abandoned'] as const;
     for (let step = 0; step < 64; step++) {
       const at = (shift: number) => statuses[(step >> shift) & 3] ?? 'open';
-      const views = repo({ main: [task('a', { ...MADE, status: at(0) })], feature: [task('a', MADE)], other: [] });
+      const views = repo({
+        main: [task('a', { ...MADE, status: at(0) })],
+        feature: [task('a', MADE)],
+        other: [],
+      });
       const [main, feature, other] = views;
       if (!main || !feature || !other) throw new Error('no views');
       const changed = snapshot(other.graph, step % 5 === 0 ? [] : [task('a', { ...MADE, status: at(4) })]);

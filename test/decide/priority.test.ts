@@ -1,6 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { agedPriority, dependentPriorities, effectivePriority, nextAgingAt } from '../../src/decide/priority.ts';
+import {
+  agedPriority,
+  dependentPriorities,
+  effectivePriority,
+  nextAgingAt,
+} from '../../src/decide/priority.ts';
 import { NOW, task, tasksById } from '../support/tasks.ts';
 
 const DAY = 86_400_000;

@@ -20,13 +20,23 @@ const failed = (failure: FailureKind, retryable = true): Outcome => ({
 const stopped = (reason: StopReason): Outcome => ({ kind: 'stopped', reason });
 
 describe('how often', () => {
-  test.each(['exit', 'reported', 'refused', 'timeout', 'silent'] as const)('%s: as the profile says', (failure) => {
+  test.each([
+    'exit',
+    'reported',
+    'refused',
+    'timeout',
+    'silent',
+  ] as const)('%s: as the profile says', (failure) => {
     expect(after(failed(failure), 1)).toMatchObject({ again: true, counted: true, at: NOW + 10_000 });
     expect(after(failed(failure), 2)).toMatchObject({ again: false });
     expect(after(failed(failure), 1, 0, { attempts: 1 })).toMatchObject({ again: false });
   });
 
-  test.each(['interrupted', 'unreachable', 'provider'] as const)('%s: three times at the least', (failure) => {
+  test.each([
+    'interrupted',
+    'unreachable',
+    'provider',
+  ] as const)('%s: three times at the least', (failure) => {
     expect(after(failed(failure), 2, 0, { attempts: 1 })).toMatchObject({ again: true, counted: true });
     expect(after(failed(failure), 3, 0, { attempts: 1 })).toMatchObject({ again: false });
     expect(after(failed(failure), 4, 0, { attempts: 5 })).toMatchObject({ again: true });
@@ -58,7 +68,12 @@ describe('what was no failure', () => {
     expect(after(stopped('silent'), 2)).toMatchObject({ again: false });
   });
   test('deferred: until then, or after a wait, so that nothing spins', () => {
-    const deferred = { kind: 'deferred', code: 'quota', because: 'quota until noon', scope: 'account' } as const;
+    const deferred = {
+      kind: 'deferred',
+      code: 'quota',
+      because: 'quota until noon',
+      scope: 'account',
+    } as const;
     expect(after({ ...deferred, until: NOW + 7 }, 9)).toEqual({
       again: true,
       at: NOW + 7,

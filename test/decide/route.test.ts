@@ -33,7 +33,9 @@ describe('the order of the rules', () => {
   });
 
   test('an empty key, tag or command is none', () => {
-    expect(routed({ executor: '  ', tags: ['executor:', 'agent:'], exec: ' ' })).toBe('claude: the built-in default');
+    expect(routed({ executor: '  ', tags: ['executor:', 'agent:'], exec: ' ' })).toBe(
+      'claude: the built-in default',
+    );
   });
 
   test('a pattern with a star is a prefix, one without is the whole tag', () => {
@@ -69,7 +71,10 @@ describe('what is not configured is held, never sent elsewhere', () => {
   test('a broken profile, with its problem', () => {
     const set = profiles([], {
       broken: new Map([
-        ['web', { name: 'web', origin: { file: '/x.toml', line: 3 }, problem: '/x.toml:3: endpiont is unknown' }],
+        [
+          'web',
+          { name: 'web', origin: { file: '/x.toml', line: 3 }, problem: '/x.toml:3: endpiont is unknown' },
+        ],
       ]),
     });
     expect(routed({ executor: 'web' }, set)).toContain('broken-profile: /x.toml:3: endpiont is unknown');
@@ -85,9 +90,9 @@ describe('what is not configured is held, never sent elsewhere', () => {
   });
 
   test('a trusted profile of the same name counts', () => {
-    expect(routed({ executor: 'deploy-agent' }, profiles([deploy], { untrusted: ['deploy-agent'] }))).toContain(
-      'deploy-agent: key',
-    );
+    expect(
+      routed({ executor: 'deploy-agent' }, profiles([deploy], { untrusted: ['deploy-agent'] })),
+    ).toContain('deploy-agent: key');
   });
 });
 
@@ -105,13 +110,18 @@ describe('addresses', () => {
     });
   });
   test('in a tag too', () => {
-    expect(routed({ tags: ['executor:https://example.org/x'] })).toContain('https://example.org/x: tag executor:https');
+    expect(routed({ tags: ['executor:https://example.org/x'] })).toContain(
+      'https://example.org/x: tag executor:https',
+    );
   });
   test('one that is none is held', () => {
     expect(routed({ executor: 'http://' })).toBe('bad-url: http:// is no address (key executor = http://)');
   });
   test('a run finds its profile again', () => {
-    expect(profileNamed('http://h/x', profiles(), RETRY)).toMatchObject({ type: 'http', endpoint: 'http://h/x' });
+    expect(profileNamed('http://h/x', profiles(), RETRY)).toMatchObject({
+      type: 'http',
+      endpoint: 'http://h/x',
+    });
     expect(profileNamed('deploy-agent', profiles([deploy]))).toBe(deploy);
     expect(profileNamed('gone', profiles())).toBeNull();
   });
@@ -123,7 +133,11 @@ describe('schedule profiles', () => {
     return route.routed ? [route.profile.name, route.scheduleProfile?.name, route.because] : route.code;
   };
   test('hand over to the default executor of the task', () => {
-    expect(via({ executor: 'scheduled' }, [])).toEqual(['claude', 'scheduled', 'key executor = scheduled, then claude']);
+    expect(via({ executor: 'scheduled' }, [])).toEqual([
+      'claude',
+      'scheduled',
+      'key executor = scheduled, then claude',
+    ]);
     expect(via({ executor: 'scheduled', exec: 'make report' }, [])).toEqual([
       'command',
       'scheduled',
@@ -132,13 +146,19 @@ describe('schedule profiles', () => {
     expect(via({ executor: 'scheduled' }, [deploy, claude('default')])).toContain('default');
   });
   test('or to the profile they name, or an address', () => {
-    expect(via({ executor: 'nightly' }, [deploy, scheduled('nightly', { via: 'deploy-agent' })])).toContain('deploy-agent');
-    expect(via({ executor: 'nightly' }, [scheduled('nightly', { via: 'http://h/x' })])).toContain('http://h/x');
+    expect(via({ executor: 'nightly' }, [deploy, scheduled('nightly', { via: 'deploy-agent' })])).toContain(
+      'deploy-agent',
+    );
+    expect(via({ executor: 'nightly' }, [scheduled('nightly', { via: 'http://h/x' })])).toContain(
+      'http://h/x',
+    );
     const chain = [scheduled('a', { via: 'b' }), scheduled('b', { via: 'command' })];
     expect(via({ executor: 'a' }, chain)).toEqual(['command', 'a', 'key executor = a, then command']);
   });
   test('a circle is refused, however long', () => {
-    expect(via({ executor: 'a' }, [scheduled('a', { via: 'b' }), scheduled('b', { via: 'a' })])).toBe('profile-loop');
+    expect(via({ executor: 'a' }, [scheduled('a', { via: 'b' }), scheduled('b', { via: 'a' })])).toBe(
+      'profile-loop',
+    );
     expect(via({ executor: 'a' }, [scheduled('a', { via: 'a' })])).toBe('profile-loop');
     expect(via({}, [scheduled('default')])).toBe('profile-loop');
     const tail = [scheduled('a', { via: 'b' }), scheduled('b', { via: 'c' }), scheduled('c', { via: 'b' })];

@@ -40,21 +40,36 @@ const failed = (failure: FailureKind, message = 'exit 3'): Outcome => ({
   message,
   retryable: true,
 });
-const again: RetryDecision = { again: true, at: NOW + 60_000, counted: true, because: 'attempt 1 of 3 failed' };
+const again: RetryDecision = {
+  again: true,
+  at: NOW + 60_000,
+  counted: true,
+  because: 'attempt 1 of 3 failed',
+};
 
 describe('claim', () => {
   test("wg's keys, and the line that wg writes", () => {
-    expect(claimPatch({ task: task('a', { dispatchCount: 2 }), agent: 'agent-7', now: NOW, executorName: 'deploy' })).toEqual(
-      {
-        fields: { status: 'in-progress', assigned: 'agent-7', started_at: STAMP, dispatch_count: 3 },
-        log: { timestamp: STAMP, actor: 'agent-7', message: 'Spawned by supervisor --executor deploy' },
-      },
-    );
+    expect(
+      claimPatch({
+        task: task('a', { dispatchCount: 2 }),
+        agent: 'agent-7',
+        now: NOW,
+        executorName: 'deploy',
+      }),
+    ).toEqual({
+      fields: { status: 'in-progress', assigned: 'agent-7', started_at: STAMP, dispatch_count: 3 },
+      log: { timestamp: STAMP, actor: 'agent-7', message: 'Spawned by supervisor --executor deploy' },
+    });
   });
   test('work of somebody outside carries a tag, once', () => {
     const claim = { agent: 'agent-7', now: NOW, executorName: 'external', external: true };
-    expect(claimPatch({ ...claim, task: task('a', { tags: ['x'] }) }).fields.tags).toEqual(['x', EXTERNAL_TAG]);
-    expect(claimPatch({ ...claim, task: task('a', { tags: [EXTERNAL_TAG] }) }).fields).not.toHaveProperty('tags');
+    expect(claimPatch({ ...claim, task: task('a', { tags: ['x'] }) }).fields.tags).toEqual([
+      'x',
+      EXTERNAL_TAG,
+    ]);
+    expect(claimPatch({ ...claim, task: task('a', { tags: [EXTERNAL_TAG] }) }).fields).not.toHaveProperty(
+      'tags',
+    );
   });
 });
 
@@ -88,7 +103,11 @@ describe('done', () => {
   });
   test('artifacts are added to those that are there, none twice', () => {
     const outcome = { kind: 'succeeded', artifacts: ['b.txt', 'a.txt', 'b.txt', { n: 1 }] } as const;
-    expect(settle(outcome, {}, { artifacts: ['a.txt'] }).fields.artifacts).toEqual(['a.txt', 'b.txt', '{"n":1}']);
+    expect(settle(outcome, {}, { artifacts: ['a.txt'] }).fields.artifacts).toEqual([
+      'a.txt',
+      'b.txt',
+      '{"n":1}',
+    ]);
     expect(settle({ kind: 'succeeded', artifacts: [] }).fields).not.toHaveProperty('artifacts');
   });
   test('summary, session and usage', () => {
@@ -149,7 +168,9 @@ describe('failed', () => {
     expect(fields).toHaveProperty('failure_class', spelt);
   });
   test('a refused retry fails', () => {
-    expect(settle(failed('exit'), { retry: { again: false, because: 'enough' } }).fields.status).toBe('failed');
+    expect(settle(failed('exit'), { retry: { again: false, because: 'enough' } }).fields.status).toBe(
+      'failed',
+    );
   });
   test('a long reason is cut, and the graph stays small', () => {
     const patch = settle(failed('exit', 'x'.repeat(100_000)));
@@ -188,7 +209,12 @@ describe('tried again', () => {
 });
 
 describe('released', () => {
-  const release = { task: task('a', { spawnFailures: 1 }), agent: 'agent-7', now: NOW, because: 'never started' };
+  const release = {
+    task: task('a', { spawnFailures: 1 }),
+    agent: 'agent-7',
+    now: NOW,
+    because: 'never started',
+  };
   test('open again, nothing counted', () => {
     expect(releasePatch(release)).toEqual({
       fields: { status: 'open', assigned: undefined, started_at: undefined },
@@ -224,30 +250,55 @@ describe('completion by somebody else', () => {
     expect(patch.log).toMatchObject({ actor: 'samantha', message: 'Task marked as done: ok' });
   });
   test('a claimant stays the claimant', () => {
-    const patch = completionPatch({ ...complete, task: detail('a', held), result: 'succeeded', agent: 'samantha' });
+    const patch = completionPatch({
+      ...complete,
+      task: detail('a', held),
+      result: 'succeeded',
+      agent: 'samantha',
+    });
     expect(patch.fields).not.toHaveProperty('assigned');
-    expect(completionPatch({ ...complete, task: detail('a', held), result: 'succeeded' }).log?.actor).toBe('agent-7');
+    expect(completionPatch({ ...complete, task: detail('a', held), result: 'succeeded' }).log?.actor).toBe(
+      'agent-7',
+    );
   });
   test('failure, with its reason', () => {
-    const patch = completionPatch({ ...complete, task: detail('a', held), result: 'failed', reason: 'no credit' });
+    const patch = completionPatch({
+      ...complete,
+      task: detail('a', held),
+      result: 'failed',
+      reason: 'no credit',
+    });
     expect(patch.fields).toMatchObject({ status: 'failed', failure_reason: 'no credit', retry_count: 1 });
   });
 });
 
 describe('opened again', () => {
   test.each(['failed', 'incomplete', 'abandoned'] as const)('from %s, without its traces', (status) => {
-    const patch = reopenPatch({ task: detail('a', { status, assigned: 'agent-7', spawnFailures: 5, paused: true }), now: NOW });
+    const patch = reopenPatch({
+      task: detail('a', { status, assigned: 'agent-7', spawnFailures: 5, paused: true }),
+      now: NOW,
+    });
     expect(patch?.fields).toMatchObject({ status: 'open' });
-    for (const key of ['assigned', 'failure_reason', 'failure_class', 'ready_after', 'spawn_failures', 'paused', 'session_id']) {
+    for (const key of [
+      'assigned',
+      'failure_reason',
+      'failure_class',
+      'ready_after',
+      'spawn_failures',
+      'paused',
+      'session_id',
+    ]) {
       expect(patch?.fields).toHaveProperty(key, undefined);
       expect(Object.keys(patch?.fields ?? {})).toContain(key);
     }
   });
   test('an open one loses what parks it, or is left alone', () => {
     expect(reopenPatch({ task: detail('a'), now: NOW })).toBeNull();
-    expect(Object.keys(reopenPatch({ task: detail('a', { readyAfter: STAMP, paused: true }), now: NOW })?.fields ?? {})).toEqual(
-      ['paused', 'ready_after'],
-    );
+    expect(
+      Object.keys(
+        reopenPatch({ task: detail('a', { readyAfter: STAMP, paused: true }), now: NOW })?.fields ?? {},
+      ),
+    ).toEqual(['paused', 'ready_after']);
   });
   test.each(['done', 'in-progress', 'pending-eval', 'waiting'] as const)('%s is left alone', (status) => {
     expect(reopenPatch({ task: detail('a', { status }), now: NOW })).toBeNull();
@@ -259,7 +310,10 @@ describe('artifacts as texts', () => {
     [undefined, []],
     [null, []],
     ['out.txt', ['out.txt']],
-    [['a', { b: 1 }, 2, null, ['c']], ['a', '{"b":1}', '2', 'null', '["c"]']],
+    [
+      ['a', { b: 1 }, 2, null, ['c']],
+      ['a', '{"b":1}', '2', 'null', '["c"]'],
+    ],
     [{ result: 'x' }, ['{"result":"x"}']],
     [0, ['0']],
     [false, ['false']],
@@ -282,7 +336,13 @@ describe('property: whatever an agent says', () => {
           settle(failed('exit', a)),
           settle(failed('exit', a), { retry: { ...again, because: b } }),
           releasePatch({ task: task('a'), agent: 'agent-1', now: NOW, because: a }),
-          completionPatch({ task: detail('a'), result: 'failed', now: NOW, hasOpenEvaluation: false, reason: a }),
+          completionPatch({
+            task: detail('a'),
+            result: 'failed',
+            now: NOW,
+            hasOpenEvaluation: false,
+            reason: a,
+          }),
         ];
         for (const { fields, log } of patches) {
           expect(log?.message).not.toMatch(/process exited|PID reused|Triage:/);

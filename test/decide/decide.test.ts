@@ -1,0 +1,376 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { createMemo, decide } from '../../src/decide/decide.ts';
+import type { Action, GraphView, ScheduleMemory, World } from '../../src/decide/world.ts';
+import { taskKey } from '../../src/domain/ids.ts';
+import type { Verdict } from '../../src/domain/verdict.ts';
+import {
+  claude,
+  config,
+  graphView,
+  http,
+  NOW,
+  profiles,
+  run,
+  settings,
+  snapshot,
+  task,
+  world,
+} from '../support/tasks.ts';
+
+const MADE = { createdAt: '2027-03-10T11:00:00Z' };
+
+function verdict(at: World, name: string, id: string): Verdict {
+  const found = decide(at).verdicts.get(taskKey(`/${name}/.workgraph`, id));
+  if (!found) throw new Error(`no verdict for ${id}`);
+  return found;
+}
+
+const codeOf = (at: World, name: string, id: string) => {
+  const { state, code } = verdict(at, name, id);
+  return `${state}/${code}`;
+};
+
+const dispatched = (actions: readonly Action[]) =>
+  actions.flatMap((action) => (action.kind === 'dispatch' ? [action.plan.task] : []));
+
+describe('one decision', () => {
+  const deploy = http('deploy-agent');
+  const tasks = [
+    task('build', { executor: 'deploy-agent', priority: 50 }),
+    task('test', { after: ['build'] }),
+    task('old', { status: 'done' }),
+    task('draft', { paused: true }),
+    task('lost', { executor: 'deploy-agnet' }),
+    task('later', { schedule: '14:00' }),
+    task('away', { status: 'in-progress', assigned: 'agent-9' }),
+  ];
+  const at = world([graphView('g', tasks, { profiles: profiles([deploy]) })]);
+
+  test('a verdict for every task, a plan for what starts, an instant for the rest', () => {
+    const decision = decide(at);
+    const said = Object.fromEntries(
+      [...decision.verdicts.values()].map((one) => [one.task, `${one.state}/${one.code}`]),
+    );
+    expect(said).toEqual({
+      build: 'ready/dispatched',
+      test: 'waiting/dependency',
+      old: 'finished/status-done',
+      draft: 'paused/paused',
+      lost: 'held/no-profile',
+      later: 'scheduled/schedule',
+      away: 'running/status-in-progress',
+    });
+    expect(decision.actions).toEqual([
+      {
+        kind: 'note-schedule',
+        graph: '/g/.workgraph',
+        task: 'later',
+        memory: { expression: '14:00 UTC -', baselineAt: NOW, lastNominalAt: null },
+      },
+      {
+        kind: 'dispatch',
+        plan: {
+          graph: '/g/.workgraph',
+          task: 'build',
+          worktree: '/g',
+          repo: '/g/.git',
+          profile: deploy,
+          because: 'key executor = deploy-agent',
+          priority: 50,
+          occurrence: null,
+        },
+      },
+    ]);
+    expect(decision.wakeAt).toBe(Date.parse('2027-03-10T14:00:00Z'));
+    expect(verdict(at, 'g', 'build')).toMatchObject({
+      executor: 'deploy-agent',
+      because: 'key executor = deploy-agent',
+    });
+    expect(verdict(at, 'g', 'test').because).toBe('waits for build (open)');
+  });
+
+  test('an empty world asks for nothing', () => {
+    expect(decide(world([]))).toMatchObject({ actions: [], wakeAt: null });
+    expect(decide(world([])).verdicts.size).toBe(0);
+  });
+
+  test('a route that is wrong is said at once, also of a task that waits', () => {
+    const waiting = task('b', { after: ['a'], executor: 'nobody' });
+    expect(codeOf(world([graphView('g', [task('a'), waiting])]), 'g', 'b')).toBe('held/no-profile');
+  });
+
+  test('a schedule is noted before its task is dispatched, so that the occurrence can be remembered', () => {
+    const due = task('a', { schedule: '11:30', ...MADE });
+    const { actions } = decide(world([graphView('g', [due])]));
+    expect(actions.map((action) => action.kind)).toEqual(['note-schedule', 'dispatch']);
+    expect(actions[1]).toMatchObject({ plan: { occurrence: Date.parse('2027-03-10T11:30:00Z') } });
+  });
+
+  test('ready tasks start in the order of wg', () => {
+    const ordered = [
+      task('third', { dispatchCount: 1 }),
+      task('second', { createdAt: '2027-03-10T10:00:00Z' }),
+      task('first', { priority: 50 }),
+    ];
+    expect(dispatched(decide(world([graphView('g', ordered)])).actions)).toEqual([
+      'first',
+      'second',
+      'third',
+    ]);
+  });
+});
+
+describe('a graph that is held', () => {
+  const tasks = [task('a'), task('p', { paused: true }), task('d', { status: 'done' })];
+  test('its problem is the reason of every open task, and others go on', () => {
+    const problem = {
+      code: 'invalid-line',
+      message: '/g/.workgraph/graph.jsonl line 3: bad status',
+    } as const;
+    const graph = graphView('g', tasks);
+    const broken = { ...graph, snapshot: snapshot(graph.graph, tasks, { problem }) };
+    const at = world([broken, graphView('h', [task('x')])]);
+    expect([codeOf(at, 'g', 'a'), codeOf(at, 'g', 'p'), codeOf(at, 'g', 'd')]).toEqual([
+      'held/invalid-line',
+      'held/invalid-line',
+      'finished/status-done',
+    ]);
+    expect(verdict(at, 'g', 'a').because).toContain('line 3');
+    expect(dispatched(decide(at).actions)).toEqual(['x']);
+  });
+  test('a hold from outside likewise', () => {
+    const hold = { code: 'wg-daemon', because: 'wg service (pid 7) dispatches this graph' };
+    const at = world([graphView('g', tasks, { hold })]);
+    expect(verdict(at, 'g', 'a')).toMatchObject({ state: 'held', ...hold });
+    expect(decide(at).actions).toEqual([]);
+  });
+});
+
+describe('runs of ours', () => {
+  const inProgress = task('a', { status: 'in-progress', assigned: 'agent-1' });
+  const having = (phase: 'opened' | 'claimed' | 'started' | 'handed-off' | 'finished', one = inProgress) => {
+    const open = run('g', 'a', { phase });
+    return world([graphView('g', [one])], { runs: [open], attended: new Set([open.id]) });
+  };
+  test.each([
+    ['claimed', 'running/running'],
+    ['started', 'running/running'],
+    ['handed-off', 'running/handed-off'],
+    ['finished', 'running/finishing'],
+  ] as const)('%s: %s', (phase, expected) => {
+    expect(codeOf(having(phase), 'g', 'a')).toBe(expected);
+    expect(verdict(having(phase), 'g', 'a')).toMatchObject({ executor: 'claude' });
+  });
+  test('one that was just begun is not begun again', () => {
+    expect(codeOf(having('opened', task('a')), 'g', 'a')).toBe('running/starting');
+    expect(dispatched(decide(having('opened', task('a'))).actions)).toEqual([]);
+  });
+  test.each([
+    'claimed',
+    'started',
+    'handed-off',
+    'finished',
+  ] as const)('a task that is open again waits until its %s run is closed', (phase) => {
+    const at = having(phase, task('a'));
+    expect(codeOf(at, 'g', 'a')).toBe('held/stopping');
+    expect(dispatched(decide(at).actions)).toEqual([]);
+  });
+  test('a task that is over is over, whatever the run', () => {
+    expect(codeOf(having('started', task('a', { status: 'done' })), 'g', 'a')).toBe('finished/status-done');
+  });
+  test('a task whose last agent still ends is not begun', () => {
+    const at = world([graphView('g', [task('a')])], { lingering: new Set([taskKey('/g/.workgraph', 'a')]) });
+    expect(codeOf(at, 'g', 'a')).toBe('held/stopping');
+    expect(dispatched(decide(at).actions)).toEqual([]);
+  });
+});
+
+describe('standing still', () => {
+  const standstill = { code: 'draining', because: 'the supervisor is draining' };
+  test('judges everything and dispatches nothing; healing goes on', () => {
+    const open = run('g', 'b', { phase: 'finished', outcome: { kind: 'succeeded' } });
+    const tasks = [task('a'), task('b', { status: 'in-progress', assigned: 'agent-1' })];
+    const at = world([graphView('g', tasks)], { standstill, runs: [open] });
+    expect(verdict(at, 'g', 'a')).toMatchObject({ state: 'held', ...standstill, executor: 'claude' });
+    expect(decide(at).actions.map((action) => action.kind)).toEqual(['settle']);
+  });
+});
+
+describe('copies', () => {
+  const place = (name: string, tasks: Parameters<typeof graphView>[1], main: boolean): GraphView =>
+    graphView(name, tasks, { repo: '/r/.git', worktreeIsMain: main, tracked: true });
+  test('one task in three worktrees starts once', () => {
+    const at = world([
+      place('c', [task('a', MADE)], false),
+      place('b', [task('a', MADE)], true),
+      place('d', [task('a', MADE)], false),
+    ]);
+    expect(dispatched(decide(at).actions)).toEqual(['a']);
+    expect([codeOf(at, 'b', 'a'), codeOf(at, 'c', 'a'), codeOf(at, 'd', 'a')]).toEqual([
+      'ready/dispatched',
+      'copy/copy',
+      'copy/copy',
+    ]);
+  });
+  test('what waits for a copy starts when it is done at home', () => {
+    const own = task('own', { after: ['a'], createdAt: '2027-03-10T11:30:00Z' });
+    const home = (status: 'open' | 'done') => place('main', [task('a', { ...MADE, status })], true);
+    const feature = place('feature', [task('a', MADE), own], false);
+    expect(dispatched(decide(world([home('done'), feature])).actions)).toEqual(['own']);
+    expect(codeOf(world([home('open'), feature]), 'feature', 'own')).toBe('waiting/dependency');
+  });
+  test('with duplicates = "each" every copy is its own task', () => {
+    const each = { settings: settings({ duplicates: 'each' }) };
+    const at = world([
+      { ...place('b', [task('a', MADE)], true), ...each },
+      { ...place('c', [task('a', MADE)], false), ...each },
+    ]);
+    expect(dispatched(decide(at).actions)).toEqual(['a', 'a']);
+  });
+});
+
+describe('idle work', () => {
+  test('names when it ages', () => {
+    const idle = task('i', { priority: 0, ...MADE });
+    const at = world([graphView('g', [task('a'), idle])]);
+    expect(verdict(at, 'g', 'i')).toMatchObject({
+      state: 'queued',
+      code: 'idle',
+      nextAt: Date.parse('2027-03-11T11:00:00Z'),
+    });
+    expect(decide(at).wakeAt).toBe(Date.parse('2027-03-11T11:00:00Z'));
+  });
+});
+
+describe('properties, over worlds that change', () => {
+  const ids = ['a', 'b', 'c', 'd'];
+  const soon = (ms: number) => new Date(NOW + ms).toISOString();
+  const oneTask = fc.record(
+    {
+      status: fc.constantFrom(
+        'open',
+        'open',
+        'open',
+        'in-progress',
+        'done',
+        'failed',
+        'incomplete',
+        'pending-eval',
+      ),
+      after: fc.array(fc.constantFrom(...ids, 'gone', 'peer:x'), { maxLength: 2 }),
+      priority: fc.constantFrom(0, 5, 10, 50),
+      paused: fc.constantFrom(false, false, false, true),
+      assigned: fc.constantFrom('agent-1', 'agent-2'),
+      createdAt: fc.constantFrom(MADE.createdAt, soon(-86_400_000 + 30_000), 'nonsense'),
+      notBefore: fc.constantFrom(soon(20_000), soon(-1), 'nonsense'),
+      schedule: fc.constantFrom('12:01', '* * * * *', 'nonsense', '2027-03-10T12:00:30'),
+      executor: fc.constantFrom('claude', 'command', 'nobody', 'http://h/x', 'scheduled'),
+      recentDeaths: fc.constantFrom([], [NOW - 10_000, NOW - 20_000], [NOW - 299_000, NOW - 5, NOW - 4]),
+      cronEnabled: fc.constant(true),
+      cronSchedule: fc.constantFrom('* * * * *', '0 2 * * *'),
+      nextCronFire: fc.constantFrom(soon(15_000), soon(-1)),
+    },
+    { requiredKeys: ['status'] },
+  );
+  const graph = fc.array(oneTask, { maxLength: ids.length });
+  const run1 = fc.record({
+    graph: fc.constantFrom('m', 'n', 'o'),
+    task: fc.constantFrom(...ids),
+    phase: fc.constantFrom('opened', 'claimed', 'started', 'handed-off', 'finished'),
+    attended: fc.boolean(),
+  });
+  const step = fc.record({
+    elapsed: fc.integer({ min: -30_000, max: 60_000 }),
+    graphs: fc.record({ m: graph, n: graph, o: graph }, { requiredKeys: [] }),
+    hold: fc.boolean(),
+    runs: fc.array(run1, { maxLength: 2 }),
+    maxConcurrent: fc.integer({ min: 0, max: 4 }),
+    peer: fc.constantFrom('open', 'done'),
+    standstill: fc.constantFrom(false, false, true),
+    paused: fc.constantFrom(false, false, true),
+    note: fc.boolean(),
+  });
+
+  const PROFILES = profiles([claude('claude', { maxConcurrent: 2 })]);
+
+  test('a decision is the same with a memo and without; one verdict each; nothing starts twice', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (steps) => {
+        const memo = createMemo();
+        const schedules = new Map<string, ScheduleMemory>();
+        const views = new Map<string, GraphView>();
+        for (const [i, name] of ['m', 'n', 'o'].entries())
+          views.set(
+            name,
+            graphView(name, [], {
+              // m and n are worktrees of one repository and may hold copies.
+              repo: name === 'o' ? '/o/.git' : '/r/.git',
+              worktreeIsMain: i !== 1,
+              tracked: true,
+              profiles: PROFILES,
+            }),
+          );
+        let now = NOW;
+        for (const one of steps) {
+          now += one.elapsed;
+          for (const [name, made] of Object.entries(one.graphs)) {
+            const before = views.get(name);
+            if (!before || !made) continue;
+            const tasks = made.map((more, i) => task(ids[i] ?? 'x', more as Parameters<typeof task>[1]));
+            views.set(name, { ...before, snapshot: snapshot(before.graph, tasks) });
+          }
+          const graphs = [...views.values()].map((view, i) => ({
+            ...view,
+            hold: one.hold && i === 1 ? { code: 'wg-daemon', because: 'a daemon' } : null,
+          }));
+          const runs = one.runs.map((more, i) =>
+            run(more.graph, more.task, { phase: more.phase, id: `run_${i}` }),
+          );
+          const at = world(graphs, {
+            now,
+            config: config({ maxConcurrent: one.maxConcurrent }),
+            runs,
+            attended: new Set(runs.filter((_, i) => one.runs[i]?.attended).map((open) => open.id)),
+            schedules: new Map(schedules),
+            peers: new Map([['peer:x', one.peer]]),
+            standstill: one.standstill ? { code: 'draining', because: 'draining' } : null,
+            pauses: one.paused
+              ? [{ scope: 'profile', name: 'command', code: 'quota', because: 'x', until: now + 5000 }]
+              : [],
+          });
+          const kept = decide(at, memo);
+          const fresh = decide(at);
+          expect(kept.actions).toEqual(fresh.actions);
+          expect([...kept.verdicts]).toEqual([...fresh.verdicts]);
+          expect(kept.wakeAt).toBe(fresh.wakeAt);
+
+          const keys = graphs.flatMap((view) =>
+            [...view.snapshot.tasks.keys()].map((id) => taskKey(view.graph, id)),
+          );
+          expect([...kept.verdicts.keys()].sort()).toEqual(keys.sort());
+          expect(kept.verdicts.size).toBe(keys.length);
+          if (kept.wakeAt !== null) expect(kept.wakeAt).toBeGreaterThan(now);
+          const starting = kept.actions.flatMap((action) =>
+            action.kind === 'dispatch' ? [action.plan] : [],
+          );
+          const started = starting.map((plan) => taskKey(plan.graph, plan.task));
+          expect(new Set(started).size).toBe(started.length);
+          for (const plan of starting) {
+            expect(runs.some((open) => open.graph === plan.graph && open.task === plan.task)).toBe(false);
+            expect(kept.verdicts.get(taskKey(plan.graph, plan.task))).toMatchObject({ state: 'ready' });
+          }
+          for (const [key, said] of kept.verdicts) {
+            expect(said.because).not.toBe('');
+            if (said.state === 'ready') expect(started).toContain(key);
+          }
+          if (one.note)
+            for (const action of kept.actions)
+              if (action.kind === 'note-schedule')
+                schedules.set(taskKey(action.graph, action.task), action.memory);
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
