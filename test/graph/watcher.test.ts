@@ -254,6 +254,39 @@ function silentWatch(): WatchFunction {
   });
 }
 
+test('what chokidar says is heard either way, throttled or raw, and only about the files that matter', async () => {
+  const graph = await makeGraph('a');
+  const say = new Map<string, (first?: unknown, second?: unknown) => void>();
+  const made = make(() => ({
+    on: (event, hear) => say.set(event, hear),
+    async close() {},
+  }));
+  made.watch([graph]);
+  const started = made.start();
+  await until('the watch', () => say.has('ready'));
+  say.get('ready')?.();
+  await started;
+  await quiet();
+  const cases: [string, unknown, boolean][] = [
+    ['raw', 'graph.jsonl', true],
+    ['raw', 'config.toml', true],
+    ['raw', null, true],
+    ['raw', '.workgraph', true],
+    ['all', join(graph, 'graph.jsonl'), true],
+    ['all', graph, true],
+    ['raw', '.graph.tmp.77', false],
+    ['raw', 'graph.lock', false],
+    ['all', join(graph, 'agents'), false],
+  ];
+  for (const [event, path, heard] of cases) {
+    dirty = [];
+    say.get(event)?.('change', path);
+    await quiet();
+    // At once, and once more when things have settled.
+    expect([event, path, dirty.length]).toEqual([event, path, heard ? 2 : 0]);
+  }
+});
+
 /** Fails with a code while `full` says so. */
 function failingWatch(code: string, full: () => boolean): WatchFunction {
   return () => {
