@@ -1,0 +1,280 @@
+// Finds every repository under supervision with all its worktrees and the graphs they reach. Runs git only where
+// something changed; whatever cannot be read becomes a repository with a problem, never an exception.
+
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { Repository, Worktree } from '../domain/worktree.ts';
+import type { Environment } from '../seams/environment.ts';
+import { atMost } from './at-most.ts';
+import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
+import { createGit, type Git } from './git.ts';
+import { matchesGlob } from './glob.ts';
+import { globalGraphFolders, graphFolderBeside, isAgentWorktree, realPath } from './graph-folder.ts';
+import { nameGraphs, type Reached } from './graph-names.ts';
+import type { ListedWorktree } from './porcelain.ts';
+import { findRepositories } from './scan.ts';
+import { TrackedGraphs } from './tracked.ts';
+
+/** A repository with the settings that apply to it. */
+export interface DiscoveredRepository {
+  readonly repository: Repository;
+  readonly settings: RepoSettings;
+  /** Paths of worktrees that include and exclude leave out. */
+  readonly excluded: ReadonlySet<string>;
+}
+
+export interface Discovery {
+  /** Lists everything anew, each repository once. Never rejects for what is found on the disk. */
+  list(config: Pick<Config, 'repos' | 'roots'>): Promise<readonly DiscoveredRepository[]>;
+  /** What the last listing passed over, one sentence each: unreadable folders below roots. */
+  notes(): readonly string[];
+  /** How many times git was run so far. */
+  readonly gitRuns: number;
+}
+
+/** What discovery is made of. */
+export interface DiscoveryParts {
+  readonly environment: Environment;
+}
+
+/** A discovery that remembers what it listed, so that listing again is cheap. */
+export function createDiscovery(parts: DiscoveryParts): Discovery {
+  return new DiskDiscovery(parts.environment);
+}
+
+/** Repositories looked at side by side; git itself is limited further. */
+const AT_ONCE = 4;
+
+interface Listing {
+  readonly fingerprint: string;
+  readonly listed: readonly ListedWorktree[];
+}
+
+interface Found extends DiscoveredRepository {
+  readonly reached: readonly Reached[];
+}
+
+class DiskDiscovery implements Discovery {
+  readonly #home: string;
+  readonly #git: Git;
+  readonly #tracked: TrackedGraphs;
+  /** Given path → common git dir, as long as the path is the same folder. */
+  readonly #ids = new Map<string, { readonly stamp: string; readonly id: string }>();
+  readonly #listings = new Map<string, Listing>();
+  #globals: ReadonlySet<string> = new Set();
+  #notes: readonly string[] = [];
+
+  constructor(environment: Environment) {
+    this.#home = environment.home;
+    this.#git = createGit(environment);
+    this.#tracked = new TrackedGraphs(this.#git);
+  }
+
+  get gitRuns(): number {
+    return this.#git.runs;
+  }
+
+  notes(): readonly string[] {
+    return this.#notes;
+  }
+
+  async list(config: Pick<Config, 'repos' | 'roots'>): Promise<readonly DiscoveredRepository[]> {
+    this.#globals = await globalGraphFolders(this.#home);
+    const wanted = [...config.repos, ...(await this.#belowRoots(config.roots))];
+    const inTurn = atMost(AT_ONCE);
+    const identified = await Promise.all(
+      wanted.map((settings) => inTurn(async () => ({ settings, id: await this.#identify(settings.path) }))),
+    );
+    // The first that names a repository decides: [[repos]] in their order, then roots.
+    const byId = new Map<string, { readonly settings: RepoSettings; readonly problem: string | null }>();
+    for (const { settings, id } of identified) {
+      const key = 'id' in id ? id.id : settings.path;
+      if (!byId.has(key)) byId.set(key, { settings, problem: 'id' in id ? null : id.problem });
+    }
+    const found = await Promise.all(
+      [...byId].map(([id, { settings, problem }]) => inTurn(() => this.#read(id, settings, problem))),
+    );
+    this.#forgetAllBut(found);
+    const named = nameGraphs(found.flatMap((one) => one.reached));
+    return found.map(({ repository, settings, excluded, reached }) => ({
+      repository: { ...repository, worktrees: reached.map(named) },
+      settings,
+      excluded,
+    }));
+  }
+
+  async #belowRoots(roots: readonly RootSettings[]): Promise<RepoSettings[]> {
+    const notes: string[] = [];
+    const settings: RepoSettings[] = [];
+    for (const root of roots) {
+      const scan = await findRepositories(root.path, root.depth);
+      notes.push(...scan.notes);
+      settings.push(...scan.repositories.map((path) => settingsBelow(root, path)));
+    }
+    this.#notes = notes;
+    return settings;
+  }
+
+  /** The common git dir of the repository that a path is in, or why there is none. */
+  async #identify(path: string): Promise<{ readonly id: string } | { readonly problem: string }> {
+    try {
+      const folder = await stat(path);
+      if (!folder.isDirectory()) return { problem: `${path} is a file, not a folder; correct the path` };
+      const stamp = `${folder.dev}:${folder.ino} ${await fileStamp(join(path, '.git'))}`;
+      const known = this.#ids.get(path);
+      if (known?.stamp === stamp && (await realPath(known.id)) === known.id) return { id: known.id };
+      const common = await this.#git.commonDir(path);
+      const id = (await realPath(common)) ?? common;
+      this.#ids.set(path, { stamp, id });
+      return { id };
+    } catch (thrown) {
+      const known = this.#ids.get(path);
+      // What was known of it stays on show; reading it says what is wrong.
+      return known && this.#listings.has(known.id) ? { id: known.id } : { problem: sentenceOf(path, thrown) };
+    }
+  }
+
+  async #read(id: string, settings: RepoSettings, problem: string | null): Promise<Found> {
+    if (problem !== null) return nothingFound(settings, problem);
+    const known = this.#listings.get(id);
+    // The repository outlives the worktree that it was named by; people should know all the same.
+    const there = await isFolder(settings.path);
+    let trouble = there ? null : missing(settings.path);
+    let listing: Listing;
+    try {
+      listing = await this.#list(id, there ? settings.path : id, known);
+      this.#listings.set(id, listing);
+    } catch (thrown) {
+      trouble ??= sentenceOf(settings.path, thrown);
+      if (!known) return nothingFound(settings, trouble);
+      listing = known;
+    }
+    return this.#describe(id, settings, listing.listed, trouble);
+  }
+
+  async #list(id: string, folder: string, known: Listing | undefined): Promise<Listing> {
+    // Taken before git looks and of what was known before: a change in between, and a list that turned out
+    // different, make git look once more next time.
+    const fingerprint = await repositoryFingerprint(id, known?.listed ?? []);
+    if (known?.fingerprint === fingerprint) return known;
+    return { fingerprint, listed: await this.#git.worktrees(folder, id) };
+  }
+
+  async #describe(
+    id: string,
+    settings: RepoSettings,
+    listed: readonly ListedWorktree[],
+    problem: string | null,
+  ): Promise<Found> {
+    const main = listed[0];
+    const path = main?.path ?? settings.path;
+    const [first, ...others] = listed;
+    const owner = first ? await this.#reach(id, first, path, null) : null;
+    const linked = await Promise.all(others.map((one) => this.#reach(id, one, path, owner)));
+    const reached = owner ? [owner, ...linked] : linked;
+    const worktrees = reached.map((one) => one.worktree);
+    const repository: Repository = {
+      id,
+      name: repositoryName(path, main?.bare ?? false),
+      path,
+      worktrees,
+      problem,
+    };
+    return { repository, settings, excluded: leftOut(worktrees, settings), reached };
+  }
+
+  async #reach(id: string, listed: ListedWorktree, main: string, owner: Reached | null): Promise<Reached> {
+    const missing = !(await isFolder(listed.path));
+    const none = { path: null, alias: false, identity: null };
+    let graph: { path: string | null; alias: boolean; identity: string | null } = none;
+    if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
+      graph = { path: owner.worktree.graph, alias: true, identity: owner.identity };
+    else if (!missing && !listed.bare) graph = (await graphFolderBeside(listed.path, this.#globals)) ?? none;
+    const own = graph.path !== null && !graph.alias ? graph.path : null;
+    const worktree: Worktree = {
+      ...listed,
+      repo: id,
+      missing,
+      graph: graph.path,
+      graphIsAlias: graph.alias,
+      graphTracked: own !== null && (await this.#tracked.isTracked(listed.path, own)),
+    };
+    return { worktree, identity: graph.identity };
+  }
+
+  #forgetAllBut(found: readonly Found[]): void {
+    const ids = new Set(found.map((one) => one.repository.id));
+    for (const id of this.#listings.keys()) if (!ids.has(id)) this.#listings.delete(id);
+    for (const [path, { id }] of this.#ids) if (!ids.has(id)) this.#ids.delete(path);
+    this.#tracked.keepOnly(new Set(found.flatMap((one) => one.repository.worktrees.map(({ path }) => path))));
+  }
+}
+
+function nothingFound(settings: RepoSettings, problem: string): Found {
+  const { path } = settings;
+  const repository: Repository = { id: path, name: basename(path), path, worktrees: [], problem };
+  return { repository, settings, excluded: new Set(), reached: [] };
+}
+
+/** Settings of a repository that was found below a root. */
+function settingsBelow(root: RootSettings, path: string): RepoSettings {
+  return {
+    path,
+    weight: 1,
+    maxConcurrent: null,
+    maxConcurrentPerWorktree: null,
+    include: [],
+    exclude: [],
+    trust: root.trust,
+    duplicates: 'once',
+  };
+}
+
+function leftOut(worktrees: readonly Worktree[], settings: RepoSettings): Set<string> {
+  const fits = (globs: readonly string[], path: string) => globs.some((glob) => matchesGlob(glob, path));
+  return new Set(
+    worktrees
+      .map(({ path }) => path)
+      .filter(
+        (path) =>
+          (settings.include.length > 0 && !fits(settings.include, path)) || fits(settings.exclude, path),
+      ),
+  );
+}
+
+/** The folder's name; for `shop.git`, `shop/.bare` and `shop/.git`, `shop`. */
+function repositoryName(path: string, bare: boolean): string {
+  const name = basename(path);
+  if (!bare) return name;
+  return name === '.git' || name === '.bare' ? basename(dirname(path)) : name.replace(/(.)\.git$/, '$1');
+}
+
+function missing(path: string): string {
+  return `${path} does not exist; correct the path or remove it from the configuration`;
+}
+
+function sentenceOf(path: string, thrown: unknown): string {
+  if (thrown instanceof SupervisorError)
+    return thrown.hint === undefined ? thrown.message : `${thrown.message}; ${thrown.hint}`;
+  switch (systemCode(thrown)) {
+    case 'ENOENT':
+      return missing(path);
+    case 'ENOTDIR':
+      return `${path} is not a folder; correct the path`;
+    case 'EACCES':
+      return `${path} may not be read; give the user who runs the supervisor access to it`;
+    default:
+      return `${path} cannot be read: ${messageOf(thrown)}`;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    // Gone, or not to be entered: nothing can be run there either way.
+    return false;
+  }
+}

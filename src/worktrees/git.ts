@@ -1,0 +1,137 @@
+// The three questions that discovery asks git. The only user of simple-git. Knows nothing of graphs.
+
+import { simpleGit } from 'simple-git';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { Environment } from '../seams/environment.ts';
+import { atMost } from './at-most.ts';
+import { type ListedWorktree, parseWorktreeList } from './porcelain.ts';
+
+/** Questions to git. Each rejects with SupervisorError `graph`: one sentence, and git's own advice as the hint. */
+export interface Git {
+  /** The common git dir of whatever repository `folder` is in, absolute. */
+  commonDir(folder: string): Promise<string>;
+  /** All worktrees of the repository that `folder` is in, whose common git dir is `commonDir`. */
+  worktrees(folder: string, commonDir: string): Promise<ListedWorktree[]>;
+  /** Whether `file`, relative to the worktree, is in its index. */
+  isTracked(worktree: string, file: string): Promise<boolean>;
+  /** How many times git was run: what the cheap re-list is measured by. */
+  readonly runs: number;
+}
+
+/** More at once gain nothing on small machines and starve others. */
+const AT_ONCE = 4;
+
+/** A git that says nothing for this long hangs, on a dead network mount for one, ms. */
+const SILENCE_MS = 10_000;
+
+/** What git may see of our environment. GIT_* of an outer process would send it to another repository. */
+const PASSED_ON = [
+  'PATH',
+  'HOME',
+  'XDG_CONFIG_HOME',
+  'TMPDIR',
+  'SUDO_UID',
+  'NIX_PROFILES',
+  'DEVELOPER_DIR',
+] as const;
+
+/** git by way of simple-git. Every folder given must exist. */
+export function createGit(environment: Environment): Git {
+  const inTurn = atMost(AT_ONCE);
+  const variables: Record<string, string> = { HOME: environment.home, LC_ALL: 'C' };
+  for (const name of PASSED_ON) {
+    const value = environment.variables[name];
+    if (value !== undefined) variables[name] = value;
+  }
+  let runs = 0;
+  const run = (folder: string, args: string[]) =>
+    inTurn(async () => {
+      runs++;
+      try {
+        return await simpleGit({
+          baseDir: folder,
+          trimmed: false,
+          timeout: { block: SILENCE_MS },
+          // A repository may name a program of its own here, and reading the index would run it. Nobody has
+          // said yet that this repository is trusted.
+          config: ['core.fsmonitor=false'],
+          unsafe: { allowUnsafeFsMonitor: true },
+        })
+          .env(variables)
+          .raw(args);
+      } catch (thrown) {
+        throw gitTrouble(folder, messageOf(thrown), thrown);
+      }
+    });
+  return {
+    get runs() {
+      return runs;
+    },
+    async commonDir(folder) {
+      return withoutNewline(await run(folder, ['rev-parse', '--path-format=absolute', '--git-common-dir']));
+    },
+    async worktrees(folder, commonDir) {
+      const listed = parseWorktreeList(await run(folder, ['worktree', 'list', '--porcelain', '-z']));
+      const [main, ...others] = listed;
+      if (!main) throw gitTrouble(folder, 'git listed no worktree at all', undefined);
+      if (main.bare || main.path !== commonDir) return listed;
+      return [{ ...main, path: await mainOf(run, folder, commonDir) }, ...others];
+    },
+    async isTracked(worktree, file) {
+      return (await run(worktree, ['ls-files', '-z', '--', file])) !== '';
+    },
+  };
+}
+
+type Run = (folder: string, args: string[]) => Promise<string>;
+
+/**
+ * git names a main worktree after its git dir with `/.git` taken off. Where the git dir lies elsewhere
+ * (--separate-git-dir, submodules) that names the git dir itself; seen from inside the worktree the truth is known.
+ */
+async function mainOf(run: Run, folder: string, commonDir: string): Promise<string> {
+  try {
+    const own = await run(folder, ['rev-parse', '--path-format=absolute', '--git-dir']);
+    if (withoutNewline(own) !== commonDir) return commonDir;
+    return withoutNewline(await run(folder, ['rev-parse', '--show-toplevel']));
+  } catch {
+    // Inside the git dir itself there is no top level; git's own word is then the best there is.
+    return commonDir;
+  }
+}
+
+/** git ends a path with one newline of its own; a path may end with further ones. */
+function withoutNewline(output: string): string {
+  return output.replace(/\n$/, '');
+}
+
+function gitTrouble(folder: string, message: string, cause: unknown): SupervisorError {
+  const trouble = (sentence: string, hint: string) => new SupervisorError('graph', sentence, { hint, cause });
+  if (/not a git repository/.test(message))
+    return trouble(
+      /not a git repository: /.test(message)
+        ? `${folder} was a worktree of a repository that is gone`
+        : `${folder} is not in a git repository`,
+      'correct the path, or run `git init` there',
+    );
+  if (/dubious ownership/.test(message)) {
+    const command = /^\s*(git config .*)$/m.exec(message)?.[1];
+    return trouble(
+      `git refuses ${folder}: it belongs to another user (dubious ownership)`,
+      `if that is as it should be, run: ${command ?? `git config --global --add safe.directory '${folder}'`}`,
+    );
+  }
+  if (/ENOENT/.test(message)) return trouble('git was not found', 'install git, or put it into PATH');
+  if (/block timeout/i.test(message))
+    return trouble(
+      `git did not answer in ${folder} within ${SILENCE_MS / 1000} s`,
+      'is it on a network mount?',
+    );
+  if (/unknown switch `z'|usage: git worktree/.test(message))
+    return trouble('this git is too old to list worktrees safely', 'install git 2.36 or newer');
+  const line = message.split('\n').find((one) => one.trim() !== '') ?? 'git failed';
+  return trouble(
+    `git cannot read ${folder}: ${line.replace(/^fatal: /, '').trim()}`,
+    'run `git status` there',
+  );
+}

@@ -1,0 +1,74 @@
+// Which graph folder a worktree reaches (interop 1.1, 1.4). Looks at folders only; whether there is a graph.jsonl in
+// it, and a readable one, is the graph store's business.
+
+import { realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GraphPath } from '../domain/ids.ts';
+
+/** wg's own order: `.wg` wins where both exist. */
+export const GRAPH_FOLDER_NAMES = ['.wg', '.workgraph'] as const;
+
+/** A graph folder as a worktree reaches it. */
+export interface GraphFolder {
+  /** Real path. */
+  readonly path: GraphPath;
+  /** Reached through a symlink, or another worktree's. */
+  readonly alias: boolean;
+  /** Device and inode: equal for one folder under two names, such as a bind mount. */
+  readonly identity: string;
+}
+
+/** The graph folder right in `folder`, or null. wg's global settings below `home` are never one. */
+export async function graphFolderIn(folder: string, home: string): Promise<GraphFolder | null> {
+  return graphFolderBeside(folder, await globalGraphFolders(home));
+}
+
+/** The same for many folders: `globals` are those that are never a graph, looked up once. */
+export async function graphFolderBeside(
+  folder: string,
+  globals: ReadonlySet<string>,
+): Promise<GraphFolder | null> {
+  for (const name of GRAPH_FOLDER_NAMES) {
+    const found = await folderAt(join(folder, name));
+    if (found === null) continue;
+    if (globals.has(found.path)) continue;
+    const owner = await realPath(folder);
+    return { ...found, alias: found.path !== join(owner ?? folder, name) };
+  }
+  return null;
+}
+
+/** Whether a worktree was made below the main one by wg or by Claude for an agent: it works on the main one's graph. */
+export function isAgentWorktree(path: string, main: string): boolean {
+  return [join(main, '.wg-worktrees'), join(main, '.claude', 'worktrees')].some((folder) =>
+    path.startsWith(`${folder}/`),
+  );
+}
+
+/** The path without symlinks, or null when it is not there. */
+export async function realPath(path: string): Promise<string | null> {
+  try {
+    return await realpath(path);
+  } catch {
+    // Gone, a loop, or not ours to look at: there is nothing to find in any of them.
+    return null;
+  }
+}
+
+async function folderAt(path: string): Promise<Omit<GraphFolder, 'alias'> | null> {
+  const real = await realPath(path);
+  if (real === null) return null;
+  try {
+    const found = await stat(real, { bigint: true });
+    return found.isDirectory() ? { path: real, identity: `${found.dev}:${found.ino}` } : null;
+  } catch {
+    // It went away between two looks; the next listing sees what became of it.
+    return null;
+  }
+}
+
+/** Real paths of `~/.wg` and `~/.workgraph`: wg keeps its global settings there, so they are no project. */
+export async function globalGraphFolders(home: string): Promise<ReadonlySet<string>> {
+  const paths = await Promise.all(GRAPH_FOLDER_NAMES.map((name) => realPath(join(home, name))));
+  return new Set(paths.filter((path) => path !== null));
+}

@@ -1,0 +1,147 @@
+// Hears of worktrees that come and go: two watches a repository, on the common git dir and its `worktrees` folder.
+// What it hears is a hint to list again; lock, unlock, move and commits make no sound and are found by listing.
+
+import { statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type FSWatcher, watch } from 'chokidar';
+import { messageOf, systemCode } from '../domain/errors.ts';
+import type { Repository } from '../domain/worktree.ts';
+import type { Cancel, Clock } from '../seams/clock.ts';
+import type { Service } from '../seams/service.ts';
+
+export interface RepositoryWatcher extends Service {
+  /** Watches exactly these repositories from now on. */
+  watch(repositories: readonly Pick<Repository, 'id'>[]): void;
+}
+
+export interface RepositoryWatcherParts {
+  readonly clock: Clock;
+  /** Worktrees of this repository may have come or gone. Called twice: soon, and once git has surely finished. */
+  onChanged(repository: string): void;
+  /** Changes are no longer heard, for want of watches; listing still finds them. Called once. */
+  onDegraded(message: string): void;
+}
+
+/** git writes several files for one worktree; this long after the last is soon enough, ms. */
+const SETTLE_MS = 100;
+
+/** A checkout goes on after git has registered the worktree; its graph may only then be there, ms. */
+const SECOND_LOOK_MS = 2000;
+
+/** A watcher that does nothing until it is started. Repositories may be named before. */
+export function createRepositoryWatcher(parts: RepositoryWatcherParts): RepositoryWatcher {
+  return new ChokidarRepositoryWatcher(parts);
+}
+
+interface Watched {
+  /** The folder that it was when its watch began, '' when there was none. */
+  readonly identity: string;
+  readonly watcher: FSWatcher | null;
+}
+
+class ChokidarRepositoryWatcher implements RepositoryWatcher {
+  readonly name = 'repository-watcher';
+  readonly #parts: RepositoryWatcherParts;
+  readonly #watched = new Map<string, Watched>();
+  readonly #timers = new Map<string, readonly Cancel[]>();
+  readonly #closing = new Set<Promise<void>>();
+  #running = false;
+  #degraded = false;
+
+  constructor(parts: RepositoryWatcherParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    for (const id of [...this.#watched.keys()]) this.#open(id, folderIdentity(id));
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    for (const id of [...this.#watched.keys()]) {
+      this.#close(id);
+      this.#watched.set(id, { identity: '', watcher: null });
+    }
+    await Promise.all(this.#closing);
+  }
+
+  watch(repositories: readonly Pick<Repository, 'id'>[]): void {
+    const ids = new Set(repositories.map((repository) => repository.id));
+    for (const id of [...this.#watched.keys()]) if (!ids.has(id)) this.#close(id);
+    for (const id of ids) {
+      const identity = folderIdentity(id);
+      const known = this.#watched.get(id);
+      if (known?.identity === identity) continue;
+      // A repository made anew in its old place is another folder, and the old watch is deaf to it.
+      if (known) this.#close(id);
+      this.#open(id, identity);
+    }
+  }
+
+  #open(id: string, identity: string): void {
+    if (!this.#running || identity === '') {
+      this.#watched.set(id, { identity: '', watcher: null });
+      return;
+    }
+    const worktrees = join(id, 'worktrees');
+    const watcher = watch(id, {
+      ignoreInitial: true,
+      depth: 1,
+      persistent: true,
+      // Everything else in a git dir may be as busy as it likes.
+      ignored: (path) => path !== id && path !== worktrees && dirname(path) !== worktrees,
+    });
+    watcher.on('all', () => this.#heard(id));
+    watcher.on('error', (error) => this.#failed(error));
+    this.#watched.set(id, { identity, watcher });
+  }
+
+  #close(id: string): void {
+    for (const cancel of this.#timers.get(id) ?? []) cancel();
+    this.#timers.delete(id);
+    const watcher = this.#watched.get(id)?.watcher;
+    this.#watched.delete(id);
+    if (!watcher) return;
+    const closing = watcher.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #heard(id: string): void {
+    if (!this.#watched.get(id)?.watcher) return;
+    for (const cancel of this.#timers.get(id) ?? []) cancel();
+    const { clock } = this.#parts;
+    this.#timers.set(id, [
+      clock.after(SETTLE_MS, () => this.#parts.onChanged(id)),
+      clock.after(SECOND_LOOK_MS, () => {
+        this.#timers.delete(id);
+        this.#parts.onChanged(id);
+      }),
+    ]);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#degraded) return;
+    this.#degraded = true;
+    const code = systemCode(error);
+    const why =
+      code === 'ENOSPC'
+        ? 'no inotify watches are left; raise fs.inotify.max_user_watches with sysctl'
+        : code === 'EMFILE'
+          ? 'no inotify instances are left; raise fs.inotify.max_user_instances with sysctl'
+          : messageOf(error);
+    this.#parts.onDegraded(`new worktrees are noticed only when they are listed: ${why}`);
+  }
+}
+
+/** Tells one folder from another of the same name; '' where there is none to watch. */
+function folderIdentity(path: string): string {
+  try {
+    const found = statSync(path, { bigint: true });
+    return found.isDirectory() ? `${found.dev}:${found.ino}` : '';
+  } catch {
+    // Gone or out of reach: there is nothing to hear, and listing says what is wrong.
+    return '';
+  }
+}
