@@ -134,6 +134,7 @@ class Judging {
       const wrong =
         readiness.state === 'waiting' || readiness.state === 'scheduled' ? wrongRoute(route) : null;
       if (wrong === null) return this.#not(task, executor, readiness);
+      // When the gate opens, the next thing against it may be said instead.
       this.#lookAgain(readiness.nextAt);
       return this.#not(task, executor, wrong);
     }

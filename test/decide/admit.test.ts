@@ -273,24 +273,24 @@ describe('properties', () => {
         };
         for (const one of held) if (one.code !== 'idle') expect(fits(one.plan)).toBe(false);
         // A limit that was exceeded before may stay so; none is passed by admitting.
-        const before = (count: (place: { repo: string; worktree: string }) => boolean) =>
+        const ranBefore = (count: (place: { repo: string; worktree: string }) => boolean) =>
           runs.filter(occupiesPlace).filter(count).length;
-        const after = (count: (place: { repo: string; worktree: string }) => boolean) =>
+        const runsAfter = (count: (place: { repo: string; worktree: string }) => boolean) =>
           places.filter(count).length;
-        expect(after(() => true)).toBeLessThanOrEqual(
+        expect(runsAfter(() => true)).toBeLessThanOrEqual(
           Math.max(
             s.maxConcurrent,
-            before(() => true),
+            ranBefore(() => true),
           ),
         );
         for (const repo of repos) {
           const inRepo = (place: { repo: string }) => place.repo === repo;
           if (s.repoLimit !== null)
-            expect(after(inRepo)).toBeLessThanOrEqual(Math.max(s.repoLimit, before(inRepo)));
+            expect(runsAfter(inRepo)).toBeLessThanOrEqual(Math.max(s.repoLimit, ranBefore(inRepo)));
           for (const worktree of ['v', 'w']) {
             const inTree = (place: { worktree: string }) => place.worktree === `/${repo}/${worktree}`;
             if (s.worktreeLimit !== null)
-              expect(after(inTree)).toBeLessThanOrEqual(Math.max(s.worktreeLimit, before(inTree)));
+              expect(runsAfter(inTree)).toBeLessThanOrEqual(Math.max(s.worktreeLimit, ranBefore(inTree)));
           }
         }
         for (const kind of kinds) {

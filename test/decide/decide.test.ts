@@ -243,6 +243,37 @@ describe('idle work', () => {
   });
 });
 
+describe('a memo', () => {
+  test('lets a task age', () => {
+    const memo = createMemo();
+    const at = world([graphView('g', [task('a', MADE), task('b', { priority: 50 })])]);
+    expect(dispatched(decide(at, memo).actions)).toEqual(['b', 'a']);
+    const later = { ...at, now: NOW + 2 * 86_400_000 };
+    expect(dispatched(decide(later, memo).actions)).toEqual(['a', 'b']);
+  });
+  test('notices what was remembered of a schedule, and what a peer says', () => {
+    const memo = createMemo();
+    const tasks = [task('a', { schedule: '12:00:30' }), task('b', { after: ['web:x'] })];
+    const at = world([graphView('g', tasks)]);
+    const [note] = decide(at, memo).actions;
+    if (note?.kind !== 'note-schedule') throw new Error('no note');
+    const noted = { ...at, schedules: new Map([[taskKey(note.graph, note.task), note.memory]]) };
+    expect(decide(noted, memo).actions).toEqual([]);
+    const spent = { ...note.memory, lastNominalAt: NOW - 1 };
+    const known = { ...noted, schedules: new Map([[taskKey(note.graph, note.task), spent]]) };
+    expect(dispatched(decide(known, memo).actions)).toEqual(['a']);
+    expect(dispatched(decide({ ...noted, peers: new Map([['web:x', 'done']]) }, memo).actions)).toEqual([
+      'b',
+    ]);
+  });
+  test('forgets graphs that are gone', () => {
+    const memo = createMemo();
+    decide(world([graphView('g', [task('a')]), graphView('h', [])]), memo);
+    decide(world([graphView('h', [])]), memo);
+    expect([...memo.graphs.keys()]).toEqual(['/h/.workgraph']);
+  });
+});
+
 describe('properties, over worlds that change', () => {
   const ids = ['a', 'b', 'c', 'd'];
   const soon = (ms: number) => new Date(NOW + ms).toISOString();

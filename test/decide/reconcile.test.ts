@@ -21,9 +21,8 @@ function asked(more: Partial<Run>, taskMore: Partial<Task> | null, attended: boo
   );
   expect(actions.length).toBeLessThanOrEqual(1);
   const [action] = actions;
-  switch (action?.kind) {
-    case undefined:
-      return 'nothing';
+  if (!action) return 'nothing';
+  switch (action.kind) {
     case 'stop':
       return `stop ${action.reason}`;
     case 'close':

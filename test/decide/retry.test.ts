@@ -7,7 +7,7 @@ import { NOW } from '../support/tasks.ts';
 
 const policy: RetryPolicy = { attempts: 2, backoffMs: 10_000, maxBackoffMs: 60_000 };
 
-function after(outcome: Outcome, counted = 1, random = 0, more: Partial<RetryPolicy> = {}) {
+function judged(outcome: Outcome, counted = 1, random = 0, more: Partial<RetryPolicy> = {}) {
   return retryDecision({ attempt: counted }, outcome, { ...policy, ...more }, counted, NOW, random);
 }
 
@@ -27,9 +27,9 @@ describe('how often', () => {
     'timeout',
     'silent',
   ] as const)('%s: as the profile says', (failure) => {
-    expect(after(failed(failure), 1)).toMatchObject({ again: true, counted: true, at: NOW + 10_000 });
-    expect(after(failed(failure), 2)).toMatchObject({ again: false });
-    expect(after(failed(failure), 1, 0, { attempts: 1 })).toMatchObject({ again: false });
+    expect(judged(failed(failure), 1)).toMatchObject({ again: true, counted: true, at: NOW + 10_000 });
+    expect(judged(failed(failure), 2)).toMatchObject({ again: false });
+    expect(judged(failed(failure), 1, 0, { attempts: 1 })).toMatchObject({ again: false });
   });
 
   test.each([
@@ -37,35 +37,39 @@ describe('how often', () => {
     'unreachable',
     'provider',
   ] as const)('%s: three times at the least', (failure) => {
-    expect(after(failed(failure), 2, 0, { attempts: 1 })).toMatchObject({ again: true, counted: true });
-    expect(after(failed(failure), 3, 0, { attempts: 1 })).toMatchObject({ again: false });
-    expect(after(failed(failure), 4, 0, { attempts: 5 })).toMatchObject({ again: true });
+    expect(judged(failed(failure), 2, 0, { attempts: 1 })).toMatchObject({ again: true, counted: true });
+    expect(judged(failed(failure), 3, 0, { attempts: 1 })).toMatchObject({ again: false });
+    expect(judged(failed(failure), 4, 0, { attempts: 5 })).toMatchObject({ again: true });
   });
 
   test('what cannot be helped by trying again is not tried again', () => {
     for (const failure of ['exit', 'interrupted', 'rate-limited'] as const)
-      expect(after(failed(failure, false))).toMatchObject({ again: false });
+      expect(judged(failed(failure, false))).toMatchObject({ again: false });
   });
 
   test('a used-up quota costs no attempt, however often, and waits longer each time', () => {
-    expect(after(failed('rate-limited'), 1)).toMatchObject({ again: true, counted: false, at: NOW + 60_000 });
-    expect(after(failed('rate-limited'), 4)).toMatchObject({ again: true, at: NOW + 480_000 });
-    expect(after(failed('rate-limited'), 1000)).toMatchObject({ again: true, at: NOW + 1_800_000 });
+    expect(judged(failed('rate-limited'), 1)).toMatchObject({
+      again: true,
+      counted: false,
+      at: NOW + 60_000,
+    });
+    expect(judged(failed('rate-limited'), 4)).toMatchObject({ again: true, at: NOW + 480_000 });
+    expect(judged(failed('rate-limited'), 1000)).toMatchObject({ again: true, at: NOW + 1_800_000 });
   });
 });
 
 describe('what was no failure', () => {
   test('success and the graph having moved on end it', () => {
-    expect(after({ kind: 'succeeded' })).toMatchObject({ again: false });
+    expect(judged({ kind: 'succeeded' })).toMatchObject({ again: false });
     for (const reason of ['cancelled', 'lost-claim', 'overruled', 'completed', 'detached'] as const)
-      expect(after(stopped(reason))).toMatchObject({ again: false, because: expect.stringMatching(/./) });
+      expect(judged(stopped(reason))).toMatchObject({ again: false, because: expect.stringMatching(/./) });
   });
   test('a shutdown counts no attempt', () => {
-    expect(after(stopped('shutdown'), 9)).toMatchObject({ again: true, counted: false, at: NOW });
+    expect(judged(stopped('shutdown'), 9)).toMatchObject({ again: true, counted: false, at: NOW });
   });
   test('time that ran out is a failed attempt', () => {
-    expect(after(stopped('timeout'), 1)).toMatchObject({ again: true, counted: true });
-    expect(after(stopped('silent'), 2)).toMatchObject({ again: false });
+    expect(judged(stopped('timeout'), 1)).toMatchObject({ again: true, counted: true });
+    expect(judged(stopped('silent'), 2)).toMatchObject({ again: false });
   });
   test('deferred: until then, or after a wait, so that nothing spins', () => {
     const deferred = {
@@ -74,13 +78,13 @@ describe('what was no failure', () => {
       because: 'quota until noon',
       scope: 'account',
     } as const;
-    expect(after({ ...deferred, until: NOW + 7 }, 9)).toEqual({
+    expect(judged({ ...deferred, until: NOW + 7 }, 9)).toEqual({
       again: true,
       at: NOW + 7,
       counted: false,
       because: 'quota until noon',
     });
-    expect(after(deferred)).toMatchObject({ again: true, counted: false, at: NOW + 10_000 });
+    expect(judged(deferred)).toMatchObject({ again: true, counted: false, at: NOW + 10_000 });
   });
 });
 
@@ -94,7 +98,7 @@ describe('property: how long', () => {
     const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     fc.assert(
       fc.property(policies, fc.integer({ min: 1, max: 99 }), randoms, (more, counted, random) => {
-        const decision = after(failed('exit'), counted, random, more);
+        const decision = judged(failed('exit'), counted, random, more);
         expect(decision.again).toBe(counted < more.attempts);
         if (!decision.again) return;
         const wait = Math.min(more.backoffMs * 2 ** (counted - 1), more.maxBackoffMs);
