@@ -4,6 +4,7 @@ import type { Pause, ScheduleMemory } from '../decide/world.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
+import { type Lease, leaseOf } from './lease-row.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
 
 export interface RunsFilter {
@@ -25,6 +26,8 @@ export interface LedgerView {
   latestRun(graph: GraphPath, task: TaskId): Run | null;
   /** The run that a callback token belongs to, whatever its phase. */
   runOfToken(hash: string): Run | null;
+  /** Who holds a run that is worked on elsewhere; null when nothing was noted of anybody. */
+  lease(id: RunId): Lease | null;
   /** The CLI session of a run, as its executor noted it. */
   session(id: RunId): string | null;
   /**
@@ -93,7 +96,12 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       maybeRun(
         sql('SELECT * FROM runs WHERE graph = ? AND task = ? ORDER BY seq DESC LIMIT 1').one(graph, task),
       ),
-    runOfToken: (hash) => maybeRun(sql('SELECT * FROM runs WHERE token_hash = ?').one(hash)),
+    runOfToken: (hash) =>
+      maybeRun(
+        sql('SELECT * FROM runs WHERE token_hash = ?').one(hash) ??
+          sql('SELECT * FROM runs WHERE id = (SELECT run FROM run_tokens WHERE hash = ?)').one(hash),
+      ),
+    lease: (run) => leaseOf(sql('SELECT * FROM leases WHERE run = ?').one(run)),
     session(id) {
       const row = sql('SELECT session FROM runs WHERE id = ?').one(id);
       return row === null ? null : textOrNull(row, 'session');

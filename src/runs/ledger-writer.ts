@@ -6,7 +6,10 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId, TaskRef } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../seams/clock.ts';
+import { type AnswerBook, createAnswerBook } from './answer-book.ts';
 import type { Database } from './database.ts';
+import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
+import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts } from './run-row.ts';
@@ -17,6 +20,11 @@ export interface Ledger extends LedgerView {
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
    */
   open(run: NewRun, tokenHash: string): Run;
+  /**
+   * Takes up an open run that the ledger lost, as its folder remembers it. False when it knows the run, or knows a
+   * run of the task that is open or newer: then the ledger is right.
+   */
+  restore(run: Run, tokenHash: string): boolean;
   /**
    * The only way in which a run changes its phase. Moving to the phase it has only adds facts. An illegal move and an
    * unknown run are bugs and throw a plain Error.
@@ -35,6 +43,14 @@ export interface Ledger extends LedgerView {
   setPause(pause: Pause): void;
   clearPause(scope: Pause['scope'], name: string): void;
   setMeta(key: string, value: string): void;
+  /** One more token that speaks for a run; only its hash is kept. */
+  addToken(id: RunId, tokenHash: string): void;
+  /** Keeps who holds a run; replaces what was noted before. */
+  setLease(id: RunId, lease: Lease): void;
+  /** What was sent, and what waits to be sent. */
+  readonly deliveries: DeliveryBook;
+  /** Answers that are given again to a repeated request. */
+  readonly answers: AnswerBook;
   /** Counts a start of the supervisor; `rebooted` when the machine was started anew since the last one. */
   noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
   /** Drops closed runs that ended longer ago than this, and pauses that are over. Returns how many runs were dropped. */
@@ -64,6 +80,10 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   const openOfTask = database.prepare(
     `SELECT id, phase FROM runs WHERE graph = ? AND task = ?
      AND phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`,
+  );
+  const newerOrOpen = database.prepare(
+    `SELECT id FROM runs WHERE id = ?1 OR token_hash = ?2 OR (graph = ?3 AND task = ?4 AND (fence >= ?5
+     OR phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished')))`,
   );
   const insert = database.prepare(
     `INSERT INTO runs (id, graph, task, task_created_at, worktree, repo, executor, type, because, attempt, fence,
@@ -127,6 +147,35 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
           tokenHash,
         );
         return known(run.id);
+      });
+    },
+
+    restore(run, tokenHash) {
+      refuseUnfaithful('graph path', run.graph);
+      refuseUnfaithful('task id', run.task);
+      return database.transaction(() => {
+        const newer = newerOrOpen.one(run.id, tokenHash, run.graph, run.task, run.fence);
+        if (newer !== null || !isOpenRun(run)) return false;
+        nextFence.one(run.graph, run.task, run.fence - 1);
+        insert.run(
+          run.id,
+          run.graph,
+          run.task,
+          run.taskCreatedAt,
+          run.worktree,
+          run.repo,
+          run.executor,
+          run.type,
+          run.because,
+          run.attempt,
+          run.fence,
+          run.deadlineAt,
+          run.occurrence,
+          run.openedAt,
+          tokenHash,
+        );
+        update.run(...changeableValues(run), run.id, 'opened');
+        return true;
       });
     },
 
@@ -196,6 +245,14 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
     setMeta: (key, value) => void setMeta.run(key, value),
 
+    addToken: (id, hash) =>
+      void database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)').run(hash, id),
+
+    setLease: (id, lease) => writeLease(database, id, lease),
+
+    deliveries: createDeliveryBook(database, clock),
+    answers: createAnswerBook(database, clock),
+
     noteStart(bootId) {
       return database.transaction(() => {
         const before = view.meta('boot-id');
@@ -212,12 +269,21 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       return database.transaction(() => {
         database.prepare('DELETE FROM pauses WHERE until IS NOT NULL AND until < ?').run(before);
         database.prepare('DELETE FROM idempotency_keys WHERE created_at < ?').run(before);
-        return database
+        const dropped = database
           .prepare(
             `DELETE FROM runs WHERE coalesce(finished_at, opened_at) < ?
              AND phase NOT IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`,
           )
           .run(before);
+        for (const table of ['leases', 'run_tokens'])
+          database.prepare(`DELETE FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`).run();
+        database
+          .prepare(
+            `DELETE FROM deliveries WHERE created_at < ? AND state NOT IN ('queued', 'sending')
+             AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
+          )
+          .run(before);
+        return dropped;
       });
     },
   };

@@ -95,6 +95,32 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   `,
+  `
+  -- kind 'dispatch': a run sent to its agent; 'notify': an event sent to somebody's own webhook.
+  ALTER TABLE deliveries ADD COLUMN kind TEXT NOT NULL DEFAULT 'dispatch';
+  CREATE INDEX deliveries_due ON deliveries (kind, state, next_at);
+
+  -- Further tokens of a run: its pre-signed callback, and the new one of a dispatch that is repeated after a crash.
+  CREATE TABLE run_tokens (
+    hash TEXT PRIMARY KEY,
+    run TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX run_tokens_of_run ON run_tokens (run);
+
+  -- What is known of whoever works on a run that we do not run ourselves.
+  CREATE TABLE leases (
+    run TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    worker TEXT,
+    external_ref TEXT,
+    lease_ms INTEGER,
+    expires_at INTEGER,
+    heartbeat_at INTEGER,
+    question TEXT,
+    stale_at INTEGER,
+    notify_url TEXT
+  ) WITHOUT ROWID;
+  `,
 ];
 
 /** The version that this program writes. */
