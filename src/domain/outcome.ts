@@ -59,6 +59,8 @@ export interface Succeeded {
   readonly summary?: string;
   /** Any JSON value; kept with the task. */
   readonly artifacts?: unknown;
+  /** Who reported it, where that is not the run's own agent. */
+  readonly by?: string;
   readonly usage?: Usage;
 }
 
@@ -68,6 +70,8 @@ export interface Failed {
   readonly message: string;
   /** Whether trying again could help. */
   readonly retryable: boolean;
+  /** Who reported it, where that is not the run's own agent. */
+  readonly by?: string;
   readonly exitCode?: number;
   readonly usage?: Usage;
 }

@@ -63,9 +63,11 @@ export class Completions {
 }
 
 function reportedOutcome(request: CompletionRequest): Succeeded | Failed {
+  const by = request.agent === undefined ? {} : { by: request.agent };
   if (request.result === 'succeeded')
     return {
       kind: 'succeeded',
+      ...by,
       ...(request.summary === undefined ? {} : { summary: request.summary }),
       ...(request.artifacts === undefined ? {} : { artifacts: request.artifacts }),
     };
@@ -74,5 +76,6 @@ function reportedOutcome(request: CompletionRequest): Succeeded | Failed {
     failure: 'reported',
     message: request.reason ?? 'reported as failed',
     retryable: request.retryable ?? false,
+    ...by,
   };
 }

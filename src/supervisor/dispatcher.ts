@@ -127,7 +127,7 @@ export class Dispatcher {
       return;
     }
     this.#parts.bus.emit('run.stopping', { ...facts(run), reason });
-    const outcome = reason === 'overruled' ? this.#outcomeInGraph(run) : null;
+    const outcome = reason === 'overruled' ? this.runner.ending.saidInGraph(run) : null;
     if (!outcome) {
       live.stop(reason);
       return;
@@ -136,28 +136,6 @@ export class Dispatcher {
     this.#once(run, async () => {
       await this.runner.ending.declare(run, outcome);
     });
-  }
-
-  /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
-  #outcomeInGraph(run: Run): (Outcome & { kind: 'succeeded' | 'failed' }) | null {
-    const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
-    if (!task || task.assigned !== run.agent) return null;
-    switch (task.status) {
-      case 'done':
-      case 'pending-eval':
-      case 'pending-validation':
-        return { kind: 'succeeded' };
-      case 'failed':
-      case 'failed-pending-eval':
-        return {
-          kind: 'failed',
-          failure: 'reported',
-          message: task.failureReason ?? 'reported as failed',
-          retryable: false,
-        };
-      default:
-        return null;
-    }
   }
 
   async #settle(run: Run, outcome: Outcome): Promise<void> {

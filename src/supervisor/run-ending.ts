@@ -118,7 +118,7 @@ export class RunEnding {
         case 'succeeded':
         case 'failed':
           if (outcome.kind === 'succeeded') this.#available(live);
-          await this.finish(run, outcome);
+          await this.finish(run, await this.#ownWord(run, outcome));
           return;
         case 'deferred':
           return await this.#defer(live, outcome);
@@ -156,6 +156,36 @@ export class RunEnding {
       this.#live.delete(run.id);
       this.#parts.wake('run');
     }
+  }
+
+  /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
+  saidInGraph(run: Run): Succeeded | Failed | null {
+    const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+    if (!task || task.assigned !== run.agent) return null;
+    switch (task.status) {
+      case 'done':
+      case 'pending-eval':
+      case 'pending-validation':
+        return { kind: 'succeeded' };
+      case 'failed':
+      case 'failed-pending-eval':
+        return {
+          kind: 'failed',
+          failure: 'reported',
+          message: task.failureReason ?? 'reported as failed',
+          retryable: false,
+        };
+      default:
+        return null;
+    }
+  }
+
+  /** What an agent said in the graph just before it ended counts more than its exit status. */
+  async #ownWord<T extends Succeeded | Failed>(run: Run, outcome: T): Promise<T | Succeeded | Failed> {
+    await this.#parts.graphs.get(run.graph)?.store.refresh();
+    const said = this.saidInGraph(run);
+    if (!said || said.kind === outcome.kind) return outcome;
+    return outcome.usage ? { ...said, usage: outcome.usage } : said;
   }
 
   /** Not begun or given back: the task opens again, what it lacked pauses with a growing delay. */

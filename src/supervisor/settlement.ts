@@ -54,7 +54,7 @@ export function settleInGraph(
       settlePatch({
         task,
         outcome,
-        agent: run.agent,
+        agent: outcome.by ?? run.agent,
         hasOpenEvaluation: evaluation !== undefined && !isTerminal(evaluation.status),
         ...facts,
       }),
