@@ -12,6 +12,8 @@ import type { Service } from '../seams/service.ts';
 export interface RepositoryWatcher extends Service {
   /** Watches exactly these repositories from now on. */
   watch(repositories: readonly Pick<Repository, 'id'>[]): void;
+  /** Resolves when every watch asked for so far is in place, or has failed. */
+  ready(): Promise<void>;
 }
 
 export interface RepositoryWatcherParts {
@@ -37,6 +39,7 @@ interface Watched {
   /** The folder that it was when its watch began, '' when there was none. */
   readonly identity: string;
   readonly watcher: FSWatcher | null;
+  readonly ready: Promise<void>;
 }
 
 class ChokidarRepositoryWatcher implements RepositoryWatcher {
@@ -62,7 +65,7 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     this.#running = false;
     for (const id of [...this.#watched.keys()]) {
       this.#close(id);
-      this.#watched.set(id, { identity: '', watcher: null });
+      this.#watched.set(id, { identity: '', watcher: null, ready: Promise.resolve() });
     }
     await Promise.all(this.#closing);
   }
@@ -80,9 +83,13 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     }
   }
 
+  async ready(): Promise<void> {
+    await Promise.all([...this.#watched.values()].map((watched) => watched.ready));
+  }
+
   #open(id: string, identity: string): void {
     if (!this.#running || identity === '') {
-      this.#watched.set(id, { identity: '', watcher: null });
+      this.#watched.set(id, { identity: '', watcher: null, ready: Promise.resolve() });
       return;
     }
     const worktrees = join(id, 'worktrees');
@@ -95,7 +102,9 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     });
     watcher.on('all', () => this.#heard(id));
     watcher.on('error', (error) => this.#failed(error));
-    this.#watched.set(id, { identity, watcher });
+    // chokidar says ready even where it ran out of watches.
+    const ready = new Promise<void>((resolve) => watcher.once('ready', resolve));
+    this.#watched.set(id, { identity, watcher, ready });
   }
 
   #close(id: string): void {
