@@ -44,8 +44,12 @@ function reconcileRun(run: Run, view: GraphView, attended: boolean): Action | nu
       if (ours) return { kind: 'release', run, because: 'it was claimed but never started' };
       return { kind: 'close', run, phase: 'abandoned', because: 'it was never claimed' };
     case 'claimed':
-      if (ours)
-        return attended ? null : { kind: 'release', run, because: 'it was claimed but never started' };
+      if (ours) {
+        if (attended) return null;
+        // Whether the agent has it is not known: the same message again is harmless, another run would not be.
+        if (run.type === 'http') return { kind: 'resume', run };
+        return { kind: 'release', run, because: 'it was claimed but never started' };
+      }
       if (attended) return stop(run, task);
       return { kind: 'close', run, phase: 'abandoned', because: `never started, and ${standing(run, task)}` };
     case 'started':

@@ -78,6 +78,8 @@ export type Action =
   | { readonly kind: 'dispatch'; readonly plan: Plan }
   /** Take up a run that an earlier supervisor began, or go on waiting for a handed-off one. */
   | { readonly kind: 'attend'; readonly run: Run }
+  /** Deliver a claimed run to its agent again: whether it arrived before the supervisor died is not known. */
+  | { readonly kind: 'resume'; readonly run: Run }
   /** End the agent of a run: the graph says so. */
   | { readonly kind: 'stop'; readonly run: Run; readonly reason: StopReason; readonly because: string }
   /** The outcome is in the ledger, the graph does not show it yet. */

@@ -54,6 +54,9 @@ export class Dispatcher {
         case 'attend':
           this.#takeUp(action.run);
           break;
+        case 'resume':
+          this.#resume(action.run);
+          break;
         case 'stop':
           this.#stop(action.run, action.reason, action.because);
           break;
@@ -112,20 +115,26 @@ export class Dispatcher {
     this.#track(this.runner.adopt(run, profile));
   }
 
+  #resume(run: Run): void {
+    const profile = this.#profileOf(run);
+    if (!profile) return;
+    const live = this.runner.retake(run);
+    this.#track(this.#queue.add(() => this.runner.resume(live, profile)));
+  }
+
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
   #stop(run: Run, reason: StopReason, because: string): void {
-    const live = this.runner.live.get(run.id);
-    if (live?.signal.aborted || live?.declared) return;
-    if (!live) {
+    if (!this.runner.live.has(run.id)) {
       const profile = this.#profileOf(run);
       if (!profile) {
         this.#parts.ledger.move(run.id, reason === 'overruled' ? 'overruled' : 'superseded');
         return;
       }
+      // Ended while nobody attended to it: what is left of it is taken up, to be ended like any other.
       this.#takeUp(run);
-      this.runner.live.get(run.id)?.stop(reason);
-      return;
     }
+    const live = this.runner.live.get(run.id);
+    if (!live || live.signal.aborted || live.declared) return;
     this.#parts.bus.emit('run.stopping', { ...facts(run), reason });
     const outcome = reason === 'overruled' ? this.runner.ending.saidInGraph(run) : null;
     if (!outcome) {

@@ -10,7 +10,6 @@ import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
-import type { TaskDetail } from '../domain/task.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { GraphDraft } from '../graph/store.ts';
 import type { Ledger } from '../runs/ledger.ts';
@@ -23,6 +22,7 @@ import { LiveRun } from './live-run.ts';
 import { RunEnding } from './run-ending.ts';
 import { claimInGraph } from './settlement.ts';
 import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
+import { vanishedTask } from './vanished-task.ts';
 
 /** What carrying runs takes. */
 export interface RunnerParts {
@@ -118,6 +118,32 @@ export class Runner {
     }
   }
 
+  /** Takes up a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
+  retake(run: Run): LiveRun {
+    const { identity, ledger, clock } = this.#parts;
+    // A further token: of the first one only the hash was kept.
+    const token = identity.token('wgl_');
+    ledger.addToken(run.id, tokenHash(token));
+    const live = new LiveRun(run, token, clock.now());
+    this.live.set(run.id, live);
+    return live;
+  }
+
+  /** Begins a retaken run once more: the same run, message id and fence. Never rejects. */
+  async resume(live: LiveRun, profile: Profile): Promise<void> {
+    try {
+      const graph = this.#parts.graphs.get(live.run.graph);
+      if (!graph || live.signal.aborted) return this.#leave(live);
+      const assignment = await this.#assign(live, graph, profile);
+      this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
+      const executor = this.#executor(profile.type);
+      const begun = await executor.begin(assignment, this.#control(live));
+      await this.#begun(live, graph, assignment, executor, begun);
+    } catch (thrown) {
+      this.#broken(live, thrown);
+    }
+  }
+
   async #claim(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<boolean> {
     const { ledger, clock } = this.#parts;
     const { run } = live;
@@ -178,6 +204,9 @@ export class Runner {
     const { run } = live;
     switch (begun.kind) {
       case 'ended':
+        // Left in the middle of a delivery: as claimed it is delivered again by the next supervisor.
+        if (begun.outcome.kind === 'stopped' && begun.outcome.reason === 'detached')
+          return void this.#leave(live);
         if (begun.outcome.kind !== 'deferred') live.run = ledger.move(run.id, 'started');
         return this.ending.conclude(live, begun.outcome);
       case 'running': {
@@ -210,6 +239,11 @@ export class Runner {
     } catch (thrown) {
       this.#broken(live, thrown);
     }
+  }
+
+  #leave(live: LiveRun): void {
+    this.live.delete(live.run.id);
+    this.#parts.wake('detached');
   }
 
   #abandon(live: LiveRun, because: string): void {
@@ -257,31 +291,4 @@ export class Runner {
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
     this.ending.emit(name, live.run, more);
   }
-}
-
-/** Stands in for a task that was deleted while its agent works: enough to attend to the agent and end it. */
-function vanishedTask(run: Run): TaskDetail {
-  return {
-    id: run.task,
-    title: run.task,
-    status: 'abandoned',
-    priority: 0,
-    after: [],
-    before: [],
-    tags: [],
-    cronEnabled: false,
-    paused: false,
-    retryCount: 0,
-    spawnFailures: 0,
-    dispatchCount: 0,
-    hasCycleConfig: false,
-    recentDeaths: [],
-    foreignKeys: [],
-    skills: [],
-    inputs: [],
-    deliverables: [],
-    artifacts: [],
-    log: [],
-    fields: {},
-  };
 }
