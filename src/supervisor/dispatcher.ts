@@ -9,7 +9,8 @@ import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
-import { Runner, type RunnerParts } from './runner.ts';
+import { Runner } from './runner.ts';
+import type { RunnerParts } from './runner-parts.ts';
 
 export class Dispatcher {
   readonly runner: Runner;
@@ -40,43 +41,64 @@ export class Dispatcher {
   apply(actions: readonly Action[]): number {
     this.#queue.concurrency = Math.max(1, this.#parts.config().maxConcurrent);
     let dispatched = 0;
+    let failed: unknown = null;
     for (const action of actions) {
-      switch (action.kind) {
-        case 'dispatch': {
-          const live = this.runner.open(action.plan);
-          const carried = this.#queue.add(() => this.runner.carry(live, action.plan), {
-            priority: action.plan.priority,
-          });
-          this.#track(carried);
-          dispatched++;
-          break;
-        }
-        case 'attend':
-          this.#takeUp(action.run);
-          break;
-        case 'resume':
-          this.#resume(action.run);
-          break;
-        case 'stop':
-          this.#stop(action.run, action.reason, action.because);
-          break;
-        case 'settle':
-          this.#once(action.run, () => this.#settle(action.run, action.outcome));
-          break;
-        case 'release':
-          this.#once(action.run, () => this.runner.ending.release(action.run, action.because));
-          break;
-        case 'close':
-          this.#parts.ledger.move(action.run.id, action.phase, { finishedAt: this.#parts.clock.now() });
-          break;
-        case 'note-schedule':
-          this.#parts.ledger.noteSchedule(action, action.memory);
-          break;
-        default:
-          action satisfies never;
+      try {
+        this.#apply(action);
+        if (action.kind === 'dispatch') dispatched++;
+      } catch (thrown) {
+        // What is under way must be settled even while nothing new can be begun (a full disk).
+        failed ??= thrown;
       }
     }
+    if (failed !== null) throw failed;
     return dispatched;
+  }
+
+  #apply(action: Action): void {
+    switch (action.kind) {
+      case 'dispatch': {
+        const live = this.runner.open(action.plan);
+        const { priority } = action.plan;
+        this.#track(this.#queue.add(() => this.runner.carry(live, action.plan), { priority }));
+        break;
+      }
+      case 'attend':
+        this.#takeUp(action.run);
+        break;
+      case 'resume':
+        this.#resume(action.run);
+        break;
+      case 'stop':
+        this.#stop(action.run, action.reason, action.because);
+        break;
+      case 'settle':
+        this.#once(action.run, () => this.#settle(action.run, action.outcome));
+        break;
+      case 'release':
+        this.#unlessBegun(action.run, () => this.runner.ending.release(action.run, action.because));
+        break;
+      case 'close':
+        this.#unlessBegun(action.run, async () => {
+          const { ledger, clock } = this.#parts;
+          ledger.move(action.run.id, action.phase, { finishedAt: clock.now() });
+        });
+        break;
+      case 'note-schedule':
+        this.#parts.ledger.noteSchedule(action, action.memory);
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  /** A supervisor that was killed while it started an agent did not note it: what was begun is taken up instead. */
+  #unlessBegun(run: Run, otherwise: () => Promise<void>): void {
+    this.#once(run, async () => {
+      if (run.phase === 'claimed' && (await this.runner.recovery.findAgent(run)))
+        this.#parts.wake('recovered');
+      else await otherwise();
+    });
   }
 
   /** Ends what time has run out for. */
