@@ -133,6 +133,7 @@ export async function composeSupervisor(
     log,
     observeOnly,
     environment: variables,
+    stateDir: paths.stateDir,
     callback,
     version: VERSION,
     config: () => ground.config(),

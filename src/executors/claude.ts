@@ -27,6 +27,7 @@ const FORBIDDEN_TOOLS = 'Agent,EnterWorktree,ExitWorktree';
 export function createClaudeExecutor(means: ProcessMeans, subprocesses: Subprocesses): Executor {
   return {
     type: 'claude',
+    recover: (run) => subprocesses.recover(run),
     async begin(assignment, control) {
       const { profile, folder } = assignment;
       if (profile.type !== 'claude') throw new Error(`profile ${profile.name} is no claude profile`);

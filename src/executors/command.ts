@@ -34,6 +34,7 @@ export function outputLog(assignment: Pick<Assignment, 'folder'>): string {
 export function createCommandExecutor(means: ProcessMeans, subprocesses: Subprocesses): Executor {
   return {
     type: 'command',
+    recover: (run) => subprocesses.recover(run),
     async begin(assignment, control) {
       const { profile } = assignment;
       if (profile.type !== 'command') throw new Error(`profile ${profile.name} is no command profile`);

@@ -89,6 +89,12 @@ export interface Executor {
    * `stopped: detached` and leaves the work running.
    */
   attend(assignment: Assignment, handle: Handle, control: RunControl): Promise<Outcome>;
+  /**
+   * What became of a run whose supervisor died before it could note that it was begun: the process that works on it,
+   * null for one that is over and left its exit status, 'never' when there is neither (what escaped of it is ended).
+   * Executors that start no processes need none.
+   */
+  recover?(run: { readonly id: RunId; readonly folder: string }): Promise<ProcessIdentity | null | 'never'>;
 }
 
 /** The reason a signal was aborted with; `cancelled` when none was given. */

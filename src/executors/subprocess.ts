@@ -45,6 +45,8 @@ export type Exit =
 export interface Subprocesses {
   launch(assignment: Assignment, launch: Launch, control: RunControl): Promise<Begun>;
   attend(assignment: Assignment, handle: Handle, control: RunControl, watch: Watch): Promise<Exit>;
+  /** For `Executor.recover`. */
+  recover(run: { readonly id: string; readonly folder: string }): Promise<ProcessIdentity | null | 'never'>;
 }
 
 /** What a run left when it ended by itself is ended too, except what took the run's mark off. */
@@ -84,7 +86,29 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
         if (child?.gone) children.delete(assignment.run);
       }
     },
+
+    async recover({ id, folder }) {
+      const leader = await leaderOf(id, means);
+      if (leader !== null) return leader;
+      if ((await exitStatus(folder)) !== null) return null;
+      // Its wrapper is gone and with it the exit status: what it left can bring no result any more.
+      await endRunProcesses(id, null, LEFTOVERS, { ...means, graceMs: means.graceMs() });
+      return 'never';
+    },
   };
+}
+
+/** The wrapper that a run was started with: of the processes that carry its mark and lead a group, the oldest. */
+async function leaderOf(run: string, means: ProcessMeans): Promise<ProcessIdentity | null> {
+  const { processes, stateDir } = means;
+  const marked = (await processes.marked()).filter((one) => one.run === run && one.stateDir === stateDir);
+  const leaders: ProcessIdentity[] = [];
+  for (const { pid, startTime, bootId } of marked)
+    if ((await processes.group(pid)).some((member) => member.pid === pid))
+      leaders.push({ pid, startTime, bootId });
+  const started = ({ startTime }: ProcessIdentity) => Number(startTime) || Date.parse(startTime) || 0;
+  leaders.sort((a, b) => started(a) - started(b) || a.pid - b.pid);
+  return leaders[0] ?? null;
 }
 
 type Cause = 'gone' | 'stop' | 'end' | 'silent';

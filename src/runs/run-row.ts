@@ -78,6 +78,27 @@ export function changeableValues(run: Run): SqlValue[] {
   ];
 }
 
+/** A run as the row that `runOf` reads, for keeping it outside of the ledger. */
+export function rowOf(run: Run): SqlRow {
+  const values = changeableValues(run);
+  return {
+    id: run.id,
+    graph: run.graph,
+    task: run.task,
+    task_created_at: run.taskCreatedAt,
+    worktree: run.worktree,
+    repo: run.repo,
+    executor: run.executor,
+    type: run.type,
+    because: run.because,
+    attempt: run.attempt,
+    fence: run.fence,
+    occurrence: run.occurrence,
+    opened_at: run.openedAt,
+    ...Object.fromEntries(CHANGEABLE.map((column, n) => [column, values[n]])),
+  };
+}
+
 function text(row: SqlRow, column: string): string {
   const value = row[column];
   if (typeof value !== 'string') throw new Error(`ledger column ${column} holds ${typeof value}, not text`);

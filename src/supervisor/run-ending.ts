@@ -9,7 +9,7 @@ import type { Deferred, Failed, Outcome, Succeeded } from '../domain/outcome.ts'
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
 import type { LiveRun } from './live-run.ts';
-import type { RunnerParts } from './runner.ts';
+import type { RunnerParts } from './runner-parts.ts';
 import { releaseInGraph, settleInGraph } from './settlement.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 

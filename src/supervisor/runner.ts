@@ -4,44 +4,22 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
-import type { GraphDraft } from '../graph/store.ts';
-import type { Ledger } from '../runs/ledger.ts';
 import type { Bus } from '../seams/bus.ts';
-import type { Clock } from '../seams/clock.ts';
-import { type Identity, tokenHash } from '../seams/identity.ts';
-import type { Log } from '../seams/log.ts';
-import { buildAssignment, type CallbackAddress, deadlineOf } from './assignment.ts';
+import { tokenHash } from '../seams/identity.ts';
+import { buildAssignment, deadlineOf } from './assignment.ts';
 import { LiveRun } from './live-run.ts';
+import { Recovery } from './recovery.ts';
 import { RunEnding } from './run-ending.ts';
+import type { RunnerParts } from './runner-parts.ts';
 import { claimInGraph } from './settlement.ts';
-import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
+import type { SupervisedGraph } from './supervised-graphs.ts';
 import { vanishedTask } from './vanished-task.ts';
-
-/** What carrying runs takes. */
-export interface RunnerParts {
-  readonly ledger: Ledger;
-  readonly graphs: SupervisedGraphs;
-  readonly executors: ReadonlyMap<ExecutorType, Executor>;
-  readonly clock: Clock;
-  readonly identity: Identity;
-  readonly bus: Bus;
-  readonly log: Log;
-  readonly environment: Readonly<Record<string, string>>;
-  config(): Config;
-  /** Where agents report back to; opens TCP when the profile needs it. */
-  callback(profile: Profile): Promise<CallbackAddress>;
-  /** Judges a task on the fresh bytes with the same predicate as readiness; null: nothing against it. */
-  refuseClaim(graph: SupervisedGraph, draft: GraphDraft, task: string): string | null;
-  /** Asks for a tick: something came to an end. */
-  wake(why: string): void;
-}
 
 /** How long a task rests after something around its run broke, ms. */
 const BROKEN_PAUSE_MS = 30_000;
@@ -50,11 +28,13 @@ export class Runner {
   /** Every run that this process attends to, by id. */
   readonly live = new Map<string, LiveRun>();
   readonly ending: RunEnding;
+  readonly recovery: Recovery;
   readonly #parts: RunnerParts;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.ending = new RunEnding(parts, this.live);
+    this.recovery = new Recovery(parts);
   }
 
   /** Writes down the intent to run a plan. Nothing has happened outside the ledger when this returns. */
@@ -168,6 +148,7 @@ export class Runner {
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineOf(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
+    this.recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
     return true;
   }
@@ -211,6 +192,7 @@ export class Runner {
         return this.ending.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
+        this.recovery.remember(live);
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
           this.#later(
@@ -222,6 +204,7 @@ export class Runner {
         ledger.move(run.id, 'started');
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
+        this.recovery.remember(live);
         this.#emit('run.handed-off', live, { reference: begun.reference });
         // The slot is free again: the attending goes on without it.
         const handle = { process: null, reference: begun.reference, adopted: false };
@@ -257,10 +240,15 @@ export class Runner {
   #broken(live: LiveRun, thrown: unknown): void {
     const { log, ledger, clock } = this.#parts;
     log.error('run.broken', { run: live.run.id, task: live.run.task, because: messageOf(thrown) });
+    this.live.delete(live.run.id);
     const until = clock.now() + BROKEN_PAUSE_MS;
     const name = taskKey(live.run.graph, live.run.task);
-    ledger.setPause({ scope: 'task', name, code: 'run-broken', because: messageOf(thrown), until });
-    this.live.delete(live.run.id);
+    try {
+      ledger.setPause({ scope: 'task', name, code: 'run-broken', because: messageOf(thrown), until });
+    } catch (again) {
+      // The ledger itself is in the way (a full disk): nothing new can be opened then either.
+      log.error('pause.unwritten', { task: live.run.task, because: messageOf(again) });
+    }
     // No wake: what broke just now would break again at once. The next pass looks at it.
   }
 

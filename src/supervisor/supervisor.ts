@@ -10,7 +10,7 @@ import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { observeWorld } from './observe.ts';
-import type { RunnerParts } from './runner.ts';
+import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
@@ -205,6 +205,7 @@ export class Supervisor implements Service {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     await graphs.refresh(dirty);
+    if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
   }
 
   #standstill(): GraphHold | null {

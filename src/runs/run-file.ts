@@ -1,0 +1,39 @@
+// The file `run.json` in a run's own folder: what the ledger knows of the run, kept beside its output, so that a lost
+// ledger costs neither a running agent nor its result. Only believed where the ledger does not know the run.
+
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Run } from '../domain/run.ts';
+import { rowOf, runOf } from './run-row.ts';
+
+/** A run as its folder remembers it. */
+export interface RememberedRun {
+  readonly run: Run;
+  /** SHA-256 of its token, so that its callbacks count after the ledger was lost. */
+  readonly tokenHash: string;
+  /** The state folder of the supervisor whose run it is. */
+  readonly stateDir: string;
+}
+
+const FILE = 'run.json';
+
+/** Keeps a run in its folder, which must exist. Survives a crash of this program, not every power cut. */
+export function writeRunFile(folder: string, { run, tokenHash, stateDir }: RememberedRun): void {
+  const path = join(folder, FILE);
+  const text = JSON.stringify({ state_dir: stateDir, token_hash: tokenHash, ...rowOf(run) }, null, 1);
+  writeFileSync(`${path}.tmp`, `${text}\n`, { mode: 0o600 });
+  renameSync(`${path}.tmp`, path);
+}
+
+/** The run that a folder remembers; null when there is none, or none that makes sense. */
+export function readRunFile(folder: string): RememberedRun | null {
+  try {
+    const row = JSON.parse(readFileSync(join(folder, FILE), 'utf8')) as Record<string, unknown>;
+    const { state_dir: stateDir, token_hash: tokenHash } = row;
+    if (typeof stateDir !== 'string' || typeof tokenHash !== 'string') return null;
+    return { run: runOf(row), tokenHash, stateDir };
+  } catch {
+    // Missing, torn or foreign: the folder tells nothing, and its task is then as good as never begun by us.
+    return null;
+  }
+}
