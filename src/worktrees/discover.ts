@@ -2,7 +2,7 @@
 // something changed; whatever cannot be read becomes a repository with a problem, never an exception.
 
 import { stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
@@ -10,11 +10,11 @@ import type { Environment } from '../seams/environment.ts';
 import { atMost } from './at-most.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
-import { matchesGlob } from './glob.ts';
 import { globalGraphFolders, graphFolderBeside, isAgentWorktree, realPath } from './graph-folder.ts';
 import { nameGraphs, type Reached } from './graph-names.ts';
 import type { ListedWorktree } from './porcelain.ts';
 import { findRepositories } from './scan.ts';
+import { leftOut, repositoryName, settingsBelow } from './settings.ts';
 import { TrackedGraphs } from './tracked.ts';
 
 /** A repository with the settings that apply to it. */
@@ -216,39 +216,6 @@ function nothingFound(settings: RepoSettings, problem: string): Found {
   const { path } = settings;
   const repository: Repository = { id: path, name: basename(path), path, worktrees: [], problem };
   return { repository, settings, excluded: new Set(), reached: [] };
-}
-
-/** Settings of a repository that was found below a root. */
-function settingsBelow(root: RootSettings, path: string): RepoSettings {
-  return {
-    path,
-    weight: 1,
-    maxConcurrent: null,
-    maxConcurrentPerWorktree: null,
-    include: [],
-    exclude: [],
-    trust: root.trust,
-    duplicates: 'once',
-  };
-}
-
-function leftOut(worktrees: readonly Worktree[], settings: RepoSettings): Set<string> {
-  const fits = (globs: readonly string[], path: string) => globs.some((glob) => matchesGlob(glob, path));
-  return new Set(
-    worktrees
-      .map(({ path }) => path)
-      .filter(
-        (path) =>
-          (settings.include.length > 0 && !fits(settings.include, path)) || fits(settings.exclude, path),
-      ),
-  );
-}
-
-/** The folder's name; for `shop.git`, `shop/.bare` and `shop/.git`, `shop`. */
-function repositoryName(path: string, bare: boolean): string {
-  const name = basename(path);
-  if (!bare) return name;
-  return name === '.git' || name === '.bare' ? basename(dirname(path)) : name.replace(/(.)\.git$/, '$1');
 }
 
 function missing(path: string): string {

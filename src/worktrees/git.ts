@@ -1,5 +1,6 @@
 // The three questions that discovery asks git. The only user of simple-git. Knows nothing of graphs.
 
+import { existsSync } from 'node:fs';
 import { simpleGit } from 'simple-git';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Environment } from '../seams/environment.ts';
@@ -60,6 +61,12 @@ export function createGit(environment: Environment): Git {
           .env(variables)
           .raw(args);
       } catch (thrown) {
+        // A folder that went away meanwhile looks as if git itself were missing.
+        if (!existsSync(folder))
+          throw new SupervisorError('graph', `${folder} does not exist`, {
+            hint: 'correct the path',
+            cause: thrown,
+          });
         throw gitTrouble(folder, messageOf(thrown), thrown);
       }
     });

@@ -363,11 +363,6 @@ describe('listing again', () => {
       () => box.git(box.path('a'), 'commit', '-q', '--allow-empty', '-m', 'x'),
     ],
     ['a commit in the main one', (repo) => box.git(repo, 'commit', '-q', '--allow-empty', '-m', 'x')],
-    [
-      'a commit without reflogs',
-      (repo) =>
-        box.git(repo, '-c', 'core.logAllRefUpdates=false', 'commit', '-q', '--allow-empty', '-m', 'x'),
-    ],
     ['another branch', () => box.git(box.path('a'), 'switch', '-q', '-c', 'other')],
     ['detaching', () => box.git(box.path('a'), 'switch', '-q', '--detach')],
     ['a branch renamed', (repo) => box.git(repo, 'branch', '-m', 'a', 'renamed')],
@@ -382,6 +377,23 @@ describe('listing again', () => {
     const after = await discovery.list(wanted(repo));
     expect(after).not.toEqual(before);
     expect(after).toEqual(await box.discovery().list(wanted(repo)));
+  });
+
+  test('sees a commit where git keeps no reflogs', async () => {
+    const repo = box.repo('r');
+    box.git(repo, 'config', 'core.logAllRefUpdates', 'false');
+    rmSync(join(repo, '.git', 'logs'), { recursive: true });
+    const linked = box.worktree(repo, 'a');
+    rmSync(join(repo, '.git', 'worktrees', 'a', 'logs'), { recursive: true, force: true });
+    const discovery = box.discovery();
+    const heads = async () =>
+      (await discovery.list(wanted(repo)))[0]?.repository.worktrees.map((w) => w.head);
+    await heads();
+    await heads();
+    for (const worktree of [repo, linked]) {
+      box.git(worktree, 'commit', '-q', '--allow-empty', '-m', worktree);
+      expect(await heads()).toContain(box.git(worktree, 'rev-parse', 'HEAD').trim());
+    }
   });
 
   test('sees unlock, and pruning', async () => {

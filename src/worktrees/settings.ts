@@ -1,0 +1,40 @@
+// What a found repository is called, which settings it has, and which of its worktrees they leave out. Pure.
+
+import { basename, dirname } from 'node:path';
+import type { RepoSettings, RootSettings } from '../domain/config.ts';
+import type { Worktree } from '../domain/worktree.ts';
+import { matchesGlob } from './glob.ts';
+
+/** Settings of a repository that was found below a root. */
+export function settingsBelow(root: RootSettings, path: string): RepoSettings {
+  return {
+    path,
+    weight: 1,
+    maxConcurrent: null,
+    maxConcurrentPerWorktree: null,
+    include: [],
+    exclude: [],
+    trust: root.trust,
+    duplicates: 'once',
+  };
+}
+
+/** Paths of the worktrees that include and exclude leave out. */
+export function leftOut(worktrees: readonly Worktree[], settings: RepoSettings): Set<string> {
+  const fits = (globs: readonly string[], path: string) => globs.some((glob) => matchesGlob(glob, path));
+  return new Set(
+    worktrees
+      .map(({ path }) => path)
+      .filter(
+        (path) =>
+          (settings.include.length > 0 && !fits(settings.include, path)) || fits(settings.exclude, path),
+      ),
+  );
+}
+
+/** The folder's name; for `shop.git`, `shop/.bare` and `shop/.git`, `shop`. */
+export function repositoryName(path: string, bare: boolean): string {
+  const name = basename(path);
+  if (!bare) return name;
+  return name === '.git' || name === '.bare' ? basename(dirname(path)) : name.replace(/(.)\.git$/, '$1');
+}
