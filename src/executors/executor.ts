@@ -41,8 +41,16 @@ export interface Assignment {
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;
   readonly deadlineAt: number | null;
+  /** When a claim's lease ends unless it is renewed, ms; absent where the deadline alone counts. */
+  readonly leaseUntil?: number | null;
   /** How the agent reports back: base URL (`http://…/api/task/ID`) or null, socket path, and a token for this run alone. */
-  readonly callback: { readonly url: string | null; readonly socket: string | null; readonly token: string };
+  readonly callback: {
+    readonly url: string | null;
+    readonly socket: string | null;
+    readonly token: string;
+    /** The way in for tools that cannot set headers: whoever knows this URL may end the run. Null: there is none. */
+    readonly signedUrl?: string | null;
+  };
   readonly traceparent: string;
   /** Base environment for spawned agents: the supervisor's own, already reduced to the allow-list. */
   readonly environment: Readonly<Record<string, string>>;
@@ -60,6 +68,16 @@ export interface RunControl {
   progress(message: string): void;
   /** Keep what the stream told: session id, usage so far. */
   note(facts: { readonly session?: string; readonly reference?: string }): void;
+  /** Keeps deliveries to the far side over a crash; absent where nobody keeps them. */
+  readonly deliveries?: DeliveryNotes;
+}
+
+/** What is written down of the deliveries of one run. */
+export interface DeliveryNotes {
+  /** Before the first byte is sent. Gives the number of this delivery: 1-based, rising over restarts too. */
+  begin(message: string, target: string): number;
+  /** What came of the last one: `accepted`, `retrying`, `refused` … */
+  end(message: string, state: string, because: string | null): void;
 }
 
 /** How a run was begun. */

@@ -46,7 +46,10 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
   ): Promise<Answered> {
     const { profile, endpoint, secrets } = target;
     const end = Math.min(clock.now() + pace.windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
-    for (let delivery = 1; ; delivery++) {
+    const message = messageId(assignment.run);
+    const notes = control.deliveries;
+    for (let count = 1; ; count++) {
+      const delivery = notes?.begin(message, target.name) ?? count;
       const now = clock.now();
       const answer = await patiently(control.signal, (signal) =>
         sender.send(
@@ -65,7 +68,10 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
       // An answer that came within the grace of a detached run is as good as any: it says who has the work.
       const late = control.signal.aborted && stopReason(control.signal) === 'detached';
       if (control.signal.aborted && (!late || answer.kind === 'none')) return stopped(control.signal);
-      if (answer.kind === 'refused') return ended(refused(answer.because));
+      if (answer.kind === 'refused') {
+        notes?.end(message, 'refused', answer.because);
+        return ended(refused(answer.because));
+      }
 
       const meaning = scrub(
         readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint }),
@@ -73,13 +79,18 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
       );
       log.debug('http.delivery', {
         run: assignment.run,
-        message: messageId(assignment.run),
+        message,
         endpoint: target.name,
         delivery,
         meaning: meaning.kind,
         ms: clock.now() - now,
         ...(answer.kind === 'answer' ? { status: answer.status } : {}),
       });
+      notes?.end(
+        message,
+        meaning.kind === 'retry' ? 'retrying' : meaning.kind,
+        'because' in meaning ? meaning.because : null,
+      );
       await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
       await sender.recordBody(assignment, answer, secrets.hidden);
       if (meaning.kind !== 'retry') {

@@ -61,7 +61,7 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
       deadline,
       previous_failure: assignment.previousFailure,
     },
-    lease: { token: callback.token, expires_at: deadline, heartbeat_every_s: HEARTBEAT_EVERY_S },
+    lease: { token: callback.token, expires_at: leaseEnd(assignment), heartbeat_every_s: HEARTBEAT_EVERY_S },
     callback:
       callback.url === null
         ? null
@@ -71,8 +71,16 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
             fail_url: `${callback.url}/fail`,
             heartbeat_url: `${callback.url}/heartbeat`,
             release_url: `${callback.url}/release`,
+            input_url: `${callback.url}/input`,
+            signed_url: callback.signedUrl ?? null,
           },
   };
+}
+
+/** When the lease ends unless a heartbeat moves it: what the claim agreed upon, else the attempt's own end. */
+function leaseEnd({ deadlineAt, leaseUntil }: Assignment): string | null {
+  const at = leaseUntil ?? deadlineAt;
+  return at === null ? null : isoTime(at);
 }
 
 /** The body of a dispatch: ours or the profile's template; null for methods that carry none. */

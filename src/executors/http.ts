@@ -18,6 +18,7 @@ import { parseEndpoint, systemLookup } from './http-address.ts';
 import { sendWithGot } from './http-client.ts';
 import { createDelivery, ended, outcomeInWords, untaken } from './http-delivery.ts';
 import { CIRCUIT, DELIVERIES, type HttpExecutorParts, LIMITS } from './http-options.ts';
+import { createEndpointPace, limitsOf } from './http-pace.ts';
 import { dispatchBody, MAX_PAYLOAD_BYTES, pollHeaders } from './http-payload.ts';
 import { pollUntilOver, statusUrl } from './http-poll.ts';
 import { scrub } from './http-secrets.ts';
@@ -31,7 +32,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
   const log = parts.log ?? silentLog;
   const variables = parts.variables ?? {};
   const version = parts.version ?? '';
-  const pace = { ...DELIVERIES, ...parts.deliveries };
+  const rhythm = { ...DELIVERIES, ...parts.deliveries };
   const limits = { ...LIMITS, ...parts.limits };
   const circuits = createCircuits(clock, { ...CIRCUIT, ...parts.circuit });
   const sender = createSender({
@@ -41,7 +42,8 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     lookup: parts.lookup ?? systemLookup,
     connectMs: limits.connectMs,
   });
-  const deliver = createDelivery({ clock, identity, log, sender, pace, limits, version });
+  const deliver = createDelivery({ clock, identity, log, sender, pace: rhythm, limits, version });
+  const pace = createEndpointPace(clock);
 
   async function begin(assignment: Assignment, control: RunControl): Promise<Begun> {
     if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
@@ -63,9 +65,20 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
         until: permit.until,
         scope: 'profile',
       });
+    const entry = await pace.enter(target.name, limitsOf(target.endpoint), control.signal);
     try {
+      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+      if (entry.kind === 'later')
+        return ended({
+          kind: 'deferred',
+          code: 'endpoint-rate',
+          because: entry.because,
+          until: entry.until,
+          scope: 'profile',
+        });
       return await deliver({ assignment, target, body, permit }, control);
     } finally {
+      if (entry.kind === 'in') entry.leave();
       permit.dropped();
     }
   }

@@ -68,6 +68,8 @@ describe('our own payload', () => {
           fail_url: `${base}/fail`,
           heartbeat_url: `${base}/heartbeat`,
           release_url: `${base}/release`,
+          input_url: `${base}/input`,
+          signed_url: null,
         },
       },
     });
