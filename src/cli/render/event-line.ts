@@ -1,6 +1,7 @@
 // One line an event, for people who watch `run`. Events that say nothing to them have none.
 
 import { basename } from 'node:path';
+import { instantText } from '../../decide/instant.ts';
 import type { Event } from '../../domain/event.ts';
 import type { Colors, Paint } from './color.ts';
 import { plain } from './plain.ts';
@@ -81,6 +82,15 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       return [caution, 'overruled', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.retrying':
       return [caution, 'retry', `${whose(event)} at ${timeOfDay(event.at)}, because ${plain(event.because)}`];
+    case 'schedule.missed':
+    case 'schedule.skipped_overlap':
+      return [caution, 'let go', `${plain(event.task)}${instants(event)}, because ${plain(event.because)}`];
+    case 'schedule.reopened':
+      return [
+        faint,
+        'open again',
+        `${plain(event.task)}${event.nextAt === null ? '' : ` for ${instantText(event.nextAt)}`}`,
+      ];
     case 'task.held':
       return [caution, 'held', `${plain(event.task)}, because ${plain(event.because)}`];
     case 'config.loaded':
@@ -101,6 +111,10 @@ function whose(event: {
   readonly executor: string;
 }): string {
   return `${plain(event.task)} (${plain(basename(event.worktree))}) → ${plain(event.executor)}`;
+}
+
+function instants({ nominalAt, count }: { readonly nominalAt: number; readonly count: number }): string {
+  return `  ${instantText(nominalAt)}${count > 1 ? ` and ${count > 10 ? 'more than ten' : count - 1} before it` : ''}`;
 }
 
 function attempt(event: { readonly attempt: number }): string {

@@ -1,0 +1,96 @@
+// The process as commands see it, with everything they write kept, and signals that a test sends.
+
+import type { Screen, Surroundings } from '../../src/cli/context.ts';
+import { type Context, createContext, type GlobalOptions } from '../../src/cli/context.ts';
+import { runCommandLine } from '../../src/cli/program.ts';
+import { systemClock } from '../../src/seams/clock.ts';
+
+export interface FakeSurroundings extends Surroundings {
+  /** What was written so far. */
+  readonly written: { out: string; err: string };
+  send(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void;
+  /** Resolves when stdout holds this text. */
+  shows(text: string | RegExp): Promise<void>;
+  readonly exits: number[];
+}
+
+export interface FakeOptions {
+  readonly cwd?: string;
+  readonly home?: string;
+  readonly variables?: Record<string, string | undefined>;
+  readonly stdin?: string;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly now?: number;
+}
+
+/** Surroundings that belong to one test. */
+export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
+  const written = { out: '', err: '' };
+  const hearers = new Map<string, Set<() => void>>();
+  const watchers = new Set<() => void>();
+  const exits: number[] = [];
+  const screen = (to: 'out' | 'err'): Screen => ({
+    isTTY: options.isTTY ?? false,
+    columns: options.columns,
+    rows: options.rows,
+    write(text) {
+      written[to] += text;
+      for (const look of [...watchers]) look();
+    },
+  });
+  const listen = (name: string, hear: () => void) => {
+    const set = hearers.get(name) ?? new Set();
+    hearers.set(name, set.add(hear));
+    return () => void set.delete(hear);
+  };
+  const clock = systemClock();
+  const { now } = options;
+  return {
+    environment: {
+      variables: { PATH: process.env.PATH, ...options.variables },
+      home: options.home ?? '/nonexistent/home',
+      platform: process.platform,
+    },
+    cwd: options.cwd ?? '/',
+    clock: now === undefined ? clock : { ...clock, now: () => now },
+    stdout: screen('out'),
+    stderr: screen('err'),
+    stdin: { isTTY: options.stdin === undefined, read: async () => options.stdin ?? '' },
+    onSignal: listen,
+    onClosedPipe: (hear) => listen('closed-pipe', hear),
+    exitNow: (status) => void exits.push(status),
+    written,
+    exits,
+    send(signal) {
+      for (const hear of [...(hearers.get(signal) ?? [])]) hear();
+    },
+    shows(text) {
+      return new Promise((resolve) => {
+        const look = () => {
+          if (typeof text === 'string' ? !written.out.includes(text) : !text.test(written.out)) return;
+          watchers.delete(look);
+          resolve();
+        };
+        watchers.add(look);
+        look();
+      });
+    },
+  };
+}
+
+/** A context of its own, for views. */
+export function fakeContext(options: FakeOptions & { readonly flags?: GlobalOptions } = {}): Context {
+  return createContext(fakeSurroundings(options), options.flags ?? {});
+}
+
+/** One command line, and what came of it. */
+export async function command(
+  options: FakeOptions,
+  ...argv: string[]
+): Promise<{ status: number; out: string; err: string }> {
+  const around = fakeSurroundings(options);
+  const status = await runCommandLine(argv, around);
+  return { status, ...around.written };
+}

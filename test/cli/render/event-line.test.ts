@@ -1,0 +1,56 @@
+import { describe, expect, test } from '@jest/globals';
+import { colors } from '../../../src/cli/render/color.ts';
+import { eventLine } from '../../../src/cli/render/event-line.ts';
+import type { Event } from '../../../src/domain/event.ts';
+
+const paint = colors(false);
+const AT = new Date(2026, 5, 1, 9, 0, 0).getTime();
+const OF = {
+  run: 'run_1',
+  graph: '/r/.workgraph',
+  task: 'build',
+  worktree: '/src/shop',
+  executor: 'claude',
+  attempt: 1,
+};
+
+function line(event: Event): string | null {
+  return eventLine(event, paint, AT);
+}
+
+describe('eventLine', () => {
+  test('a dispatch names task, executor and because', () => {
+    expect(line({ name: 'run.opened', at: AT, ...OF, because: 'tag executor:claude' })).toBe(
+      '09:00:00  dispatch     build (shop) → claude, because tag executor:claude',
+    );
+    expect(line({ name: 'run.opened', at: AT, ...OF, attempt: 2, because: 'x' })).toContain(
+      ', attempt 2, because x',
+    );
+  });
+
+  test('an end says how the task stands and what came of it', () => {
+    const outcome = { kind: 'failed', failure: 'exit', message: 'exit status 2', retryable: false } as const;
+    expect(line({ name: 'run.settled', at: AT, ...OF, outcome, status: 'failed' })).toBe(
+      '09:00:00  failed       build (shop) → claude  failed (exit): exit status 2',
+    );
+  });
+
+  test('a retry is told now, for later', () => {
+    const later = AT + 90_000;
+    expect(line({ name: 'run.retrying', ...OF, at: later, because: 'unreachable' })).toBe(
+      '09:00:00  retry        build (shop) → claude at 09:01:30, because unreachable',
+    );
+  });
+
+  test('noise has no line', () => {
+    expect(line({ name: 'tick.finished', at: AT, dispatched: 0, wakeAt: null })).toBeNull();
+    expect(line({ name: 'run.progress', at: AT, ...OF, message: 'x' })).toBeNull();
+  });
+
+  test('always one harmless line', () => {
+    const hostile = 'a\u001b]0;x\u0007\nb';
+    const text = line({ name: 'run.started', at: AT, ...OF, task: hostile, agent: hostile, pid: 1 });
+    expect(text).toContain('a b (shop)');
+    expect(text).not.toMatch(/\p{Control}/u);
+  });
+});
