@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from './config/paths.ts';
 import { createConfigSource } from './config/source.ts';
+import { machineTimezone } from './config/timezone.ts';
 import type { GraphHold } from './decide/world.ts';
 import type { Config } from './domain/config.ts';
 import { SupervisorError } from './domain/errors.ts';
@@ -14,6 +15,7 @@ import type { Executor } from './executors/executor.ts';
 import { createProcesses } from './executors/processes.ts';
 import { processTable } from './executors/processes-ps.ts';
 import { createGraphStore, type GraphStore } from './graph/store.ts';
+import type { Ledger } from './runs/ledger.ts';
 import { type Clock, systemClock } from './seams/clock.ts';
 import type { Environment } from './seams/environment.ts';
 import { createLocker, type Locker } from './seams/flock.ts';
@@ -23,7 +25,7 @@ import { type Log, silentLog } from './seams/log.ts';
 import type { SupervisedGraphsParts } from './supervisor/supervised-graphs.ts';
 import { VERSION } from './version.ts';
 import type { DaemonDetector } from './wg/daemon.ts';
-import { createRegistry } from './wg/registry.ts';
+import { createRegistry, type Registry } from './wg/registry.ts';
 import { createDiscovery } from './worktrees/discover.ts';
 
 /** Which configuration and state to use, and from where the question is asked. */
@@ -37,6 +39,18 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   readonly identity?: Identity;
   readonly executors?: ReadonlyMap<ExecutorType, Executor>;
+  /** The zone that the machine is in just now. */
+  readonly machineZone?: () => string;
+  /** What stands between the parts: each is handed over once, before it is used. */
+  readonly wrap?: PartWrappers;
+}
+
+/** Wraps parts, so that a test can end the program at any step of the order of writes. */
+export interface PartWrappers {
+  readonly ledger?: (ledger: Ledger) => Ledger;
+  readonly store?: (store: GraphStore) => GraphStore;
+  readonly registry?: (registry: Registry) => Registry;
+  readonly executor?: (executor: Executor) => Executor;
 }
 
 export type Ground = ReturnType<typeof layGround>;
@@ -52,17 +66,38 @@ export function layGround(options: ComposeOptions) {
     ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
   });
   const source = createConfigSource({ paths, environment });
-  const config = () => servingSomething(source.current(), cwd);
+  const inZone = followingZone(options.machineZone ?? (() => machineTimezone(environment.variables)));
+  const config = () => servingSomething(inZone(source.current()), cwd);
   const locker = createLocker();
   const processes = createProcesses(processTable(environment.platform));
   const discovery = createDiscovery({ environment });
   const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
     discover: (wanted) => discovery.list(wanted),
-    openStore: (graph) => openStore(graph, locker, clock, () => source.current()),
-    openRegistry: (graph) => createRegistry({ graph, locker, clock }),
+    openStore: (graph) =>
+      wrapped(
+        openStore(graph, locker, clock, () => source.current()),
+        options.wrap?.store,
+      ),
+    openRegistry: (graph) => wrapped(createRegistry({ graph, locker, clock }), options.wrap?.registry),
     profiles: async (graph, settings) => source.profilesFor(graph, settings),
   };
   return { clock, identity, log, paths, source, config, locker, processes, graphParts };
+}
+
+/** The part itself, or what stands in front of it. */
+export function wrapped<T>(part: T, wrap: ((part: T) => T) | undefined): T {
+  return wrap === undefined ? part : wrap(part);
+}
+
+/** Where no file names a zone, schedules follow the machine's; the same object while nothing changed. */
+function followingZone(zone: () => string): (config: Config) => Config {
+  let last: { readonly from: Config; readonly config: Config } | null = null;
+  return (from) => {
+    const timezone = from.timezoneIsMachines ? zone() : from.timezone;
+    if (last?.from !== from || last.config.timezone !== timezone)
+      last = { from, config: timezone === from.timezone ? from : { ...from, timezone } };
+    return last.config;
+  };
 }
 
 /** Without a repository or root in the configuration, the one that the command was started in is served. */

@@ -54,6 +54,7 @@ export const outcomeAnswer = z.discriminatedUnion('kind', [
       'shutdown',
       'lost-claim',
       'overruled',
+      'replaced',
       'completed',
       'timeout',
       'silent',

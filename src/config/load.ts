@@ -11,6 +11,7 @@ import { type KeyLines, locateKeys } from './locate.ts';
 import { expandHome } from './paths.ts';
 import { type ConfigProblem, configProblem, describeIssues } from './problems.ts';
 import { builtInProfiles, overRetry, type ReadProfiles, readProfiles } from './profiles.ts';
+import { wholeSchedulePolicy } from './schedule-policy.ts';
 import { machineSchema, type WrittenConfig } from './schema.ts';
 import { localTimezone } from './timezone.ts';
 import { parseToml } from './toml.ts';
@@ -134,6 +135,8 @@ function toConfig(
     maxConcurrent: supervisor.max_concurrent,
     mode: supervisor.mode,
     timezone: supervisor.timezone ?? localTimezone(),
+    timezoneIsMachines: supervisor.timezone === undefined,
+    schedule: wholeSchedulePolicy(written.schedule),
     whenWgDaemon: supervisor.when_wg_daemon,
     repos: written.repos.map((repo) => toRepo(repo, absolute)),
     roots: written.roots.map((root): RootSettings => ({ ...root, path: absolute(root.path) })),

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { ExecutorType } from '../domain/profile.ts';
+import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import {
   duration,
   optional,
@@ -12,6 +13,7 @@ import {
   secretValues,
   text,
   withDefault,
+  zone,
 } from './setting.ts';
 
 /** Keys of a retry policy; each may be left out and then comes from the policy around it. */
@@ -155,6 +157,18 @@ const scheduleShape = {
     example: '09:00',
   }),
   via: withDefault(text, 'default', 'The profile that does the work when the time has come.'),
+  timezone: optional(zone, {
+    text: 'The zone of its schedules; a task may name its own. Default: that of [supervisor].',
+    example: 'Europe/Berlin',
+  }),
+  catchup: optional(z.enum(CATCHUPS), {
+    text: 'Overrides [schedule], as do the next four.',
+    example: 'skip',
+  }),
+  catchup_window: optional(duration, { text: 'As in [schedule].', example: '1d' }),
+  overlap: optional(z.enum(OVERLAPS), { text: 'As in [schedule].', example: 'queue_one' }),
+  start_deadline: optional(duration, { text: 'As in [schedule].', example: '15m' }),
+  jitter: optional(duration, { text: 'As in [schedule].', example: '5m' }),
 };
 
 const externalShape = {

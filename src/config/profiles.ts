@@ -14,6 +14,7 @@ import type { KeyLines, KeyPath } from './locate.ts';
 import { type ConfigProblem, configProblem, describeIssues, keyText, notOneOf } from './problems.ts';
 import { profileNameTrouble, profileTroubles } from './profile-rules.ts';
 import { profileSchemas, type WrittenProfile } from './profile-schema.ts';
+import { schedulePolicy } from './schedule-policy.ts';
 import { isTable } from './toml.ts';
 
 /** Profiles of one file, the broken ones apart. */
@@ -174,7 +175,14 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         format: written.format,
       };
     case 'schedule':
-      return { ...base, type: 'schedule', schedule: written.schedule ?? null, via: written.via };
+      return {
+        ...base,
+        type: 'schedule',
+        schedule: written.schedule ?? null,
+        via: written.via,
+        timezone: written.timezone ?? null,
+        policy: schedulePolicy(written),
+      };
     case 'external':
       return {
         ...base,

@@ -2,6 +2,7 @@
 // turns them into what the program uses.
 
 import { z } from 'zod';
+import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import { duration, optional, places, required, rhythm, text, withDefault, zone } from './setting.ts';
 
 const supervisorShape = {
@@ -76,6 +77,34 @@ const rootShape = {
     z.boolean(),
     false,
     'As for [[repos]]. false: whoever can put a repository there could run programs; `supervisor trust PATH` allows one file.',
+  ),
+};
+
+const scheduleShape = {
+  catchup: withDefault(
+    z.enum(CATCHUPS),
+    'latest',
+    'Instants that came while nobody looked (asleep, off, stopped): "latest" makes one run of however many, "skip" none, "all" one of each, at most ten.',
+  ),
+  catchup_window: withDefault(
+    duration,
+    '7d',
+    'Instants missed for longer than this are let go: what a week could wait for is no longer meant.',
+  ),
+  overlap: withDefault(
+    z.enum(OVERLAPS),
+    'skip',
+    'An instant that comes while the task is still at work: "skip" lets it go, "queue_one" runs it afterwards, "replace" ends what runs.',
+  ),
+  start_deadline: withDefault(
+    duration,
+    '0',
+    'Due for longer than this and not begun, for want of room or of another task: let go. "0": it waits as long as it takes.',
+  ),
+  jitter: withDefault(
+    duration,
+    '0',
+    'Starts each task up to this much later, always by the same amount: for many tasks of one time.',
   ),
 };
 
@@ -177,6 +206,10 @@ export const machineSchema = z.strictObject({
     .default([])
     .meta({ description: 'Folders to search for repositories.' }),
   retry: section(retryShape, 'What becomes of a failed attempt, unless a profile says otherwise.'),
+  schedule: section(
+    scheduleShape,
+    'What schedules do when they cannot be kept to the letter, unless a schedule profile says otherwise.',
+  ),
   limits: section(limitsShape, 'Sizes and rhythms.'),
   shutdown: section(shutdownShape, 'Ending things.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
@@ -193,6 +226,7 @@ export const SECTION_ORDER = [
   'repos',
   'roots',
   'retry',
+  'schedule',
   'limits',
   'shutdown',
   'api',

@@ -1,5 +1,7 @@
 // Time zone names: whether one exists, and which one this machine is in.
 
+import { readlinkSync } from 'node:fs';
+
 /** Whether the runtime knows this IANA zone. */
 export function isTimezone(name: string): boolean {
   try {
@@ -14,4 +16,30 @@ export function isTimezone(name: string): boolean {
 /** The IANA name of this machine's zone; UTC where the system does not say. */
 export function localTimezone(): string {
   return new Intl.DateTimeFormat('en').resolvedOptions().timeZone || 'UTC';
+}
+
+/** Where Linux and macOS say which zone the machine is in. */
+const LINK = '/etc/localtime';
+
+/**
+ * The zone that this machine is in just now. Unlike `localTimezone` it notices when that was changed while the program
+ * runs: the language reads it once and keeps it.
+ */
+export function machineTimezone(
+  variables: Readonly<Record<string, string | undefined>>,
+  link = LINK,
+): string {
+  const named = variables.TZ?.replace(/^:/, '');
+  if (named) return isTimezone(named) ? named : localTimezone();
+  const zone = zoneOfLink(link);
+  return zone !== null && isTimezone(zone) ? zone : localTimezone();
+}
+
+function zoneOfLink(link: string): string | null {
+  try {
+    return /zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(readlinkSync(link))?.[1] ?? null;
+  } catch {
+    // No such file, or a plain copy of the rules: then only the language can say.
+    return null;
+  }
 }

@@ -127,6 +127,8 @@ function afterStop(
       return { again: false, because: 'the graph says that the task is no longer ours' };
     case 'overruled':
       return { again: false, because: 'the graph says that the task is over' };
+    case 'replaced':
+      return { again: false, because: 'its next occurrence took its place' };
     case 'completed':
       return { again: false, because: 'its result arrived by another way' };
     case 'detached':

@@ -1,6 +1,7 @@
 // supervisor.toml as the program uses it: resolved, defaults filled in, durations in milliseconds.
 
 import type { BrokenProfile, Profile } from './profile.ts';
+import type { SchedulePolicy } from './schedule-policy.ts';
 
 /** How a failed attempt is tried again. */
 export interface RetryPolicy {
@@ -40,6 +41,10 @@ export interface Config {
   readonly mode: 'dispatch' | 'observe';
   /** IANA name, resolved. */
   readonly timezone: string;
+  /** True when no file names a zone: it is this machine's then, and follows when that changes. */
+  readonly timezoneIsMachines?: boolean;
+  /** What schedules do unless their profile says otherwise. */
+  readonly schedule: SchedulePolicy;
   readonly whenWgDaemon: 'yield' | 'ignore';
   readonly repos: readonly RepoSettings[];
   readonly roots: readonly RootSettings[];

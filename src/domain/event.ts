@@ -12,6 +12,15 @@ interface OfRun {
   readonly attempt: number;
 }
 
+interface OfSchedule {
+  readonly graph: GraphPath;
+  readonly task: TaskId;
+  readonly nominalAt: number;
+  /** How many there were; more than ten are not counted. */
+  readonly count: number;
+  readonly because: string;
+}
+
 /** Event name → its fields. Names are stable. */
 export interface EventMap {
   'supervisor.started': { readonly pid: number; readonly mode: string };
@@ -36,6 +45,12 @@ export interface EventMap {
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
   'run.overruled': OfRun & { readonly because: string };
   'run.retrying': OfRun & { readonly at: number; readonly because: string };
+  /** Instants of a schedule that will not be run any more. `nominalAt`: the latest of them, ms. */
+  'schedule.missed': OfSchedule;
+  /** Instants that came while the task's previous run was not over. */
+  'schedule.skipped_overlap': OfSchedule;
+  /** A recurring task that was done is open again and waits for its next instant. */
+  'schedule.reopened': { readonly graph: GraphPath; readonly task: TaskId; readonly nextAt: number | null };
   'task.held': {
     readonly graph: GraphPath;
     readonly task: TaskId;

@@ -29,6 +29,7 @@ export type FailureKind =
  * - `shutdown`    the supervisor stops and was told to end its agents
  * - `lost-claim`  the graph says that the task is no longer ours
  * - `overruled`   the graph says that the task is finished
+ * - `replaced`    its next occurrence is due, and its schedule says `overlap = "replace"`
  * - `completed`   the result arrived by another way while the process still ran
  * - `timeout`, `silent`  its time ran out
  * - `detached`    not ended at all: this supervisor stops attending, the next one takes the run up
@@ -38,6 +39,7 @@ export type StopReason =
   | 'shutdown'
   | 'lost-claim'
   | 'overruled'
+  | 'replaced'
   | 'completed'
   | 'timeout'
   | 'silent'

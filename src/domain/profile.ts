@@ -1,6 +1,7 @@
 // A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
 
 import type { RetryPolicy } from './config.ts';
+import type { SchedulePolicy } from './schedule-policy.ts';
 
 export const EXECUTOR_TYPES = ['claude', 'command', 'http', 'schedule', 'external'] as const;
 export type ExecutorType = (typeof EXECUTOR_TYPES)[number];
@@ -73,6 +74,10 @@ export interface ScheduleProfile extends ProfileBase {
   readonly schedule: string | null;
   /** The profile that runs the task when its time has come. */
   readonly via: string;
+  /** IANA name for tasks that name none; null: the machine's setting. */
+  readonly timezone: string | null;
+  /** What it says of its schedules; the rest is the machine's setting. */
+  readonly policy: Partial<SchedulePolicy>;
 }
 
 export interface ExternalProfile extends ProfileBase {

@@ -1,5 +1,5 @@
-// A node of the graph, as the supervisor reads it. Field meanings are wg's own; the two keys of ours are
-// `executor` and `schedule`, which wg drops whenever it rewrites the file (so tags carry them too).
+// A node of the graph, as the supervisor reads it. Field meanings are wg's own; the keys of ours are
+// `executor`, `schedule` and `timezone`, which wg drops whenever it rewrites the file (so tags carry them too).
 
 import type { TaskId } from './ids.ts';
 
@@ -74,6 +74,8 @@ export interface Task {
   readonly executor?: string;
   /** Our key `schedule`: `HH:MM`, an ISO instant or a 5-field cron expression. */
   readonly schedule?: string;
+  /** Our key `timezone`: the IANA name of the zone that the schedule is meant in. */
+  readonly timezone?: string;
   /** Instants (ms) of log entries of the last minutes that wg's respawn throttle counts (interop 4.5). */
   readonly recentDeaths: readonly number[];
   /** Keys whose transition rules we do not know, such as `lifecycle`; such a task is never edited natively. */

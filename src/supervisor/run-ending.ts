@@ -131,6 +131,8 @@ export class RunEnding {
               return await this.release(run, 'cancelled; it stays paused until it is resumed', {
                 paused: true,
               });
+            case 'replaced':
+              return await this.release(run, 'its next occurrence takes its place');
             case 'shutdown':
               return await this.release(run, 'the supervisor was told to end its agents');
             case 'overruled':

@@ -15,10 +15,19 @@ import type {
   ScheduleProfile,
 } from '../../src/domain/profile.ts';
 import type { Run } from '../../src/domain/run.ts';
+import type { SchedulePolicy } from '../../src/domain/schedule-policy.ts';
 import type { Task, TaskDetail } from '../../src/domain/task.ts';
 
 /** The instant that tests call now, unless they say otherwise. */
 export const NOW = Date.parse('2027-03-10T12:00:00Z');
+
+export const POLICY: SchedulePolicy = {
+  catchup: 'latest',
+  catchupWindowMs: 7 * 86_400_000,
+  overlap: 'skip',
+  startDeadlineMs: null,
+  jitterMs: 0,
+};
 
 export const RETRY: RetryPolicy = { attempts: 1, backoffMs: 10_000, maxBackoffMs: 300_000 };
 
@@ -122,7 +131,16 @@ export function external(name = 'external', more: Partial<ExternalProfile> = {})
 }
 
 export function scheduled(name = 'scheduled', more: Partial<ScheduleProfile> = {}): ScheduleProfile {
-  return { ...BASE, type: 'schedule', name, schedule: null, via: 'default', ...more };
+  return {
+    ...BASE,
+    type: 'schedule',
+    name,
+    schedule: null,
+    via: 'default',
+    timezone: null,
+    policy: {},
+    ...more,
+  };
 }
 
 /** The built-in profiles and these. */
@@ -187,6 +205,7 @@ export function config(more: Partial<Config> = {}): Config {
     profiles: new Map(),
     brokenProfiles: new Map(),
     retry: RETRY,
+    schedule: POLICY,
     limits: {
       maxLineBytes: 1,
       maxGraphBytes: 1,
