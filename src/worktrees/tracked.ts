@@ -1,4 +1,5 @@
-// Whether a worktree's graph.jsonl is committed to git. Asks git once for each state of the worktree's index.
+// Whether a worktree's graph.jsonl is committed to git. Asks git once for each state of the worktree's index, and not
+// at all where the index shows at a glance that it is not: most graphs are ignored, and fifty questions take a second.
 
 import { readFile } from 'node:fs/promises';
 import { basename, isAbsolute, join, resolve } from 'node:path';
@@ -17,12 +18,14 @@ export class TrackedGraphs {
 
   /** For a graph folder right in the worktree. Where git cannot say, it counts as not tracked. */
   async isTracked(worktree: string, graph: GraphPath): Promise<boolean> {
-    const stamp = `${basename(graph)} ${await fileStamp(await indexOf(worktree))}`;
+    const index = await indexOf(worktree);
+    const stamp = `${basename(graph)} ${await fileStamp(index)}`;
     const known = this.#known.get(worktree);
     if (known?.stamp === stamp) return known.tracked;
     let tracked: boolean;
     try {
-      tracked = await this.#git.isTracked(worktree, `${basename(graph)}/graph.jsonl`);
+      const file = `${basename(graph)}/graph.jsonl`;
+      tracked = !(await surelyLacks(index, file)) && (await this.#git.isTracked(worktree, file));
     } catch {
       // The list of worktrees, asked for in the same pass, says what is wrong with this repository.
       return false;
@@ -35,6 +38,23 @@ export class TrackedGraphs {
   keepOnly(worktrees: ReadonlySet<string>): void {
     for (const worktree of this.#known.keys()) if (!worktrees.has(worktree)) this.#known.delete(worktree);
   }
+}
+
+/**
+ * Whether an index file cannot hold a path. Only versions 2 and 3 spell every path out, and a split or sparse index
+ * keeps some of them elsewhere; where anything is unclear the answer is no, and git decides.
+ */
+async function surelyLacks(index: string, file: string): Promise<boolean> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(index);
+  } catch {
+    // No index yet, or one that only git may explain.
+    return false;
+  }
+  const version = bytes.length >= 12 && bytes.toString('latin1', 0, 4) === 'DIRC' ? bytes.readUInt32BE(4) : 0;
+  if (version !== 2 && version !== 3) return false;
+  return !['link', 'sdir', file].some((sign) => bytes.includes(sign));
 }
 
 /** The index file of a worktree: in its `.git` folder, or where its `.git` file points. */

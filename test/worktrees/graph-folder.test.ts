@@ -134,6 +134,17 @@ describe('one graph, several worktrees', () => {
     ]);
   });
 
+  test.each<[string, (repo: string) => void]>([
+    ['version 4', (repo) => box.git(repo, 'update-index', '--index-version', '4')],
+    ['split', (repo) => box.git(repo, 'update-index', '--split-index')],
+    ['sparse', (repo) => box.git(repo, 'sparse-checkout', 'set', '--cone', '--sparse-index', 'other')],
+  ])('a committed graph is found in an index that is %s', async (_kind, change) => {
+    const repo = box.repo('r', { '.workgraph/graph.json': '', '.workgraph/graph.jsonl': '', 'other/x': '' });
+    change(repo);
+    box.write(repo, { '.workgraph/x': '' });
+    expect(await list(repo)).toMatchObject([{ graph: '/r/.workgraph', graphTracked: true }]);
+  });
+
   test('a graph that git ignores is not tracked', async () => {
     const repo = box.repo('r', { '.gitignore': '.workgraph\n' });
     box.write(repo, { '.workgraph/graph.jsonl': '' });
