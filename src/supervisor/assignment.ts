@@ -44,6 +44,8 @@ export function buildAssignment(input: {
   readonly config: Config;
   readonly callback: CallbackAddress;
   readonly token: string;
+  readonly signedToken?: string | null;
+  readonly leaseUntil?: number | null;
   readonly traceId: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly previousFailure: string | null;
@@ -71,10 +73,15 @@ export function buildAssignment(input: {
     repo: { name: graph.repository.name, path: graph.repository.path },
     folder: run.folder ?? '',
     deadlineAt: run.deadlineAt,
+    leaseUntil: input.leaseUntil ?? null,
     callback: {
       url: callback.url === null ? null : `${callback.url}/api/task/${encodeURIComponent(id)}`,
       socket: callback.socket,
       token: input.token,
+      signedUrl:
+        callback.url === null || !input.signedToken
+          ? null
+          : `${callback.url}/api/callback/${input.signedToken}`,
     },
     traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
     environment: input.environment,

@@ -2,6 +2,7 @@
 
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
+import type { Lease } from '../runs/lease-row.ts';
 
 /** The part of a run that lives in memory only. */
 export class LiveRun {
@@ -9,6 +10,10 @@ export class LiveRun {
   run: Run;
   /** Plain text of the run's own token; only its hash is stored. Null for a run that was taken up after a restart. */
   readonly token: string | null;
+  /** Plain text of the token of its pre-signed callback URL, where it has one. */
+  signedToken: string | null = null;
+  /** Who holds it, where it is worked on elsewhere; as in the ledger. */
+  lease: Lease | null = null;
   /** The last sign of life: when (ms), and in words. */
   progressAt: number;
   progress: string | null = null;

@@ -1,13 +1,15 @@
 // How a run comes to its end: what an outcome means for the ledger and for the graph, in the order of writes that
 // survives a crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
+import { isOurs } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
 import { messageOf } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
-import type { Deferred, Failed, Outcome, Succeeded } from '../domain/outcome.ts';
+import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
+import { isEndpointHold, rememberEndpointHold } from './endpoint-holds.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { releaseInGraph, settleInGraph } from './settlement.ts';
@@ -83,14 +85,35 @@ export class RunEnding {
   }
 
   /** Gives a claimed task back; the attempt does not count. */
-  async release(run: Run, because: string, options: { paused?: boolean } = {}): Promise<void> {
+  async release(
+    run: Run,
+    because: string,
+    options: { paused?: boolean; outcome?: Stopped } = {},
+  ): Promise<void> {
     const { ledger, graphs, clock } = this.#parts;
     const graph = graphs.get(run.graph);
     if (graph) {
-      await releaseInGraph(graph.store, run, { now: clock.now(), because, ...options });
+      const { paused = false } = options;
+      await releaseInGraph(graph.store, run, { now: clock.now(), because, paused });
       await this.leaveRegistry(graph, run, 'dead');
     }
-    ledger.move(run.id, 'interrupted', { finishedAt: clock.now() });
+    const { outcome = null } = options;
+    ledger.move(run.id, 'interrupted', { finishedAt: clock.now(), outcome });
+  }
+
+  /** Closes a run whose worktree is gone. A task that moved with its worktree is given back there. */
+  async disown(run: Run): Promise<void> {
+    const { ledger, graphs, clock } = this.#parts;
+    const because = `its worktree ${run.worktree} was removed or moved`;
+    for (const graph of graphs.all()) {
+      const task = graph.store.snapshot().tasks.get(run.task);
+      if (graph.repository.id !== run.repo || !isOurs(task, run)) continue;
+      await releaseInGraph(graph.store, run, { now: clock.now(), because });
+      await this.leaveRegistry(graph, run, 'dead');
+    }
+    ledger.move(run.id, 'overruled', { finishedAt: clock.now() });
+    this.emit('run.overruled', run, { because });
+    this.#parts.wake('run');
   }
 
   /**
@@ -102,7 +125,8 @@ export class RunEnding {
     if (live) {
       live.declared = outcome;
       // Who reported failure has nothing left to tidy up, and the next attempt must not wait for it.
-      if (live.run.phase === 'handed-off' || outcome.kind === 'failed') live.stop('completed');
+      if (live.run.phase === 'handed-off' || live.run.type === 'http' || outcome.kind === 'failed')
+        live.stop('completed');
       else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
     }
     return await this.finish(run, outcome);
@@ -130,6 +154,7 @@ export class RunEnding {
             case 'cancelled':
               return await this.release(run, 'cancelled; it stays paused until it is resumed', {
                 paused: true,
+                outcome,
               });
             case 'replaced':
               return await this.release(run, 'its next occurrence takes its place');
@@ -137,6 +162,7 @@ export class RunEnding {
               return await this.release(run, 'the supervisor was told to end its agents');
             case 'overruled':
             case 'lost-claim':
+              if (this.#parts.graphs.isGone(run)) return await this.disown(run);
               ledger.move(run.id, outcome.reason === 'overruled' ? 'overruled' : 'superseded', {
                 outcome,
                 finishedAt: clock.now(),
@@ -197,8 +223,10 @@ export class RunEnding {
     const name = this.#pauseName(run, outcome.scope);
     const setbacks = this.#setbacks.get(name) ?? 0;
     this.#setbacks.set(name, setbacks + 1);
-    const until =
-      outcome.until ?? clock.now() + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(setbacks, 10), LONGEST_PAUSE_MS);
+    const growing = clock.now() + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(setbacks, 10), LONGEST_PAUSE_MS);
+    const gone = isEndpointHold(outcome.code);
+    const until = gone ? null : (outcome.until ?? growing);
+    if (gone) rememberEndpointHold(this.#parts, run);
     ledger.setPause({ scope: outcome.scope, name, code: outcome.code, because: outcome.because, until });
     this.#parts.bus.emit('task.held', {
       graph: run.graph,

@@ -15,6 +15,7 @@ import { tokenHash } from '../seams/identity.ts';
 import { buildAssignment, deadlineOf } from './assignment.ts';
 import { LiveRun } from './live-run.ts';
 import { Recovery } from './recovery.ts';
+import { runControl } from './run-control.ts';
 import { RunEnding } from './run-ending.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { claimInGraph } from './settlement.ts';
@@ -61,6 +62,7 @@ export class Runner {
       tokenHash(token),
     );
     const live = new LiveRun(run, token, now);
+    this.#sign(live);
     this.live.set(run.id, live);
     this.#emit('run.opened', live, { because: plan.because });
     return live;
@@ -73,7 +75,7 @@ export class Runner {
       if (!graph) return this.#abandon(live, 'its worktree is gone');
       if (live.signal.aborted) return this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
-      const assignment = await this.#assign(live, graph, plan.profile);
+      const assignment = await this.assign(live, graph, plan.profile);
       const executor = this.#executor(plan.profile.type);
       const begun = await executor.begin(assignment, this.#control(live));
       await this.#begun(live, graph, assignment, executor, begun);
@@ -85,11 +87,12 @@ export class Runner {
   /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
   async adopt(run: Run, profile: Profile): Promise<void> {
     const live = new LiveRun(run, null, this.#parts.clock.now());
+    live.lease = this.#parts.ledger.lease(run.id);
     this.live.set(run.id, live);
     try {
       const graph = this.#parts.graphs.get(run.graph);
       if (!graph) return void this.live.delete(run.id);
-      const assignment = await this.#assign(live, graph, profile);
+      const assignment = await this.assign(live, graph, profile);
       this.#emit('run.adopted', live, { agent: run.agent, pid: run.process?.pid ?? null });
       const handle = { process: run.process, reference: run.reference, adopted: true };
       await this.#attend(live, assignment, this.#executor(profile.type), handle);
@@ -105,8 +108,16 @@ export class Runner {
     const token = identity.token('wgl_');
     ledger.addToken(run.id, tokenHash(token));
     const live = new LiveRun(run, token, clock.now());
+    this.#sign(live);
     this.live.set(run.id, live);
     return live;
+  }
+
+  /** Gives work that goes elsewhere a token for the pre-signed URL. */
+  #sign(live: LiveRun): void {
+    if (live.run.type !== 'http' && live.run.type !== 'external') return;
+    live.signedToken = this.#parts.identity.token('wgc_');
+    this.#parts.ledger.addToken(live.run.id, tokenHash(live.signedToken));
   }
 
   /** Begins a retaken run once more: the same run, message id and fence. Never rejects. */
@@ -114,7 +125,7 @@ export class Runner {
     try {
       const graph = this.#parts.graphs.get(live.run.graph);
       if (!graph || live.signal.aborted) return this.#leave(live);
-      const assignment = await this.#assign(live, graph, profile);
+      const assignment = await this.assign(live, graph, profile);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
       const begun = await executor.begin(assignment, this.#control(live));
@@ -153,7 +164,8 @@ export class Runner {
     return true;
   }
 
-  async #assign(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<Assignment> {
+  /** Everything that whoever works on the run needs to know. */
+  async assign(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<Assignment> {
     const { identity, ledger } = this.#parts;
     const { run } = live;
     const task = graph.store.detail(run.task) ?? vanishedTask(run);
@@ -168,6 +180,8 @@ export class Runner {
       config: this.#parts.config(),
       callback: await this.#parts.callback(profile),
       token: live.token ?? '',
+      signedToken: live.signedToken,
+      leaseUntil: live.lease?.expiresAt ?? null,
       traceId: identity.traceId(),
       environment: this.#parts.environment,
       previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
@@ -183,6 +197,12 @@ export class Runner {
   ): Promise<void> {
     const { ledger } = this.#parts;
     const { run } = live;
+    if (live.declared) {
+      // Reported as over before it had begun here, by an agent that calls back before it answers.
+      if (begun.kind !== 'running')
+        return this.ending.conclude(live, { kind: 'stopped', reason: 'completed' });
+      return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
+    }
     switch (begun.kind) {
       case 'ended':
         // Left in the middle of a delivery: as claimed it is delivered again by the next supervisor.
@@ -253,17 +273,7 @@ export class Runner {
   }
 
   #control(live: LiveRun): RunControl {
-    return {
-      signal: live.signal,
-      progress: (message) => {
-        live.progressAt = this.#parts.clock.now();
-        live.progress = message;
-        this.#emit('run.progress', live, { message });
-      },
-      note: (facts) => {
-        this.#parts.ledger.note(live.run.id, facts);
-      },
-    };
+    return runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message }));
   }
 
   #executor(type: ExecutorType): Executor {

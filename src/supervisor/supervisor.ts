@@ -9,6 +9,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { liftOutdatedHolds } from './endpoint-holds.ts';
 import { observeWorld } from './observe.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
@@ -129,6 +130,11 @@ export class Supervisor implements Service {
     }
     this.#ticking = this.#passes().finally(() => {
       this.#ticking = null;
+      // A wake that came after the last look at `again` must not be lost.
+      if (this.#again) this.wake();
+      const waiting = this.#quiet;
+      this.#quiet = [];
+      for (const look of waiting) look();
     });
     return this.#ticking;
   }
@@ -158,15 +164,13 @@ export class Supervisor implements Service {
         this.#sleepUntil(this.#parts.clock.now() + 1000);
       }
     } while (this.#again && this.#state !== 'stopping');
-    const waiting = this.#quiet;
-    this.#quiet = [];
-    for (const look of waiting) look();
   }
 
   async #pass(): Promise<void> {
-    const { clock, graphs, ledger, bus, config } = this.#parts;
+    const { clock, graphs, ledger, bus, config, log } = this.#parts;
     await this.#look();
     if (this.#state === 'stopping') return;
+    for (const profile of liftOutdatedHolds(this.#parts)) log.info('endpoint.released', { profile });
     this.dispatcher.expire(clock.now());
     const world = observeWorld({
       now: clock.now(),
@@ -194,6 +198,8 @@ export class Supervisor implements Service {
       this.#rediscover = false;
       this.#relistAt = now + limits.relistMs;
       await graphs.rediscover(config());
+      if (!this.#parts.observeOnly)
+        for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.dispatcher.disown(run);
       this.#parts.watch(graphs.all().map((graph) => graph.path));
     }
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
