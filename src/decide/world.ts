@@ -22,6 +22,8 @@ export interface GraphView {
   /** The worktree its work happens in (the main one where several reach it). */
   readonly worktree: string;
   readonly worktreeIsMain: boolean;
+  /** Other worktrees that reach it: through a symlink, or as wg's own agent worktrees do. */
+  readonly aliases?: readonly string[];
   readonly branch: string | null;
   readonly repo: string;
   readonly repoName: string;

@@ -120,6 +120,13 @@ export class Dispatcher {
     return next;
   }
 
+  /** Ends a run whose worktree was removed or moved; where its task turned up elsewhere it is open again. */
+  disown(run: Run): void {
+    const live = this.runner.live.get(run.id);
+    if (live) live.stop('overruled');
+    else this.#once(run, () => this.runner.ending.disown(run));
+  }
+
   /** Stops every run with this reason and waits until each is written down. */
   async stopAll(reason: StopReason): Promise<void> {
     for (const live of this.runner.live.values()) live.stop(reason);

@@ -59,14 +59,17 @@ export function findTask(views: readonly GraphView[], query: TaskQuery, decision
   );
 }
 
-/** The graphs that a path means: the worktree it lies in (the deepest one), or the graph folder itself. */
+/** The graphs that a path means: of the worktree it lies in (the deepest one), or the graph folder itself. */
 export function viewsAt(views: readonly GraphView[], path: string): GraphView[] {
-  const inside = views.filter(
-    (view) =>
-      isInside(path, view.worktree) || path === view.graph || view.repoName === path || view.branch === path,
+  const named = views.filter((view) => path === view.graph || view.repoName === path || view.branch === path);
+  const inside = views.flatMap((view) =>
+    [view.worktree, ...(view.aliases ?? [])]
+      .filter((worktree) => isInside(path, worktree))
+      .map((worktree) => ({ view, worktree })),
   );
-  const deepest = Math.max(...inside.map((view) => view.worktree.length));
-  return inside.filter((view) => view.worktree.length === deepest);
+  const deepest = Math.max(...inside.map(({ worktree }) => worktree.length));
+  const around = inside.filter(({ worktree }) => worktree.length === deepest).map(({ view }) => view);
+  return [...new Set([...named, ...around])];
 }
 
 /** Whether a path is a folder or lies in it. */

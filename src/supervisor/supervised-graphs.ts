@@ -7,6 +7,7 @@ import type { Config, RepoSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
+import type { Run } from '../domain/run.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../seams/bus.ts';
@@ -21,6 +22,8 @@ export interface SupervisedGraph {
   readonly registry: Registry;
   /** The worktree its work happens in. */
   readonly worktree: Worktree;
+  /** Paths of other worktrees that reach it. */
+  readonly aliases: readonly string[];
   readonly repository: Repository;
   readonly settings: RepoSettings;
   readonly profiles: ProfileSet;
@@ -68,6 +71,17 @@ export class SupervisedGraphs {
 
   get(path: GraphPath): SupervisedGraph | undefined {
     return this.#entries.get(path)?.graph;
+  }
+
+  /** The worktree of a run, and its graph with it, were removed or moved: git lists them no more. */
+  isGone(run: Pick<Run, 'graph' | 'worktree' | 'repo'>): boolean {
+    if (this.#entries.has(run.graph)) return false;
+    const found = this.#repositories.find(({ repository }) => repository.id === run.repo);
+    // What is not listed at all was taken out of the configuration, or cannot be read just now.
+    if (!found || found.repository.problem !== null) return false;
+    return found.repository.worktrees.every(
+      ({ path, graph }) => path !== run.worktree && graph !== run.graph,
+    );
   }
 
   /** Lists worktrees anew; opens what came and lets go of what went. Says whether anything did. */
@@ -175,6 +189,7 @@ export function viewOf(graph: SupervisedGraph): GraphView {
     graph: graph.path,
     worktree: graph.worktree.path,
     worktreeIsMain: graph.worktree.main,
+    aliases: graph.aliases,
     branch: graph.worktree.branch,
     repo: graph.repository.id,
     repoName: graph.repository.name,
@@ -186,7 +201,7 @@ export function viewOf(graph: SupervisedGraph): GraphView {
   };
 }
 
-type Serving = Pick<SupervisedGraph, 'worktree' | 'repository' | 'settings'>;
+type Serving = Pick<SupervisedGraph, 'worktree' | 'aliases' | 'repository' | 'settings'>;
 
 /**
  * One worktree for each graph: of several that reach it, the one that holds its folder, else the main one, else the
@@ -199,8 +214,10 @@ function servingWorktrees(repositories: readonly DiscoveredRepository[]): Map<Gr
       if (worktree.graph === null || worktree.missing || worktree.bare || excluded.has(worktree.path))
         continue;
       const known = serving.get(worktree.graph);
+      const others = known ? [...known.aliases, known.worktree.path] : [];
       if (!known || rank(worktree) < rank(known.worktree))
-        serving.set(worktree.graph, { worktree, repository, settings });
+        serving.set(worktree.graph, { worktree, aliases: others, repository, settings });
+      else serving.set(worktree.graph, { ...known, aliases: [...known.aliases, worktree.path] });
     }
   }
   return serving;

@@ -1,0 +1,260 @@
+// One task, several worktrees: graphs that are committed to git, shared through symlinks, or reached from wg's own agent
+// worktrees; and worktrees that come, go, move and are locked while the supervisor runs.
+
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { eventually } from '../support/actors.ts';
+import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
+import { type Supervised, supervise } from '../support/supervised.ts';
+
+let playground: Playground;
+let supervised: Supervised | null = null;
+
+beforeEach(async () => {
+  playground = await createPlayground();
+});
+afterEach(async () => {
+  await supervised?.stop({ cancelAgents: true });
+  supervised = null;
+  await playground.remove();
+});
+
+/** Commits a graph, as several real projects do. */
+async function commitGraph(tasks: readonly TaskLine[]): Promise<void> {
+  await playground.writeGraph(playground.repo, tasks);
+  await playground.git(playground.repo, 'add', '-f', '.workgraph/graph.jsonl');
+  await playground.git(playground.repo, 'commit', '-q', '-m', 'Plan');
+}
+
+const rowOf = async (running: Supervised, path: string) => {
+  const { worktrees } = await running.control.status();
+  return worktrees.find((row) => row.path === path);
+};
+
+/** Appends the worktree that a task ran in to a file outside of them all. */
+const told = () => join(playground.folder, 'ran');
+const tell = (id: string) => `echo ${id} "$PWD" >> ${told()}`;
+const ran = async () => (await readFile(told(), 'utf8')).trim().split('\n').sort();
+
+describe('a graph that is committed', () => {
+  test('is dispatched once, from the main worktree; the copies say so, and what waits for a copy goes on', async () => {
+    await commitGraph([
+      { id: 'shared', exec: tell('shared') },
+      { id: 'after-shared', after: ['shared'], exec: tell('after-shared') },
+      { id: 'approval', executor: 'external' },
+    ]);
+    const linked = await Promise.all(['one', 'two', 'three'].map((name) => playground.worktree(name)));
+    const [one = ''] = linked;
+    // A task of its own in a linked worktree waits for one that exists in all of them.
+    const here = [...(await playground.readGraph(one)).values()] as TaskLine[];
+    await playground.writeGraph(one, [
+      ...here,
+      { id: 'own', after: ['shared'], exec: tell('own') },
+      { id: 'own-later', after: ['approval'], exec: tell('own-later') },
+    ]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'own');
+    await supervised.event('run.settled', 'after-shared');
+    await supervised.event('run.handed-off', 'approval');
+    await supervised.supervisor.tick();
+    expect(await ran()).toEqual([
+      `after-shared ${playground.repo}`,
+      `own ${one}`,
+      `shared ${playground.repo}`,
+    ]);
+    const status = await supervised.control.status();
+    for (const worktree of linked) {
+      const held = status.held.filter((row) => row.worktree === worktree && row.state === 'copy');
+      expect(held.map((row) => row.task).sort()).toEqual(['after-shared', 'approval', 'shared']);
+      for (const row of held) expect(row.because).toContain(playground.repo);
+    }
+    expect(await supervised.control.why({ task: 'own-later', worktree: one })).toMatchObject({
+      state: 'waiting',
+    });
+    // Without --worktree the id means the one that is dispatched.
+    await supervised.control.complete({
+      task: 'approval',
+      caller: { kind: 'operator' },
+      result: 'succeeded',
+    });
+    await supervised.event('run.settled', 'own-later');
+    expect((await playground.readGraph(one)).get('approval')).toMatchObject({ status: 'open' });
+    expect((await playground.readGraph(one)).get('own-later')).toMatchObject({ status: 'done' });
+  });
+
+  test('with duplicates = "each" every worktree runs its own', async () => {
+    await commitGraph([{ id: 'shared', exec: tell('shared') }]);
+    const linked = await Promise.all(['one', 'two'].map((name) => playground.worktree(name)));
+    await playground.writeConfig('duplicates = "each"\n');
+    supervised = await supervise(playground);
+    for (const worktree of [playground.repo, ...linked])
+      await supervised.event('run.settled', 'shared', worktree);
+    expect(await ran()).toEqual([playground.repo, ...linked].map((path) => `shared ${path}`).sort());
+  });
+
+  test('a worktree that is added later brings copies, not work', async () => {
+    await commitGraph([
+      { id: 'shared', exec: tell('shared') },
+      { id: 'waiting', executor: 'external' },
+    ]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'shared');
+    await supervised.event('run.handed-off', 'waiting');
+    const late = await playground.worktree('late');
+    const running = supervised;
+    const row = await eventually(async () => {
+      const found = await rowOf(running, late);
+      return found?.graph && found.counts.held > 0 ? found : null;
+    });
+    expect(row).toMatchObject({ state: 'watched', counts: { held: 2, open: 2, running: 0 } });
+    expect(supervised.count('run.opened', 'shared')).toBe(1);
+    expect(supervised.count('run.opened', 'waiting')).toBe(1);
+  });
+});
+
+describe('a graph that is shared', () => {
+  test('through a symlink is one graph, whose work happens in the worktree that holds it', async () => {
+    const linked = await playground.worktree('linked');
+    await playground.writeGraph(playground.repo, [{ id: 'shared', exec: tell('shared') }]);
+    await symlink(join(playground.repo, '.workgraph'), join(linked, '.workgraph'));
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'shared');
+    await supervised.supervisor.tick();
+    expect(await ran()).toEqual([`shared ${playground.repo}`]);
+    expect(await rowOf(supervised, linked)).toMatchObject({
+      state: 'alias',
+      because: `it shares the graph of ${playground.repo}`,
+      graph: join(playground.repo, '.workgraph'),
+    });
+    expect(await supervised.control.tasks({})).toHaveLength(1);
+    // From the alias, too, the id means that one task.
+    expect(await supervised.control.why({ task: 'shared', near: linked })).toMatchObject({
+      state: 'finished',
+    });
+    expect(await supervised.control.why({ task: 'shared', worktree: linked })).toMatchObject({
+      state: 'finished',
+    });
+  });
+
+  test('through a symlink in the main worktree, the work happens in the linked one that holds it', async () => {
+    const linked = await playground.worktree('linked');
+    await playground.writeGraph(linked, [{ id: 'shared', exec: tell('shared') }]);
+    await symlink(join(linked, '.workgraph'), join(playground.repo, '.workgraph'));
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'shared');
+    expect(await ran()).toEqual([`shared ${linked}`]);
+  });
+
+  test('wg’s own agent worktrees belong to the main graph, even with a checked-out copy in them', async () => {
+    await commitGraph([{ id: 'shared', exec: tell('shared') }]);
+    const agent = join(playground.repo, '.wg-worktrees', 'agent-1');
+    await playground.git(playground.repo, 'worktree', 'add', '-q', '-b', 'wg/agent-1/shared', agent);
+    await symlink(join(playground.repo, '.workgraph'), join(agent, '.wg'));
+    const plain = join(playground.repo, '.wg-worktrees', 'agent-2');
+    await playground.git(playground.repo, 'worktree', 'add', '-q', '-b', 'wg/agent-2/shared', plain);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'shared');
+    await supervised.supervisor.tick();
+    expect(await ran()).toEqual([`shared ${playground.repo}`]);
+    expect(await supervised.control.tasks({})).toHaveLength(1);
+    expect(await rowOf(supervised, agent)).toMatchObject({ state: 'alias' });
+    expect(await rowOf(supervised, plain)).toMatchObject({ state: 'alias' });
+  });
+});
+
+describe('worktrees while the supervisor runs', () => {
+  test('detached and locked ones work like any other, and say what they are', async () => {
+    const detached = join(playground.folder, 'detached');
+    await playground.git(playground.repo, 'worktree', 'add', '-q', '--detach', detached);
+    const locked = await playground.worktree('locked');
+    await playground.git(playground.repo, 'worktree', 'lock', '--reason', 'on a stick', locked);
+    await playground.writeGraph(detached, [{ id: 'in-detached', exec: tell('in-detached') }]);
+    await playground.writeGraph(locked, [{ id: 'in-locked', exec: tell('in-locked') }]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'in-detached');
+    await supervised.event('run.settled', 'in-locked');
+    expect(await ran()).toEqual([`in-detached ${detached}`, `in-locked ${locked}`]);
+    expect(await rowOf(supervised, detached)).toMatchObject({ state: 'watched', branch: null });
+    expect(await rowOf(supervised, locked)).toMatchObject({ state: 'locked', because: 'on a stick' });
+  });
+
+  test('one that is removed in the middle of its work ends that work; a moved one goes on where it is', async () => {
+    const doomed = await playground.worktree('doomed');
+    const mover = await playground.worktree('mover');
+    await playground.writeGraph(doomed, [{ id: 'endless', exec: `echo $$ > ${told()}; exec sleep 1000` }]);
+    await playground.writeGraph(mover, [{ id: 'before', exec: 'true' }]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.started', 'endless');
+    await supervised.event('run.settled', 'before');
+    const pid = Number(await eventually(async () => (await readFile(told(), 'utf8').catch(() => '')).trim()));
+
+    await playground.git(playground.repo, 'worktree', 'remove', '--force', doomed);
+    const moved = join(playground.folder, 'moved');
+    await playground.git(playground.repo, 'worktree', 'move', mover, moved);
+    await supervised.control.reload();
+    const running = supervised;
+    await eventually(async () => (await rowOf(running, moved)) ?? null);
+    expect(await rowOf(supervised, doomed)).toBeUndefined();
+    expect(await rowOf(supervised, mover)).toBeUndefined();
+    await playground.writeGraph(moved, [{ id: 'after', exec: 'pwd' }]);
+    expect(await supervised.event('run.settled', 'after')).toMatchObject({ worktree: moved });
+    // Its folder and its graph are gone: nobody could ever be told what came of it.
+    await eventually(() => !isAlive(pid));
+    const open = await eventually(async () => {
+      const runs = await running.control.runs({ open: true });
+      return runs.length === 0 ? [runs] : null;
+    });
+    expect(open).toEqual([[]]);
+    expect((await supervised.control.status()).runs).toEqual([]);
+  });
+
+  test('a folder that vanished without git is missing, the others go on; it comes back as it was', async () => {
+    const fleeting = await playground.worktree('fleeting');
+    await playground.writeGraph(fleeting, [{ id: 'first', exec: 'true' }]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'first');
+    await rm(fleeting, { recursive: true });
+    await supervised.control.reload();
+    const running = supervised;
+    const row = await eventually(async () => {
+      const found = await rowOf(running, fleeting);
+      return found && ['missing', 'prunable'].includes(found.state) ? found : null;
+    });
+    expect(row.because).not.toBe('');
+    await playground.writeGraph(playground.repo, [{ id: 'elsewhere', exec: 'true' }]);
+    await supervised.control.reload();
+    await supervised.event('run.settled', 'elsewhere');
+    await mkdir(fleeting);
+    await writeFile(join(fleeting, '.git'), `gitdir: ${join(playground.repo, '.git/worktrees/fleeting')}\n`);
+    await playground.writeGraph(fleeting, [{ id: 'second', exec: 'true' }]);
+    await supervised.control.reload();
+    expect(await supervised.event('run.settled', 'second')).toMatchObject({ worktree: fleeting });
+  });
+
+  test('a graph folder that is made in a worktree that had none is found', async () => {
+    const plain = await playground.worktree('plain');
+    await playground.writeConfig('[limits]\nrelist = "1s"\n');
+    supervised = await supervise(playground);
+    expect(await rowOf(supervised, plain)).toMatchObject({ state: 'no-graph', graph: null });
+    await playground.writeGraph(plain, [{ id: 'first', exec: 'true' }]);
+    expect(await supervised.event('run.settled', 'first')).toMatchObject({ worktree: plain });
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
