@@ -1,16 +1,17 @@
 // The brain: from the world at one moment to what is to be done, why everything else is not, and when to look again.
 // Pure: the daemon, `supervisor why` and the tests call this very function.
 
-import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskId, taskOfKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { type AdmitState, admit } from './admit.ts';
+import { type Admission, admit, type PlanQueue } from './admit.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
-import { isStartable, type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
-import { nextAgingAt } from './priority.ts';
+import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
+import { isStartable } from './judged-inputs.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
+import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
@@ -32,51 +33,53 @@ const LINGERING = {
   state: 'held',
   code: 'stopping',
   because: 'it is open again, but the agent of its last attempt has not ended yet',
-  nextAt: null,
 } as const;
 
 /** Decides. */
 export function decide(world: World, memo: DecideMemo = createMemo()): Decision {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
   const judged = judgeAll(world, memo);
-  const open = new Set(world.runs.filter(isOpenRun).map((run) => taskKey(run.graph, run.task)));
-  const overlay = new Map<TaskKey, Verdict>();
-  for (const run of world.runs) noteRun(run, views.get(run.graph), overlay);
+  const said = saidOfRuns(world, views);
+  const isBusy = (plan: Plan) => said.busy.get(plan.graph)?.has(plan.task) ?? false;
 
   const actions: Action[] = reconcileRuns(world);
-  const candidates: Plan[] = [];
+  const queues: PlanQueue[] = [];
   let wakeAt: number | null = null;
   for (const graph of judged.values()) {
     for (const note of graph.notes) actions.push({ kind: 'note-schedule', ...note });
-    for (const plan of graph.plans) {
-      const key = taskKey(plan.graph, plan.task);
-      if (world.lingering.has(key)) overlay.set(key, verdictOf(plan, LINGERING));
-      else if (!open.has(key)) candidates.push(plan);
-    }
+    queues.push(...graph.queues);
     wakeAt = earlier(wakeAt, graph.nextAt);
   }
+  for (const { until } of world.pauses)
+    if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
 
-  const { admitted, held } = admit(candidates, admitState(world, views));
-  for (const { plan, state, code, because, nextAt } of held) {
-    const at = code === 'idle' ? agingOf(plan, views, world.now) : nextAt;
-    wakeAt = earlier(wakeAt, at);
-    overlay.set(taskKey(plan.graph, plan.task), verdictOf(plan, { state, code, because, nextAt: at }));
-  }
-  for (const plan of admitted) {
-    if (!world.standstill) actions.push({ kind: 'dispatch', plan });
-    else
-      overlay.set(
-        taskKey(plan.graph, plan.task),
-        verdictOf(plan, { state: 'held', ...world.standstill, nextAt: null }),
-      );
-  }
+  const admission = admit(queues, roomState(world, views), isBusy);
+  if (!world.standstill) for (const plan of admission.admitted) actions.push({ kind: 'dispatch', plan });
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
-  return { actions, verdicts: new Verdicts(kept, overlay), wakeAt };
+  const ofReady = readyWords(world, judged, admission);
+  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), wakeAt };
 }
 
-/** What admitting takes to know, from the world. */
-export function admitState(world: World, views: ReadonlyMap<GraphPath, GraphView>): AdmitState {
+/** What is said of the tasks that could start by themselves: they start, or lack room. */
+function readyWords(
+  world: World,
+  judged: ReadonlyMap<GraphPath, JudgedGraph>,
+  admission: Admission,
+): (kept: Verdict) => Verdict {
+  const admitted = new Set(admission.admitted);
+  return (kept) => {
+    const ready = judged.get(kept.graph)?.ready.get(kept.task);
+    if (!ready) return kept;
+    if (admitted.has(ready.plan))
+      return world.standstill ? { ...kept, state: 'held', ...world.standstill } : kept;
+    const held = admission.heldBecause(ready.plan);
+    return { ...kept, ...held, ...(held.code === 'idle' ? { nextAt: ready.agingAt } : {}) };
+  };
+}
+
+/** What judging the room takes to know, from the world. */
+export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>): RoomState {
   const settings = new Map(world.graphs.map((view) => [view.repo, view.settings]));
   return {
     now: world.now,
@@ -106,22 +109,37 @@ function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, Judged
   return judged;
 }
 
-/** Says of a task that one of our runs holds how far that run is. */
-function noteRun(run: Run, view: GraphView | undefined, overlay: Map<TaskKey, Verdict>): void {
-  const task = view?.snapshot.tasks.get(run.task);
-  if (!task || !isOpenRun(run)) return;
-  const said = wordsOf(run, task);
-  if (said)
-    overlay.set(taskKey(run.graph, run.task), {
-      graph: run.graph,
-      task: run.task,
-      nextAt: null,
-      executor: run.executor,
-      ...said,
-    });
+/** Which tasks our runs hold, and what is said of them. */
+interface SaidOfRuns {
+  readonly busy: ReadonlyMap<GraphPath, ReadonlySet<TaskId>>;
+  readonly verdicts: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, Verdict>>;
 }
 
-function wordsOf(run: Run, task: Task): Pick<Verdict, 'state' | 'code' | 'because'> | null {
+function saidOfRuns(world: World, views: ReadonlyMap<GraphPath, GraphView>): SaidOfRuns {
+  const busy = new Map<GraphPath, Set<TaskId>>();
+  const verdicts = new Map<GraphPath, Map<TaskId, Verdict>>();
+  const say = (graph: GraphPath, id: TaskId, executor: string | null, words: Words | null) => {
+    busy.set(graph, (busy.get(graph) ?? new Set()).add(id));
+    if (!words) return;
+    const verdict = { graph, task: id, nextAt: null, executor, ...words };
+    verdicts.set(graph, (verdicts.get(graph) ?? new Map<TaskId, Verdict>()).set(id, verdict));
+  };
+  for (const key of world.lingering) {
+    const ref = taskOfKey(key);
+    const task = ref && views.get(ref.graph)?.snapshot.tasks.get(ref.task);
+    if (ref && task) say(ref.graph, ref.task, null, isStartable(task) ? LINGERING : null);
+  }
+  for (const run of world.runs) {
+    const task = views.get(run.graph)?.snapshot.tasks.get(run.task);
+    if (task && isOpenRun(run)) say(run.graph, run.task, run.executor, wordsOf(run, task));
+  }
+  return { busy, verdicts };
+}
+
+type Words = Pick<Verdict, 'state' | 'code' | 'because'>;
+
+/** How far a run is; null where the graph has the last word. */
+function wordsOf(run: Run, task: Task): Words | null {
   const attempt = `${run.executor}, attempt ${run.attempt}`;
   if (run.phase === 'opened' && isStartable(task))
     return { state: 'running', code: 'starting', because: `it is being started (${attempt})` };
@@ -142,15 +160,6 @@ function wordsOf(run: Run, task: Task): Pick<Verdict, 'state' | 'code' | 'becaus
     default:
       return { state: 'running', code: 'running', because: `${run.agent} works on it (${attempt})` };
   }
-}
-
-function agingOf(plan: Plan, views: ReadonlyMap<GraphPath, GraphView>, now: number): number | null {
-  const task = views.get(plan.graph)?.snapshot.tasks.get(plan.task);
-  return task ? nextAgingAt(task, now) : null;
-}
-
-function verdictOf(plan: Plan, reason: Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'>): Verdict {
-  return { graph: plan.graph, task: plan.task, executor: plan.profile.name, ...reason };
 }
 
 function earlier(a: number | null, b: number | null): number | null {

@@ -5,12 +5,13 @@ import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
-import { admit, occupiesPlace } from './admit.ts';
-import { admitState, createMemo, decide } from './decide.ts';
+import { createMemo, decide, roomState } from './decide.ts';
 import { findCopies } from './identity.ts';
-import { graphHold, isStartable, viewForReadiness } from './judge.ts';
-import { dependentPriorities, effectivePriority } from './priority.ts';
+import { viewForReadiness } from './judge.ts';
+import { graphHold, isStartable } from './judged-inputs.ts';
+import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
 import { explainReadiness } from './readiness.ts';
+import { occupiesPlace, Room } from './room.ts';
 import { type Routed, routeTask } from './route.ts';
 import { judgeSchedule } from './task-schedule.ts';
 import type { GraphView, World } from './world.ts';
@@ -61,27 +62,24 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
       because: `${profile.name} (${profile.type}), because of ${route.because}`,
     },
     condition('schedule', schedule.hold, due),
-    room(world, view, task, route),
+    ...roomConditions(world, view, task, route),
   ];
 }
 
 /** Whether this task alone would be let in now; what waits beside it is left out. */
-function room(world: World, view: GraphView, task: Task, { profile, because }: Routed): Condition {
+function roomConditions(world: World, view: GraphView, task: Task, { profile }: Routed): Condition[] {
   const views = new Map(world.graphs.map((candidate) => [candidate.graph, candidate]));
-  const plan = {
-    graph: view.graph,
-    task: task.id,
-    worktree: view.worktree,
-    repo: view.repo,
-    profile,
-    because,
-    priority: effectivePriority(task, world.now, dependentPriorities(view.snapshot.tasks)),
-    occurrence: null,
-  };
-  const { held } = admit([plan], admitState(world, views));
+  const room = new Room(roomState(world, views));
+  const seat = { graph: view.graph, worktree: view.worktree, repo: view.repo, profile };
+  const pause = room.pauseOf(seat) ?? room.taskPauseOf({ graph: view.graph, task: task.id });
   const places = world.runs.filter(occupiesPlace).length;
-  const fine = `there is room (${places} of ${world.config.maxConcurrent} places taken; priority ${plan.priority})`;
-  return condition('room', held[0] ?? null, fine);
+  const { tasks } = view.snapshot;
+  const priority = effectivePriority(task, madeAt(task), world.now, dependentPriorities(tasks));
+  const fine = `there is room: ${places} of ${world.config.maxConcurrent} places are taken (its priority is ${priority})`;
+  return [
+    condition('not held back', pause, 'nothing it needs is paused'),
+    condition('room', room.full(seat), fine),
+  ];
 }
 
 function runText(run: Run): string {

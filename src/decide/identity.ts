@@ -26,9 +26,24 @@ interface Copy {
   readonly task: Task;
 }
 
+/** The tasks of one id in the worktrees of one repository. */
+interface SameId {
+  readonly copies: Map<GraphPath, Copy>;
+  /** By identity; null until somebody asks, and again whenever a copy changed. */
+  groups: ReadonlyMap<string, Group> | null;
+}
+
+/** The copies of one task. */
+interface Group {
+  readonly size: number;
+  readonly home: Copy;
+  /** A copy that is not the home and that somebody works on or finished. */
+  readonly taken: Copy | null;
+}
+
 interface RepoCopies {
   readonly views: Map<GraphPath, GraphView>;
-  readonly byId: Map<TaskId, Copy[]>;
+  readonly byId: Map<TaskId, SameId>;
 }
 
 /** What is kept from one look to the next: only graphs that changed are indexed anew. */
@@ -56,34 +71,30 @@ export function findCopies(graphs: readonly GraphView[], memo: CopyMemo = create
   for (const [repo, views] of byRepo) if (views.length > 1) update(repo, views, memo);
   return {
     holdOf(view, task) {
-      const copies = copiesOf(view, task, memo);
-      return copies ? holdAmong(copies, view.graph, task) : null;
+      const group = groupOf(view, task, memo);
+      return group ? holdIn(group, view.graph, task) : null;
     },
     statusElsewhere(graph, id) {
       const view = viewOf.get(graph);
       const task = view?.snapshot.tasks.get(id);
-      const copies = view && task ? copiesOf(view, task, memo) : null;
-      const home = copies ? homeOf(copies) : null;
+      const home = view && task ? groupOf(view, task, memo)?.home : undefined;
       return home && home.view.graph !== graph ? home.task.status : null;
     },
     version: (graph) => memo.versions.get(graph) ?? 0,
   };
 }
 
-function holdAmong(copies: readonly Copy[], graph: GraphPath, task: Task): CopyHold | null {
-  const home = homeOf(copies);
-  if (!home) return null;
+function holdIn({ home, taken }: Group, graph: GraphPath, task: Task): CopyHold | null {
   if (home.view.graph !== graph)
     return {
       code: 'copy',
       because: `${home.view.worktree} dispatches this task; there it is ${home.task.status}`,
     };
-  const other = copies.find((copy) => copy.view.graph !== graph && isTaken(copy.task.status));
-  if (!other) return null;
+  if (!taken) return null;
   return {
     code: 'copy-elsewhere',
     because:
-      `${other.view.worktree} has a copy of ${task.id} that is ${other.task.status}, so it is not started here again; ` +
+      `${taken.view.worktree} has a copy of ${task.id} that is ${taken.task.status}, so it is not started here again; ` +
       'bring the two together, or set `duplicates = "each"` in [[repos]]',
   };
 }
@@ -102,31 +113,43 @@ function isTaken(status: TaskStatus): boolean {
   }
 }
 
-/** The copy in the main worktree, else the first by worktree path. */
-function homeOf(copies: readonly Copy[]): Copy | null {
-  let home: Copy | null = null;
-  for (const copy of copies) if (home === null || isBefore(copy.view, home.view)) home = copy;
-  return home;
-}
-
+/** The main worktree, else the first by path. */
 function isBefore(a: GraphView, b: GraphView): boolean {
   if (a.worktreeIsMain !== b.worktreeIsMain) return a.worktreeIsMain;
   return a.worktree < b.worktree || (a.worktree === b.worktree && a.graph < b.graph);
 }
 
-/** All copies of a task, itself included; null when it is the only one. */
-function copiesOf(view: GraphView, task: Task, memo: CopyMemo): readonly Copy[] | null {
+/** All copies of a task; null when it is the only one. */
+function groupOf(view: GraphView, task: Task, memo: CopyMemo): Group | null {
   const sameId = memo.repos.get(view.repo)?.byId.get(task.id);
-  if (!sameId || sameId.length < 2) return null;
-  const same = sameId.filter((copy) => isSame(view, task, copy));
-  return same.length > 1 ? same : null;
+  if (!sameId || sameId.copies.size < 2) return null;
+  sameId.groups ??= grouped(sameId.copies.values());
+  const identity = identityOf(view, task);
+  const group = identity === null ? undefined : sameId.groups.get(identity);
+  return group && group.size > 1 ? group : null;
 }
 
-/** Same creation; a task that does not know when it was made is the same only where both files are committed. */
-function isSame(view: GraphView, task: Task, copy: Copy): boolean {
-  if (copy.view.graph === view.graph) return true;
-  if (task.createdAt !== copy.task.createdAt) return false;
-  return task.createdAt !== undefined || (view.tracked && copy.view.tracked);
+function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
+  const members = new Map<string, Copy[]>();
+  for (const copy of copies) {
+    const identity = identityOf(copy.view, copy.task);
+    if (identity === null) continue;
+    const group = members.get(identity);
+    if (group) group.push(copy);
+    else members.set(identity, [copy]);
+  }
+  const groups = new Map<string, Group>();
+  for (const [identity, group] of members) {
+    const home = group.reduce((best, copy) => (isBefore(copy.view, best.view) ? copy : best));
+    const taken = group.find((copy) => copy !== home && isTaken(copy.task.status)) ?? null;
+    groups.set(identity, { size: group.length, home, taken });
+  }
+  return groups;
+}
+
+/** What copies have in common: their creation; where that is unknown, that their files are committed; else nothing. */
+function identityOf(view: GraphView, task: Task): string | null {
+  return task.createdAt ?? (view.tracked ? '' : null);
 }
 
 function forget(repo: string, memo: CopyMemo): void {
@@ -177,22 +200,37 @@ function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
   if (!before || before.snapshot === view.snapshot) return;
   for (const [id, task] of before.snapshot.tasks) {
     const now = view.snapshot.tasks.get(id);
-    const copies = known.byId.get(id) ?? [];
-    if (now?.status !== task.status || now.createdAt !== task.createdAt)
-      for (const copy of copies) touch(copy.view.graph, memo);
-    const left = copies.filter((copy) => copy.view.graph !== view.graph);
-    if (left.length > 0) known.byId.set(id, left);
-    else known.byId.delete(id);
+    if (now === task) continue;
+    if (now?.status !== task.status || now.createdAt !== task.createdAt) touchAll(id, known, memo);
+    if (!now) remove(id, view.graph, known);
   }
-  for (const [id, task] of view.snapshot.tasks) {
+  for (const task of view.snapshot.tasks.values()) {
+    const old = before.snapshot.tasks.get(task.id);
+    if (old === task) continue;
     add({ view, task }, known);
-    if (!before.snapshot.tasks.has(id))
-      for (const copy of known.byId.get(id) ?? []) touch(copy.view.graph, memo);
+    if (!old) touchAll(task.id, known, memo);
   }
 }
 
+function touchAll(id: TaskId, known: RepoCopies, memo: CopyMemo): void {
+  for (const graph of known.byId.get(id)?.copies.keys() ?? []) touch(graph, memo);
+}
+
+function remove(id: TaskId, graph: GraphPath, known: RepoCopies): void {
+  const sameId = known.byId.get(id);
+  if (!sameId) return;
+  sameId.copies.delete(graph);
+  sameId.groups = null;
+  if (sameId.copies.size === 0) known.byId.delete(id);
+}
+
 function add(copy: Copy, known: RepoCopies): void {
-  const copies = known.byId.get(copy.task.id);
-  if (copies) copies.push(copy);
-  else known.byId.set(copy.task.id, [copy]);
+  const { id } = copy.task;
+  const sameId = known.byId.get(id);
+  if (!sameId) {
+    known.byId.set(id, { copies: new Map([[copy.view.graph, copy]]), groups: null });
+    return;
+  }
+  sameId.copies.set(copy.view.graph, copy);
+  sameId.groups = null;
 }

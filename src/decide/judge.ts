@@ -5,38 +5,38 @@ import { type GraphPath, type TaskId, type TaskKey, type TaskRef, taskKey } from
 import type { Plan } from '../domain/plan.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import { type PlanQueue, queuesOf } from './admit.ts';
 import { lazyBackEdges } from './cycles.ts';
-import { isPeerReference } from './dependencies.ts';
 import type { Copies } from './identity.ts';
-import { parseInstant } from './instant.ts';
-import { dependentPriorities, effectivePriority, nextAgingAt } from './priority.ts';
+import { graphHold, isStartable, type StillStands, type Surroundings, stillStands } from './judged-inputs.ts';
+import { dependentPriorities, effectivePriority, madeAt, nextAgingAt } from './priority.ts';
 import { assessReadiness } from './readiness.ts';
 import type { ReadinessView } from './readiness-view.ts';
-import { type Route, routeTask } from './route.ts';
+import { type Route, type Routed, routeTask } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
-import { judgeSchedule } from './task-schedule.ts';
+import { hasSchedule, judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
 import { isDueForOneSecond } from './wg-cron.ts';
 import type { GraphView, ScheduleMemory, World } from './world.ts';
-
-/** The part of the world that judging a graph looks at besides the graph itself. */
-export type Surroundings = Pick<World, 'now' | 'config' | 'schedules' | 'peers'>;
 
 /** One graph, judged. */
 export interface JudgedGraph {
   readonly verdicts: ReadonlyMap<TaskId, Verdict>;
-  /** What could start, first one first. */
-  readonly plans: readonly Plan[];
+  /** What could start. */
+  readonly queues: readonly PlanQueue[];
+  readonly ready: ReadonlyMap<TaskId, Ready>;
   /** Schedules that were seen for the first time. */
   readonly notes: readonly (TaskRef & { readonly memory: ScheduleMemory })[];
   /** The earliest instant that a verdict names, ms. */
   readonly nextAt: number | null;
   /** Whether judging again now would give the same. */
-  isValid(view: GraphView, world: Surroundings, copies: Copies): boolean;
+  readonly isValid: StillStands;
 }
 
-/** Open in wg's sense: it could be started, now or one day. */
-export function isStartable(task: Pick<Task, 'status'>): boolean {
-  return task.status === 'open' || task.status === 'incomplete';
+/** A task that could start. */
+export interface Ready {
+  readonly plan: Plan;
+  /** When its priority rises by age next, ms. */
+  readonly agingAt: number | null;
 }
 
 /** The readiness view of one graph among the others. */
@@ -54,12 +54,6 @@ export function viewForReadiness(
   };
 }
 
-/** What keeps every task of a graph from being started, or null. */
-export function graphHold(view: GraphView): { readonly code: string; readonly because: string } | null {
-  const { problem } = view.snapshot;
-  return problem ? { code: problem.code, because: problem.message } : view.hold;
-}
-
 /** Judges one graph from scratch. */
 export function judgeGraph(
   view: GraphView,
@@ -70,9 +64,9 @@ export function judgeGraph(
   return new Judging(view, world, copies, cache).judge();
 }
 
-interface Candidate {
-  readonly plan: Plan;
+interface Candidate extends Ready {
   readonly task: Task;
+  readonly made: number | null;
 }
 
 class Judging {
@@ -86,6 +80,7 @@ class Judging {
   readonly #notes: (TaskRef & { readonly memory: ScheduleMemory })[] = [];
   readonly #remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
   #dependents: ReadonlyMap<TaskId, number> | null = null;
+  #plainRoute: Route | null = null;
   #validUntil = Number.POSITIVE_INFINITY;
   #nextAt: number | null = null;
 
@@ -103,13 +98,19 @@ class Judging {
     const verdicts = new Map<TaskId, Verdict>();
     for (const task of tasks.values()) verdicts.set(task.id, this.#verdict(task));
     this.#candidates.sort(inOrder);
-    const asked = this.#inputs();
     return {
       verdicts,
-      plans: this.#candidates.map((candidate) => candidate.plan),
+      queues: queuesOf(this.#candidates.map((candidate) => candidate.plan)),
+      ready: new Map(this.#candidates.map((candidate) => [candidate.task.id, candidate])),
       notes: this.#notes,
       nextAt: this.#nextAt,
-      isValid: asked,
+      isValid: stillStands({
+        view: this.#view,
+        world: this.#world,
+        copies: this.#copies,
+        validUntil: this.#validUntil,
+        remembered: this.#remembered,
+      }),
     };
   }
 
@@ -125,7 +126,7 @@ class Judging {
       const state = copy.code === 'copy' ? 'copy' : 'held';
       return this.#not(task, null, { state, ...copy, nextAt: null });
     }
-    const route = routeTask(task, this.#view.profiles, this.#world.config.retry);
+    const route = this.#route(task);
     const executor = route.routed ? route.profile.name : null;
     const readiness = assessReadiness(task, this.#readiness);
     if (isDueForOneSecond(task)) this.#expire(Math.floor(this.#world.now / 1000) * 1000 + 1000);
@@ -142,7 +143,23 @@ class Judging {
     return this.#scheduled(task, route);
   }
 
-  #scheduled(task: Task, route: Route & { readonly routed: true }): Verdict {
+  /** Tasks that say nothing of executors all go the same way. */
+  #route(task: Task): Route {
+    const { profiles } = this.#view;
+    const { retry } = this.#world.config;
+    if (task.executor !== undefined || task.exec !== undefined || task.tags.length > 0)
+      return routeTask(task, profiles, retry);
+    this.#plainRoute ??= routeTask(task, profiles, retry);
+    return this.#plainRoute;
+  }
+
+  #scheduled(task: Task, route: Routed): Verdict {
+    const judged = hasSchedule(task, route.scheduleProfile) ? this.#schedule(task, route) : null;
+    if (judged?.hold) return this.#not(task, route.profile.name, judged.hold);
+    return this.#ready(task, route, judged?.occurrence ?? null);
+  }
+
+  #schedule(task: Task, route: Routed): ScheduleJudgement {
     const { now, config, schedules } = this.#world;
     const key = taskKey(this.#view.graph, task.id);
     const memory = schedules.get(key);
@@ -152,8 +169,13 @@ class Judging {
       this.#notes.push({ graph: this.#view.graph, task: task.id, memory: judged.note });
       this.#expire(now);
     }
-    if (judged.hold) return this.#not(task, route.profile.name, judged.hold);
+    return judged;
+  }
+
+  #ready(task: Task, route: Routed, occurrence: number | null): Verdict {
+    const { now } = this.#world;
     const { graph, worktree, repo } = this.#view;
+    const made = madeAt(task);
     this.#dependents ??= dependentPriorities(this.#view.snapshot.tasks);
     const plan: Plan = {
       graph,
@@ -162,11 +184,14 @@ class Judging {
       repo,
       profile: route.profile,
       because: route.because,
-      priority: effectivePriority(task, now, this.#dependents),
-      occurrence: judged.occurrence,
+      priority: effectivePriority(task, made, now, this.#dependents),
+      occurrence,
     };
-    this.#expire(nextAgingAt(task, now));
-    this.#candidates.push({ plan, task });
+    const agingAt = nextAgingAt(task.priority, made, now);
+    // What is idle waits for other work, or for its age.
+    if (plan.priority <= 0) this.#lookAgain(agingAt);
+    else this.#expire(agingAt);
+    this.#candidates.push({ plan, task, made, agingAt });
     return {
       graph,
       task: task.id,
@@ -197,29 +222,6 @@ class Judging {
   #expire(at: number | null): void {
     if (at !== null && at < this.#validUntil) this.#validUntil = at;
   }
-
-  /** Everything that the judgement was made from, so that the next look can tell whether it still stands. */
-  #inputs(): JudgedGraph['isValid'] {
-    const { graph, worktree, repo, snapshot, profiles } = this.#view;
-    const { now: judgedAt, config } = this.#world;
-    const hold = this.#hold;
-    const version = this.#copies.version(graph);
-    const validUntil = this.#validUntil;
-    const peers = peerStatuses(this.#view, this.#world);
-    const remembered = this.#remembered;
-    return (view, world, copies) =>
-      view.snapshot === snapshot &&
-      view.profiles === profiles &&
-      view.worktree === worktree &&
-      view.repo === repo &&
-      sameHold(graphHold(view), hold) &&
-      world.config.timezone === config.timezone &&
-      world.config.retry === config.retry &&
-      copies.version(graph) === version &&
-      (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
-      peers.every(([id, status]) => world.peers.get(id) === status) &&
-      remembered.every(([key, memory]) => sameMemory(world.schedules.get(key), memory));
-  }
 }
 
 function wrongRoute(route: Route): Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'> | null {
@@ -231,34 +233,8 @@ function inOrder(a: Candidate, b: Candidate): number {
   return (
     b.plan.priority - a.plan.priority ||
     a.task.dispatchCount - b.task.dispatchCount ||
-    madeAt(a.task) - madeAt(b.task) ||
+    (a.made ?? 0) - (b.made ?? 0) ||
     (a.task.id < b.task.id ? -1 : 1)
-  );
-}
-
-function madeAt(task: Task): number {
-  return (task.createdAt === undefined ? null : parseInstant(task.createdAt)) ?? 0;
-}
-
-function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, string | undefined])[] {
-  const asked = new Set<string>();
-  for (const task of view.snapshot.tasks.values())
-    if (isStartable(task)) for (const id of task.after) if (isPeerReference(id)) asked.add(id);
-  return [...asked].map((id) => [id, world.peers.get(id)] as const);
-}
-
-function sameHold(
-  a: { readonly code: string; readonly because: string } | null,
-  b: { readonly code: string; readonly because: string } | null,
-): boolean {
-  return a?.code === b?.code && a?.because === b?.because;
-}
-
-function sameMemory(a: ScheduleMemory | undefined, b: ScheduleMemory | undefined): boolean {
-  return (
-    a?.expression === b?.expression &&
-    a?.baselineAt === b?.baselineAt &&
-    a?.lastNominalAt === b?.lastNominalAt
   );
 }
 

@@ -8,29 +8,31 @@ const DAY_MS = 86_400_000;
 /** From normal upwards; while any of it is ready, idle work waits. */
 export const NORMAL_PRIORITY = 10;
 
-type Aging = Pick<Task, 'priority' | 'createdAt'>;
+/** When a task was made, ms; null when it does not say so in wg's spelling. */
+export function madeAt(task: Pick<Task, 'createdAt'>): number | null {
+  return task.createdAt === undefined ? null : parseInstant(task.createdAt);
+}
 
-/** The task's own priority, one tier higher for every full day it has waited. */
-export function agedPriority(task: Aging, now: number): number {
-  let priority = task.priority;
-  for (let days = fullDays(task, now); days > 0; days--) {
-    const higher = nextTier(priority);
-    if (higher === priority) break;
-    priority = higher;
+/** A priority, one tier higher for every full day since `made`. */
+export function agedPriority(priority: number, made: number | null, now: number): number {
+  let aged = priority;
+  for (let days = fullDays(made, now); days > 0; days--) {
+    const higher = nextTier(aged);
+    if (higher === aged) break;
+    aged = higher;
   }
-  return priority;
+  return aged;
 }
 
-/** When the task's priority rises by age next, ms; null when it does not. */
-export function nextAgingAt(task: Aging, now: number): number | null {
-  const created = task.createdAt === undefined ? null : parseInstant(task.createdAt);
-  if (created === null || nextTier(agedPriority(task, now)) === agedPriority(task, now)) return null;
-  return created + (Math.max(0, fullDays(task, now)) + 1) * DAY_MS;
+/** When that rises by age next, ms; null when it does not. */
+export function nextAgingAt(priority: number, made: number | null, now: number): number | null {
+  const aged = agedPriority(priority, made, now);
+  if (made === null || nextTier(aged) === aged) return null;
+  return made + (Math.max(0, fullDays(made, now)) + 1) * DAY_MS;
 }
 
-function fullDays(task: Aging, now: number): number {
-  const created = task.createdAt === undefined ? null : parseInstant(task.createdAt);
-  return created === null ? 0 : Math.floor((now - created) / DAY_MS);
+function fullDays(made: number | null, now: number): number {
+  return made === null ? 0 : Math.floor((now - made) / DAY_MS);
 }
 
 /** idle → low → normal → high → critical; what is above high stays. */
@@ -61,9 +63,10 @@ export function dependentPriorities(tasks: ReadonlyMap<TaskId, Task>): ReadonlyM
 
 /** Age and direct dependents counted in. */
 export function effectivePriority(
-  task: Aging & Pick<Task, 'id'>,
+  task: Pick<Task, 'id' | 'priority'>,
+  made: number | null,
   now: number,
   dependents: ReadonlyMap<TaskId, number>,
 ): number {
-  return Math.max(agedPriority(task, now), dependents.get(task.id) ?? 0);
+  return Math.max(agedPriority(task.priority, made, now), dependents.get(task.id) ?? 0);
 }

@@ -75,6 +75,7 @@ function matchingProfile(
 ): { name: string; because: string } | null {
   if (tags.length === 0) return null;
   for (const profile of profiles.byName.values()) {
+    if (profile.match.length === 0) continue;
     for (const pattern of profile.match) {
       const tag = tags.find((candidate) => tagFits(pattern, candidate));
       if (tag !== undefined)

@@ -43,6 +43,11 @@ function nonEmpty(text: string | undefined): string | null {
   return trimmed ? trimmed : null;
 }
 
+/** Whether a schedule of our own says anything of the task at all; most tasks have none. */
+export function hasSchedule(task: Pick<Task, 'schedule' | 'tags'>, profile: ScheduleProfile | null): boolean {
+  return profile !== null || scheduleText(task, null) !== null;
+}
+
 /** Judges the schedule of a task that is ready otherwise. */
 export function judgeSchedule(
   task: Task,

@@ -4,51 +4,56 @@
 import { type GraphPath, type TaskId, type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
 
-/** Verdicts by TaskKey: those of this tick first, then those of the graphs. */
+type ByTask = ReadonlyMap<TaskId, Verdict>;
+
+/** Verdicts by TaskKey. */
 export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
-  readonly #graphs: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, Verdict>>;
-  readonly #now: ReadonlyMap<TaskKey, Verdict>;
+  readonly #graphs: ReadonlyMap<GraphPath, ByTask>;
+  readonly #now: ReadonlyMap<GraphPath, ByTask>;
+  readonly #ofReady: (verdict: Verdict) => Verdict;
   readonly size: number;
 
-  /** Every key of `now` must be a task of one of the graphs. */
+  /**
+   * `graphs`: what each graph keeps. `now`: what this tick says instead. `ofReady`: what becomes of a kept verdict
+   * that says ready.
+   */
   constructor(
-    graphs: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, Verdict>>,
-    now: ReadonlyMap<TaskKey, Verdict>,
+    graphs: ReadonlyMap<GraphPath, ByTask>,
+    now: ReadonlyMap<GraphPath, ByTask>,
+    ofReady: (verdict: Verdict) => Verdict,
   ) {
     this.#graphs = graphs;
     this.#now = now;
+    this.#ofReady = ofReady;
     let size = 0;
     for (const tasks of graphs.values()) size += tasks.size;
     this.size = size;
   }
 
   get(key: TaskKey): Verdict | undefined {
-    const now = this.#now.get(key);
-    if (now) return now;
     const ref = taskOfKey(key);
-    return ref ? this.#graphs.get(ref.graph)?.get(ref.task) : undefined;
+    const kept = ref ? this.#graphs.get(ref.graph)?.get(ref.task) : undefined;
+    return kept && this.#said(kept);
   }
 
   has(key: TaskKey): boolean {
-    return this.get(key) !== undefined;
+    const ref = taskOfKey(key);
+    return ref !== null && (this.#graphs.get(ref.graph)?.has(ref.task) ?? false);
   }
 
   *entries(): MapIterator<[TaskKey, Verdict]> {
     for (const [graph, tasks] of this.#graphs)
-      for (const [id, verdict] of tasks) {
-        const key = taskKey(graph, id);
-        yield [key, this.#now.get(key) ?? verdict];
-      }
+      for (const [id, kept] of tasks) yield [taskKey(graph, id), this.#said(kept)];
     return undefined;
   }
 
   *keys(): MapIterator<TaskKey> {
-    for (const [key] of this.entries()) yield key;
+    for (const [graph, tasks] of this.#graphs) for (const id of tasks.keys()) yield taskKey(graph, id);
     return undefined;
   }
 
   *values(): MapIterator<Verdict> {
-    for (const [, verdict] of this.entries()) yield verdict;
+    for (const tasks of this.#graphs.values()) for (const kept of tasks.values()) yield this.#said(kept);
     return undefined;
   }
 
@@ -61,5 +66,10 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
     self?: unknown,
   ): void {
     for (const [key, verdict] of this.entries()) act.call(self, verdict, key, this);
+  }
+
+  #said(kept: Verdict): Verdict {
+    const now = this.#now.get(kept.graph)?.get(kept.task);
+    return now ?? (kept.state === 'ready' ? this.#ofReady(kept) : kept);
   }
 }

@@ -44,6 +44,8 @@ export interface ScheduleMemory {
   readonly expression: string;
   readonly baselineAt: number;
   readonly lastNominalAt: number | null;
+  /** Instants that came and are still to be run, oldest first; absent: none. */
+  readonly owed?: readonly number[];
 }
 
 /** A profile, or an account, that may start nothing until something changes or an instant passes. */

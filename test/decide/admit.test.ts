@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type AdmitState, admit, occupiesPlace, profileKey } from '../../src/decide/admit.ts';
+import { admit as admitQueues, type Held, queuesOf } from '../../src/decide/admit.ts';
+import { occupiesPlace, profileKey, type RoomState } from '../../src/decide/room.ts';
 import { taskKey } from '../../src/domain/ids.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import type { Profile } from '../../src/domain/profile.ts';
@@ -33,7 +34,7 @@ function running(where: string, more: Partial<Run> = {}): Run {
   });
 }
 
-function state(more: Partial<AdmitState> = {}): AdmitState {
+function state(more: Partial<RoomState> = {}): RoomState {
   return {
     now: NOW,
     maxConcurrent: 8,
@@ -45,7 +46,21 @@ function state(more: Partial<AdmitState> = {}): AdmitState {
   };
 }
 
-function outcome(plans: readonly Plan[], more: Partial<AdmitState> = {}) {
+/** Admits plans, and asks of every other what it lacks. */
+function admit(plans: readonly Plan[], at: RoomState) {
+  const graphs = new Map<string, Plan[]>();
+  for (const one of plans) graphs.set(one.graph, [...(graphs.get(one.graph) ?? []), one]);
+  const queues = [...graphs.values()].flatMap((all) =>
+    queuesOf(all.toSorted((a, b) => b.priority - a.priority)),
+  );
+  const { admitted, heldBecause } = admitQueues(queues, at);
+  const held: (Held & { plan: Plan })[] = plans
+    .filter((one) => !admitted.includes(one))
+    .map((one) => ({ plan: one, ...heldBecause(one) }));
+  return { admitted, held };
+}
+
+function outcome(plans: readonly Plan[], more: Partial<RoomState> = {}) {
   const { admitted, held } = admit(plans, state(more));
   return {
     admitted: admitted.map((one) => one.task),

@@ -4,13 +4,13 @@ import {
   agedPriority,
   dependentPriorities,
   effectivePriority,
+  madeAt,
   nextAgingAt,
 } from '../../src/decide/priority.ts';
 import { NOW, task, tasksById } from '../support/tasks.ts';
 
 const DAY = 86_400_000;
-const old = (days: number, priority: number) =>
-  task('a', { priority, createdAt: new Date(NOW - days * DAY).toISOString() });
+const old = (days: number) => NOW - days * DAY;
 
 describe('effective priority', () => {
   test.each([
@@ -29,12 +29,12 @@ describe('effective priority', () => {
     [400, 1000, 1000],
     [-5, 0, 0],
   ])('%d days old with priority %d: %d', (days, priority, expected) => {
-    expect(agedPriority(old(days, priority), NOW)).toBe(expected);
+    expect(agedPriority(priority, old(days), NOW)).toBe(expected);
   });
 
   test('a task that does not know its age does not age', () => {
-    expect(agedPriority(task('a', { priority: 0 }), NOW)).toBe(0);
-    expect(nextAgingAt(task('a', { priority: 0, createdAt: 'long ago' }), NOW)).toBeNull();
+    expect(agedPriority(0, madeAt(task('a')), NOW)).toBe(0);
+    expect(nextAgingAt(0, madeAt(task('a', { createdAt: 'long ago' })), NOW)).toBeNull();
   });
 
   test('direct dependents raise it; those that are over and those further off do not', () => {
@@ -45,8 +45,8 @@ describe('effective priority', () => {
       task('d', { priority: 100, after: ['a'], status: 'done' }),
     ]);
     const dependents = dependentPriorities(tasks);
-    expect(effectivePriority(task('a', { priority: 5 }), NOW, dependents)).toBe(50);
-    expect(effectivePriority(task('b', { priority: 200 }), NOW, dependents)).toBe(200);
+    expect(effectivePriority(task('a', { priority: 5 }), NOW, NOW, dependents)).toBe(50);
+    expect(effectivePriority(task('b', { priority: 200 }), null, NOW, dependents)).toBe(200);
   });
 
   test('an edge that only the mirror knows counts, as for wg', () => {
@@ -58,13 +58,14 @@ describe('effective priority', () => {
     const days = fc.double({ min: -2, max: 10, noNaN: true });
     fc.assert(
       fc.property(days, fc.integer({ min: 0, max: 120 }), (age, priority) => {
-        const one = old(age, priority);
-        const at = nextAgingAt(one, NOW);
-        if (at === null) expect(agedPriority(one, NOW + 50 * DAY)).toBe(agedPriority(one, NOW));
+        const made = old(age);
+        const at = nextAgingAt(priority, made, NOW);
+        if (at === null)
+          expect(agedPriority(priority, made, NOW + 50 * DAY)).toBe(agedPriority(priority, made, NOW));
         else {
           expect(at).toBeGreaterThan(NOW);
-          expect(agedPriority(one, at - 1)).toBe(agedPriority(one, NOW));
-          expect(agedPriority(one, at)).toBeGreaterThan(agedPriority(one, NOW));
+          expect(agedPriority(priority, made, at - 1)).toBe(agedPriority(priority, made, NOW));
+          expect(agedPriority(priority, made, at)).toBeGreaterThan(agedPriority(priority, made, NOW));
         }
       }),
     );

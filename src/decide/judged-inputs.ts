@@ -1,0 +1,74 @@
+// What a judgement of a graph was made from, so that the next look can tell whether it still stands.
+
+import type { TaskKey } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import { isPeerReference } from './dependencies.ts';
+import type { Copies } from './identity.ts';
+import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
+
+/** The part of the world that judging a graph looks at besides the graph itself. */
+export type Surroundings = Pick<World, 'now' | 'config' | 'schedules' | 'peers'>;
+
+/** Whether judging the graph again would give the same. */
+export type StillStands = (view: GraphView, world: Surroundings, copies: Copies) => boolean;
+
+/** Open in wg's sense: it could be started, now or one day. */
+export function isStartable(task: Pick<Task, 'status'>): boolean {
+  return task.status === 'open' || task.status === 'incomplete';
+}
+
+/** What keeps every task of a graph from being started, or null. */
+export function graphHold(view: GraphView): GraphHold | null {
+  const { problem } = view.snapshot;
+  return problem ? { code: problem.code, because: problem.message } : view.hold;
+}
+
+/** Keeps what a judgement was made from. `validUntil`: when time alone may change it, ms. */
+export function stillStands(inputs: {
+  readonly view: GraphView;
+  readonly world: Surroundings;
+  readonly copies: Copies;
+  readonly validUntil: number;
+  /** The memory of each schedule that was looked at. */
+  readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
+}): StillStands {
+  // Only what is compared is kept: a whole world would hold on to every graph of its time.
+  const { validUntil, remembered } = inputs;
+  const { graph, worktree, repo, snapshot, profiles } = inputs.view;
+  const { now: judgedAt, config } = inputs.world;
+  const { timezone, retry } = config;
+  const hold = graphHold(inputs.view);
+  const version = inputs.copies.version(graph);
+  const peers = peerStatuses(inputs.view, inputs.world);
+  return (view, world, copies) =>
+    view.snapshot === snapshot &&
+    view.profiles === profiles &&
+    view.worktree === worktree &&
+    view.repo === repo &&
+    isSameHold(graphHold(view), hold) &&
+    world.config.timezone === timezone &&
+    world.config.retry === retry &&
+    copies.version(graph) === version &&
+    (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
+    peers.every(([id, status]) => world.peers.get(id) === status) &&
+    remembered.every(([key, memory]) => isSameMemory(world.schedules.get(key), memory));
+}
+
+function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, string | undefined])[] {
+  const asked = new Set<string>();
+  for (const task of view.snapshot.tasks.values())
+    if (isStartable(task)) for (const id of task.after) if (isPeerReference(id)) asked.add(id);
+  return [...asked].map((id) => [id, world.peers.get(id)] as const);
+}
+
+function isSameHold(a: GraphHold | null, b: GraphHold | null): boolean {
+  return a?.code === b?.code && a?.because === b?.because;
+}
+
+function isSameMemory(a: ScheduleMemory | undefined, b: ScheduleMemory | undefined): boolean {
+  return (
+    a?.expression === b?.expression &&
+    a?.baselineAt === b?.baselineAt &&
+    a?.lastNominalAt === b?.lastNominalAt
+  );
+}

@@ -1,0 +1,160 @@
+// How much room there is: four limits (machine, repository, worktree, profile), what takes places now, and which
+// pauses stand. Says of a plan what it lacks; chooses nothing.
+
+import type { RepoSettings } from '../domain/config.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Profile } from '../domain/profile.ts';
+import { holdsSlot, type Run } from '../domain/run.ts';
+import type { Pause } from './world.ts';
+
+/** What judging the room takes to know of the world. */
+export interface RoomState {
+  readonly now: number;
+  /** The machine's limit. */
+  readonly maxConcurrent: number;
+  /** Every open run. */
+  readonly runs: readonly Run[];
+  readonly pauses: readonly Pause[];
+  /** Settings of a repository by its id. */
+  settingsOf(
+    repo: string,
+  ): Pick<RepoSettings, 'weight' | 'maxConcurrent' | 'maxConcurrentPerWorktree'> | null;
+  /** The profile that a run was started with, for counting; null when it is configured no more. */
+  profileOf(run: Run): Profile | null;
+}
+
+/** A limit that is reached. */
+export interface Full {
+  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit';
+  readonly because: string;
+}
+
+/** Where a task would run: all that limits and pauses ask of a plan. */
+export type Seat = Pick<Plan, 'graph' | 'worktree' | 'repo' | 'profile'>;
+
+/** A profile by what its limit counts: a worktree's own profile is another one than its namesake elsewhere. */
+export function profileKey(profile: Profile, graph: string): string {
+  return profile.origin.file.startsWith(`${graph}/`) ? taskKey(graph, profile.name) : profile.name;
+}
+
+/** Whether a run takes one of the machine's places: only work that goes on here does. */
+export function occupiesPlace(run: Pick<Run, 'phase' | 'type'>): boolean {
+  return holdsSlot(run) && run.type !== 'external';
+}
+
+/** Whether a plan needs one of the machine's places. */
+export function needsPlace(seat: Seat): boolean {
+  return seat.profile.type !== 'external';
+}
+
+/** Counts what runs, and what is let in. */
+export class Room {
+  readonly #state: RoomState;
+  #machine = 0;
+  readonly #repos = new Map<string, number>();
+  readonly #worktrees = new Map<string, number>();
+  readonly #profiles = new Map<string, number>();
+  readonly #pauses: ReadonlyMap<string, Pause>;
+  readonly #hasTaskPauses: boolean;
+
+  constructor(state: RoomState) {
+    this.#state = state;
+    for (const run of state.runs) {
+      if (occupiesPlace(run)) this.#takePlace(run.repo, run.worktree);
+      if (holdsSlot(run) || run.phase === 'handed-off') {
+        const profile = state.profileOf(run);
+        add(this.#profiles, profile ? profileKey(profile, run.graph) : run.executor);
+      }
+    }
+    const standing = state.pauses.filter((pause) => pause.until === null || pause.until > state.now);
+    this.#pauses = new Map(standing.map((pause) => [`${pause.scope} ${pause.name}`, pause]));
+    this.#hasTaskPauses = standing.some((pause) => pause.scope === 'task');
+  }
+
+  /** Lets a plan in. */
+  take(seat: Seat): void {
+    if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
+    add(this.#profiles, profileKey(seat.profile, seat.graph));
+  }
+
+  /** The narrowest limit that leaves no room for it, or null. */
+  full(seat: Seat): Full | null {
+    const profile = this.#fullProfile(seat);
+    if (profile || !needsPlace(seat)) return profile;
+    return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine();
+  }
+
+  /** Running tasks of a repository for its weight: the lower, the sooner it is its turn. */
+  shareOf(repo: string): number {
+    return (this.#repos.get(repo) ?? 0) / Math.max(this.#state.settingsOf(repo)?.weight ?? 1, 1e-6);
+  }
+
+  /** Running tasks of a worktree. */
+  runningIn(worktree: string): number {
+    return this.#worktrees.get(worktree) ?? 0;
+  }
+
+  /** What keeps everything of this graph and profile from starting. */
+  pauseOf(seat: Seat): Pause | null {
+    if (this.#pauses.size === 0) return null;
+    const { profile, repo } = seat;
+    return (
+      this.#pauses.get('machine ') ??
+      this.#pauses.get(`repo ${repo}`) ??
+      this.#pauses.get(`profile ${profile.name}`) ??
+      (profile.type === 'claude' ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
+      null
+    );
+  }
+
+  /** What keeps this one task from starting. */
+  taskPauseOf(plan: Pick<Plan, 'graph' | 'task'>): Pause | null {
+    if (!this.#hasTaskPauses) return null;
+    return this.#pauses.get(`task ${taskKey(plan.graph, plan.task)}`) ?? null;
+  }
+
+  #fullProfile({ profile, graph }: Seat): Full | null {
+    const limit = profile.maxConcurrent;
+    if (limit === null) return null;
+    const running = this.#profiles.get(profileKey(profile, graph)) ?? 0;
+    if (running < limit) return null;
+    const because = `executor ${profile.name} has ${running} of ${limit} under way (its max_concurrent)`;
+    return { code: 'profile-limit', because };
+  }
+
+  #fullWorktree({ repo, worktree }: Seat): Full | null {
+    const limit = this.#state.settingsOf(repo)?.maxConcurrentPerWorktree ?? Number.POSITIVE_INFINITY;
+    const running = this.runningIn(worktree);
+    if (running < limit) return null;
+    const because = `worktree ${worktree} runs ${running} of ${limit} at once (max_concurrent_per_worktree)`;
+    return { code: 'worktree-limit', because };
+  }
+
+  #fullRepo({ repo }: Seat): Full | null {
+    const limit = this.#state.settingsOf(repo)?.maxConcurrent ?? Number.POSITIVE_INFINITY;
+    const running = this.#repos.get(repo) ?? 0;
+    if (running < limit) return null;
+    const because = `the repository runs ${running} of ${limit} at once (max_concurrent in [[repos]])`;
+    return { code: 'repo-limit', because };
+  }
+
+  #fullMachine(): Full | null {
+    const limit = this.#state.maxConcurrent;
+    if (this.#machine < limit) return null;
+    return {
+      code: 'machine-limit',
+      because: `the machine runs ${this.#machine} of ${limit} at once (max_concurrent)`,
+    };
+  }
+
+  #takePlace(repo: string, worktree: string): void {
+    this.#machine++;
+    add(this.#repos, repo);
+    add(this.#worktrees, worktree);
+  }
+}
+
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
