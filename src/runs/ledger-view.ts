@@ -6,6 +6,7 @@ import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
+import { scheduleMemoryOf } from './schedule-book.ts';
 
 export interface RunsFilter {
   readonly graph?: GraphPath;
@@ -35,7 +36,7 @@ export interface LedgerView {
    * A task made anew under the same id (another created_at) starts at 0.
    */
   countedAttempts(graph: GraphPath, task: TaskId, taskCreatedAt: string | null, sinceReset?: boolean): number;
-  scheduleMemory(): Map<TaskKey, ScheduleMemory>;
+  scheduleMemory(): ReadonlyMap<TaskKey, ScheduleMemory>;
   /** All pauses, those whose time is over included. */
   pauses(): Pause[];
   meta(key: string): string | null;
@@ -117,11 +118,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
     scheduleMemory() {
       const memory = new Map<TaskKey, ScheduleMemory>();
       for (const row of sql('SELECT * FROM schedules').all())
-        memory.set(taskKey(String(row.graph), String(row.task)), {
-          expression: String(row.expression),
-          baselineAt: Number(row.baseline_at),
-          lastNominalAt: numberOrNull(row, 'last_nominal_at'),
-        });
+        memory.set(taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row));
       return memory;
     },
     pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),

@@ -1,9 +1,9 @@
 // The ledger's writing side: runs and their phases, schedules, pauses. Every call is on the disk when it returns.
 // It believes nothing about graphs or processes: what it holds is what this program did, in the order it did it.
 
-import type { Pause, ScheduleMemory } from '../decide/world.ts';
+import type { Pause } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { GraphPath, RunId, TaskId, TaskRef } from '../domain/ids.ts';
+import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../seams/clock.ts';
 import { type AnswerBook, createAnswerBook } from './answer-book.ts';
@@ -12,9 +12,10 @@ import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { moved } from './run-moves.ts';
-import { CHANGEABLE, changeableValues, type NewRun, type RunFacts } from './run-row.ts';
+import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
+import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
 
-export interface Ledger extends LedgerView {
+export interface Ledger extends LedgerView, ScheduleBook {
   /**
    * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
@@ -34,12 +35,6 @@ export interface Ledger extends LedgerView {
   note(id: RunId, facts: { readonly session?: string; readonly reference?: string }): void;
   /** A person said `retry`: attempts so far count no more. */
   resetAttempts(graph: GraphPath, task: TaskId): void;
-  /** Keeps when a schedule was first seen. For an unchanged expression the last occurrence never goes back. */
-  noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
-  /** Keeps that an occurrence was dispatched. A run that was opened with one does this by itself when it starts. */
-  noteOccurrence(task: TaskRef, nominalAt: number): void;
-  /** Forgets a schedule, for a task that is gone. */
-  forgetSchedule(task: TaskRef): void;
   setPause(pause: Pause): void;
   clearPause(scope: Pause['scope'], name: string): void;
   setMeta(key: string, value: string): void;
@@ -55,19 +50,6 @@ export interface Ledger extends LedgerView {
   noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
   /** Drops closed runs that ended longer ago than this, and pauses that are over. Returns how many runs were dropped. */
   prune(limits: { readonly runsOlderThanMs: number }): number;
-}
-
-/** Text with a NUL or half a character comes back changed from SQLite, and would then name another task. */
-function refuseUnfaithful(what: string, value: string | null): void {
-  if (value === null) return;
-  if (!value.includes('\u0000') && Buffer.from(value, 'utf8').toString('utf8') === value) return;
-  throw new SupervisorError(
-    'graph',
-    `The ${what} ${JSON.stringify(value)} holds a NUL or half a character.`,
-    {
-      hint: 'Give the task another id; no tool can name this one.',
-    },
-  );
 }
 
 /** The writing side over an open, migrated database. */
@@ -96,9 +78,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   const annotate = database.prepare(
     'UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference) WHERE id = ?',
   );
-  const occurred = database.prepare(
-    `UPDATE schedules SET last_nominal_at = max(coalesce(last_nominal_at, ?1), ?1) WHERE graph = ?2 AND task = ?3`,
-  );
+  const schedules = createScheduleBook(database);
   const setMeta = database.prepare(
     'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   );
@@ -115,6 +95,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
   return {
     ...view,
+    ...schedules,
 
     open(run, tokenHash) {
       refuseUnfaithful('graph path', run.graph);
@@ -187,7 +168,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
         if (!write(before, after)) return step();
         const { graph, task, occurrence } = after;
         const begun = !isOpenRun(after) || to === 'started' || to === 'handed-off' || to === 'finished';
-        if (occurrence !== null && begun && to !== 'abandoned') occurred.run(occurrence, graph, task);
+        if (occurrence !== null && begun && to !== 'abandoned')
+          schedules.noteOccurrence({ graph, task }, occurrence);
         return after;
       };
       // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
@@ -205,28 +187,6 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
            ON CONFLICT (graph, task) DO UPDATE SET reset_seq = excluded.reset_seq`,
         )
         .run(graph, task);
-    },
-
-    noteSchedule({ graph, task }, memory) {
-      refuseUnfaithful('task id', task);
-      database
-        .prepare(
-          `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at) VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT (graph, task) DO UPDATE SET
-             last_nominal_at = CASE WHEN expression = excluded.expression
-               THEN nullif(max(coalesce(last_nominal_at, -1), coalesce(excluded.last_nominal_at, -1)), -1)
-               ELSE excluded.last_nominal_at END,
-             expression = excluded.expression, baseline_at = excluded.baseline_at`,
-        )
-        .run(graph, task, memory.expression, memory.baselineAt, memory.lastNominalAt);
-    },
-
-    noteOccurrence({ graph, task }, nominalAt) {
-      occurred.run(nominalAt, graph, task);
-    },
-
-    forgetSchedule({ graph, task }) {
-      database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?').run(graph, task);
     },
 
     setPause(pause) {

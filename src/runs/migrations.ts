@@ -121,6 +121,10 @@ export const MIGRATIONS: readonly string[] = [
     notify_url TEXT
   ) WITHOUT ROWID;
   `,
+  `
+  -- Instants that came and are still to be run: a JSON list of ms, oldest first.
+  ALTER TABLE schedules ADD COLUMN owed TEXT NOT NULL DEFAULT '[]';
+  `,
 ];
 
 /** The version that this program writes. */

@@ -1,5 +1,6 @@
 // Between a run and its row in the ledger. Knows no SQL beyond column names.
 
+import { SupervisorError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
 import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
@@ -160,4 +161,17 @@ export function runOf(row: SqlRow): Run {
     finishedAt: numberOrNull(row, 'finished_at'),
     outcome: outcome === null ? null : (JSON.parse(outcome) as Outcome),
   };
+}
+
+/** Text with a NUL or half a character comes back changed from SQLite, and would then name another task: `graph`. */
+export function refuseUnfaithful(what: string, value: string | null): void {
+  if (value === null) return;
+  if (!value.includes('\u0000') && Buffer.from(value, 'utf8').toString('utf8') === value) return;
+  throw new SupervisorError(
+    'graph',
+    `The ${what} ${JSON.stringify(value)} holds a NUL or half a character.`,
+    {
+      hint: 'Give the task another id; no tool can name this one.',
+    },
+  );
 }

@@ -1,0 +1,112 @@
+// What the ledger remembers of schedules: since when each counts, which instant was dispatched last, which are still
+// owed. Knows no zones and no expressions; read at every tick, so it is kept in memory beside the database.
+
+import type { ScheduleMemory } from '../decide/world.ts';
+import { type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
+import type { Database, SqlRow } from './database.ts';
+import { numberOrNull, refuseUnfaithful } from './run-row.ts';
+
+export interface ScheduleBook {
+  /** What is remembered of each task's schedule. The same map while nothing changed; it is not changed later. */
+  scheduleMemory(): ReadonlyMap<TaskKey, ScheduleMemory>;
+  /** Keeps what a schedule was seen to be, for all of them at once. For an unchanged expression the last occurrence never goes back. */
+  noteSchedules(notes: readonly ScheduleNote[]): void;
+  noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
+  /** Keeps that an occurrence was dispatched, inside a transaction or by itself. What was owed up to it is owed no more. */
+  noteOccurrence(task: TaskRef, nominalAt: number): void;
+  /** Forgets a schedule, for a task that is gone. */
+  forgetSchedule(task: TaskRef): void;
+}
+
+/** What is to be remembered of one task. */
+export interface ScheduleNote extends TaskRef {
+  readonly memory: ScheduleMemory;
+}
+
+/** The memory of a row of the table `schedules`. */
+export function scheduleMemoryOf(row: SqlRow): ScheduleMemory {
+  const owed = JSON.parse(String(row.owed)) as number[];
+  return {
+    expression: String(row.expression),
+    baselineAt: Number(row.baseline_at),
+    lastNominalAt: numberOrNull(row, 'last_nominal_at'),
+    ...(owed.length > 0 ? { owed } : {}),
+  };
+}
+
+/** The book over an open, migrated database that nobody else writes. */
+export function createScheduleBook(database: Database): ScheduleBook {
+  const all = database.prepare('SELECT * FROM schedules');
+  const one = database.prepare('SELECT * FROM schedules WHERE graph = ? AND task = ?');
+  const put = database.prepare(
+    `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at, owed) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (graph, task) DO UPDATE SET expression = excluded.expression, baseline_at = excluded.baseline_at,
+       last_nominal_at = excluded.last_nominal_at, owed = excluded.owed`,
+  );
+  const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
+
+  let book: ReadonlyMap<TaskKey, ScheduleMemory> | null = null;
+  /** Written since the book was made: read again from the disk, which alone knows whether a transaction came to pass. */
+  let stale = new Map<TaskKey, TaskRef>();
+  const known = (): ReadonlyMap<TaskKey, ScheduleMemory> => {
+    if (book !== null && stale.size === 0) return book;
+    if (book === null || stale.size > READ_ONE_BY_ONE)
+      book = new Map(
+        all.all().map((row) => [taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row)]),
+      );
+    else {
+      const next = new Map(book);
+      for (const [key, ref] of stale) {
+        const row = one.one(ref.graph, ref.task);
+        if (row === null) next.delete(key);
+        else next.set(key, scheduleMemoryOf(row));
+      }
+      book = next;
+    }
+    stale = new Map();
+    return book;
+  };
+
+  const write = (ref: TaskRef, memory: ScheduleMemory): void => {
+    const owed = JSON.stringify(memory.owed ?? []);
+    stale.set(taskKey(ref.graph, ref.task), ref);
+    put.run(ref.graph, ref.task, memory.expression, memory.baselineAt, memory.lastNominalAt, owed);
+  };
+
+  const noteSchedules = (notes: readonly ScheduleNote[]): void => {
+    if (notes.length === 0) return;
+    for (const { task } of notes) refuseUnfaithful('task id', task);
+    const before = known();
+    database.transaction(() => {
+      for (const { graph, task, memory } of notes)
+        write({ graph, task }, notBackwards(memory, before.get(taskKey(graph, task))));
+    });
+  };
+
+  return {
+    scheduleMemory: known,
+    noteSchedules,
+    noteSchedule: ({ graph, task }, memory) => noteSchedules([{ graph, task, memory }]),
+    noteOccurrence(ref, nominalAt) {
+      const before = known().get(taskKey(ref.graph, ref.task));
+      if (!before) return;
+      const { expression, baselineAt } = before;
+      const lastNominalAt = Math.max(before.lastNominalAt ?? nominalAt, nominalAt);
+      const owed = (before.owed ?? []).filter((at) => at > nominalAt);
+      write(ref, { expression, baselineAt, lastNominalAt, owed });
+    },
+    forgetSchedule(ref) {
+      stale.set(taskKey(ref.graph, ref.task), ref);
+      drop.run(ref.graph, ref.task);
+    },
+  };
+}
+
+/** Past this many, reading everything is quicker. */
+const READ_ONE_BY_ONE = 500;
+
+function notBackwards(memory: ScheduleMemory, before: ScheduleMemory | undefined): ScheduleMemory {
+  const last = before?.lastNominalAt ?? null;
+  if (before?.expression !== memory.expression || last === null) return memory;
+  return { ...memory, lastNominalAt: Math.max(last, memory.lastNominalAt ?? last) };
+}
