@@ -216,6 +216,30 @@ describe('worktrees while the supervisor runs', () => {
     expect((await supervised.control.status()).runs).toEqual([]);
   });
 
+  test('work in the middle of which its worktree moves is ended, and done anew where its graph is now', async () => {
+    const mover = await playground.worktree('mover');
+    const moved = join(playground.folder, 'moved');
+    await playground.writeGraph(mover, [
+      {
+        id: 'stays',
+        exec: `if [ "$PWD" = ${moved} ]; then exit 0; fi; echo $$ > ${told()}; exec sleep 1000`,
+      },
+    ]);
+    await playground.writeConfig('');
+    supervised = await supervise(playground);
+    await supervised.event('run.started', 'stays');
+    const pid = Number(await eventually(async () => (await readFile(told(), 'utf8').catch(() => '')).trim()));
+    await playground.git(playground.repo, 'worktree', 'move', mover, moved);
+    await supervised.control.reload();
+    expect(await supervised.event('run.settled', 'stays', moved)).toMatchObject({ status: 'done' });
+    expect(isAlive(pid)).toBe(false);
+    expect(await supervised.control.runs({ open: true })).toEqual([]);
+    expect((await playground.readGraph(moved)).get('stays')).toMatchObject({
+      status: 'done',
+      dispatch_count: 2,
+    });
+  });
+
   test('a folder that vanished without git is missing, the others go on; it comes back as it was', async () => {
     const fleeting = await playground.worktree('fleeting');
     await playground.writeGraph(fleeting, [{ id: 'first', exec: 'true' }]);
