@@ -49,6 +49,7 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.validation === 'string') task.validation = fields.validation;
   if (typeof fields.executor === 'string') task.executor = fields.executor;
   if (typeof fields.schedule === 'string') task.schedule = fields.schedule;
+  if (typeof fields.last_interaction_at === 'string') task.lastInteractionAt = fields.last_interaction_at;
   if (typeof fields.timezone === 'string') task.timezone = fields.timezone;
   return task;
 }
