@@ -6,7 +6,6 @@ import type { Decision, World } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
-import type { Plan } from '../domain/plan.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -18,17 +17,23 @@ import type {
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { isoTime } from '../seams/clock.ts';
 import { tokenHash } from '../seams/identity.ts';
+import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
 import type {
   Caller,
+  Claimed,
+  ClaimTerms,
+  ClaimWish,
   CompletionAnswer,
   CompletionRequest,
+  HeartbeatAnswer,
   RunFilter,
   SupervisorControl,
   TaskFilter,
   TaskQuery,
 } from './control.ts';
 import { type FoundTask, findTask, viewsAt } from './find-task.ts';
+import { OutsideWork } from './outside-work.ts';
 import {
   detailReport,
   filterTasks,
@@ -53,12 +58,16 @@ export class ControlFace implements SupervisorControl {
   readonly #parts: ControlParts;
   readonly #startedAt: number;
   readonly #completions: Completions;
+  readonly #claims: Claims;
+  readonly #outside: OutsideWork;
 
   constructor(supervisor: Supervisor, parts: ControlParts) {
     this.#supervisor = supervisor;
     this.#parts = parts;
     this.#startedAt = parts.clock.now();
     this.#completions = new Completions(supervisor, parts);
+    this.#claims = new Claims(supervisor, parts);
+    this.#outside = new OutsideWork(supervisor, parts);
   }
 
   async status(): Promise<StatusReport> {
@@ -105,12 +114,16 @@ export class ControlFace implements SupervisorControl {
     return run ? { run: run.id, task: run.task, graph: run.graph } : null;
   }
 
-  async heartbeat(run: string, message?: string): Promise<{ directive: 'continue' | 'cancel' }> {
-    const live = this.#supervisor.dispatcher.runner.live.get(run);
-    if (!live || live.signal.aborted || live.declared) return { directive: 'cancel' };
-    live.progressAt = this.#parts.clock.now();
-    if (message !== undefined) live.progress = message;
-    return { directive: 'continue' };
+  async heartbeat(
+    run: string,
+    message?: string,
+    facts?: { readonly extendMs?: number; readonly externalRef?: string },
+  ): Promise<HeartbeatAnswer> {
+    return this.#outside.heartbeat(run, message, facts);
+  }
+
+  async input(run: string, question: string, options: readonly string[]): Promise<HeartbeatAnswer> {
+    return this.#outside.input(run, question, options);
   }
 
   async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
@@ -118,7 +131,10 @@ export class ControlFace implements SupervisorControl {
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
     if (live) live.stop('cancelled');
-    else await this.#supervisor.dispatcher.runner.ending.release(run, reason, { paused: true });
+    else await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
+        paused: true,
+        outcome: { kind: 'stopped', reason: 'cancelled' },
+      });
     return runReport(run, live?.progress ?? null);
   }
 
@@ -133,49 +149,33 @@ export class ControlFace implements SupervisorControl {
     return this.#report(this.#find(query));
   }
 
-  async claim(query: TaskQuery, worker: string): Promise<{ run: RunReport; token: string }> {
-    const { world } = this.#decided();
-    const found = this.#find(query);
-    const profile = found.view.profiles.byName.get('external');
-    if (profile?.type !== 'external')
-      throw new SupervisorError('config', 'the profile `external` is not of type external here');
-    const verdict = this.#decided().decision.verdicts.get(taskKey(found.view.graph, found.task.id));
-    if (verdict?.state === 'running')
-      throw new SupervisorError('conflict', `${found.task.id} is claimed already: ${verdict.because}`);
-    const plan: Plan = {
-      graph: found.view.graph,
-      task: found.task.id,
-      worktree: found.view.worktree,
-      repo: found.view.repo,
-      profile,
-      because: `claimed by ${worker}`,
-      priority: found.task.priority,
-      occurrence: null,
-    };
-    if (world.standstill) throw new SupervisorError('conflict', world.standstill.because);
-    const { runner } = this.#supervisor.dispatcher;
-    const live = runner.open(plan);
-    await runner.carry(live, plan);
-    if (live.run.phase !== 'handed-off')
-      throw new SupervisorError(
-        'conflict',
-        `${found.task.id} cannot be claimed: ${verdict?.because ?? 'it is not ready'}`,
-        {
-          hint: `\`supervisor why ${found.task.id}\` says what it waits for`,
-        },
-      );
-    return { run: runReport(live.run, null), token: live.token ?? '' };
+  claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {
+    return this.#claims.claim(this.#find(query), worker, terms);
   }
 
-  async release(query: TaskQuery, caller: Caller, reason?: string): Promise<TaskReport> {
+  claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
+    return this.#claims.claimMany(wish);
+  }
+
+  async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
     const run = this.#openRun(query);
-    if (caller.kind === 'run' && caller.run !== run.id)
-      throw new SupervisorError('superseded', `a newer attempt of ${run.task} is under way`);
-    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
-    await this.#supervisor.dispatcher.runner.ending.release(run, reason ?? 'handed back');
-    live?.stop('completed');
-    await this.#supervisor.tick();
+    await this.#outside.release(run, caller, reason, delayMs);
     return this.#report(this.#find({ task: run.task, worktree: run.graph }));
+  }
+
+  async dispatch(
+    query: TaskQuery,
+    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
+  ): Promise<RunReport> {
+    return this.#outside.dispatch(this.#find(query), how);
+  }
+
+  changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#outside.changed(this.#find(query), ms, signal);
+  }
+
+  ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
+    return this.#outside.ended(run, ms, signal);
   }
 
   async pause(target: string | null, because: string): Promise<void> {
@@ -196,7 +196,7 @@ export class ControlFace implements SupervisorControl {
 
   async reload(): Promise<{ problems: readonly string[] }> {
     const problems = await this.#parts.reloadConfig();
-    this.#supervisor.markWorktreesChanged();
+    this.#supervisor.markEverything();
     return { problems };
   }
 

@@ -122,6 +122,12 @@ export class Supervisor implements Service {
     this.wake();
   }
 
+  /** Everything may have changed: worktrees, every graph, every profile. */
+  markEverything(): void {
+    this.#safetyAt = 0;
+    this.markWorktreesChanged();
+  }
+
   /** One pass of observe, decide, act; joins the one under way and then makes another. */
   tick(): Promise<void> {
     if (this.#ticking) {

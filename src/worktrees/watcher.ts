@@ -1,20 +1,25 @@
-// Hears of worktrees that come and go: two watches a repository, on the common git dir and its `worktrees` folder.
+// Hears of worktrees that come and go: two watches a repository, on the common git dir and its `worktrees` folder. And
+// of graph folders that appear where a worktree had none: one watch for each such worktree.
 // What it hears is a hint to list again; lock, unlock, move and commits make no sound and are found by listing.
 
 import { statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Repository } from '../domain/worktree.ts';
 import type { Cancel, Clock } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
+import { GRAPH_FOLDER_NAMES } from './graph-folder.ts';
 
 export interface RepositoryWatcher extends Service {
   /** Watches exactly these repositories from now on. */
-  watch(repositories: readonly Pick<Repository, 'id'>[]): void;
+  watch(repositories: readonly WatchedRepository[]): void;
   /** Resolves when every watch asked for so far is in place, or has failed. */
   ready(): Promise<void>;
 }
+
+/** What watching needs to know; without worktrees, only those that come and go are heard of. */
+export type WatchedRepository = Pick<Repository, 'id'> & Partial<Pick<Repository, 'worktrees'>>;
 
 export interface RepositoryWatcherParts {
   readonly clock: Clock;
@@ -48,6 +53,9 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
   readonly #watched = new Map<string, Watched>();
   readonly #timers = new Map<string, readonly Cancel[]>();
   readonly #closing = new Set<Promise<void>>();
+  /** Worktrees without a graph, each with its repository. */
+  #bare: ReadonlyMap<string, string> = new Map();
+  #arrivals: FSWatcher | null = null;
   #running = false;
   #degraded = false;
 
@@ -59,6 +67,9 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     if (this.#running) return;
     this.#running = true;
     for (const id of [...this.#watched.keys()]) this.#open(id, folderIdentity(id));
+    const bare = this.#bare;
+    this.#bare = new Map();
+    this.#awaitGraphs(bare);
   }
 
   async stop(): Promise<void> {
@@ -67,10 +78,13 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
       this.#close(id);
       this.#watched.set(id, { identity: '', watcher: null, ready: Promise.resolve() });
     }
+    await this.#arrivals?.close();
+    this.#arrivals = null;
     await Promise.all(this.#closing);
   }
 
-  watch(repositories: readonly Pick<Repository, 'id'>[]): void {
+  watch(repositories: readonly WatchedRepository[]): void {
+    this.#awaitGraphs(graphless(repositories));
     const ids = new Set(repositories.map((repository) => repository.id));
     for (const id of [...this.#watched.keys()]) if (!ids.has(id)) this.#close(id);
     for (const id of ids) {
@@ -105,6 +119,34 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     // chokidar says ready even where it ran out of watches.
     const ready = new Promise<void>((resolve) => watcher.once('ready', resolve));
     this.#watched.set(id, { identity, watcher, ready });
+  }
+
+  /** Hears of a graph folder that appears in one of these worktrees, and of nothing else in them. */
+  #awaitGraphs(bare: ReadonlyMap<string, string>): void {
+    const before = this.#bare;
+    this.#bare = bare;
+    if (!this.#running) return;
+    const gone = [...before.keys()].filter((path) => !bare.has(path));
+    const came = [...bare.keys()].filter((path) => !before.has(path));
+    if (gone.length > 0) this.#arrivals?.unwatch(gone);
+    if (came.length === 0) return;
+    this.#arrivals ??= this.#openArrivals();
+    this.#arrivals.add(came);
+  }
+
+  #openArrivals(): FSWatcher {
+    const watcher = watch([], {
+      ignoreInitial: true,
+      depth: 0,
+      persistent: true,
+      ignored: (path) => !this.#bare.has(path) && !isGraphFolderName(basename(path)),
+    });
+    watcher.on('all', (_event, path) => {
+      const repository = this.#bare.get(dirname(path));
+      if (repository !== undefined && isGraphFolderName(basename(path))) this.#heard(repository);
+    });
+    watcher.on('error', (error) => this.#failed(error));
+    return watcher;
   }
 
   #close(id: string): void {
@@ -142,6 +184,18 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
           : messageOf(error);
     this.#parts.onDegraded(`new worktrees are noticed only when they are listed: ${why}`);
   }
+}
+
+function graphless(repositories: readonly WatchedRepository[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { id, worktrees } of repositories)
+    for (const { path, graph, missing, bare } of worktrees ?? [])
+      if (graph === null && !missing && !bare) found.set(path, id);
+  return found;
+}
+
+function isGraphFolderName(name: string): boolean {
+  return GRAPH_FOLDER_NAMES.some((known) => known === name);
 }
 
 /** Tells one folder from another of the same name; '' where there is none to watch. */
