@@ -43,10 +43,12 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .summary('change a task')
       .description('Changes what is given and leaves the rest. An empty value ("") takes a setting away.')
       .argument('<task>', 'its id')
-      .option('--title <text>', 'the title')
-      .option('--untag <tag>', 'take a tag away; repeat for more', repeated)
-      .option('--no-paused', 'let a paused task run'),
-  ).addHelpText('after', examples('supervisor edit weekly-report --schedule "30 8 * * 1" --tag team:ops'));
+      .option('--title <text>', 'the title'),
+  )
+    .option('--untag <tag>', 'take a tag away; repeat for more', repeated)
+    // After --paused: defined before it, it would make paused the default.
+    .option('--no-paused', 'let a paused task run')
+    .addHelpText('after', examples('supervisor edit weekly-report --schedule "30 8 * * 1" --tag team:ops'));
   host.on<AuthorOptions>(last(program), async (context, [task = ''], options) =>
     (await import('./commands/author.ts')).edit(context, task, options),
   );

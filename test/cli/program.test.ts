@@ -53,7 +53,7 @@ describe('help', () => {
     expect(names).toEqual(expect.arrayContaining(contract));
   });
 
-  test.each(CALLS.map((call) => [call.join(' '), call]))('%s --help', async (_name, call) => {
+  test.each(CALLS.map((call) => ({ name: call.join(' '), call })))('$name --help', async ({ call }) => {
     const { status, out, err } = await command({}, ...call, '--help');
     expect(status).toBe(0);
     expect(err).toBe('');

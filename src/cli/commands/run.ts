@@ -20,6 +20,7 @@ export interface RunOptions {
 /** Runs until a signal, or with `--once` until there is nothing left to do. */
 export async function run(context: Context, options: RunOptions): Promise<number> {
   const ending = new Ending(context, options.cancel === true);
+  let lastWords = '';
   try {
     const voice = await createVoice(context);
     const { composeSupervisor } = await import('../../compose.ts');
@@ -45,10 +46,11 @@ export async function run(context: Context, options: RunOptions): Promise<number
       }
       await Promise.race([nothingLeft(context, running, options.wait ?? 5000), ending.requested]);
       if (ending.isRequested) return STATUS_INTERRUPTED;
-      await sumUp(context, running);
+      lastWords = await sumUp(context, running);
       return failed.size === 0 ? 0 : 1;
     } finally {
       await ending.stop();
+      context.out(lastWords);
     }
   } finally {
     ending.off();
@@ -96,12 +98,10 @@ function isAwaited(run: RunReport): boolean {
   return run.phase === 'handed-off' && run.type === 'http';
 }
 
-async function sumUp(context: Context, running: RunningSupervisor): Promise<void> {
+/** What stays: in JSON one line like those of the events, named `status`. */
+async function sumUp(context: Context, running: RunningSupervisor): Promise<string> {
   const report = await running.control.status();
-  if (context.json) {
-    context.outJson(report);
-    return;
-  }
+  if (context.json) return `${JSON.stringify({ name: 'status', at: context.now(), status: report })}\n`;
   const { remainder } = await import('../render/status-view.ts');
-  context.out(`\n${remainder(report, context)}`);
+  return `\n${remainder(report, context)}`;
 }

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { runCommandLine } from '../../../src/cli/program.ts';
+import { createPlayground, type Playground } from '../../support/playground.ts';
+import { type Supervised, supervise } from '../../support/supervised.ts';
+import { command, fakeSurroundings } from '../fake-surroundings.ts';
+
+let ground: Playground;
+let supervised: Supervised | null = null;
+beforeEach(async () => {
+  ground = await createPlayground();
+  await ground.writeConfig('');
+});
+afterEach(async () => {
+  await supervised?.stop({ cancelAgents: true });
+  supervised = null;
+  await ground.remove();
+});
+
+const flags = () => ['--config', ground.configFile, '--state-dir', ground.stateDir];
+const cli = (...argv: string[]) => command({ cwd: ground.repo, home: ground.folder }, ...flags(), ...argv);
+
+describe('status', () => {
+  test('without a supervisor: the shape of the contract, and a reason for every open task', async () => {
+    await ground.writeGraph(ground.repo, [
+      { id: 'free', exec: 'true' },
+      { id: 'later', schedule: '2099-01-01T00:00:00Z' },
+      { id: 'blocked', after: ['free'] },
+      { id: 'over', status: 'done' },
+    ]);
+    const { status, out } = await cli('status', '--json');
+    expect(status).toBe(0);
+    const report = JSON.parse(out);
+    expect(Object.keys(report)).toEqual(
+      expect.arrayContaining([
+        'generated_at',
+        'supervisor',
+        'limits',
+        'worktrees',
+        'runs',
+        'held',
+        'schedules',
+      ]),
+    );
+    expect(report.supervisor).toMatchObject({ running: false, pid: null, state: 'stopped' });
+    expect(report.worktrees[0]).toMatchObject({
+      path: ground.repo,
+      branch: 'main',
+      counts: { open: 3, done: 1 },
+    });
+    expect(report.held.map((task: { task: string }) => task.task).sort()).toEqual([
+      'blocked',
+      'free',
+      'later',
+    ]);
+    for (const task of report.held) expect(task.because).not.toBe('');
+    expect(report.schedules).toMatchObject([{ task: 'later', next_at: '2099-01-01T00:00:00.000Z' }]);
+    expect((await cli('status')).out).toMatch(/^no supervisor is running/);
+  });
+
+  test('with one: what runs', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'ask', tags: ['executor:external'] }]);
+    supervised = await supervise(ground);
+    await supervised.event('run.handed-off', 'ask');
+    const report = JSON.parse((await cli('status', '--json')).out);
+    expect(report.supervisor).toMatchObject({ running: true, pid: process.pid, state: 'running' });
+    expect(report.runs).toMatchObject([{ task: 'ask', executor: 'external', phase: 'handed-off' }]);
+    expect((await cli('status')).out).toMatch(/^supervisor running · pid \d+/);
+  });
+
+  test('--watch shows news until it is interrupted', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'one' }]);
+    const around = fakeSurroundings({ cwd: ground.repo, home: ground.folder });
+    const ended = runCommandLine([...flags(), 'status', '--watch'], around);
+    await around.shows('one');
+    await ground.writeGraph(ground.repo, [{ id: 'one' }, { id: 'fresh' }]);
+    await around.shows('fresh');
+    around.send('SIGINT');
+    expect(await ended).toBe(0);
+  });
+});
+
+describe('list, show, why', () => {
+  beforeEach(() =>
+    ground.writeGraph(ground.repo, [
+      { id: 'build', title: 'Build \u001b[31mit\u001b]0;x\u0007', exec: 'make' },
+      { id: 'deploy', after: ['build'], tags: ['executor:nobody'] },
+      { id: 'old', status: 'done' },
+      { id: '.evaluate-old' },
+    ]),
+  );
+
+  test('list hides what is over and internal, and says so', async () => {
+    const { out } = await cli('list');
+    expect(out).toContain('build');
+    expect(out).not.toMatch(/^old/m);
+    expect(out).toContain('2 finished or internal not shown');
+    expect(out).not.toContain('\u001b');
+    expect((await cli('list', '--all')).out).toMatch(/^old /m);
+  });
+
+  test('list filters, also as JSON', async () => {
+    const states = JSON.parse((await cli('list', '--json', '--status', 'done')).out);
+    expect(states.tasks.map((task: { task: string }) => task.task)).toEqual(['old']);
+    expect((await cli('list', '--executor', 'claude', '--state', 'running')).out).toMatch(/^no tasks/);
+  });
+
+  test('show prints one task whole', async () => {
+    expect((await cli('show', 'build')).out).toMatch(/^Build it\n/);
+    expect(JSON.parse((await cli('show', 'build', '--json')).out)).toMatchObject({
+      task: 'build',
+      fields: { exec: 'make' },
+    });
+  });
+
+  test('why names what is not met', async () => {
+    const { out } = await cli('why', 'deploy');
+    expect(out).toMatch(/✗ dependencies +waits for build/);
+    const report = JSON.parse((await cli('why', 'deploy', '--json')).out);
+    expect(report.conditions.some((condition: { met: boolean }) => !condition.met)).toBe(true);
+  });
+
+  test.each(['show', 'why'])('%s of an unknown task: exit 8 and a neighbour', async (name) => {
+    const { status, out, err } = await cli(name, 'biuld');
+    expect({ status, out }).toEqual({ status: 8, out: '' });
+    expect(err).toContain('did you mean build?');
+  });
+});
+
+test('runs: nothing yet, then what ran, with and without the supervisor', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'quick', exec: 'echo hi' }]);
+  expect(await cli('runs')).toMatchObject({ status: 0, out: 'nothing has run yet\n' });
+  supervised = await supervise(ground);
+  await supervised.event('run.settled', 'quick');
+  expect((await cli('runs')).out).toMatch(/quick .*settled/);
+  await supervised.stop({ cancelAgents: false });
+  const { runs } = JSON.parse((await cli('runs', 'quick', '--json')).out);
+  expect(runs).toMatchObject([
+    { task: 'quick', executor: 'command', phase: 'settled', outcome: { kind: 'succeeded' } },
+  ]);
+  expect((await cli('runs', '--open')).out).toBe('nothing is running\n');
+});
+
+test('worktrees, with the state and reason of each', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'a' }]);
+  const feature = await ground.worktree('feature');
+  const { worktrees } = JSON.parse((await cli('worktrees', '--json')).out);
+  expect(worktrees).toMatchObject([
+    { path: ground.repo, state: 'watched' },
+    { path: feature, state: 'no-graph' },
+  ]);
+  expect((await cli('worktrees')).out).toContain('neither a .wg nor a .workgraph');
+});
