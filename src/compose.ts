@@ -24,6 +24,8 @@ import {
   mainProgram,
   openStore,
   rivalOf,
+  wrapped,
+  wrappedExecutors,
 } from './ground.ts';
 import { openLedger } from './runs/ledger.ts';
 import { drainSpool } from './runs/spool.ts';
@@ -74,10 +76,8 @@ export async function composeSupervisor(
   const bus = createBus(clock);
   // Watching beside a supervisor that runs: nothing of its state is touched.
   const scratch = machineLock ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
-  const ledger = await openLedger({
-    file: scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile,
-    clock,
-  });
+  const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
+  const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
@@ -126,7 +126,7 @@ export async function composeSupervisor(
   const parts = {
     ledger,
     graphs,
-    executors: options.executors ?? executors.byType,
+    executors: wrappedExecutors(options.executors ?? executors.byType, options.wrap?.executor),
     clock,
     identity,
     bus,
@@ -145,9 +145,8 @@ export async function composeSupervisor(
         : 'the supervisor is still starting';
     },
     reloadConfig: async () => {
-      const { problems } = source.reload();
-      const [rejected] = problems;
-      if (rejected === undefined) bus.emit('config.loaded', { file: source.current().file });
+      const { problems, rejected } = source.reload();
+      if (rejected === null) bus.emit('config.loaded', { file: source.current().file });
       else bus.emit('config.rejected', { message: rejected });
       return problems;
     },

@@ -100,6 +100,14 @@ function followingZone(zone: () => string): (config: Config) => Config {
   };
 }
 
+/** The same for every executor. */
+export function wrappedExecutors(
+  executors: ReadonlyMap<ExecutorType, Executor>,
+  wrap: PartWrappers['executor'],
+): ReadonlyMap<ExecutorType, Executor> {
+  return new Map([...executors].map(([type, executor]) => [type, wrapped(executor, wrap)]));
+}
+
 /** Without a repository or root in the configuration, the one that the command was started in is served. */
 function servingSomething(config: Config, cwd: string): Config {
   if (config.repos.length > 0 || config.roots.length > 0) return config;

@@ -26,11 +26,15 @@ export interface Launch {
 }
 
 const EXIT_FILE = 'exit.json';
+const PID_FILE = 'agent.pid';
 
-// $1 is the exit file, the rest the command. The traps do nothing, yet a trapped signal, unlike an ignored one, is
-// back to its default in the command; the shell itself lives on to record what came of it. A signal n shows as 128+n.
+// $1 is the exit file, $2 the file for its own pid, the rest the command. The traps do nothing, yet a trapped signal,
+// unlike an ignored one, is back to its default in the command; the shell itself lives on to record what came of it.
+// A signal n shows as 128+n.
 const WRAPPER = `trap : INT TERM HUP QUIT
-f=$1; shift
+f=$1
+echo $$ >"$2"
+shift 2
 "$@"
 c=$?
 trap '' INT TERM HUP QUIT
@@ -103,6 +107,7 @@ async function spawn(
   means: LaunchMeans,
 ): Promise<{ identity: ProcessIdentity | null; child: Child }> {
   const exitFile = join(assignment.folder, EXIT_FILE);
+  const pidFile = join(assignment.folder, PID_FILE);
   await mkdir(assignment.folder, { recursive: true, mode: 0o700 });
   // A status from an earlier use of this folder would end the run before it began.
   await rm(exitFile, { force: true });
@@ -116,7 +121,7 @@ async function spawn(
     const stdin = launch.stdin === null ? 'ignore' : await opened(launch.stdin, 'r');
     const stdout = await opened(launch.stdout, 'a');
     const stderr = await opened(launch.stderr, 'a');
-    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, ...launch.argv], {
+    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, pidFile, ...launch.argv], {
       cwd: launch.cwd,
       env: { ...launch.environment, [STATE_MARK]: means.stateDir },
       extendEnv: false,
@@ -163,6 +168,17 @@ function notStarted(assignment: Assignment, thrown: unknown, now: number): Defer
     until: now + 60_000,
     scope: 'task',
   };
+}
+
+/** The pid that the wrapper recorded when it began, or null. Whether that process is still the wrapper is not said. */
+export async function recordedPid(folder: string): Promise<number | null> {
+  try {
+    const pid = Number(await readFile(join(folder, PID_FILE), 'utf8'));
+    return Number.isInteger(pid) && pid > 1 ? pid : null;
+  } catch {
+    // It was never started, or has not come that far.
+    return null;
+  }
 }
 
 /** The exit status that the wrapper recorded, or null. */

@@ -7,7 +7,7 @@ import type { ProcessIdentity } from '../domain/run.ts';
 import type { Clock } from '../seams/clock.ts';
 import { endRunProcesses } from './ending.ts';
 import { type Assignment, type Begun, type Handle, type RunControl, stopReason } from './executor.ts';
-import { type Child, exitStatus, type Launch, startAgent } from './launch.ts';
+import { type Child, exitStatus, type Launch, recordedPid, startAgent } from './launch.ts';
 import type { Poller } from './poller.ts';
 import type { Processes } from './processes.ts';
 import { stoppedOutcome } from './stopped.ts';
@@ -88,8 +88,10 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
     },
 
     async recover({ id, folder }) {
-      const leader = await leaderOf(id, means);
-      if (leader !== null) return leader;
+      if ((await exitStatus(folder)) !== null) return null;
+      const wrapper = await wrapperOf(id, folder, means);
+      if (wrapper !== null) return wrapper;
+      // It may have ended while the processes were looked through.
       if ((await exitStatus(folder)) !== null) return null;
       // Its wrapper is gone and with it the exit status: what it left can bring no result any more.
       await endRunProcesses(id, null, LEFTOVERS, { ...means, graceMs: means.graceMs() });
@@ -98,17 +100,14 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
   };
 }
 
-/** The wrapper that a run was started with: of the processes that carry its mark and lead a group, the oldest. */
-async function leaderOf(run: string, means: ProcessMeans): Promise<ProcessIdentity | null> {
+/** The live wrapper that a run was started with: it carries the run's mark and the pid that it wrote down. */
+async function wrapperOf(run: string, folder: string, means: ProcessMeans): Promise<ProcessIdentity | null> {
   const { processes, stateDir } = means;
   const marked = (await processes.marked()).filter((one) => one.run === run && one.stateDir === stateDir);
-  const leaders: ProcessIdentity[] = [];
-  for (const { pid, startTime, bootId } of marked)
-    if ((await processes.group(pid)).some((member) => member.pid === pid))
-      leaders.push({ pid, startTime, bootId });
-  const started = ({ startTime }: ProcessIdentity) => Number(startTime) || Date.parse(startTime) || 0;
-  leaders.sort((a, b) => started(a) - started(b) || a.pid - b.pid);
-  return leaders[0] ?? null;
+  const pid = await recordedPid(folder);
+  // No pid yet: it was started a moment ago and has not begun the command, so it is alone.
+  const wrapper = pid === null ? marked[0] : marked.find((one) => one.pid === pid);
+  return wrapper ? { pid: wrapper.pid, startTime: wrapper.startTime, bootId: wrapper.bootId } : null;
 }
 
 type Cause = 'gone' | 'stop' | 'end' | 'silent';
