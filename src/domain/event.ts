@@ -10,6 +10,8 @@ interface OfRun {
   readonly worktree: string;
   readonly executor: string;
   readonly attempt: number;
+  /** What an outside orchestrator calls it, given back as it was given. */
+  readonly external_ref?: string;
 }
 
 interface OfSchedule {
@@ -40,6 +42,10 @@ export interface EventMap {
   'run.adopted': OfRun & { readonly agent: string; readonly pid: number | null };
   'run.handed-off': OfRun & { readonly reference: string | null };
   'run.progress': OfRun & { readonly message: string };
+  /** Somebody works on it elsewhere and was not heard of for too long. */
+  'run.stale': OfRun & { readonly because: string; readonly action: 'flag' | 'retry' | 'fail' };
+  /** Whoever works on it waits for a person's answer. */
+  'run.input': OfRun & { readonly question: string; readonly options: readonly string[] };
   'run.stopping': OfRun & { readonly reason: StopReason };
   'run.finished': OfRun & { readonly outcome: Outcome };
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };

@@ -1,12 +1,15 @@
 // Reports that work is over, taken by a running supervisor: matched with the run they belong to, fenced, and written
 // down once however often they come.
 
+import { profileNamed } from '../decide/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { Failed, Succeeded } from '../domain/outcome.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { completeInGraph } from './completion.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
+import { newestRun, superseded } from './leases.ts';
 import type { Supervisor, SupervisorParts } from './supervisor.ts';
 
 export class Completions {
@@ -18,48 +21,118 @@ export class Completions {
     this.#parts = parts;
   }
 
-  /** Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one. */
+  /**
+   * Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one or
+   * comes for a cancelled task. One whose time was up counts as long as nobody else has begun.
+   */
   async complete(
     request: CompletionRequest,
     find: (query: TaskQuery) => FoundTask,
   ): Promise<CompletionAnswer> {
     const { ledger, clock } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
-    const found = find(run ? { task: run.task, worktree: run.graph } : request);
+    const found = run ? findOwn(run, find) : find(request);
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
-    const latest = ledger.latestRun(found.view.graph, found.task.id);
-    if (run && latest && run.fence < latest.fence)
-      throw new SupervisorError(
-        'superseded',
-        `attempt ${run.attempt} of ${run.task} was superseded by a newer one`,
-        {
-          details: { current_attempt: latest.attempt },
-        },
-      );
+    const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
+    if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
     const answer = { task: found.task.id, worktree: found.view.worktree };
-    if (latest && isOpenRun(latest) && latest.phase !== 'finished' && latest.agent !== '') {
-      const late = latest.deadlineAt !== null && clock.now() > latest.deadlineAt;
-      const { status } = await this.#supervisor.dispatcher.runner.ending.declare(
-        latest,
-        reportedOutcome(request),
-      );
-      return { ...answer, status: status ?? 'gone', duplicate: false, late };
+    if (latest && isOpenRun(latest) && latest.agent !== '') {
+      if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
+      const { ending } = this.#supervisor.dispatcher.runner;
+      const late = this.#isLate(latest);
+      const { status } = await ending.declare(latest, reportedOutcome(request));
+      this.#delayRetry(latest, request, status);
+      return {
+        ...answer,
+        status: status ?? 'gone',
+        duplicate: false,
+        late,
+        ...this.#attemptsLeft(latest, request),
+      };
     }
-    if (run && latest && !isOpenRun(latest)) this.#refuseOtherResult(latest, request);
+    const late = run !== null && this.#refuseOver(run, request, found) === 'late';
+    if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
     const done = await completeInGraph(graph.store, { ...request, task: found.task.id }, clock.now());
     this.#supervisor.wake();
-    return { ...answer, ...done, late: false };
+    return { ...answer, ...done, late };
   }
 
-  /** A repeated report must say the same: success after failure, or the reverse, is refused. */
-  #refuseOtherResult(run: Run, request: CompletionRequest): void {
-    const before = run.outcome?.kind;
-    if ((before === 'succeeded' || before === 'failed') && before !== request.result)
-      throw new SupervisorError('conflict', `this attempt of ${run.task} was reported as ${before} already`, {
-        details: { code: 'already-terminal' },
-      });
+  /** A report that comes while an earlier one is being written: the same is a duplicate, another a contradiction. */
+  async #again(run: Run, request: CompletionRequest) {
+    const { outcome } = run;
+    if (outcome?.kind !== 'succeeded' && outcome?.kind !== 'failed')
+      throw new Error(`run ${run.id} is finished without a result`);
+    if (outcome.kind !== request.result) throw contradiction(run);
+    const { status } = await this.#supervisor.dispatcher.runner.ending.finish(run, outcome);
+    return { status: status ?? 'gone', duplicate: true, late: false };
   }
+
+  /** What a report for a run that is over means: the same again, or late but still welcome. Throws for the others. */
+  #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
+    const { outcome } = run;
+    if (outcome?.kind === 'stopped' && outcome.reason === 'cancelled')
+      throw new SupervisorError('conflict', `${run.task} was cancelled`, {
+        details: { code: 'task-cancelled', task_id: run.task, state: task.status },
+      });
+    const ours = outcome?.kind === 'failed' && OUR_VERDICTS.has(outcome.failure);
+    if (outcome?.kind === request.result) return 'duplicate';
+    if (outcome?.kind === 'succeeded' || (outcome?.kind === 'failed' && !ours)) throw contradiction(run);
+    // Somebody else took it without us: their work is not to be ended by an older attempt.
+    if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
+    return 'late';
+  }
+
+  #isLate(run: Run): boolean {
+    const now = this.#parts.clock.now();
+    const lease = this.#parts.ledger.lease(run.id);
+    return (
+      (run.deadlineAt !== null && now > run.deadlineAt) || (lease?.expiresAt != null && now > lease.expiresAt)
+    );
+  }
+
+  /** Whoever failed may know when it is worth trying again. */
+  #delayRetry(run: Run, request: CompletionRequest, status: string | null): void {
+    if (request.result !== 'failed' || request.retryAfterMs === undefined || status !== 'open') return;
+    const until = this.#parts.clock.now() + request.retryAfterMs;
+    const because = 'its agent asked to be tried again later';
+    const name = taskKey(run.graph, run.task);
+    this.#parts.ledger.setPause({ scope: 'task', name, code: 'retry-after', because, until });
+  }
+
+  #attemptsLeft(run: Run, request: CompletionRequest): { readonly attempts_left?: number } {
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    const policy = profiles && profileNamed(run.executor, profiles)?.retry;
+    if (request.result !== 'failed' || !policy) return {};
+    const counted = this.#parts.ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    return { attempts_left: request.retryable === true ? Math.max(0, policy.attempts - counted) : 0 };
+  }
+}
+
+/** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */
+const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
+
+/** The task of a run's token. One that is gone is told as gone: asking again does not help. */
+function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask {
+  try {
+    return find({ task: run.task, worktree: run.graph });
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found' || thrown.details.unknown)
+      throw thrown;
+    throw new SupervisorError('not-found', `${run.task} is gone from its graph`, {
+      details: { code: 'task-removed', task_id: run.task, state: run.outcome?.kind ?? run.phase },
+    });
+  }
+}
+
+function contradiction(run: Run): SupervisorError {
+  return new SupervisorError(
+    'conflict',
+    `this attempt of ${run.task} was reported as ${run.outcome?.kind} already`,
+    {
+      details: { code: 'already-terminal', task_id: run.task },
+    },
+  );
 }
 
 function reportedOutcome(request: CompletionRequest): Succeeded | Failed {

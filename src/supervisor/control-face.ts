@@ -131,7 +131,8 @@ export class ControlFace implements SupervisorControl {
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
     if (live) live.stop('cancelled');
-    else await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
+    else
+      await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
         paused: true,
         outcome: { kind: 'stopped', reason: 'cancelled' },
       });

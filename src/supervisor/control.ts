@@ -26,6 +26,8 @@ export interface CompletionRequest extends TaskQuery {
   /** Why it failed; required for `failed`. */
   readonly reason?: string;
   readonly retryable?: boolean;
+  /** Not before this long from now, should it be tried again, ms. */
+  readonly retryAfterMs?: number;
 }
 
 export interface CompletionAnswer {
@@ -37,6 +39,50 @@ export interface CompletionAnswer {
   readonly duplicate: boolean;
   /** The attempt's time was over, and it counted all the same. */
   readonly late: boolean;
+  /** How many more attempts a failed task has; null where that says nothing. */
+  readonly attempts_left?: number | null;
+}
+
+/** How the lease of whoever works on a run stands, and whether to go on. Instants are RFC 3339 text. */
+export interface HeartbeatAnswer {
+  readonly directive: 'continue' | 'cancel';
+  /** Moved by every heartbeat; null: it does not end by itself. */
+  readonly lease: { readonly expires_at: string | null };
+  /** The end of the attempt, moved by nothing; null: none. */
+  readonly deadline: string | null;
+}
+
+/** What a claim agrees upon. */
+export interface ClaimTerms {
+  /** How long the lease holds after each sign of life, ms; absent: it does not end by itself. */
+  readonly leaseMs?: number;
+  /** Given back with every event and notification of the run. */
+  readonly externalRef?: string;
+}
+
+/** A task that somebody outside took. */
+export interface Claimed {
+  readonly run: RunReport;
+  /** For this run alone. */
+  readonly token: string;
+  /** The same that agents are sent: task, worktree, attempt, lease, callback. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Which tasks a puller would take. Lists that are absent exclude nothing. */
+export interface ClaimWish extends ClaimTerms {
+  readonly worker: string;
+  readonly max: number;
+  /** How long to wait for the first one, ms. */
+  readonly waitMs: number;
+  /** Profile names; absent: every profile of type `external`. */
+  readonly executors?: readonly string[];
+  /** Tags, or `topic:X` by its X. */
+  readonly topics?: readonly string[];
+  readonly worktrees?: readonly string[];
+  /** Ids, bare or machine-wide. */
+  readonly tasks?: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 export interface TaskFilter {
@@ -64,16 +110,33 @@ export interface SupervisorControl {
   complete(request: CompletionRequest): Promise<CompletionAnswer>;
   /** The run a callback token belongs to, or null. */
   runOfToken(token: string): { readonly run: string; readonly task: string; readonly graph: string } | null;
-  /** A sign of life of a run, by its token; says whether to go on. */
-  heartbeat(run: string, message?: string): Promise<{ readonly directive: 'continue' | 'cancel' }>;
+  /** A sign of life of a run, by its token; moves its lease and says whether to go on. */
+  heartbeat(
+    run: string,
+    message?: string,
+    facts?: { readonly extendMs?: number; readonly externalRef?: string },
+  ): Promise<HeartbeatAnswer>;
+  /** Whoever works on the run waits for a person: its lease stands still until the next heartbeat. */
+  input(run: string, question: string, options: readonly string[]): Promise<HeartbeatAnswer>;
   /** Ends the run of a task, or a run by id. */
   cancel(query: TaskQuery, reason: string): Promise<RunReport>;
   /** Opens a failed task again, or clears what parks it. */
   retry(query: TaskQuery): Promise<TaskReport>;
   /** Takes a task for an outside orchestrator. */
-  claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
-  /** Hands it back, no attempt counted. */
-  release(query: TaskQuery, caller: Caller, reason?: string): Promise<TaskReport>;
+  claim(query: TaskQuery, worker: string, terms?: ClaimTerms): Promise<Claimed>;
+  /** Takes as many tasks as there are and are wished for; none is an answer too. */
+  claimMany(wish: ClaimWish): Promise<readonly Claimed[]>;
+  /** Hands it back, no attempt counted; with `delayMs` it rests that long. */
+  release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport>;
+  /** Begins a task now, whatever its schedule and the limits say; with `executor` it runs there this once. */
+  dispatch(
+    query: TaskQuery,
+    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
+  ): Promise<RunReport>;
+  /** Resolves when something happened to the task, or after `ms`. */
+  changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void>;
+  /** The run when it is over, or as it stands after `ms`. */
+  ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport>;
   /** Holds new dispatches: everything, one repository (path or name), or one executor. */
   pause(target: string | null, because: string): Promise<void>;
   resume(target: string | null): Promise<void>;

@@ -7,13 +7,19 @@ import type { Action } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import { Leases } from './leases.ts';
+import type { LiveRun } from './live-run.ts';
 import { Runner } from './runner.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 export class Dispatcher {
   readonly runner: Runner;
+  readonly leases: Leases;
+  /** Tasks that somebody outside is just taking over: no tick may dispatch them in between. */
+  readonly changingHands = new Set<TaskKey>();
   readonly #parts: RunnerParts;
   readonly #queue: PQueue;
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
@@ -23,6 +29,7 @@ export class Dispatcher {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.runner = new Runner(parts);
+    this.leases = new Leases({ ...parts, ending: this.runner.ending });
     this.#queue = new PQueue({ concurrency: Math.max(1, parts.config().maxConcurrent) });
   }
 
@@ -34,7 +41,7 @@ export class Dispatcher {
   /** Tasks whose run is settled while its process still ends. */
   lingering(): ReadonlySet<TaskKey> {
     const tasks = [...this.runner.live.values()].filter((live) => live.declared);
-    return new Set(tasks.map(({ run }) => taskKey(run.graph, run.task)));
+    return new Set([...this.changingHands, ...tasks.map(({ run }) => taskKey(run.graph, run.task))]);
   }
 
   /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
@@ -60,7 +67,10 @@ export class Dispatcher {
       case 'dispatch': {
         const live = this.runner.open(action.plan);
         const { priority } = action.plan;
-        this.#track(this.#queue.add(() => this.runner.carry(live, action.plan), { priority }));
+        const carry = () => this.runner.carry(live, action.plan);
+        // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
+        if (action.plan.profile.type === 'external') this.#track(carry());
+        else this.#track(this.#queue.add(carry, { priority }));
         break;
       }
       case 'attend':
@@ -101,6 +111,13 @@ export class Dispatcher {
     });
   }
 
+  /** Begins a run of a plan; its work goes on in the background. Throws `conflict` when the task has one. */
+  dispatch(plan: Plan): LiveRun {
+    const live = this.runner.open(plan);
+    this.#track(this.#queue.add(() => this.runner.carry(live, plan), { priority: plan.priority }));
+    return live;
+  }
+
   /** Ends what time has run out for. */
   expire(now: number): void {
     for (const live of this.runner.live.values()) {
@@ -108,14 +125,15 @@ export class Dispatcher {
       if (at === null || at > now) continue;
       live.stop(live.lingerUntil === null ? 'timeout' : 'completed');
     }
+    for (const live of [...this.runner.live.values()]) this.leases.expire(live, now);
   }
 
   /** When time alone ends the next run, ms. */
   nextEnd(): number | null {
     let next: number | null = null;
     for (const live of this.runner.live.values()) {
-      const at = live.endsAt;
-      if (at !== null && (next === null || at < next)) next = at;
+      for (const at of [live.endsAt, this.leases.nextAt(live)])
+        if (at !== null && (next === null || at < next)) next = at;
     }
     return next;
   }

@@ -14,6 +14,8 @@ export class LiveRun {
   signedToken: string | null = null;
   /** Who holds it, where it is worked on elsewhere; as in the ledger. */
   lease: Lease | null = null;
+  /** The end of its lease that was already acted upon, ms. */
+  leaseNotedAt: number | null = null;
   /** The last sign of life: when (ms), and in words. */
   progressAt: number;
   progress: string | null = null;

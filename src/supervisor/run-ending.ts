@@ -276,7 +276,10 @@ export class RunEnding {
   /** Emits an event of a run. */
   emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
     const { id, graph, task, worktree, executor, attempt } = run;
-    this.#parts.bus.emit(name, { run: id, graph, task, worktree, executor, attempt, ...more } as never);
+    const outside = run.type === 'http' || run.type === 'external';
+    const ref = outside ? this.#parts.ledger.lease(id)?.externalRef : null;
+    const of = { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
+    this.#parts.bus.emit(name, { ...of, ...more } as never);
   }
 }
 

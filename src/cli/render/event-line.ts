@@ -70,6 +70,10 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'run.abandoned':
       return [faint, 'not begun', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.stale':
+      return [caution, 'stale', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.input':
+      return [caution, 'asks', `${whose(event)}  ${plain(event.question)}`];
     case 'run.stopping':
       return [caution, 'stopping', `${whose(event)}, because ${event.reason}`];
     case 'run.settled':

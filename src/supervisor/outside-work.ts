@@ -1,0 +1,162 @@
+// What agents and orchestrators outside ask about work that goes on: signs of life, questions, handing back, beginning a
+// task by request, and waiting for news of one.
+
+import { routeTask } from '../decide/route.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { RunReport } from '../domain/report.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { GraphDraft } from '../graph/store.ts';
+import { newLease } from '../runs/lease-row.ts';
+import { notReady, planOf } from './claims.ts';
+import type { Caller, HeartbeatAnswer, SupervisorControl } from './control.ts';
+import type { ControlParts } from './control-face.ts';
+import type { FoundTask } from './find-task.ts';
+import { newestRun, superseded } from './leases.ts';
+import { runReport } from './reports.ts';
+import type { Supervisor } from './supervisor.ts';
+import { waitFor } from './waiting.ts';
+
+export class OutsideWork {
+  readonly #supervisor: Supervisor;
+  readonly #parts: ControlParts;
+
+  constructor(supervisor: Supervisor, parts: ControlParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+  }
+
+  /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
+  heartbeat(
+    id: string,
+    message: string | undefined,
+    facts: Parameters<SupervisorControl['heartbeat']>[2] = {},
+  ): HeartbeatAnswer {
+    const live = this.#working(id);
+    if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    if (message !== undefined) live.progress = message;
+    const answer = this.#supervisor.dispatcher.leases.renew(live, facts);
+    if (message !== undefined) this.#runner.ending.emit('run.progress', live.run, { message });
+    // The new end of the lease may be the next thing that time has to do.
+    if (answer.lease.expires_at !== null) this.#supervisor.wake();
+    return answer;
+  }
+
+  /** The worker waits for a person: its clock stands still until it is heard of again. */
+  input(id: string, question: string, options: readonly string[]): HeartbeatAnswer {
+    const live = this.#working(id);
+    if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    const answer = this.#supervisor.dispatcher.leases.renew(live, {
+      question: JSON.stringify({ question, options }),
+    });
+    live.progress = `asks: ${question}`;
+    this.#runner.ending.emit('run.input', live.run, { question, options });
+    return answer;
+  }
+
+  /** Hands a run back, no attempt counted. */
+  async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
+    const latest = newestRun(this.#parts.ledger, run);
+    if (caller.kind === 'run' && caller.run !== run.id) {
+      const asked = this.#parts.ledger.run(caller.run);
+      throw superseded(asked ?? run, latest ?? run);
+    }
+    if (delayMs !== undefined && delayMs > 0) {
+      const name = taskKey(run.graph, run.task);
+      const until = this.#parts.clock.now() + delayMs;
+      const because = reason ?? 'it was handed back to be tried later';
+      this.#parts.ledger.setPause({ scope: 'task', name, code: 'handed-back', because, until });
+    }
+    const live = this.#runner.live.get(run.id);
+    await this.#runner.ending.release(run, reason ?? 'handed back');
+    live?.stop('completed');
+    await this.#supervisor.tick();
+  }
+
+  /** Begins a task now. Throws `conflict` when it may not begin or has begun. */
+  dispatch(
+    found: FoundTask,
+    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
+  ): RunReport {
+    const { view, task } = found;
+    const standstill = this.#supervisor.decided?.world.standstill;
+    if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
+    const graph = this.#parts.graphs.get(view.graph);
+    if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
+    const named = how.executor === undefined ? task : { ...task, executor: how.executor };
+    const route = routeTask(named, graph.profiles);
+    if (!route.routed)
+      throw new SupervisorError('executor-unavailable', route.because, { details: { code: 'not-ready' } });
+    const open = this.#parts.ledger
+      .openRuns()
+      .find((run) => run.graph === view.graph && run.task === task.id);
+    if (open)
+      throw new SupervisorError('conflict', `${task.id} has a run already: ${open.id} (${open.phase})`, {
+        details: { code: 'already-claimed', task_id: task.id },
+      });
+    const draft = { snapshot: graph.store.snapshot() } as GraphDraft;
+    const because = this.#parts.refuseClaim(graph, draft, task.id);
+    if (because !== null) throw notReady(task.id, because);
+    const by =
+      how.executor === undefined ? 'dispatched by request' : `dispatched by request, to ${how.executor}`;
+    const live = this.#supervisor.dispatcher.dispatch(planOf(found, route.profile, by));
+    if (how.notifyUrl !== undefined || how.externalRef !== undefined)
+      this.#supervisor.dispatcher.leases.set(
+        live,
+        newLease(live.run.type === 'http' ? 'http' : 'hold', {
+          notifyUrl: how.notifyUrl ?? null,
+          externalRef: how.externalRef ?? null,
+        }),
+      );
+    return runReport(live.run, null);
+  }
+
+  /** Resolves when something happened to the task, after `ms`, or when nobody waits any more. */
+  async changed({ view, task }: FoundTask, ms: number, signal?: AbortSignal): Promise<void> {
+    const concerns = (event: Event) =>
+      ('task' in event && event.task === task.id && event.graph === view.graph) ||
+      (event.name === 'graph.changed' && event.graph === view.graph);
+    let looks = 0;
+    await waitFor(this.#parts, { ms, signal }, concerns, () => (looks++ > 0 ? true : null));
+  }
+
+  /** The run when it is over, or as it stands after `ms`. */
+  async ended(id: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
+    const look = () => {
+      const run = this.#parts.ledger.run(id);
+      return run && (isOpenRun(run) || run.phase === 'finished') ? null : run;
+    };
+    const concerns = (event: Event) => 'run' in event && event.run === id;
+    const run = (await waitFor(this.#parts, { ms, signal }, concerns, look)) ?? this.#parts.ledger.run(id);
+    if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
+    return runReport(run, this.#runner.live.get(id)?.progress ?? null);
+  }
+
+  /** The live run that somebody works on; null when they should stop. */
+  #working(id: string) {
+    const { ledger, graphs } = this.#parts;
+    const run = ledger.run(id);
+    if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
+    const latest = newestRun(ledger, run);
+    if (latest && latest.fence > run.fence) throw superseded(run, latest);
+    const graph = graphs.get(run.graph);
+    const known = graph?.store.snapshot();
+    if (graph && known && !known.problem && !known.tasks.has(run.task))
+      throw new SupervisorError('not-found', `${run.task} is gone from its graph`, {
+        details: { code: 'task-removed', task_id: run.task },
+      });
+    const live = this.#runner.live.get(id);
+    if (live && !live.signal.aborted && !live.declared) return live;
+    if (run.phase === 'interrupted' && run.outcome === null)
+      throw new SupervisorError('conflict', `the lease of ${run.task} ended, and it was handed back`, {
+        hint: 'claim it again; a result that is ready now is still taken while nobody else has it',
+        details: { code: 'not-claimed', task_id: run.task },
+      });
+    return null;
+  }
+
+  get #runner() {
+    return this.#supervisor.dispatcher.runner;
+  }
+}

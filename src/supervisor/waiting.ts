@@ -1,0 +1,37 @@
+// Waiting for something to become true: looked at once at the beginning, and again after every event that may have
+// changed it. Nobody sleeps in between.
+
+import type { Event } from '../domain/event.ts';
+import type { Bus } from '../seams/bus.ts';
+import type { Clock } from '../seams/clock.ts';
+
+/**
+ * What `look` finds, or null when `ms` passed, the signal aborted or the supervisor stops before it found anything.
+ * `concerns` says which events are worth another look.
+ */
+export function waitFor<T>(
+  parts: { readonly bus: Bus; readonly clock: Clock },
+  options: { readonly ms: number; readonly signal?: AbortSignal | undefined },
+  concerns: (event: Event) => boolean,
+  look: () => T | null,
+): Promise<T | null> {
+  const found = look();
+  if (found !== null || options.ms <= 0 || options.signal?.aborted) return Promise.resolve(found);
+  return new Promise((resolve) => {
+    const end = (result: T | null) => {
+      off();
+      cancel();
+      options.signal?.removeEventListener('abort', giveUp);
+      resolve(result);
+    };
+    const giveUp = () => end(null);
+    const off = parts.bus.on((event) => {
+      if (event.name === 'supervisor.stopped') return giveUp();
+      if (!concerns(event)) return;
+      const now = look();
+      if (now !== null) end(now);
+    });
+    const cancel = parts.clock.after(options.ms, giveUp);
+    options.signal?.addEventListener('abort', giveUp, { once: true });
+  });
+}
