@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from './config/paths.ts';
 import { createConfigSource } from './config/source.ts';
-import { machineTimezone } from './config/timezone.ts';
+import { machineZoneReader } from './config/timezone.ts';
 import type { GraphHold } from './decide/world.ts';
 import type { Config } from './domain/config.ts';
 import { SupervisorError } from './domain/errors.ts';
@@ -66,7 +66,7 @@ export function layGround(options: ComposeOptions) {
     ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
   });
   const source = createConfigSource({ paths, environment });
-  const inZone = followingZone(options.machineZone ?? (() => machineTimezone(environment.variables)));
+  const inZone = followingZone(options.machineZone ?? machineZoneReader(environment.variables));
   const config = () => servingSomething(inZone(source.current()), cwd);
   const locker = createLocker();
   const processes = createProcesses(processTable(environment.platform));

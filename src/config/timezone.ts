@@ -21,6 +21,19 @@ export function localTimezone(): string {
 /** Where Linux and macOS say which zone the machine is in. */
 const LINK = '/etc/localtime';
 
+/** `machineTimezone` as often as it is asked for: a name is looked up only when it is another one than last time. */
+export function machineZoneReader(
+  variables: Readonly<Record<string, string | undefined>>,
+  link = LINK,
+): () => string {
+  let last: { readonly named: string | null; readonly zone: string } | null = null;
+  return () => {
+    const named = variables.TZ ?? zoneOfLink(link);
+    if (last?.named !== named || last === null) last = { named, zone: machineTimezone(variables, link) };
+    return last.zone;
+  };
+}
+
 /**
  * The zone that this machine is in just now. Unlike `localTimezone` it notices when that was changed while the program
  * runs: the language reads it once and keeps it.

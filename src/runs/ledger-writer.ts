@@ -52,6 +52,15 @@ export interface Ledger extends LedgerView, ScheduleBook {
   prune(limits: { readonly runsOlderThanMs: number }): number;
 }
 
+/**
+ * Whether a move must not be taken back by a power cut: a result, work that goes on elsewhere, and whose agent a claim
+ * is about to name. What else there is can be told from the graph and the processes, and after a power cut no process of
+ * ours lives.
+ */
+function outlivesPower(to: RunPhase, facts: RunFacts): boolean {
+  return to === 'finished' || to === 'handed-off' || (to === 'opened' && facts.agent !== undefined);
+}
+
 /** The writing side over an open, migrated database. */
 export function createLedger(database: Database, clock: Clock, warnings: readonly string[]): Ledger {
   const view = createLedgerView(database, warnings);
@@ -101,34 +110,40 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       refuseUnfaithful('graph path', run.graph);
       refuseUnfaithful('task id', run.task);
       refuseUnfaithful('creation time', run.taskCreatedAt);
-      return database.transaction(() => {
-        const other = openOfTask.one(run.graph, run.task);
-        if (other !== null)
-          throw new SupervisorError(
-            'conflict',
-            `Task ${run.task} already has the open run ${String(other.id)} (${String(other.phase)}).`,
-            { hint: 'It must end before another can begin.', details: { run: other.id, phase: other.phase } },
+      // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.
+      return database.relaxed(() =>
+        database.transaction(() => {
+          const other = openOfTask.one(run.graph, run.task);
+          if (other !== null)
+            throw new SupervisorError(
+              'conflict',
+              `Task ${run.task} already has the open run ${String(other.id)} (${String(other.phase)}).`,
+              {
+                hint: 'It must end before another can begin.',
+                details: { run: other.id, phase: other.phase },
+              },
+            );
+          const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
+          insert.run(
+            run.id,
+            run.graph,
+            run.task,
+            run.taskCreatedAt,
+            run.worktree,
+            run.repo,
+            run.executor,
+            run.type,
+            run.because,
+            run.attempt,
+            fence,
+            run.deadlineAt ?? null,
+            run.occurrence,
+            clock.now(),
+            tokenHash,
           );
-        const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
-        insert.run(
-          run.id,
-          run.graph,
-          run.task,
-          run.taskCreatedAt,
-          run.worktree,
-          run.repo,
-          run.executor,
-          run.type,
-          run.because,
-          run.attempt,
-          fence,
-          run.deadlineAt ?? null,
-          run.occurrence,
-          clock.now(),
-          tokenHash,
-        );
-        return known(run.id);
-      });
+          return known(run.id);
+        }),
+      );
     },
 
     restore(run, tokenHash) {
@@ -173,7 +188,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
         return after;
       };
       // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
-      return known(id).occurrence === null ? step() : database.transaction(step);
+      const commit = () => (known(id).occurrence === null ? step() : database.transaction(step));
+      return outlivesPower(to, facts) ? commit() : database.relaxed(commit);
     },
 
     note(id, facts) {
