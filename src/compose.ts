@@ -1,5 +1,5 @@
-// The only place that constructs parts and wires them together. Three programs come out of it: the supervisor
-// (composeSupervisor), a look without one (composeLookout), and a bare store for adding and editing (composeStore).
+// Constructs the parts of the supervisor and wires them together. What it stands on is in ground.ts; the programs that do
+// without a running supervisor are in compose-look.ts.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import { createApiServer } from './api/server.ts';
 import { ensureFolders, type Paths } from './config/paths.ts';
 import { claimRefusal } from './decide/claim-refusal.ts';
-import type { Config } from './domain/config.ts';
 import type { GraphPath } from './domain/ids.ts';
 import type { Profile } from './domain/profile.ts';
 import type { ReportedProblem } from './domain/report.ts';
 import { writeAgentTools } from './executors/agent-tools.ts';
 import { createExecutors } from './executors/executors.ts';
-import type { GraphDraft, GraphStore } from './graph/store.ts';
+import type { GraphDraft } from './graph/store.ts';
 import { createGraphWatcher } from './graph/watcher.ts';
 import {
   agentVariables,
@@ -22,7 +21,6 @@ import {
   lockGraph,
   lockMachine,
   mainProgram,
-  openStore,
   rivalOf,
   wrapped,
   wrappedExecutors,
@@ -30,20 +28,15 @@ import {
 import { openLedger } from './runs/ledger.ts';
 import { drainSpool } from './runs/spool.ts';
 import { type Bus, createBus } from './seams/bus.ts';
-import { systemClock } from './seams/clock.ts';
-import { type Environment, processEnvironment } from './seams/environment.ts';
-import { createLocker } from './seams/flock.ts';
 import type { Log } from './seams/log.ts';
 import type { CallbackAddress } from './supervisor/assignment.ts';
 import type { SupervisorControl } from './supervisor/control.ts';
 import { ControlFace } from './supervisor/control-face.ts';
-import { Lookout } from './supervisor/lookout.ts';
 import { applySpooled } from './supervisor/spooled.ts';
 import { type SupervisedGraph, SupervisedGraphs, viewOf } from './supervisor/supervised-graphs.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
 import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
-import { type LocatedGraph, locateGraph as locateGraphAround } from './worktrees/locate.ts';
 import { createRepositoryWatcher } from './worktrees/watcher.ts';
 
 /** A supervisor, wired and ready to start. */
@@ -210,49 +203,4 @@ export async function composeSupervisor(
       return stopped;
     },
   };
-}
-
-/** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
-export async function composeLookout(
-  options: ComposeOptions,
-): Promise<{ readonly lookout: Lookout; readonly paths: Paths; close(): Promise<void> }> {
-  const ground = layGround(options);
-  const { paths, source, clock } = ground;
-  const daemons = createDaemonDetector({ clock });
-  const graphs = new SupervisedGraphs({
-    ...ground.graphParts,
-    bus: createBus(clock),
-    lock: null,
-    rival: (graph) => rivalOf(graph, daemons, source.current()),
-  });
-  const [ledger] = await Promise.all([
-    openLedger({ file: paths.ledgerFile, clock, readOnly: true }),
-    graphs.rediscover(ground.config()),
-  ]);
-  const problems = source.problems().map((message) => ({ code: 'config', message }));
-  const lookout = new Lookout({ config: ground.config(), graphs, ledger, clock, version: VERSION, problems });
-  return {
-    lookout,
-    paths,
-    async close() {
-      ledger?.close();
-      await graphs.release();
-    },
-  };
-}
-
-/** The graph that somebody who stands in a folder means; with `create` one is made where the worktree has none. */
-export async function locateGraph(options: {
-  readonly cwd: string;
-  readonly worktree?: string;
-  readonly create: boolean;
-  readonly environment?: Environment;
-}): Promise<LocatedGraph> {
-  const { home } = options.environment ?? processEnvironment();
-  return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
-}
-
-/** A store over one graph, for commands that write into it themselves. */
-export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
-  return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);
 }

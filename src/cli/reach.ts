@@ -55,7 +55,7 @@ export async function withLookout<T>(
   context: Context,
   act: (lookout: Lookout) => Promise<T> | T,
 ): Promise<T> {
-  const { composeLookout } = await import('../compose.ts');
+  const { composeLookout } = await import('../compose-look.ts');
   const composed = await composeLookout(compositionOf(context));
   try {
     return await act(composed.lookout);

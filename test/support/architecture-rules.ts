@@ -20,6 +20,7 @@ const RANKS: Readonly<Record<string, number>> = {
   'version.ts': 0,
   'ground.ts': 4,
   'compose.ts': 5,
+  'compose-look.ts': 5,
   cli: 6,
 };
 

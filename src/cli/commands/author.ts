@@ -32,7 +32,7 @@ export async function add(context: Context, title: string, options: AuthorOption
     throw new SupervisorError('usage', 'the title is empty', { hint: 'say what is to be done' });
   const request = await requestOf(options);
   const [{ composeStore, locateGraph }, { addTask }] = await Promise.all([
-    import('../../compose.ts'),
+    import('../../compose-look.ts'),
     import('../../supervisor/authoring.ts'),
   ]);
   const place = await locateGraph({

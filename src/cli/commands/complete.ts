@@ -163,7 +163,7 @@ async function spool(
 }
 
 async function graphAt(context: Context, worktree: string | undefined): Promise<string | null> {
-  const { locateGraph } = await import('../../compose.ts');
+  const { locateGraph } = await import('../../compose-look.ts');
   try {
     const place = { cwd: context.cwd, create: false, ...(worktree === undefined ? {} : { worktree }) };
     return (await locateGraph(place)).graph;

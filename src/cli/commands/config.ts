@@ -74,7 +74,7 @@ export async function trust(
     paths,
     { worktreePath },
   ] = await Promise.all([
-    import('../../compose.ts'),
+    import('../../compose-look.ts'),
     import('../../config/trust.ts'),
     import('../../config/load.ts'),
     import('../../config/worktree.ts'),

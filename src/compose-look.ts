@@ -1,0 +1,63 @@
+// The programs that do without a running supervisor: a look at the world, and a bare store for adding and editing. Wired
+// apart from compose.ts, so that the short commands load neither servers nor watchers nor executors.
+
+import type { Paths } from './config/paths.ts';
+import type { Config } from './domain/config.ts';
+import type { GraphPath } from './domain/ids.ts';
+import type { GraphStore } from './graph/store.ts';
+import { type ComposeOptions, layGround, openStore, rivalOf } from './ground.ts';
+import { openLedger } from './runs/ledger.ts';
+import { createBus } from './seams/bus.ts';
+import { systemClock } from './seams/clock.ts';
+import { type Environment, processEnvironment } from './seams/environment.ts';
+import { createLocker } from './seams/flock.ts';
+import { Lookout } from './supervisor/lookout.ts';
+import { SupervisedGraphs } from './supervisor/supervised-graphs.ts';
+import { VERSION } from './version.ts';
+import { createDaemonDetector } from './wg/daemon.ts';
+import { type LocatedGraph, locateGraph as locateGraphAround } from './worktrees/locate.ts';
+
+/** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
+export async function composeLookout(
+  options: ComposeOptions,
+): Promise<{ readonly lookout: Lookout; readonly paths: Paths; close(): Promise<void> }> {
+  const ground = layGround(options);
+  const { paths, source, clock } = ground;
+  const daemons = createDaemonDetector({ clock });
+  const graphs = new SupervisedGraphs({
+    ...ground.graphParts,
+    bus: createBus(clock),
+    lock: null,
+    rival: (graph) => rivalOf(graph, daemons, source.current()),
+  });
+  const [ledger] = await Promise.all([
+    openLedger({ file: paths.ledgerFile, clock, readOnly: true }),
+    graphs.rediscover(ground.config()),
+  ]);
+  const problems = source.problems().map((message) => ({ code: 'config', message }));
+  const lookout = new Lookout({ config: ground.config(), graphs, ledger, clock, version: VERSION, problems });
+  return {
+    lookout,
+    paths,
+    async close() {
+      ledger?.close();
+      await graphs.release();
+    },
+  };
+}
+
+/** The graph that somebody who stands in a folder means; with `create` one is made where the worktree has none. */
+export async function locateGraph(options: {
+  readonly cwd: string;
+  readonly worktree?: string;
+  readonly create: boolean;
+  readonly environment?: Environment;
+}): Promise<LocatedGraph> {
+  const { home } = options.environment ?? processEnvironment();
+  return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
+}
+
+/** A store over one graph, for commands that write into it themselves. */
+export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
+  return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);
+}
