@@ -37,6 +37,12 @@ export function lazyBackEdges(
   };
 }
 
+/** Every cycle: its members, in wg's index order (ids by their bytes). */
+export function cycleMembers(tasks: ReadonlyMap<TaskId, Waiting>): readonly (readonly TaskId[])[] {
+  const { ids, next } = adjacency(tasks.values());
+  return components(next).cyclic.map((component) => component.map((member) => ids[member] ?? ''));
+}
+
 /** The ids that are in one cycle with this task, itself included; empty when it is in none. */
 export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskId): ReadonlySet<TaskId> {
   const { ids, next } = adjacency(tasks.values());
