@@ -11,6 +11,7 @@ import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
 import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
 import { isStartable } from './judged-inputs.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
+import { mayReopen, stopsForReplaced } from './recur.ts';
 import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
@@ -45,8 +46,16 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   const actions: Action[] = reconcileRuns(world);
   const queues: PlanQueue[] = [];
   let wakeAt: number | null = null;
-  for (const graph of judged.values()) {
-    for (const note of graph.notes) actions.push({ kind: 'note-schedule', ...note });
+  for (const [path, graph] of judged) {
+    for (const note of graph.schedules.notes) actions.push({ kind: 'note-schedule', ...note });
+    for (const reopening of graph.schedules.reopenings) {
+      const tasks = views.get(path)?.snapshot.tasks ?? new Map();
+      const isFree = !said.busy.get(path)?.has(reopening.task);
+      if (isFree && mayReopen(reopening, world, tasks, graph.ready.keys()))
+        actions.push({ kind: 'reopen', ...reopening });
+    }
+    const { replaced } = graph.schedules;
+    if (replaced.length > 0) actions.push(...stopsForReplaced(path, replaced, world.runs));
     queues.push(...graph.queues);
     wakeAt = earlier(wakeAt, graph.nextAt);
   }
@@ -58,7 +67,8 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
   const ofReady = readyWords(world, judged, admission);
-  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), wakeAt };
+  const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
+  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), schedules, wakeAt };
 }
 
 /** What is said of the tasks that could start by themselves: they start, or lack room. */

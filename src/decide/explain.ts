@@ -7,13 +7,14 @@ import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
 import { createMemo, decide, roomState } from './decide.ts';
 import { findCopies } from './identity.ts';
+import { instantText } from './instant.ts';
 import { viewForReadiness } from './judge.ts';
 import { graphHold, isStartable } from './judged-inputs.ts';
 import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
 import { explainReadiness } from './readiness.ts';
 import { occupiesPlace, Room } from './room.ts';
 import { type Routed, routeTask } from './route.ts';
-import { judgeSchedule } from './task-schedule.ts';
+import { judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
 import type { GraphView, World } from './world.ts';
 
 /** A task's verdict with everything that led to it. */
@@ -51,10 +52,17 @@ export function explainTask(world: World, graph: GraphPath, id: TaskId): Explana
 
 function routedConditions(world: World, view: GraphView, task: Task, route: Routed): Condition[] {
   const { profile } = route;
-  const memory = world.schedules.get(taskKey(view.graph, task.id));
-  const { timezone } = world.config;
-  const schedule = judgeSchedule(task, route.scheduleProfile, memory, timezone, world.now, new Map());
-  const due = schedule.text === null ? 'it has no schedule of its own' : `schedule ${schedule.text} is due`;
+  const schedule = judgeSchedule({
+    task,
+    profile: route.scheduleProfile,
+    profiles: view.profiles,
+    config: world.config,
+    memory: world.schedules.get(taskKey(view.graph, task.id)),
+    now: world.now,
+    cache: new Map(),
+    situation: isStartable(task) ? (task.paused ? 'paused' : 'open') : 'busy',
+  });
+  const due = dueText(schedule);
   return [
     {
       name: 'executor',
@@ -64,6 +72,12 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
     condition('schedule', schedule.hold, due),
     ...roomConditions(world, view, task, route),
   ];
+}
+
+function dueText({ state, occurrence }: ScheduleJudgement): string {
+  if (!state) return 'it has no schedule of its own';
+  const next = state.nextAt === null ? '' : `, next at ${instantText(state.nextAt)}`;
+  return `schedule ${state.text} (${state.zone}) ${occurrence === null ? 'goes on' : 'is due'}${next}`;
 }
 
 /** Whether this task alone would be let in now; what waits beside it is left out. */

@@ -1,22 +1,25 @@
 // Judges every task of one graph: its verdict by everything except room and runs, and the plans of those that could
 // start. What it found stays valid until something it looked at changes, which it says itself.
 
-import { type GraphPath, type TaskId, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
 import { lazyBackEdges } from './cycles.ts';
 import type { Copies } from './identity.ts';
+import { GraphSchedules } from './judge-schedules.ts';
 import { graphHold, isStartable, type StillStands, type Surroundings, stillStands } from './judged-inputs.ts';
+import type { Situation } from './occurrences.ts';
 import { dependentPriorities, effectivePriority, madeAt, nextAgingAt } from './priority.ts';
 import { assessReadiness } from './readiness.ts';
-import type { ReadinessView } from './readiness-view.ts';
+import type { NotReady, ReadinessView } from './readiness-view.ts';
+import { runKey, untilReopened, whileFailed } from './recur.ts';
 import { type Route, type Routed, routeTask } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
-import { hasSchedule, judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
+import type { ScheduleJudgement } from './task-schedule.ts';
 import { isDueForOneSecond } from './wg-cron.ts';
-import type { GraphView, ScheduleMemory, World } from './world.ts';
+import type { GraphView, World } from './world.ts';
 
 /** One graph, judged. */
 export interface JudgedGraph {
@@ -24,8 +27,7 @@ export interface JudgedGraph {
   /** What could start. */
   readonly queues: readonly PlanQueue[];
   readonly ready: ReadonlyMap<TaskId, Ready>;
-  /** Schedules that were seen for the first time. */
-  readonly notes: readonly (TaskRef & { readonly memory: ScheduleMemory })[];
+  readonly schedules: Pick<GraphSchedules, 'notes' | 'states' | 'reopenings' | 'replaced'>;
   /** The earliest instant that a verdict names, ms. */
   readonly nextAt: number | null;
   /** Whether judging again now would give the same. */
@@ -73,12 +75,10 @@ class Judging {
   readonly #view: GraphView;
   readonly #world: Surroundings;
   readonly #copies: Copies;
-  readonly #cache: ScheduleCache;
   readonly #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
   readonly #candidates: Candidate[] = [];
-  readonly #notes: (TaskRef & { readonly memory: ScheduleMemory })[] = [];
-  readonly #remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
+  readonly #schedules: GraphSchedules;
   #dependents: ReadonlyMap<TaskId, number> | null = null;
   #plainRoute: Route | null = null;
   #validUntil = Number.POSITIVE_INFINITY;
@@ -88,7 +88,7 @@ class Judging {
     this.#view = view;
     this.#world = world;
     this.#copies = copies;
-    this.#cache = cache;
+    this.#schedules = new GraphSchedules(view, world, cache);
     this.#readiness = viewForReadiness(view, world, copies);
     this.#hold = graphHold(view);
   }
@@ -102,14 +102,14 @@ class Judging {
       verdicts,
       queues: queuesOf(this.#candidates.map((candidate) => candidate.plan)),
       ready: new Map(this.#candidates.map((candidate) => [candidate.task.id, candidate])),
-      notes: this.#notes,
+      schedules: this.#schedules,
       nextAt: this.#nextAt,
       isValid: stillStands({
         view: this.#view,
         world: this.#world,
         copies: this.#copies,
         validUntil: this.#validUntil,
-        remembered: this.#remembered,
+        remembered: this.#schedules.remembered,
       }),
     };
   }
@@ -117,7 +117,7 @@ class Judging {
   #verdict(task: Task): Verdict {
     if (!isStartable(task)) {
       const readiness = assessReadiness(task, this.#readiness);
-      if (!readiness.ready) return this.#not(task, null, readiness);
+      if (!readiness.ready) return this.#resting(task, readiness);
     }
     const hold = this.#hold;
     if (hold) return this.#not(task, null, { state: 'held', ...hold, nextAt: null });
@@ -130,17 +130,38 @@ class Judging {
     const executor = route.routed ? route.profile.name : null;
     const readiness = assessReadiness(task, this.#readiness);
     if (isDueForOneSecond(task)) this.#expire(Math.floor(this.#world.now / 1000) * 1000 + 1000);
+    const schedule = this.#schedule(task, route, task.paused ? 'paused' : 'open');
     if (!readiness.ready) {
       // What a person must put right is said at once, not only when the waiting is over.
       const wrong =
-        readiness.state === 'waiting' || readiness.state === 'scheduled' ? wrongRoute(route) : null;
+        readiness.state === 'waiting' || readiness.state === 'scheduled'
+          ? (wrongRoute(route) ?? wrongSchedule(schedule))
+          : null;
       if (wrong === null) return this.#not(task, executor, readiness);
       // When the gate opens, the next thing against it may be said instead.
       this.#lookAgain(readiness.nextAt);
       return this.#not(task, executor, wrong);
     }
     if (!route.routed) return this.#not(task, null, { state: 'held', ...route, nextAt: null });
-    return this.#scheduled(task, route);
+    if (schedule?.hold) return this.#not(task, executor, schedule.hold);
+    return this.#ready(task, route, schedule);
+  }
+
+  /** A task that cannot be started as it stands; the schedule of a recurring one goes on all the same. */
+  #resting(task: Task, reason: NotReady): Verdict {
+    const { status } = task;
+    const isAside = this.#hold !== null || status === 'abandoned' || !this.#schedules.mayRecur(task);
+    if (isAside || this.#copies.holdOf(this.#view, task)) return this.#not(task, null, reason);
+    const route = this.#route(task);
+    if (status !== 'done' && status !== 'failed') {
+      this.#schedule(task, route, 'busy');
+      return this.#not(task, null, reason);
+    }
+    const next = this.#schedules.next(task, route);
+    if (!next) return this.#not(task, null, reason);
+    if (status === 'failed') return this.#not(task, null, whileFailed(task, reason));
+    this.#schedules.reopenings.push({ graph: this.#view.graph, task: task.id, ...next });
+    return this.#not(task, null, untilReopened(reason, next.nextAt, this.#world.now));
   }
 
   /** Tasks that say nothing of executors all go the same way. */
@@ -153,26 +174,17 @@ class Judging {
     return this.#plainRoute;
   }
 
-  #scheduled(task: Task, route: Routed): Verdict {
-    const judged = hasSchedule(task, route.scheduleProfile) ? this.#schedule(task, route) : null;
-    if (judged?.hold) return this.#not(task, route.profile.name, judged.hold);
-    return this.#ready(task, route, judged?.occurrence ?? null);
-  }
-
-  #schedule(task: Task, route: Routed): ScheduleJudgement {
-    const { now, config, schedules } = this.#world;
-    const key = taskKey(this.#view.graph, task.id);
-    const memory = schedules.get(key);
-    const judged = judgeSchedule(task, route.scheduleProfile, memory, config.timezone, now, this.#cache);
-    if (judged.text !== null) this.#remembered.push([key, memory]);
-    if (judged.note) {
-      this.#notes.push({ graph: this.#view.graph, task: task.id, memory: judged.note });
-      this.#expire(now);
-    }
+  #schedule(task: Task, route: Route, situation: Situation): ScheduleJudgement | null {
+    const judged = this.#schedules.judge(task, route, situation);
+    if (judged?.note) this.#expire(this.#world.now);
+    this.#lookAgain(judged?.lookAt ?? null);
     return judged;
   }
 
-  #ready(task: Task, route: Routed, occurrence: number | null): Verdict {
+  #ready(task: Task, route: Routed, schedule: ScheduleJudgement | null): Verdict {
+    const occurrence = schedule?.occurrence ?? null;
+    const because =
+      occurrence === null ? route.because : `${route.because}, for ${runKey(task.id, occurrence)}`;
     const { now } = this.#world;
     const { graph, worktree, repo } = this.#view;
     const made = madeAt(task);
@@ -183,7 +195,7 @@ class Judging {
       worktree,
       repo,
       profile: route.profile,
-      because: route.because,
+      because,
       priority: effectivePriority(task, made, now, this.#dependents),
       occurrence,
     };
@@ -197,7 +209,7 @@ class Judging {
       task: task.id,
       state: 'ready',
       code: 'dispatched',
-      because: route.because,
+      because,
       nextAt: null,
       executor: route.profile.name,
     };
@@ -226,6 +238,10 @@ class Judging {
 
 function wrongRoute(route: Route): Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'> | null {
   return route.routed ? null : { state: 'held', code: route.code, because: route.because, nextAt: null };
+}
+
+function wrongSchedule(judged: ScheduleJudgement | null): ScheduleJudgement['hold'] {
+  return judged?.hold?.state === 'held' ? judged.hold : null;
 }
 
 /** wg's order: priority, then what was started least often; then the oldest, then by id, so that order is stable. */

@@ -36,7 +36,7 @@ export function stillStands(inputs: {
   const { validUntil, remembered } = inputs;
   const { graph, worktree, repo, snapshot, profiles } = inputs.view;
   const { now: judgedAt, config } = inputs.world;
-  const { timezone, retry } = config;
+  const { timezone, retry, schedule } = config;
   const hold = graphHold(inputs.view);
   const version = inputs.copies.version(graph);
   const peers = peerStatuses(inputs.view, inputs.world);
@@ -48,6 +48,7 @@ export function stillStands(inputs: {
     isSameHold(graphHold(view), hold) &&
     world.config.timezone === timezone &&
     world.config.retry === retry &&
+    world.config.schedule === schedule &&
     copies.version(graph) === version &&
     (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
     peers.every(([id, status]) => world.peers.get(id) === status) &&
@@ -66,9 +67,11 @@ function isSameHold(a: GraphHold | null, b: GraphHold | null): boolean {
 }
 
 function isSameMemory(a: ScheduleMemory | undefined, b: ScheduleMemory | undefined): boolean {
+  if (a === b) return true;
   return (
     a?.expression === b?.expression &&
     a?.baselineAt === b?.baselineAt &&
-    a?.lastNominalAt === b?.lastNominalAt
+    a?.lastNominalAt === b?.lastNominalAt &&
+    a?.owed?.join() === b?.owed?.join()
   );
 }

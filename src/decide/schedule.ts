@@ -4,7 +4,6 @@
 import { Cron } from 'croner';
 import { parseInstant } from './instant.ts';
 import { asUtc, type WallClock, wallClock } from './wall-clock.ts';
-import type { ScheduleMemory } from './world.ts';
 
 /** A schedule that could be read. */
 export type Schedule =
@@ -134,6 +133,13 @@ export function nextInstant(schedule: Schedule, after: number): number | null {
   }
 }
 
+/** Whether this instant of a time of day stands for one that the clocks skip on that day. */
+export function isMoved(schedule: Schedule, at: number): boolean {
+  if (schedule.kind !== 'clock') return false;
+  const { hour, minute, second } = schedule.clock.read(at);
+  return hour !== schedule.hour || minute !== schedule.minute || second !== schedule.second;
+}
+
 /** The next time the wall clock reads the schedule's time; on a day without it, the first instant after the gap. */
 function nextReading(schedule: Schedule & { kind: 'clock' }, after: number): number | null {
   const { hour, minute, second, clock } = schedule;
@@ -155,35 +161,12 @@ function nextReading(schedule: Schedule & { kind: 'clock' }, after: number): num
   return found.find((at) => at > after) ?? null;
 }
 
-/** Whether a schedule is due, and for which of its instants. */
-export type Due =
-  | { readonly due: true; readonly nominal: number }
-  /** `nextAt` null: no instant is left. */
-  | { readonly due: false; readonly nextAt: number | null };
-
-/**
- * The instant that is due now and was not dispatched before. Any number of missed ones makes one run, the latest.
- * A clock that was set back makes nothing due again.
- */
-export function dueOccurrence(
-  schedule: Schedule,
-  memory: Pick<ScheduleMemory, 'baselineAt' | 'lastNominalAt'>,
-  now: number,
-): Due {
-  const { baselineAt, lastNominalAt } = memory;
-  if (schedule.kind !== 'cron') {
-    if (lastNominalAt !== null) return { due: false, nextAt: null };
-    const nominal = schedule.kind === 'instant' ? schedule.at : nextInstant(schedule, baselineAt);
-    if (nominal === null) return { due: false, nextAt: null };
-    return nominal <= now ? { due: true, nominal } : { due: false, nextAt: nominal };
-  }
-  const first = nextInstant(schedule, lastNominalAt ?? baselineAt);
-  if (first === null || first > now) return { due: false, nextAt: first };
-  return { due: true, nominal: Math.max(first, latest(schedule.cron, now) ?? first) };
-}
-
-/** The last instant of a cron schedule that is not after `now`. */
-function latest(cron: Cron, now: number): number | null {
-  const second = Math.floor(now / 1000) * 1000;
-  return cron.previousRuns(1, new Date(second + 1000))[0]?.getTime() ?? null;
+/** The last instants of a recurring schedule that are not after `until`, oldest first, at most so many. */
+export function latestInstants(schedule: Schedule, until: number, most: number): number[] {
+  if (schedule.kind !== 'cron') return [];
+  const second = Math.floor(until / 1000) * 1000;
+  return schedule.cron
+    .previousRuns(most, new Date(second + 1000))
+    .map((date) => date.getTime())
+    .reverse();
 }

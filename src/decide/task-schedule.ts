@@ -1,11 +1,31 @@
-// A task and its schedule: which one counts, what must be remembered of it, and whether it holds the task just now.
+// A task and its schedule: which one counts, in which zone and by which policy, what must be remembered of it, and
+// whether it holds the task just now.
 
-import type { ScheduleProfile } from '../domain/profile.ts';
+import type { Config } from '../domain/config.ts';
+import { formatDuration } from '../domain/duration.ts';
+import type { ProfileSet, ScheduleProfile } from '../domain/profile.ts';
+import type { SchedulePolicy } from '../domain/schedule-policy.ts';
 import { type Task, tagValue } from '../domain/task.ts';
 import type { VerdictCode } from './codes.ts';
 import { instantText, parseInstant } from './instant.ts';
-import { dueOccurrence, parseSchedule, type Schedule, type ScheduleCache } from './schedule.ts';
-import type { ScheduleMemory } from './world.ts';
+import { type Situation, stepSchedule } from './occurrences.ts';
+import { isMoved, nextInstant, parseSchedule, type Schedule, type ScheduleCache } from './schedule.ts';
+import { hashOfText } from './wg-jitter.ts';
+import type { PassedInstants, ScheduleMemory, ScheduleState } from './world.ts';
+
+/** What judging a schedule takes. */
+export interface ScheduleQuestion {
+  readonly task: Task;
+  /** The schedule profile that the task was routed to, if it was. */
+  readonly profile: ScheduleProfile | null;
+  readonly profiles: Pick<ProfileSet, 'byName'>;
+  readonly config: Pick<Config, 'timezone' | 'schedule'>;
+  readonly memory: ScheduleMemory | undefined;
+  readonly now: number;
+  readonly cache: ScheduleCache;
+  /** `open` when left out. */
+  readonly situation?: Situation;
+}
 
 /** What a schedule says of a task now. */
 export interface ScheduleJudgement {
@@ -18,13 +38,29 @@ export interface ScheduleJudgement {
   } | null;
   /** The nominal instant that made it due, ms; null without a schedule of our own. */
   readonly occurrence: number | null;
-  /** To be written down: the schedule is seen for the first time, or was changed. */
+  /** To be written down: the schedule is seen for the first time, was changed, or went on. */
   readonly note: ScheduleMemory | null;
-  /** The schedule's own words, for `why`; null without one. */
-  readonly text: string | null;
+  /** To be told when that is written down. */
+  readonly passed: readonly PassedInstants[];
+  /** How it stands; null without a schedule of our own. */
+  readonly state: ScheduleState | null;
+  readonly recurring: boolean;
+  /** When time alone changes something at the latest, ms. */
+  readonly lookAt: number | null;
+  /** What runs is to make room for the next instant. */
+  readonly replaces: boolean;
 }
 
-const FREE: ScheduleJudgement = { hold: null, occurrence: null, note: null, text: null };
+const FREE: ScheduleJudgement = {
+  hold: null,
+  occurrence: null,
+  note: null,
+  passed: [],
+  state: null,
+  recurring: false,
+  lookAt: null,
+  replaces: false,
+};
 
 /** The task's own schedule: key, tag, or the default of the schedule profile it was routed to. */
 export function scheduleText(
@@ -48,70 +84,117 @@ export function hasSchedule(task: Pick<Task, 'schedule' | 'tags'>, profile: Sche
   return profile !== null || scheduleText(task, null) !== null;
 }
 
-/** Judges the schedule of a task that is ready otherwise. */
-export function judgeSchedule(
-  task: Task,
-  profile: ScheduleProfile | null,
-  memory: ScheduleMemory | undefined,
-  zone: string,
-  now: number,
-  cache: ScheduleCache,
-): ScheduleJudgement {
+/** The profile of this name speaks for every schedule of its worktree that is routed to no other schedule profile. */
+const SPOKESMAN = 'scheduled';
+
+/** Zone and policy: the task's own zone, then the schedule profile's, then the machine's. */
+export function scheduleSettings(
+  question: Pick<ScheduleQuestion, 'profile' | 'profiles' | 'config'> & {
+    readonly task: Pick<Task, 'timezone' | 'tags'>;
+  },
+): { readonly zone: string; readonly policy: SchedulePolicy } {
+  const { task, profile, profiles, config } = question;
+  const spokesman = profiles.byName.get(SPOKESMAN);
+  const general = spokesman?.type === 'schedule' ? spokesman : null;
+  const speaker = profile ?? general;
+  return {
+    zone:
+      nonEmpty(task.timezone) ??
+      nonEmpty(tagValue(task, 'timezone:')) ??
+      speaker?.timezone ??
+      general?.timezone ??
+      config.timezone,
+    policy: speaker ? { ...config.schedule, ...speaker.policy } : config.schedule,
+  };
+}
+
+/** Judges the schedule of a task. */
+export function judgeSchedule(question: ScheduleQuestion): ScheduleJudgement {
+  const { task, profile, cache, now, situation = 'open' } = question;
   const text = scheduleText(task, profile);
   if (text === null) {
     if (!profile || hasOtherTime(task)) return FREE;
     const because = `its executor ${profile.name} waits for a time, and the task names none; give it a schedule`;
     return { ...FREE, hold: { state: 'held', code: 'no-schedule', because, nextAt: null } };
   }
+  const { zone, policy } = scheduleSettings(question);
   const parsed = parseSchedule(text, zone, cache);
   if (!parsed.ok)
     return {
       ...FREE,
-      text,
+      state: { text, zone, nextAt: null },
       hold: { state: 'held', code: 'bad-schedule', because: parsed.problem, nextAt: null },
     };
-  const expression = `${text} ${zone} ${task.createdAt ?? '-'}`;
-  const note = memory?.expression === expression ? null : firstSight(task, expression, memory, now);
-  return { ...judge(task, parsed.schedule, note ?? memory, text, zone, now), note };
+  const { schedule } = parsed;
+  const recurring = schedule.kind === 'cron';
+  if (!recurring && situation === 'busy') return { ...FREE, state: { text, zone, nextAt: null } };
+  const memory = rememberedOf(question, schedule, `${text} ${zone} ${task.createdAt ?? '-'}`);
+  const unfinished = situation === 'open' && recurring ? unfinishedOf(task, memory) : null;
+  const offsetMs = jitterOf(task.id, policy.jitterMs);
+  const step = stepSchedule({
+    schedule,
+    memory,
+    now,
+    policy,
+    offsetMs,
+    situation: unfinished === null ? situation : 'busy',
+  });
+  // The instant that took its place is run instead of what was given back.
+  const due =
+    unfinished === null || (policy.overlap === 'replace' && step.due !== null) ? step.due : unfinished;
+  return {
+    hold: due === null ? holdOf(step.nextAt, offsetMs, schedule, text, zone) : null,
+    occurrence: due,
+    note: step.memory === question.memory ? null : step.memory,
+    passed: step.passed,
+    state: { text, zone, nextAt: step.nextAt },
+    recurring,
+    lookAt: step.lookAt,
+    replaces: situation === 'busy' && policy.overlap === 'replace' && step.due !== null,
+  };
 }
 
-function judge(
-  task: Task,
+/** When a recurring schedule of ours comes next, ms; null: it has none, or never comes again. */
+export function nextOwnInstant(question: ScheduleQuestion): number | null {
+  const { task, profile, memory, now, cache } = question;
+  const text = scheduleText(task, profile);
+  if (text === null) return null;
+  const { zone, policy } = scheduleSettings(question);
+  const parsed = parseSchedule(text, zone, cache);
+  if (!parsed.ok || parsed.schedule.kind !== 'cron') return null;
+  const since = memory ? Math.max(memory.baselineAt, memory.lastNominalAt ?? 0) : now;
+  const next = nextInstant(parsed.schedule, since);
+  return next === null ? null : next + jitterOf(task.id, policy.jitterMs);
+}
+
+function holdOf(
+  nextAt: number | null,
+  offsetMs: number,
   schedule: Schedule,
-  memory: ScheduleMemory | undefined,
   text: string,
   zone: string,
-  now: number,
-): ScheduleJudgement {
-  const known = memory ?? { expression: '', baselineAt: now, lastNominalAt: null };
-  if (known.lastNominalAt !== null && isUnfinished(task, schedule))
-    return { ...FREE, text, occurrence: known.lastNominalAt };
-  const due = dueOccurrence(schedule, known, now);
-  if (due.due) return { ...FREE, text, occurrence: due.nominal };
-  const hold =
-    due.nextAt === null
-      ? ({
-          state: 'held',
-          code: 'schedule-over',
-          because: `its schedule ${text} has no instant left`,
-          nextAt: null,
-        } as const)
-      : ({
-          state: 'scheduled',
-          code: 'schedule',
-          because: `waits until ${instantText(due.nextAt)} (schedule ${text}, ${zone})`,
-          nextAt: due.nextAt,
-        } as const);
-  return { ...FREE, text, hold };
+): ScheduleJudgement['hold'] {
+  if (nextAt !== null) {
+    const moved = isMoved(schedule, nextAt - offsetMs)
+      ? '; the clocks change then, and that time does not exist'
+      : '';
+    const jitter = offsetMs > 0 ? `; ${formatDuration(offsetMs)} of it are jitter` : '';
+    const because = `waits until ${instantText(nextAt)} (schedule ${text}, ${zone}${moved}${jitter})`;
+    return { state: 'scheduled', code: 'schedule', because, nextAt };
+  }
+  const because =
+    schedule.kind === 'instant'
+      ? `its time ${text} passed and was not made up for; give it another, or none (--schedule "") to run it now`
+      : `its schedule ${text} has no instant left`;
+  return { state: 'held', code: 'schedule-over', because, nextAt: null };
 }
 
 /**
- * The task was dispatched for its last occurrence and is open again. A schedule for once is past its gate for good.
- * A recurring one goes on with that occurrence when the run gave the task back (retry, release: both remove
- * started_at); when the task had ended and was opened anew, it waits for the next.
+ * A recurring task that was given back by its run (retry, release: both remove started_at) goes on with that instant;
+ * one that had ended and was opened anew waits for the next.
  */
-function isUnfinished(task: Task, schedule: Schedule): boolean {
-  return schedule.kind !== 'cron' || task.startedAt === undefined;
+function unfinishedOf(task: Task, memory: ScheduleMemory): number | null {
+  return task.startedAt === undefined ? memory.lastNominalAt : null;
 }
 
 /** wg's own gates are times too. */
@@ -119,19 +202,48 @@ function hasOtherTime(task: Task): boolean {
   return task.cronEnabled || task.notBefore !== undefined || task.readyAfter !== undefined;
 }
 
+/** The task's share of the jitter: always the same, made from its id. */
+function jitterOf(id: string, jitterMs: number): number {
+  return jitterMs === 0 ? 0 : Number(hashOfText(id) % BigInt(jitterMs));
+}
+
 /**
- * Counted from when the schedule can have been set: an edited one from now, so that it catches up on nothing; one
- * that was there when we first looked from the task's last change, so that what fell due meanwhile runs once.
+ * What is remembered of this very schedule. An edited one counts from now, so that it catches up on nothing; one that
+ * was there when we first looked counts from the task's last change, so that what fell due meanwhile is run.
  */
-function firstSight(
-  task: Task,
+function rememberedOf(
+  { task, memory, now }: ScheduleQuestion,
+  schedule: Schedule,
   expression: string,
-  memory: ScheduleMemory | undefined,
-  now: number,
 ): ScheduleMemory {
+  if (memory?.expression === expression) return memory;
   // A memory of another creation belongs to a task of this name that was deleted.
-  const edited = memory?.expression.endsWith(` ${task.createdAt ?? '-'}`) ?? false;
+  const edited = memory !== undefined && lastWord(memory.expression) === lastWord(expression);
+  if (memory && edited && wordsButZone(memory.expression) === wordsButZone(expression))
+    return inOtherZone(memory, schedule, expression, now);
   const text = edited ? undefined : (task.lastInteractionAt ?? task.createdAt);
   const set = text === undefined ? null : parseInstant(text);
-  return { expression, baselineAt: set === null ? now : Math.min(set, now), lastNominalAt: null };
+  const baselineAt = set === null ? now : Math.min(set, now);
+  // What was over when it was written down is meant to be run at once.
+  const wasOver = schedule.kind === 'instant' && nextInstant(schedule, baselineAt) === null;
+  const owed = wasOver ? { owed: [schedule.at] } : {};
+  return { expression, baselineAt, lastNominalAt: null, ...owed };
+}
+
+/** Another zone moves the instants to come; what was run, is owed or was let go stays so. */
+function inOtherZone(
+  memory: ScheduleMemory,
+  schedule: Schedule,
+  expression: string,
+  now: number,
+): ScheduleMemory {
+  return { ...memory, expression, baselineAt: schedule.kind === 'instant' ? memory.baselineAt : now };
+}
+
+function lastWord(expression: string): string {
+  return expression.slice(expression.lastIndexOf(' ') + 1);
+}
+
+function wordsButZone(expression: string): string {
+  return expression.split(' ').slice(0, -2).join(' ');
 }

@@ -48,6 +48,25 @@ export interface ScheduleMemory {
   readonly owed?: readonly number[];
 }
 
+/** Instants of a schedule that came and will not be run any more. */
+export interface PassedInstants {
+  readonly kind: 'missed' | 'skipped_overlap';
+  /** The latest of them, ms. */
+  readonly nominalAt: number;
+  /** How many; eleven means more than ten. */
+  readonly count: number;
+  readonly because: string;
+}
+
+/** How a task's schedule stands, for `status`. */
+export interface ScheduleState {
+  /** The schedule's own words. */
+  readonly text: string;
+  readonly zone: string;
+  /** When it would be run next, ms; null: not again by itself. */
+  readonly nextAt: number | null;
+}
+
 /** A profile, or an account, that may start nothing until something changes or an instant passes. */
 export interface Pause {
   readonly scope: 'task' | 'profile' | 'account' | 'repo' | 'machine';
@@ -97,18 +116,28 @@ export type Action =
       readonly phase: 'abandoned' | 'overruled' | 'superseded' | 'settled';
       readonly because: string;
     }
-  /** Write down when a schedule was first seen. */
+  /** Write down how far a schedule has come, before anything is dispatched because of it. */
   | {
       readonly kind: 'note-schedule';
       readonly graph: GraphPath;
       readonly task: TaskId;
       readonly memory: ScheduleMemory;
+      readonly passed?: readonly PassedInstants[];
+    }
+  /** Open a recurring task that is done, for its next instant. */
+  | {
+      readonly kind: 'reopen';
+      readonly graph: GraphPath;
+      readonly task: TaskId;
+      readonly nextAt: number | null;
     };
 
 export interface Decision {
   readonly actions: readonly Action[];
   /** Exactly one verdict for every task of every graph. */
   readonly verdicts: ReadonlyMap<TaskKey, Verdict>;
+  /** How the schedules of each graph stand; wg's own cron is not among them. */
+  readonly schedules: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, ScheduleState>>;
   /** When to look again at the latest, ms; null: when something happens. */
   readonly wakeAt: number | null;
 }

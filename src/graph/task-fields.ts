@@ -1,6 +1,6 @@
 // From a line's fields to the nouns Task and TaskDetail. Takes fields that wg would load; looks nothing up.
 
-import type { LogEntry, Task, TaskDetail, TaskStatus } from '../domain/task.ts';
+import { isTerminal, type LogEntry, type Task, type TaskDetail, type TaskStatus } from '../domain/task.ts';
 import { isKnownKey } from './task-shape.ts';
 
 /** The messages that wg's respawn throttle counts (interop 4.5, item 3). */
@@ -42,6 +42,9 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.last_cron_fire === 'string') task.lastCronFire = fields.last_cron_fire;
   if (typeof fields.next_cron_fire === 'string') task.nextCronFire = fields.next_cron_fire;
   if (typeof fields.created_at === 'string') task.createdAt = fields.created_at;
+  // Only for tasks whose schedule may be seen for the first time: there are many that are over.
+  if (typeof fields.last_interaction_at === 'string' && !isTerminal(task.status))
+    task.lastInteractionAt = fields.last_interaction_at;
   if (typeof fields.started_at === 'string') task.startedAt = fields.started_at;
   if (typeof fields.completed_at === 'string') task.completedAt = fields.completed_at;
   if (typeof fields.failure_reason === 'string') task.failureReason = fields.failure_reason;

@@ -12,6 +12,7 @@ import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
+import { reopenRecurring, tellPassed } from './recurring.ts';
 import { Runner } from './runner.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
@@ -25,6 +26,8 @@ export class Dispatcher {
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   readonly #pending = new Set<Promise<void>>();
+  /** Recurring tasks that are just being opened again. */
+  readonly #reopening = new Set<TaskKey>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -49,7 +52,10 @@ export class Dispatcher {
     this.#queue.concurrency = Math.max(1, this.#parts.config().maxConcurrent);
     let dispatched = 0;
     let failed: unknown = null;
+    const untold: unknown = this.#noteSchedules(actions);
     for (const action of actions) {
+      // An instant that could not be written down could be run twice.
+      if (untold !== null && action.kind === 'dispatch' && action.plan.occurrence !== null) continue;
       try {
         this.#apply(action);
         if (action.kind === 'dispatch') dispatched++;
@@ -58,6 +64,7 @@ export class Dispatcher {
         failed ??= thrown;
       }
     }
+    failed ??= untold;
     if (failed !== null) throw failed;
     return dispatched;
   }
@@ -95,7 +102,10 @@ export class Dispatcher {
         });
         break;
       case 'note-schedule':
-        this.#parts.ledger.noteSchedule(action, action.memory);
+        // Written with all the others before anything is begun.
+        break;
+      case 'reopen':
+        this.#reopen(action);
         break;
       default:
         action satisfies never;
@@ -204,6 +214,25 @@ export class Dispatcher {
     if (!profiles) return null;
     // A profile that was removed meanwhile: the built-in of its type knows as much as attending needs.
     return profileNamed(run.executor, profiles) ?? profiles.byName.get(run.type) ?? null;
+  }
+
+  /** Writes down how far schedules have come, in one go; gives what went wrong, or null. */
+  #noteSchedules(actions: readonly Action[]): unknown {
+    const notes = actions.filter((action) => action.kind === 'note-schedule');
+    try {
+      this.#parts.ledger.noteSchedules(notes);
+    } catch (thrown) {
+      return thrown;
+    }
+    for (const note of notes) tellPassed(note, note.passed ?? [], this.#parts);
+    return null;
+  }
+
+  #reopen(action: Extract<Action, { kind: 'reopen' }>): void {
+    const key = taskKey(action.graph, action.task);
+    if (this.#reopening.has(key)) return;
+    this.#reopening.add(key);
+    this.#track(reopenRecurring(action, this.#parts).finally(() => this.#reopening.delete(key)));
   }
 
   #once(run: Run, work: () => Promise<void>): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CronExpressionParser } from 'cron-parser';
 import fc from 'fast-check';
-import { dueOccurrence, nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
+import { nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
 import { asUtc, wallClock } from '../../src/decide/wall-clock.ts';
 
 const NEW_YORK = 'America/New_York';
@@ -196,105 +196,6 @@ describe('what is no schedule says what to write', () => {
     expect(parseSchedule('0 9 * * *', NEW_YORK, cache)).not.toBe(parseSchedule('0 9 * * *', 'UTC', cache));
     for (let i = 0; i < 1500; i++) parseSchedule(`nonsense ${i}`, 'UTC', cache);
     expect(cache.size).toBeLessThanOrEqual(500);
-  });
-});
-
-describe('due', () => {
-  const memory = (baseline: string, last: string | null = null) => ({
-    baselineAt: at(baseline),
-    lastNominalAt: last === null ? null : at(last),
-  });
-  const due = (text: string, from: ReturnType<typeof memory>, now: string) => {
-    const found = dueOccurrence(read(text, 'UTC'), from, at(now));
-    return found.due ? `due ${iso(found.nominal)}` : iso(found.nextAt);
-  };
-
-  test('a time of day waits for the next time after it was set', () => {
-    const set = memory('2027-03-10T10:00:00Z');
-    expect(due('09:00', set, '2027-03-10T10:00:01Z')).toBe('2027-03-11T09:00:00Z');
-    expect(due('09:00', set, '2027-03-11T09:00:00Z')).toBe('due 2027-03-11T09:00:00Z');
-    expect(due('09:00', set, '2027-03-20T00:00:00Z')).toBe('due 2027-03-11T09:00:00Z');
-  });
-
-  test('what is for once is due once', () => {
-    const spent = memory('2027-03-10T10:00:00Z', '2027-03-11T09:00:00Z');
-    expect(due('09:00', spent, '2027-03-12T10:00:00Z')).toBeNull();
-    expect(due('2027-03-11T09:00', spent, '2027-03-12T10:00:00Z')).toBeNull();
-  });
-
-  test('an instant in the past is due at once', () => {
-    expect(due('2020-01-01T00:00', memory('2027-03-10T10:00:00Z'), '2027-03-10T10:00:00Z')).toBe(
-      'due 2020-01-01T00:00:00Z',
-    );
-  });
-
-  test('any number of missed ones makes one, the latest', () => {
-    const set = memory('2027-03-01T00:00:00Z');
-    expect(due('0 9 * * *', set, '2027-03-05T12:00:00Z')).toBe('due 2027-03-05T09:00:00Z');
-    expect(due('* * * * *', set, '2027-03-05T12:00:30.5Z')).toBe('due 2027-03-05T12:00:00Z');
-    expect(due('0 9 * * *', set, '2027-03-05T09:00:00Z')).toBe('due 2027-03-05T09:00:00Z');
-    expect(
-      due('0 9 * * *', memory('2027-03-01T00:00:00Z', '2027-03-05T09:00:00Z'), '2027-03-05T12:00:00Z'),
-    ).toBe('2027-03-06T09:00:00Z');
-  });
-
-  test('a clock that was set back makes nothing due again', () => {
-    const dispatched = memory('2027-03-01T00:00:00Z', '2027-03-05T09:00:00Z');
-    expect(due('0 9 * * *', dispatched, '2027-03-04T10:00:00Z')).toBe('2027-03-06T09:00:00Z');
-  });
-
-  test('property: no occurrence is due twice, however time moves and whatever was missed', () => {
-    const texts = fc.constantFrom(
-      '0 9 * * *',
-      '*/20 * * * *',
-      '30 1 * * *',
-      '30 2 * * *',
-      '0 0 1 * *',
-      '09:00',
-    );
-    const moves = fc.array(fc.integer({ min: -3 * 86_400_000, max: 5 * 86_400_000 }), { maxLength: 40 });
-    fc.assert(
-      fc.property(texts, moves, (text, steps) => {
-        const schedule = read(text);
-        const seen = new Set<number>();
-        let now = at('2027-10-25T12:00:00Z');
-        let last: number | null = null;
-        for (const step of steps) {
-          now += step;
-          const found = dueOccurrence(
-            schedule,
-            { baselineAt: at('2027-10-25T12:00:00Z'), lastNominalAt: last },
-            now,
-          );
-          if (!found.due) {
-            if (found.nextAt !== null) expect(found.nextAt).toBeGreaterThan(now);
-            continue;
-          }
-          expect(found.nominal).toBeLessThanOrEqual(now);
-          expect(seen.has(found.nominal)).toBe(false);
-          if (last !== null) expect(found.nominal).toBeGreaterThan(last);
-          seen.add(found.nominal);
-          last = found.nominal;
-        }
-      }),
-      { numRuns: 100 },
-    );
-  });
-
-  test('property: the latest missed one is the last before now', () => {
-    const texts = fc.constantFrom('0 9 * * *', '*/20 * * * *', '30 1 * * *', '30 1,2 * * *', '30 2 * * *');
-    fc.assert(
-      fc.property(texts, fc.integer({ min: 0, max: 3 * 86_400_000 }), (text, elapsed) => {
-        const schedule = read(text);
-        const baselineAt = at('2027-11-06T00:00:00Z');
-        const found = dueOccurrence(schedule, { baselineAt, lastNominalAt: null }, baselineAt + elapsed);
-        let expected: number | null = null;
-        for (let next = nextInstant(schedule, baselineAt); next !== null && next <= baselineAt + elapsed; )
-          [expected, next] = [next, nextInstant(schedule, next)];
-        expect(found.due ? found.nominal : null).toBe(expected);
-      }),
-      { numRuns: 100 },
-    );
   });
 });
 

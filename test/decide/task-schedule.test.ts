@@ -1,14 +1,28 @@
 import { describe, expect, test } from '@jest/globals';
 import { judgeSchedule } from '../../src/decide/task-schedule.ts';
 import type { ScheduleMemory } from '../../src/decide/world.ts';
+import type { ScheduleProfile } from '../../src/domain/profile.ts';
 import type { Task } from '../../src/domain/task.ts';
-import { scheduled, task } from '../support/tasks.ts';
+import { config, profiles, scheduled, task } from '../support/tasks.ts';
 
 const at = (text: string) => Date.parse(text);
 const NOON = at('2027-03-10T12:00:00Z');
 
-function judge(more: Partial<Task>, memory?: ScheduleMemory, now = NOON, profile = scheduled()) {
-  return judgeSchedule(task('a', more), profile, memory, 'UTC', now, new Map());
+function judge(
+  more: Partial<Task>,
+  memory?: ScheduleMemory,
+  now = NOON,
+  profile: ScheduleProfile | null = scheduled(),
+) {
+  return judgeSchedule({
+    task: task('a', more),
+    profile,
+    profiles: profiles(),
+    config: config(),
+    memory,
+    now,
+    cache: new Map(),
+  });
 }
 
 /** What would be remembered of a task first seen at noon, with a baseline. */
@@ -21,17 +35,17 @@ function remembered(more: Partial<Task>, lastNominalAt: number | null = null): S
 describe('which schedule counts', () => {
   test('the key, then the tag, then the profile', () => {
     const profile = scheduled('nightly', { schedule: '03:00' });
-    expect(judge({ schedule: '01:00', tags: ['schedule:02:00'] }, undefined, NOON, profile).text).toBe(
+    expect(judge({ schedule: '01:00', tags: ['schedule:02:00'] }, undefined, NOON, profile).state?.text).toBe(
       '01:00',
     );
-    expect(judge({ tags: ['schedule:02:00'] }, undefined, NOON, profile).text).toBe('02:00');
-    expect(judge({}, undefined, NOON, profile).text).toBe('03:00');
+    expect(judge({ tags: ['schedule:02:00'] }, undefined, NOON, profile).state?.text).toBe('02:00');
+    expect(judge({}, undefined, NOON, profile).state?.text).toBe('03:00');
   });
   test('an ordinary profile with no schedule holds nothing', () => {
-    expect(judgeSchedule(task('a'), null, undefined, 'UTC', NOON, new Map()).hold).toBeNull();
+    expect(judge({}, undefined, NOON, null).hold).toBeNull();
   });
   test('an ordinary profile with a schedule waits all the same', () => {
-    const judged = judgeSchedule(task('a', { schedule: '14:00' }), null, undefined, 'UTC', NOON, new Map());
+    const judged = judge({ schedule: '14:00' }, undefined, NOON, null);
     expect(judged.hold).toMatchObject({
       state: 'scheduled',
       code: 'schedule',

@@ -1,0 +1,91 @@
+// The schedules of one graph while it is judged: what each says, and what is to be remembered, opened again or replaced
+// because of it.
+
+import { type TaskId, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import type { Surroundings } from './judged-inputs.ts';
+import type { Situation } from './occurrences.ts';
+import { nextRecurrence, type Reopening } from './recur.ts';
+import type { Route } from './route.ts';
+import type { ScheduleCache } from './schedule.ts';
+import {
+  hasSchedule,
+  judgeSchedule,
+  type ScheduleJudgement,
+  type ScheduleQuestion,
+} from './task-schedule.ts';
+import type { GraphView, PassedInstants, ScheduleMemory, ScheduleState } from './world.ts';
+
+/** How far a schedule has come. */
+export interface ScheduleNote extends TaskRef {
+  readonly memory: ScheduleMemory;
+  readonly passed?: readonly PassedInstants[];
+}
+
+export class GraphSchedules {
+  /** What is to be written down. */
+  readonly notes: ScheduleNote[] = [];
+  readonly states = new Map<TaskId, ScheduleState>();
+  /** Recurring tasks that are done. */
+  readonly reopenings: Reopening[] = [];
+  /** Tasks at work whose next instant takes the place of what runs. */
+  readonly replaced: TaskId[] = [];
+  /** What each judgement was made from. */
+  readonly remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
+  readonly #view: GraphView;
+  readonly #world: Surroundings;
+  readonly #cache: ScheduleCache;
+  readonly #profileHasOne: boolean;
+
+  constructor(view: GraphView, world: Surroundings, cache: ScheduleCache) {
+    this.#view = view;
+    this.#world = world;
+    this.#cache = cache;
+    this.#profileHasOne = [...view.profiles.byName.values()].some(
+      (profile) => profile.type === 'schedule' && profile.schedule !== null,
+    );
+  }
+
+  /** Judges the schedule of a task; null when it has none. */
+  judge(task: Task, route: Route, situation: Situation): ScheduleJudgement | null {
+    if (!hasSchedule(task, route.routed ? route.scheduleProfile : null)) return null;
+    const { graph } = this.#view;
+    const question = { ...this.#question(task, route), situation };
+    const judged = judgeSchedule(question);
+    if (judged.state) {
+      this.remembered.push([taskKey(graph, task.id), question.memory]);
+      this.states.set(task.id, judged.state);
+    }
+    if (judged.note) {
+      const passed = judged.passed.length > 0 ? { passed: judged.passed } : {};
+      this.notes.push({ graph, task: task.id, memory: judged.note, ...passed });
+    }
+    if (judged.replaces) this.replaced.push(task.id);
+    return judged;
+  }
+
+  /** Whether it can be a recurring task at all: most are not, and there are many that are over. */
+  mayRecur(task: Task): boolean {
+    return this.#profileHasOne || task.cronEnabled || hasSchedule(task, null);
+  }
+
+  /** When a recurring task comes next; null when it does not recur. */
+  next(task: Task, route: Route): { readonly nextAt: number | null } | null {
+    const question = this.#question(task, route);
+    this.remembered.push([taskKey(this.#view.graph, task.id), question.memory]);
+    return nextRecurrence(question);
+  }
+
+  #question(task: Task, route: Route): ScheduleQuestion {
+    const { now, config, schedules } = this.#world;
+    return {
+      task,
+      profile: route.routed ? route.scheduleProfile : null,
+      profiles: this.#view.profiles,
+      config,
+      memory: schedules.get(taskKey(this.#view.graph, task.id)),
+      now,
+      cache: this.#cache,
+    };
+  }
+}

@@ -1,0 +1,195 @@
+// What becomes of a schedule's instants as time passes: which is run, which are owed, which are let go (protocols
+// section 5.3). A step from one memory to the next; knows no tasks, no zones and no clock.
+
+import { formatDuration } from '../domain/duration.ts';
+import type { SchedulePolicy } from '../domain/schedule-policy.ts';
+import { latestInstants, nextInstant, type Schedule } from './schedule.ts';
+import type { PassedInstants, ScheduleMemory } from './world.ts';
+
+/**
+ * How the task stands while its schedule goes on.
+ * - `open`    it could be run, now or when what it waits for is done
+ * - `busy`    its previous run is not over
+ * - `paused`  a person paused it
+ */
+export type Situation = 'open' | 'busy' | 'paused';
+
+/** What a step is made from. */
+export interface StepFrom {
+  readonly schedule: Schedule;
+  readonly memory: ScheduleMemory;
+  readonly now: number;
+  readonly policy: SchedulePolicy;
+  /** How much later than its instants the task is run, ms: its share of the jitter. */
+  readonly offsetMs: number;
+  readonly situation: Situation;
+}
+
+/** What follows. */
+export interface Step {
+  /** The very object that was given when nothing is to be remembered. */
+  readonly memory: ScheduleMemory;
+  /** The instant to be run now, by its nominal time; null: none. */
+  readonly due: number | null;
+  /** When it would be run next, ms; null: never again. */
+  readonly nextAt: number | null;
+  /** When time alone changes something at the latest, ms. */
+  readonly lookAt: number | null;
+  readonly passed: readonly PassedInstants[];
+}
+
+/** An instant that is noticed within this is on time: the supervisor looks at least every minute, and takes a moment. */
+const ON_TIME_MS = 90_000;
+
+/** As many missed instants are made up for at most, and counted. */
+const MOST_OWED = 10;
+
+/** Goes from what is remembered to now. */
+export function stepSchedule(from: StepFrom): Step {
+  return from.schedule.kind === 'cron' ? stepRecurring(from) : stepOnce(from);
+}
+
+function stepRecurring(from: StepFrom): Step {
+  const { schedule, memory, policy, offsetMs } = from;
+  const at = from.now - offsetMs;
+  const since = Math.max(memory.baselineAt, memory.lastNominalAt ?? memory.baselineAt);
+  const known = memory.owed ?? [];
+  let next = nextInstant(schedule, since);
+  let owed = known;
+  let { baselineAt } = memory;
+  const passed: PassedInstants[] = [];
+  if (next !== null && next <= at) {
+    // One more than can be owed, so that more than ten can be told from ten.
+    const came = latestInstants(schedule, at, MOST_OWED + 1).filter((instant) => instant > since);
+    baselineAt = came.at(-1) ?? next;
+    next = nextInstant(schedule, baselineAt);
+    const chosen = choose(came, known, at, from);
+    owed = chosen.owed;
+    if (chosen.passed) passed.push(chosen.passed);
+  }
+  const waiting = withinDeadline(owed, at, policy);
+  if (waiting.passed) passed.push(waiting.passed);
+  const changed = baselineAt !== memory.baselineAt || waiting.owed !== known;
+  const due = waiting.owed[0] ?? null;
+  return {
+    memory: changed ? remembered(memory, baselineAt, waiting.owed) : memory,
+    due,
+    nextAt: next === null ? null : next + offsetMs,
+    lookAt: earliest(next, deadlineOf(due, policy), offsetMs),
+    passed,
+  };
+}
+
+/** Of the instants that came, oldest first, and those still owed: which are owed now. */
+function choose(
+  came: readonly number[],
+  owed: readonly number[],
+  at: number,
+  { policy, situation }: StepFrom,
+): { readonly owed: readonly number[]; readonly passed: PassedInstants | null } {
+  if (situation === 'paused') return { owed, passed: passedBy('missed', came, 'it is paused') };
+  const worthIt = came.filter((instant) => isWorthIt(instant, at, policy));
+  if (situation === 'busy') {
+    const because = `its previous run was not over (overlap = "${policy.overlap}")`;
+    const wanted = policy.overlap === 'skip' ? [] : worthIt.slice(-1);
+    const kept = wanted.length > 0 ? wanted : owed;
+    return { owed: kept, passed: passedBy('skipped_overlap', without([...owed, ...came], kept), because) };
+  }
+  const all = policy.catchup === 'all';
+  const kept = all ? [...owed, ...worthIt].slice(-MOST_OWED) : worthIt.length > 0 ? worthIt.slice(-1) : owed;
+  const gone = without([...owed, ...came], kept);
+  return { owed: kept, passed: passedBy('missed', gone, whyMissed(gone.at(-1) ?? 0, at, policy)) };
+}
+
+/** On time, or late and to be made up for. */
+function isWorthIt(instant: number, at: number, policy: SchedulePolicy): boolean {
+  if (at - instant <= ON_TIME_MS) return true;
+  return policy.catchup !== 'skip' && at - instant <= policy.catchupWindowMs;
+}
+
+function whyMissed(instant: number, at: number, policy: SchedulePolicy): string {
+  if (isWorthIt(instant, at, policy)) return 'one run makes up for all that were missed';
+  if (policy.catchup === 'skip') return 'nobody looked when it came (catchup = "skip")';
+  return `it was missed for longer than ${formatDuration(policy.catchupWindowMs)} (catchup_window)`;
+}
+
+function stepOnce(from: StepFrom): Step {
+  const { schedule, memory, policy, offsetMs, now } = from;
+  const at = now - offsetMs;
+  const { lastNominalAt } = memory;
+  // It was let through once: what opens the task again (a retry, a person) need not wait for another day.
+  if (lastNominalAt !== null) return still(memory, lastNominalAt);
+  const known = memory.owed ?? [];
+  const came = known[0] ?? nextInstant(schedule, memory.baselineAt);
+  if (came === null) return still(memory, null);
+  if (came > at) return { ...still(memory, null), nextAt: came + offsetMs, lookAt: came + offsetMs };
+  const waiting = withinDeadline([came], at, policy);
+  if (waiting.owed.length > 0 && (known.length > 0 || isWorthIt(came, at, policy))) {
+    const deadline = deadlineOf(came, policy);
+    return {
+      memory: known.length > 0 ? memory : remembered(memory, memory.baselineAt, [came]),
+      due: came,
+      nextAt: null,
+      lookAt: deadline === null ? null : deadline + offsetMs,
+      passed: [],
+    };
+  }
+  const passed = waiting.passed ?? passedBy('missed', [came], whyMissed(came, at, policy));
+  // A time of day comes again; an instant does not.
+  const next = schedule.kind === 'clock' ? nextInstant(schedule, at) : null;
+  const nextAt = next === null ? null : next + offsetMs;
+  return {
+    memory: remembered(memory, Math.max(at, came), []),
+    due: null,
+    nextAt,
+    lookAt: nextAt,
+    passed: passed ? [passed] : [],
+  };
+}
+
+function still(memory: ScheduleMemory, due: number | null): Step {
+  return { memory, due, nextAt: null, lookAt: null, passed: [] };
+}
+
+/** Lets go of what has been owed for longer than its start_deadline. The same list when nothing is let go. */
+function withinDeadline(
+  owed: readonly number[],
+  at: number,
+  { startDeadlineMs }: SchedulePolicy,
+): { readonly owed: readonly number[]; readonly passed: PassedInstants | null } {
+  if (startDeadlineMs === null) return { owed, passed: null };
+  const late = owed.filter((instant) => at - instant >= startDeadlineMs);
+  if (late.length === 0) return { owed, passed: null };
+  const because = `it could not start within ${formatDuration(startDeadlineMs)} (start_deadline)`;
+  return { owed: without(owed, late), passed: passedBy('missed', late, because) };
+}
+
+function deadlineOf(owed: number | null, { startDeadlineMs }: SchedulePolicy): number | null {
+  return owed === null || startDeadlineMs === null ? null : owed + startDeadlineMs;
+}
+
+function remembered(
+  { expression, lastNominalAt }: ScheduleMemory,
+  baselineAt: number,
+  owed: readonly number[],
+): ScheduleMemory {
+  return { expression, baselineAt, lastNominalAt, ...(owed.length > 0 ? { owed } : {}) };
+}
+
+function passedBy(
+  kind: PassedInstants['kind'],
+  instants: readonly number[],
+  because: string,
+): PassedInstants | null {
+  const nominalAt = instants.at(-1);
+  return nominalAt === undefined ? null : { kind, nominalAt, count: instants.length, because };
+}
+
+function without(instants: readonly number[], kept: readonly number[]): number[] {
+  return instants.filter((instant) => !kept.includes(instant));
+}
+
+function earliest(a: number | null, b: number | null, offsetMs: number): number | null {
+  if (a === null && b === null) return null;
+  return Math.min(a ?? Number.POSITIVE_INFINITY, b ?? Number.POSITIVE_INFINITY) + offsetMs;
+}

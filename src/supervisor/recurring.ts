@@ -1,0 +1,39 @@
+// Opens recurring tasks again when they are done, and tells what became of instants that are not run. Decides nothing:
+// whether the task is still done is looked at again under the graph's lock.
+
+import { recurPatch } from '../decide/recur.ts';
+import type { Action, PassedInstants } from '../decide/world.ts';
+import type { TaskRef } from '../domain/ids.ts';
+import type { RunnerParts } from './runner-parts.ts';
+import { applyPatch } from './settlement.ts';
+
+type Reopen = Extract<Action, { kind: 'reopen' }>;
+
+/** Opens a done task for its next instant. Its attempts are counted anew: they belonged to the run that is over. */
+export async function reopenRecurring(
+  { graph, task, nextAt }: Reopen,
+  parts: Pick<RunnerParts, 'graphs' | 'ledger' | 'clock' | 'bus' | 'wake'>,
+): Promise<void> {
+  const found = parts.graphs.get(graph);
+  if (!found) return;
+  parts.ledger.resetAttempts(graph, task);
+  const now = parts.clock.now();
+  const opened = await found.store.change((draft) => {
+    const detail = draft.detail(task);
+    const patch = detail && recurPatch({ task: detail, now, nextAt });
+    if (patch) applyPatch(draft, task, patch);
+    return patch !== null;
+  });
+  if (opened) parts.bus.emit('schedule.reopened', { graph, task, nextAt });
+  parts.wake('reopened');
+}
+
+/** Says which instants are let go, once it is written down that they are. */
+export function tellPassed(
+  { graph, task }: TaskRef,
+  passed: readonly PassedInstants[],
+  { bus }: Pick<RunnerParts, 'bus'>,
+): void {
+  for (const { kind, nominalAt, count, because } of passed)
+    bus.emit(`schedule.${kind}`, { graph, task, nominalAt, count, because });
+}
