@@ -169,6 +169,7 @@ export async function composeSupervisor(
     tokens: { operator: identity.token('wgt_') },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
+    answers: ledger.answers,
     apiFile: paths.apiFile,
     clock,
     log,

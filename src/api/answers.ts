@@ -5,7 +5,8 @@ import { z } from 'zod';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
-import type { CompletionAnswer } from '../supervisor/control.ts';
+import type { CompletionAnswer, HeartbeatAnswer } from '../supervisor/control.ts';
+import { dispatchData } from './dispatch-schema.ts';
 import { VERDICT_STATES } from './schemas.ts';
 
 const text = z.string();
@@ -191,11 +192,18 @@ export const completionAnswer = z.object({
   state: text,
   duplicate: z.boolean(),
   late: z.boolean(),
+  attempts_left: count.nullable().exactOptional(),
 }) satisfies z.ZodType<CompletionAnswer>;
 
-export const heartbeatAnswer = z.object({ directive: z.enum(['continue', 'cancel']) });
+export const heartbeatAnswer = z.object({
+  directive: z.enum(['continue', 'cancel']),
+  lease: z.object({ expires_at: textOrNull }),
+  deadline: textOrNull,
+}) satisfies z.ZodType<HeartbeatAnswer>;
 
-export const claimAnswer = z.object({ run: runAnswer, lease: z.object({ token: text }) });
+export const claimAnswer = z.object({ run: runAnswer, ...dispatchData.shape });
+
+export const claimsAnswer = z.object({ tasks: z.array(dispatchData) });
 
 export const pauseAnswer = z.object({ target: textOrNull, paused: z.boolean() });
 

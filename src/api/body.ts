@@ -16,6 +16,28 @@ export function checkDeclaredLength(request: IncomingMessage, limit: number): vo
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
 }
 
+/** The bytes of a body of any type, within the limit. */
+export async function readAnyBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  checkDeclaredLength(request, limit);
+  return hasBody(request) ? await readBytes(request, limit) : Buffer.alloc(0);
+}
+
+/**
+ * What a body of any type says: its JSON value, its text, or `{media_type, base64}` where it is neither. Undefined when
+ * there is none.
+ */
+export function looseValue(bytes: Buffer, mediaType: string): unknown {
+  if (bytes.length === 0) return undefined;
+  try {
+    return parseJson(bytes);
+  } catch {
+    // Any text is welcome here; what is no text at all is kept as bytes.
+  }
+  const text = bytes.toString('utf8');
+  if (Buffer.from(text, 'utf8').equals(bytes)) return text;
+  return { media_type: mediaType || 'application/octet-stream', base64: bytes.toString('base64') };
+}
+
 /** The parsed body, or undefined when there is none. Throws ApiProblem for everything that is not JSON of sane size. */
 export async function readJsonBody(request: IncomingMessage, limit: number): Promise<unknown> {
   checkDeclaredLength(request, limit);

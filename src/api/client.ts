@@ -7,6 +7,7 @@ import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport }
 import type {
   CompletionAnswer,
   CompletionRequest,
+  HeartbeatAnswer,
   RunFilter,
   TaskFilter,
   TaskQuery,
@@ -33,7 +34,7 @@ export interface SupervisorClient {
   heartbeat(
     query: TaskQuery,
     options?: { readonly token?: string; readonly message?: string },
-  ): Promise<{ readonly directive: 'continue' | 'cancel' }>;
+  ): Promise<HeartbeatAnswer>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
   retry(query: TaskQuery): Promise<TaskReport>;
   claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
@@ -132,6 +133,8 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     async claim(query, worker) {
       const taken = await post<{ run: RunReport; lease: { token: string } }>(taskPath(query, '/claim'), {
         worker_id: worker,
+        // A person at a shell sends no heartbeats.
+        lease_s: 0,
       });
       return { run: taken.run, token: taken.lease.token };
     },

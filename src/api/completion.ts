@@ -27,7 +27,8 @@ export function failureOf(body: FailBody): Report {
   return {
     result: 'failed',
     reason: reasonOf(body),
-    ...(typeof body.retryable === 'boolean' ? { retryable: body.retryable } : {}),
+    retryable: body.retryable ?? true,
+    ...(typeof body.retry_after_s === 'number' ? { retryAfterMs: body.retry_after_s * 1000 } : {}),
     ...(body.agent ? { agent: body.agent } : {}),
     ...(body.summary ? { summary: body.summary } : {}),
     ...(body.artifacts === undefined || body.artifacts === null ? {} : { artifacts: body.artifacts }),

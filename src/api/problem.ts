@@ -49,6 +49,16 @@ export const PROBLEMS = {
   'body-too-large': { status: 413, title: 'The body is too large', category: 'too-large' },
   'not-json': { status: 415, title: 'Only JSON is understood', category: 'usage' },
   'invalid-request': { status: 422, title: 'The request does not fit its schema', category: 'usage' },
+  'idempotency-key-in-use': {
+    status: 409,
+    title: 'A request with this key is under way, or its answer is no longer known',
+    category: 'conflict',
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: 'This key belongs to another request',
+    category: 'usage',
+  },
   config: { status: 422, title: 'The configuration does not allow it', category: 'config' },
   'too-many-failures': {
     status: 429,

@@ -4,8 +4,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
+import type { Clock } from '../seams/clock.ts';
 import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
 import { readJsonBody } from './body.ts';
+import type { Once } from './once.ts';
+import { hungUp } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { taskId, type taskQuery } from './schemas.ts';
 import type { Access, Door, Gatekeeper } from './security.ts';
@@ -26,10 +29,13 @@ export interface ApiParts {
   readonly control: SupervisorControl;
   readonly gate: Gatekeeper;
   readonly maxBodyBytes: number;
+  readonly clock: Clock;
+  readonly once: Once;
 }
 
 export interface Reply {
-  readonly status?: 200 | 202;
+  /** 200 when absent. */
+  readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: unknown;
 }
@@ -49,7 +55,15 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
 export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType>
   extends RouteBase<Q, B> {
   readonly access: 'operator' | 'anyone';
-  handle(call: { readonly query: z.infer<Q>; readonly body: z.infer<B> }, parts: ApiParts): Promise<Reply>;
+  handle(
+    call: {
+      readonly query: z.infer<Q>;
+      readonly body: z.infer<B>;
+      /** Aborted when whoever asked has gone. */
+      readonly gone: () => AbortSignal;
+    },
+    parts: ApiParts,
+  ): Promise<Reply>;
 }
 
 /** A route about one task: for the operator, and with `run` also for the token of that task's run. */
@@ -62,6 +76,8 @@ export interface TaskRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
       readonly caller: Caller;
       readonly body: z.infer<B>;
       readonly request: ApiContext['req'];
+      /** Aborted when whoever asked has gone. */
+      readonly gone: () => AbortSignal;
     },
     parts: ApiParts,
   ): Promise<Reply>;
@@ -82,9 +98,11 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
     async answerTo(context, parts) {
       const { incoming, door } = context.env;
       if (route.access === 'operator') requireOperator(parts.gate.admit(incoming, door), parts.gate);
-      const body = await readCallBody(route, incoming, parts);
+      const raw = await readCallBody(route, incoming, parts);
       const query = parse(route.query, context.req.query(), 'query');
-      return route.handle({ query, body: parse(route.body, body, 'body') }, parts);
+      const body = parse(route.body, raw, 'body');
+      const gone = () => hungUp(context.env.outgoing);
+      return doneOnce(context, parts, 'operator', raw, () => route.handle({ query, body, gone }, parts));
     },
   };
 }
@@ -113,7 +131,15 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
         ...(near === undefined ? {} : { near }),
       };
       const { query, caller } = await accessTask(parts.control, access, named);
-      return route.handle({ task: query, caller, body, request: context.req }, parts);
+      const call = {
+        task: query,
+        caller,
+        body,
+        request: context.req,
+        gone: () => hungUp(context.env.outgoing),
+      };
+      const scope = caller.kind === 'run' ? caller.run : caller.kind;
+      return doneOnce(context, parts, scope, raw, () => route.handle(call, parts));
     },
   };
 }
@@ -138,6 +164,21 @@ export function requireOperator(access: Access, gate: Gatekeeper): void {
     });
 }
 
+/** Only what changes something can be done once too often. */
+export function doneOnce(
+  context: ApiContext,
+  parts: ApiParts,
+  scope: string,
+  body: unknown,
+  act: () => Promise<Reply>,
+): Promise<Reply> {
+  const { incoming } = context.env;
+  if (incoming.method !== 'POST') return act();
+  const key = context.req.header('idempotency-key');
+  const request = [incoming.url ?? '', JSON.stringify(body) ?? ''];
+  return parts.once({ scope, key, request }, act);
+}
+
 async function readCallBody(
   route: RouteBase<z.ZodType, z.ZodType>,
   incoming: IncomingMessage,
@@ -149,7 +190,7 @@ async function readCallBody(
 }
 
 /** The value as its schema gives it back. Throws `invalid-request` naming the first places that do not fit. */
-function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.infer<S> {
+export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.slice(0, 10).map((issue) => ({
@@ -168,7 +209,7 @@ export function mountRoutes(app: ApiApp, routes: readonly MountableRoute[], part
   for (const route of routes) {
     app.on(route.method, route.path, async (context) => {
       const { status, headers, body } = await route.answerTo(context, parts);
-      return context.json(body ?? null, status ?? 200, headers);
+      return context.json(body ?? null, (status ?? 200) as 200, headers);
     });
   }
   const methodsByPath = new Map<string, Set<string>>();

@@ -4,7 +4,9 @@ import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import type { Clock } from '../seams/clock.ts';
+import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
+import { describeApi, describingRoute } from './openapi.ts';
 import { ApiProblem } from './problem.ts';
 import {
   type ApiApp,
@@ -34,7 +36,9 @@ export function createApiApp(
     else context.res.headers.set('etag', tag);
   });
 
-  mountRoutes(app, [...supervisorRoutes(parts), ...taskRoutes()], parts);
+  const routes = [...supervisorRoutes(parts), ...taskRoutes()];
+  mountRoutes(app, [...routes, describingRoute(() => describeApi(routes, parts.version))], parts);
+  mountCallback(app, parts);
 
   app.get('/api/events', (context) => {
     const { incoming, outgoing, door } = context.env;

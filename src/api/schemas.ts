@@ -43,7 +43,8 @@ export const tasksQuery = z.strictObject({
   executor: line(2048).optional(),
   cursor: z
     .string()
-    .regex(/^\d{1,9}$/, 'must be a next_cursor of an earlier answer')
+    .max(4096)
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be a next_cursor of an earlier answer')
     .optional(),
   limit: z.coerce.number().int().min(1).max(10_000).optional(),
 });
@@ -59,6 +60,17 @@ export const noQuery = z.strictObject({});
 
 /** Nothing needs to be said, and what is said beside is ignored. */
 export const emptyBody = z.object({});
+
+const seconds = (max: number) => z.number().min(0).max(max);
+
+/** What an outside orchestrator calls a task: a Temporal task token, an execution id. */
+const externalRef = optional(z.string().min(1).max(4096)).describe(
+  'opaque; given back with every event and notification of the run',
+);
+
+const leaseSeconds = optional(seconds(86_400)).describe(
+  'how long the lease holds after each sign of life; 300 when absent, 0: it does not end by itself',
+);
 
 const errorText = z.string().min(1).max(20_000);
 
@@ -95,7 +107,8 @@ export const failBody = z.object({
   reason: optional(errorText),
   summary: optional(z.string().max(20_000)),
   artifacts: z.unknown().optional(),
-  retryable: optional(z.boolean()),
+  retryable: optional(z.boolean()).describe('whether trying again could help; true when absent'),
+  retry_after_s: optional(seconds(30 * 86_400)).describe('not to be tried again before'),
   agent: agentName,
 });
 export type FailBody = z.infer<typeof failBody>;
@@ -109,13 +122,55 @@ export const heartbeatBody = z.object({
     ]),
   ),
   message: optional(z.string().max(2000)),
+  extend_s: optional(seconds(86_400).min(1)).describe('from now; the agreed lease when absent'),
+  external_ref: externalRef,
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;
 
-export const releaseBody = z.object({ lease_token: leaseToken, reason: optional(line(2000)) });
+export const inputBody = z.object({
+  lease_token: leaseToken,
+  question: z.string().min(1).max(20_000),
+  options: optional(z.array(z.string().min(1).max(2000)).max(50)),
+});
+
+export const releaseBody = z.object({
+  lease_token: leaseToken,
+  reason: optional(line(2000)),
+  delay_s: optional(seconds(30 * 86_400)).describe('not to be given to anybody before'),
+});
 
 export const claimBody = z.object({
-  worker_id: line(200).describe('who takes the task; shown as its assignee'),
+  worker_id: line(200).describe('who takes the task'),
+  lease_s: leaseSeconds,
+  external_ref: externalRef,
+});
+
+export const claimManyBody = z.object({
+  worker_id: line(200).describe('who takes the tasks'),
+  max_tasks: optional(z.number().int().min(1).max(50)).describe('1 when absent'),
+  lease_s: leaseSeconds,
+  wait_s: optional(seconds(50)).describe('how long to wait for the first task; 0 when absent'),
+  executors: optional(z.array(line(2048)).max(100)).describe(
+    'profile names; every profile of type external when absent',
+  ),
+  topics: optional(z.array(line(200)).max(100)).describe('tags, or X for the tag topic:X'),
+  worktrees: optional(z.array(worktree).max(100)),
+  task_ids: optional(z.array(taskId).max(1000)),
+  external_ref: externalRef,
+});
+
+export const dispatchBody = z.object({
+  executor: optional(line(2048)).describe('a profile, for this once; by its route when absent'),
+  notify_url: optional(z.url({ protocol: /^https?$/ }).max(4096)).describe(
+    'is sent the outcome when it is over',
+  ),
+  external_ref: externalRef,
+});
+
+/** What a pre-signed callback may say in its query, for tools that can set neither headers nor fields. */
+export const callbackQuery = z.strictObject({
+  outcome: z.enum(['complete', 'fail']).optional(),
+  agent: line(200).optional(),
 });
 
 export const cancelBody = z.object({ reason: optional(line(2000)) });

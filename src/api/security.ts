@@ -63,6 +63,8 @@ export interface Gatekeeper {
   admit(request: IncomingMessage, door: Door): Access;
   /** The access that a lease token gives, wherever it was found. Throws for a wrong one. */
   admitToken(token: string): RunAccess;
+  /** The access that the token of a pre-signed URL gives. Throws for a wrong one. */
+  admitCallback(token: string): RunAccess;
   /** The refusal of a request without any token. */
   nobody(): ApiProblem;
 }
@@ -101,14 +103,17 @@ export function createGatekeeper(options: {
   const wrong = () =>
     refusal('The token is not known here.', 'Bearer realm="workgraph-supervisor", error="invalid_token"');
 
-  function admitToken(token: string): RunAccess {
-    const found = token.startsWith('wgl_') ? options.control.runOfToken(token) : null;
+  function admit(prefix: 'wgl_' | 'wgc_', token: string): RunAccess {
+    const found = token.startsWith(prefix) ? options.control.runOfToken(token) : null;
     if (found === null) throw wrong();
     return { kind: 'run', run: found.run, task: found.task, graph: found.graph };
   }
+  // A pre-signed URL ends up in places where headers do not: it is good for ending the run and for nothing else.
+  const admitToken = (token: string) => admit('wgl_', token);
 
   return {
     admitToken,
+    admitCallback: (token) => admit('wgc_', token),
     nobody: () => refusal('A token is needed.', 'Bearer realm="workgraph-supervisor"'),
     admit(request, door) {
       const header = request.headers.authorization;

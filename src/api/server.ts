@@ -3,6 +3,7 @@
 import type { Server } from 'node:http';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import type { AnswerBook } from '../runs/answer-book.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
@@ -11,6 +12,7 @@ import { removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { listenOnSocket, listenOnTcp, type TcpWish, tcpWish } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
+import { always, createOnce } from './once.ts';
 import { createApiApp } from './routes.ts';
 import { createGatekeeper, type Door, tcpDoor } from './security.ts';
 
@@ -22,6 +24,8 @@ export interface ApiServerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
+  /** Answers to repeated requests; without it an Idempotency-Key is ignored. */
+  readonly answers?: AnswerBook;
   /** Path of api.json; without it none is written. */
   readonly apiFile?: string;
   /** Shorter patience, for tests. */
@@ -76,8 +80,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const events = createEventStream({ control, clock });
     const gate = createGatekeeper({ operatorToken: options.tokens.operator, control, clock });
     const { maxBodyBytes } = config;
+    const once = options.answers ? createOnce(options.answers) : always;
     const app = createApiApp(
-      { control, gate, maxBodyBytes, events, clock, version: options.version },
+      { control, gate, maxBodyBytes, events, clock, once, version: options.version },
       book.answer,
     );
     const limits = {

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../seams/clock.ts';
 import {
+  claimsAnswer,
   drainAnswer,
   healthAnswer,
   pauseAnswer,
@@ -10,8 +11,18 @@ import {
   statusAnswer,
   tasksAnswer,
 } from './answers.ts';
+import { pageOf } from './page.ts';
 import { type MountableRoute, plainRoute } from './route.ts';
-import { emptyBody, noQuery, pauseBody, resumeBody, runsQuery, tasksQuery } from './schemas.ts';
+import {
+  claimManyBody,
+  emptyBody,
+  noQuery,
+  pauseBody,
+  resumeBody,
+  runsQuery,
+  tasksQuery,
+} from './schemas.ts';
+import { claimTerms } from './task-routes.ts';
 
 /** Every route that is about no single task, the event stream aside. */
 export function supervisorRoutes(options: {
@@ -62,11 +73,32 @@ export function supervisorRoutes(options: {
           ...(status === undefined ? {} : { status }),
           ...(executor === undefined ? {} : { executor }),
         });
-        const from = cursor === undefined ? 0 : Number(cursor);
-        const to = limit === undefined ? tasks.length : from + limit;
-        return {
-          body: { tasks: tasks.slice(from, to), next_cursor: to < tasks.length ? String(to) : null },
-        };
+        return { body: pageOf(tasks, cursor, limit) };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/claim',
+      summary:
+        'Take tasks for an orchestrator outside; an empty list when there are none, after wait_s at the latest',
+      access: 'operator',
+      query: noQuery,
+      body: claimManyBody,
+      answer: claimsAnswer,
+      async handle({ body, gone }, { control }) {
+        const { executors, topics, worktrees, task_ids: ids } = body;
+        const claimed = await control.claimMany({
+          ...claimTerms(body),
+          worker: body.worker_id,
+          max: body.max_tasks ?? 1,
+          waitMs: (body.wait_s ?? 0) * 1000,
+          ...(executors ? { executors } : {}),
+          ...(topics ? { topics } : {}),
+          ...(worktrees ? { worktrees } : {}),
+          ...(ids ? { tasks: ids } : {}),
+          signal: gone(),
+        });
+        return { body: { tasks: claimed.map(({ data }) => data) } };
       },
     }),
     plainRoute({

@@ -1,7 +1,7 @@
 // The routes about one task: reading it, and every way its work is taken, reported on, ended or begun again.
 
 import { createHash } from 'node:crypto';
-import type { CompletionRequest } from '../supervisor/control.ts';
+import type { ClaimTerms, CompletionRequest, TaskQuery } from '../supervisor/control.ts';
 import {
   claimAnswer,
   completionAnswer,
@@ -12,18 +12,24 @@ import {
   whyAnswer,
 } from './answers.ts';
 import { completionOf, failureOf, progressText } from './completion.ts';
+import { preferredWait } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiParts, type MountableRoute, type Reply, taskRoute } from './route.ts';
 import {
   cancelBody,
   claimBody,
   completeBody,
+  dispatchBody,
   emptyBody,
   failBody,
   heartbeatBody,
+  inputBody,
   releaseBody,
   taskQuery,
 } from './schemas.ts';
+
+/** How long a claim holds when its worker says nothing of it, seconds. */
+const DEFAULT_LEASE_S = 300;
 
 /** Every route below `/api/task/:id`. */
 export function taskRoutes(): readonly MountableRoute[] {
@@ -36,7 +42,8 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: emptyBody,
       answer: taskDetailAnswer,
-      handle: async ({ task }, { control }) => ({ body: await control.task(task) }),
+      handle: ({ task, request, gone }, parts) =>
+        taskNews(task, request.header('if-none-match'), preferredWait(request.header('prefer')), gone, parts),
     }),
     taskRoute({
       method: 'GET',
@@ -80,8 +87,24 @@ export function taskRoutes(): readonly MountableRoute[] {
       answer: heartbeatAnswer,
       async handle({ task, caller, body }, { control }) {
         const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
-        const message = progressText(body);
-        return { body: await (message === null ? control.heartbeat(run) : control.heartbeat(run, message)) };
+        const facts = {
+          ...(typeof body.extend_s === 'number' ? { extendMs: body.extend_s * 1000 } : {}),
+          ...(body.external_ref ? { externalRef: body.external_ref } : {}),
+        };
+        return { body: await control.heartbeat(run, progressText(body) ?? undefined, facts) };
+      },
+    }),
+    taskRoute({
+      method: 'POST',
+      path: '/api/task/:id/input',
+      summary: 'Ask a person and wait; the lease stands still until the next heartbeat',
+      access: 'task-run',
+      query: taskQuery,
+      body: inputBody,
+      answer: heartbeatAnswer,
+      async handle({ task, caller, body }, { control }) {
+        const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
+        return { body: await control.input(run, body.question, body.options ?? []) };
       },
     }),
     taskRoute({
@@ -93,7 +116,12 @@ export function taskRoutes(): readonly MountableRoute[] {
       body: releaseBody,
       answer: taskAnswer,
       handle: async ({ task, caller, body }, { control }) => ({
-        body: await control.release(task, caller, body.reason ?? undefined),
+        body: await control.release(
+          task,
+          caller,
+          body.reason ?? undefined,
+          typeof body.delay_s === 'number' ? body.delay_s * 1000 : undefined,
+        ),
       }),
     }),
     taskRoute({
@@ -105,8 +133,38 @@ export function taskRoutes(): readonly MountableRoute[] {
       body: claimBody,
       answer: claimAnswer,
       async handle({ task, body }, { control }) {
-        const { run, token } = await control.claim(task, body.worker_id);
-        return { body: { run, lease: { token } } };
+        const { run, data } = await control.claim(task, body.worker_id, claimTerms(body));
+        return { body: { run, ...data } };
+      },
+    }),
+    taskRoute({
+      method: 'POST',
+      path: '/api/task/:id/dispatch',
+      summary: 'Begin the task now; with Prefer: wait=N the answer comes when it is over, or after N seconds',
+      access: 'task-operator',
+      query: taskQuery,
+      body: dispatchBody,
+      answer: runAnswer,
+      async handle({ task, body, request, gone }, { control }) {
+        const run = await control.dispatch(task, {
+          ...(body.executor ? { executor: body.executor } : {}),
+          ...(body.notify_url ? { notifyUrl: body.notify_url } : {}),
+          ...(body.external_ref ? { externalRef: body.external_ref } : {}),
+        });
+        const location = `/api/task/${encodeURIComponent(task.task)}`;
+        const wait = preferredWait(request.header('prefer'));
+        if (wait === null) return { status: 202, headers: { location, 'retry-after': '2' }, body: run };
+        const now = await control.ended(run.run, wait * 1000, gone());
+        const over = now.finished_at !== null;
+        return {
+          status: over ? 200 : 202,
+          headers: {
+            location,
+            'preference-applied': `wait=${wait}`,
+            ...(over ? {} : { 'retry-after': '2' }),
+          },
+          body: now,
+        };
       },
     }),
     taskRoute({
@@ -139,9 +197,48 @@ export function taskRoutes(): readonly MountableRoute[] {
   ];
 }
 
-async function report(request: CompletionRequest, control: ApiParts['control']): Promise<Reply> {
+/** Passes a report on and gives the answer that callbacks get. */
+export async function report(request: CompletionRequest, control: ApiParts['control']): Promise<Reply> {
   const answer = await control.complete(request);
   return { body: { ...answer, state: callbackWord(answer.status) } };
+}
+
+/** The terms in a claim's body. */
+export function claimTerms(body: {
+  readonly lease_s?: number | null | undefined;
+  readonly external_ref?: string | null | undefined;
+}): ClaimTerms {
+  const leaseMs = (body.lease_s ?? DEFAULT_LEASE_S) * 1000;
+  return {
+    ...(leaseMs === 0 ? {} : { leaseMs }),
+    ...(body.external_ref ? { externalRef: body.external_ref } : {}),
+  };
+}
+
+/** The task as it is, or once it is no longer what the client knows, for as long as the client would wait. */
+async function taskNews(
+  task: TaskQuery,
+  known: string | undefined,
+  wait: number | null,
+  gone: () => AbortSignal,
+  { control, clock }: ApiParts,
+): Promise<Reply> {
+  if (wait === null || known === undefined) return { body: await control.task(task) };
+  const signal = gone();
+  const until = clock.now() + wait * 1000;
+  for (;;) {
+    const left = Math.max(0, until - clock.now());
+    const enough = new AbortController();
+    // Listens before it looks: what changes in between is heard.
+    const change = control.changed(task, left, AbortSignal.any([signal, enough.signal]));
+    const body = await control.task(task);
+    if (left > 0 && !signal.aborted && matchesTag(known, entityTag(JSON.stringify(body)))) {
+      await change;
+      continue;
+    }
+    enough.abort();
+    return { headers: { 'preference-applied': `wait=${wait}` }, body };
+  }
 }
 
 /** The word for a task's status that callbacks use. */

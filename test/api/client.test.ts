@@ -88,7 +88,7 @@ describe('a running supervisor', () => {
   });
 
   test('the other verbs', async () => {
-    expect(await client.heartbeat({ task: 'build' }, { token: RUN_TOKEN, message: 'half' })).toEqual({
+    expect(await client.heartbeat({ task: 'build' }, { token: RUN_TOKEN, message: 'half' })).toMatchObject({
       directive: 'continue',
     });
     expect(await client.claim({ task: 'deploy' }, 'n8n')).toMatchObject({

@@ -22,6 +22,7 @@ export const OLD_TOKEN = `wgl_${'o'.repeat(43)}`;
 export const LATE_TOKEN = `wgl_${'l'.repeat(43)}`;
 export const UNKNOWN_TOKEN = `wgl_${'u'.repeat(43)}`;
 export const OPERATOR_TOKEN = `wgt_${'p'.repeat(43)}`;
+export const CALLBACK_TOKEN = `wgc_${'c'.repeat(43)}`;
 export const ODD_ID = 'ünï/cødé 100% ~#?&';
 
 export interface ScriptedControl extends SupervisorControl {
@@ -29,6 +30,8 @@ export interface ScriptedControl extends SupervisorControl {
   readonly calls: { readonly name: string; readonly args: readonly unknown[] }[];
   emit(event: Event): void;
   readonly listeners: () => number;
+  /** Something happened to a task: whoever waits for that goes on. */
+  change(title: string): void;
   /** What the next call of the method throws. */
   failNext(name: string, error: unknown): void;
 }
@@ -102,6 +105,48 @@ const STATUS: StatusReport = {
   problems: [],
 };
 
+/** What a claim gives. */
+export function dispatched(task: string) {
+  const base = `/api/task/w1~${task}`;
+  return {
+    task: {
+      id: `w1~${task}`,
+      local_id: task,
+      title: `Task ${task}`,
+      instructions: '',
+      inputs: [],
+      deliverables: [],
+      skills: [],
+      tags: [],
+      priority: 10,
+      graph: '/g1',
+      depends_on: [],
+    },
+    worktree: { id: 'w1', path: '/w1', branch: null, head: null },
+    repo: { name: 'shop', path: '/w1' },
+    attempt: {
+      id: 'run_new',
+      number: 1,
+      max: 1,
+      fence: 1,
+      agent: 'agent-1',
+      dispatched_at: '2026-05-01T00:00:00Z',
+      deadline: null,
+      previous_failure: null,
+    },
+    lease: { token: RUN_TOKEN, expires_at: null, heartbeat_every_s: 60 },
+    callback: {
+      base,
+      complete_url: `${base}/complete`,
+      fail_url: `${base}/fail`,
+      heartbeat_url: `${base}/heartbeat`,
+      release_url: `${base}/release`,
+      input_url: `${base}/input`,
+      signed_url: null,
+    },
+  };
+}
+
 export function scriptedControl(): ScriptedControl {
   const tasks = [
     taskReport('build', '/w1', '/g1'),
@@ -111,6 +156,7 @@ export function scriptedControl(): ScriptedControl {
   ];
   const tokens = new Map([
     [RUN_TOKEN, { run: 'run_build1', task: 'build', graph: '/g1' }],
+    [CALLBACK_TOKEN, { run: 'run_build1', task: 'build', graph: '/g1' }],
     [OLD_TOKEN, { run: 'run_old', task: 'build', graph: '/g1' }],
     [LATE_TOKEN, { run: 'run_late', task: 'deploy', graph: '/g1' }],
   ]);
@@ -118,6 +164,7 @@ export function scriptedControl(): ScriptedControl {
   const listeners = new Set<(event: Event) => void>();
   const failures = new Map<string, unknown>();
   const calls: ScriptedControl['calls'] = [];
+  const changes = new Set<() => void>();
 
   function note(name: string, ...args: unknown[]): void {
     calls.push({ name, args });
@@ -150,6 +197,12 @@ export function scriptedControl(): ScriptedControl {
     calls,
     listeners: () => listeners.size,
     failNext: (name, error) => void failures.set(name, error),
+    change(title) {
+      tasks.forEach((task, n) => {
+        tasks[n] = { ...task, title };
+      });
+      for (const go of changes) go();
+    },
     emit(event) {
       for (const hear of listeners) hear(event);
     },
@@ -210,7 +263,8 @@ export function scriptedControl(): ScriptedControl {
     runOfToken: (token) => tokens.get(token) ?? null,
     async heartbeat(run, message) {
       note('heartbeat', run, message);
-      return { directive: run === 'run_late' ? 'cancel' : 'continue' };
+      const directive = run === 'run_late' ? 'cancel' : 'continue';
+      return { directive, lease: { expires_at: '2026-11-22T06:00:00.000Z' }, deadline: null };
     },
     async cancel(query, reason) {
       note('cancel', query, reason);
@@ -225,7 +279,33 @@ export function scriptedControl(): ScriptedControl {
     async claim(query, worker) {
       note('claim', query, worker);
       const task = find(query);
-      return { run: runReport('run_new', task.task, task.worktree), token: RUN_TOKEN };
+      const run = runReport('run_new', task.task, task.worktree);
+      return { run, token: RUN_TOKEN, data: dispatched(task.task) };
+    },
+    async claimMany(wish) {
+      const { signal: _signal, ...said } = wish;
+      note('claimMany', said);
+      const run = runReport('run_new', 'build', '/w1');
+      return wish.worker === 'nobody' ? [] : [{ run, token: RUN_TOKEN, data: dispatched('build') }];
+    },
+    async input(run, question, options) {
+      note('input', run, question, options);
+      return { directive: 'continue', lease: { expires_at: null }, deadline: null };
+    },
+    async dispatch(query, how) {
+      note('dispatch', query, how);
+      return runReport('run_new', find(query).task, '/w1');
+    },
+    async changed(query, ms, signal) {
+      note('changed', query, ms);
+      await new Promise<void>((resolve) => {
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+        changes.add(resolve);
+      });
+    },
+    async ended(run, ms) {
+      note('ended', run, ms);
+      return { ...runReport(run, 'build', '/w1'), finished_at: '2026-11-22T06:00:00.000Z' };
     },
     async release(query, caller, reason) {
       note('release', query, caller, reason);

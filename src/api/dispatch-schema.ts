@@ -1,0 +1,69 @@
+// What agents are sent and pullers are given: the `data` of a dispatch, as a schema for the API's description. The bytes
+// themselves are made in executors/http-payload.ts; a test holds them against this.
+
+import { z } from 'zod';
+
+const text = z.string();
+const textOrNull = z.string().nullable();
+
+/** Everything one attempt needs to know. */
+export const dispatchData = z.object({
+  task: z.object({
+    id: text.describe('machine-wide, such as wt3f9a01~build-api'),
+    local_id: text,
+    title: text,
+    instructions: text,
+    inputs: z.array(text),
+    deliverables: z.array(text),
+    skills: z.array(text),
+    tags: z.array(text),
+    priority: z.number(),
+    graph: text,
+    depends_on: z.array(
+      z.object({ id: text, title: text, status: text, artifacts: z.array(text), log: z.array(text) }),
+    ),
+  }),
+  worktree: z.object({ id: text, path: text, branch: textOrNull, head: textOrNull }),
+  repo: z.object({ name: text, path: text }),
+  attempt: z.object({
+    id: text,
+    number: z.number().int().min(1),
+    max: z.number().int().min(1),
+    fence: z.number().int().min(1),
+    agent: text,
+    dispatched_at: text,
+    deadline: textOrNull.describe('the end of the attempt; nothing moves it'),
+    previous_failure: textOrNull,
+  }),
+  lease: z.object({
+    token: text.describe('for this attempt alone'),
+    expires_at: textOrNull.describe('heartbeats move it'),
+    heartbeat_every_s: z.number(),
+  }),
+  callback: z
+    .object({
+      base: text,
+      complete_url: text,
+      fail_url: text,
+      heartbeat_url: text,
+      release_url: text,
+      input_url: text,
+      signed_url: textOrNull.describe('needs no header: whoever knows it may end the attempt'),
+    })
+    .nullable()
+    .describe('use these URLs as they are; never build them'),
+});
+
+/** The body of a dispatch. */
+export const dispatchPayload = z.object({
+  type: z.literal('task.dispatched'),
+  timestamp: text,
+  data: dispatchData,
+});
+
+/** The body of a notification. */
+export const notificationPayload = z.object({
+  type: text.describe('such as task.completed'),
+  timestamp: text,
+  data: z.record(z.string(), z.unknown()),
+});
