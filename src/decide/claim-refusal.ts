@@ -29,7 +29,8 @@ export function claimRefusal(
   const readiness = assessReadiness(
     task,
     readinessView(view.snapshot.tasks, world.now, {
-      peers: world.peers,
+      peers: view.peers ?? world.peers,
+      wgOnPath: view.wgOnPath ?? false,
       statusElsewhere: (dependency) => copies.statusElsewhere(view.graph, dependency),
     }),
   );

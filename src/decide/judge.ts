@@ -50,7 +50,8 @@ export function viewForReadiness(
   return {
     tasks: view.snapshot.tasks,
     now: world.now,
-    peers: world.peers,
+    peers: view.peers ?? world.peers,
+    wgOnPath: view.wgOnPath ?? false,
     isBackEdge: lazyBackEdges(view.snapshot.tasks),
     statusElsewhere: (id) => copies.statusElsewhere(view.graph, id),
   };

@@ -22,6 +22,8 @@ export interface ReadinessView {
   readonly tasks: ReadonlyMap<TaskId, Task>;
   readonly now: number;
   readonly peers: PeerStatuses;
+  /** There is a `wg` command to run. */
+  readonly wgOnPath: boolean;
   /** Whether `task` waits for `dependency` only as the closing edge of a cycle. */
   isBackEdge(dependency: TaskId, task: TaskId): boolean;
   /** Status of the same task in the worktree that dispatches it, when that is another one; else null. */

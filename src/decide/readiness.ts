@@ -32,6 +32,7 @@ export function readinessView(
     tasks,
     now,
     peers: more.peers ?? new Map(),
+    wgOnPath: more.wgOnPath ?? false,
     isBackEdge: more.isBackEdge ?? lazyBackEdges(tasks),
     statusElsewhere: more.statusElsewhere ?? (() => null),
   };

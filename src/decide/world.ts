@@ -33,6 +33,10 @@ export interface GraphView {
   readonly snapshot: Snapshot;
   readonly profiles: ProfileSet;
   readonly hold: GraphHold | null;
+  /** Tasks of other repositories, by this graph's own names for those. Absent: the world's. */
+  readonly peers?: PeerStatuses;
+  /** There is a `wg` command to run, for what only it knows the rules of. */
+  readonly wgOnPath?: boolean;
 }
 
 /** Status of a task in another repository, for `peer:task` dependencies; keys are the dependency as written. */

@@ -2,7 +2,7 @@
 // what keeps one from being served. Keeps one store and one registry a graph; reads again only what changed.
 
 import { basename, join } from 'node:path';
-import type { GraphHold, GraphView } from '../decide/world.ts';
+import type { GraphHold, GraphView, PeerStatuses } from '../decide/world.ts';
 import type { Config, RepoSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -28,6 +28,10 @@ export interface SupervisedGraph {
   readonly settings: RepoSettings;
   readonly profiles: ProfileSet;
   readonly hold: GraphHold | null;
+  /** Tasks of other repositories that tasks here wait for. */
+  readonly peers?: PeerStatuses;
+  /** There is a `wg` command to run. */
+  readonly wgOnPath?: boolean;
 }
 
 /** What finding and opening graphs takes; all of it is handed in. */
@@ -111,6 +115,21 @@ export class SupervisedGraphs {
   /** Tries again to take graphs that another supervisor held, and looks for other dispatchers. */
   async recheckHolds(): Promise<void> {
     await Promise.all([...this.#entries.values()].map((entry) => this.#judgeHold(entry)));
+  }
+
+  /** Looks for another dispatcher of one graph, just before something is started in it. */
+  async recheckHold(path: GraphPath): Promise<GraphHold | null> {
+    const entry = this.#entries.get(path);
+    if (entry) await this.#judgeHold(entry);
+    return entry?.graph.hold ?? null;
+  }
+
+  /** Notes what was found out about a graph elsewhere. */
+  inform(path: GraphPath, facts: Pick<SupervisedGraph, 'peers' | 'wgOnPath'>): void {
+    const entry = this.#entries.get(path);
+    if (!entry) return;
+    const { peers, wgOnPath } = entry.graph;
+    if (peers !== facts.peers || wgOnPath !== facts.wgOnPath) entry.graph = { ...entry.graph, ...facts };
   }
 
   /** Lets go of every graph. */
@@ -198,6 +217,8 @@ export function viewOf(graph: SupervisedGraph): GraphView {
     snapshot: graph.store.snapshot(),
     profiles: graph.profiles,
     hold: graph.hold,
+    ...(graph.peers === undefined ? {} : { peers: graph.peers }),
+    ...(graph.wgOnPath === undefined ? {} : { wgOnPath: graph.wgOnPath }),
   };
 }
 
