@@ -78,29 +78,47 @@ export function systemTaskAgainst(task: Task, view: ReadinessView): NotReady | n
       'dependency-abandoned',
       `its subject ${abandoned} was abandoned; wg never starts it`,
     );
-  return isWgMachinery(task)
-    ? notReady(
-        'waiting',
-        'wg-system-task',
-        `${task.id} is wg's own; a running wg service or \`wg service tick\` does it`,
-      )
-    : null;
+  if (!isWgMachinery(task)) return null;
+  const { exec } = task;
+  if (exec === undefined || !WG_COMMAND.test(exec))
+    return notReady(
+      'waiting',
+      'wg-system-task',
+      `${task.id} is wg's own; a running wg service or \`wg service tick\` does it`,
+    );
+  if (view.wgOnPath) return null;
+  const off = `[agency] ${switchOf(task.id)} = false in its config.toml keeps wg from making such tasks`;
+  return notReady(
+    'held',
+    'wg-system-task',
+    `its work is \`${exec.trim()}\`, and there is no wg on PATH: install wg, or \`supervisor done ${task.id}\` passes it over; ${off}`,
+  );
+}
+
+const WG_COMMAND = /^\s*wg\s/;
+
+/** The setting that makes wg scaffold this kind of task. */
+function switchOf(id: string): string {
+  if (id.startsWith('.assign-')) return 'auto_assign';
+  return id.startsWith('.flip-') ? 'flip_enabled' : 'auto_evaluate';
 }
 
 const MACHINERY_TAGS: ReadonlySet<string> = new Set(['evaluation', 'flip', 'assignment', 'agency']);
 
 /**
- * The hook for wg's agency scaffolding (interop 4.5 filters 7 and 8, 4.8): which system tasks are left to wg. For
- * now all but those that a person gave a command of their own.
+ * wg's agency scaffolding (interop 4.5 filters 7 and 8, 4.8): all system tasks but those that a person gave a command
+ * of their own, and those that answer messages.
  */
-export function isWgMachinery(task: Pick<Task, 'exec' | 'tags'>): boolean {
+export function isWgMachinery(task: Pick<Task, 'id' | 'exec' | 'tags'>): boolean {
+  if (task.id.startsWith('.respond-to-')) return false;
   if (task.exec === undefined || task.exec.trim() === '') return true;
-  return /^\s*wg\s/.test(task.exec) || task.tags.some((tag) => MACHINERY_TAGS.has(tag));
+  return WG_COMMAND.test(task.exec) || task.tags.some((tag) => MACHINERY_TAGS.has(tag));
 }
 
 /** What later versions of wg add may have rules that we would break. */
-export function foreignKeysAgainst(task: Task): NotReady | null {
-  if (task.foreignKeys.length === 0) return null;
+export function foreignKeysAgainst(task: Task, { wgOnPath }: ReadinessView): NotReady | null {
+  if (task.foreignKeys.length === 0 || wgOnPath) return null;
   const keys = nameList(task.foreignKeys);
-  return notReady('held', 'needs-wg', `it carries ${keys}, whose rules only wg knows; dispatch it with wg`);
+  const how = 'install wg where the supervisor finds it on PATH (`cargo install workgraph`)';
+  return notReady('held', 'needs-wg', `it carries ${keys}, whose rules only wg knows; ${how}`);
 }

@@ -34,7 +34,7 @@ export function stillStands(inputs: {
 }): StillStands {
   // Only what is compared is kept: a whole world would hold on to every graph of its time.
   const { validUntil, remembered } = inputs;
-  const { graph, worktree, repo, snapshot, profiles } = inputs.view;
+  const { graph, worktree, repo, snapshot, profiles, wgOnPath } = inputs.view;
   const { now: judgedAt, config } = inputs.world;
   const { timezone, retry, schedule } = config;
   const hold = graphHold(inputs.view);
@@ -43,6 +43,7 @@ export function stillStands(inputs: {
   return (view, world, copies) =>
     view.snapshot === snapshot &&
     view.profiles === profiles &&
+    view.wgOnPath === wgOnPath &&
     view.worktree === worktree &&
     view.repo === repo &&
     isSameHold(graphHold(view), hold) &&
@@ -51,7 +52,7 @@ export function stillStands(inputs: {
     world.config.schedule === schedule &&
     copies.version(graph) === version &&
     (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
-    peers.every(([id, status]) => world.peers.get(id) === status) &&
+    peers.every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
     remembered.every(([key, memory]) => isSameMemory(world.schedules.get(key), memory));
 }
 
@@ -59,7 +60,8 @@ function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, 
   const asked = new Set<string>();
   for (const task of view.snapshot.tasks.values())
     if (isStartable(task)) for (const id of task.after) if (isPeerReference(id)) asked.add(id);
-  return [...asked].map((id) => [id, world.peers.get(id)] as const);
+  const peers = view.peers ?? world.peers;
+  return [...asked].map((id) => [id, peers.get(id)] as const);
 }
 
 function isSameHold(a: GraphHold | null, b: GraphHold | null): boolean {
