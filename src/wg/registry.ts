@@ -27,6 +27,8 @@ export interface NewAgent {
   readonly task_id: string;
   readonly executor: string;
   readonly worktree_path?: string;
+  /** Its process, where that is known already. */
+  readonly pid?: number;
 }
 
 export interface AgentChange {
@@ -148,12 +150,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     const now = isoTime(clock.now());
     return {
       id,
-      pid: NO_PID,
+      pid: agent.pid ?? NO_PID,
       task_id: agent.task_id,
       executor: agent.executor,
       started_at: now,
       last_heartbeat: now,
-      status: 'parked',
+      status: agent.pid === undefined ? 'parked' : 'working',
       output_file: join(graph, 'agents', id, 'output.log'),
       ...(agent.worktree_path === undefined ? {} : { worktree_path: agent.worktree_path }),
     };

@@ -1,0 +1,35 @@
+// wg's own config.toml of a graph, over the global one of its user (interop 8.1): as documents, unjudged. What does not
+// parse is left out and named, instead of being taken for defaults.
+
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, systemCode } from '../domain/errors.ts';
+import { parseToml } from './toml.ts';
+
+/** The documents, global first, and what is wrong with those left out. */
+export interface WgConfig {
+  readonly documents: readonly Readonly<Record<string, unknown>>[];
+  readonly problems: readonly string[];
+}
+
+/** Reads both. `home`: the user's home folder. */
+export function readWgConfig(graph: string, home: string): WgConfig {
+  const global = ['.wg', '.workgraph']
+    .map((name) => join(home, name))
+    .find((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory());
+  const files = [...(global === undefined || global === graph ? [] : [global]), graph];
+  const documents: Record<string, unknown>[] = [];
+  const problems: string[] = [];
+  for (const folder of files) {
+    const file = join(folder, 'config.toml');
+    try {
+      const toml = parseToml(readFileSync(file, 'utf8'));
+      if (toml.ok) documents.push(toml.document);
+      else problems.push(`${file}${toml.line === null ? '' : ` line ${toml.line}`}: ${toml.message}`);
+    } catch (thrown) {
+      // Absent in most graphs: wg's defaults.
+      if (systemCode(thrown) !== 'ENOENT') problems.push(`${file}: ${messageOf(thrown)}`);
+    }
+  }
+  return { documents, problems };
+}

@@ -1,0 +1,91 @@
+// What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's standing rules applied,
+// and the registry told that our agents live. Part of every tick; decides nothing about runs.
+
+import { messageOf } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import type { AgentChange } from '../wg/registry.ts';
+import type { Peers } from './peers.ts';
+import type { StandingRules } from './standing-rules.ts';
+import type { SupervisedGraphs } from './supervised-graphs.ts';
+
+export interface MaintenanceParts {
+  readonly graphs: SupervisedGraphs;
+  readonly peers: Peers;
+  readonly rules: StandingRules;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether there is a `wg` to run. */
+  wgOnPath(): boolean;
+}
+
+/** wg takes an agent for dead after five minutes without a sign of life, and asks for one every two. */
+const HEARTBEAT_MS = 90_000;
+
+export class Maintenance {
+  readonly #parts: MaintenanceParts;
+  #beatAt = 0;
+
+  constructor(parts: MaintenanceParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
+  async look(): Promise<void> {
+    const { graphs, peers } = this.#parts;
+    const all = graphs.all();
+    const wgOnPath = this.#parts.wgOnPath();
+    await Promise.all(
+      all.map(async (graph) => {
+        graphs.inform(graph.path, { peers: await peers.statuses(graph, all), wgOnPath });
+      }),
+    );
+  }
+
+  /** Does what is due. `runs`: those that are under way. Resolves with when to look again at the latest, ms. */
+  async work(runs: readonly Run[]): Promise<number | null> {
+    const { graphs, rules, clock } = this.#parts;
+    const next = await rules.work(graphs.all());
+    const now = clock.now();
+    if (runs.length === 0) {
+      this.#beatAt = now + HEARTBEAT_MS;
+      return next;
+    }
+    if (now >= this.#beatAt || now < this.#beatAt - HEARTBEAT_MS) {
+      this.#beatAt = now + HEARTBEAT_MS;
+      this.#beat(runs);
+    }
+    return Math.min(next ?? Number.POSITIVE_INFINITY, this.#beatAt);
+  }
+
+  /** One write a graph, in the background: the registry's lock may be held for seconds. */
+  #beat(runs: readonly Run[]): void {
+    const byGraph = new Map<GraphPath, AgentChange[]>();
+    for (const run of runs) {
+      const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+      if (run.agent === '' || task?.status !== 'in-progress' || task.assigned !== run.agent) continue;
+      const { pid } = run.process ?? {};
+      const change: AgentChange = {
+        agent: run.agent,
+        heartbeat: true,
+        // Without its entry wg would give the task to somebody else while the agent works.
+        restore: {
+          task_id: run.task,
+          executor: run.executor,
+          worktree_path: run.worktree,
+          ...(pid === undefined ? {} : { pid }),
+        },
+      };
+      byGraph.set(run.graph, [...(byGraph.get(run.graph) ?? []), change]);
+    }
+    for (const [path, changes] of byGraph)
+      this.#parts.graphs
+        .get(path)
+        ?.registry.update(changes)
+        .catch((thrown: unknown) =>
+          this.#parts.log.warn('heartbeat.unwritten', { graph: path, because: messageOf(thrown) }),
+        );
+  }
+}

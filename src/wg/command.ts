@@ -1,0 +1,73 @@
+// The `wg` command itself, where there is one on PATH: its own word on transitions that only it knows the rules of.
+// Exit 0 is no proof of anything (interop 11.35): whoever calls reads the graph again.
+
+import { execFile } from 'node:child_process';
+import type { GraphPath } from '../domain/ids.ts';
+import { type Environment, findOnPath } from '../seams/environment.ts';
+
+/** How a wg command ended. */
+export interface WgAnswer {
+  readonly ok: boolean;
+  /** Its exit status; null when it was ended for taking too long, or could not be started. */
+  readonly status: number | null;
+  /** The end of what it printed, standard error first; one text for people. */
+  readonly said: string;
+}
+
+export interface WgCommand {
+  /** Full path of `wg`, or null where there is none. Looked up anew each time: it may be installed meanwhile. */
+  path(): string | null;
+  /** Runs `wg --dir GRAPH …`; at most `timeoutMs`. Never rejects. */
+  run(
+    graph: GraphPath,
+    args: readonly string[],
+    options?: { readonly timeoutMs?: number },
+  ): Promise<WgAnswer>;
+}
+
+/** Ordinary commands are over in milliseconds; wg's daemon may hold the graph's lock for ten seconds and more. */
+const DEFAULT_TIMEOUT_MS = 60_000;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+const SAID_CHARS = 1500;
+
+/**
+ * Variables by which wg takes its caller for an agent, or merges worktrees into the main checkout (interop 11.37,
+ * 11.38): none of them may come from whoever started us.
+ */
+const NOT_OURS = /^(WG_|CLAUDECODE$|CLAUDE_CODE_ENTRYPOINT$)/;
+
+/** The command as this environment finds it. */
+export function createWgCommand(environment: Pick<Environment, 'variables'>): WgCommand {
+  const path = () => findOnPath('wg', environment);
+  return {
+    path,
+    run(graph, args, { timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
+      const program = path();
+      if (program === null)
+        return Promise.resolve({ ok: false, status: null, said: 'there is no wg on PATH' });
+      const variables: Record<string, string> = {};
+      for (const [name, value] of Object.entries(environment.variables))
+        if (value !== undefined && !NOT_OURS.test(name)) variables[name] = value;
+      const { WG_USER } = environment.variables;
+      variables.WG_DIR = graph;
+      variables.WG_USER = WG_USER || 'supervisor';
+      // A NUL would make the system refuse the whole command.
+      const clean = args.map((arg) => arg.replaceAll('\0', ''));
+      return new Promise((resolve) => {
+        execFile(
+          program,
+          ['--dir', graph, ...clean],
+          { env: variables, timeout: timeoutMs, maxBuffer: MAX_OUTPUT_BYTES, killSignal: 'SIGKILL' },
+          (error, stdout, stderr) => {
+            const said = `${stderr}\n${stdout}`.trim().slice(-SAID_CHARS);
+            if (!error) return resolve({ ok: true, status: 0, said });
+            const status = typeof error.code === 'number' ? error.code : null;
+            const why =
+              status === null ? `${error.killed ? `no answer within ${timeoutMs} ms` : error.message}` : '';
+            resolve({ ok: false, status, said: [why, said].filter((text) => text !== '').join(': ') });
+          },
+        );
+      });
+    },
+  };
+}

@@ -1,0 +1,64 @@
+// Scores that wg's evaluators gave: agency/evaluations/*. Read only.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+
+/** The newest score of a task that counts: not of a flip, not of the system. Null: there is none. */
+export function newestScore(graph: GraphPath, task: TaskId): number | null {
+  const folder = join(graph, 'agency', 'evaluations');
+  let newest: { readonly at: number; readonly score: number } | null = null;
+  for (const name of names(folder)) {
+    const found = evaluationOf(join(folder, name), task);
+    if (found && (newest === null || found.at >= newest.at)) newest = found;
+  }
+  return newest?.score ?? null;
+}
+
+function names(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter((name) => /\.(json|ya?ml)$/.test(name));
+  } catch {
+    // No agency store: nothing was ever evaluated.
+    return [];
+  }
+}
+
+function evaluationOf(path: string, task: TaskId): { readonly at: number; readonly score: number } | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    // Removed in between.
+    return null;
+  }
+  const fields = path.endsWith('.json') ? jsonFields(text) : yamlFields(text);
+  if (fields.task_id !== task) return null;
+  const source = String(fields.source ?? fields.evaluator ?? '');
+  const score = Number(fields.score);
+  if (source === 'flip' || source === 'system' || !Number.isFinite(score)) return null;
+  const at = Date.parse(String(fields.timestamp ?? ''));
+  return { at: Number.isNaN(at) ? 0 : at, score };
+}
+
+function jsonFields(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    // Half written: it counts when it is whole.
+    return {};
+  }
+}
+
+/** The plain `key: value` lines at the top level, which is all that is asked for here. */
+function yamlFields(text: string): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const [, key, value] of text.matchAll(/^([a-z_]+):[ \t]+(.+?)[ \t]*$/gm))
+    if (key !== undefined) fields[key] = unquoted(value ?? '');
+  return fields;
+}
+
+function unquoted(text: string): string {
+  return /^(["']).*\1$/.test(text) ? text.slice(1, -1) : text;
+}

@@ -1,0 +1,49 @@
+// Messages to tasks, as `wg msg send` keeps them: messages/<task>.jsonl. Read only: wg rewrites these files without
+// the lock that it appends under (interop 11.44), so whoever else writes there loses messages.
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { TaskMessage } from '../decide/ticker-view.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+
+/** Larger files hold a conversation that nobody reads whole. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/** The tasks of a graph that somebody ever wrote to; none when there is no messages folder. */
+export function addressedTasks(graph: GraphPath): ReadonlySet<TaskId> {
+  try {
+    const names = readdirSync(join(graph, 'messages'));
+    return new Set(names.filter((name) => name.endsWith('.jsonl')).map((name) => basename(name, '.jsonl')));
+  } catch {
+    // No folder, as in most graphs, or not ours to read: nobody wrote anything that we could know of.
+    return new Set();
+  }
+}
+
+/** All messages to a task, oldest first. Lines that cannot be read are passed over, as wg does. */
+export function readMessages(graph: GraphPath, task: TaskId): readonly TaskMessage[] {
+  // An id with a slash names no file of this folder.
+  if (task.includes('/') || task.includes('\0')) return [];
+  const path = join(graph, 'messages', `${task}.jsonl`);
+  try {
+    if (statSync(path).size > MAX_BYTES) return [];
+    const lines = readFileSync(path, 'utf8').split('\n');
+    return lines.flatMap((line) => messageOf(line) ?? []).sort((a, b) => a.id - b.id);
+  } catch {
+    // Gone in between: no messages.
+    return [];
+  }
+}
+
+function messageOf(line: string): TaskMessage | null {
+  if (line.trim() === '') return null;
+  try {
+    const { id, timestamp, sender, body, status } = JSON.parse(line) as Record<string, unknown>;
+    const at = typeof timestamp === 'string' ? Date.parse(timestamp) : Number.NaN;
+    if (typeof id !== 'number' || typeof sender !== 'string' || Number.isNaN(at)) return null;
+    return { id, at, sender, body: String(body ?? ''), status: String(status ?? 'sent') };
+  } catch {
+    // Half a line: its writer is at it just now, or died.
+    return null;
+  }
+}
