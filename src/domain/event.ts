@@ -42,6 +42,8 @@ export interface EventMap {
   'run.adopted': OfRun & { readonly agent: string; readonly pid: number | null };
   'run.handed-off': OfRun & { readonly reference: string | null };
   'run.progress': OfRun & { readonly message: string };
+  /** Its task was given back, no attempt counted. */
+  'run.released': OfRun & { readonly because: string };
   /** Somebody works on it elsewhere and was not heard of for too long. */
   'run.stale': OfRun & { readonly because: string; readonly action: 'flag' | 'retry' | 'fail' };
   /** Whoever works on it waits for a person's answer. */

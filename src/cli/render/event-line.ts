@@ -70,6 +70,8 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'run.abandoned':
       return [faint, 'not begun', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.released':
+      return [faint, 'given back', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.stale':
       return [caution, 'stale', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.input':
@@ -105,7 +107,8 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
     case 'tick.finished':
       return null;
     default:
-      return event satisfies never;
+      event satisfies never;
+      return null;
   }
 }
 
