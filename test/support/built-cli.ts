@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'dist/cli/main.js');
@@ -32,7 +32,7 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs the program with nothing in its environment but what is given (and PATH). */
+/** Runs the program with nothing in its environment but what is given, PATH, and the folder above `cwd` as its home. */
 export function runCli(
   argv: readonly string[],
   options: { readonly cwd: string; readonly env?: Record<string, string>; readonly input?: string },
@@ -42,7 +42,7 @@ export function runCli(
       cwd: options.cwd,
       env: {
         PATH: process.env.PATH ?? '',
-        HOME: options.cwd,
+        HOME: dirname(options.cwd),
         GIT_CONFIG_GLOBAL: '/dev/null',
         ...options.env,
       },

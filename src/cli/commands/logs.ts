@@ -23,6 +23,9 @@ export interface LogsOptions {
 interface Output {
   /** Null for a run that some other dispatcher made. */
   readonly run: RunReport | null;
+  readonly task: string;
+  /** A worktree or graph folder that the task is in. */
+  readonly place: string;
   readonly folder: string;
 }
 
@@ -85,15 +88,16 @@ async function locateOutput(
         hint: '`supervisor runs` lists them',
       });
     if (run.output === null) throw nothingWritten(name);
-    return { run, folder: dirname(run.output) };
+    return { run, task: run.task, place: run.worktree, folder: dirname(run.output) };
   }
   const task = await view.task(taskQuery(context, name, worktree));
   const run = task.runs.find((candidate) => candidate.output !== null);
-  if (run && run.output !== null) return { run, folder: dirname(run.output) };
+  const where = { task: task.task, place: task.graph };
+  if (run && run.output !== null) return { ...where, run, folder: dirname(run.output) };
   // wg's own agents keep the same files.
   const folder = task.assigned === null ? null : join(task.graph, 'agents', task.assigned);
   if (folder !== null && /^agent-\d+$/.test(task.assigned ?? '') && existsSync(folder))
-    return { run: null, folder };
+    return { ...where, run: null, folder };
   throw nothingWritten(task.task);
 }
 
@@ -103,13 +107,16 @@ function nothingWritten(name: string): SupervisorError {
   });
 }
 
-async function isOver(context: Context, { run, folder }: Output, ask: boolean): Promise<boolean> {
+async function isOver(context: Context, output: Output, ask: boolean): Promise<boolean> {
+  const { run, task, place, folder } = output;
   if (existsSync(join(folder, 'exit.json'))) return true;
-  if (run === null || run.finished_at !== null) return true;
+  if (run !== null && run.finished_at !== null) return true;
   if (!ask) return false;
-  const now = await withView(context, (view) => view.runs({ task: run.task, limit: 50 }));
-  const found = now.find((candidate) => candidate.run === run.run);
-  return !found || found.finished_at !== null || found.outcome !== null;
+  return withView(context, async (view) => {
+    if (run === null) return (await view.task({ task, worktree: place })).status !== 'in-progress';
+    const now = (await view.runs({ task, limit: 50 })).find((candidate) => candidate.run === run.run);
+    return !now || now.finished_at !== null || now.outcome !== null;
+  });
 }
 
 interface Reader {

@@ -94,8 +94,9 @@ describe('while no supervisor runs', () => {
     });
     // And the next supervisor applies it.
     await rename(join(graph, 'good'), join(graph, 'graph.jsonl'));
+    await ground.writeConfig('[limits]\nsafety_pass = "1s"\n');
     supervised = await supervise(ground);
-    await until(async () => (await task('a'))?.status === 'done');
+    while ((await task('a'))?.status !== 'done') await supervised.bus.next('tick.finished');
   });
 
   test('where not even the spool can be written, it fails loudly', async () => {
@@ -123,20 +124,27 @@ describe('with a supervisor', () => {
     expect(await cli('done', 'ask')).toMatchObject({ status: 0, out: 'ask was done already\n' });
   });
 
-  test('the agent of a superseded attempt is refused', async () => {
-    await ground.writeGraph(ground.repo, [{ id: 'ask', tags: ['executor:external'] }]);
+  test('the agent of a superseded attempt is refused, that of the current one is not', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'ask', paused: false, tags: ['manual'] }]);
+    await ground.writeConfig('[supervisor]\nmode = "dispatch"\n[executors.default]\ntype = "external"\n');
     supervised = await supervise(ground);
     await supervised.event('run.handed-off', 'ask');
-    const [first] = await supervised.control.runs({ task: 'ask' });
-    const old = { WG_TASK_ID: 'ask', SUPERVISOR_RUN_ID: first?.run, SUPERVISOR_TOKEN: 'wgl_not-the-token' };
-    const { status, err } = await as({ variables: old }, 'done', 'ask');
+    await cli('release', 'ask');
+    await supervised.bus.next('run.handed-off', (event) => event.task === 'ask');
+    const [current, old] = await supervised.control.runs({ task: 'ask' });
+    expect(current?.run).not.toBe(old?.run);
+    const { status, err } = await as(
+      {
+        variables: {
+          WG_TASK_ID: 'ask',
+          SUPERVISOR_RUN_ID: old?.run,
+          SUPERVISOR_TOKEN: 'wgl_of-an-older-attempt',
+        },
+      },
+      ...['done', 'ask'],
+    );
     expect(status).toBe(1);
     expect(err).toMatch(/^supervisor: /);
     expect(await task('ask')).toMatchObject({ status: 'in-progress' });
   });
 });
-
-/** Waits for a condition that no event announces. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
-}

@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { command, type FakeOptions } from '../fake-surroundings.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'supervisor-doctor-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const doctor = async (options: FakeOptions = {}) => {
+  const { status, out } = await command({ cwd: folder, home: folder, ...options }, 'doctor', '--json');
+  const { checks } = JSON.parse(out) as { checks: { check: string; result: string; because: string }[] };
+  return { status, of: (name: string) => checks.find((each) => each.check === name) };
+};
+
+test('a sound machine', async () => {
+  const { status, of } = await doctor();
+  expect(status).toBe(0);
+  for (const name of ['node', 'git', 'flock', 'state', 'configuration']) expect(of(name)?.result).toBe('ok');
+  expect(of('supervisor')).toMatchObject({ result: 'note' });
+});
+
+test('without git, with a broken configuration: exit 1, each with its next step', async () => {
+  writeFileSync(join(folder, 'supervisor.toml'), '[supervisor]\nmod = 1\n');
+  const { status, of } = await doctor({
+    variables: { PATH: folder, SUPERVISOR_CONFIG: join(folder, 'supervisor.toml') },
+  });
+  expect(status).toBe(1);
+  expect(of('git')).toMatchObject({ result: 'failed', because: expect.stringContaining('install') });
+  expect(of('configuration')).toMatchObject({
+    result: 'failed',
+    because: expect.stringContaining('supervisor.mod'),
+  });
+  expect(of('claude')).toMatchObject({ result: 'note' });
+});
+
+test('a state folder that cannot be', async () => {
+  writeFileSync(join(folder, 'file'), '');
+  const { status, of } = await doctor({ variables: { SUPERVISOR_STATE_DIR: join(folder, 'file', 'state') } });
+  expect(of('state')?.result).toBe('failed');
+  expect(status).toBe(1);
+});
+
+test('for people one line a check', async () => {
+  const { out } = await command({ cwd: folder, home: folder }, 'doctor');
+  expect(out).toMatch(/^ok {6}node +\d/);
+});

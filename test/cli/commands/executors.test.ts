@@ -1,0 +1,74 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createPlayground, type Playground } from '../../support/playground.ts';
+import { command } from '../fake-surroundings.ts';
+
+let ground: Playground;
+beforeEach(async () => {
+  ground = await createPlayground();
+  await ground.writeGraph(ground.repo, []);
+});
+afterEach(() => ground.remove());
+
+const cli = (...argv: string[]) =>
+  command(
+    { cwd: ground.repo, home: ground.folder },
+    ...['--config', ground.configFile, '--state-dir', ground.stateDir],
+    ...argv,
+  );
+
+test('every profile with the file it is from; a broken one with its line', async () => {
+  await ground.writeConfig(
+    '[executors.deploy]\ntype = "command"\ncommand = ["true"]\nmatch = ["x:*"]\n[executors.bad]\ntype = "http"\n',
+  );
+  await writeFile(join(ground.repo, '.workgraph', 'config.toml'), '[executors.mine]\ntype = "external"\n');
+  const { executors } = JSON.parse((await cli('executors', '--json')).out);
+  const named = (name: string) => executors.find((each: { name: string }) => each.name === name);
+  expect(named('claude')).toMatchObject({ file: 'built-in', state: 'ok', worktree: null });
+  expect(named('deploy')).toMatchObject({ file: ground.configFile, line: 3, state: 'ok', match: ['x:*'] });
+  expect(named('bad')).toMatchObject({ state: 'broken', because: expect.stringContaining('endpoint') });
+  expect(named('mine')).toMatchObject({ worktree: ground.repo, state: 'ok' });
+  expect((await cli('executors')).out).toMatch(/deploy +command +ok .*x:\*/);
+});
+
+describe('executors test', () => {
+  test('an endpoint that accepts connections, and one that does not', async () => {
+    const server = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    await ground.writeConfig(
+      `[executors.agent]\ntype = "http"\nendpoint = "http://127.0.0.1:${port}/api/task"\n`,
+    );
+    expect(await cli('executors', 'test', 'agent')).toMatchObject({
+      status: 0,
+      out: `agent: 127.0.0.1:${port} accepts connections\n`,
+    });
+    await new Promise((resolve) => server.close(resolve));
+    const { status, err } = await cli('executors', 'test', 'agent');
+    expect(status).toBe(7);
+    expect(err).toContain('ECONNREFUSED');
+  });
+
+  test('a program that is not there, a variable that is not set', async () => {
+    await ground.writeConfig(
+      '[executors.gone]\ntype = "command"\ncommand = ["no-such-program-here"]\n[executors.secret]\ntype = "external"\nenv = { KEY = { env = "NOT_SET_ANYWHERE" } }\n',
+    );
+    expect((await cli('executors', 'test', 'gone')).err).toContain('no-such-program-here');
+    const json = await cli('executors', 'test', 'secret', '--json');
+    expect(json.status).toBe(7);
+    expect(JSON.parse(json.out)).toMatchObject({
+      ok: false,
+      because: expect.stringContaining('NOT_SET_ANYWHERE'),
+    });
+  });
+
+  test('an unknown one: exit 8 and a neighbour', async () => {
+    await ground.writeConfig('');
+    const { status, err } = await cli('executors', 'test', 'comand');
+    expect(status).toBe(8);
+    expect(err).toContain('did you mean command?');
+  });
+});

@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createPlayground, type Playground } from '../../support/playground.ts';
+import { type Supervised, supervise } from '../../support/supervised.ts';
+import { command } from '../fake-surroundings.ts';
+
+let ground: Playground;
+let supervised: Supervised | null = null;
+beforeEach(async () => {
+  ground = await createPlayground();
+  await ground.writeConfig('');
+});
+afterEach(async () => {
+  await supervised?.stop({ cancelAgents: true });
+  supervised = null;
+  await ground.remove();
+});
+
+const cli = (...argv: string[]) =>
+  command(
+    { cwd: ground.repo, home: ground.folder },
+    ...['--config', ground.configFile, '--state-dir', ground.stateDir],
+    ...argv,
+  );
+
+describe('with a supervisor', () => {
+  test('a paused executor starts nothing until it is resumed', async () => {
+    await ground.writeGraph(ground.repo, []);
+    supervised = await supervise(ground);
+    expect(await cli('pause', 'command', '--reason', 'lunch')).toMatchObject({ status: 0 });
+    await ground.writeGraph(ground.repo, [{ id: 'job', exec: 'true' }]);
+    const why = async () => JSON.parse((await cli('why', 'job', '--json')).out);
+    await supervised.bus.next('tick.finished');
+    expect((await why()).because).toContain('lunch');
+    expect(await cli('resume', 'command')).toMatchObject({ status: 0 });
+    await supervised.event('run.settled', 'job');
+  });
+
+  test('drain, and resume takes new work again', async () => {
+    await ground.writeGraph(ground.repo, []);
+    supervised = await supervise(ground);
+    expect(await cli('drain', '--json')).toMatchObject({ status: 0, out: '{\n  "state": "draining"\n}\n' });
+    expect(supervised.supervisor.state).toBe('draining');
+    expect(await cli('resume')).toMatchObject({ status: 0, out: 'resumed everything\n' });
+    expect(supervised.supervisor.state).toBe('running');
+  });
+
+  test('reload: fine, and a refused edit is exit 3 with its place', async () => {
+    await ground.writeGraph(ground.repo, []);
+    supervised = await supervise(ground);
+    expect(await cli('reload')).toMatchObject({ status: 0, err: '' });
+    await ground.writeConfig('[supervisor]\nmode = "dispach"\n');
+    const { status, err } = await cli('reload');
+    expect(status).toBe(3);
+    expect(err).toMatch(/supervisor\.toml:\d+/);
+  });
+
+  test('cancel ends the run, retry starts it again', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'long', exec: 'exec sleep 600' }]);
+    supervised = await supervise(ground);
+    await supervised.event('run.started', 'long');
+    const over = supervised.bus.next('tick.finished');
+    const { status, out } = await cli('cancel', 'long', '--reason', 'enough');
+    expect(status).toBe(0);
+    expect(out).toMatch(/^cancelled long \(run_/);
+    await over;
+    await settled('long', 'open');
+    expect(await cli('cancel', 'long')).toMatchObject({ status: 1 });
+    expect(await cli('retry', 'long')).toMatchObject({ status: 0 });
+    await supervised.bus.next('run.started', (event) => event.task === 'long').catch(() => {});
+    expect((await cli('runs', 'long', '--open')).out).toContain('long');
+  });
+});
+
+test('retry without a supervisor opens the task for the next one', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'bad', status: 'failed', failure_reason: 'x' }]);
+  expect(await cli('retry', 'bad')).toMatchObject({
+    status: 0,
+    out: 'bad is open again; no supervisor is running to start it\n',
+  });
+  expect((await ground.readGraph(ground.repo)).get('bad')).toMatchObject({ status: 'open' });
+});
+
+test.each([
+  ['pause'],
+  ['resume'],
+  ['drain'],
+  ['reload'],
+  ['cancel', 'x'],
+])('%s needs a supervisor: exit 5', async (...argv) => {
+  const { status, out, err } = await cli(...argv);
+  expect({ status, out }).toEqual({ status: 5, out: '' });
+  expect(err).toContain('supervisor run');
+});
+
+/** Waits, tick by tick, until the graph shows a status. */
+async function settled(id: string, status: string): Promise<void> {
+  while ((await ground.readGraph(ground.repo)).get(id)?.status !== status)
+    await supervised?.supervisor.tick();
+}
