@@ -155,13 +155,26 @@ describe('system tasks', () => {
     expect(judged(system, [task('a', { status })])).toBe('ready');
     expect(judged(system, [task('a', { status: 'pending-validation' })])).toBe('waiting/dependency');
   });
-  test("wg's machinery is left to wg", () => {
-    expect(judged(task('.evaluate-a', { exec: 'wg evaluate run a', tags: ['evaluation'] }))).toBe(
-      'waiting/wg-system-task',
-    );
-    expect(judged(task('.respond-to-a'))).toBe('waiting/wg-system-task');
+  test("wg's machinery is run where there is a wg, and held with the remedy where there is none", () => {
+    const evaluation = task('.evaluate-a', { exec: 'wg evaluate run a', tags: ['evaluation'] });
+    const assign = task('.assign-a', { exec: '  wg  assign a --auto' });
+    expect(judged(evaluation)).toBe('held/wg-system-task');
+    expect(judged(assign)).toBe('held/wg-system-task');
+    const words = assessReadiness(assign, view([assign]));
+    expect(words.ready ? '' : words.because).toContain('[agency] auto_assign = false');
+    expect(words.ready ? '' : words.because).toContain('supervisor done .assign-a');
+    for (const one of [evaluation, assign])
+      expect(assessReadiness(one, view([one], { wgOnPath: true }))).toEqual({ ready: true });
     expect(judged(task('.x', { exec: 'make', tags: ['agency'] }))).toBe('waiting/wg-system-task');
-    expect(judged(task('.x', { exec: '  wg  assign a --auto' }))).toBe('waiting/wg-system-task');
+    expect(judged(task('.place-a'))).toBe('waiting/wg-system-task');
+  });
+  test('what answers messages is ordinary work', () => {
+    expect(judged(task('.respond-to-a'))).toBe('ready');
+  });
+  test('keys of another age: held without wg, which is then said to be missing', () => {
+    const one = task('a', { foreignKeys: ['lifecycle'] });
+    expect(judged(one)).toBe('held/needs-wg');
+    expect(assessReadiness(one, view([one], { wgOnPath: true }))).toEqual({ ready: true });
   });
   test('one with a command of its own starts, unless its subject was abandoned', () => {
     expect(judged(task('.nightly', { exec: 'make clean' }))).toBe('ready');
