@@ -1,0 +1,69 @@
+// How the completion gate changes what an outcome means: a refused success is a failure, and what wg wrote itself is
+// not written again.
+
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { CompletionGate, Passed } from './completion-gate.ts';
+import type { LiveRun } from './live-run.ts';
+import { type GraphWrite, releaseInGraph } from './settlement.ts';
+
+/** An outcome that may be written down; `settledAs`: the graph shows it already, in this status. */
+export interface GatedOutcome {
+  readonly outcome: Succeeded | Failed;
+  readonly settledAs?: string;
+}
+
+/** Takes what an executor said through the gate. Meanwhile the run counts as declared: nobody else may end it. */
+export async function gateOutcome(
+  gate: CompletionGate | undefined,
+  store: GraphStore | undefined,
+  live: LiveRun,
+  outcome: Succeeded | Failed,
+): Promise<GatedOutcome> {
+  if (!gate || !store) return { outcome };
+  live.declared = outcome;
+  const { task, agent } = live.run;
+  const passed =
+    outcome.kind === 'succeeded'
+      ? await gate.pass(store, task, outcome, agent)
+      : await gate.fail(store, task, outcome);
+  return gated(passed, outcome);
+}
+
+/** What passing the gate made of an outcome. */
+export function gated(passed: Passed | null, outcome: Succeeded | Failed): GatedOutcome {
+  switch (passed?.kind) {
+    case undefined:
+    case 'native':
+      return { outcome };
+    case 'by-wg':
+      return { outcome, settledAs: passed.status };
+    case 'refused':
+      return {
+        outcome: {
+          kind: 'failed',
+          failure: 'reported',
+          message: passed.because,
+          retryable: true,
+          ...(outcome.usage ? { usage: outcome.usage } : {}),
+        },
+      };
+  }
+}
+
+/** Gives a task back, by wg where only wg may write it. */
+export async function giveBack(
+  gate: CompletionGate | undefined,
+  store: GraphStore,
+  run: Run,
+  facts: Parameters<typeof releaseInGraph>[2],
+): Promise<GraphWrite> {
+  const task = store.snapshot().tasks.get(run.task);
+  if (gate && task && task.foreignKeys.length > 0) {
+    if (task.status === 'in-progress' && task.assigned === run.agent) await gate.release(store, run.task);
+    const after = store.snapshot().tasks.get(run.task);
+    return { kind: 'kept', status: after?.status ?? null, assigned: after?.assigned ?? null };
+  }
+  return await releaseInGraph(store, run, facts);
+}
