@@ -7,7 +7,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import { isSystemTask, isTerminal, satisfiesDependents, type Task } from '../domain/task.ts';
 import type { GraphDraft, GraphStore } from '../graph/store.ts';
 import type { CompletionRequest } from './control.ts';
-import { applyPatch } from './settlement.ts';
+import { applyPatch, onlyByWg } from './settlement.ts';
 
 /** What a completion did. */
 export interface Completed {
@@ -23,6 +23,8 @@ export function completeInGraph(
   store: GraphStore,
   request: Omit<CompletionRequest, 'caller'>,
   now: number,
+  /** What follows from it for other tasks, in the same write. */
+  after: (draft: GraphDraft) => void = () => {},
 ): Promise<Completed> {
   for (const text of artifactStrings(request.artifacts))
     if (Buffer.byteLength(text) > MAX_INLINE_ARTIFACT_BYTES)
@@ -48,6 +50,8 @@ export function completeInGraph(
       if (task.status === 'done' || task.status === 'abandoned')
         throw new SupervisorError('conflict', `${task.id} is ${task.status} already; it cannot fail now`);
     }
+    if (task.foreignKeys.length > 0)
+      throw onlyByWg(task, request.result === 'succeeded' ? 'done' : 'fail');
     const evaluation = draft.snapshot.tasks.get(`.evaluate-${task.id}`);
     applyPatch(
       draft,
@@ -63,7 +67,9 @@ export function completeInGraph(
         ...(request.reason === undefined ? {} : { reason: request.reason }),
       }),
     );
-    return { status: draft.snapshot.tasks.get(task.id)?.status ?? 'gone', duplicate: false };
+    const { status = 'gone' } = draft.snapshot.tasks.get(task.id) ?? {};
+    after(draft);
+    return { status, duplicate: false };
   });
 }
 

@@ -10,6 +10,7 @@ import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/ou
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
 import { isEndpointHold, rememberEndpointHold } from './endpoint-holds.ts';
+import { gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { releaseInGraph, settleInGraph } from './settlement.ts';
@@ -42,15 +43,15 @@ export class RunEnding {
   }
 
   /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
-  finish(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+  finish(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     const underWay = this.#finishing.get(run.id);
     if (underWay) return underWay;
-    const finishing = this.#finish(run, outcome).finally(() => this.#finishing.delete(run.id));
+    const finishing = this.#finish(run, outcome, settledAs).finally(() => this.#finishing.delete(run.id));
     this.#finishing.set(run.id, finishing);
     return finishing;
   }
 
-  async #finish(run: Run, reported: Succeeded | Failed): Promise<Finished> {
+  async #finish(run: Run, reported: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     const { ledger, graphs, clock, log } = this.#parts;
     const now = clock.now();
     const again = ledger.run(run.id)?.phase === 'finished';
@@ -63,8 +64,10 @@ export class RunEnding {
     if (!graph) return { status: null, written: false };
     try {
       const retry = outcome.kind === 'failed' ? this.#retry(finished, outcome) : null;
-      const write = await settleInGraph(graph.store, finished, outcome, { now, retry });
-      if (write.kind === 'kept' && !isSettledBy(write.status, outcome)) {
+      const write = await settleInGraph(graph.store, finished, outcome, { now, retry }, (draft) =>
+        this.#parts.afterEnd?.(graph, draft, run.task),
+      );
+      if (write.kind === 'kept' && settledAs === undefined && !isSettledBy(write.status, outcome)) {
         ledger.move(run.id, 'overruled');
         const because = `the graph says ${write.status ?? 'that the task is gone'}`;
         this.emit('run.overruled', finished, { because });
@@ -94,7 +97,7 @@ export class RunEnding {
     const graph = graphs.get(run.graph);
     if (graph) {
       const { paused = false } = options;
-      await releaseInGraph(graph.store, run, { now: clock.now(), because, paused });
+      await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because, paused });
       await this.leaveRegistry(graph, run, 'dead');
     }
     const { outcome = null } = options;
@@ -120,7 +123,7 @@ export class RunEnding {
    * Takes an outcome that came by another way than the executor. Writes it down and settles it at once; a process
    * that still runs may linger for `lingerMs` and is ended then.
    */
-  async declare(run: Run, outcome: Succeeded | Failed): Promise<Finished> {
+  async declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     const live = this.#live.get(run.id);
     if (live) {
       live.declared = outcome;
@@ -129,7 +132,13 @@ export class RunEnding {
         live.stop('completed');
       else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
     }
-    return await this.finish(run, outcome);
+    return await this.finish(run, outcome, settledAs);
+  }
+
+  async #end(live: LiveRun, said: Succeeded | Failed): Promise<void> {
+    const store = this.#parts.graphs.get(live.run.graph)?.store;
+    const { outcome, settledAs } = await gateOutcome(this.#parts.gate, store, live, said);
+    await this.finish(live.run, outcome, settledAs);
   }
 
   /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
@@ -142,7 +151,7 @@ export class RunEnding {
         case 'succeeded':
         case 'failed':
           if (outcome.kind === 'succeeded') this.#available(live);
-          await this.finish(run, await this.#ownWord(run, outcome));
+          await this.#end(live, await this.#ownWord(run, outcome));
           return;
         case 'deferred':
           return await this.#defer(live, outcome);
@@ -236,7 +245,7 @@ export class RunEnding {
     });
     const graph = graphs.get(run.graph);
     if (graph) {
-      await releaseInGraph(graph.store, run, { now: clock.now(), because: outcome.because });
+      await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because: outcome.because });
       await this.leaveRegistry(graph, run, 'dead');
     }
     ledger.move(run.id, 'interrupted', { outcome, finishedAt: clock.now() });

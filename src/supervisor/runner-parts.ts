@@ -10,6 +10,7 @@ import type { Clock } from '../seams/clock.ts';
 import type { Identity } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
 import type { CallbackAddress } from './assignment.ts';
+import type { CompletionGate } from './completion-gate.ts';
 import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
 
 /** What carrying runs takes. */
@@ -29,6 +30,10 @@ export interface RunnerParts {
   callback(profile: Profile): Promise<CallbackAddress>;
   /** Judges a task on the fresh bytes with the same predicate as readiness; null: nothing against it. */
   refuseClaim(graph: SupervisedGraph, draft: GraphDraft, task: string): string | null;
+  /** What a success passes before it is written; absent: everything is written natively. */
+  readonly gate?: CompletionGate;
+  /** What the end of a task means for others, in the same write. */
+  afterEnd?(graph: SupervisedGraph, draft: GraphDraft, task: string): void;
   /** Asks for a tick: something came to an end. */
   wake(why: string): void;
 }

@@ -138,6 +138,12 @@ export class Runner {
   async #claim(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<boolean> {
     const { ledger, clock } = this.#parts;
     const { run } = live;
+    // A daemon that was started since the last look would take no notice of our claim.
+    const rival = await this.#parts.graphs.recheckHold(run.graph);
+    if (rival) {
+      this.#abandon(live, rival.because);
+      return false;
+    }
     const [agent] = await graph.registry.allocate([
       { task_id: run.task, executor: profile.name, worktree_path: run.worktree },
     ]);
@@ -150,8 +156,11 @@ export class Runner {
     const claim = await claimInGraph(graph.store, run, agent, facts, (draft) =>
       this.#parts.refuseClaim(graph, draft, run.task),
     );
-    if (claim.because !== null) {
-      this.#abandon(live, claim.because);
+    const because =
+      claim.because ??
+      (claim.byWg ? ((await this.#parts.gate?.claim(graph.store, run.task, agent)) ?? null) : null);
+    if (because !== null) {
+      this.#abandon(live, because);
       await this.ending.leaveRegistry(graph, live.run, 'dead');
       return false;
     }

@@ -3,9 +3,10 @@
 
 import type { RetryDecision } from '../decide/retry.ts';
 import { claimPatch, releasePatch, reopenPatch, settlePatch, type TaskPatch } from '../decide/settle.ts';
+import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
-import { isTerminal } from '../domain/task.ts';
+import { isTerminal, type Task } from '../domain/task.ts';
 import type { GraphDraft, GraphStore } from '../graph/store.ts';
 
 /** Whether a write found the task as the run left it. */
@@ -27,11 +28,13 @@ export function claimInGraph(
   agent: string,
   facts: { readonly executorName: string; readonly external: boolean; readonly now: number },
   refuse: (draft: GraphDraft) => string | null,
-): Promise<{ readonly because: string | null }> {
+): Promise<{ readonly because: string | null; readonly byWg?: boolean }> {
   return store.change((draft) => {
     const because = refuse(draft);
     const task = draft.snapshot.tasks.get(run.task);
     if (because !== null || !task) return { because: because ?? 'the task is gone' };
+    // Whoever may not write it asks wg for it, outside of the lock.
+    if (task.foreignKeys.length > 0) return { because: null, byWg: true };
     applyPatch(draft, run.task, claimPatch({ task, agent, ...facts }));
     return { because: null };
   });
@@ -43,6 +46,8 @@ export function settleInGraph(
   run: Run,
   outcome: Succeeded | Failed,
   facts: { readonly now: number; readonly retry: RetryDecision | null; readonly session?: string },
+  /** What follows from it for other tasks, in the same write. */
+  after: (draft: GraphDraft) => void = () => {},
 ): Promise<GraphWrite> {
   return whileOurs(store, run, (draft) => {
     const task = draft.detail(run.task);
@@ -59,6 +64,7 @@ export function settleInGraph(
         ...facts,
       }),
     );
+    after(draft);
   });
 }
 
@@ -84,16 +90,26 @@ export function reopenInGraph(store: GraphStore, task: string, now: number): Pro
   return store.change((draft) => {
     const detail = draft.detail(task);
     if (!detail) return;
+    if (detail.foreignKeys.length > 0) throw onlyByWg(detail, 'retry');
     const patch = reopenPatch({ task: detail, now });
     if (patch) applyPatch(draft, task, patch);
   });
+}
+
+/** The refusal to edit a task whose rules only wg knows. `verb`: the wg command that does it. */
+export function onlyByWg(task: Pick<Task, 'id' | 'foreignKeys'>, verb: string): SupervisorError {
+  return new SupervisorError(
+    'graph',
+    `${task.id} carries ${task.foreignKeys.join(', ')}, whose rules only wg knows`,
+    { hint: `change it with wg itself: \`wg ${verb} ${task.id}\`` },
+  );
 }
 
 function whileOurs(store: GraphStore, run: Run, write: (draft: GraphDraft) => void): Promise<GraphWrite> {
   return store.change((draft): GraphWrite => {
     const task = draft.snapshot.tasks.get(run.task);
     if (!task) return { kind: 'kept', status: null, assigned: null };
-    if (task.status !== 'in-progress' || task.assigned !== run.agent)
+    if (task.status !== 'in-progress' || task.assigned !== run.agent || task.foreignKeys.length > 0)
       return { kind: 'kept', status: task.status, assigned: task.assigned ?? null };
     write(draft);
     return { kind: 'written', status: draft.snapshot.tasks.get(run.task)?.status ?? 'gone' };

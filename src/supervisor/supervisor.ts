@@ -11,6 +11,7 @@ import type { Service } from '../seams/service.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { liftOutdatedHolds } from './endpoint-holds.ts';
 import { observeWorld } from './observe.ts';
+import type { Maintenance } from './maintenance.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
 
@@ -26,6 +27,8 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   reloadConfig(): Promise<readonly string[]>;
   /** Tells the watchers what to watch now. */
   watch(graphs: readonly GraphPath[]): void;
+  /** What is done for graphs besides dispatching; absent: nothing. */
+  readonly maintenance?: Maintenance;
   /** What is done with every look at all graphs: deaf watches set anew, the spool drained, orphans ended. */
   chores(): Promise<void>;
 }
@@ -47,6 +50,7 @@ export class Supervisor implements Service {
   #timer: Cancel = () => {};
   #safetyAt = 0;
   #relistAt = 0;
+  #maintainAt: number | null = null;
   #quiet: (() => void)[] = [];
 
   constructor(parts: SupervisorParts) {
@@ -217,7 +221,15 @@ export class Supervisor implements Service {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     await graphs.refresh(dirty);
+    await this.#maintain();
     if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
+  }
+
+  async #maintain(): Promise<void> {
+    const { maintenance, observeOnly, ledger } = this.#parts;
+    if (!maintenance) return;
+    await maintenance.look();
+    this.#maintainAt = observeOnly ? null : await maintenance.work(ledger.openRuns());
   }
 
   #standstill(): GraphHold | null {
@@ -234,6 +246,7 @@ export class Supervisor implements Service {
       this.dispatcher.nextEnd() ?? Number.POSITIVE_INFINITY,
       this.#safetyAt,
       this.#relistAt,
+      this.#maintainAt ?? Number.POSITIVE_INFINITY,
       now + LONGEST_SLEEP_MS,
     );
     this.#timer();
