@@ -33,6 +33,8 @@ interface Looked {
   readonly peers: PeerStatuses;
   /** When to look again although the graph is the same, ms. */
   readonly until: number;
+  /** When time alone asks for that look, ms. */
+  readonly next: number | null;
 }
 
 /** Files, messages and evaluations change without the graph's doing: looked at again after this, ms. */
@@ -94,12 +96,13 @@ export class StandingRules {
       now < last.until &&
       now > last.until - 2 * LOOK_AGAIN_MS
     )
-      return last.until;
+      return last.next;
     const decision = tickerMoves(this.view(graph, snapshot.tasks, (id) => graph.store.detail(id)));
     if (decision.moves.length > 0) await this.#apply(graph);
     const until = Math.min(decision.nextAt ?? Number.POSITIVE_INFINITY, now + LOOK_AGAIN_MS);
-    this.#looked.set(graph.path, { snapshot: graph.store.snapshot(), peers, until });
-    return hasWaiting(snapshot) ? until : decision.nextAt;
+    const next = hasWaiting(snapshot) ? until : decision.nextAt;
+    this.#looked.set(graph.path, { snapshot: graph.store.snapshot(), peers, until, next });
+    return next;
   }
 
   async #apply(graph: SupervisedGraph): Promise<void> {
