@@ -40,7 +40,7 @@ export function completeInGraph(
     if (!task) throw new SupervisorError('not-found', `there is no task ${request.task} in ${store.graph}`);
     if (request.result === 'succeeded') {
       if (task.status === 'done') return { status: 'done', duplicate: true };
-      const blockers = openBlockers(draft, task);
+      const blockers = openBlockers(draft.snapshot.tasks, task);
       if (blockers.length > 0)
         throw new SupervisorError('conflict', `${task.id} still waits for ${blockers.join(', ')}`, {
           hint: 'finish those first',
@@ -74,8 +74,7 @@ export function completeInGraph(
 }
 
 /** Dependencies that still stand in the way of done, as wg judges it: failed and abandoned ones and cycles do not. */
-function openBlockers(draft: GraphDraft, task: Task): string[] {
-  const { tasks } = draft.snapshot;
+export function openBlockers(tasks: ReadonlyMap<string, Task>, task: Task): string[] {
   const sameCycle = backEdgeMembers(tasks, task.id);
   return task.after.filter((id) => {
     const dependency = tasks.get(id);

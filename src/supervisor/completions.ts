@@ -6,17 +6,20 @@ import { SupervisorError } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import { completeInGraph } from './completion.ts';
+import type { GraphStore } from '../graph/store.ts';
+import { completeByHand, reportedOutcome } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
 import { newestRun, superseded } from './leases.ts';
 import type { Supervisor, SupervisorParts } from './supervisor.ts';
 
+type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd'>;
+
 export class Completions {
   readonly #supervisor: Supervisor;
-  readonly #parts: Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs'>;
+  readonly #parts: CompletionParts;
 
-  constructor(supervisor: Supervisor, parts: Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs'>) {
+  constructor(supervisor: Supervisor, parts: CompletionParts) {
     this.#supervisor = supervisor;
     this.#parts = parts;
   }
@@ -41,7 +44,9 @@ export class Completions {
       if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
       const { ending } = this.#supervisor.dispatcher.runner;
       const late = this.#isLate(latest);
-      const { status } = await ending.declare(latest, reportedOutcome(request));
+      const outcome = reportedOutcome(request);
+      const settledAs = await this.#pass(graph.store, latest, outcome);
+      const { status } = await ending.declare(latest, outcome, settledAs);
       this.#delayRetry(latest, request, status);
       return {
         ...answer,
@@ -53,9 +58,29 @@ export class Completions {
     }
     const late = run !== null && this.#refuseOver(run, request, found) === 'late';
     if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
-    const done = await completeInGraph(graph.store, { ...request, task: found.task.id }, clock.now());
+    const task = found.task.id;
+    const done = await completeByHand(this.#parts, graph, { ...request, task }, clock.now());
     this.#supervisor.wake();
     return { ...answer, ...done, late };
+  }
+
+  /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */
+  async #pass(store: GraphStore, run: Run, outcome: Succeeded | Failed): Promise<string | undefined> {
+    const { gate } = this.#parts;
+    if (!gate) return undefined;
+    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    const before = live?.declared ?? null;
+    if (live) live.declared = outcome;
+    try {
+      const passed =
+        outcome.kind === 'succeeded'
+          ? await gate.require(store, run.task, outcome, run.agent)
+          : await gate.fail(store, run.task, outcome);
+      return passed?.kind === 'by-wg' ? passed.status : undefined;
+    } catch (thrown) {
+      if (live) live.declared = before;
+      throw thrown;
+    }
   }
 
   /** A report that comes while an earlier one is being written: the same is a duplicate, another a contradiction. */
@@ -135,20 +160,3 @@ function contradiction(run: Run): SupervisorError {
   );
 }
 
-function reportedOutcome(request: CompletionRequest): Succeeded | Failed {
-  const by = request.agent === undefined ? {} : { by: request.agent };
-  if (request.result === 'succeeded')
-    return {
-      kind: 'succeeded',
-      ...by,
-      ...(request.summary === undefined ? {} : { summary: request.summary }),
-      ...(request.artifacts === undefined ? {} : { artifacts: request.artifacts }),
-    };
-  return {
-    kind: 'failed',
-    failure: 'reported',
-    message: request.reason ?? 'reported as failed',
-    retryable: request.retryable ?? false,
-    ...by,
-  };
-}

@@ -17,15 +17,16 @@ import type {
 } from '../domain/report.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Clock } from '../seams/clock.ts';
-import { completeInGraph } from './completion.ts';
+import { completeByHand } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { type FoundTask, findTask, viewsAt } from './find-task.ts';
 import { observeWorld } from './observe.ts';
 import { detailReport, filterTasks, runReport, statusReport, taskReport, taskReports } from './reports.ts';
+import type { RunnerParts } from './runner-parts.ts';
 import { reopenInGraph } from './settlement.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
 
-export interface LookoutParts {
+export interface LookoutParts extends Pick<RunnerParts, 'gate' | 'afterEnd'> {
   readonly config: Config;
   readonly graphs: SupervisedGraphs;
   readonly ledger: LedgerView | null;
@@ -112,11 +113,11 @@ export class Lookout {
   /** Writes a completion into the graph; the next supervisor notices it there. */
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
     const found = this.#find(request);
-    const done = await completeInGraph(
-      this.#store(found),
-      { ...request, task: found.task.id },
-      this.#parts.clock.now(),
-    );
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
+    const { gate, afterEnd, clock } = this.#parts;
+    const means = { ...(gate ? { gate } : {}), ...(afterEnd ? { afterEnd } : {}) };
+    const done = await completeByHand(means, graph, { ...request, task: found.task.id }, clock.now());
     return { task: found.task.id, worktree: found.view.worktree, ...done, late: false };
   }
 
