@@ -13,6 +13,8 @@ import {
   judgeSchedule,
   type ScheduleJudgement,
   type ScheduleQuestion,
+  scheduleSettings,
+  scheduleText,
 } from './task-schedule.ts';
 import type { GraphView, PassedInstants, ScheduleMemory, ScheduleState } from './world.ts';
 
@@ -73,7 +75,13 @@ export class GraphSchedules {
   next(task: Task, route: Route): { readonly nextAt: number | null } | null {
     const question = this.#question(task, route);
     this.remembered.push([taskKey(this.#view.graph, task.id), question.memory]);
-    return nextRecurrence(question);
+    const next = nextRecurrence(question);
+    const text = scheduleText(task, question.profile);
+    if (next && text !== null) {
+      const nextAt = task.status === 'done' ? next.nextAt : null;
+      this.states.set(task.id, { text, zone: scheduleSettings(question).zone, nextAt });
+    }
+    return next;
   }
 
   #question(task: Task, route: Route): ScheduleQuestion {

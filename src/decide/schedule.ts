@@ -64,7 +64,9 @@ function parse(text: string, zone: string): ParsedSchedule {
   }
   if (/^\d{4}-/.test(text)) return parseMoment(text, clock);
   if (/^(CRON_)?TZ=/i.test(text))
-    return wrong('a schedule cannot carry a time zone; set `timezone` in supervisor.toml');
+    return wrong(
+      'a schedule cannot carry a time zone; name it with --timezone (key or tag `timezone`), or in supervisor.toml',
+    );
   if (text.startsWith('@')) {
     if (ALIASES.includes(text.toLowerCase())) return parseCron(text.toLowerCase(), zone);
     return wrong(`"${text}" is no schedule; the known names are ${ALIASES.join(', ')}`);

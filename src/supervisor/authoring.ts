@@ -120,6 +120,7 @@ function tagsAfter(task: TaskDetail, request: TaskRequest): string[] | null {
   };
   replace('executor:', request.executor);
   replace('schedule:', request.schedule);
+  replace('timezone:', request.timezone);
   for (const tag of request.removeTags ?? []) tags = tags.filter((other) => other !== tag);
   for (const tag of request.addTags ?? []) if (!tags.includes(tag)) tags.push(tag);
   const same = tags.length === task.tags.length && tags.every((tag, index) => tag === task.tags[index]);

@@ -37,10 +37,10 @@ import { OutsideWork } from './outside-work.ts';
 import {
   detailReport,
   filterTasks,
+  judgedTaskReport,
   type Reportable,
   runReport,
   statusReport,
-  taskReport,
   taskReports,
 } from './reports.ts';
 import { reopenInGraph } from './settlement.ts';
@@ -246,8 +246,7 @@ export class ControlFace implements SupervisorControl {
   }
 
   #report(found: FoundTask): TaskReport {
-    const verdict = this.#decided().decision.verdicts.get(taskKey(found.view.graph, found.task.id));
-    return taskReport(found.task, found.view.graph, found.view.worktree, verdict);
+    return judgedTaskReport(found.task, found.view, this.#decided().decision);
   }
 
   #runsOf(found: FoundTask): RunReport[] {

@@ -6,7 +6,6 @@ import { explainTask } from '../decide/explain.ts';
 import type { Decision, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import { taskKey } from '../domain/ids.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -21,7 +20,15 @@ import { completeByHand } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { type FoundTask, findTask, viewsAt } from './find-task.ts';
 import { observeWorld } from './observe.ts';
-import { detailReport, filterTasks, runReport, statusReport, taskReport, taskReports } from './reports.ts';
+import {
+  detailReport,
+  filterTasks,
+  judgedTaskReport,
+  runReport,
+  statusReport,
+  taskReport,
+  taskReports,
+} from './reports.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { reopenInGraph } from './settlement.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
@@ -147,8 +154,7 @@ export class Lookout {
   }
 
   #report(found: FoundTask): TaskReport {
-    const verdict = this.#decision.verdicts.get(taskKey(found.view.graph, found.task.id));
-    return taskReport(found.task, found.view.graph, found.view.worktree, verdict);
+    return judgedTaskReport(found.task, found.view, this.#decision);
   }
 
   #runsOf(found: FoundTask): RunReport[] {

@@ -42,17 +42,19 @@ export function statusReport(input: Reportable): StatusReport {
   const schedules: ScheduleReport[] = [];
   let queued = 0;
   for (const view of world.graphs) {
+    const states = input.decision.schedules.get(view.graph);
     for (const task of view.snapshot.tasks.values()) {
       const verdict = input.decision.verdicts.get(taskKey(view.graph, task.id));
       if (!verdict) continue;
       if (verdict.state === 'queued') queued++;
-      const schedule = scheduleText(task);
-      if (schedule !== null && verdict.state !== 'finished')
+      const own = states?.get(task.id);
+      const schedule = own?.text ?? (verdict.state === 'finished' ? null : scheduleText(task));
+      if (schedule !== null)
         schedules.push({
           task: task.id,
           worktree: view.worktree,
           schedule,
-          next_at: instant(verdict.nextAt),
+          next_at: instant(own ? own.nextAt : verdict.nextAt),
         });
       if (isUnstarted(task) && verdict.state !== 'running')
         held.push({
@@ -105,10 +107,19 @@ export function runReport(run: Run, progress: string | null): RunReport {
 /** Every task of every graph, with its verdict. */
 export function taskReports(input: Pick<Reportable, 'world' | 'decision'>): TaskReport[] {
   return input.world.graphs.flatMap((view) =>
-    [...view.snapshot.tasks.values()].map((task) =>
-      taskReport(task, view.graph, view.worktree, input.decision.verdicts.get(taskKey(view.graph, task.id))),
-    ),
+    [...view.snapshot.tasks.values()].map((task) => judgedTaskReport(task, view, input.decision)),
   );
+}
+
+/** One task as a decision judges it, with the next instant of its schedule. */
+export function judgedTaskReport(
+  task: Task,
+  { graph, worktree }: Pick<GraphView, 'graph' | 'worktree'>,
+  decision: Decision,
+): TaskReport {
+  const report = taskReport(task, graph, worktree, decision.verdicts.get(taskKey(graph, task.id)));
+  const next = decision.schedules.get(graph)?.get(task.id)?.nextAt ?? null;
+  return report.next_at === null ? { ...report, next_at: instant(next) } : report;
 }
 
 /** One task with its verdict. */

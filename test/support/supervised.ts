@@ -7,6 +7,8 @@ import type { Playground } from './playground.ts';
 export interface Supervised extends RunningSupervisor {
   /** The event of this name for this task, also when it happened already. */
   event<N extends EventName>(name: N, task: string, worktree?: string): Promise<EventMap[N]>;
+  /** The event of this name that a task sees for the n-th time (1: the first), also when it happened already. */
+  nth<N extends EventName>(n: number, name: N, task: string): Promise<EventMap[N]>;
   /** How often an event of this name was seen for a task. */
   count(name: EventName, task: string): number;
 }
@@ -20,6 +22,8 @@ export async function supervise(
     observe?: boolean;
     start?: boolean;
     clock?: Parameters<typeof composeSupervisor>[0]['clock'];
+    executors?: Parameters<typeof composeSupervisor>[0]['executors'];
+    machineZone?: () => string;
   } = {},
 ): Promise<Supervised> {
   const running = await composeSupervisor({
@@ -33,6 +37,8 @@ export async function supervise(
     stateDir: options.stateDir ?? playground.stateDir,
     observe: options.observe ?? false,
     ...(options.clock ? { clock: options.clock } : {}),
+    ...(options.executors ? { executors: options.executors } : {}),
+    ...(options.machineZone ? { machineZone: options.machineZone } : {}),
   });
   type Seen = { name: EventName; task?: string; worktree?: string };
   const seen: Seen[] = [];
@@ -52,6 +58,18 @@ export async function supervise(
               event.task === task &&
               (worktree === undefined || event.worktree === worktree),
           );
+          if (!found) return;
+          waiting.delete(look);
+          resolve(found as never);
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+    nth(n, name, task) {
+      return new Promise((resolve) => {
+        const look = () => {
+          const found = seen.filter((event) => event.name === name && event.task === task)[n - 1];
           if (!found) return;
           waiting.delete(look);
           resolve(found as never);

@@ -96,6 +96,13 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
         hint: `try it with \`supervisor schedule ${JSON.stringify(options.schedule)}\``,
       });
   }
+  if (options.timezone) {
+    const { isTimezone } = await import('../../config/timezone.ts');
+    if (!isTimezone(options.timezone))
+      throw new SupervisorError('usage', `--timezone ${options.timezone} is no time zone`, {
+        hint: 'name one like Europe/Paris or UTC',
+      });
+  }
   const tags = [...(options.tag ?? []), ...(options.untag ?? [])];
   if (tags.includes('')) throw new SupervisorError('usage', 'a tag is empty');
   return {
