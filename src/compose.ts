@@ -25,6 +25,7 @@ import {
   wrapped,
   wrappedExecutors,
 } from './ground.ts';
+import { createOutbox } from './notify/outbox.ts';
 import { openLedger } from './runs/ledger.ts';
 import { drainSpool } from './runs/spool.ts';
 import { type Bus, createBus } from './seams/bus.ts';
@@ -175,6 +176,19 @@ export async function composeSupervisor(
     log,
     version: VERSION,
   });
+  const outbox = createOutbox({
+    ledger,
+    bus,
+    clock,
+    log,
+    random: () => identity.random(),
+    version: VERSION,
+    variables,
+    webhooks: () => source.current().notify ?? [],
+    verdicts: () => supervisor.decided?.decision.verdicts.values() ?? [],
+    worktreeOf: (graph) => graphs.get(graph)?.worktree.path ?? graph,
+    statusOf: (graph, task) => graphs.get(graph)?.store.snapshot().tasks.get(task)?.status ?? null,
+  });
   let stopped: Promise<void> | null = null;
   return {
     supervisor,
@@ -187,6 +201,7 @@ export async function composeSupervisor(
       if (machineLock) await api.start();
       await graphWatcher.start();
       await repositoryWatcher.start();
+      if (!observeOnly) await outbox.start();
       await supervisor.start();
     },
     stop({ cancelAgents }) {
@@ -197,6 +212,7 @@ export async function composeSupervisor(
         await graphWatcher.stop();
         await supervisor.stop();
         await api.stop();
+        await outbox.stop();
         ledger.close();
         await machineLock?.release();
         if (scratch) await rm(scratch, { recursive: true, force: true });

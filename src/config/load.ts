@@ -158,6 +158,12 @@ function toConfig(
       allowedHosts: api.allowed_hosts,
       allowedOrigins: api.allowed_origins,
     },
+    notify: written.notify.map(({ url, secret, events, held_after }) => ({
+      url,
+      secrets: secret === undefined ? [] : Array.isArray(secret) ? secret : [secret],
+      events,
+      heldAfterMs: parseDuration(held_after),
+    })),
     log,
   };
 }

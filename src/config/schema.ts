@@ -2,8 +2,19 @@
 // turns them into what the program uses.
 
 import { z } from 'zod';
+import { NOTIFY_EVENTS } from '../domain/config.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
-import { duration, optional, places, required, rhythm, text, withDefault, zone } from './setting.ts';
+import {
+  duration,
+  optional,
+  places,
+  required,
+  rhythm,
+  secretValue,
+  text,
+  withDefault,
+  zone,
+} from './setting.ts';
 
 const supervisorShape = {
   max_concurrent: withDefault(
@@ -174,6 +185,32 @@ const apiShape = {
   ),
 };
 
+const notifyShape = {
+  url: required(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
+    text: 'A webhook of yours that is told what happens.',
+    example: 'https://hooks.example.net/workgraph',
+  }),
+  secret: optional(
+    z.union([secretValue, z.array(secretValue)], {
+      error: 'must be a text, { env = "NAME" } or a list of these',
+    }),
+    {
+      text: 'Signs what is sent as Standard Webhooks does. A list rotates: newest first. Default: unsigned.',
+      example: { env: 'NOTIFY_WEBHOOK_SECRET' },
+    },
+  ),
+  events: withDefault(
+    z.array(z.enum(NOTIFY_EVENTS)).min(1),
+    ['task.completed', 'task.failed', 'task.stale', 'task.input_required', 'task.held', 'supervisor.problem'],
+    'What it is told of; task.started and task.retrying are left out because they are many.',
+  ),
+  held_after: withDefault(
+    rhythm,
+    '1h',
+    'How long a task may be held or queued before that is told. An hour is longer than most queues and shorter than a working day.',
+  ),
+};
+
 const logShape = {
   level: withDefault(
     z.enum(['debug', 'info', 'warn', 'error']),
@@ -213,6 +250,10 @@ export const machineSchema = z.strictObject({
   limits: section(limitsShape, 'Sizes and rhythms.'),
   shutdown: section(shutdownShape, 'Ending things.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
+  notify: z
+    .array(z.strictObject(notifyShape))
+    .default([])
+    .meta({ description: 'Events to webhooks of yours, kept until they are taken; one block for each.' }),
   log: section(logShape, 'What it writes about itself.'),
   executors: z.record(z.string(), z.unknown()).default({}),
 });
@@ -230,5 +271,6 @@ export const SECTION_ORDER = [
   'limits',
   'shutdown',
   'api',
+  'notify',
   'log',
 ] as const;

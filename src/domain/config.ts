@@ -1,6 +1,6 @@
 // supervisor.toml as the program uses it: resolved, defaults filled in, durations in milliseconds.
 
-import type { BrokenProfile, Profile } from './profile.ts';
+import type { BrokenProfile, Profile, SecretValue } from './profile.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
 /** How a failed attempt is tried again. */
@@ -32,6 +32,29 @@ export interface RootSettings {
   /** How many folder levels below `path` are searched for repositories. */
   readonly depth: number;
   readonly trust: boolean;
+}
+
+/** What people can be told of. */
+export const NOTIFY_EVENTS = [
+  'task.started',
+  'task.completed',
+  'task.failed',
+  'task.retrying',
+  'task.stale',
+  'task.input_required',
+  'task.held',
+  'supervisor.problem',
+] as const;
+export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
+
+/** A webhook of the user's own. */
+export interface NotifySettings {
+  readonly url: string;
+  /** Standard Webhooks secrets, newest first; empty: unsigned. */
+  readonly secrets: readonly SecretValue[];
+  readonly events: readonly NotifyEvent[];
+  /** How long a task may be held before that is told, ms. */
+  readonly heldAfterMs: number;
 }
 
 export interface Config {
@@ -77,6 +100,8 @@ export interface Config {
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
   };
+  /** Whom events are sent to; absent: nobody. */
+  readonly notify?: readonly NotifySettings[];
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'json' | 'pretty';

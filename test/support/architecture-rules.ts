@@ -15,6 +15,8 @@ const RANKS: Readonly<Record<string, number>> = {
   executors: 2,
   runs: 2,
   supervisor: 3,
+  // Tells people what happened: hears events and sends, and knows nothing of how work is carried.
+  notify: 3,
   api: 4,
   install: 4,
   'version.ts': 0,

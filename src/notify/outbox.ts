@@ -1,0 +1,133 @@
+// Events to the user's own webhooks. What is to be told is in the ledger, byte for byte, before anything is sent; it is
+// sent again until it is taken, for three days at most, and one transition is told once. Which events matter to people is
+// notifications.ts; this file knows queues and time.
+
+import { createHash } from 'node:crypto';
+import type { NotifySettings } from '../domain/config.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import type { Run } from '../domain/run.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { Bus } from '../seams/bus.ts';
+import { type Clock, isoTime } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import type { Service } from '../seams/service.ts';
+import { createHeldWatch } from './held-watch.ts';
+import { aboutOutcome, type Notification, notificationOf } from './notifications.ts';
+import { createPostman, type PostmanParts } from './postman.ts';
+
+export interface OutboxParts extends Omit<PostmanParts, 'book'> {
+  readonly ledger: Ledger;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The webhooks as they are configured now. */
+  webhooks(): readonly NotifySettings[];
+  /** What was decided of every task, and the worktree of a graph. */
+  verdicts(): Iterable<Verdict>;
+  worktreeOf(graph: string): string;
+  /** The status of a task in its graph; null when it is gone. */
+  statusOf(graph: string, task: string): string | null;
+}
+
+/** Up to when every end of a run was queued, for what happened while nobody listened. */
+const SEEN = 'notify-seen-at';
+
+/** Makes the outbox. It hears events from its start on, and sends in the background. */
+export function createOutbox(parts: OutboxParts): Service {
+  const { ledger, bus, clock, log } = parts;
+  const book = ledger.deliveries;
+  const postman = createPostman({ ...parts, book });
+  const held = createHeldWatch(clock);
+  /** Problems that were told and are not healed yet. */
+  const problems = new Set<string>();
+  let off: (() => void) | null = null;
+  let missedSince = 0;
+
+  function tell(notification: Notification): void {
+    if (notification.type === 'supervisor.problem') {
+      if (problems.has(notification.key)) return;
+      problems.add(notification.key);
+    }
+    const wanted = parts.webhooks().filter((webhook) => webhook.events.includes(notification.type));
+    // A problem may come back after it was healed; everything else happens once.
+    const moment = notification.type === 'supervisor.problem' ? isoTime(clock.now()) : '';
+    for (const { url } of wanted) queue(url, notification, moment);
+    const once = onceUrl(notification);
+    if (once !== null) queue(`once:${once}`, notification, moment);
+    if (wanted.length > 0 || once !== null) postman.pump();
+  }
+
+  function queue(target: string, { type, key, data }: Notification, moment: string): void {
+    const name = JSON.stringify([type, key, moment, target]);
+    const id = `evt_${createHash('sha256').update(name).digest('base64url').slice(0, 32)}`;
+    book.queueEvent({ id, target, payload: JSON.stringify({ type, timestamp: isoTime(clock.now()), data }) });
+  }
+
+  /** Where whoever asked for this run wants to hear of its end. */
+  function onceUrl({ type, run }: Notification): string | null {
+    if (run === null || (type !== 'task.completed' && type !== 'task.failed')) return null;
+    return ledger.lease(run)?.notifyUrl ?? null;
+  }
+
+  function hear(event: Event): void {
+    try {
+      if (event.name === 'graph.healed')
+        for (const key of problems) if (key.includes(event.graph)) problems.delete(key);
+      if (event.name === 'config.loaded') {
+        problems.clear();
+        postman.reconsider();
+      }
+      // Not before the graphs are known: they tell a failure that is tried again from one that stays.
+      if (event.name === 'supervisor.started') catchUp();
+      if (event.name === 'tick.finished') watchHeld();
+      const notification = notificationOf(event);
+      if (notification) tell(notification);
+      if (event.name === 'run.settled') ledger.setMeta(SEEN, String(event.at));
+    } catch (thrown) {
+      // A full disk must not end whoever emitted the event; ends of runs are caught up with at the next start.
+      log.warn('notify.unqueued', { event: event.name, because: messageOf(thrown) });
+    }
+  }
+
+  function watchHeld(): void {
+    const shortest = Math.min(...parts.webhooks().map((webhook) => webhook.heldAfterMs));
+    if (!Number.isFinite(shortest)) return;
+    for (const one of held.look(parts.verdicts(), shortest, (graph) => parts.worktreeOf(graph))) tell(one);
+  }
+
+  /** Ends of runs that were written down when this program died before it could queue them. */
+  function catchUp(): void {
+    const missed = ledger
+      .runs({ limit: 5000 })
+      .filter((run) => run.phase === 'settled' && (run.finishedAt ?? 0) >= missedSince)
+      .reverse();
+    for (const run of missed) {
+      const status = parts.statusOf(run.graph, run.task) ?? 'gone';
+      const notification = run.outcome && aboutOutcome(factsOf(run, ledger), run.outcome, status);
+      if (notification) tell(notification);
+    }
+  }
+
+  return {
+    name: 'outbox',
+    async start() {
+      if (off) return;
+      missedSince = Number(ledger.meta(SEEN) ?? clock.now());
+      off = bus.on(hear);
+      postman.start();
+    },
+    async stop() {
+      off?.();
+      off = null;
+      await postman.stop();
+    },
+  };
+}
+
+function factsOf(run: Run, ledger: Ledger) {
+  const ref = ledger.lease(run.id)?.externalRef;
+  const { id, graph, task, worktree, executor, attempt } = run;
+  return { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
+}
