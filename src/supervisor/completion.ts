@@ -50,8 +50,7 @@ export function completeInGraph(
       if (task.status === 'done' || task.status === 'abandoned')
         throw new SupervisorError('conflict', `${task.id} is ${task.status} already; it cannot fail now`);
     }
-    if (task.foreignKeys.length > 0)
-      throw onlyByWg(task, request.result === 'succeeded' ? 'done' : 'fail');
+    if (task.foreignKeys.length > 0) throw onlyByWg(task, request.result === 'succeeded' ? 'done' : 'fail');
     const evaluation = draft.snapshot.tasks.get(`.evaluate-${task.id}`);
     applyPatch(
       draft,

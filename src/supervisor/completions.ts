@@ -159,4 +159,3 @@ function contradiction(run: Run): SupervisorError {
     },
   );
 }
-
