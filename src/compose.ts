@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApiServer } from './api/server.ts';
+import { besideWg } from './beside-wg.ts';
 import { ensureFolders, type Paths } from './config/paths.ts';
 import { claimRefusal } from './decide/claim-refusal.ts';
 import type { GraphPath } from './domain/ids.ts';
@@ -36,6 +37,7 @@ import { ControlFace } from './supervisor/control-face.ts';
 import { applySpooled } from './supervisor/spooled.ts';
 import { type SupervisedGraph, SupervisedGraphs, viewOf } from './supervisor/supervised-graphs.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
+import { leaveTracesForWg } from './supervisor/wg-traces.ts';
 import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
 import { createRepositoryWatcher } from './worktrees/watcher.ts';
@@ -87,7 +89,7 @@ export async function composeSupervisor(
     ...ground.graphParts,
     bus,
     lock: observeOnly ? null : (graph) => lockGraph(graph, ground),
-    rival: (graph) => rivalOf(graph, daemons, source.current()),
+    rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
   });
   const graphWatcher = createGraphWatcher({
     clock,
@@ -117,9 +119,20 @@ export async function composeSupervisor(
     const { socket, url } = api.address();
     return { url: needsTcp ? await api.openTcp() : url, socket };
   };
+  const beside = besideWg(ground, graphs, log, { variables, home: options.environment.home });
+  leaveTracesForWg({
+    bus,
+    clock,
+    log,
+    run: (id) => ledger.run(id),
+    endedByWg: (run) => beside.gate.endedByWg(run.graph, run.task, run.agent),
+  });
   const parts = {
     ledger,
     graphs,
+    gate: beside.gate,
+    afterEnd: beside.afterEnd,
+    maintenance: beside.maintenance,
     executors: wrappedExecutors(options.executors ?? executors.byType, options.wrap?.executor),
     clock,
     identity,
@@ -211,6 +224,7 @@ export async function composeSupervisor(
         await repositoryWatcher.stop();
         await graphWatcher.stop();
         await supervisor.stop();
+        await beside.close();
         await api.stop();
         await outbox.stop();
         ledger.close();

@@ -1,7 +1,7 @@
 // What every program of this package stands on: time, paths, configuration, discovery, and who else is about. Wired here
 // once, used by compose.ts.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from './config/paths.ts';
 import { createConfigSource } from './config/source.ts';
@@ -25,6 +25,7 @@ import { type Log, silentLog } from './seams/log.ts';
 import type { SupervisedGraphsParts } from './supervisor/supervised-graphs.ts';
 import { VERSION } from './version.ts';
 import type { DaemonDetector } from './wg/daemon.ts';
+import { readServicePause } from './wg/provider-health.ts';
 import { createRegistry, type Registry } from './wg/registry.ts';
 import { createDiscovery } from './worktrees/discover.ts';
 
@@ -180,12 +181,14 @@ export async function rivalOf(
   graph: GraphPath,
   daemons: DaemonDetector,
   config: Config,
+  now: number,
 ): Promise<GraphHold | null> {
-  if (config.whenWgDaemon === 'ignore') return null;
-  const daemon = await daemons.detect(graph);
+  const pause = readServicePause(graph, now);
+  if (pause) return { code: 'wg-paused', because: pause.because };
+  const daemon = config.whenWgDaemon === 'ignore' ? null : await daemons.detect(graph);
   if (!daemon) return null;
   const who = daemon.pid === null ? 'a wg daemon' : `the wg daemon with pid ${daemon.pid}`;
-  const how = `end it with \`wg --dir ${graph} service stop\` to hand it over`;
+  const how = `\`supervisor adopt ${dirname(graph)}\` stops it and takes its graph over`;
   return { code: 'wg-daemon', because: `${who} serves this graph (${daemon.because}); ${how}` };
 }
 

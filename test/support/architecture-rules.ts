@@ -21,6 +21,7 @@ const RANKS: Readonly<Record<string, number>> = {
   install: 4,
   'version.ts': 0,
   'ground.ts': 4,
+  'beside-wg.ts': 4,
   'compose.ts': 5,
   'compose-look.ts': 5,
   cli: 6,
