@@ -48,6 +48,9 @@ export class CompletionGate {
   /** A task's gate is passed by one at a time; who asks meanwhile gets the same answer. */
   readonly #passing = new Map<string, Promise<Passed>>();
 
+  /** The last agent of each task whose end wg wrote. */
+  readonly #byWgEnded = new Map<string, string>();
+
   constructor(parts: CompletionGateParts) {
     this.#parts = parts;
   }
@@ -73,6 +76,11 @@ export class CompletionGate {
           : 'put that right and report it again',
       details: { status: passed.status },
     });
+  }
+
+  /** Whether wg itself wrote the end of this agent's task, its line in the operations log included. */
+  endedByWg(graph: GraphPath, id: TaskId, agent: string): boolean {
+    return this.#byWgEnded.get(`${graph}\0${id}`) === agent;
   }
 
   /** Lets wg write a failure that only it may write. Null: it may be written natively. */
@@ -176,7 +184,10 @@ export class CompletionGate {
     const after = store.detail(task.id);
     const status = after?.status ?? 'gone';
     const wentOn = status === 'open' && Number(after?.fields.loop_iteration ?? 0) > before;
-    if (status === 'done' || status.startsWith('pending-') || wentOn) return { kind: 'by-wg', status };
+    if (status === 'done' || status.startsWith('pending-') || wentOn) {
+      if (agent !== null) this.#byWgEnded.set(`${store.graph}\0${task.id}`, agent);
+      return { kind: 'by-wg', status };
+    }
     const said = answer.said === '' ? `\`wg done\` left it ${status}` : answer.said;
     return { kind: 'refused', because: `wg refused: ${said}`, status };
   }

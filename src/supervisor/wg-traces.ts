@@ -18,7 +18,7 @@ export function leaveTracesForWg(parts: {
   readonly log: Log;
   run(id: string): Run | null;
   /** wg wrote the end of this run's task itself, its line in the log included. */
-  endedByWg(run: string): boolean;
+  endedByWg(run: Run): boolean;
 }): () => void {
   const { bus, clock, log } = parts;
   const operation = (run: Run, what: Operation) => appendOperation(run.graph, what, clock.now());
@@ -46,7 +46,7 @@ export function leaveTracesForWg(parts: {
       }
       case 'run.settled': {
         const run = parts.run(event.run);
-        if (!run || parts.endedByWg(event.run)) return;
+        if (!run || parts.endedByWg(run)) return;
         const failed = event.outcome.kind === 'failed';
         operation(run, {
           op: failed ? 'fail' : 'done',
