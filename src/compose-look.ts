@@ -1,6 +1,7 @@
 // The programs that do without a running supervisor: a look at the world, and a bare store for adding and editing. Wired
 // apart from compose.ts, so that the short commands load neither servers nor watchers nor executors.
 
+import { besideWg } from './beside-wg.ts';
 import type { Paths } from './config/paths.ts';
 import type { Config } from './domain/config.ts';
 import type { GraphPath } from './domain/ids.ts';
@@ -11,6 +12,7 @@ import { createBus } from './seams/bus.ts';
 import { systemClock } from './seams/clock.ts';
 import { type Environment, processEnvironment } from './seams/environment.ts';
 import { createLocker } from './seams/flock.ts';
+import { silentLog } from './seams/log.ts';
 import { Lookout } from './supervisor/lookout.ts';
 import { SupervisedGraphs } from './supervisor/supervised-graphs.ts';
 import { VERSION } from './version.ts';
@@ -28,19 +30,33 @@ export async function composeLookout(
     ...ground.graphParts,
     bus: createBus(clock),
     lock: null,
-    rival: (graph) => rivalOf(graph, daemons, source.current()),
+    rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
   });
   const [ledger] = await Promise.all([
     openLedger({ file: paths.ledgerFile, clock, readOnly: true }),
     graphs.rediscover(ground.config()),
   ]);
   const problems = source.problems().map((message) => ({ code: 'config', message }));
-  const lookout = new Lookout({ config: ground.config(), graphs, ledger, clock, version: VERSION, problems });
+  const { variables, home } = options.environment;
+  const beside = besideWg(clock, ground.graphParts.openStore, graphs, silentLog, { variables, home });
+  await beside.maintenance.look();
+  const { gate, afterEnd } = beside;
+  const lookout = new Lookout({
+    config: ground.config(),
+    graphs,
+    ledger,
+    clock,
+    version: VERSION,
+    problems,
+    gate,
+    afterEnd,
+  });
   return {
     lookout,
     paths,
     async close() {
       ledger?.close();
+      await beside.close();
       await graphs.release();
     },
   };

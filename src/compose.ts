@@ -119,13 +119,13 @@ export async function composeSupervisor(
     const { socket, url } = api.address();
     return { url: needsTcp ? await api.openTcp() : url, socket };
   };
-  const beside = besideWg(ground, graphs, log, { variables, home: options.environment.home });
+  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, { variables, home: options.environment.home });
   leaveTracesForWg({
     bus,
     clock,
     log,
     run: (id) => ledger.run(id),
-    endedByWg: (run) => beside.gate.endedByWg(run.graph, run.task, run.agent),
+    endedByWg: ({ graph, task, agent }) => beside.gate.endedByWg(graph, task, agent),
   });
   const parts = {
     ledger,
