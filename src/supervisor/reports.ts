@@ -56,7 +56,7 @@ export function statusReport(input: Reportable): StatusReport {
           schedule,
           next_at: instant(own ? own.nextAt : verdict.nextAt),
         });
-      if (isUnstarted(task) && verdict.state !== 'running')
+      if (verdict.state !== 'running' && verdict.state !== 'finished')
         held.push({
           task: task.id,
           worktree: view.worktree,
@@ -194,19 +194,6 @@ export function scheduleText(task: Task): string | null {
   return (
     task.schedule ?? tagValue(task, 'schedule:') ?? (task.cronEnabled ? (task.cronSchedule ?? null) : null)
   );
-}
-
-/** Open in wg's sense: it could be dispatched, now or one day. */
-function isUnstarted(task: Task): boolean {
-  switch (task.status) {
-    case 'open':
-    case 'incomplete':
-    case 'blocked':
-    case 'waiting':
-      return true;
-    default:
-      return false;
-  }
 }
 
 function instant(at: number | null): string | null {

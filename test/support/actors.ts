@@ -174,13 +174,18 @@ export function wg(graphFolder: string, ...args: string[]): Promise<void> {
   });
 }
 
+/** How long something that no event tells may take to happen, ms: far more than it should, less than a test may take. */
+const PATIENCE_MS = 20_000;
+
 /** Waits until `look` gives something; asks again every few milliseconds, for what no event tells. */
 export async function eventually<T>(
   look: () => Promise<T | null | undefined | false> | T | null | undefined | false,
 ): Promise<T> {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();
     if (found) return found;
+    if (Date.now() > end) throw new Error(`this did not happen: ${look}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
