@@ -1,0 +1,317 @@
+// The outbox over a real ledger, real sockets and a clock that is moved by hand.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Webhook } from 'standardwebhooks';
+import { NOTIFY_EVENTS, type NotifySettings } from '../../src/domain/config.ts';
+import type { Outcome } from '../../src/domain/outcome.ts';
+import type { Verdict } from '../../src/domain/verdict.ts';
+import { createOutbox, type OutboxParts } from '../../src/notify/outbox.ts';
+import { KEPT_MS, LADDER_MS } from '../../src/notify/postman.ts';
+import { newLease } from '../../src/runs/lease-row.ts';
+import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
+import { createBus } from '../../src/seams/bus.ts';
+import type { Clock } from '../../src/seams/clock.ts';
+import { silentLog } from '../../src/seams/log.ts';
+import type { Service } from '../../src/seams/service.ts';
+import { listen, type Received, type TestServer } from '../executors/http-support.ts';
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const OLD_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
+
+function handClock(start: number): Clock & { advance(ms: number): void } {
+  let now = start;
+  let timers: { at: number; act: () => void }[] = [];
+  return {
+    now: () => now,
+    after(ms, act) {
+      const timer = { at: now + ms, act };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((one) => one !== timer);
+      };
+    },
+    sleep: () => Promise.reject(new Error('nobody sleeps here')),
+    advance(ms) {
+      now += ms;
+      const due = timers.filter((one) => one.at <= now);
+      timers = timers.filter((one) => one.at > now);
+      for (const { act } of due) act();
+    },
+  };
+}
+
+let folder: string;
+let ledger: Ledger;
+let clock: ReturnType<typeof handClock>;
+let bus: ReturnType<typeof createBus>;
+let outbox: Service | null;
+let hook: TestServer;
+let answers: (request: Received, before: number) => { status: number; headers?: Record<string, string> };
+let webhooks: NotifySettings[];
+let verdicts: Verdict[];
+/** How often a delivery was put off: its answer is known then. */
+let postponed: number;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'outbox-'));
+  clock = handClock(Date.now());
+  bus = createBus(clock);
+  ledger = await openLedger({ file: join(folder, 'ledger.sqlite'), clock });
+  answers = () => ({ status: 204 });
+  hook = await listen((request, response, before) => {
+    const { status, headers } = answers(request, before);
+    response.writeHead(status, headers).end();
+  });
+  webhooks = [{ url: `${hook.url}/hook`, secrets: [], events: [...NOTIFY_EVENTS], heldAfterMs: 60_000 }];
+  verdicts = [];
+  postponed = 0;
+  outbox = null;
+});
+afterEach(async () => {
+  await outbox?.stop();
+  await hook.close();
+  ledger.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function begin(more: Partial<OutboxParts> = {}): Promise<void> {
+  outbox = createOutbox({
+    ledger,
+    bus,
+    clock,
+    log: { ...silentLog, info: (name) => void (name === 'notify.postponed' && postponed++) },
+    random: () => 0,
+    version: '1',
+    variables: { HOOK_SECRET: SECRET },
+    webhooks: () => webhooks,
+    verdicts: () => verdicts,
+    worktreeOf: () => '/w1',
+    statusOf: () => 'done',
+    ...more,
+  });
+  await outbox.start();
+}
+
+const of = (run: string) => ({
+  run,
+  graph: '/g/.workgraph',
+  task: 'build',
+  worktree: '/w1',
+  executor: 'agent',
+  attempt: 1,
+});
+const SUCCEEDED: Outcome = { kind: 'succeeded', summary: 'built' };
+const FAILED: Outcome = { kind: 'failed', failure: 'exit', message: 'no', retryable: false };
+
+async function until(look: () => boolean): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!look()) {
+    if (Date.now() > end) throw new Error('it did not come to be');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const states = () => Object.fromEntries(ledger.deliveries.eventCounts());
+const types = () => hook.received.map(({ body }) => JSON.parse(body).type as string);
+
+describe('what is told', () => {
+  test('started, completed, failed, retrying, stale, asked: each once, however often it is heard', async () => {
+    await begin();
+    for (let n = 0; n < 2; n++) {
+      bus.emit('run.started', { ...of('run_1'), agent: 'agent-1', pid: 1 });
+      bus.emit('run.handed-off', { ...of('run_1'), reference: null });
+      bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+      bus.emit('run.settled', { ...of('run_2'), outcome: FAILED, status: 'failed' });
+      bus.emit('run.settled', { ...of('run_3'), outcome: FAILED, status: 'open' });
+      bus.emit('run.stale', { ...of('run_4'), because: 'no sign of life', action: 'flag' });
+      bus.emit('run.input', { ...of('run_5'), question: 'Red?', options: ['yes'] });
+      bus.emit('graph.problem', { graph: '/g', message: 'line 3' });
+    }
+    await until(() => (states().delivered ?? 0) === 7);
+    expect(types().sort()).toEqual([
+      'supervisor.problem',
+      'task.completed',
+      'task.failed',
+      'task.input_required',
+      'task.retrying',
+      'task.stale',
+      'task.started',
+    ]);
+    const completed = hook.received.find(({ body }) => body.includes('task.completed'));
+    expect(JSON.parse(completed?.body ?? '')).toMatchObject({
+      data: { local_id: 'build', run: 'run_1', outcome: SUCCEEDED, status: 'done', external_ref: null },
+    });
+    // Healed and broken again is another problem.
+    bus.emit('graph.healed', { graph: '/g' });
+    clock.advance(1);
+    bus.emit('graph.problem', { graph: '/g', message: 'line 3' });
+    await until(() => (states().delivered ?? 0) === 8);
+  });
+
+  test('only what a webhook asked for', async () => {
+    webhooks = [{ ...(webhooks[0] as NotifySettings), events: ['task.failed'] }];
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    bus.emit('run.settled', { ...of('run_2'), outcome: FAILED, status: 'failed' });
+    await until(() => (states().delivered ?? 0) === 1);
+    expect(types()).toEqual(['task.failed']);
+  });
+
+  test('held for too long: once for each reason, not for those that wait for others', async () => {
+    const verdict = {
+      graph: '/g',
+      task: 'a',
+      code: 'no-profile',
+      because: 'no such',
+      nextAt: null,
+      executor: null,
+    };
+    verdicts = [
+      { ...verdict, state: 'held' },
+      { ...verdict, task: 'b', state: 'waiting' },
+    ];
+    await begin();
+    const tick = () => bus.emit('tick.finished', { dispatched: 0, wakeAt: null });
+    tick();
+    clock.advance(30_000);
+    tick();
+    expect(states()).toEqual({});
+    clock.advance(31_000);
+    tick();
+    clock.advance(61_000);
+    tick();
+    await until(() => (states().delivered ?? 0) === 1);
+    expect(JSON.parse(hook.received[0]?.body ?? '')).toMatchObject({
+      type: 'task.held',
+      data: { local_id: 'a', worktree: '/w1', code: 'no-profile', because: 'no such' },
+    });
+    verdicts = [{ ...verdict, state: 'held', code: 'other' }];
+    clock.advance(16_000);
+    tick();
+    clock.advance(61_000);
+    tick();
+    await until(() => (states().delivered ?? 0) === 2);
+  });
+});
+
+describe('how it is sent', () => {
+  test('signed with every secret while one is rotated; the standard library agrees; the id stays', async () => {
+    webhooks = [{ ...(webhooks[0] as NotifySettings), secrets: [{ env: 'HOOK_SECRET' }, OLD_SECRET] }];
+    answers = (_request, before) => ({ status: before === 0 ? 500 : 200 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    await until(() => postponed === 1);
+    expect(ledger.deliveries.nextEventAt()).toBe(clock.now() + 30_000);
+    clock.advance(30_000);
+    await until(() => (states().delivered ?? 0) === 1);
+    const [first, second] = hook.received as [Received, Received];
+    expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
+    expect(second.body).toBe(first.body);
+    for (const secret of [SECRET, OLD_SECRET])
+      expect(new Webhook(secret).verify(second.body, second.headers as Record<string, string>)).toBeTruthy();
+    expect(() =>
+      new Webhook(SECRET).verify(`${second.body} `, second.headers as Record<string, string>),
+    ).toThrow();
+  });
+
+  test('the ladder, and three days', async () => {
+    answers = () => ({ status: 503 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    const begun = clock.now();
+    const waits: number[] = [];
+    for (;;) {
+      const tries = waits.length + 1;
+      await until(() => postponed === tries || states().expired === 1);
+      if (states().expired) break;
+      waits.push((ledger.deliveries.nextEventAt() ?? 0) - clock.now());
+      clock.advance(waits.at(-1) ?? 0);
+    }
+    expect(waits.slice(0, LADDER_MS.length)).toEqual(LADDER_MS);
+    expect(clock.now() - begun).toBeGreaterThan(KEPT_MS);
+    expect(clock.now() - begun).toBeLessThan(KEPT_MS + 25 * 3_600_000);
+  });
+
+  test('a webhook that wants no more is left alone until it is configured otherwise', async () => {
+    answers = () => ({ status: 410 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    await until(() => states().held === 1);
+    bus.emit('run.settled', { ...of('run_2'), outcome: SUCCEEDED, status: 'done' });
+    await until(() => states().held === 2);
+    expect(hook.received.length).toBe(1);
+    bus.emit('config.loaded', { file: null });
+    expect(states().held).toBe(2);
+    webhooks = [{ ...(webhooks[0] as NotifySettings), secrets: [SECRET] }];
+    answers = () => ({ status: 200 });
+    bus.emit('config.loaded', { file: null });
+    await until(() => states().delivered === 2);
+  });
+
+  test('an address that is never dispatched to is not told either; the secret that is missing is named', async () => {
+    webhooks = [
+      { ...(webhooks[0] as NotifySettings), url: 'http://169.254.169.254/latest' },
+      { ...(webhooks[0] as NotifySettings), secrets: [{ env: 'NOT_SET' }] },
+    ];
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    await until(() => postponed === 2);
+    expect(hook.received).toEqual([]);
+  });
+});
+
+describe('what survives', () => {
+  test('what was queued and not sent is sent by the next one; what ended while nobody listened is told too', async () => {
+    answers = () => ({ status: 500 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    await until(() => hook.received.length === 1);
+    await outbox?.stop();
+    const open = ledger.open(
+      {
+        id: 'run_9',
+        graph: '/g/.workgraph',
+        task: 'late',
+        taskCreatedAt: null,
+        worktree: '/w1',
+        repo: '/r',
+        executor: 'agent',
+        type: 'http',
+        because: 'x',
+        attempt: 1,
+        occurrence: null,
+      },
+      'hash',
+    );
+    clock.advance(5);
+    ledger.move(open.id, 'claimed');
+    ledger.move(open.id, 'finished', { outcome: SUCCEEDED });
+    ledger.move(open.id, 'settled');
+    answers = () => ({ status: 200 });
+    clock.advance(60_000);
+    await begin();
+    bus.emit('supervisor.started', { pid: 1, mode: 'dispatch' });
+    await until(() => states().delivered === 2);
+    const told = hook.received.slice(1).map(({ body }) => JSON.parse(body).data.local_id);
+    expect(told.sort()).toEqual(['build', 'late']);
+  });
+
+  test('whoever asked for one run hears of its end: not yet there is tried again, called already is well', async () => {
+    webhooks = [];
+    ledger.setLease('run_1', newLease('http', { notifyUrl: `${hook.url}/webhook-waiting/7?x=1` }));
+    answers = (_request, before) => ({ status: before === 0 ? 404 : 409 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: FAILED, status: 'open' });
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    for (let tries = 1; tries <= 3; tries++) {
+      await until(() => postponed === tries);
+      expect(ledger.deliveries.nextEventAt()).toBe(clock.now() + 10_000);
+      clock.advance(10_000);
+    }
+    await until(() => states().delivered === 1);
+    expect(hook.received.map(({ path }) => path)).toEqual(Array(4).fill('/webhook-waiting/7?x=1'));
+  });
+});
