@@ -6,7 +6,7 @@ import type { Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { CompletionGate, Passed } from './completion-gate.ts';
 import type { LiveRun } from './live-run.ts';
-import { type GraphWrite, releaseInGraph } from './settlement.ts';
+import { claimInGraph, type GraphWrite, releaseInGraph } from './settlement.ts';
 
 /** An outcome that may be written down; `settledAs`: the graph shows it already, in this status. */
 export interface GatedOutcome {
@@ -66,4 +66,18 @@ export async function giveBack(
     return { kind: 'kept', status: after?.status ?? null, assigned: after?.assigned ?? null };
   }
   return await releaseInGraph(store, run, facts);
+}
+
+/** Makes the task the run's, by wg where only wg may write it. Null: it is ours; else why it is not. */
+export async function claimTask(
+  gate: CompletionGate | undefined,
+  store: GraphStore,
+  run: Run,
+  agent: string,
+  facts: Parameters<typeof claimInGraph>[3],
+  refuse: Parameters<typeof claimInGraph>[4],
+): Promise<string | null> {
+  const claim = await claimInGraph(store, run, agent, facts, refuse);
+  if (claim.because !== null || !claim.byWg) return claim.because;
+  return gate ? await gate.claim(store, run.task, agent) : 'only wg may change it';
 }
