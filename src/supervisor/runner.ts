@@ -13,12 +13,12 @@ import type { Assignment, Begun, Executor, Handle, RunControl } from '../executo
 import type { Bus } from '../seams/bus.ts';
 import { tokenHash } from '../seams/identity.ts';
 import { buildAssignment, deadlineOf } from './assignment.ts';
+import { claimTask } from './gated-end.ts';
 import { LiveRun } from './live-run.ts';
 import { Recovery } from './recovery.ts';
 import { runControl } from './run-control.ts';
 import { RunEnding } from './run-ending.ts';
 import type { RunnerParts } from './runner-parts.ts';
-import { claimInGraph } from './settlement.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 import { vanishedTask } from './vanished-task.ts';
 
@@ -72,8 +72,8 @@ export class Runner {
   async carry(live: LiveRun, plan: Plan): Promise<void> {
     try {
       const graph = this.#parts.graphs.get(plan.graph);
-      if (!graph) return this.#abandon(live, 'its worktree is gone');
-      if (live.signal.aborted) return this.#abandon(live, 'cancelled before it began');
+      if (!graph) return void this.#abandon(live, 'its worktree is gone');
+      if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
       const assignment = await this.assign(live, graph, plan.profile);
       const executor = this.#executor(plan.profile.type);
@@ -140,10 +140,7 @@ export class Runner {
     const { run } = live;
     // A daemon that was started since the last look would take no notice of our claim.
     const rival = await this.#parts.graphs.recheckHold(run.graph);
-    if (rival) {
-      this.#abandon(live, rival.because);
-      return false;
-    }
+    if (rival) return this.#abandon(live, rival.because);
     const [agent] = await graph.registry.allocate([
       { task_id: run.task, executor: profile.name, worktree_path: run.worktree },
     ]);
@@ -153,12 +150,9 @@ export class Runner {
     live.run = ledger.move(run.id, 'opened', { agent, folder });
     const now = clock.now();
     const facts = { executorName: profile.name, external: profile.type === 'external', now };
-    const claim = await claimInGraph(graph.store, run, agent, facts, (draft) =>
+    const because = await claimTask(this.#parts.gate, graph.store, run, agent, facts, (draft) =>
       this.#parts.refuseClaim(graph, draft, run.task),
     );
-    const because =
-      claim.because ??
-      (claim.byWg ? ((await this.#parts.gate?.claim(graph.store, run.task, agent)) ?? null) : null);
     if (because !== null) {
       this.#abandon(live, because);
       await this.ending.leaveRegistry(graph, live.run, 'dead');
@@ -258,11 +252,12 @@ export class Runner {
     this.#parts.wake('detached');
   }
 
-  #abandon(live: LiveRun, because: string): void {
+  #abandon(live: LiveRun, because: string): false {
     this.#parts.ledger.move(live.run.id, 'abandoned', { finishedAt: this.#parts.clock.now() });
     this.live.delete(live.run.id);
     this.#emit('run.abandoned', live, { because });
     this.#parts.wake('abandoned');
+    return false;
   }
 
   /** Something around the work broke: the run stays in the ledger as it was, reconcile heals it. */
