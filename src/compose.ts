@@ -78,8 +78,8 @@ export async function composeSupervisor(
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
     mainProgram(),
-    '--config',
-    paths.configFile,
+    // A file that is named must exist; without one, defaults count for agents too.
+    ...(source.current().file === null ? [] : ['--config', paths.configFile]),
     '--state-dir',
     paths.stateDir,
   ]);
@@ -119,7 +119,10 @@ export async function composeSupervisor(
     const { socket, url } = api.address();
     return { url: needsTcp ? await api.openTcp() : url, socket };
   };
-  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, { variables, home: options.environment.home });
+  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, {
+    variables,
+    home: options.environment.home,
+  });
   leaveTracesForWg({
     bus,
     clock,

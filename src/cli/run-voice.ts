@@ -36,7 +36,7 @@ export async function createVoice(context: Context): Promise<Voice> {
       if (json) logEvent(log, event);
       if (context.json) context.out(`${JSON.stringify(event)}\n`);
       if (!live) return;
-      const line = eventLine(event, context.paint, context.now());
+      const line = eventLine(event, context.paint);
       if (line !== null) context.out(`${line}\n`);
     },
     say(text) {

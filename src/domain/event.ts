@@ -52,7 +52,7 @@ export interface EventMap {
   'run.finished': OfRun & { readonly outcome: Outcome };
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
   'run.overruled': OfRun & { readonly because: string };
-  'run.retrying': OfRun & { readonly at: number; readonly because: string };
+  'run.retrying': OfRun & { readonly againAt: number; readonly because: string };
   /** Instants of a schedule that will not be run any more. `nominalAt`: the latest of them, ms. */
   'schedule.missed': OfSchedule;
   /** Instants that came while the task's previous run was not over. */

@@ -20,7 +20,7 @@ const PATIENCE_MS = 60_000;
 /** Runs the demo. Gives the exit status: 0 only if every task ended as it should. */
 export async function demo(context: Context): Promise<number> {
   const clock = systemClock();
-  const agents = await startDemoAgents();
+  const agents = await startDemoAgents(clock);
   const claude = findOnPath('claude', context.environment);
   const playground = await buildPlayground({ ...agents, claude: claude ?? 'stand-in-claude' }, clock.now());
   const variables = { ...context.environment.variables };
@@ -46,7 +46,7 @@ export async function demo(context: Context): Promise<number> {
     });
     const signedOff = new Set<string>();
     const off = running.bus.on((event) => {
-      const line = eventLine(event, context.paint, clock.now());
+      const line = eventLine(event, context.paint);
       if (line !== null) say(line);
       if (event.name === 'run.handed-off' && event.task === 'sign-off' && !signedOff.has(event.run)) {
         signedOff.add(event.run);

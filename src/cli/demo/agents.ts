@@ -4,7 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
+import type { Clock } from '../../seams/clock.ts';
 
 /** The HTTP agents while they listen. */
 export interface DemoAgents {
@@ -24,7 +24,7 @@ interface Dispatch {
 }
 
 /** Starts the HTTP agents on a free loopback port. */
-export async function startDemoAgents(): Promise<DemoAgents> {
+export async function startDemoAgents(clock: Clock): Promise<DemoAgents> {
   const server = createServer((request, response) => {
     void readJson(request).then(async (body) => {
       response.setHeader('content-type', 'application/json');
@@ -34,7 +34,7 @@ export async function startDemoAgents(): Promise<DemoAgents> {
       }
       response.statusCode = 202;
       response.end('{"status":"accepted"}');
-      await wait(400);
+      await clock.sleep(400);
       const { task, lease, callback } = (body as Dispatch).data;
       await fetch(callback.complete_url, {
         method: 'POST',

@@ -8,13 +8,12 @@ import { plain } from './plain.ts';
 import { timeOfDay } from './relative-time.ts';
 import { outcomeText } from './run-view.ts';
 
-/** The line without its line feed, or null. `now` in ms: the `at` of a retry is when it will be. */
-export function eventLine(event: Event, paint: Colors, now: number): string | null {
+/** The line without its line feed, or null. */
+export function eventLine(event: Event, paint: Colors): string | null {
   const told = tell(event, paint);
   if (told === null) return null;
   const [colour, word, rest] = told;
-  const at = event.name === 'run.retrying' ? now : event.at;
-  return `${paint.faint(timeOfDay(at))}  ${colour(word.padEnd(11))}  ${rest}`;
+  return `${paint.faint(timeOfDay(event.at))}  ${colour(word.padEnd(11))}  ${rest}`;
 }
 
 type Told = readonly [Paint, string, string];
@@ -87,7 +86,11 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
     case 'run.overruled':
       return [caution, 'overruled', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.retrying':
-      return [caution, 'retry', `${whose(event)} at ${timeOfDay(event.at)}, because ${plain(event.because)}`];
+      return [
+        caution,
+        'retry',
+        `${whose(event)} at ${timeOfDay(event.againAt)}, because ${plain(event.because)}`,
+      ];
     case 'schedule.missed':
     case 'schedule.skipped_overlap':
       return [caution, 'let go', `${plain(event.task)}${instants(event)}, because ${plain(event.because)}`];

@@ -15,7 +15,7 @@ const OF = {
 };
 
 function line(event: Event): string | null {
-  return eventLine(event, paint, AT);
+  return eventLine(event, paint);
 }
 
 describe('eventLine', () => {
@@ -37,7 +37,7 @@ describe('eventLine', () => {
 
   test('a retry is told now, for later', () => {
     const later = AT + 90_000;
-    expect(line({ name: 'run.retrying', ...OF, at: later, because: 'unreachable' })).toBe(
+    expect(line({ name: 'run.retrying', ...OF, at: AT, againAt: later, because: 'unreachable' })).toBe(
       '09:00:00  retry        build (shop) → claude at 09:01:30, because unreachable',
     );
   });
