@@ -106,7 +106,11 @@ async function deliver(
       return { kind: 'answered', answer: await preferHere(query, context.cwd, request), by: 'supervisor' };
     } catch (thrown) {
       // The connection broke: completing twice is harmless, losing it is not. Not found: a graph it does not supervise.
-      if (!(thrown instanceof SupervisorError) || !['not-running', 'not-found'].includes(thrown.code))
+      // Graph: it cannot be written just now, and the report must wait for it.
+      if (
+        !(thrown instanceof SupervisorError) ||
+        !['not-running', 'not-found', 'graph'].includes(thrown.code)
+      )
         throw thrown;
       if (thrown.code === 'not-found') unknown = thrown;
     } finally {

@@ -90,6 +90,7 @@ export async function trust(
   const record = createTrust(paths.trustFile);
   if (options.revoke) {
     const was = record.untrust(file);
+    await tellSupervisor(context);
     if (context.json) context.outJson({ file, trusted: false });
     else context.out(`${shortPath(file, context)} ${was ? 'is no longer trusted' : 'was not trusted'}\n`);
     return 0;
@@ -103,6 +104,7 @@ export async function trust(
   const { profiles, broken, problems } = loadWorktreeProfiles(file, text, retry);
   const names = [...profiles.keys(), ...broken.keys()];
   record.trust(file, text);
+  await tellSupervisor(context);
   if (context.json) context.outJson({ file, trusted: true, profiles: names, problems });
   else {
     const what = names.length === 0 ? 'it has no profiles' : `profiles: ${names.map(plain).join(', ')}`;
@@ -112,4 +114,17 @@ export async function trust(
     for (const problem of problems) context.note(`supervisor: ${plain(problem.message)}`);
   }
   return 0;
+}
+
+/** A running supervisor would find out by itself, but only with its next look at everything. */
+async function tellSupervisor(context: Context): Promise<void> {
+  const { connect } = await import('../reach.ts');
+  try {
+    const client = await connect(context);
+    await client?.reload();
+    client?.close();
+  } catch (thrown) {
+    // What was recorded counts all the same; one that does not answer just now will look again.
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+  }
 }
