@@ -70,7 +70,10 @@ function stepRecurring(from: StepFrom): Step {
   const waiting = withinDeadline(owed, at, policy);
   if (waiting.passed) passed.push(waiting.passed);
   const changed = baselineAt !== memory.baselineAt || waiting.owed !== known;
-  const due = waiting.owed[0] ?? null;
+  const first = waiting.owed[0] ?? null;
+  // A clock that was set back since: it waits until its time comes again.
+  const due = first !== null && first <= at ? first : null;
+  if (first !== null && due === null) next = first;
   return {
     memory: changed ? remembered(memory, baselineAt, waiting.owed) : memory,
     due,

@@ -105,7 +105,8 @@ function parseCron(pattern: string, zone: string): ParsedSchedule {
       mode: '5-part',
       fixedTimeRule: 'no-wildcard',
     });
-    if (cron.nextRun(new Date(0)) === null) return wrong(`"${pattern}" names a day that never comes`);
+    if (mayNeverCome(pattern) && cron.nextRun(new Date(0)) === null)
+      return wrong(`"${pattern}" names a day that never comes`);
     return right({ kind: 'cron', cron, pattern });
   } catch (thrown) {
     // The evaluator throws for every pattern that it cannot read, and says what is wrong with it.
@@ -113,6 +114,12 @@ function parseCron(pattern: string, zone: string): ParsedSchedule {
       typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : '';
     return wrong(`"${pattern}" is no cron expression: ${why.replace(/^CronPattern: /, '')}`);
   }
+}
+
+/** Only a day of a month that is too short for it never comes; looking for one takes a while. */
+function mayNeverCome(pattern: string): boolean {
+  const [, , day = '*', month = '*', weekday = '*'] = pattern.split(/\s+/);
+  return day !== '*' && month !== '*' && weekday === '*';
 }
 
 function right(schedule: Schedule): ParsedSchedule {

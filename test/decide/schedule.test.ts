@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CronExpressionParser } from 'cron-parser';
 import fc from 'fast-check';
-import { nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
+import { latestInstants, nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
 import { asUtc, wallClock } from '../../src/decide/wall-clock.ts';
 
 const NEW_YORK = 'America/New_York';
@@ -150,6 +150,129 @@ describe('cron, with the daylight-saving rules of Vixie cron', () => {
       ),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('the same rules in other zones', () => {
+  const BERLIN = 'Europe/Berlin';
+  const HOWE = 'Australia/Lord_Howe';
+  const KOLKATA = 'Asia/Kolkata';
+  test.each([
+    // Berlin skips 02:00 to 03:00 on 28 March (01:00Z) and repeats it on 31 October.
+    [BERLIN, '30 2 * * *', '2027-03-28T00:00:00Z', ['2027-03-28T01:00:00Z', '2027-03-29T00:30:00Z']],
+    [BERLIN, '*/30 2 * * *', '2027-03-28T00:00:00Z', ['2027-03-29T00:00:00Z', '2027-03-29T00:30:00Z']],
+    [BERLIN, '30 2 * * *', '2027-10-30T23:00:00Z', ['2027-10-31T00:30:00Z', '2027-11-01T01:30:00Z']],
+    [
+      BERLIN,
+      '*/30 2 * * *',
+      '2027-10-30T23:00:00Z',
+      [
+        '2027-10-31T00:00:00Z',
+        '2027-10-31T00:30:00Z',
+        '2027-10-31T01:00:00Z',
+        '2027-10-31T01:30:00Z',
+        '2027-11-01T01:00:00Z',
+      ],
+    ],
+    [
+      BERLIN,
+      '30 2,3 * * *',
+      '2027-10-30T23:00:00Z',
+      ['2027-10-31T00:30:00Z', '2027-10-31T02:30:00Z', '2027-11-01T01:30:00Z'],
+    ],
+    [BERLIN, '02:30', '2027-03-28T00:00:00Z', ['2027-03-28T01:00:00Z', '2027-03-29T00:30:00Z']],
+    [BERLIN, '02:30', '2027-10-30T23:00:00Z', ['2027-10-31T00:30:00Z']],
+    [BERLIN, '2027-03-28T02:30', '2027-03-01T00:00:00Z', ['2027-03-28T01:00:00Z', null]],
+    // Lord Howe skips half an hour, 02:00 to 02:30, on 3 October (15:30Z) and repeats 01:30 to 02:00 on 4 April.
+    [HOWE, '15 2 * * *', '2027-10-02T12:00:00Z', ['2027-10-02T15:30:00Z', '2027-10-03T15:15:00Z']],
+    [
+      HOWE,
+      '*/15 2 * * *',
+      '2027-10-02T12:00:00Z',
+      ['2027-10-02T15:30:00Z', '2027-10-02T15:45:00Z', '2027-10-03T15:00:00Z'],
+    ],
+    [HOWE, '45 1 * * *', '2027-04-03T13:30:00Z', ['2027-04-03T14:45:00Z', '2027-04-04T15:15:00Z']],
+    [
+      HOWE,
+      '*/15 1 * * *',
+      '2027-04-03T13:30:00Z',
+      [
+        '2027-04-03T14:00:00Z',
+        '2027-04-03T14:15:00Z',
+        '2027-04-03T14:30:00Z',
+        '2027-04-03T14:45:00Z',
+        '2027-04-03T15:00:00Z',
+        '2027-04-03T15:15:00Z',
+        '2027-04-04T14:30:00Z',
+      ],
+    ],
+    [HOWE, '02:15', '2027-10-02T12:00:00Z', ['2027-10-02T15:30:00Z']],
+    [HOWE, '01:45', '2027-04-03T13:30:00Z', ['2027-04-03T14:45:00Z']],
+    // Kolkata never changes its clocks, and is half an hour off.
+    [KOLKATA, '30 2 * * *', '2027-03-28T00:00:00Z', ['2027-03-28T21:00:00Z', '2027-03-29T21:00:00Z']],
+    [KOLKATA, '*/30 2 * * *', '2027-10-30T00:00:00Z', ['2027-10-30T20:30:00Z', '2027-10-30T21:00:00Z']],
+    [KOLKATA, '02:30', '2027-03-28T00:00:00Z', ['2027-03-28T21:00:00Z']],
+    [KOLKATA, '2027-03-28T02:30', '2027-03-01T00:00:00Z', ['2027-03-27T21:00:00Z', null]],
+  ])('%s: %s from %s', (zone, text, from, expected) => {
+    expect(all(text, from, expected.length, zone)).toEqual(expected);
+  });
+
+  test.each([NEW_YORK, BERLIN, HOWE, KOLKATA])('29 February and year ends in %s', (zone) => {
+    const clock = wallClock(zone);
+    const read = (text: string, from: string, count: number) =>
+      all(text, from, count, zone).map((instant) => {
+        const wall = clock?.read(at(instant ?? ''));
+        return wall && `${wall.year}-${wall.month}-${wall.day} ${wall.hour}:${wall.minute}`;
+      });
+    expect(read('0 9 29 2 *', '2027-01-01T00:00:00Z', 3)).toEqual([
+      '2028-2-29 9:0',
+      '2032-2-29 9:0',
+      '2036-2-29 9:0',
+    ]);
+    expect(read('0 9 29 2 *', '2096-03-01T00:00:00Z', 1)).toEqual(['2104-2-29 9:0']);
+    expect(read('59 23 31 12 *', '2027-06-01T00:00:00Z', 2)).toEqual([
+      '2027-12-31 23:59',
+      '2028-12-31 23:59',
+    ]);
+    expect(read('0 0 1 1 *', '2027-06-01T00:00:00Z', 2)).toEqual(['2028-1-1 0:0', '2029-1-1 0:0']);
+    expect(read('30 23 * * *', '2027-12-30T12:00:00Z', 3).slice(-2)).toEqual([
+      expect.stringContaining('23:30'),
+      expect.stringContaining('23:30'),
+    ]);
+    expect(read('0 0 31 * *', '2027-12-01T12:00:00Z', 3)).toEqual([
+      '2027-12-31 0:0',
+      '2028-1-31 0:0',
+      '2028-3-31 0:0',
+    ]);
+    expect(read('00:00', '2027-12-31T12:00:00Z', 1)).toEqual(['2028-1-1 0:0']);
+  });
+
+  test.each([
+    NEW_YORK,
+    BERLIN,
+    HOWE,
+    KOLKATA,
+  ])('looking back finds what looking forward finds, in %s', (zone) => {
+    for (const text of ['30 2 * * *', '*/30 1,2 * * *', '15 1,2 * * *', '*/20 * * * *']) {
+      const schedule = read(text, zone);
+      for (const day of [
+        '2027-03-13',
+        '2027-03-27',
+        '2027-04-03',
+        '2027-10-02',
+        '2027-10-30',
+        '2027-11-06',
+      ]) {
+        const from = at(`${day}T12:00:00Z`);
+        const found: number[] = [];
+        for (let next = nextInstant(schedule, from); next !== null && next <= from + 36 * 3_600_000; ) {
+          found.push(next);
+          next = nextInstant(schedule, next);
+        }
+        const back = latestInstants(schedule, from + 36 * 3_600_000, found.length);
+        expect([text, day, back.map(iso)]).toEqual([text, day, found.map(iso)]);
+      }
+    }
   });
 });
 
