@@ -64,6 +64,7 @@ export const VERDICT_CODES = {
   'repo-limit': 'its repository has no room',
   'worktree-limit': 'its worktree has no room',
   'profile-limit': 'its profile has no room',
+  probe: 'its profile or account was paused, and one other task tries it first',
   idle: 'idle priority, and the graph has other work',
   stopping: 'open again, but its previous run has not ended yet',
 } as const;

@@ -6,6 +6,35 @@ import type { Failed, FailureKind, Outcome, StopReason } from '../domain/outcome
 import type { Run } from '../domain/run.ts';
 import { instantText } from './instant.ts';
 
+/** So often in a row an agent may vanish without a word before its task is parked: it costs no attempt, but never ends. */
+export const VANISHED_AT_MOST = 3;
+/** The same for a task whose start the supervisor itself does not survive. */
+export const NEVER_STARTED_AT_MOST = 10;
+/** Failed attempts in a task's lifetime, whatever opened it again, until a person says `retry`. */
+const FAILURES_FOR_LIFE = 15;
+
+/** How many attempts of a task may fail before it is parked, at the least what its policy allows. */
+export function failuresForLife(attemptsAllowed: number): number {
+  return Math.max(FAILURES_FOR_LIFE, attemptsAllowed);
+}
+
+/** How often a task's runs (newest first) were interrupted since one came to an end that tells something. */
+export function interruptionsInARow(runs: readonly Pick<Run, 'phase' | 'outcome' | 'type' | 'process'>[]): {
+  readonly vanished: number;
+  readonly neverStarted: number;
+} {
+  let vanished = 0;
+  let neverStarted = 0;
+  for (const { phase, outcome, type, process } of runs) {
+    const isOurs = type === 'claude' || type === 'command';
+    if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') vanished++;
+    else if (outcome?.kind === 'failed' || outcome?.kind === 'succeeded') break;
+    else if (phase === 'interrupted' && outcome === null && isOurs && process === null) neverStarted++;
+    // Anything else (given back for want of something, stopped by a person) says nothing either way.
+  }
+  return { vanished, neverStarted };
+}
+
 /** Whether a task is tried again, when, and because of which rule. */
 export type RetryDecision =
   | {

@@ -1,5 +1,5 @@
 // How much room there is: four limits (machine, repository, worktree, profile), what takes places now, and which
-// pauses stand. Says of a plan what it lacks; chooses nothing.
+// pauses stand or are over with nobody having tried since. Says of a plan what it lacks; chooses nothing.
 
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
@@ -26,7 +26,7 @@ export interface RoomState {
 
 /** A limit that is reached. */
 export interface Full {
-  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit';
+  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit' | 'probe';
   readonly because: string;
 }
 
@@ -57,6 +57,8 @@ export class Room {
   readonly #profiles = new Map<string, number>();
   readonly #pauses: ReadonlyMap<string, Pause>;
   readonly #hasTaskPauses: boolean;
+  /** Profiles and accounts whose pause is over and that nothing has worked with since; whether a task tries just now. */
+  readonly #probed = new Map<string, { readonly pause: Pause; isTried: boolean }>();
 
   constructor(state: RoomState) {
     this.#state = state;
@@ -70,17 +72,19 @@ export class Room {
     const standing = state.pauses.filter((pause) => pause.until === null || pause.until > state.now);
     this.#pauses = new Map(standing.map((pause) => [`${pause.scope} ${pause.name}`, pause]));
     this.#hasTaskPauses = standing.some((pause) => pause.scope === 'task');
+    this.#noteProbed();
   }
 
   /** Lets a plan in. */
   take(seat: Seat): void {
     if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
     add(this.#profiles, profileKey(seat.profile, seat.graph));
+    for (const probed of this.#probedOf(seat.profile)) probed.isTried = true;
   }
 
   /** The narrowest limit that leaves no room for it, or null. */
   full(seat: Seat): Full | null {
-    const profile = this.#fullProfile(seat);
+    const profile = this.#tried(seat) ?? this.#fullProfile(seat);
     if (profile || !needsPlace(seat)) return profile;
     return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine();
   }
@@ -112,6 +116,38 @@ export class Room {
   taskPauseOf(plan: Pick<Plan, 'graph' | 'task'>): Pause | null {
     if (!this.#hasTaskPauses) return null;
     return this.#pauses.get(`task ${taskKey(plan.graph, plan.task)}`) ?? null;
+  }
+
+  /** After a pause of a profile or an account one task tries first; it lifts the pause, or brings the next one. */
+  #noteProbed(): void {
+    const { pauses, now, runs, profileOf } = this.#state;
+    for (const pause of pauses)
+      if (
+        (pause.scope === 'profile' || pause.scope === 'account') &&
+        pause.until !== null &&
+        pause.until <= now
+      )
+        this.#probed.set(`${pause.scope} ${pause.name}`, { pause, isTried: false });
+    if (this.#probed.size === 0) return;
+    for (const run of runs) {
+      const profile = holdsSlot(run) ? profileOf(run) : null;
+      if (!profile) continue;
+      for (const probed of this.#probedOf(profile))
+        if (run.openedAt >= (probed.pause.until ?? 0)) probed.isTried = true;
+    }
+  }
+
+  #probedOf(profile: Profile) {
+    if (this.#probed.size === 0) return [];
+    const account = profile.type === 'claude' ? this.#probed.get(`account ${profile.account}`) : undefined;
+    return [this.#probed.get(`profile ${profile.name}`), account].filter((found) => found !== undefined);
+  }
+
+  #tried({ profile }: Seat): Full | null {
+    const tried = this.#probedOf(profile).find((probed) => probed.isTried);
+    if (!tried) return null;
+    const { scope, name, because } = tried.pause;
+    return { code: 'probe', because: `one task tries ${scope} ${name} first, which was paused: ${because}` };
   }
 
   #fullProfile({ profile, graph }: Seat): Full | null {

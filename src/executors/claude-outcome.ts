@@ -8,8 +8,6 @@ import { describeStatus, vanishedOutcome } from './exit-words.ts';
 import { stoppedOutcome } from './stopped.ts';
 import type { Exit } from './subprocess.ts';
 
-/** When an account is tried again whose limit is reached and whose reset time nobody told, ms. */
-const UNKNOWN_RESET_MS = 60_000;
 const SUMMARY_CHARS = 1_000;
 const MESSAGE_CHARS = 1_500;
 
@@ -83,7 +81,6 @@ function quota(facts: ClaudeFacts, profile: Profile, now: number): Deferred {
   const said = (facts.result?.text || 'the usage limit is reached').trim().slice(0, 200);
   const resetsAt = facts.rateLimit?.resetsAt ?? null;
   const known = resetsAt !== null && resetsAt > now;
-  const until = known ? resetsAt : now + UNKNOWN_RESET_MS;
   const when = known
     ? 'until the provider lets it go on'
     : 'when it ends is not known, so it is tried again soon';
@@ -91,7 +88,8 @@ function quota(facts: ClaudeFacts, profile: Profile, now: number): Deferred {
     kind: 'deferred',
     code: 'quota',
     because: `account ${account}: ${said}; ${when}`,
-    until,
+    // Unknown: the pause grows with each try that meets the limit again.
+    ...(known ? { until: resetsAt } : {}),
     scope: 'account',
   };
 }

@@ -153,6 +153,8 @@ function readStream(path: string, control: RunControl): Stream {
       control.note({ session: facts.session });
     }
     if (facts.doing !== null && facts.doing !== before.doing) control.progress(redact(facts.doing));
+    // Tokens are counted when the model has answered, not when the CLI has merely begun.
+    if ((before.usage.outputTokens ?? 0) === 0 && (facts.usage.outputTokens ?? 0) > 0) control.works?.();
   });
   return { facts: () => facts, ...follower };
 }

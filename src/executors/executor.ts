@@ -66,6 +66,8 @@ export interface RunControl {
   readonly signal: AbortSignal;
   /** A sign of life: liveness evidence, and one short line for `runs` and the event stream. */
   progress(message: string): void;
+  /** The far side did what it should, an account answered: what paused it is over. */
+  works?(): void;
   /** Keep what the stream told: session id, usage so far. */
   note(facts: { readonly session?: string; readonly reference?: string }): void;
   /** Keeps deliveries to the far side over a crash; absent where nobody keeps them. */

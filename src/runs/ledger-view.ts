@@ -25,6 +25,8 @@ export interface LedgerView {
   /** Runs that fit, newest first. */
   runs(filter?: RunsFilter): Run[];
   latestRun(graph: GraphPath, task: TaskId): Run | null;
+  /** A task's runs since a person last said `retry`, newest first, at most so many. */
+  runsSinceReset(graph: GraphPath, task: TaskId, limit: number): Run[];
   /** The run that a callback token belongs to, whatever its phase. */
   runOfToken(hash: string): Run | null;
   /** Who holds a run that is worked on elsewhere; null when nothing was noted of anybody. */
@@ -97,6 +99,13 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       maybeRun(
         sql('SELECT * FROM runs WHERE graph = ? AND task = ? ORDER BY seq DESC LIMIT 1').one(graph, task),
       ),
+    runsSinceReset: (graph, task, limit) =>
+      sql(
+        `SELECT * FROM runs WHERE graph = ?1 AND task = ?2 AND seq >
+           coalesce((SELECT reset_seq FROM tasks WHERE graph = ?1 AND task = ?2), 0) ORDER BY seq DESC LIMIT ?3`,
+      )
+        .all(graph, task, limit)
+        .map(runOf),
     runOfToken: (hash) =>
       maybeRun(
         sql('SELECT * FROM runs WHERE token_hash = ?').one(hash) ??

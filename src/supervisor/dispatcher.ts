@@ -93,7 +93,10 @@ export class Dispatcher {
         this.#once(action.run, () => this.#settle(action.run, action.outcome));
         break;
       case 'release':
-        this.#unlessBegun(action.run, () => this.runner.ending.release(action.run, action.because));
+        this.#unlessBegun(action.run, async () => {
+          await this.runner.ending.release(action.run, action.because);
+          this.runner.ending.parking.judge(action.run, 0);
+        });
         break;
       case 'close':
         this.#unlessBegun(action.run, async () => {
@@ -115,9 +118,9 @@ export class Dispatcher {
   /** A supervisor that was killed while it started an agent did not note it: what was begun is taken up instead. */
   #unlessBegun(run: Run, otherwise: () => Promise<void>): void {
     this.#once(run, async () => {
-      if (run.phase === 'claimed' && (await this.runner.recovery.findAgent(run)))
-        this.#parts.wake('recovered');
-      else await otherwise();
+      const isBegun = run.phase === 'claimed' && (await this.runner.recovery.findAgent(run));
+      if (!isBegun) await otherwise();
+      this.#parts.wake('recovered');
     });
   }
 
@@ -182,6 +185,8 @@ export class Dispatcher {
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
   #stop(run: Run, reason: StopReason, because: string): void {
     if (!this.runner.live.has(run.id)) {
+      // Just being given back, settled or looked for: what the graph says of it is our own writing.
+      if (this.#busy.has(run.id)) return;
       const profile = this.#profileOf(run);
       if (!profile) {
         this.#parts.ledger.move(run.id, reason === 'overruled' ? 'overruled' : 'superseded');

@@ -27,7 +27,8 @@ export function observeWorld(parts: {
     attended: parts.attended,
     lingering: parts.lingering,
     schedules: ledger?.scheduleMemory() ?? new Map(),
-    pauses: ledger?.pauses().filter((pause) => pause.until === null || pause.until > parts.now) ?? [],
+    // Those that are over too: after a pause of a profile or an account one task tries first.
+    pauses: ledger?.pauses() ?? [],
     peers: parts.peers,
     standstill: parts.standstill,
   };

@@ -5,20 +5,16 @@ import { isOurs } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
 import { messageOf } from '../domain/errors.ts';
-import { taskKey } from '../domain/ids.ts';
 import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
-import { isEndpointHold, rememberEndpointHold } from './endpoint-holds.ts';
+import { Availability } from './availability.ts';
 import { gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
+import { Parking } from './parking.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { releaseInGraph, settleInGraph } from './settlement.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
-
-/** First pause of what was found unavailable, ms; it doubles with every setback in a row. */
-const FIRST_PAUSE_MS = 30_000;
-const LONGEST_PAUSE_MS = 10 * 60_000;
 
 /** What came of writing an outcome down. */
 export interface Finished {
@@ -31,8 +27,8 @@ export interface Finished {
 export class RunEnding {
   readonly #parts: RunnerParts;
   readonly #live: Map<string, LiveRun>;
-  /** How often in a row each paused thing was found unavailable, for a growing pause. */
-  readonly #setbacks = new Map<string, number>();
+  readonly availability: Availability;
+  readonly parking: Parking;
   /** Runs whose end is being written; asking again joins it. */
   readonly #finishing = new Map<string, Promise<Finished>>();
 
@@ -40,6 +36,8 @@ export class RunEnding {
   constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
     this.#parts = parts;
     this.#live = live;
+    this.availability = new Availability(parts);
+    this.parking = new Parking(parts);
   }
 
   /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
@@ -59,7 +57,11 @@ export class RunEnding {
     // The ledger keeps the first outcome that it was told.
     const first = finished.outcome;
     const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
-    if (!again) this.emit('run.finished', finished, { outcome });
+    if (!again) {
+      this.emit('run.finished', finished, { outcome });
+      if (outcome.kind === 'succeeded') this.availability.works(finished);
+      else this.availability.failed(finished, outcome);
+    }
     const graph = graphs.get(run.graph);
     if (!graph) return { status: null, written: false };
     try {
@@ -74,7 +76,7 @@ export class RunEnding {
       } else {
         const settled = ledger.move(run.id, 'settled');
         this.emit('run.settled', settled, { outcome, status: write.status ?? 'gone' });
-        if (retry?.again) this.emit('run.retrying', settled, { at: retry.at, because: retry.because });
+        if (retry?.again) this.emit('run.retrying', settled, { againAt: retry.at, because: retry.because });
       }
       await this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
       return { status: write.status, written: write.kind === 'written' };
@@ -102,6 +104,7 @@ export class RunEnding {
     }
     const { outcome = null } = options;
     ledger.move(run.id, 'interrupted', { finishedAt: clock.now(), outcome });
+    this.emit('run.released', run, { because });
   }
 
   /** Closes a run whose worktree is gone. A task that moved with its worktree is given back there. */
@@ -150,7 +153,6 @@ export class RunEnding {
       switch (outcome.kind) {
         case 'succeeded':
         case 'failed':
-          if (outcome.kind === 'succeeded') this.#available(live);
           await this.#end(live, await this.#ownWord(run, outcome));
           return;
         case 'deferred':
@@ -229,14 +231,7 @@ export class RunEnding {
   async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
     const { ledger, clock, graphs } = this.#parts;
     const { run } = live;
-    const name = this.#pauseName(run, outcome.scope);
-    const setbacks = this.#setbacks.get(name) ?? 0;
-    this.#setbacks.set(name, setbacks + 1);
-    const growing = clock.now() + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(setbacks, 10), LONGEST_PAUSE_MS);
-    const gone = isEndpointHold(outcome.code);
-    const until = gone ? null : (outcome.until ?? growing);
-    if (gone) rememberEndpointHold(this.#parts, run);
-    ledger.setPause({ scope: outcome.scope, name, code: outcome.code, because: outcome.because, until });
+    this.availability.lacking(run, outcome);
     this.#parts.bus.emit('task.held', {
       graph: run.graph,
       task: run.task,
@@ -249,20 +244,7 @@ export class RunEnding {
       await this.leaveRegistry(graph, run, 'dead');
     }
     ledger.move(run.id, 'interrupted', { outcome, finishedAt: clock.now() });
-  }
-
-  #available(live: LiveRun): void {
-    for (const scope of ['task', 'profile', 'account'] as const) {
-      const name = this.#pauseName(live.run, scope);
-      if (this.#setbacks.delete(name)) this.#parts.ledger.clearPause(scope, name);
-    }
-  }
-
-  #pauseName(run: Run, scope: 'task' | 'profile' | 'account'): string {
-    if (scope === 'task') return taskKey(run.graph, run.task);
-    if (scope === 'profile') return run.executor;
-    const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);
-    return profile?.type === 'claude' ? profile.account : run.executor;
+    this.emit('run.released', run, { because: outcome.because });
   }
 
   #retry(run: Run, outcome: Failed) {
@@ -270,7 +252,14 @@ export class RunEnding {
     const profiles = graphs.get(run.graph)?.profiles;
     const policy = (profiles && profileNamed(run.executor, profiles))?.retry ?? this.#parts.config().retry;
     const counted = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
-    return retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
+    const decision = retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
+    // Before the graph says open again: nothing may take it up in between.
+    const parked = this.parking.judge(run, policy.attempts);
+    if (parked === null) return decision;
+    // What vanished is not to blame: it stays open, and rests.
+    return outcome.failure === 'interrupted'
+      ? { again: true as const, at: clock.now(), counted: false, because: parked }
+      : { again: false as const, because: parked };
   }
 
   /** Tells wg's registry that an agent is over; the graph and the ledger have it already. */

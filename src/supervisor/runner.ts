@@ -229,6 +229,7 @@ export class Runner {
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         this.recovery.remember(live);
         this.#emit('run.handed-off', live, { reference: begun.reference });
+        this.ending.availability.works(live.run);
         // The slot is free again: the attending goes on without it.
         const handle = { process: null, reference: begun.reference, adopted: false };
         this.#later(this.#attend(live, assignment, executor, handle));
@@ -277,7 +278,10 @@ export class Runner {
   }
 
   #control(live: LiveRun): RunControl {
-    return runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message }));
+    return {
+      ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
+      works: () => this.ending.availability.works(live.run),
+    };
   }
 
   #executor(type: ExecutorType): Executor {

@@ -10,8 +10,8 @@ import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { liftOutdatedHolds } from './endpoint-holds.ts';
-import { observeWorld } from './observe.ts';
 import type { Maintenance } from './maintenance.ts';
+import { observeWorld } from './observe.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
 
@@ -208,6 +208,8 @@ export class Supervisor implements Service {
       this.#rediscover = false;
       this.#relistAt = now + limits.relistMs;
       await graphs.rediscover(config());
+      // Before the first sweep, to which an agent that the ledger does not know is an orphan.
+      if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
       if (!this.#parts.observeOnly)
         for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.dispatcher.disown(run);
       this.#parts.watch(graphs.all().map((graph) => graph.path));
@@ -222,7 +224,10 @@ export class Supervisor implements Service {
     this.#dirty.clear();
     await graphs.refresh(dirty);
     await this.#maintain();
-    if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
+    if (this.#parts.observeOnly) return;
+    const { recovery, ending } = this.dispatcher.runner;
+    await recovery.takeUpUnknown(graphs.all());
+    for (const task of ending.parking.release()) this.#parts.log.info('task.unparked', { task });
   }
 
   async #maintain(): Promise<void> {

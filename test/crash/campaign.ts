@@ -207,7 +207,7 @@ async function violationsOf(
   for (const run of ledger?.openRuns() ?? []) wrong.push(`${run.task}: run ${run.id} is still ${run.phase}`);
   for (const run of ledger?.runs() ?? [])
     if (run.outcome?.kind === 'failed' && run.outcome.failure === 'interrupted')
-      wrong.push(`${run.task}: the agent of ${run.id} lived on, but its result was lost`);
+      wrong.push(`the agent was not killed, but its result was lost: ${JSON.stringify(run)}`);
   ledger?.close();
   return wrong;
 }
