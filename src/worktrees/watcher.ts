@@ -119,6 +119,8 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     // chokidar says ready even where it ran out of watches.
     const ready = new Promise<void>((resolve) => watcher.once('ready', resolve));
     this.#watched.set(id, { identity, watcher, ready });
+    // What came between the last listing and this moment made no sound.
+    void ready.then(() => this.#heard(id));
   }
 
   /** Hears of a graph folder that appears in one of these worktrees, and of nothing else in them. */
@@ -132,6 +134,8 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     if (came.length === 0) return;
     this.#arrivals ??= this.#openArrivals();
     this.#arrivals.add(came);
+    // A graph that was made while the watch began is found by looking once more.
+    for (const repository of new Set(came.map((path) => bare.get(path) ?? ''))) this.#heard(repository);
   }
 
   #openArrivals(): FSWatcher {
