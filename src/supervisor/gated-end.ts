@@ -4,6 +4,7 @@
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
+import type { Registry } from '../wg/registry.ts';
 import type { CompletionGate, Passed } from './completion-gate.ts';
 import type { LiveRun } from './live-run.ts';
 import { claimInGraph, type GraphWrite, releaseInGraph } from './settlement.ts';
@@ -29,6 +30,23 @@ export async function gateOutcome(
       ? await gate.pass(store, task, outcome, agent)
       : await gate.fail(store, task, outcome);
   return gated(passed, outcome);
+}
+
+/**
+ * An agent that was killed may have been killed by `wg kill`, which says so in the graph only afterwards, holding the
+ * registry's lock all the while: waited for, so that the kill is not taken for a failure of the work.
+ */
+export async function awaitKiller(
+  registry: Registry,
+  agent: string,
+  outcome: Succeeded | Failed,
+): Promise<void> {
+  if (outcome.kind !== 'failed' || agent === '') return;
+  const killed = outcome.failure === 'interrupted' || (outcome.exitCode ?? 0) > 128;
+  if (!killed) return;
+  await registry.update([{ agent }]).catch(() => {
+    // The registry cannot be locked or read: then the exit status is all that there is to go by.
+  });
 }
 
 /** What passing the gate made of an outcome. */
