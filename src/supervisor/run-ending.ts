@@ -9,7 +9,7 @@ import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/ou
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
 import { Availability } from './availability.ts';
-import { gateOutcome, giveBack } from './gated-end.ts';
+import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
 import { Parking } from './parking.ts';
 import type { RunnerParts } from './runner-parts.ts';
@@ -139,8 +139,9 @@ export class RunEnding {
   }
 
   async #end(live: LiveRun, said: Succeeded | Failed): Promise<void> {
-    const store = this.#parts.graphs.get(live.run.graph)?.store;
-    const { outcome, settledAs } = await gateOutcome(this.#parts.gate, store, live, said);
+    const graph = this.#parts.graphs.get(live.run.graph);
+    if (graph) await awaitKiller(graph.registry, live.run.agent, said);
+    const { outcome, settledAs } = await gateOutcome(this.#parts.gate, graph?.store, live, said);
     await this.finish(live.run, outcome, settledAs);
   }
 
