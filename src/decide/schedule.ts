@@ -23,7 +23,11 @@ export type Schedule =
 export type ParsedSchedule =
   | { readonly ok: true; readonly schedule: Schedule }
   /** One sentence that says what to write instead. */
-  | { readonly ok: false; readonly problem: string };
+  | {
+      readonly ok: false;
+      readonly problem: string /** It can be read, but no such day comes. */;
+      readonly never?: true;
+    };
 
 /** Parsed schedules by text and zone. A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
 export type ScheduleCache = Map<string, ParsedSchedule>;
@@ -106,7 +110,7 @@ function parseCron(pattern: string, zone: string): ParsedSchedule {
       fixedTimeRule: 'no-wildcard',
     });
     if (mayNeverCome(pattern) && cron.nextRun(new Date(0)) === null)
-      return wrong(`"${pattern}" names a day that never comes`);
+      return { ...wrong(`"${pattern}" names a day that never comes`), never: true };
     return right({ kind: 'cron', cron, pattern });
   } catch (thrown) {
     // The evaluator throws for every pattern that it cannot read, and says what is wrong with it.
@@ -126,7 +130,7 @@ function right(schedule: Schedule): ParsedSchedule {
   return { ok: true, schedule };
 }
 
-function wrong(problem: string): ParsedSchedule {
+function wrong(problem: string): ParsedSchedule & { readonly ok: false } {
   return { ok: false, problem };
 }
 

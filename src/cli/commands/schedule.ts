@@ -1,8 +1,9 @@
 // `supervisor schedule WHEN`: when that would be, before a task is given it.
 
-import { localTimezone } from '../../config/timezone.ts';
+import { machineTimezone } from '../../config/timezone.ts';
 import { parseInstant } from '../../decide/instant.ts';
 import { nextInstant, parseSchedule } from '../../decide/schedule.ts';
+import { scheduleNotes } from '../../decide/schedule-notes.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { isoTime } from '../../seams/clock.ts';
 import type { Context } from '../context.ts';
@@ -17,50 +18,65 @@ export async function schedule(
   when: string,
   options: { readonly tz?: string; readonly from?: string },
 ): Promise<number> {
-  const zone = options.tz ?? localTimezone();
+  const zone = options.tz ?? (await zoneHere(context));
   const parsed = parseSchedule(when, zone);
-  if (!parsed.ok) throw new SupervisorError('usage', parsed.problem);
+  if (!parsed.ok && !parsed.never) throw new SupervisorError('usage', parsed.problem);
   const from = options.from === undefined ? context.now() : parseInstant(options.from);
   if (from === null)
     throw new SupervisorError('usage', `--from ${options.from} is not an instant`, {
       hint: 'write it like 2027-03-28T00:00:00Z',
     });
   const next: number[] = [];
-  for (let at: number | null = nextInstant(parsed.schedule, from); at !== null && next.length < HOW_MANY; ) {
-    next.push(at);
-    // A time of day and an instant come once: a task that carries one is done after it.
-    at = parsed.schedule.kind === 'cron' ? nextInstant(parsed.schedule, at) : null;
-  }
-  const notes = notesOn(next, zone, parsed.schedule.kind);
+  const notes: string[] = [];
+  if (parsed.ok) {
+    const { schedule } = parsed;
+    for (let at = nextInstant(schedule, from); at !== null && next.length < HOW_MANY; ) {
+      next.push(at);
+      // A time of day and an instant come once: a task that carries one is done after it.
+      at = schedule.kind === 'cron' ? nextInstant(schedule, at) : null;
+    }
+    notes.push(...scheduleNotes(when, schedule, zone, from), ...shiftNotes(next, zone));
+  } else notes.push(`never fires: ${parsed.problem}`);
   if (context.json) {
     context.outJson({ next: next.map(isoTime), notes, zone });
     return 0;
   }
-  if (next.length === 0) context.out(`never: that instant is over\n`);
-  context.out(
-    renderTable({
-      columns: [{ head: 'NEXT' }, { head: 'LOCAL', min: 20 }, { head: '', drop: 1 }],
-      rows: next.map((at) => [isoTime(at), localText(at, zone), relativeTime(isoTime(at), from)]),
-      width: context.width,
-      head: context.paint.faint,
-    }),
-  );
+  if (next.length > 0)
+    context.out(
+      renderTable({
+        columns: [{ head: 'NEXT' }, { head: 'LOCAL', min: 20 }, { head: '', drop: 1 }],
+        rows: next.map((at) => [isoTime(at), localText(at, zone), relativeTime(isoTime(at), from)]),
+        width: context.width,
+        head: context.paint.faint,
+      }),
+    );
   for (const note of notes) context.out(`${note}\n`);
   return 0;
 }
 
-function notesOn(next: readonly number[], zone: string, kind: 'clock' | 'instant' | 'cron'): string[] {
-  const notes = [`times are in ${zone}`];
-  if (kind === 'clock') notes.push('a time of day comes once, the next time it is that late; cron repeats');
-  if (kind === 'instant') notes.push('an instant comes once');
-  for (const [index, at] of next.entries()) {
-    const before = next[index - 1];
-    if (before !== undefined && offsetOf(before, zone) !== offsetOf(at, zone))
-      notes.push(
-        `the clocks change between ${localText(before, zone)} and ${localText(at, zone)}: ${offsetOf(before, zone)} becomes ${offsetOf(at, zone)}`,
-      );
+/** Where the schedules of this machine are meant in; a configuration that cannot be read says so elsewhere. */
+async function zoneHere(context: Context): Promise<string> {
+  const { variables, home } = context.environment;
+  try {
+    const { loadMachineConfig } = await import('../../config/load.ts');
+    const { config } = loadMachineConfig((await context.paths()).configFile, { home });
+    if (!config.timezoneIsMachines) return config.timezone;
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    context.note(`${thrown.message}; this machine's zone is taken\n`);
   }
-  return notes;
+  return machineTimezone(variables);
+}
+
+/** How the local times of the instants that are shown differ from UTC, where that changes between them. */
+function shiftNotes(next: readonly number[], zone: string): string[] {
+  return next.flatMap((at, index) => {
+    const before = next[index - 1];
+    if (before === undefined || offsetOf(before, zone) === offsetOf(at, zone)) return [];
+    return [
+      `the clocks change between ${localText(before, zone)} and ${localText(at, zone)}: ${offsetOf(before, zone)} becomes ${offsetOf(at, zone)}`,
+    ];
+  });
 }
 
 function localText(at: number, zone: string): string {

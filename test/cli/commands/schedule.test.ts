@@ -35,6 +35,19 @@ describe('schedule', () => {
     expect((await command({}, 'schedule', '2020-01-01T00:00:00Z')).out).toContain('never');
   });
 
+  test('what never fires says so, and what starts anew or is skipped when the clocks change', async () => {
+    expect(await json('0 0 30 2 *')).toMatchObject({
+      next: [],
+      notes: ['never fires: "0 0 30 2 *" names a day that never comes'],
+    });
+    const from = ['--tz', 'America/New_York', '--from', '2027-01-10T00:00:00Z'];
+    expect((await json('*/7 * * * *', ...from)).notes.join('\n')).toContain('starts anew each hour');
+    expect((await json('*/30 2 * * *', ...from)).notes.join('\n')).toContain(
+      '02:00, 02:30: left out on that day',
+    );
+    expect((await json('30 1 * * *', ...from)).notes.join('\n')).toContain('01:30: run the first time only');
+  });
+
   test('for people: UTC, local time with its offset, and how long until then', async () => {
     const { out } = await command(
       {},
@@ -52,7 +65,6 @@ describe('schedule', () => {
   test.each([
     [['at noon'], 'is no schedule'],
     [['* * * *'], 'is no schedule'],
-    [['0 0 30 2 *'], 'never comes'],
     [['09:00', '--tz', 'Mars/Base'], 'no time zone'],
     [['09:00', '--from', 'yesterday'], '--from yesterday is not an instant'],
   ])('%j is wrong usage', async (argv, words) => {
