@@ -28,6 +28,7 @@ import {
 } from './ground.ts';
 import { createOutbox } from './notify/outbox.ts';
 import { openLedger } from './runs/ledger.ts';
+import { ledgerPresence } from './runs/ledger-presence.ts';
 import { drainSpool } from './runs/spool.ts';
 import { type Bus, createBus } from './seams/bus.ts';
 import type { Log } from './seams/log.ts';
@@ -74,6 +75,7 @@ export async function composeSupervisor(
   const scratch = machineLock ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
   const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
   const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
+  const lostLedger = ledgerPresence(ledgerFile);
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
@@ -130,6 +132,9 @@ export async function composeSupervisor(
     run: (id) => ledger.run(id),
     endedByWg: ({ graph, task, agent }) => beside.gate.endedByWg(graph, task, agent),
   });
+  const takeSpooled = async () => {
+    if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
+  };
   const parts = {
     ledger,
     graphs,
@@ -144,6 +149,10 @@ export async function composeSupervisor(
     observeOnly,
     environment: variables,
     stateDir: paths.stateDir,
+    outOfOrder: () => {
+      const because = lostLedger();
+      return because === null ? null : { code: 'ledger-gone', because };
+    },
     callback,
     version: VERSION,
     config: () => ground.config(),
@@ -164,10 +173,11 @@ export async function composeSupervisor(
       graphWatcher.watch(paths);
       repositoryWatcher.watch(graphs.repositories().map((found) => found.repository));
     },
+    takeSpooled,
     chores: async () => {
       await graphWatcher.recheck();
       if (observeOnly) return;
-      await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
+      if (supervisor.state !== 'starting') await takeSpooled();
       await executors.sweep(
         () => new Set([...supervisor.dispatcher.attended(), ...ledger.openRuns().map((r) => r.id)]),
       );
@@ -175,6 +185,8 @@ export async function composeSupervisor(
     problems: (): ReportedProblem[] => [
       ...source.problems().map((message) => ({ code: 'config', message })),
       ...[...troubles].map(([code, message]) => ({ code, message })),
+      ...[lostLedger()].flatMap((message) => (message === null ? [] : [{ code: 'ledger-gone', message }])),
+      ...supervisor.dispatcher.problems(clock.now()),
     ],
     pollingGraphs: () => graphWatcher.pollingGraphs(),
   };

@@ -6,6 +6,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Time that the machine was awake, ms from some beginning: setting the clock and sleeping do not show in it. */
+  elapsed?(): number;
   /** Calls `act` once, `ms` from now. Never keeps the process alive by itself. */
   after(ms: number, act: () => void): Cancel;
   /** Resolves after `ms`, or at once when the signal aborts. Keeps the process alive. */
@@ -16,6 +18,7 @@ export interface Clock {
 export function systemClock(): Clock {
   return {
     now: () => Date.now(),
+    elapsed: () => performance.now(),
     after(ms, act) {
       // setTimeout fires at once past 2^31 ms; callers look at the time again when they wake.
       const timer = setTimeout(act, Math.min(Math.max(ms, 0), 2 ** 31 - 1));

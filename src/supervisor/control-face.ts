@@ -44,6 +44,7 @@ import {
   taskReports,
 } from './reports.ts';
 import { reopenInGraph } from './settlement.ts';
+import { silenceText } from './silence.ts';
 import type { Supervisor, SupervisorParts } from './supervisor.ts';
 
 /** What answering takes besides the supervisor itself. */
@@ -256,7 +257,8 @@ export class ControlFace implements SupervisorControl {
   }
 
   #progressOf(run: string): string | null {
-    return this.#supervisor.dispatcher.runner.live.get(run)?.progress ?? null;
+    const live = this.#supervisor.dispatcher.runner.live.get(run);
+    return live ? (silenceText(live, this.#parts.clock.now()) ?? live.progress) : null;
   }
 
   #decided(): { world: World; decision: Decision } {

@@ -9,12 +9,14 @@ import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
+import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import { reopenRecurring, tellPassed } from './recurring.ts';
 import { Runner } from './runner.ts';
 import type { RunnerParts } from './runner-parts.ts';
+import { nextSilenceAt, silenceLevel, silenceText } from './silence.ts';
 
 export class Dispatcher {
   readonly runner: Runner;
@@ -138,17 +140,46 @@ export class Dispatcher {
       if (at === null || at > now) continue;
       live.stop(live.lingerUntil === null ? 'timeout' : 'completed');
     }
-    for (const live of [...this.runner.live.values()]) this.leases.expire(live, now);
+    for (const live of [...this.runner.live.values()]) {
+      this.leases.expire(live, now);
+      const level = silenceLevel(live, now);
+      if (level === live.silence) continue;
+      live.silence = level;
+      const silentMs = now - live.progressAt;
+      if (level) this.#parts.bus.emit('run.silent', { ...facts(live.run), silentMs, level });
+    }
   }
 
   /** When time alone ends the next run, ms. */
-  nextEnd(): number | null {
+  nextEnd(now: number): number | null {
     let next: number | null = null;
     for (const live of this.runner.live.values()) {
-      for (const at of [live.endsAt, this.leases.nextAt(live)])
+      for (const at of [live.endsAt, this.leases.nextAt(live), nextSilenceAt(live, now)])
         if (at !== null && (next === null || at < next)) next = at;
     }
     return next;
+  }
+
+  /**
+   * The clock was set, or the machine slept, by so many ms: time in which no agent could work is not taken from it.
+   */
+  shiftClock(ms: number): void {
+    const { ledger } = this.#parts;
+    for (const live of this.runner.live.values()) {
+      if (!live.run.process) continue;
+      live.shift(ms);
+      ledger.move(live.run.id, live.run.phase, { deadlineAt: live.run.deadlineAt });
+    }
+  }
+
+  /** What people should know of runs that go on: their silence. */
+  problems(now: number): ReportedProblem[] {
+    return [...this.runner.live.values()].flatMap((live) => {
+      const silence = silenceText(live, now);
+      const { task, agent, process } = live.run;
+      if (silence === null) return [];
+      return [{ code: 'silent-run', message: `${task} (${agent}, pid ${process?.pid}): ${silence}` }];
+    });
   }
 
   /** Ends a run whose worktree was removed or moved; where its task turned up elsewhere it is open again. */

@@ -3,6 +3,7 @@
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { Lease } from '../runs/lease-row.ts';
+import type { SilenceLevel } from './silence.ts';
 
 /** The part of a run that lives in memory only. */
 export class LiveRun {
@@ -19,6 +20,8 @@ export class LiveRun {
   /** The last sign of life: when (ms), and in words. */
   progressAt: number;
   progress: string | null = null;
+  /** The silence that was told already. */
+  silence: SilenceLevel | null = null;
   /** The outcome that came by another way than the executor: a callback, the CLI, the graph. */
   declared: Outcome | null = null;
   /** When a process whose task is already over is ended at the latest, ms. */
@@ -39,6 +42,13 @@ export class LiveRun {
   /** Ends the work, or only the attending for `detached`. The first reason stays. */
   stop(reason: StopReason): void {
     if (!this.#abort.signal.aborted) this.#abort.abort(reason);
+  }
+
+  /** The clock was set, or the machine slept: what was to come after so much time still does. */
+  shift(ms: number): void {
+    this.progressAt += ms;
+    if (this.lingerUntil !== null) this.lingerUntil += ms;
+    if (this.run.deadlineAt !== null) this.run = { ...this.run, deadlineAt: this.run.deadlineAt + ms };
   }
 
   /** The next instant at which time alone ends this run, ms. */

@@ -23,15 +23,22 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   /** Observe mode: judge and report, touch nothing. */
   readonly observeOnly: boolean;
   config(): Config;
+  /** Why nothing at all may be begun though everything else goes on: something that all of it needs is gone. */
+  outOfOrder(): GraphHold | null;
   /** Reads configuration again, keeping the last good one; the sentences say what is wrong. */
   reloadConfig(): Promise<readonly string[]>;
   /** Tells the watchers what to watch now. */
   watch(graphs: readonly GraphPath[]): void;
   /** What is done for graphs besides dispatching; absent: nothing. */
   readonly maintenance?: Maintenance;
+  /** Takes completions that waited on the disk while no supervisor could write them. */
+  takeSpooled(): Promise<void>;
   /** What is done with every look at all graphs: deaf watches set anew, the spool drained, orphans ended. */
   chores(): Promise<void>;
 }
+
+/** A jump of the clock below this is only its usual correction, ms. */
+const CLOCK_JUMP_MS = 30_000;
 
 /** The longest sleep: a clock that was set or a laptop that slept is noticed within it. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -49,6 +56,8 @@ export class Supervisor implements Service {
   #rediscover = false;
   #timer: Cancel = () => {};
   #safetyAt = 0;
+  /** Wall clock minus running time at the last look, ms. */
+  #drift: number | null = null;
   #relistAt = 0;
   #maintainAt: number | null = null;
   #quiet: (() => void)[] = [];
@@ -71,8 +80,11 @@ export class Supervisor implements Service {
     if (this.#state !== 'stopped') return;
     this.#state = 'starting';
     this.#rediscover = true;
+    // First everything is looked at and what is left from before is put in order; then new work may begin.
     await this.tick();
+    await this.#parts.takeSpooled();
     if (this.#state === 'starting') this.#state = 'running';
+    await this.tick();
     this.#parts.bus.emit('supervisor.started', {
       pid: process.pid,
       mode: this.#parts.observeOnly ? 'observe' : 'dispatch',
@@ -181,6 +193,7 @@ export class Supervisor implements Service {
     await this.#look();
     if (this.#state === 'stopping') return;
     for (const profile of liftOutdatedHolds(this.#parts)) log.info('endpoint.released', { profile });
+    this.#noteClock();
     this.dispatcher.expire(clock.now());
     const world = observeWorld({
       now: clock.now(),
@@ -237,18 +250,36 @@ export class Supervisor implements Service {
     this.#maintainAt = observeOnly ? null : await maintenance.work(ledger.openRuns());
   }
 
+  /** Wall clock against running time: they drift apart when the clock is set or the machine sleeps. */
+  #noteClock(): void {
+    const { clock, log } = this.#parts;
+    const elapsed = clock.elapsed?.();
+    if (elapsed === undefined) return;
+    const drift = clock.now() - elapsed;
+    const jump = this.#drift === null ? 0 : drift - this.#drift;
+    this.#drift = drift;
+    if (Math.abs(jump) < CLOCK_JUMP_MS) return;
+    log.warn('clock.jumped', { ms: Math.round(jump) });
+    this.dispatcher.shiftClock(jump);
+  }
+
   #standstill(): GraphHold | null {
     if (this.#parts.observeOnly) return { code: 'observe', because: 'the supervisor only observes' };
+    if (this.#state === 'starting')
+      return {
+        code: 'starting',
+        because: 'the supervisor is starting: what is left from before comes first',
+      };
     if (this.#state === 'draining' || this.#state === 'stopping')
       return { code: 'draining', because: 'the supervisor is draining: it takes nothing new' };
-    return null;
+    return this.#parts.outOfOrder();
   }
 
   #sleepUntil(wakeAt: number | null): void {
     const now = this.#parts.clock.now();
     const next = Math.min(
       wakeAt ?? Number.POSITIVE_INFINITY,
-      this.dispatcher.nextEnd() ?? Number.POSITIVE_INFINITY,
+      this.dispatcher.nextEnd(now) ?? Number.POSITIVE_INFINITY,
       this.#safetyAt,
       this.#relistAt,
       this.#maintainAt ?? Number.POSITIVE_INFINITY,

@@ -75,6 +75,12 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       return [caution, 'stale', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.input':
       return [caution, 'asks', `${whose(event)}  ${plain(event.question)}`];
+    case 'run.silent':
+      return [
+        event.level === 'critical' ? bad : caution,
+        'silent',
+        `${whose(event)}, no sign of life for ${Math.round(event.silentMs / 60_000)} min`,
+      ];
     case 'run.stopping':
       return [caution, 'stopping', `${whose(event)}, because ${event.reason}`];
     case 'run.settled':
