@@ -3,6 +3,8 @@
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Task } from '../domain/task.ts';
+import type { GraphDraft } from '../graph/store.ts';
 import { type Completed, completeInGraph, openBlockers } from './completion.ts';
 import type { CompletionRequest } from './control.ts';
 import type { RunnerParts } from './runner-parts.ts';
@@ -14,6 +16,7 @@ export async function completeByHand(
   graph: SupervisedGraph,
   request: Omit<CompletionRequest, 'caller'>,
   now: number,
+  refuse: (task: Task) => void = () => {},
 ): Promise<Completed> {
   const { store } = graph;
   const snapshot = await store.refresh();
@@ -28,9 +31,8 @@ export async function completeByHand(
     if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
     if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
   }
-  return await completeInGraph(store, request, now, (draft) =>
-    parts.afterEnd?.(graph, draft, request.task),
-  );
+  const after = (draft: GraphDraft) => parts.afterEnd?.(graph, draft, request.task);
+  return await completeInGraph(store, request, now, after, refuse);
 }
 
 /** What a completion request says, as an outcome. */

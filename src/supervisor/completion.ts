@@ -25,6 +25,8 @@ export function completeInGraph(
   now: number,
   /** What follows from it for other tasks, in the same write. */
   after: (draft: GraphDraft) => void = () => {},
+  /** Judges the fresh task under the lock; throws what speaks against it. */
+  refuse: (task: Task) => void = () => {},
 ): Promise<Completed> {
   for (const text of artifactStrings(request.artifacts))
     if (Buffer.byteLength(text) > MAX_INLINE_ARTIFACT_BYTES)
@@ -38,6 +40,7 @@ export function completeInGraph(
   return store.change((draft): Completed => {
     const task = draft.detail(request.task);
     if (!task) throw new SupervisorError('not-found', `there is no task ${request.task} in ${store.graph}`);
+    refuse(task);
     if (request.result === 'succeeded') {
       if (task.status === 'done') return { status: 'done', duplicate: true };
       const blockers = openBlockers(draft.snapshot.tasks, task);

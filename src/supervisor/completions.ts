@@ -18,6 +18,8 @@ type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'ga
 export class Completions {
   readonly #supervisor: Supervisor;
   readonly #parts: CompletionParts;
+  /** Reports that are being written, by run. */
+  readonly #reporting = new Map<string, Promise<unknown>>();
 
   constructor(supervisor: Supervisor, parts: CompletionParts) {
     this.#supervisor = supervisor;
@@ -39,29 +41,48 @@ export class Completions {
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
     const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
     if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
+    const { ending } = this.#supervisor.dispatcher.runner;
+    const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
+    if (underWay) {
+      // Another report of it, or its giving back, is being written: what this one means depends on how that ends.
+      await underWay.catch(() => {
+        // Whoever began that has the error.
+      });
+      return await this.complete(request, find);
+    }
     const answer = { task: found.task.id, worktree: found.view.worktree };
     if (latest && isOpenRun(latest) && latest.agent !== '') {
       if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
-      const { ending } = this.#supervisor.dispatcher.runner;
-      const late = this.#isLate(latest);
-      const outcome = reportedOutcome(request);
-      const settledAs = await this.#pass(graph.store, latest, outcome);
-      const { status } = await ending.declare(latest, outcome, settledAs);
-      this.#delayRetry(latest, request, status);
-      return {
-        ...answer,
-        status: status ?? 'gone',
-        duplicate: false,
-        late,
-        ...this.#attemptsLeft(latest, request),
-      };
+      const reporting = this.#report(graph.store, latest, request).finally(() =>
+        this.#reporting.delete(latest.id),
+      );
+      this.#reporting.set(latest.id, reporting);
+      return { ...answer, ...(await reporting) };
     }
     const late = run !== null && this.#refuseOver(run, request, found) === 'late';
     if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
     const task = found.task.id;
-    const done = await completeByHand(this.#parts, graph, { ...request, task }, clock.now());
+    const done = await completeByHand(this.#parts, graph, { ...request, task }, clock.now(), (fresh) => {
+      // Since we looked, somebody else may have begun: their work is not to be ended by an older attempt.
+      if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
+    });
     this.#supervisor.wake();
     return { ...answer, ...done, late };
+  }
+
+  async #report(store: GraphStore, run: Run, request: CompletionRequest) {
+    const late = this.#isLate(run);
+    const outcome = reportedOutcome(request);
+    const settledAs = await this.#pass(store, run, outcome);
+    const { status, written } = await this.#supervisor.dispatcher.runner.ending.declare(
+      run,
+      outcome,
+      settledAs,
+    );
+    // The graph had given the task to nobody or to somebody else in the meantime, and keeps its word.
+    if (!written && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
+    this.#delayRetry(run, request, status);
+    return { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
   }
 
   /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */

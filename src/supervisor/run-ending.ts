@@ -29,6 +29,7 @@ export class RunEnding {
   readonly #live: Map<string, LiveRun>;
   readonly availability: Availability;
   readonly parking: Parking;
+  readonly #releasing = new Map<string, Promise<void>>();
   /** Runs whose end is being written; asking again joins it. */
   readonly #finishing = new Map<string, Promise<Finished>>();
 
@@ -90,11 +91,18 @@ export class RunEnding {
   }
 
   /** Gives a claimed task back; the attempt does not count. */
-  async release(
-    run: Run,
-    because: string,
-    options: { paused?: boolean; outcome?: Stopped } = {},
-  ): Promise<void> {
+  release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped } = {}): Promise<void> {
+    const releasing = this.#release(run, because, options).finally(() => this.#releasing.delete(run.id));
+    this.#releasing.set(run.id, releasing);
+    return releasing;
+  }
+
+  /** The giving back of a run that is under way, if one is: what comes for it meanwhile must wait and look again. */
+  releaseOf(run: string): Promise<void> | undefined {
+    return this.#releasing.get(run);
+  }
+
+  async #release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped }): Promise<void> {
     const { ledger, graphs, clock } = this.#parts;
     const graph = graphs.get(run.graph);
     if (graph) {
