@@ -14,6 +14,7 @@ import type { RunnerParts } from './supervisor/runner-parts.ts';
 import { StandingRules } from './supervisor/standing-rules.ts';
 import type { SupervisedGraphs } from './supervisor/supervised-graphs.ts';
 import { createWgCommand, type WgCommand } from './wg/command.ts';
+import { isLive } from './wg/daemon.ts';
 import { newestScore } from './wg/evaluations.ts';
 import { addressedTasks, readMessages } from './wg/messages.ts';
 import { type WgSettings, wgSettings } from './wg/settings.ts';
@@ -72,6 +73,7 @@ export function besideWg(
     clock,
     log,
     wgOnPath: () => wgOnPath(''),
+    isLive,
   });
   return {
     wg,

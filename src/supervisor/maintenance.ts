@@ -1,6 +1,7 @@
 // What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's standing rules applied,
 // and the registry told that our agents live. Part of every tick; decides nothing about runs.
 
+import { orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
@@ -8,8 +9,9 @@ import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { AgentChange } from '../wg/registry.ts';
 import type { Peers } from './peers.ts';
+import { applyPatch } from './settlement.ts';
 import type { StandingRules } from './standing-rules.ts';
-import type { SupervisedGraphs } from './supervised-graphs.ts';
+import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
 
 export interface MaintenanceParts {
   readonly graphs: SupervisedGraphs;
@@ -19,14 +21,19 @@ export interface MaintenanceParts {
   readonly log: Log;
   /** Whether there is a `wg` to run. */
   wgOnPath(): boolean;
+  /** Whether a process is there. */
+  isLive(pid: number): boolean;
 }
 
 /** wg takes an agent for dead after five minutes without a sign of life, and asks for one every two. */
 const HEARTBEAT_MS = 90_000;
+/** How often agents that others started are looked for, ms. */
+const ORPHANS_MS = 10_000;
 
 export class Maintenance {
   readonly #parts: MaintenanceParts;
   #beatAt = 0;
+  #orphansAt = 0;
 
   constructor(parts: MaintenanceParts) {
     this.#parts = parts;
@@ -49,6 +56,10 @@ export class Maintenance {
     const { graphs, rules, clock } = this.#parts;
     const next = await rules.work(graphs.all());
     const now = clock.now();
+    if (now >= this.#orphansAt || now < this.#orphansAt - ORPHANS_MS) {
+      this.#orphansAt = now + ORPHANS_MS;
+      await Promise.all(graphs.all().map((graph) => this.#reopenOrphans(graph, runs)));
+    }
     if (runs.length === 0) {
       this.#beatAt = now + HEARTBEAT_MS;
       return next;
@@ -58,6 +69,35 @@ export class Maintenance {
       this.#beat(runs);
     }
     return Math.min(next ?? Number.POSITIVE_INFINITY, this.#beatAt);
+  }
+
+  /** Opens tasks again whose agents, started by a daemon that is no more, are gone. */
+  async #reopenOrphans(graph: SupervisedGraph, runs: readonly Run[]): Promise<void> {
+    const { clock, log, isLive } = this.#parts;
+    const snapshot = graph.store.snapshot();
+    if (graph.hold !== null || snapshot.problem !== null) return;
+    const ours = new Set(runs.filter((run) => run.graph === graph.path).map((run) => run.task));
+    const others = [...snapshot.tasks.values()].some(
+      (task) => task.status === 'in-progress' && task.assigned !== undefined && !ours.has(task.id),
+    );
+    if (!others) return;
+    try {
+      const agents = graph.registry.entries();
+      const find = (tasks: typeof snapshot.tasks) =>
+        orphans(tasks.values(), agents, { now: clock.now(), isOurs: (id) => ours.has(id), isLive });
+      if (find(snapshot.tasks).length === 0) return;
+      const found = await graph.store.change((draft) => {
+        const fresh = find(draft.snapshot.tasks);
+        for (const orphan of fresh) applyPatch(draft, orphan.task, orphanPatch(orphan, clock.now()));
+        return fresh;
+      });
+      for (const { task, agent, because } of found)
+        log.info('task.reopened', { graph: graph.path, task, agent, because });
+      await graph.registry.update(found.map(({ agent }) => ({ agent, status: 'dead' as const })));
+    } catch (thrown) {
+      // The registry or the graph cannot be read or written just now: the next look asks again.
+      log.warn('orphans.postponed', { graph: graph.path, because: messageOf(thrown) });
+    }
   }
 
   /** One write a graph, in the background: the registry's lock may be held for seconds. */

@@ -97,7 +97,7 @@ function readState(path: string): { pid: number; socket: string | null } | null 
 }
 
 /** Exists, as whoever's process, and is no zombie. */
-function isLive(pid: number): boolean {
+export function isLive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (thrown) {

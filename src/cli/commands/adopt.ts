@@ -1,0 +1,69 @@
+// `supervisor adopt [PATH]`: a graph that wg's own daemon serves is handed over.
+
+import { type Context, shortPath } from '../context.ts';
+import { connect, worktreePath } from '../reach.ts';
+import { plain } from '../render/plain.ts';
+
+/** Stops the daemon, and says what becomes of the work that it began. */
+export async function adopt(context: Context, place: string | undefined): Promise<number> {
+  const [
+    { composeStore, locateGraph },
+    { createDaemonDetector, isLive },
+    { createWgCommand },
+    { daemonUnit, stopDaemon },
+    { readRegistry },
+  ] = await Promise.all([
+    import('../../compose-look.ts'),
+    import('../../wg/daemon.ts'),
+    import('../../wg/command.ts'),
+    import('../../wg/adopt.ts'),
+    import('../../wg/registry-file.ts'),
+  ]);
+  const { graph, worktree } = await locateGraph({
+    cwd: context.cwd,
+    create: false,
+    environment: context.environment,
+    ...(place === undefined ? {} : { worktree: worktreePath(context.cwd, place) }),
+  });
+  const { clock, environment } = context;
+  // Every look at the process list anew: the answer must be of now.
+  const daemons = createDaemonDetector({ clock, scanEveryMs: 0 });
+  const daemon = await stopDaemon(graph, { wg: createWgCommand(environment), daemons, clock });
+  const store = composeStore({ graph });
+  const snapshot = await store.refresh();
+  await store.close();
+  const agents = readRegistry(graph)?.agents ?? {};
+  const inProgress = [...snapshot.tasks.values()]
+    .filter((task) => task.status === 'in-progress')
+    .map((task) => {
+      const entry = task.assigned === undefined ? undefined : agents[task.assigned];
+      const live = entry !== undefined && isLive(entry.pid);
+      return { task: task.id, agent: task.assigned ?? null, pid: entry?.pid ?? null, live };
+    });
+  const unit = daemonUnit(graph, environment.home);
+  const client = await connect(context);
+  await client?.reload().finally(() => client.close());
+  if (context.json) {
+    const pid = daemon?.pid ?? null;
+    context.outJson({ graph, worktree, stopped: daemon !== null, pid, in_progress: inProgress, unit });
+    return 0;
+  }
+  const who = daemon?.pid ? ` with pid ${daemon.pid}` : '';
+  context.out(
+    daemon
+      ? `stopped the wg daemon${who} of ${plain(shortPath(worktree, context))}\n`
+      : `no wg daemon serves ${plain(shortPath(worktree, context))}\n`,
+  );
+  for (const { task, agent, live, pid } of inProgress)
+    context.out(
+      live
+        ? `  ${plain(task)}: ${plain(agent ?? 'somebody')} (pid ${pid}) goes on and ends it itself\n`
+        : `  ${plain(task)}: ${plain(agent ?? 'nobody')} has no process here${agent?.startsWith('agent-') ? '; the supervisor opens the task again' : '; `wg unclaim` frees the task'}\n`,
+    );
+  if (unit !== null)
+    context.note(
+      `supervisor: systemd may start it again: \`systemctl --user disable --now ${plain(unit)}\` prevents that`,
+    );
+  if (!client) context.note('supervisor: no supervisor is running; `supervisor run` takes the graph over');
+  return 0;
+}

@@ -1,0 +1,68 @@
+// Tasks whose agents are gone: those that a wg daemon, or a person's `wg spawn`, started and that nobody watches any more
+// (interop 6.6). Ours are not among them: the ledger knows how they stand.
+
+import type { TaskId } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import { graphTime, parseInstant } from './instant.ts';
+import type { TaskPatch } from './settle.ts';
+
+/** An agent as the registry tells of it. */
+export interface RegisteredAgent {
+  readonly id: string;
+  readonly pid: number;
+  readonly status: string;
+  /** RFC 3339. */
+  readonly started_at: string;
+}
+
+/** A task that is to be opened again. */
+export interface Orphan {
+  readonly task: TaskId;
+  readonly agent: string;
+  readonly because: string;
+}
+
+/** wg's reaper_grace_seconds: an agent that was registered just now may not have its process yet. */
+const GRACE_MS = 30_000;
+const ALIVE: ReadonlySet<string> = new Set(['starting', 'working', 'idle']);
+
+/**
+ * In progress, registered, and the process is gone, or the registry says dead. Nobody's and unregistered claims are a
+ * person's own business: wg's daemon would open them after five minutes, we leave them.
+ */
+export function orphans(
+  tasks: Iterable<Pick<Task, 'id' | 'status' | 'assigned' | 'foreignKeys'>>,
+  agents: ReadonlyMap<string, RegisteredAgent>,
+  facts: {
+    readonly now: number;
+    /** Tasks that a run of ours holds. */
+    isOurs(task: TaskId): boolean;
+    isLive(pid: number): boolean;
+  },
+): Orphan[] {
+  const found: Orphan[] = [];
+  for (const task of tasks) {
+    if (task.status !== 'in-progress' || task.assigned === undefined || task.foreignKeys.length > 0) continue;
+    const agent = agents.get(task.assigned);
+    if (!agent || facts.isOurs(task.id)) continue;
+    const started = parseInstant(agent.started_at) ?? 0;
+    if (facts.now < started + GRACE_MS && facts.now >= started) continue;
+    if (agent.status === 'dead')
+      found.push({ task: task.id, agent: agent.id, because: 'it is registered as dead' });
+    else if (ALIVE.has(agent.status) && !facts.isLive(agent.pid))
+      found.push({ task: task.id, agent: agent.id, because: `its process ${agent.pid} is gone` });
+  }
+  return found;
+}
+
+/** Opens such a task again. The words are none that wg's respawn throttle counts (interop 11.25). */
+export function orphanPatch(orphan: Orphan, now: number): TaskPatch {
+  return {
+    fields: { status: 'open', assigned: undefined, started_at: undefined },
+    log: {
+      timestamp: graphTime(now),
+      actor: 'supervisor',
+      message: `Task unclaimed: agent '${orphan.agent}' left it (${orphan.because})`,
+    },
+  };
+}
