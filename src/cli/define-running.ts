@@ -110,6 +110,17 @@ Examples:
     async (context) => (await import('./commands/steer.ts')).reload(context),
   );
 
+  host.on(
+    program
+      .command('adopt')
+      .summary("take a graph over from wg's own daemon")
+      .description(
+        "Stops the wg daemon of a worktree by `wg service stop` and says what becomes of the work that it began: agents that live go on, tasks of dead ones are opened again.",
+      )
+      .argument('[path]', 'the worktree (default: the one of the current folder)'),
+    async (context, [place]) => (await import('./commands/adopt.ts')).adopt(context, place),
+  );
+
   program.commandsGroup('Set-up:');
   const config = program
     .command('config')
@@ -145,6 +156,21 @@ Examples:
       .option('--revoke', 'take it back'),
     async (context, [place], options) =>
       (await import('./commands/config.ts')).trust(context, place, options),
+  );
+  const imports = program
+    .command('import')
+    .summary('take over what another tool was told')
+    .description('Turns the configuration of other tools into profiles.');
+  host.on<{ write?: boolean }>(
+    imports
+      .command('routing')
+      .description(
+        'Prints the profiles that a [routing] table means: enabled, default_executor, and [routing.executors.NAME] with type, endpoint and tag_match.',
+      )
+      .argument('<file>', 'the TOML file with the [routing] table')
+      .option('--write', 'add them to supervisor.toml instead of printing them'),
+    async (context, [file = ''], options) =>
+      (await import('./commands/import.ts')).importRoutingFile(context, file, options),
   );
   host.on<{ tz?: string; from?: string }>(
     program
