@@ -52,6 +52,7 @@ export const VERDICT_CODES = {
   untrusted: 'its profile is in a worktree that is not trusted',
   'profile-loop': 'schedule profiles that refer to each other',
   'bad-url': 'names an address that is none',
+  owner: 'belongs to somebody who has no profile',
 
   // Schedules.
   schedule: 'its time has not come',

@@ -169,7 +169,8 @@ class Judging {
   #route(task: Task): Route {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
-    if (task.executor !== undefined || task.exec !== undefined || task.tags.length > 0)
+    const says = task.executor !== undefined || task.exec !== undefined || task.agent !== undefined;
+    if (says || task.tags.length > 0)
       return routeTask(task, profiles, retry);
     this.#plainRoute ??= routeTask(task, profiles, retry);
     return this.#plainRoute;

@@ -26,7 +26,7 @@ export interface Unrouted {
   readonly because: string;
 }
 
-type RoutedTask = Pick<Task, 'executor' | 'tags' | 'exec'>;
+type RoutedTask = Pick<Task, 'executor' | 'tags' | 'exec' | 'agent'>;
 
 /** For addresses that tasks name themselves, where no configuration speaks. */
 const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs: 300_000 };
@@ -34,6 +34,12 @@ const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs
 /** Finds the profile of a task. `retry`: the machine's default, for addresses that a task names itself. */
 export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy = AD_HOC_RETRY): Route {
   const chosen = chooseName(task, profiles);
+  if (chosen.owner === true && !isKnown(chosen.name, profiles))
+    return {
+      routed: false,
+      code: 'owner',
+      because: `it belongs to ${chosen.name} (its agent field), who has no profile: it waits for them; \`supervisor edit\` with --executor sends it elsewhere`,
+    };
   const found = findProfile(chosen.name, task, profiles, retry);
   if (!found.routed) return { ...found, because: `${found.because} (${chosen.because})` };
   if (found.profile.type !== 'schedule') return { ...found, because: chosen.because };
@@ -49,7 +55,7 @@ export function profileNamed(
   return profiles.byName.get(name) ?? (isAddress(name) ? adHocProfile(name, retry) : null);
 }
 
-function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string } {
+function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string; owner?: true } {
   const key = task.executor?.trim();
   if (key) return { name: key, because: `key executor = ${key}` };
   const tagged = tagValue(task, 'executor:')?.trim();
@@ -58,6 +64,8 @@ function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; bec
   if (matched) return matched;
   const agent = agentTag(task.tags, profiles);
   if (agent !== null) return { name: agent, because: `tag agent:${agent}` };
+  const owner = ownerOf(task);
+  if (owner !== null) return { name: owner, because: `its owner ${owner} (agent field)`, owner: true };
   return defaultName(task, profiles);
 }
 
@@ -96,6 +104,15 @@ function agentTag(tags: readonly string[], profiles: ProfileSet): string | null 
     if (name !== '' && isKnown(name, profiles)) return name;
   }
   return null;
+}
+
+/** What wg's agency writes into the same field: a content hash, or the older pair of role and motivation. */
+const PERSONA = /^[0-9a-f]{7,64}$|\//i;
+
+/** The durable owner of a task: the name of a person or agent; null for none, and for a persona of wg's agency. */
+export function ownerOf(task: Pick<Task, 'agent'>): string | null {
+  const agent = task.agent?.trim() ?? '';
+  return agent === '' || PERSONA.test(agent) ? null : agent;
 }
 
 /** Somebody configured it, though it may be broken or not trusted. */
