@@ -1,10 +1,12 @@
 // What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's standing rules applied,
 // and the registry told that our agents live. Part of every tick; decides nothing about runs.
 
+import { join } from 'node:path';
 import { orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
+import { readRunFile } from '../runs/run-file.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { AgentChange } from '../wg/registry.ts';
@@ -83,8 +85,13 @@ export class Maintenance {
     if (!others) return;
     try {
       const agents = graph.registry.entries();
+      // A run of any supervisor is its own to judge: it may have a result that only it knows.
+      const isOurs = (id: string) => {
+        const agent = snapshot.tasks.get(id)?.assigned ?? '';
+        return ours.has(id) || readRunFile(join(graph.path, 'agents', agent)) !== null;
+      };
       const find = (tasks: typeof snapshot.tasks) =>
-        orphans(tasks.values(), agents, { now: clock.now(), isOurs: (id) => ours.has(id), isLive });
+        orphans(tasks.values(), agents, { now: clock.now(), isOurs, isLive });
       if (find(snapshot.tasks).length === 0) return;
       const found = await graph.store.change((draft) => {
         const fresh = find(draft.snapshot.tasks);
