@@ -45,6 +45,8 @@ exit "$c"`;
 export interface Child {
   readonly exited: Promise<void>;
   gone: boolean;
+  /** Its exit status once it is gone; null when it was killed together with its wrapper. */
+  status: number | null;
   /** Whether it keeps this program from ending. */
   hold(held: boolean): void;
 }
@@ -138,8 +140,10 @@ async function spawn(
     const identity = means.processes.identify(running.pid);
     const child: Child = {
       gone: false,
+      status: null,
       hold: (held) => (held ? running.ref() : running.unref()),
-      exited: running.then(() => {
+      exited: running.then(({ exitCode }) => {
+        child.status = exitCode ?? null;
         child.gone = true;
       }),
     };

@@ -73,11 +73,11 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
         const end = (ladder: readonly NodeJS.Signals[]) =>
           endAll(assignment, handle.process, ladder, control, means);
         const cause = await firstCause(handle.process, child, control, watch, means);
-        if (cause === 'gone') return await afterDeath(assignment, end, control);
+        if (cause === 'gone') return await afterDeath(assignment, end, control, child);
         if (cause === 'stop' && stopReason(control.signal) === 'detached')
           return { kind: 'stopped', reason: 'detached' };
         const lives = child === undefined ? isAlive(handle.process, means) : !child.gone;
-        if (!lives) return await afterDeath(assignment, end, control);
+        if (!lives) return await afterDeath(assignment, end, control, child);
         await end(watch.ladder);
         if (cause === 'end') return { kind: 'ended' };
         return { kind: 'stopped', reason: cause === 'silent' ? 'silent' : stopReason(control.signal) };
@@ -153,8 +153,10 @@ async function afterDeath(
   assignment: Assignment,
   end: (ladder: readonly NodeJS.Signals[]) => Promise<void>,
   control: RunControl,
+  child: Child | undefined,
 ): Promise<Exit> {
-  const code = await exitStatus(assignment.folder);
+  // Where the wrapper could not write it down (a full disk), it is known as long as the wrapper was our own child.
+  const code = (await exitStatus(assignment.folder)) ?? child?.status ?? null;
   await end(LEFTOVERS);
   if (code === null && control.signal.aborted) return { kind: 'stopped', reason: stopReason(control.signal) };
   // Killed together with its wrapper the command may have gone on until just now; there is no status to believe.
