@@ -219,7 +219,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       database.prepare('DELETE FROM pauses WHERE scope = ? AND name = ?').run(scope, name);
     },
 
-    setMeta: (key, value) => void setMeta.run(key, value),
+    // Only marks and shortcuts: after a power cut the same is found, or told, once more.
+    setMeta: (key, value) => database.relaxed(() => void setMeta.run(key, value)),
 
     addToken: (id, hash) =>
       void database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)').run(hash, id),
