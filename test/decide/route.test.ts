@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { profileNamed, routeTask } from '../../src/decide/route.ts';
 import type { Profile, ProfileSet } from '../../src/domain/profile.ts';
-import { claude, http, profiles, RETRY, scheduled, task } from '../support/tasks.ts';
+import { claude, command, http, profiles, RETRY, scheduled, task } from '../support/tasks.ts';
 
 const deploy = http('deploy-agent', { match: ['kind:deploy', 'ops:*'] });
 
@@ -56,6 +56,39 @@ describe('the order of the rules', () => {
   test('`default` means the default also where no profile has that name', () => {
     expect(routed({ executor: 'default' })).toBe('claude: key executor = default');
     expect(routed({ executor: 'default', exec: 'make' })).toBe('command: key executor = default');
+  });
+});
+
+describe('the durable owner in the agent field', () => {
+  const owned = (agent: string, more: object = {}) => task('a', { agent, ...more });
+
+  test('one with a profile gets the task, before its exec and the default', () => {
+    const set = profiles([command('ada'), claude()]);
+    const route = routeTask(owned('ada', { exec: 'make' }), set);
+    expect(route).toMatchObject({
+      routed: true,
+      profile: { name: 'ada' },
+      because: 'its owner ada (agent field)',
+    });
+  });
+
+  test('one without a profile holds it for that person; whoever names an executor overrules that', () => {
+    const set = profiles([claude()]);
+    expect(routeTask(owned('ada'), set)).toMatchObject({
+      routed: false,
+      code: 'owner',
+      because: expect.stringContaining('belongs to ada'),
+    });
+    expect(routeTask(owned('ada', { tags: ['executor:claude'] }), set)).toMatchObject({ routed: true });
+  });
+
+  test.each([
+    '3184716484e6f0ea08bb',
+    'c'.repeat(64),
+    'programmer/careful',
+    ' ',
+  ])("a persona of wg's agency is no owner: %s", (agent) => {
+    expect(routeTask(owned(agent), profiles([claude()]))).toMatchObject({ routed: true });
   });
 });
 
