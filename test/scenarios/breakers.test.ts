@@ -1,0 +1,131 @@
+// What keeps failing is left alone: a profile whose runs end at once, an account whose quota is used up, a task whose
+// agent vanishes again and again. Each says so, and each begins again with one careful try or a person's word.
+
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { systemClock } from '../../src/seams/clock.ts';
+import { eventually, FAKE_CLAUDE } from '../support/actors.ts';
+import { createPlayground, type Playground } from '../support/playground.ts';
+import { type Supervised, supervise } from '../support/supervised.ts';
+
+let playground: Playground;
+let supervised: Supervised;
+let offset: number;
+
+beforeEach(async () => {
+  playground = await createPlayground();
+  offset = 0;
+});
+afterEach(async () => {
+  await supervised.stop({ cancelAgents: true });
+  await playground.remove();
+});
+
+/** Real timers, but a time of day that a test may let pass in one step. */
+async function start(): Promise<void> {
+  const { now, after, sleep } = systemClock();
+  supervised = await supervise(playground, { clock: { after, sleep, now: () => now() + offset } });
+}
+
+/** Ids of held tasks with this code. */
+async function held(code: string): Promise<string[]> {
+  const report = await supervised.control.status();
+  return report.held.filter((one) => one.code === code).map((one) => one.task);
+}
+
+const openTasks = async () => (await supervised.control.runs({ open: true })).map((run) => run.task);
+
+test('five runs that fail at once pause their profile, not their neighbours; one tries again, a person may resume', async () => {
+  const bad = Array.from({ length: 8 }, (_, n) => ({ id: `bad-${n}`, tags: ['executor:broken'] }));
+  await playground.writeGraph(playground.repo, [...bad, { id: 'good', exec: 'echo fine' }]);
+  await playground.writeConfig(
+    '[executors.broken]\ntype = "command"\nshell = "exit 9"\nmax_concurrent = 1\n[limits]\nsafety_pass = "1s"\n',
+  );
+  await start();
+  const rest = await eventually(async () => {
+    const found = await held('instant-failures');
+    return found.length === 3 && found;
+  });
+  await supervised.event('run.settled', 'good');
+  const why = await supervised.control.why({ task: rest[0] ?? '' });
+  expect(why.because).toContain('exit status 9');
+  expect(why.because).toContain('supervisor resume broken');
+  offset = 6 * 60_000;
+  await supervised.supervisor.tick();
+  // The one that tried found it as it was: the next pause, twice as long, after one failure.
+  await eventually(async () => (await held('instant-failures')).length === 2);
+  offset = 12 * 60_000;
+  await supervised.supervisor.tick();
+  expect(await held('instant-failures')).toHaveLength(2);
+  await supervised.control.resume('broken');
+  await eventually(async () => (await held('instant-failures')).length < 2);
+});
+
+test('a used-up quota pauses the account; afterwards one task tries, and the others follow once the model answers', async () => {
+  const go = join(playground.folder, 'go');
+  const config = (plays: string) =>
+    playground.writeConfig(
+      `[executors.claude]\ntype = "claude"\ncommand = ${JSON.stringify(FAKE_CLAUDE)}\nenv = { FAKE_CLAUDE = "${plays}" }\n` +
+        '[limits]\nsafety_pass = "1s"\n',
+    );
+  await config('play api-key-429');
+  await playground.writeGraph(
+    playground.repo,
+    ['a', 'b', 'c'].map((id) => ({ id, tags: ['executor:claude'] })),
+  );
+  await start();
+  await eventually(async () => (await held('quota')).length === 3);
+  const runs = await supervised.control.runs({});
+  expect(runs.every((run) => run.attempt === 1)).toBe(true);
+  await config(`until ${go}; play tool-use`);
+  await supervised.control.reload();
+  offset = 31 * 60_000;
+  await supervised.supervisor.tick();
+  const waiting = await eventually(async () => {
+    const found = await held('probe');
+    return found.length === 2 && found;
+  });
+  expect((await supervised.control.why({ task: waiting[0] ?? '' })).because).toContain('account');
+  expect(await openTasks()).toHaveLength(1);
+  await writeFile(go, '');
+  for (const id of ['a', 'b', 'c']) await supervised.event('run.settled', id);
+  expect(await held('probe')).toEqual([]);
+  const done = await playground.readGraph(playground.repo);
+  expect([...done.values()].map((task) => task.status)).toEqual(['done', 'done', 'done']);
+  const counted = (await supervised.control.runs({})).filter((run) => run.outcome?.kind === 'succeeded');
+  expect(counted.map((run) => run.attempt)).toEqual([1, 1, 1]);
+});
+
+test('a task whose agent vanishes three times is parked, over a restart too, until it is changed or retried', async () => {
+  // Kills its whole group, and with it the wrapper that would have noted the exit status.
+  const poison = { id: 'poison', exec: 'kill -9 0' };
+  await playground.writeGraph(playground.repo, [poison]);
+  await playground.writeConfig('[retry]\nbackoff = "1s"\nmax_backoff = "1s"\n[limits]\nsafety_pass = "1s"\n');
+  await start();
+  await eventually(async () => (await held('parked')).length === 1);
+  const why = await supervised.control.why({ task: 'poison' });
+  expect(why.because).toContain('3 times in a row');
+  expect(why.because).toContain('supervisor retry poison');
+  expect(why.runs).toHaveLength(3);
+  await supervised.stop({ cancelAgents: false });
+  await start();
+  offset = 3_600_000;
+  await supervised.supervisor.tick();
+  expect(await held('parked')).toEqual(['poison']);
+  // A change to something that changes by itself is none.
+  const line = (await playground.readGraph(playground.repo)).get('poison');
+  await playground.writeGraph(playground.repo, [{ ...line, ...poison, log: [] }]);
+  await supervised.supervisor.tick();
+  expect(await held('parked')).toEqual(['poison']);
+  await supervised.control.retry({ task: 'poison' });
+  await eventually(
+    async () => (await supervised.control.runs({})).length === 6 && (await held('parked')).length === 1,
+  );
+  const again = (await playground.readGraph(playground.repo)).get('poison');
+  await playground.writeGraph(playground.repo, [{ ...again, id: 'poison', exec: 'echo cured' }]);
+  await supervised.event('run.settled', 'poison');
+  await eventually(
+    async () => (await playground.readGraph(playground.repo)).get('poison')?.status === 'done',
+  );
+});
