@@ -98,7 +98,7 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
     async answerTo(context, parts) {
       const { incoming, door } = context.env;
       if (route.access === 'operator') requireOperator(parts.gate.admit(incoming, door), parts.gate);
-      const raw = await readCallBody(route, incoming, parts);
+      const raw = await readCallBody(route, context, parts);
       const query = parse(route.query, context.req.query(), 'query');
       const body = parse(route.body, raw, 'body');
       const gone = () => hungUp(context.env.outgoing);
@@ -118,7 +118,7 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       const first = parts.gate.admit(incoming, door);
       const mayCarryToken = route.access === 'task-run' && route.method === 'POST';
       if (!mayCarryToken && first.kind === 'unknown') throw parts.gate.nobody();
-      const raw = await readCallBody(route, incoming, parts);
+      const raw = await readCallBody(route, context, parts);
       const access = mayCarryToken ? accessWithBody(first, raw, parts.gate) : first;
       if (access.kind === 'unknown') throw parts.gate.nobody();
       if (route.access === 'task-operator') requireOperator(access, parts.gate);
@@ -181,11 +181,14 @@ export function doneOnce(
 
 async function readCallBody(
   route: RouteBase<z.ZodType, z.ZodType>,
-  incoming: IncomingMessage,
+  context: ApiContext,
   parts: ApiParts,
 ): Promise<unknown> {
   if (route.method !== 'POST') return {};
-  const body = await readJsonBody(incoming, parts.maxBodyBytes);
+  const { incoming, door } = context.env;
+  // A page can neither open the socket nor send this header elsewhere without asking first.
+  const fromAbove = door.kind === 'socket' || incoming.headers.authorization !== undefined;
+  const body = await readJsonBody(incoming, parts.maxBodyBytes, fromAbove);
   return body === undefined ? {} : body;
 }
 
