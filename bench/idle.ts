@@ -33,7 +33,8 @@ export const idle: Benchmark = {
   },
 };
 
-async function measure(child: ChildProcess): Promise<{ cpu: number; rssMb: number }> {
+/** CPU and memory of a program over the window, its start left out; ends it. */
+export async function measure(child: ChildProcess): Promise<{ cpu: number; rssMb: number }> {
   const pid = child.pid ?? 0;
   try {
     // Not measured: starting up and the first look at everything.

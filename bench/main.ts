@@ -1,12 +1,23 @@
 // `npm run bench -- [NAME…]`: runs the benchmarks and prints a table and JSON of each.
 
 import { coldStart } from './cold-start.ts';
+import { contention } from './contention.ts';
 import { idle } from './idle.ts';
 import { latency } from './latency.ts';
 import { type Benchmark, printTable } from './report.ts';
+import { restart } from './restart.ts';
+import { schedules } from './schedules.ts';
 import { throughput } from './throughput.ts';
 
-const benchmarks: readonly Benchmark[] = [latency, throughput, coldStart, idle];
+const benchmarks: readonly Benchmark[] = [
+  latency,
+  throughput,
+  coldStart,
+  idle,
+  schedules,
+  restart,
+  contention,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name));
