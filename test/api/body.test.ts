@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { sendRaw, startApi, type TestApi } from './api-kit.ts';
+import { LATE_TOKEN } from './scripted-control.ts';
 
 const LIMIT = 64 * 1024;
 let api: TestApi;
@@ -21,7 +22,9 @@ describe('content type', () => {
     ['Application/JSON', 200],
     ['application/problem+json', 200],
     ['text/plain', 415],
-    ['application/x-www-form-urlencoded', 415],
+    // What `curl -d` says of a body; on the socket no page can have said it.
+    ['application/x-www-form-urlencoded', 200],
+    ['application/x-www-form-urlencoded; charset=utf-8', 415],
     ['multipart/form-data; boundary=x', 415],
     ['application/jsonp', 415],
     ['text/plain; application/json', 415],
@@ -34,6 +37,16 @@ describe('content type', () => {
     expect((await complete('{}', {})).status).toBe(415);
     expect((await complete('', { 'content-type': 'application/x-www-form-urlencoded' })).status).toBe(200);
     expect((await complete('', {})).status).toBe(200);
+  });
+
+  test('a form is refused everywhere; JSON under its type only where a page could have sent it', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect((await complete('summary=x', form)).status).toBe(415);
+    const ask = { method: 'POST', path: COMPLETE, headers: form };
+    expect((await api.askTcp({ ...ask, body: '{}' })).status).toBe(200);
+    const body = JSON.stringify({ lease_token: LATE_TOKEN });
+    expect((await api.askTcp({ ...ask, headers: { ...form, authorization: [] }, body })).status).toBe(415);
+    expect(completions()).toBe(1);
   });
 
   test('a compressed body is refused', async () => {
