@@ -14,22 +14,27 @@ export type Schedule =
       readonly minute: number;
       readonly second: number;
       readonly clock: WallClock;
+      readonly spans: Spans;
     }
   /** Once, at an instant (ms). */
   | { readonly kind: 'instant'; readonly at: number }
   /** Again and again. */
-  | { readonly kind: 'cron'; readonly cron: Cron; readonly pattern: string };
+  | { readonly kind: 'cron'; readonly cron: Cron; readonly pattern: string; readonly spans: Spans };
+
+/**
+ * Spans of time in which the next instant is known, the last used first. Tasks that share a schedule ask for the same
+ * few again and again, and evaluating costs fifty times as much.
+ */
+type Spans = { readonly from: number; readonly next: number | null }[];
+
+const MAX_SPANS = 4;
 
 export type ParsedSchedule =
   | { readonly ok: true; readonly schedule: Schedule }
-  /** One sentence that says what to write instead. */
-  | {
-      readonly ok: false;
-      readonly problem: string /** It can be read, but no such day comes. */;
-      readonly never?: true;
-    };
+  /** One sentence that says what to write instead. `never`: it can be read, but no such day comes. */
+  | { readonly ok: false; readonly problem: string; readonly never?: true };
 
-/** Parsed schedules by text and zone. A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
+/** Parsed schedules by zone and text. A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
 export type ScheduleCache = Map<string, ParsedSchedule>;
 
 const MAX_CACHED = 500;
@@ -43,17 +48,35 @@ const FORMS = 'write HH:MM, 2027-03-14T09:00 or five cron fields';
 /** Reads a schedule. `zone`: IANA name that times without an offset are meant in. */
 export function parseSchedule(text: string, zone: string, cache: ScheduleCache = new Map()): ParsedSchedule {
   const key = `${zone}\u0000${text}`;
-  const known = cache.get(key);
+  const known = text === '' ? undefined : cache.get(key);
   if (known) return known;
-  if (cache.size >= MAX_CACHED) cache.clear();
-  const parsed = parse(text.trim(), zone);
-  cache.set(key, parsed);
+  const parsed = parse(text.trim(), zone, cache);
+  // Each instant is another one, and quickly read.
+  if (text !== '' && (!parsed.ok || parsed.schedule.kind !== 'instant')) keep(cache, key, parsed);
   return parsed;
 }
 
-function parse(text: string, zone: string): ParsedSchedule {
-  if (text.length > 200) return wrong(`a schedule of ${text.length} characters is none; ${FORMS}`);
+function keep(cache: ScheduleCache, key: string, parsed: ParsedSchedule): void {
+  const [oldest] = cache.keys();
+  if (cache.size >= MAX_CACHED && oldest !== undefined) cache.delete(oldest);
+  cache.set(key, parsed);
+}
+
+/** The zone's wall clock, kept with the schedule of its midnight: making one costs more than all else here. */
+function clockOf(zone: string, cache: ScheduleCache): WallClock | null {
+  const key = `${zone}\u0000`;
+  const known = cache.get(key);
+  if (known?.ok && known.schedule.kind === 'clock') return known.schedule.clock;
   const clock = wallClock(zone);
+  if (clock) keep(cache, key, right({ kind: 'clock', hour: 0, minute: 0, second: 0, clock, spans: [] }));
+  return clock;
+}
+
+function parse(text: string, zone: string, cache: ScheduleCache): ParsedSchedule {
+  if (text.length > 200) return wrong(`a schedule of ${text.length} characters is none; ${FORMS}`);
+  // The key of the zone's own clock.
+  if (text === '') return wrong(`"" is no schedule; ${FORMS}`);
+  const clock = clockOf(zone, cache);
   if (!clock) return wrong(`there is no time zone "${zone}"; name one like Europe/Paris`);
   const time = CLOCK.exec(text);
   if (time) {
@@ -64,6 +87,7 @@ function parse(text: string, zone: string): ParsedSchedule {
       minute: Number(minute),
       second: Number(second ?? 0),
       clock,
+      spans: [],
     });
   }
   if (/^\d{4}-/.test(text)) return parseMoment(text, clock);
@@ -111,7 +135,7 @@ function parseCron(pattern: string, zone: string): ParsedSchedule {
     });
     if (mayNeverCome(pattern) && cron.nextRun(new Date(0)) === null)
       return { ...wrong(`"${pattern}" names a day that never comes`), never: true };
-    return right({ kind: 'cron', cron, pattern });
+    return right({ kind: 'cron', cron, pattern, spans: [] });
   } catch (thrown) {
     // The evaluator throws for every pattern that it cannot read, and says what is wrong with it.
     const why =
@@ -140,10 +164,25 @@ export function nextInstant(schedule: Schedule, after: number): number | null {
     case 'instant':
       return schedule.at > after ? schedule.at : null;
     case 'clock':
-      return nextReading(schedule, after);
+      return withinSpans(schedule.spans, after, () => nextReading(schedule, after));
     case 'cron':
-      return schedule.cron.nextRun(new Date(after))?.getTime() ?? null;
+      return withinSpans(
+        schedule.spans,
+        after,
+        () => schedule.cron.nextRun(new Date(after))?.getTime() ?? null,
+      );
   }
+}
+
+function withinSpans(spans: Spans, after: number, find: () => number | null): number | null {
+  for (const { from, next } of spans) if (after >= from && (next === null || after < next)) return next;
+  const next = find();
+  // Nothing comes between `after` and its next instant: the same span, begun earlier, or a new one.
+  const same = spans.findIndex((span) => span.next === next);
+  if (same >= 0) spans.splice(same, 1);
+  spans.unshift({ from: after, next });
+  if (spans.length > MAX_SPANS) spans.pop();
+  return next;
 }
 
 /** Whether this instant of a time of day stands for one that the clocks skip on that day. */

@@ -7,7 +7,7 @@ import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, refuseUnfaithful } from './run-row.ts';
 
 export interface ScheduleBook {
-  /** What is remembered of each task's schedule. The same map while nothing changed; it is not changed later. */
+  /** What is remembered of each task's schedule. One map, brought up to date by asking; what it holds is not changed. */
   scheduleMemory(): ReadonlyMap<TaskKey, ScheduleMemory>;
   /** Keeps what a schedule was seen to be, for all of them at once. For an unchanged expression the last occurrence never goes back. */
   noteSchedules(notes: readonly ScheduleNote[]): void;
@@ -45,25 +45,26 @@ export function createScheduleBook(database: Database): ScheduleBook {
   );
   const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
 
-  let book: ReadonlyMap<TaskKey, ScheduleMemory> | null = null;
-  /** Written since the book was made: read again from the disk, which alone knows whether a transaction came to pass. */
-  let stale = new Map<TaskKey, TaskRef>();
+  let book: Map<TaskKey, ScheduleMemory> | null = null;
+  /** Written since: read again from the disk, which alone knows whether a transaction came to pass. */
+  const stale = new Map<TaskKey, TaskRef>();
+  const rowOf = ({ graph, task }: TaskRef): ScheduleMemory | undefined => {
+    const row = one.one(graph, task);
+    return row === null ? undefined : scheduleMemoryOf(row);
+  };
   const known = (): ReadonlyMap<TaskKey, ScheduleMemory> => {
-    if (book !== null && stale.size === 0) return book;
-    if (book === null || stale.size > READ_ONE_BY_ONE)
+    if (book === null || stale.size > READ_ONE_BY_ONE) {
       book = new Map(
         all.all().map((row) => [taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row)]),
       );
-    else {
-      const next = new Map(book);
+    } else {
       for (const [key, ref] of stale) {
-        const row = one.one(ref.graph, ref.task);
-        if (row === null) next.delete(key);
-        else next.set(key, scheduleMemoryOf(row));
+        const memory = rowOf(ref);
+        if (memory) book.set(key, memory);
+        else book.delete(key);
       }
-      book = next;
     }
-    stale = new Map();
+    stale.clear();
     return book;
   };
 
@@ -88,7 +89,7 @@ export function createScheduleBook(database: Database): ScheduleBook {
     noteSchedules,
     noteSchedule: ({ graph, task }, memory) => noteSchedules([{ graph, task, memory }]),
     noteOccurrence(ref, nominalAt) {
-      const before = known().get(taskKey(ref.graph, ref.task));
+      const before = rowOf(ref);
       if (!before) return;
       const { expression, baselineAt } = before;
       const lastNominalAt = Math.max(before.lastNominalAt ?? nominalAt, nominalAt);

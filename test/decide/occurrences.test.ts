@@ -296,7 +296,7 @@ describe('properties, however time moves', () => {
           if (came <= 10) expect(known).toBe(came);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 
@@ -321,7 +321,7 @@ describe('properties, however time moves', () => {
           expect(since + asleep - instant).toBeLessThanOrEqual(Math.max(policy.catchupWindowMs, 90_000));
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 80 },
     );
   });
 });

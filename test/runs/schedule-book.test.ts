@@ -35,16 +35,15 @@ test('what is owed survives a restart, and is owed no more once it was dispatche
   expect(ledger.scheduleMemory().get(key)).toEqual({ ...memory, lastNominalAt: 30 });
 });
 
-test('the same map while nothing changed; one that was given out does not change', () => {
+test('what was given out does not change; asking again tells', () => {
   ledger.noteSchedule(task, memory);
-  const before = ledger.scheduleMemory();
-  expect(ledger.scheduleMemory()).toBe(before);
+  const before = ledger.scheduleMemory().get(key);
+  expect(ledger.scheduleMemory().get(key)).toBe(before);
   ledger.noteOccurrence(task, 10);
-  expect(before.get(key)?.lastNominalAt).toBeNull();
+  expect(before?.lastNominalAt).toBeNull();
   expect(ledger.scheduleMemory().get(key)?.lastNominalAt).toBe(10);
   ledger.forgetSchedule(task);
   expect(ledger.scheduleMemory().has(key)).toBe(false);
-  expect(before.has(key)).toBe(true);
 });
 
 test('many at once are all written or none, and what was not written is not remembered', () => {
