@@ -1,0 +1,216 @@
+// Dispatches that arrive: repeated with the same id and never twice, also when the supervisor dies in the middle
+// (protocols 1.3; section 7, tests 2, 3, 5 and 7).
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openLedger } from '../../src/runs/ledger.ts';
+import { systemClock } from '../../src/seams/clock.ts';
+import { json, listen, type Received, type TestServer } from '../executors/http-support.ts';
+import { personEnvironment } from '../support/actors.ts';
+import { createPlayground, type Playground } from '../support/playground.ts';
+import { type Supervised, supervise } from '../support/supervised.ts';
+
+const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
+
+type Answer = Parameters<typeof listen>[0];
+
+let playground: Playground;
+let supervised: Supervised | null;
+let agent: TestServer;
+let answer: Answer;
+
+beforeEach(async () => {
+  playground = await createPlayground();
+  supervised = null;
+  agent = await listen((request, response, before) => answer(request, response, before));
+});
+afterEach(async () => {
+  await supervised?.stop({ cancelAgents: true });
+  await agent.close();
+  await playground.remove();
+});
+
+async function configure(more = ''): Promise<void> {
+  await playground.writeGraph(playground.repo, [{ id: 'job', tags: ['executor:agent'] }]);
+  await playground.writeConfig(
+    `[api]\nlisten = "127.0.0.1:0"\n[executors.agent]\ntype = "http"\nendpoint = "${agent.url}/api/task"\n${more}`,
+  );
+}
+
+interface Dispatched {
+  readonly attempt: { readonly id: string; readonly fence: number; readonly number: number };
+  readonly lease: { readonly token: string };
+  readonly callback: { readonly complete_url: string };
+}
+
+const dataOf = (request: Received | undefined) => JSON.parse(request?.body ?? '').data as Dispatched;
+
+async function complete({ callback, lease }: Dispatched, url = callback.complete_url): Promise<unknown> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${lease.token}` };
+  const response = await fetch(url, { method: 'POST', headers, body: '{"summary":"done"}' });
+  return { ...((await response.json()) as object), status: response.status };
+}
+
+async function until(look: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`it did not come to be: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const statusOf = async () => (await playground.readGraph(playground.repo)).get('job')?.status;
+
+describe('killed with SIGKILL', () => {
+  let child: ChildProcess | null = null;
+  const start = () => {
+    const place = ['--config', playground.configFile, '--state-dir', playground.stateDir];
+    child = spawn(process.execPath, [join(BUILD, 'cli', 'main.js'), 'run', ...place], {
+      cwd: playground.folder,
+      env: personEnvironment(playground.folder),
+      stdio: 'ignore',
+    });
+  };
+  const kill = (signal: NodeJS.Signals) =>
+    new Promise<void>((resolve) => {
+      child?.once('close', () => resolve());
+      child?.kill(signal);
+    });
+  afterEach(() => void child?.kill('SIGKILL'));
+
+  test.each([
+    'before the answer',
+    'with the answer',
+  ])('%s: delivered again with the same id, one run in all', async (moment) => {
+    await configure();
+    let killed: Promise<void> | null = null;
+    answer = (_request, response, before) => {
+      if (before > 0) return json(response, 202, {});
+      if (moment === 'with the answer') json(response, 202, {});
+      killed = kill('SIGKILL');
+    };
+    start();
+    await until(() => killed !== null, 'the first delivery');
+    await killed;
+    start();
+    // An answer may have been noted just in time: then the agent has it, and nothing is sent again.
+    const ledgerFile = join(playground.stateDir, 'ledger.sqlite');
+    const phase = async () => {
+      const ledger = await openLedger({ file: ledgerFile, clock: systemClock(), readOnly: true });
+      const runs = ledger?.runs() ?? [];
+      ledger?.close();
+      return runs.map((run) => run.phase);
+    };
+    await until(async () => (await phase())[0] === 'handed-off', 'the hand-off');
+    const [first, second] = agent.received;
+    if (moment === 'before the answer') expect(second).toBeDefined();
+    if (second) {
+      expect(second.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+      expect(second.headers['idempotency-key']).toBe(first?.headers['idempotency-key']);
+      expect([first?.headers['workgraph-delivery'], second.headers['workgraph-delivery']]).toEqual([
+        '1',
+        '2',
+      ]);
+      expect([first?.headers['workgraph-attempt'], second.headers['workgraph-attempt']]).toEqual(['1', '1']);
+      const [one, two] = [dataOf(first), dataOf(second)];
+      expect([two.attempt.id, two.attempt.fence]).toEqual([one.attempt.id, one.attempt.fence]);
+    }
+    // An agent that took the first copy and ignored the second has the first token; it counts all the same.
+    const url = dataOf(agent.received.at(-1)).callback.complete_url;
+    expect(await complete(dataOf(first), await reachable(url))).toMatchObject({
+      status: 200,
+      duplicate: false,
+    });
+    await until(async () => (await statusOf()) === 'done', 'the end');
+    expect(await phase()).toEqual(['settled']);
+    await kill('SIGTERM');
+  });
+
+  /** The port is a new one after each start, as the configuration leaves it open. */
+  async function reachable(url: string): Promise<string> {
+    const { readFile } = await import('node:fs/promises');
+    const { url: base } = JSON.parse(await readFile(join(playground.stateDir, 'api.json'), 'utf8')) as {
+      url: string;
+    };
+    return base + new URL(url).pathname;
+  }
+});
+
+describe('while it lives', () => {
+  test('a receiver that says that its workflow was started has not done the task', async () => {
+    await configure();
+    answer = (_request, response) => json(response, 200, { message: 'Workflow was started' });
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    expect(await statusOf()).toBe('in-progress');
+    expect(await complete(dataOf(agent.received[0]))).toMatchObject({ status: 200, state: 'completed' });
+  });
+
+  test('a callback in the middle of the retries ends them at once', async () => {
+    await configure();
+    answer = (_request, response) => json(response, 503, {}, { 'retry-after': '60' });
+    supervised = await supervise(playground);
+    await supervised.event('run.progress', 'job');
+    expect(await complete(dataOf(agent.received[0]))).toMatchObject({ status: 200, duplicate: false });
+    await supervised.supervisor.dispatcher.idle();
+    expect(agent.received.length).toBe(1);
+    expect(await statusOf()).toBe('done');
+  });
+
+  test('the agent drops the connection before its status: again with the same id, and what it reports counts', async () => {
+    await configure();
+    answer = (_request, response, before) => {
+      if (before === 0) response.destroy();
+      else json(response, 409, { message: 'that one is being worked on' });
+    };
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    const [first, second] = agent.received;
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    expect(second?.body).toBe(first?.body);
+    expect(second?.headers['workgraph-delivery']).toBe('2');
+    expect(await complete(dataOf(first))).toMatchObject({ status: 200 });
+  });
+
+  test.each([
+    ['410', 410, {}, 'endpoint-gone'],
+    ['disable', 503, { 'webhook-delivery': 'disable' }, 'endpoint-disabled'],
+  ])('%s holds the profile, over a restart too, until its configuration changes', async (_name, status, headers, code) => {
+    await configure();
+    answer = (_request, response) => json(response, status, {}, headers);
+    supervised = await supervise(playground);
+    await supervised.event('task.held', 'job');
+    const why = async () => (await supervised?.control.why({ task: 'job' }))?.because;
+    await until(async () => ((await why()) ?? '').includes('executors.agent'), 'the hold');
+    await supervised.stop({ cancelAgents: false });
+    answer = (_request, response) => json(response, 202, {});
+    supervised = await supervise(playground);
+    expect(await supervised.control.why({ task: 'job' })).toMatchObject({ state: 'held' });
+    expect(JSON.stringify(await supervised.control.why({ task: 'job' }))).toContain(code);
+    expect(agent.received.length).toBe(1);
+    await configure('timeout = "1h"\n');
+    await supervised.control.reload();
+    await supervised.event('run.handed-off', 'job');
+    expect(agent.received.length).toBe(2);
+  });
+
+  test('stopped in the middle of a delivery: the next one delivers it again, as the same run', async () => {
+    await configure();
+    answer = (_request, response, before) => {
+      // The first is never answered.
+      if (before > 0) json(response, 202, {});
+    };
+    supervised = await supervise(playground);
+    await until(() => agent.received.length === 1, 'the first delivery');
+    await supervised.stop({ cancelAgents: false });
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    const [first, second] = agent.received;
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    expect(second?.headers['workgraph-delivery']).toBe('2');
+    const { runs } = await supervised.control.task({ task: 'job' });
+    expect(runs.map(({ attempt, phase }) => [attempt, phase])).toEqual([[1, 'handed-off']]);
+  });
+});
