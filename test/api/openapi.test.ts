@@ -1,5 +1,6 @@
 // The served description: valid, complete, and true of what is answered.
 
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { z } from 'zod';
@@ -105,4 +106,16 @@ test('a run may not read it: it is for the operator', async () => {
     headers: { authorization: `Bearer ${RUN_TOKEN}` },
   });
   expect(answer.status).toBe(403);
+});
+
+describe('docs/api.md', () => {
+  const text = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+
+  test('names every route and every problem', () => {
+    for (const [path, operations] of Object.entries(described.paths))
+      for (const method of Object.keys(operations))
+        expect(text).toContain(`\`${method.toUpperCase()} ${path}\``);
+    for (const [code, { status }] of Object.entries(PROBLEMS))
+      expect(text).toMatch(new RegExp(`^\\| ${status} \\|.*\`${code}\``, 'm'));
+  });
 });
