@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createLocker } from '../src/seams/flock.ts';
 import { type Farm, plantFarm, superviseFarm, writeTasks } from './farm.ts';
 import type { Benchmark, Figure } from './report.ts';
 
@@ -64,8 +65,13 @@ async function drain(farm: Farm, rivals: number): Promise<{ perSecond: number; r
       created_at: new Date(1.75e12 + n).toISOString(),
     }));
     rewrites = 0;
+    // Under the lock, like everybody else: a rewriter would put back what it read before.
+    const lock = await createLocker().acquire(join(worktree, '.workgraph', 'graph.lock'), {
+      timeoutMs: 60_000,
+    });
     const startedAt = performance.now();
     await writeTasks(worktree, tasks);
+    lock.release();
     await done;
     const seconds = (performance.now() - startedAt) / 1000;
     return { perSecond: TASKS / seconds, rewrites: rewrites / seconds };

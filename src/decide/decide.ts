@@ -14,7 +14,7 @@ import { isOurs, reconcileRuns } from './reconcile.ts';
 import { mayReopen, stopsForReplaced } from './recur.ts';
 import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
-import type { ScheduleCache } from './schedule.ts';
+import { createScheduleCache, type ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
 import type { Action, Decision, GraphView, World } from './world.ts';
 
@@ -27,7 +27,7 @@ export interface DecideMemo {
 
 /** An empty memo. A decision is the same with any memo and with none. */
 export function createMemo(): DecideMemo {
-  return { graphs: new Map(), copies: createCopyMemo(), schedules: new Map() };
+  return { graphs: new Map(), copies: createCopyMemo(), schedules: createScheduleCache() };
 }
 
 const LINGERING = {

@@ -14,6 +14,7 @@ import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
 import { explainReadiness } from './readiness.ts';
 import { occupiesPlace, Room } from './room.ts';
 import { type Routed, routeTask } from './route.ts';
+import { createScheduleCache } from './schedule.ts';
 import { judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
 import type { GraphView, World } from './world.ts';
 
@@ -59,7 +60,7 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
     config: world.config,
     memory: world.schedules.get(taskKey(view.graph, task.id)),
     now: world.now,
-    cache: new Map(),
+    cache: createScheduleCache(),
     situation: isStartable(task) ? (task.paused ? 'paused' : 'open') : 'busy',
   });
   const due = dueText(schedule);

@@ -34,10 +34,23 @@ export type ParsedSchedule =
   /** One sentence that says what to write instead. `never`: it can be read, but no such day comes. */
   | { readonly ok: false; readonly problem: string; readonly never?: true };
 
-/** Parsed schedules by zone and text. A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
-export type ScheduleCache = Map<string, ParsedSchedule>;
+/** What was read before, by zone and text. A decision is the same with any cache and with none. */
+export interface ScheduleCache {
+  /** A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
+  readonly crons: Map<string, ParsedSchedule>;
+  readonly others: Map<string, ParsedSchedule>;
+  /** By zone; making one costs more than all else here. */
+  readonly clocks: Map<string, WallClock | null>;
+}
 
-const MAX_CACHED = 500;
+/** An empty cache. */
+export function createScheduleCache(): ScheduleCache {
+  return { crons: new Map(), others: new Map(), clocks: new Map() };
+}
+
+const MAX_CRONS = 500;
+const MAX_OTHERS = 20_000;
+const MAX_CLOCKS = 100;
 
 const CLOCK = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/;
 const LOCAL = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?$/;
@@ -46,36 +59,35 @@ const ALIASES = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@year
 const FORMS = 'write HH:MM, 2027-03-14T09:00 or five cron fields';
 
 /** Reads a schedule. `zone`: IANA name that times without an offset are meant in. */
-export function parseSchedule(text: string, zone: string, cache: ScheduleCache = new Map()): ParsedSchedule {
+export function parseSchedule(
+  text: string,
+  zone: string,
+  cache: ScheduleCache = createScheduleCache(),
+): ParsedSchedule {
   const key = `${zone}\u0000${text}`;
-  const known = text === '' ? undefined : cache.get(key);
+  const known = cache.others.get(key) ?? cache.crons.get(key);
   if (known) return known;
   const parsed = parse(text.trim(), zone, cache);
-  // Each instant is another one, and quickly read.
-  if (text !== '' && (!parsed.ok || parsed.schedule.kind !== 'instant')) keep(cache, key, parsed);
+  if (parsed.ok && parsed.schedule.kind === 'cron') keep(cache.crons, key, parsed, MAX_CRONS);
+  else keep(cache.others, key, parsed, MAX_OTHERS);
   return parsed;
 }
 
-function keep(cache: ScheduleCache, key: string, parsed: ParsedSchedule): void {
+/** Keeps a value in place of the oldest. */
+function keep<V>(cache: Map<string, V>, key: string, value: V, most: number): V {
   const [oldest] = cache.keys();
-  if (cache.size >= MAX_CACHED && oldest !== undefined) cache.delete(oldest);
-  cache.set(key, parsed);
+  if (cache.size >= most && oldest !== undefined) cache.delete(oldest);
+  cache.set(key, value);
+  return value;
 }
 
-/** The zone's wall clock, kept with the schedule of its midnight: making one costs more than all else here. */
-function clockOf(zone: string, cache: ScheduleCache): WallClock | null {
-  const key = `${zone}\u0000`;
-  const known = cache.get(key);
-  if (known?.ok && known.schedule.kind === 'clock') return known.schedule.clock;
-  const clock = wallClock(zone);
-  if (clock) keep(cache, key, right({ kind: 'clock', hour: 0, minute: 0, second: 0, clock, spans: [] }));
-  return clock;
+function clockOf(zone: string, { clocks }: ScheduleCache): WallClock | null {
+  const known = clocks.get(zone);
+  return known === undefined ? keep(clocks, zone, wallClock(zone), MAX_CLOCKS) : known;
 }
 
 function parse(text: string, zone: string, cache: ScheduleCache): ParsedSchedule {
   if (text.length > 200) return wrong(`a schedule of ${text.length} characters is none; ${FORMS}`);
-  // The key of the zone's own clock.
-  if (text === '') return wrong(`"" is no schedule; ${FORMS}`);
   const clock = clockOf(zone, cache);
   if (!clock) return wrong(`there is no time zone "${zone}"; name one like Europe/Paris`);
   const time = CLOCK.exec(text);

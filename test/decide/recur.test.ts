@@ -8,6 +8,7 @@ import {
   stopsForReplaced,
   whileFailed,
 } from '../../src/decide/recur.ts';
+import { createScheduleCache } from '../../src/decide/schedule.ts';
 import { config, detail, NOW, profiles, run, task, tasksById, world } from '../support/tasks.ts';
 
 const at = (text: string) => Date.parse(text);
@@ -21,7 +22,7 @@ describe('which tasks recur', () => {
       config: config(),
       memory: undefined,
       now,
-      cache: new Map(),
+      cache: createScheduleCache(),
     });
   test('a cron schedule of ours does, what is for once does not', () => {
     expect(next({ schedule: '0 14 * * *' })).toEqual({ nextAt: at('2027-03-10T14:00:00Z') });

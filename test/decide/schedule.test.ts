@@ -1,7 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { CronExpressionParser } from 'cron-parser';
 import fc from 'fast-check';
-import { latestInstants, nextInstant, parseSchedule, type Schedule } from '../../src/decide/schedule.ts';
+import {
+  createScheduleCache,
+  latestInstants,
+  nextInstant,
+  parseSchedule,
+  type Schedule,
+} from '../../src/decide/schedule.ts';
 import { asUtc, wallClock } from '../../src/decide/wall-clock.ts';
 
 const NEW_YORK = 'America/New_York';
@@ -314,11 +320,24 @@ describe('what is no schedule says what to write', () => {
   });
 
   test('a cache gives the same evaluator, and does not grow for ever', () => {
-    const cache = new Map();
+    const cache = createScheduleCache();
     expect(parseSchedule('0 9 * * *', 'UTC', cache)).toBe(parseSchedule('0 9 * * *', 'UTC', cache));
     expect(parseSchedule('0 9 * * *', NEW_YORK, cache)).not.toBe(parseSchedule('0 9 * * *', 'UTC', cache));
-    for (let i = 0; i < 1500; i++) parseSchedule(`nonsense ${i}`, 'UTC', cache);
-    expect(cache.size).toBeLessThanOrEqual(500);
+    for (let i = 0; i < 600; i++) parseSchedule(`${i % 60} ${i % 24} ${(i % 28) + 1} * *`, 'UTC', cache);
+    for (let i = 0; i < 21_000; i++) parseSchedule(`nonsense ${i}`, 'UTC', cache);
+    expect(cache.crons.size).toBe(500);
+    expect(cache.others.size).toBe(20_000);
+    expect(cache.clocks.size).toBe(2);
+  });
+
+  test('what is known of the next instant is what would be found again', () => {
+    const schedule = read('*/20 9,10 * * *', 'UTC');
+    const minutes = Array.from(
+      { length: 60 },
+      (_, n) => at('2027-03-10T08:30:00Z') + ((n * 37) % 200) * 60_000,
+    );
+    for (const after of minutes)
+      expect(iso(nextInstant(schedule, after))).toBe(iso(nextInstant(read('*/20 9,10 * * *', 'UTC'), after)));
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { createScheduleCache } from '../../src/decide/schedule.ts';
 import { judgeSchedule, scheduleSettings } from '../../src/decide/task-schedule.ts';
 import type { ScheduleMemory } from '../../src/decide/world.ts';
 import type { ScheduleProfile } from '../../src/domain/profile.ts';
@@ -21,7 +22,7 @@ function judge(
     config: config(),
     memory,
     now,
-    cache: new Map(),
+    cache: createScheduleCache(),
   });
 }
 
@@ -181,7 +182,7 @@ describe('what the task is doing meanwhile', () => {
       config: config(),
       memory,
       now: NOON,
-      cache: new Map(),
+      cache: createScheduleCache(),
       situation,
     });
   const before = {
