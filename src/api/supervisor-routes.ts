@@ -87,6 +87,7 @@ export function supervisorRoutes(options: {
       answer: claimsAnswer,
       async handle({ body, gone }, { control }) {
         const { executors, topics, worktrees, task_ids: ids } = body;
+        const signal = gone();
         const claimed = await control.claimMany({
           ...claimTerms(body),
           worker: body.worker_id,
@@ -96,8 +97,12 @@ export function supervisorRoutes(options: {
           ...(topics ? { topics } : {}),
           ...(worktrees ? { worktrees } : {}),
           ...(ids ? { tasks: ids } : {}),
-          signal: gone(),
+          signal,
         });
+        // Whoever hung up in that very moment would keep what nobody knows of until its lease ends.
+        if (signal.aborted)
+          for (const { run } of claimed)
+            await control.release({ task: run.run }, { kind: 'operator' }, 'its claimer hung up');
         return { body: { tasks: claimed.map(({ data }) => data) } };
       },
     }),

@@ -354,6 +354,46 @@ describe('the other rows', () => {
     expect((await api.post('/api/task/blocked/dispatch', { executor: 'nobody' })).status).toBe(409);
   });
 
+  test('while draining nothing new is given away, and what is under way is taken', async () => {
+    await begin([held('job'), held('other')]);
+    for (const id of ['job', 'other']) await supervised.event('run.handed-off', id);
+    const [given] = await claimMany({ task_ids: ['job'] });
+    expect((await api.post('/api/control/drain')).status).toBe(202);
+    await supervised.supervisor.tick();
+    const refused = await api.post('/api/task/other/claim', { worker_id: 'w' });
+    expect([...code(refused), refused.headers.get('retry-after')]).toEqual([503, 'not-running', '2']);
+    expect((await api.post('/api/task/other/dispatch')).status).toBe(503);
+    expect(await claimMany({})).toEqual([]);
+    const done = await api.post('/api/task/job/complete', {}, given?.lease.token);
+    expect(done.json).toMatchObject({ state: 'completed' });
+  });
+
+  test('fifty wait for the same task, half of them hang up: one gets it, the others are answered', async () => {
+    await begin([{ id: 'first', tags: ['executor:external'] }, held('second', { after: ['first'] })]);
+    await supervised.event('run.handed-off', 'first');
+    await claimMany({});
+    const gone = new AbortController();
+    const waiting = Array.from({ length: 50 }, (_, n) =>
+      api
+        .call('POST', '/api/tasks/claim', {
+          body: { worker_id: `w${n}`, wait_s: 5 },
+          ...(n % 2 === 0 ? { signal: gone.signal } : {}),
+        })
+        .then(
+          ({ json }) => (json.tasks as unknown as unknown[]).length,
+          () => 'gone',
+        ),
+    );
+    await api.get('/api/health');
+    gone.abort();
+    await api.post('/api/task/first/complete');
+    await supervised.event('run.handed-off', 'second');
+    const answers = await Promise.all(waiting);
+    expect(answers.filter((one) => one === 'gone').length).toBe(25);
+    // Somebody who hung up in that very moment may have been given it; its lease ends then.
+    expect(answers.filter((one) => one === 1).length).toBeLessThanOrEqual(1);
+  });
+
   test('a task can be waited for by its ETag', async () => {
     await begin([held('job')]);
     await supervised.event('run.handed-off', 'job');
