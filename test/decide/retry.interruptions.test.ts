@@ -1,0 +1,58 @@
+import { describe, expect, test } from '@jest/globals';
+import { failuresForLife, interruptionsInARow } from '../../src/decide/retry.ts';
+import type { Failed, Outcome } from '../../src/domain/outcome.ts';
+import type { Run } from '../../src/domain/run.ts';
+import { run as runOf } from '../support/tasks.ts';
+
+const run = (more: Parameters<typeof runOf>[2]) => runOf('w', 't', more);
+
+const failed = (failure: Failed['failure']): Outcome => ({
+  kind: 'failed',
+  failure,
+  message: '',
+  retryable: true,
+});
+const process = { pid: 7, startTime: '1', bootId: 'b' };
+const vanished = run({ phase: 'settled', outcome: failed('interrupted'), process });
+const neverStarted = run({ phase: 'interrupted', type: 'command' });
+const deferred = run({
+  phase: 'interrupted',
+  outcome: { kind: 'deferred', code: 'quota', because: '', scope: 'account' },
+});
+const worked = run({ phase: 'settled', outcome: { kind: 'succeeded' } });
+
+describe('interruptions in a row, newest first', () => {
+  const cases: [string, Run[], { vanished: number; neverStarted: number }][] = [
+    ['none', [], { vanished: 0, neverStarted: 0 }],
+    ['three', [vanished, vanished, vanished], { vanished: 3, neverStarted: 0 }],
+    ['what tells something ends the row', [vanished, worked, vanished], { vanished: 1, neverStarted: 0 }],
+    [
+      'a failure of the work does too',
+      [vanished, run({ phase: 'settled', outcome: failed('exit') }), vanished],
+      { vanished: 1, neverStarted: 0 },
+    ],
+    ['want of something does not', [vanished, deferred, vanished], { vanished: 2, neverStarted: 0 }],
+    [
+      'claimed and never started is another kind',
+      [neverStarted, vanished, neverStarted],
+      { vanished: 1, neverStarted: 2 },
+    ],
+    [
+      'given back by somebody outside is no interruption',
+      [run({ phase: 'interrupted', type: 'external' }), neverStarted],
+      { vanished: 0, neverStarted: 1 },
+    ],
+    [
+      'ended with the supervisor, as it was told to',
+      [run({ phase: 'interrupted', type: 'command', process }), vanished],
+      { vanished: 1, neverStarted: 0 },
+    ],
+  ];
+  test.each(cases)('%s', (_name, runs, expected) => {
+    expect(interruptionsInARow(runs)).toEqual(expected);
+  });
+});
+
+test('the lifetime limit never cuts a policy short', () => {
+  expect([failuresForLife(1), failuresForLife(15), failuresForLife(40)]).toEqual([15, 15, 40]);
+});
