@@ -13,6 +13,7 @@ const RULES: Rules = {
   longFiles: {},
   testsOfTheirOwn: {
     'architecture.test.ts': 'looks at all of src/',
+    'readme.test.ts': 'runs what the README shows',
   },
 };
 

@@ -33,7 +33,9 @@ import type {
   TaskQuery,
 } from './control.ts';
 import { type FoundTask, findTask, viewsAt } from './find-task.ts';
+import { firstLook } from './first-look.ts';
 import { OutsideWork } from './outside-work.ts';
+import { pauseTarget } from './pause-target.ts';
 import {
   detailReport,
   filterTasks,
@@ -61,6 +63,8 @@ export class ControlFace implements SupervisorControl {
   readonly #completions: Completions;
   readonly #claims: Claims;
   readonly #outside: OutsideWork;
+  /** Resolves when everything was looked at for the first time: questions can be answered from then on. */
+  readonly #begun: Promise<void>;
 
   constructor(supervisor: Supervisor, parts: ControlParts) {
     this.#supervisor = supervisor;
@@ -69,31 +73,37 @@ export class ControlFace implements SupervisorControl {
     this.#completions = new Completions(supervisor, parts);
     this.#claims = new Claims(supervisor, parts);
     this.#outside = new OutsideWork(supervisor, parts);
+    this.#begun = firstLook(parts.bus);
   }
 
   async status(): Promise<StatusReport> {
+    await this.#begun;
     return statusReport(this.#reportable());
   }
 
   async why(query: TaskQuery): Promise<WhyReport> {
-    const { world, decision } = this.#decided();
+    await this.#begun;
+    const { world, decision } = this.#supervisor.judge();
     const found = findTask(world.graphs, query, decision);
     const { conditions } = explainTask(world, found.view.graph, found.task.id);
     return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
   }
 
   async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {
-    const { world, decision } = this.#decided();
+    await this.#begun;
+    const { world, decision } = this.#supervisor.judge();
     return filterTasks(taskReports({ world, decision }), filter, world.graphs);
   }
 
   async task(query: TaskQuery): Promise<TaskDetailReport> {
+    await this.#begun;
     const found = this.#find(query);
     const detail = this.#graph(found).store.detail(found.task.id);
     return detailReport(this.#report(found), detail, this.#runsOf(found));
   }
 
   async runs(filter: RunFilter): Promise<readonly RunReport[]> {
+    await this.#begun;
     const place =
       filter.worktree === undefined ? null : viewsAt(this.#decided().world.graphs, filter.worktree);
     const runs = this.#parts.ledger.runs({
@@ -106,8 +116,9 @@ export class ControlFace implements SupervisorControl {
       .map((run) => runReport(run, this.#progressOf(run.id)));
   }
 
-  complete(request: CompletionRequest): Promise<CompletionAnswer> {
-    return this.#completions.complete(request, (query) => this.#find(query));
+  async complete(request: CompletionRequest): Promise<CompletionAnswer> {
+    await this.#begun;
+    return await this.#completions.complete(request, (query) => this.#find(query));
   }
 
   runOfToken(token: string): { run: string; task: string; graph: string } | null {
@@ -128,6 +139,7 @@ export class ControlFace implements SupervisorControl {
   }
 
   async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
+    await this.#begun;
     const run = this.#openRun(query);
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
@@ -141,6 +153,7 @@ export class ControlFace implements SupervisorControl {
   }
 
   async retry(query: TaskQuery): Promise<TaskReport> {
+    await this.#begun;
     const { ledger, clock } = this.#parts;
     const found = this.#find(query);
     const key = taskKey(found.view.graph, found.task.id);
@@ -151,8 +164,9 @@ export class ControlFace implements SupervisorControl {
     return this.#report(this.#find(query));
   }
 
-  claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {
-    return this.#claims.claim(this.#find(query), worker, terms);
+  async claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {
+    await this.#begun;
+    return await this.#claims.claim(this.#find(query), worker, terms);
   }
 
   claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
@@ -181,12 +195,19 @@ export class ControlFace implements SupervisorControl {
   }
 
   async pause(target: string | null, because: string): Promise<void> {
-    this.#parts.ledger.setPause({ ...this.#pauseTarget(target), code: 'paused', because, until: null });
+    await this.#begun;
+    this.#parts.ledger.setPause({
+      ...pauseTarget(target, this.#decided().world.graphs),
+      code: 'paused',
+      because,
+      until: null,
+    });
     this.#supervisor.wake();
   }
 
   async resume(target: string | null): Promise<void> {
-    const { scope, name } = this.#pauseTarget(target);
+    await this.#begun;
+    const { scope, name } = pauseTarget(target, this.#decided().world.graphs);
     this.#parts.ledger.clearPause(scope, name);
     if (target === null) this.#supervisor.undrain();
     this.#supervisor.wake();
@@ -204,19 +225,6 @@ export class ControlFace implements SupervisorControl {
 
   events(hear: (event: Event) => void): () => void {
     return this.#parts.bus.on(hear);
-  }
-
-  #pauseTarget(target: string | null): { scope: 'machine' | 'profile' | 'repo'; name: string } {
-    if (target === null) return { scope: 'machine', name: '' };
-    const { graphs } = this.#decided().world;
-    const [place] = graphs.filter(
-      (view) => view.repoName === target || view.worktree === target || view.repo === target,
-    );
-    if (place) return { scope: 'repo', name: place.repo };
-    if (graphs.some((view) => view.profiles.byName.has(target))) return { scope: 'profile', name: target };
-    throw new SupervisorError('not-found', `${target} is neither a supervised repository nor an executor`, {
-      hint: '`supervisor worktrees` and `supervisor executors` list them',
-    });
   }
 
   #openRun(query: TaskQuery): Run {
@@ -269,10 +277,10 @@ export class ControlFace implements SupervisorControl {
   }
 
   #reportable(): Reportable {
-    const { world, decision } = this.#decided();
-    const { clock, graphs, ledger } = this.#parts;
+    const { world, decision } = this.#supervisor.judge();
+    const { graphs } = this.#parts;
     return {
-      world: { ...world, now: clock.now(), runs: ledger.openRuns() },
+      world,
       decision,
       repositories: graphs.repositories(),
       polling: new Set(this.#parts.pollingGraphs()),

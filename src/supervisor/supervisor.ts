@@ -189,12 +189,22 @@ export class Supervisor implements Service {
   }
 
   async #pass(): Promise<void> {
-    const { clock, graphs, ledger, bus, config, log } = this.#parts;
+    const { clock, bus, log } = this.#parts;
     await this.#look();
     if (this.#state === 'stopping') return;
     for (const profile of liftOutdatedHolds(this.#parts)) log.info('endpoint.released', { profile });
     this.#noteClock();
     this.dispatcher.expire(clock.now());
+    this.#decided = this.judge();
+    const { decision } = this.#decided;
+    const dispatched = this.#parts.observeOnly ? 0 : this.dispatcher.apply(decision.actions);
+    this.#sleepUntil(decision.wakeAt);
+    bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
+  }
+
+  /** The world and its verdicts at this very moment. Decides, and does nothing. */
+  judge(): { readonly world: World; readonly decision: Decision } {
+    const { clock, graphs, ledger, config } = this.#parts;
     const world = observeWorld({
       now: clock.now(),
       config: config(),
@@ -205,11 +215,7 @@ export class Supervisor implements Service {
       peers: new Map(),
       standstill: this.#standstill(),
     });
-    const decision = decide(world, this.#memo);
-    this.#decided = { world, decision };
-    const dispatched = this.#parts.observeOnly ? 0 : this.dispatcher.apply(decision.actions);
-    this.#sleepUntil(decision.wakeAt);
-    bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
+    return { world, decision: decide(world, this.#memo) };
   }
 
   /** Reads what may have changed; now and then everything, because a file event is a hint and this pass is the truth. */

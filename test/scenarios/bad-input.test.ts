@@ -320,12 +320,10 @@ test('a missing claude holds its tasks, burns no attempt, and they run once it i
   expect(why).toMatchObject({ state: 'held', status: 'open' });
   expect(why.because).toContain(claude);
   expect(why.next_at).not.toBeNull();
-  const held = (await running.control.status()).held.map((row) => [row.task, row.code]).sort();
-  expect(held).toEqual([
-    ['think', 'executor-unavailable'],
-    ['think-more', 'executor-unavailable'],
-  ]);
-  // Not there, then there but not to be run, then put right.
+  await eventually(async () => {
+    const { held } = await running.control.status();
+    return held.length === 2 && held.every((row) => row.code === 'executor-unavailable');
+  });
   await mkdir(join(playground.folder, 'bin'));
   await writeFile(claude, `#!/bin/sh\nexec ${process.execPath} ${FAKE_CLAUDE} "$@"\n`);
   await chmod(claude, 0o755);

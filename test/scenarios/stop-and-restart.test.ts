@@ -195,7 +195,9 @@ test('run --observe says what it would do and touches nothing: every file keeps 
   const seen = startSupervisor(playground, ['run', '--observe']);
   started.push(seen);
   await eventually(async () => {
-    const { stdout } = await supervisor(playground, ['status', '--json']);
+    const { stdout, stderr } = await supervisor(playground, ['status', '--json']);
+    // Also in the moment in which it starts there is an answer.
+    expect(stderr).toBe('');
     return JSON.parse(stdout).supervisor.mode === 'observe' && JSON.parse(stdout).supervisor.running;
   });
   seen.kill('SIGTERM');
