@@ -115,7 +115,7 @@ Examples:
       .command('adopt')
       .summary("take a graph over from wg's own daemon")
       .description(
-        "Stops the wg daemon of a worktree by `wg service stop` and says what becomes of the work that it began: agents that live go on, tasks of dead ones are opened again.",
+        'Stops the wg daemon of a worktree by `wg service stop` and says what becomes of the work that it began: agents that live go on, tasks of dead ones are opened again.',
       )
       .argument('[path]', 'the worktree (default: the one of the current folder)'),
     async (context, [place]) => (await import('./commands/adopt.ts')).adopt(context, place),

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import type { Surroundings } from './context.ts';
 import { defineSupervisorCommands } from './define-running.ts';
+import { defineServiceCommands } from './define-service.ts';
 import { defineTaskCommands } from './define-tasks.ts';
 import { EXIT_USAGE, explainFailure } from './exit-status.ts';
 import { createHost } from './host.ts';
@@ -61,6 +62,7 @@ worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 7
     );
   const host = createHost(around, finish);
   defineSupervisorCommands(program, host);
+  defineServiceCommands(program, host);
   defineTaskCommands(program, host);
   program.helpCommand('help [command]', 'help for a command').commandsGroup('');
   return program;
