@@ -23,16 +23,16 @@ export type Entry =
   /** When it is worth asking again, ms since the epoch. */
   | { readonly kind: 'later'; readonly until: number; readonly because: string };
 
-/** Longer waits give the run's place back. */
-const LONGEST_WAIT_MS = 3000;
-/** When a full endpoint is looked at again: nobody knows when a request under way ends. */
-const FULL_PAUSE_MS = 2000;
+/** Longer waits give the run's place back; each time that costs two writes to the graph, so not sooner. */
+const LONGEST_WAIT_MS = 10_000;
 
 interface State {
   inFlight: number;
   /** Below zero: so many are waiting for theirs. */
   tokens: number;
   at: number;
+  /** Whoever waits for a request under way to end. */
+  readonly waiting: Set<() => void>;
 }
 
 export interface EndpointPace {
@@ -45,13 +45,21 @@ export function createEndpointPace(clock: Clock): EndpointPace {
 
   return {
     async enter(endpoint, limits, signal) {
-      const now = clock.now();
-      const state = states.get(endpoint) ?? { inFlight: 0, tokens: limits.burst, at: now };
+      const state = states.get(endpoint) ?? {
+        inFlight: 0,
+        tokens: limits.burst,
+        at: clock.now(),
+        waiting: new Set(),
+      };
       states.set(endpoint, state);
+      const patience = clock.now() + LONGEST_WAIT_MS;
+      while (state.inFlight >= limits.inFlight && clock.now() < patience && !signal.aborted)
+        await oneLess(state, clock, patience - clock.now(), signal);
+      const now = clock.now();
       if (state.inFlight >= limits.inFlight)
         return {
           kind: 'later',
-          until: now + FULL_PAUSE_MS,
+          until: now + LONGEST_WAIT_MS,
           because: `${state.inFlight} requests to ${endpoint} are under way already`,
         };
       const rate = limits.perSecond;
@@ -78,8 +86,15 @@ export function createEndpointPace(clock: Clock): EndpointPace {
           if (left) return;
           left = true;
           state.inFlight -= 1;
+          const [next] = state.waiting;
+          next?.();
           // Forgotten when it holds nothing worth remembering, so that the map does not grow with every URL ever seen.
-          if (state.inFlight === 0 && rate === null && states.get(endpoint) === state)
+          if (
+            state.inFlight === 0 &&
+            state.waiting.size === 0 &&
+            rate === null &&
+            states.get(endpoint) === state
+          )
             states.delete(endpoint);
         },
       };
@@ -87,9 +102,20 @@ export function createEndpointPace(clock: Clock): EndpointPace {
   };
 }
 
-/** The limits of an endpoint, by where it is. */
-export function limitsOf(endpoint: URL): EndpointLimits {
+/** Resolves when a request under way ended, the time is over or the signal aborts. */
+async function oneLess(state: State, clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  const turn = new AbortController();
+  const go = () => turn.abort();
+  state.waiting.add(go);
+  await clock.sleep(ms, AbortSignal.any([signal, turn.signal]));
+  state.waiting.delete(go);
+}
+
+/** The limits of an endpoint, by where it is. `answers`: its answer is the result, and lasts as long as the work. */
+export function limitsOf(endpoint: URL, answers: boolean): EndpointLimits {
   const host = endpoint.hostname;
   const local = host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
-  return local ? LOCAL_ENDPOINT : REMOTE_ENDPOINT;
+  const limits = local ? LOCAL_ENDPOINT : REMOTE_ENDPOINT;
+  // Then a request under way is a run at work: max_concurrent is the limit that its owner set.
+  return answers ? { ...limits, inFlight: Number.POSITIVE_INFINITY } : limits;
 }

@@ -65,7 +65,11 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
         until: permit.until,
         scope: 'profile',
       });
-    const entry = await pace.enter(target.name, limitsOf(target.endpoint), control.signal);
+    const entry = await pace.enter(
+      target.name,
+      limitsOf(target.endpoint, target.profile.completion === 'response'),
+      control.signal,
+    );
     try {
       if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
       if (entry.kind === 'later')

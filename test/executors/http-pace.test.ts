@@ -5,6 +5,7 @@ import {
   limitsOf,
   REMOTE_ENDPOINT,
 } from '../../src/executors/http-pace.ts';
+import { systemClock } from '../../src/seams/clock.ts';
 import { eagerClock } from './http-support.ts';
 
 const signal = new AbortController().signal;
@@ -14,28 +15,54 @@ describe('the pace of an endpoint', () => {
     const clock = eagerClock();
     const pace = createEndpointPace({ ...clock, sleep: async (ms) => void clock.slept.push(ms) });
     const begun = clock.now();
+    const limits = { ...REMOTE_ENDPOINT, inFlight: 100 };
     const entries = [];
-    for (let n = 0; n < 9; n++) entries.push(await pace.enter('https://a', REMOTE_ENDPOINT, signal));
-    expect(entries.slice(0, 8).map((entry) => entry.kind)).toEqual(Array(8).fill('in'));
-    expect(clock.slept).toEqual([1000, 2000, 3000]);
-    const last = entries[8];
-    expect(last).toMatchObject({ kind: 'later', until: begun + 4000 });
+    for (let n = 0; n < 16; n++) entries.push(await pace.enter('https://a', limits, signal));
+    expect(entries.slice(0, 15).map((entry) => entry.kind)).toEqual(Array(15).fill('in'));
+    expect(clock.slept).toEqual([1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000]);
+    const last = entries[15];
+    expect(last).toMatchObject({ kind: 'later', until: begun + 11_000 });
     expect(last?.kind === 'later' && last.because).toContain('https://a');
     // Another endpoint has its own bucket.
-    expect((await pace.enter('https://b', REMOTE_ENDPOINT, signal)).kind).toBe('in');
+    expect((await pace.enter('https://b', limits, signal)).kind).toBe('in');
   });
 
-  test('so many in flight and no more; one that leaves makes room, and leaving twice makes no more', async () => {
-    const pace = createEndpointPace(eagerClock());
+  test('so many in flight: the next waits for one to leave, and leaving twice makes room once', async () => {
+    const pace = createEndpointPace(systemClock());
     const limits = { perSecond: null, burst: 1, inFlight: 2 };
     const one = await pace.enter('http://a', limits, signal);
     await pace.enter('http://a', limits, signal);
-    expect((await pace.enter('http://a', limits, signal)).kind).toBe('later');
+    const order: string[] = [];
+    const third = pace.enter('http://a', limits, signal).then((entry) => order.push(entry.kind));
+    const gone = new AbortController();
+    const fourth = pace.enter('http://a', limits, gone.signal).then((entry) => order.push(entry.kind));
     if (one.kind !== 'in') throw new Error('the first came in');
     one.leave();
     one.leave();
-    expect((await pace.enter('http://a', limits, signal)).kind).toBe('in');
-    expect((await pace.enter('http://a', limits, signal)).kind).toBe('later');
+    await third;
+    expect(order).toEqual(['in']);
+    gone.abort();
+    await fourth;
+    expect(order).toEqual(['in', 'later']);
+  });
+
+  test('who waits too long for room is told when to come back', async () => {
+    const clock = eagerClock();
+    const pace = createEndpointPace(clock);
+    const limits = { perSecond: null, burst: 1, inFlight: 1 };
+    await pace.enter('http://a', limits, signal);
+    const begun = clock.now();
+    expect(await pace.enter('http://a', limits, signal)).toMatchObject({
+      kind: 'later',
+      until: begun + 20_000,
+    });
+  });
+
+  test('an answer that is the result is bounded by the profile, not by us', () => {
+    expect(limitsOf(new URL('https://a'), true)).toEqual({
+      ...REMOTE_ENDPOINT,
+      inFlight: Number.POSITIVE_INFINITY,
+    });
   });
 
   test.each([
@@ -45,6 +72,6 @@ describe('the pace of an endpoint', () => {
     ['https://localhost.example.org/', REMOTE_ENDPOINT],
     ['http://10.0.0.7/', REMOTE_ENDPOINT],
   ])('%s', (url, limits) => {
-    expect(limitsOf(new URL(url))).toBe(limits);
+    expect(limitsOf(new URL(url), false)).toBe(limits);
   });
 });
