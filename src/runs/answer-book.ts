@@ -8,6 +8,8 @@ import { numberOrNull, textOrNull } from './run-row.ts';
 /** How long an answer is kept, ms. */
 export const ANSWERS_KEPT_MS = 24 * 3_600_000;
 
+const SWEEP_EVERY_MS = 3_600_000;
+
 export interface KeptAnswer {
   /** Of the request that was made with the key. */
   readonly requestHash: string;
@@ -31,10 +33,16 @@ export interface AnswerBook {
 export function createAnswerBook(database: Database, clock: Clock): AnswerBook {
   const find = database.prepare('SELECT * FROM idempotency_keys WHERE scope = ? AND key = ?');
   const drop = database.prepare('DELETE FROM idempotency_keys WHERE scope = ? AND key = ?');
+  const dropOld = database.prepare('DELETE FROM idempotency_keys WHERE created_at <= ?');
+  let sweptAt = Number.NEGATIVE_INFINITY;
   return {
     reserve(scope, key, requestHash) {
       return database.transaction(() => {
         const now = clock.now();
+        if (now - sweptAt > SWEEP_EVERY_MS) {
+          dropOld.run(now - ANSWERS_KEPT_MS);
+          sweptAt = now;
+        }
         const row = find.one(scope, key);
         if (row !== null && now - Number(row.created_at) < ANSWERS_KEPT_MS)
           return {
