@@ -88,6 +88,16 @@ export const runAnswer = z.object({
   because: text,
   outcome: outcomeAnswer.nullable(),
   progress: textOrNull,
+  lease: z
+    .object({
+      worker: textOrNull,
+      expires_at: textOrNull,
+      heartbeat_at: textOrNull,
+      external_ref: textOrNull,
+      question: textOrNull,
+      stale_since: textOrNull,
+    })
+    .exactOptional(),
 }) satisfies z.ZodType<RunReport>;
 
 const taskMembers = {

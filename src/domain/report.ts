@@ -40,6 +40,19 @@ export interface WorktreeReport {
   readonly problems: readonly ReportedProblem[];
 }
 
+/** Who holds a run that is worked on elsewhere. */
+export interface LeaseReport {
+  readonly worker: string | null;
+  /** Moved by heartbeats; null: it does not end by itself. */
+  readonly expires_at: string | null;
+  readonly heartbeat_at: string | null;
+  readonly external_ref: string | null;
+  /** What it asks a person, null when it does not. */
+  readonly question: string | null;
+  /** Since when it counts as stale, null when it does not. */
+  readonly stale_since: string | null;
+}
+
 export interface RunReport {
   readonly run: string;
   readonly task: string;
@@ -58,6 +71,8 @@ export interface RunReport {
   readonly outcome: Outcome | null;
   /** The last sign of life, in words. */
   readonly progress: string | null;
+  /** Where somebody outside was heard of: who, and how their time stands. */
+  readonly lease?: LeaseReport;
 }
 
 export interface HeldReport {

@@ -191,7 +191,7 @@ export class Claims {
       { ...assignment, callback: { ...callback, token, url: callback.url ?? here } },
       this.#parts.clock.now(),
     );
-    return { run: runReport(live.run, live.progress), token, data };
+    return { run: runReport(live.run, live.progress, live.lease), token, data };
   }
 
   #isFree(live: LiveRun): boolean {

@@ -113,7 +113,7 @@ export class ControlFace implements SupervisorControl {
     });
     return runs
       .filter((run) => place === null || place.some((view) => view.graph === run.graph))
-      .map((run) => runReport(run, this.#progressOf(run.id)));
+      .map((run) => runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)));
   }
 
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
@@ -261,7 +261,7 @@ export class ControlFace implements SupervisorControl {
   #runsOf(found: FoundTask): RunReport[] {
     return this.#parts.ledger
       .runs({ graph: found.view.graph, task: found.task.id, limit: 20 })
-      .map((run) => runReport(run, this.#progressOf(run.id)));
+      .map((run) => runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)));
   }
 
   #progressOf(run: string): string | null {

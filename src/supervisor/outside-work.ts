@@ -109,7 +109,7 @@ export class OutsideWork {
           externalRef: how.externalRef ?? null,
         }),
       );
-    return runReport(live.run, null);
+    return runReport(live.run, null, live.lease);
   }
 
   /** Resolves when something happened to the task, after `ms`, or when nobody waits any more. */
@@ -130,7 +130,7 @@ export class OutsideWork {
     const concerns = (event: Event) => 'run' in event && event.run === id;
     const run = (await waitFor(this.#parts, { ms, signal }, concerns, look)) ?? this.#parts.ledger.run(id);
     if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
-    return runReport(run, this.#runner.live.get(id)?.progress ?? null);
+    return runReport(run, this.#runner.live.get(id)?.progress ?? null, this.#parts.ledger.lease(id));
   }
 
   /** The live run that somebody works on; null when they should stop. */

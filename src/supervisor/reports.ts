@@ -5,6 +5,7 @@ import type { Decision, GraphView, World } from '../decide/world.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type {
   HeldReport,
+  LeaseReport,
   ReportedProblem,
   RunReport,
   ScheduleReport,
@@ -15,6 +16,7 @@ import type {
 import { holdsSlot, type Run } from '../domain/run.ts';
 import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import type { Lease } from '../runs/lease-row.ts';
 import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { globalTaskId } from './assignment.ts';
@@ -84,7 +86,7 @@ export function statusReport(input: Reportable): StatusReport {
 }
 
 /** One run as `runs` shows it. */
-export function runReport(run: Run, progress: string | null): RunReport {
+export function runReport(run: Run, progress: string | null, lease: Lease | null = null): RunReport {
   return {
     run: run.id,
     task: run.task,
@@ -101,6 +103,18 @@ export function runReport(run: Run, progress: string | null): RunReport {
     because: run.because,
     outcome: run.outcome,
     progress,
+    ...(lease === null ? {} : { lease: leaseReport(lease) }),
+  };
+}
+
+function leaseReport(lease: Lease): LeaseReport {
+  return {
+    worker: lease.worker,
+    expires_at: instant(lease.expiresAt),
+    heartbeat_at: instant(lease.heartbeatAt),
+    external_ref: lease.externalRef,
+    question: lease.question,
+    stale_since: instant(lease.staleAt),
   };
 }
 

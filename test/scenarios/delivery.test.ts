@@ -196,6 +196,25 @@ describe('while it lives', () => {
     expect(agent.received.length).toBe(2);
   });
 
+  test('an agent that once sent a heartbeat is given up when it falls silent; its late result still counts', async () => {
+    await configure();
+    answer = (_request, response) => json(response, 202, {});
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    const given = dataOf(agent.received[0]);
+    const beat = await fetch(given.callback.complete_url.replace(/complete$/, 'heartbeat'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${given.lease.token}` },
+      body: '{"extend_s": 1}',
+    });
+    expect(beat.status).toBe(200);
+    const settled = await supervised.event('run.settled', 'job');
+    expect(settled.outcome).toMatchObject({ kind: 'failed', failure: 'silent' });
+    expect(await statusOf()).toBe('failed');
+    expect(await complete(given)).toMatchObject({ status: 200, late: true, state: 'completed' });
+    expect(await statusOf()).toBe('done');
+  });
+
   test('stopped in the middle of a delivery: the next one delivers it again, as the same run', async () => {
     await configure();
     answer = (_request, response, before) => {

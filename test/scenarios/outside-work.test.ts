@@ -230,7 +230,16 @@ describe('leases and fences', () => {
     expect(asked.json).toMatchObject({ lease: { expires_at: null }, deadline });
     expect((await supervised.event('run.input', 'job')).options).toEqual(['blue', 'red']);
     const seen = await api.get('/api/task/job');
-    expect(seen.json.runs).toMatchObject([{ progress: 'asks: Blue or red?' }]);
+    expect(seen.json.runs).toMatchObject([
+      {
+        progress: 'asks: Blue or red?',
+        lease: {
+          worker: 'w',
+          expires_at: null,
+          question: '{"question":"Blue or red?","options":["blue","red"]}',
+        },
+      },
+    ]);
     const after = await api.post('/api/task/job/heartbeat', {}, given?.lease.token);
     expect(after.json).toMatchObject({ lease: { expires_at: expect.any(String) } });
   });
