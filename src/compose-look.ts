@@ -4,7 +4,7 @@
 import { besideWg } from './beside-wg.ts';
 import type { Paths } from './config/paths.ts';
 import type { Config } from './domain/config.ts';
-import type { GraphPath } from './domain/ids.ts';
+import { type GraphPath, taskKey } from './domain/ids.ts';
 import type { GraphStore } from './graph/store.ts';
 import { type ComposeOptions, layGround, openStore, rivalOf } from './ground.ts';
 import { openLedger } from './runs/ledger.ts';
@@ -50,6 +50,13 @@ export async function composeLookout(
     problems,
     gate,
     afterEnd,
+    async letGo(graph, task) {
+      if (!ledger) return;
+      const writable = await openLedger({ file: paths.ledgerFile, clock });
+      writable.clearPause('task', taskKey(graph, task));
+      writable.resetAttempts(graph, task);
+      writable.close();
+    },
   });
   return {
     lookout,

@@ -43,6 +43,10 @@ import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
 import { createRepositoryWatcher } from './worktrees/watcher.ts';
 
+/** Runs that ended longer ago are forgotten, ms. */
+const KEEP_RUNS_MS = 30 * 24 * 3_600_000;
+const PRUNE_EVERY_MS = 24 * 3_600_000;
+
 /** A supervisor, wired and ready to start. */
 export interface RunningSupervisor {
   readonly supervisor: Supervisor;
@@ -76,6 +80,9 @@ export async function composeSupervisor(
   const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
   const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
   const lostLedger = ledgerPresence(ledgerFile);
+  const bootId = ground.processes.identify(process.pid)?.bootId;
+  if (bootId !== undefined && ledger.noteStart(bootId).rebooted) log.info('machine.rebooted', { bootId });
+  let pruneAt = 0;
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
@@ -177,6 +184,10 @@ export async function composeSupervisor(
     chores: async () => {
       await graphWatcher.recheck();
       if (observeOnly) return;
+      if (clock.now() >= pruneAt) {
+        pruneAt = clock.now() + PRUNE_EVERY_MS;
+        ledger.prune({ runsOlderThanMs: KEEP_RUNS_MS });
+      }
       if (supervisor.state !== 'starting') await takeSpooled();
       await executors.sweep(
         () => new Set([...supervisor.dispatcher.attended(), ...ledger.openRuns().map((r) => r.id)]),

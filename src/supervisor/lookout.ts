@@ -6,6 +6,7 @@ import { explainTask } from '../decide/explain.ts';
 import type { Decision, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -40,6 +41,8 @@ export interface LookoutParts extends Pick<RunnerParts, 'gate' | 'afterEnd'> {
   readonly clock: Clock;
   readonly version: string;
   readonly problems: readonly ReportedProblem[];
+  /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
+  letGo?(graph: GraphPath, task: TaskId): Promise<void>;
 }
 
 export class Lookout {
@@ -132,6 +135,8 @@ export class Lookout {
   async retry(query: TaskQuery): Promise<TaskReport> {
     const found = this.#find(query);
     const store = this.#store(found);
+    // What the last supervisor parked, the next one is to try again.
+    await this.#parts.letGo?.(found.view.graph, found.task.id);
     await reopenInGraph(store, found.task.id, this.#parts.clock.now());
     const task = store.snapshot().tasks.get(found.task.id) ?? found.task;
     return taskReport(task, found.view.graph, found.view.worktree);

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/seams/clock.ts';
-import { eventually, FAKE_CLAUDE } from '../support/actors.ts';
+import { eventually, FAKE_CLAUDE, supervisor } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -48,7 +48,10 @@ test('five runs that fail at once pause their profile, not their neighbours; one
     return found.length === 3 && found;
   });
   await supervised.event('run.settled', 'good');
-  const why = await supervised.control.why({ task: rest[0] ?? '' });
+  const why = await eventually(async () => {
+    const found = await supervised.control.why({ task: rest[0] ?? '' });
+    return found.code === 'instant-failures' && found;
+  });
   expect(why.because).toContain('exit status 9');
   expect(why.because).toContain('supervisor resume broken');
   offset = 6 * 60_000;
@@ -80,6 +83,8 @@ test('a used-up quota pauses the account; afterwards one task tries, and the oth
   expect(runs.every((run) => run.attempt === 1)).toBe(true);
   await config(`until ${go}; play tool-use`);
   await supervised.control.reload();
+  // The account is still paused: nothing begins with the old words in between.
+  await supervised.supervisor.tick();
   offset = 31 * 60_000;
   await supervised.supervisor.tick();
   const waiting = await eventually(async () => {
@@ -118,7 +123,12 @@ test('a task whose agent vanishes three times is parked, over a restart too, unt
   await playground.writeGraph(playground.repo, [{ ...line, ...poison, log: [] }]);
   await supervised.supervisor.tick();
   expect(await held('parked')).toEqual(['poison']);
-  await supervised.control.retry({ task: 'poison' });
+  // Said while nobody runs: the next one heeds it.
+  await supervised.stop({ cancelAgents: false });
+  expect(await supervisor(playground, ['retry', 'poison', '--worktree', playground.repo])).toMatchObject({
+    status: 0,
+  });
+  await start();
   await eventually(
     async () => (await supervised.control.runs({})).length === 6 && (await held('parked')).length === 1,
   );
