@@ -1,6 +1,7 @@
 // `<state>/api.json`: where a running supervisor can be reached, for commands and for programs of the same user.
 
-import { open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { open, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { systemCode } from '../domain/errors.ts';
 
 /** What api.json says. Public: other programs read it. */
@@ -65,4 +66,24 @@ function isApiFile(value: unknown): value is ApiFile {
     (url === null || typeof url === 'string') &&
     typeof token === 'string'
   );
+}
+
+/** The TCP port of last time, kept beside api.json; null when there was none. */
+export async function lastPort(apiFile: string | undefined): Promise<number | null> {
+  if (apiFile === undefined) return null;
+  const text = await readFile(portFile(apiFile), 'utf8').catch((thrown: unknown) => {
+    if (systemCode(thrown) === 'ENOENT') return '';
+    throw thrown;
+  });
+  const port = /^\d{1,5}\n?$/.test(text) ? Number(text) : 0;
+  return port >= 1024 && port <= 65535 ? port : null;
+}
+
+/** Keeps the TCP port for the next time: agents at work hold URLs with it. */
+export async function keepPort(apiFile: string | undefined, port: number): Promise<void> {
+  if (apiFile !== undefined) await writeFile(portFile(apiFile), `${port}\n`, { mode: 0o600 });
+}
+
+function portFile(apiFile: string): string {
+  return join(dirname(apiFile), 'api.port');
 }

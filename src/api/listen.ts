@@ -137,21 +137,29 @@ function connectTrouble(path: string): Promise<string | null> {
   });
 }
 
-/** Listens on TCP and gives the address back. `auto` takes the usual port, or a free one when it is taken. */
+/**
+ * Listens on TCP and gives the address back. Where the port is free to choose, the one of last time comes first, because
+ * agents at work hold its URL; then, for `auto`, the usual one; then any.
+ */
 export async function listenOnTcp(
   server: Server,
   wish: Exclude<TcpWish, { kind: 'off' }>,
+  lastPort: number | null = null,
 ): Promise<{ readonly host: string; readonly port: number }> {
   const host = wish.kind === 'at' ? wish.host : '127.0.0.1';
-  const port = wish.kind === 'at' ? wish.port : DEFAULT_PORT;
-  try {
-    await listening(server, () => server.listen({ host, port, exclusive: true }));
-  } catch (error) {
-    if (wish.kind === 'at' || systemCode(error) !== 'EADDRINUSE')
-      throw cannotListen(`${host}:${port}`, error);
-    await listening(server, () => server.listen({ host, port: 0, exclusive: true }));
+  const fixed = wish.kind === 'at' && wish.port !== 0 ? wish.port : null;
+  const last = lastPort === null ? [] : [lastPort];
+  const ports = fixed !== null ? [fixed] : [...last, ...(wish.kind === 'auto' ? [DEFAULT_PORT] : []), 0];
+  for (const port of ports) {
+    try {
+      await listening(server, () => server.listen({ host, port, exclusive: true }));
+      return { host, port: (server.address() as AddressInfo).port };
+    } catch (error) {
+      if (port === ports.at(-1) || systemCode(error) !== 'EADDRINUSE')
+        throw cannotListen(`${host}:${port}`, error);
+    }
   }
-  return { host, port: (server.address() as AddressInfo).port };
+  throw new Error('there was no port to try');
 }
 
 function listening(server: Server, listen: () => void): Promise<void> {

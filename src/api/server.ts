@@ -8,7 +8,7 @@ import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
 import type { SupervisorControl } from '../supervisor/control.ts';
-import { removeApiFile, writeApiFile } from './api-file.ts';
+import { keepPort, lastPort, removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { listenOnSocket, listenOnTcp, type TcpWish, tcpWish } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
@@ -129,7 +129,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     let door: Door | null = null;
     const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
     try {
-      const { host, port } = await listenOnTcp(server, wish);
+      const { host, port } = await listenOnTcp(server, wish, await lastPort(options.apiFile));
+      await keepPort(options.apiFile, port);
       door = tcpDoor(host, port, config);
       parts.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     } catch (error) {

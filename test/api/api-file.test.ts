@@ -2,7 +2,14 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type ApiFile, readApiFile, removeApiFile, writeApiFile } from '../../src/api/api-file.ts';
+import {
+  type ApiFile,
+  keepPort,
+  lastPort,
+  readApiFile,
+  removeApiFile,
+  writeApiFile,
+} from '../../src/api/api-file.ts';
 
 const CONTENT: ApiFile = { pid: 7, socket: '/run/s.sock', url: null, token: 'wgt_mine' };
 let folder: string;
@@ -50,4 +57,16 @@ test('is removed by its owner only; a missing one is no trouble, a foreign or to
   await writeApiFile(path, CONTENT);
   await removeApiFile(path, 'wgt_mine');
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('the port of last time outlives api.json; garbage, system ports and none are no port', async () => {
+  expect(await lastPort(path)).toBeNull();
+  expect(await lastPort(undefined)).toBeNull();
+  await keepPort(path, 40_123);
+  await removeApiFile(path, 'wgt_mine');
+  expect(await lastPort(path)).toBe(40_123);
+  for (const text of ['', 'x', '80', '70000', '-1', '40123\n1', '4012e1']) {
+    await writeFile(join(folder, 'api.port'), text);
+    expect([text, await lastPort(path)]).toEqual([text, null]);
+  }
 });

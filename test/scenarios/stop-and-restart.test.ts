@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually, type Started, startSupervisor, supervisor } from '../support/actors.ts';
+import { eventually, type Started, startHttpAgent, startSupervisor, supervisor } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -81,6 +81,33 @@ describe('stopping and starting again', () => {
     expect(tasks.get('meanwhile')?.failure_reason).toContain('5');
     const { stdout } = await supervisor(playground, ['logs', 'good']);
     expect(stdout).toContain('finished');
+  });
+
+  test('an HTTP agent at work does not notice a restart: its callback reaches the next supervisor, and counts', async () => {
+    const agent = await startHttpAgent();
+    try {
+      await playground.writeConfig('[api]\nlisten = "127.0.0.1:0"\n');
+      await playground.writeGraph(playground.repo, [
+        { id: 'slow', executor: `${agent.url}/async?delay=300` },
+        { id: 'next', after: ['slow'], exec: 'echo next' },
+      ]);
+      const first = await supervise(playground);
+      await first.event('run.handed-off', 'slow');
+      const before = JSON.parse(await readFile(first.paths.apiFile, 'utf8')) as { url: string };
+      await first.stop({ cancelAgents: false });
+      expect(await statusOf('slow')).toBe('in-progress');
+      supervised = await supervise(playground);
+      await supervised.event('run.settled', 'next');
+      const after = JSON.parse(await readFile(supervised.paths.apiFile, 'utf8')) as { url: string };
+      expect(after.url).toBe(before.url);
+      expect((await playground.readGraph(playground.repo)).get('slow')).toMatchObject({
+        status: 'done',
+        dispatch_count: 1,
+        artifacts: ['{"result":"result of Task slow"}'],
+      });
+    } finally {
+      await agent.stop();
+    }
   });
 
   test('with --cancel the first SIGTERM ends the agents too, and their tasks are open again', async () => {
