@@ -4,7 +4,7 @@
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually } from '../support/actors.ts';
+import { eventually, supervisor } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -264,13 +264,21 @@ describe('worktrees while the supervisor runs', () => {
     expect(await supervised.event('run.settled', 'second')).toMatchObject({ worktree: fleeting });
   });
 
-  test('a graph folder that is made in a worktree that had none is found', async () => {
+  test('a graph folder that is made in a worktree that had none is heard of: by `supervisor add`, or any other way', async () => {
     const plain = await playground.worktree('plain');
-    await playground.writeConfig('[limits]\nrelist = "1s"\n');
+    await playground.writeConfig('');
     supervised = await supervise(playground);
     expect(await rowOf(supervised, plain)).toMatchObject({ state: 'no-graph', graph: null });
-    await playground.writeGraph(plain, [{ id: 'first', exec: 'true' }]);
+    expect((await supervisor(playground, ['add', 'First', '--exec', 'true'], { cwd: plain })).status).toBe(0);
     expect(await supervised.event('run.settled', 'first')).toMatchObject({ worktree: plain });
+    await playground.writeGraph(playground.repo, [{ id: 'second', exec: 'true' }]);
+    expect(await supervised.event('run.settled', 'second')).toMatchObject({ worktree: playground.repo });
+    // Its folder goes, and comes back with other work.
+    await rm(join(plain, '.workgraph'), { recursive: true });
+    const running = supervised;
+    await eventually(async () => (await rowOf(running, plain))?.state === 'no-graph');
+    await playground.writeGraph(plain, [{ id: 'third', exec: 'true' }]);
+    expect(await supervised.event('run.settled', 'third')).toMatchObject({ worktree: plain });
   });
 });
 

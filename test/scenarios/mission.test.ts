@@ -110,6 +110,37 @@ body = { task_id = "{{task.id}}", source = "workgraph", category = "{{task.categ
     expect(artifacts).toEqual([{ result: 'result of Task competitors' }]);
   });
 
+  test('ids of any kind reach their agent and come back: slashes, blanks, tildes, quotes, other scripts', async () => {
+    const ids = [
+      'a/b',
+      'up/../there',
+      'a b',
+      'x~y',
+      'größe',
+      '任务',
+      `it's "quoted"`,
+      '100%25',
+      '?q#f',
+      '-dash',
+      'a\\b',
+    ];
+    await playground.writeConfig(
+      `[executors.research]\ntype = "http"\nendpoint = "${research.url}/async?delay=1"\n`,
+    );
+    await playground.writeGraph(playground.repo, [
+      ...ids.map((id) => ({ id, title: id, executor: 'research' })),
+      { id: 'all', after: ids, exec: 'true' },
+      { id: `spawned 'too" $(id)`, title: '$(touch never)', exec: 'printf %s "$WG_TASK_ID" > id-of-it' },
+    ]);
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'all');
+    await supervised.event('run.settled', `spawned 'too" $(id)`);
+    expect(await readFile(join(playground.repo, 'id-of-it'), 'utf8')).toBe(`spawned 'too" $(id)`);
+    const tasks = await playground.readGraph(playground.repo);
+    expect(ids.filter((id) => tasks.get(id)?.status !== 'done')).toEqual([]);
+    expect(await supervisor(playground, ['show', '--json', '--', '-dash'])).toMatchObject({ status: 0 });
+  });
+
   test('an agent that says no, and one that says later that it failed, fail their tasks with their words', async () => {
     await playground.writeConfig(
       `[executors.refuses]\ntype = "http"\nendpoint = "${talk.url}/reject"\n[executors.fails]\ntype = "http"\nendpoint = "${research.url}/async-fail"\n`,
