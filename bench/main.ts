@@ -1,5 +1,6 @@
 // `npm run bench -- [NAME…]`: runs the benchmarks and prints a table and JSON of each.
 
+import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
 import { contention } from './contention.ts';
 import { idle } from './idle.ts';
@@ -17,6 +18,7 @@ const benchmarks: readonly Benchmark[] = [
   schedules,
   restart,
   contention,
+  callbacks,
 ];
 
 const wanted = process.argv.slice(2);
