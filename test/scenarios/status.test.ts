@@ -1,7 +1,8 @@
 // `status --json`: the shape that the contract promises, a reason for everything that does not run, and counts that agree
 // with the graphs; with a supervisor and without one.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { StatusReport } from '../../src/domain/report.ts';
@@ -75,7 +76,7 @@ function expectContract(status: StatusReport, running: boolean): void {
 async function expectAgreement(status: StatusReport): Promise<void> {
   for (const row of status.worktrees) {
     if (row.graph === null || row.state === 'alias') continue;
-    const tasks = [...(await playground.readGraph(row.path)).values()];
+    const tasks = [...(await playground.readGraph(row.path)).values()].filter((task) => task.kind === 'task');
     const busy = new Set(status.runs.filter((run) => run.worktree === row.path).map((run) => run.task));
     const still = tasks.filter((task) => task.status === 'open' || task.status === 'incomplete');
     const named = status.held.filter((held) => held.worktree === row.path).map((held) => held.task);
@@ -204,3 +205,34 @@ test('where there is nothing at all, status says so and how to begin', async () 
   const json = JSON.parse((await supervisor(playground, ['status', '--json'], { cwd: empty })).stdout);
   expectContract(json as StatusReport, false);
 });
+
+const REAL = join(import.meta.dirname, '../../../shared/graphs');
+const real = existsSync(REAL) ? readdirSync(REAL).filter((name) => name.endsWith('.jsonl')) : [];
+
+(real.length > 0 ? test : test.skip)(
+  `over graphs of real projects (${real.length > 0 ? real.length : `none at ${REAL}`}), one worktree each`,
+  async () => {
+    for (const name of real) {
+      const worktree = await playground.worktree(name.replace('.jsonl', ''));
+      await mkdir(join(worktree, '.workgraph'));
+      await copyFile(join(REAL, name), join(worktree, '.workgraph', 'graph.jsonl'));
+    }
+    await playground.writeConfig('');
+    supervised = await supervise(playground, { observe: true });
+    const status = await supervised.control.status();
+    expectContract({ ...status, supervisor: { ...status.supervisor, mode: 'dispatch' } }, true);
+    await expectAgreement(status);
+    expect(status.worktrees.filter((row) => row.graph !== null).map((row) => row.state)).toEqual(
+      real.map(() => 'watched'),
+    );
+    const tasks = await supervised.control.tasks({});
+    expect(tasks.length).toBeGreaterThan(real.length);
+    for (const task of tasks) expect([task.task, task.because.length > 3]).toEqual([task.task, true]);
+    // Each is asked for by itself, with every condition that was looked at.
+    for (const held of status.held.slice(0, 50)) {
+      const why = await supervised.control.why({ task: held.task, worktree: held.worktree });
+      expect([why.code, why.because]).toEqual([held.code, held.because]);
+      expect(why.conditions.length).toBeGreaterThan(0);
+    }
+  },
+);
