@@ -6,19 +6,11 @@ import { plain } from '../render/plain.ts';
 
 /** Stops the daemon, and says what becomes of the work that it began. */
 export async function adopt(context: Context, place: string | undefined): Promise<number> {
-  const [
-    { composeStore, locateGraph },
-    { createDaemonDetector, isLive },
-    { createWgCommand },
-    { daemonUnit, stopDaemon },
-    { readRegistry },
-  ] = await Promise.all([
-    import('../../compose-look.ts'),
-    import('../../wg/daemon.ts'),
-    import('../../wg/command.ts'),
-    import('../../wg/adopt.ts'),
-    import('../../wg/registry-file.ts'),
-  ]);
+  const { composeStore, locateGraph } = await import('../../compose-look.ts');
+  const { createDaemonDetector, isLive } = await import('../../wg/daemon.ts');
+  const { createWgCommand } = await import('../../wg/command.ts');
+  const { daemonUnit, stopDaemon } = await import('../../wg/adopt.ts');
+  const { readRegistry } = await import('../../wg/registry-file.ts');
   const { graph, worktree } = await locateGraph({
     cwd: context.cwd,
     create: false,
