@@ -40,6 +40,14 @@ export function stillStands(inputs: {
   const hold = graphHold(inputs.view);
   const version = inputs.copies.version(graph);
   const peers = peerStatuses(inputs.view, inputs.world);
+  let revision = inputs.world.schedules.revisionOf?.(graph);
+  const sameSchedules = ({ schedules }: Surroundings): boolean => {
+    const now = schedules.revisionOf?.(graph);
+    if (now !== undefined && now === revision) return true;
+    if (!remembered.every(([key, memory]) => isSameMemory(schedules.get(key), memory))) return false;
+    revision = now;
+    return true;
+  };
   return (view, world, copies) =>
     view.snapshot === snapshot &&
     view.profiles === profiles &&
@@ -53,7 +61,7 @@ export function stillStands(inputs: {
     copies.version(graph) === version &&
     (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
     peers.every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
-    remembered.every(([key, memory]) => isSameMemory(world.schedules.get(key), memory));
+    sameSchedules(world);
 }
 
 function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, string | undefined])[] {

@@ -52,6 +52,12 @@ export interface ScheduleMemory {
   readonly owed?: readonly number[];
 }
 
+/** What is remembered of schedules. */
+export interface ScheduleMemories extends ReadonlyMap<TaskKey, ScheduleMemory> {
+  /** Another number whenever something of the graph changed; absent: everything must be compared. */
+  revisionOf?(graph: GraphPath): number;
+}
+
 /** Instants of a schedule that came and will not be run any more. */
 export interface PassedInstants {
   readonly kind: 'missed' | 'skipped_overlap';
@@ -93,7 +99,7 @@ export interface World {
   /** Tasks whose last run is settled while its process still ends: nothing new may start on them yet. */
   readonly lingering: ReadonlySet<TaskKey>;
   /** What is remembered of each task's schedule. */
-  readonly schedules: ReadonlyMap<TaskKey, ScheduleMemory>;
+  readonly schedules: ScheduleMemories;
   readonly pauses: readonly Pause[];
   readonly peers: PeerStatuses;
   /** Why nothing at all is dispatched (draining, observing, no supervisor): judge everything, dispatch nothing. Null: dispatch. */

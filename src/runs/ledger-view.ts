@@ -1,6 +1,6 @@
 // What can be asked of the ledger. Changes nothing, so it also serves while no supervisor runs.
 
-import type { Pause, ScheduleMemory } from '../decide/world.ts';
+import type { Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
@@ -38,7 +38,7 @@ export interface LedgerView {
    * A task made anew under the same id (another created_at) starts at 0.
    */
   countedAttempts(graph: GraphPath, task: TaskId, taskCreatedAt: string | null, sinceReset?: boolean): number;
-  scheduleMemory(): ReadonlyMap<TaskKey, ScheduleMemory>;
+  scheduleMemory(): ScheduleMemories;
   /** All pauses, those whose time is over included. */
   pauses(): Pause[];
   meta(key: string): string | null;

@@ -1,14 +1,14 @@
 // What the ledger remembers of schedules: since when each counts, which instant was dispatched last, which are still
 // owed. Knows no zones and no expressions; read at every tick, so it is kept in memory beside the database.
 
-import type { ScheduleMemory } from '../decide/world.ts';
-import { type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
+import type { ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
+import { type GraphPath, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, refuseUnfaithful } from './run-row.ts';
 
 export interface ScheduleBook {
   /** What is remembered of each task's schedule. One map, brought up to date by asking; what it holds is not changed. */
-  scheduleMemory(): ReadonlyMap<TaskKey, ScheduleMemory>;
+  scheduleMemory(): ScheduleMemories;
   /** Keeps what a schedule was seen to be, for all of them at once. For an unchanged expression the last occurrence never goes back. */
   noteSchedules(notes: readonly ScheduleNote[]): void;
   noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
@@ -45,23 +45,25 @@ export function createScheduleBook(database: Database): ScheduleBook {
   );
   const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
 
-  let book: Map<TaskKey, ScheduleMemory> | null = null;
+  let book: Memories | null = null;
   /** Written since: read again from the disk, which alone knows whether a transaction came to pass. */
   const stale = new Map<TaskKey, TaskRef>();
   const rowOf = ({ graph, task }: TaskRef): ScheduleMemory | undefined => {
     const row = one.one(graph, task);
     return row === null ? undefined : scheduleMemoryOf(row);
   };
-  const known = (): ReadonlyMap<TaskKey, ScheduleMemory> => {
+  const known = (): ScheduleMemories => {
     if (book === null || stale.size > READ_ONE_BY_ONE) {
-      book = new Map(
-        all.all().map((row) => [taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row)]),
-      );
+      book ??= new Memories();
+      book.clear();
+      for (const row of all.all())
+        book.set(taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row));
     } else {
       for (const [key, ref] of stale) {
         const memory = rowOf(ref);
         if (memory) book.set(key, memory);
         else book.delete(key);
+        book.touch(ref.graph);
       }
     }
     stale.clear();
@@ -101,6 +103,27 @@ export function createScheduleBook(database: Database): ScheduleBook {
       drop.run(ref.graph, ref.task);
     },
   };
+}
+
+/** What is remembered, and of which graphs it changed. */
+class Memories extends Map<TaskKey, ScheduleMemory> implements ScheduleMemories {
+  readonly #revisions = new Map<GraphPath, number>();
+  #latest = 0;
+  #all = 0;
+
+  revisionOf(graph: GraphPath): number {
+    return this.#revisions.get(graph) ?? this.#all;
+  }
+
+  touch(graph: GraphPath): void {
+    this.#revisions.set(graph, ++this.#latest);
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#revisions.clear();
+    this.#all = ++this.#latest;
+  }
 }
 
 /** Past this many, reading everything is quicker. */

@@ -65,3 +65,22 @@ test('an occurrence of a schedule that nobody knows is no schedule', () => {
   ledger.noteOccurrence(task, 10);
   expect(ledger.scheduleMemory().size).toBe(0);
 });
+
+test('which graph changed is known by its revision', () => {
+  const other = { graph: '/h/.workgraph', task: 'nightly' };
+  ledger.noteSchedules([
+    { ...task, memory },
+    { ...other, memory },
+  ]);
+  const revisions = () => {
+    const memories = ledger.scheduleMemory();
+    return [memories.revisionOf?.(task.graph), memories.revisionOf?.(other.graph)];
+  };
+  const [g, h] = revisions();
+  expect(revisions()).toEqual([g, h]);
+  ledger.noteOccurrence(task, 10);
+  expect(revisions()).toEqual([expect.any(Number), h]);
+  expect(revisions()[0]).not.toBe(g);
+  ledger.forgetSchedule(other);
+  expect(revisions()[1]).not.toBe(h);
+});
