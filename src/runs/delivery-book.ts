@@ -79,7 +79,8 @@ export function createDeliveryBook(database: Database, clock: Clock): DeliveryBo
   );
   return {
     beginDispatch: (id, run, target) => Number(begin.one(id, run, target, clock.now())?.attempts ?? 1),
-    noteDispatch: (id, state, lastError) => void note.run(state, lastError, id),
+    // What came of it is told by the run itself; losing this note costs nothing.
+    noteDispatch: (id, state, lastError) => void database.relaxed(() => note.run(state, lastError, id)),
     dispatch(id) {
       const row = database.prepare(`SELECT * FROM deliveries WHERE id = ? AND kind = 'dispatch'`).one(id);
       return row === null

@@ -11,6 +11,7 @@ import type { Database } from './database.ts';
 import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
+import { createOpenRuns } from './open-runs.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
 import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
@@ -38,10 +39,13 @@ export interface Ledger extends LedgerView, ScheduleBook {
   setPause(pause: Pause): void;
   clearPause(scope: Pause['scope'], name: string): void;
   setMeta(key: string, value: string): void;
-  /** One more token that speaks for a run; only its hash is kept. */
+  /**
+   * One more token that speaks for a run; only its hash is kept. On the disk with the next write that is: the delivery
+   * or the lease that gives the token away.
+   */
   addToken(id: RunId, tokenHash: string): void;
-  /** Keeps who holds a run; replaces what was noted before. */
-  setLease(id: RunId, lease: Lease): void;
+  /** Keeps who holds a run; replaces what was noted before. `lasting` false: a power cut may take it back. */
+  setLease(id: RunId, lease: Lease, lasting?: boolean): void;
   /** What was sent, and what waits to be sent. */
   readonly deliveries: DeliveryBook;
   /** Answers that are given again to a repeated request. */
@@ -92,6 +96,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   );
 
+  const addToken = database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)');
+
   const known = (id: RunId): Run => {
     const run = view.run(id);
     if (run === null) throw new Error(`run ${id} is not in the ledger`);
@@ -102,16 +108,23 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   const write = (before: Run, after: Run): boolean =>
     update.run(...changeableValues(after), before.id, before.phase) === 1;
 
+  const openRuns = createOpenRuns(database, () => view.openRuns());
+  const kept = (run: Run): Run => {
+    openRuns.wrote(run);
+    return run;
+  };
+
   return {
     ...view,
     ...schedules,
+    openRuns: () => openRuns.all(),
 
     open(run, tokenHash) {
       refuseUnfaithful('graph path', run.graph);
       refuseUnfaithful('task id', run.task);
       refuseUnfaithful('creation time', run.taskCreatedAt);
       // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.
-      return database.relaxed(() =>
+      const opened = database.relaxed(() =>
         database.transaction(() => {
           const other = openOfTask.one(run.graph, run.task);
           if (other !== null)
@@ -144,6 +157,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
           return known(run.id);
         }),
       );
+      return kept(opened);
     },
 
     restore(run, tokenHash) {
@@ -171,6 +185,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
           tokenHash,
         );
         update.run(...changeableValues(run), run.id, 'opened');
+        openRuns.wrote(null);
         return true;
       });
     },
@@ -189,11 +204,13 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       };
       // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
       const commit = () => (known(id).occurrence === null ? step() : database.transaction(step));
-      return outlivesPower(to, facts) ? commit() : database.relaxed(commit);
+      return kept(outlivesPower(to, facts) ? commit() : database.relaxed(commit));
     },
 
     note(id, facts) {
       annotate.run(facts.session ?? null, facts.reference ?? null, id);
+      const run = view.run(id);
+      if (run) openRuns.wrote(run);
     },
 
     resetAttempts(graph, task) {
@@ -222,10 +239,13 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     // Only marks and shortcuts: after a power cut the same is found, or told, once more.
     setMeta: (key, value) => database.relaxed(() => void setMeta.run(key, value)),
 
-    addToken: (id, hash) =>
-      void database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)').run(hash, id),
+    addToken: (id, hash) => void database.relaxed(() => addToken.run(hash, id)),
 
-    setLease: (id, lease) => writeLease(database, id, lease),
+    setLease(id, lease, lasting = true) {
+      const write = () => writeLease(database, id, lease);
+      if (lasting) write();
+      else database.relaxed(write);
+    },
 
     deliveries: createDeliveryBook(database, clock),
     answers: createAnswerBook(database, clock),

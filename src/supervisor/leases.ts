@@ -56,22 +56,29 @@ export class Leases {
     const leaseMs = facts.extendMs ?? before.leaseMs ?? (before.kind === 'http' ? HTTP_LEASE_MS : null);
     const question = facts.question ?? null;
     live.progressAt = now;
-    this.set(live, {
-      ...before,
-      leaseMs: before.leaseMs ?? (before.kind === 'http' ? HTTP_LEASE_MS : null),
-      expiresAt: leaseMs === null || question !== null ? null : now + leaseMs,
-      heartbeatAt: now,
-      question,
-      staleAt: null,
-      externalRef: facts.externalRef ?? before.externalRef,
-    });
+    this.set(
+      live,
+      {
+        ...before,
+        leaseMs: before.leaseMs ?? (before.kind === 'http' ? HTTP_LEASE_MS : null),
+        expiresAt: leaseMs === null || question !== null ? null : now + leaseMs,
+        heartbeatAt: now,
+        question,
+        staleAt: null,
+        externalRef: facts.externalRef ?? before.externalRef,
+      },
+      question !== null,
+    );
     return leaseAnswer(live, 'continue');
   }
 
-  /** Writes a lease down. Processes of our own have none: their life is their lease. */
-  set(live: LiveRun, lease: Lease): void {
+  /**
+   * Writes a lease down. Processes of our own have none: their life is their lease. `lasting` false for a mere sign of
+   * life, of which the next one makes good what a power cut took.
+   */
+  set(live: LiveRun, lease: Lease, lasting = true): void {
     live.lease = lease;
-    this.#parts.ledger.setLease(live.run.id, lease);
+    this.#parts.ledger.setLease(live.run.id, lease, lasting);
   }
 
   /** When the clock of this run has to be looked at next, ms; null: never by itself. */

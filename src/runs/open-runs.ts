@@ -1,0 +1,37 @@
+// The open runs in memory, as the ledger has them: every look at the world asks for all of them, and reading a thousand
+// rows each time costs more than everything else about a tick. What another process wrote is noticed and read anew.
+
+import type { RunId } from '../domain/ids.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { Database } from './database.ts';
+
+export interface OpenRuns {
+  /** Every open run, oldest first. */
+  all(): Run[];
+  /** What this process just wrote of a run; null: read it anew with the next question. */
+  wrote(run: Run | null): void;
+}
+
+/** Over an open database; `read` reads them all from it. */
+export function createOpenRuns(database: Database, read: () => Run[]): OpenRuns {
+  // Changes with every commit of another connection, never with our own.
+  const version = database.prepare('PRAGMA data_version');
+  let seen: unknown = null;
+  let runs: Map<RunId, Run> | null = null;
+  return {
+    all() {
+      const now = version.one()?.data_version;
+      if (runs === null || now !== seen) {
+        runs = new Map(read().map((run) => [run.id, run]));
+        seen = now;
+      }
+      return [...runs.values()];
+    },
+    wrote(run) {
+      if (run === null) runs = null;
+      // A run keeps its place in the map: it was opened when it was opened.
+      else if (isOpenRun(run)) runs?.set(run.id, run);
+      else runs?.delete(run.id);
+    },
+  };
+}
