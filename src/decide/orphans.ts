@@ -42,9 +42,14 @@ export function orphans(
 ): Orphan[] {
   const found: Orphan[] = [];
   for (const task of tasks) {
-    if (task.status !== 'in-progress' || task.assigned === undefined || task.foreignKeys.length > 0) continue;
+    if (!mayBeLeft(task) || task.assigned === undefined || facts.isOurs(task.id)) continue;
     const agent = agents.get(task.assigned);
-    if (!agent || facts.isOurs(task.id)) continue;
+    if (!agent) {
+      // Opened under the hands of an agent whose entry is gone too: nothing would ever free it (interop 11.9).
+      if (task.status !== 'in-progress' && /^agent-\d+$/.test(task.assigned))
+        found.push({ task: task.id, agent: task.assigned, because: 'nobody knows it' });
+      continue;
+    }
     const started = parseInstant(agent.started_at) ?? 0;
     if (facts.now < started + GRACE_MS && facts.now >= started) continue;
     if (agent.status === 'dead')
@@ -53,6 +58,12 @@ export function orphans(
       found.push({ task: task.id, agent: agent.id, because: `its process ${agent.pid} is gone` });
   }
   return found;
+}
+
+/** A task that could have been left by its agent, and that we may write. */
+export function mayBeLeft(task: Pick<Task, 'status' | 'assigned' | 'foreignKeys'>): boolean {
+  const held = task.status === 'in-progress' || task.status === 'open' || task.status === 'incomplete';
+  return held && task.assigned !== undefined && task.foreignKeys.length === 0;
 }
 
 /** Opens such a task again. The words are none that wg's respawn throttle counts (interop 11.25). */

@@ -2,7 +2,7 @@
 // and the registry told that our agents live. Part of every tick; decides nothing about runs.
 
 import { join } from 'node:path';
-import { orphanPatch, orphans } from '../decide/orphans.ts';
+import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
@@ -79,16 +79,15 @@ export class Maintenance {
     const snapshot = graph.store.snapshot();
     if (graph.hold !== null || snapshot.problem !== null) return;
     const ours = new Set(runs.filter((run) => run.graph === graph.path).map((run) => run.task));
-    const others = [...snapshot.tasks.values()].some(
-      (task) => task.status === 'in-progress' && task.assigned !== undefined && !ours.has(task.id),
-    );
+    const others = [...snapshot.tasks.values()].some((task) => mayBeLeft(task) && !ours.has(task.id));
     if (!others) return;
     try {
       const agents = graph.registry.entries();
       // A run of any supervisor is its own to judge: it may have a result that only it knows.
       const isOurs = (id: string) => {
-        const agent = snapshot.tasks.get(id)?.assigned ?? '';
-        return ours.has(id) || readRunFile(join(graph.path, 'agents', agent)) !== null;
+        const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
+        if (ours.has(id) || status !== 'in-progress') return ours.has(id);
+        return readRunFile(join(graph.path, 'agents', assigned)) !== null;
       };
       const find = (tasks: typeof snapshot.tasks) =>
         orphans(tasks.values(), agents, { now: clock.now(), isOurs, isLive });

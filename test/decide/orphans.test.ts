@@ -36,7 +36,9 @@ describe('tasks whose agents are gone', () => {
     ['it is done and the task is being settled', agent({ status: 'done' }), {}, false],
     ['it is ours', agent(), { ours: true }, false],
     ['nobody registered it: a person claimed it', null, {}, false],
-    ['its task is open', agent(), { status: 'open' as const }, false],
+    ['edge 9: opened under its hands, and its process is gone', agent(), { status: 'open' as const }, true],
+    ['edge 9: opened under its hands, and nobody knows it', null, { status: 'open' as const }, true],
+    ['opened under its hands, and it still works', agent(), { status: 'open' as const, live: true }, false],
     ['its task has keys of another age', agent(), { keys: ['lifecycle'] }, false],
   ])('%s', (_name, entry, facts, wanted) => {
     expect(found(entry, facts)).toBe(wanted);
