@@ -4,6 +4,7 @@
 import type { RetryPolicy } from '../domain/config.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { HttpProfile, Profile, ProfileSet, ScheduleProfile } from '../domain/profile.ts';
+import type { Run } from '../domain/run.ts';
 import { type Task, tagValue } from '../domain/task.ts';
 import type { VerdictCode } from './codes.ts';
 
@@ -53,6 +54,18 @@ export function profileNamed(
   retry: RetryPolicy = AD_HOC_RETRY,
 ): Profile | null {
   return profiles.byName.get(name) ?? (isAddress(name) ? adHocProfile(name, retry) : null);
+}
+
+/**
+ * The profile that a run which is under way is attended with. The name may mean another kind of executor by now, or
+ * nothing: then the built-in profile of the run's own type knows as much as attending needs.
+ */
+export function profileOfRun(run: Pick<Run, 'executor' | 'type'>, profiles: ProfileSet): Profile | null {
+  const named = profileNamed(run.executor, profiles);
+  if (named?.type === run.type) return named;
+  const builtIn = profiles.byName.get(run.type);
+  if (builtIn?.type === run.type) return builtIn;
+  return run.type === 'http' ? adHocProfile(run.executor, AD_HOC_RETRY) : null;
 }
 
 function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string; owner?: true } {

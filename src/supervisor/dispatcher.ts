@@ -2,7 +2,7 @@
 // is on its way or running, so the queue is never the place where work waits for room.
 
 import PQueue from 'p-queue';
-import { profileNamed } from '../decide/route.ts';
+import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
@@ -247,9 +247,7 @@ export class Dispatcher {
 
   #profileOf(run: Run): Profile | null {
     const profiles = this.#parts.graphs.get(run.graph)?.profiles;
-    if (!profiles) return null;
-    // A profile that was removed meanwhile: the built-in of its type knows as much as attending needs.
-    return profileNamed(run.executor, profiles) ?? profiles.byName.get(run.type) ?? null;
+    return profiles ? profileOfRun(run, profiles) : null;
   }
 
   /** Writes down how far schedules have come, in one go; gives what went wrong, or null. */

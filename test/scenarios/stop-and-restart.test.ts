@@ -88,16 +88,17 @@ describe('stopping and starting again', () => {
     try {
       await playground.writeConfig('[api]\nlisten = "127.0.0.1:0"\n');
       await playground.writeGraph(playground.repo, [
-        { id: 'slow', executor: `${agent.url}/async?delay=300` },
+        { id: 'slow', executor: `${agent.url}/async?delay=1000` },
         { id: 'next', after: ['slow'], exec: 'echo next' },
       ]);
       const first = await supervise(playground);
+      supervised = first;
       await first.event('run.handed-off', 'slow');
       const before = JSON.parse(await readFile(first.paths.apiFile, 'utf8')) as { url: string };
       await first.stop({ cancelAgents: false });
       expect(await statusOf('slow')).toBe('in-progress');
       supervised = await supervise(playground);
-      await supervised.event('run.settled', 'next');
+      await eventually(async () => (await statusOf('next')) === 'done');
       const after = JSON.parse(await readFile(supervised.paths.apiFile, 'utf8')) as { url: string };
       expect(after.url).toBe(before.url);
       expect((await playground.readGraph(playground.repo)).get('slow')).toMatchObject({
@@ -105,6 +106,54 @@ describe('stopping and starting again', () => {
         dispatch_count: 1,
         artifacts: ['{"result":"result of Task slow"}'],
       });
+    } finally {
+      await agent.stop();
+    }
+  });
+
+  test('what is under way ends as what it was begun as, though its profile is another kind of executor by now, or gone', async () => {
+    const agent = await startHttpAgent();
+    try {
+      await playground.writeConfig(`[api]
+listen = "127.0.0.1:0"
+[executors.a]
+type = "http"
+endpoint = "${agent.url}/async?delay=1000"
+[executors.b]
+type = "http"
+endpoint = "${agent.url}/async?delay=1000"
+[executors.c]
+type = "command"
+[executors.d]
+type = "command"
+`);
+      await playground.writeGraph(playground.repo, [
+        { id: 'a', executor: 'a' },
+        { id: 'b', executor: 'b' },
+        { id: 'c', executor: 'c', exec: `${until('over')}; exit 0` },
+        { id: 'd', executor: 'd', exec: `${until('over')}; exit 6` },
+      ]);
+      const first = await supervise(playground);
+      supervised = first;
+      for (const id of ['a', 'b']) await first.event('run.handed-off', id);
+      for (const id of ['c', 'd']) await first.event('run.started', id);
+      await first.stop({ cancelAgents: false });
+      await playground.writeConfig(
+        `[api]\nlisten = "127.0.0.1:0"\n[executors.a]\ntype = "command"\n[executors.c]\ntype = "http"\nendpoint = "${agent.url}/async"\n`,
+      );
+      supervised = await supervise(playground);
+      await writeFile(file('over'), '');
+      for (const id of ['a', 'b', 'c', 'd'])
+        await eventually(async () => !['open', 'in-progress'].includes(String(await statusOf(id))));
+      const tasks = await playground.readGraph(playground.repo);
+      expect([...tasks.values()].map((task) => [task.id, task.status, task.dispatch_count])).toEqual([
+        ['a', 'done', 1],
+        ['b', 'done', 1],
+        ['c', 'done', 1],
+        ['d', 'failed', 1],
+      ]);
+      expect(tasks.get('a')?.artifacts).toEqual(['{"result":"result of Task a"}']);
+      expect(tasks.get('d')?.failure_reason).toContain('6');
     } finally {
       await agent.stop();
     }
