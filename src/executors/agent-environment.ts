@@ -80,10 +80,15 @@ const ALLOWED = new Set([
 ]);
 const ALLOWED_PREFIXES = ['LC_', 'XDG_', 'ANTHROPIC_'];
 
-// Not even a profile may set these: wg takes them for its own agent worktrees and cleans those up, and Claude refuses
+// With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may throw away what a
+// person has there uncommitted: only a profile that names all three gets them.
+const MERGING = ['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT'];
+
+// Not even a profile may set the rest: wg takes it for its own agent worktrees and cleans those up, and Claude refuses
 // to start inside what it takes for another session.
 const FORBIDDEN = [
-  ...['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT', 'WG_WORKTREE_ACTIVE'],
+  ...MERGING,
+  'WG_WORKTREE_ACTIVE',
   ...['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'NOTIFY_SOCKET'],
 ];
 
@@ -127,7 +132,8 @@ export function agentEnvironment(
       return { kind: 'deferred', outcome: missingVariable(assignment, name, setting.env) };
     variables[name] = found;
   }
-  for (const name of FORBIDDEN) delete variables[name];
+  const merges = MERGING.every((name) => Object.hasOwn(profile.env, name));
+  for (const name of FORBIDDEN) if (!merges || !MERGING.includes(name)) delete variables[name];
   const api = callback.socket ?? callback.url;
   Object.assign(variables, extra, {
     WG_DIR: assignment.graph,

@@ -49,6 +49,23 @@ describe('the environment of an agent', () => {
     });
   });
 
+  test('edge 37: what makes wg merge only where a profile names all three', async () => {
+    const all = { WG_WORKTREE_PATH: '/w', WG_BRANCH: 'b', WG_PROJECT_ROOT: '/r' };
+    const { WG_BRANCH: _branch, ...two } = all;
+    const environment = { PATH: '/bin', ...LEAKS };
+    for (const [env, wanted] of [
+      [all, all],
+      [two, {}],
+      [{}, {}],
+    ]) {
+      const assignment = await makeAssignment(root.path, commandProfile({ env: env ?? {} }), {}, { environment });
+      const made = agentEnvironment({}, assignment, {});
+      const variables = made.kind === 'environment' ? made.variables : {};
+      const found = Object.entries(variables).filter(([name]) => name in all || name === 'WG_WORKTREE_ACTIVE');
+      expect(Object.fromEntries(found)).toEqual(wanted);
+    }
+  });
+
   test('it says whose run it is, whatever the profile or the base says', async () => {
     const env = {
       WG_TASK_ID: 'forged',

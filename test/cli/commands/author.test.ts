@@ -25,6 +25,15 @@ describe('add', () => {
     });
   });
 
+  test('edge 5: both ends of a dependency are kept, for wg reads the other one too', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'a' }, { id: 'b' }]);
+    await cli('add', 'Last', '--id', 'last', '--after', 'a');
+    expect((await ground.readGraph(ground.repo)).get('a')).toMatchObject({ before: ['last'] });
+    await cli('edit', 'last', '--after', 'b');
+    const tasks = await ground.readGraph(ground.repo);
+    expect([tasks.get('a')?.before, tasks.get('b')?.before]).toEqual([undefined, ['last']]);
+  });
+
   test('every flag, executor and schedule as key and as tag', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'a' }, { id: 'b' }, { id: 'c' }]);
     const { status } = await cli(
