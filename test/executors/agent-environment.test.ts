@@ -58,10 +58,17 @@ describe('the environment of an agent', () => {
       [two, {}],
       [{}, {}],
     ]) {
-      const assignment = await makeAssignment(root.path, commandProfile({ env: env ?? {} }), {}, { environment });
+      const assignment = await makeAssignment(
+        root.path,
+        commandProfile({ env: env ?? {} }),
+        {},
+        { environment },
+      );
       const made = agentEnvironment({}, assignment, {});
       const variables = made.kind === 'environment' ? made.variables : {};
-      const found = Object.entries(variables).filter(([name]) => name in all || name === 'WG_WORKTREE_ACTIVE');
+      const found = Object.entries(variables).filter(
+        ([name]) => name in all || name === 'WG_WORKTREE_ACTIVE',
+      );
       expect(Object.fromEntries(found)).toEqual(wanted);
     }
   });
