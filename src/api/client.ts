@@ -56,6 +56,8 @@ export interface SupervisorClient {
 const CONNECT_TIMEOUT_MS = 2000;
 /** How long one answer may take, ms; a busy graph lock is waited for in there. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** How long a completion may take, ms: a verify command runs in there, by wg's default for up to fifteen minutes. */
+const COMPLETION_TIMEOUT_MS = 20 * 60_000;
 
 /**
  * The running supervisor that api.json (or a socket path) leads to; null when none runs: no file, a file that an
@@ -117,14 +119,15 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       (await get<{ runs: readonly RunReport[] }>(`/api/runs${search({ ...filter })}`)).runs,
     complete(request) {
       const { result, token, agent, summary, artifacts, reason, retryable } = request;
-      return post(taskPath(request, result === 'failed' ? '/fail' : '/complete'), {
-        lease_token: token,
-        agent,
-        summary,
-        artifacts,
-        reason,
-        retryable,
-      });
+      const path = taskPath(request, result === 'failed' ? '/fail' : '/complete');
+      const body = { lease_token: token, agent, summary, artifacts, reason, retryable };
+      return callSocket({
+        ...base,
+        timeoutMs: COMPLETION_TIMEOUT_MS,
+        method: 'POST',
+        path,
+        body,
+      }) as Promise<never>;
     },
     heartbeat: (query, { token, message } = {}) =>
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
