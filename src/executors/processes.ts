@@ -69,6 +69,9 @@ export function createProcesses(table: ProcessTable): Processes {
     const now = identify(known.pid);
     return now !== null && now.startTime === known.startTime && now.bootId === known.bootId;
   };
+  let scan: Promise<readonly MarkedProcess[]> | null = null;
+  let nextScan: Promise<readonly MarkedProcess[]> | null = null;
+
   return {
     identify,
     isAlive,
@@ -79,23 +82,43 @@ export function createProcesses(table: ProcessTable): Processes {
         if (row.group === id) members.push({ pid, startTime: row.startTime, bootId: table.bootId() });
       return members;
     },
-    async marked() {
-      const own = new Set<number>([process.pid]);
-      for (let pid = process.ppid; pid > 1 && !own.has(pid); pid = table.read(pid)?.parent ?? 0) own.add(pid);
-      const pids = (await table.pids()).filter((pid) => !own.has(pid));
-      const found: MarkedProcess[] = [];
-      for (const [pid, environment] of await table.environment(pids)) {
-        const run = mark(environment, RUN_MARK);
-        if (run === null) continue;
-        const who = identify(pid);
-        if (who !== null) found.push({ ...who, run, stateDir: mark(environment, STATE_MARK) ?? '' });
-      }
-      return found;
+    marked() {
+      // Whoever asks while a scan is under way may know of a process that it has passed already, so one more follows;
+      // a hundred runs that end together share it.
+      if (scan === null) return begin();
+      nextScan ??= scan
+        .catch(() => [])
+        .then(() => {
+          nextScan = null;
+          return begin();
+        });
+      return nextScan;
     },
     signal: (known, signal) => isAlive(known) && send(known.pid, signal),
     signalGroup: (id, witness, signal) =>
       id > 1 && isAlive(witness) && table.read(witness.pid)?.group === id && send(-id, signal),
   };
+
+  function begin(): Promise<readonly MarkedProcess[]> {
+    scan = scanMarked().finally(() => {
+      scan = null;
+    });
+    return scan;
+  }
+
+  async function scanMarked(): Promise<readonly MarkedProcess[]> {
+    const own = new Set<number>([process.pid]);
+    for (let pid = process.ppid; pid > 1 && !own.has(pid); pid = table.read(pid)?.parent ?? 0) own.add(pid);
+    const pids = (await table.pids()).filter((pid) => !own.has(pid));
+    const found: MarkedProcess[] = [];
+    for (const [pid, environment] of await table.environment(pids)) {
+      const run = mark(environment, RUN_MARK);
+      if (run === null) continue;
+      const who = identify(pid);
+      if (who !== null) found.push({ ...who, run, stateDir: mark(environment, STATE_MARK) ?? '' });
+    }
+    return found;
+  }
 }
 
 /** The value of a variable in NUL-separated `NAME=value` texts, or null. */

@@ -122,7 +122,6 @@ export class Dispatcher {
     this.#once(run, async () => {
       const isBegun = run.phase === 'claimed' && (await this.runner.recovery.findAgent(run));
       if (!isBegun) await otherwise();
-      this.#parts.wake('recovered');
     });
   }
 
@@ -272,7 +271,13 @@ export class Dispatcher {
   #once(run: Run, work: () => Promise<void>): void {
     if (this.#busy.has(run.id)) return;
     this.#busy.add(run.id);
-    this.#track(work().finally(() => this.#busy.delete(run.id)));
+    this.#track(
+      work().finally(() => {
+        this.#busy.delete(run.id);
+        // Only now: what a tick sees of a run that is busy is left alone.
+        this.#parts.wake('run');
+      }),
+    );
   }
 
   #track(work: Promise<unknown>): void {
