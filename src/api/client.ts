@@ -127,7 +127,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
         method: 'POST',
         path,
         body,
-      }) as Promise<never>;
+      }) as Promise<CompletionAnswer>;
     },
     heartbeat: (query, { token, message } = {}) =>
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
