@@ -43,11 +43,15 @@ export function besideWg(
   environment: { readonly variables: Readonly<Record<string, string | undefined>>; readonly home: string },
 ): BesideWg {
   const wg = createWgCommand(environment);
-  const settings = remembered(
-    SETTINGS_MS,
-    clock,
-    (graph: string): WgSettings => wgSettings(readWgConfig(graph, environment.home).documents),
-  );
+  const told = new Set<string>();
+  const settings = remembered(SETTINGS_MS, clock, (graph: string): WgSettings => {
+    const { documents, problems } = readWgConfig(graph, environment.home);
+    for (const because of problems) {
+      if (!told.has(because)) log.warn('wg-config.unread', { graph, because });
+      told.add(because);
+    }
+    return wgSettings(documents);
+  });
   const wgOnPath = remembered(PATH_MS, clock, () => wg.path() !== null);
   const rules = new StandingRules({
     clock,
