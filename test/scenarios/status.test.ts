@@ -111,7 +111,7 @@ async function everyKindOfTask(): Promise<void> {
     { id: 'not-yet', not_before: '2099-01-01T00:00:00+00:00', exec: 'true' },
     { id: 'nobody', executor: 'narow' },
     { id: 'broken', executor: 'broken' },
-    { id: 'assigned', assigned: 'agent-77', exec: 'true' },
+    { id: 'assigned', assigned: 'a-person', exec: 'true' },
     { id: 'theirs', status: 'in-progress', assigned: 'a-person' },
     { id: 'done', status: 'done' },
     { id: 'failed', status: 'failed' },
