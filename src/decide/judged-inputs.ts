@@ -82,6 +82,7 @@ function isSameMemory(a: ScheduleMemory | undefined, b: ScheduleMemory | undefin
     a?.expression === b?.expression &&
     a?.baselineAt === b?.baselineAt &&
     a?.lastNominalAt === b?.lastNominalAt &&
+    a?.lastIsOver === b?.lastIsOver &&
     a?.owed?.join() === b?.owed?.join()
   );
 }

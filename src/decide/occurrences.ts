@@ -171,12 +171,9 @@ function deadlineOf(owed: number | null, { startDeadlineMs }: SchedulePolicy): n
   return owed === null || startDeadlineMs === null ? null : owed + startDeadlineMs;
 }
 
-function remembered(
-  { expression, lastNominalAt }: ScheduleMemory,
-  baselineAt: number,
-  owed: readonly number[],
-): ScheduleMemory {
-  return { expression, baselineAt, lastNominalAt, ...(owed.length > 0 ? { owed } : {}) };
+function remembered(memory: ScheduleMemory, baselineAt: number, owed: readonly number[]): ScheduleMemory {
+  const { owed: _, ...kept } = memory;
+  return { ...kept, baselineAt, ...(owed.length > 0 ? { owed } : {}) };
 }
 
 function passedBy(

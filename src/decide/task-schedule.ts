@@ -194,7 +194,8 @@ function holdOf(
  * one that had ended and was opened anew waits for the next.
  */
 function unfinishedOf(task: Task, memory: ScheduleMemory): number | null {
-  return task.startedAt === undefined ? memory.lastNominalAt : null;
+  if (memory.lastIsOver) return null;
+  return task.startedAt === undefined || task.status === 'incomplete' ? memory.lastNominalAt : null;
 }
 
 /** wg's own gates are times too. */

@@ -50,6 +50,8 @@ export interface ScheduleMemory {
   readonly lastNominalAt: number | null;
   /** Instants that came and are still to be run, oldest first; absent: none. */
   readonly owed?: readonly number[];
+  /** The run of the last occurrence came to its end: the task was done. */
+  readonly lastIsOver?: true;
 }
 
 /** What is remembered of schedules. */

@@ -124,6 +124,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   -- Instants that came and are still to be run: a JSON list of ms, oldest first.
   ALTER TABLE schedules ADD COLUMN owed TEXT NOT NULL DEFAULT '[]';
+  -- 1: what last_nominal_at stands for was done; whoever takes the task and gives it back does not begin it again.
+  ALTER TABLE schedules ADD COLUMN last_is_over INTEGER NOT NULL DEFAULT 0;
   `,
 ];
 

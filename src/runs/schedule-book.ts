@@ -14,6 +14,8 @@ export interface ScheduleBook {
   noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
   /** Keeps that an occurrence was dispatched, inside a transaction or by itself. What was owed up to it is owed no more. */
   noteOccurrence(task: TaskRef, nominalAt: number): void;
+  /** Keeps that the last occurrence is over: its task was done. */
+  noteOver(task: TaskRef): void;
   /** Forgets a schedule, for a task that is gone. */
   forgetSchedule(task: TaskRef): void;
 }
@@ -31,6 +33,7 @@ export function scheduleMemoryOf(row: SqlRow): ScheduleMemory {
     baselineAt: Number(row.baseline_at),
     lastNominalAt: numberOrNull(row, 'last_nominal_at'),
     ...(owed.length > 0 ? { owed } : {}),
+    ...(row.last_is_over === 1 ? { lastIsOver: true } : {}),
   };
 }
 
@@ -39,9 +42,10 @@ export function createScheduleBook(database: Database): ScheduleBook {
   const all = database.prepare('SELECT * FROM schedules');
   const one = database.prepare('SELECT * FROM schedules WHERE graph = ? AND task = ?');
   const put = database.prepare(
-    `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at, owed) VALUES (?, ?, ?, ?, ?, ?)
+    `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at, owed, last_is_over)
+     VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (graph, task) DO UPDATE SET expression = excluded.expression, baseline_at = excluded.baseline_at,
-       last_nominal_at = excluded.last_nominal_at, owed = excluded.owed`,
+       last_nominal_at = excluded.last_nominal_at, owed = excluded.owed, last_is_over = excluded.last_is_over`,
   );
   const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
 
@@ -73,7 +77,8 @@ export function createScheduleBook(database: Database): ScheduleBook {
   const write = (ref: TaskRef, memory: ScheduleMemory): void => {
     const owed = JSON.stringify(memory.owed ?? []);
     stale.set(taskKey(ref.graph, ref.task), ref);
-    put.run(ref.graph, ref.task, memory.expression, memory.baselineAt, memory.lastNominalAt, owed);
+    const { expression, baselineAt, lastNominalAt, lastIsOver } = memory;
+    put.run(ref.graph, ref.task, expression, baselineAt, lastNominalAt, owed, lastIsOver ? 1 : 0);
   };
 
   const noteSchedules = (notes: readonly ScheduleNote[]): void => {
@@ -94,9 +99,14 @@ export function createScheduleBook(database: Database): ScheduleBook {
       const before = rowOf(ref);
       if (!before) return;
       const { expression, baselineAt } = before;
-      const lastNominalAt = Math.max(before.lastNominalAt ?? nominalAt, nominalAt);
       const owed = (before.owed ?? []).filter((at) => at > nominalAt);
-      write(ref, { expression, baselineAt, lastNominalAt, owed });
+      if (before.lastNominalAt !== null && before.lastNominalAt >= nominalAt) write(ref, { ...before, owed });
+      else write(ref, { expression, baselineAt, lastNominalAt: nominalAt, owed });
+    },
+    noteOver(ref) {
+      const before = rowOf(ref);
+      if (before && before.lastNominalAt !== null && !before.lastIsOver)
+        write(ref, { ...before, lastIsOver: true });
     },
     forgetSchedule(ref) {
       stale.set(taskKey(ref.graph, ref.task), ref);

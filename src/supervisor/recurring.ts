@@ -17,6 +17,7 @@ export async function reopenRecurring(
   const found = parts.graphs.get(graph);
   if (!found) return;
   parts.ledger.resetAttempts(graph, task);
+  parts.ledger.noteOver({ graph, task });
   const now = parts.clock.now();
   const opened = await found.store.change((draft) => {
     const detail = draft.detail(task);

@@ -213,6 +213,14 @@ describe('what the task is doing meanwhile', () => {
   test('paused: the instant is let go', () => {
     expect(ask(hourly, before, 'paused').passed).toMatchObject([{ kind: 'missed', because: 'it is paused' }]);
   });
+  test('taken by somebody else and given back after its run was over: it waits for the next', () => {
+    const { startedAt: _, ...givenBack } = hourly;
+    const next = { hold: { nextAt: at('2027-03-10T13:00:00Z') }, occurrence: null };
+    const over = { ...before, baselineAt: NOON, lastIsOver: true } as const;
+    expect(judge(givenBack, over)).toMatchObject(next);
+    const incomplete = { ...hourly, status: 'incomplete' } as const;
+    expect(judge(incomplete, { ...before, baselineAt: NOON }).occurrence).toBe(at('2027-03-10T11:00:00Z'));
+  });
   test('given back and to be tried again: the next instant finds it busy', () => {
     const { startedAt: _, ...givenBack } = hourly;
     const judged = judge(givenBack, { ...before });

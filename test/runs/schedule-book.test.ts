@@ -61,6 +61,19 @@ test('many at once are all written or none, and what was not written is not reme
   expect(() => ledger.noteSchedule({ ...task, task: 'a\u0000b' }, memory)).toThrow('NUL');
 });
 
+test('an occurrence is over when its task was done, until the next is dispatched', async () => {
+  ledger.noteSchedule(task, memory);
+  ledger.noteOver(task);
+  expect(ledger.scheduleMemory().get(key)).toEqual(memory);
+  ledger.noteOccurrence(task, 10);
+  ledger.noteOver(task);
+  ledger.close();
+  ledger = await open();
+  expect(ledger.scheduleMemory().get(key)).toEqual({ ...memory, lastNominalAt: 10, lastIsOver: true });
+  ledger.noteOccurrence(task, 20);
+  expect(ledger.scheduleMemory().get(key)).toEqual({ ...memory, lastNominalAt: 20 });
+});
+
 test('an occurrence of a schedule that nobody knows is no schedule', () => {
   ledger.noteOccurrence(task, 10);
   expect(ledger.scheduleMemory().size).toBe(0);

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { ExecutorType } from '../../src/domain/profile.ts';
 import type { Assignment, Executor, RunControl } from '../../src/executors/executor.ts';
+import { createExternalExecutor } from '../../src/executors/external.ts';
 import { aborted, stoppedOutcome } from '../../src/executors/stopped.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
@@ -59,7 +60,10 @@ beforeEach(async () => {
   zone = 'UTC';
   clock = createFakeClock('2027-03-10T08:00:00Z');
   agent = new Agent(clock);
-  executors = new Map([['command', agent]]);
+  executors = new Map<ExecutorType, Executor>([
+    ['command', agent],
+    ['external', createExternalExecutor()],
+  ]);
 });
 afterEach(async () => {
   await supervised?.stop({ cancelAgents: true });
@@ -340,6 +344,20 @@ describe('while the previous run is not over', () => {
     expect(first?.phase).toBe('interrupted');
     expect(second?.because).toContain('sync@2027-03-10T10:00:00Z');
   });
+});
+
+test('one that somebody takes between its instants and gives back waits for the next', async () => {
+  await start([{ id: 'sync', schedule: '0 * * * *' }]);
+  await at('2027-03-10T09:00:00Z');
+  await supervised.nth(1, 'schedule.reopened', 'sync');
+  await at('2027-03-10T09:20:00Z');
+  await supervised.control.claim({ task: 'sync' }, 'somebody');
+  await supervised.control.release({ task: 'sync' }, { kind: 'operator' });
+  expect(await taskOf('sync')).not.toHaveProperty('started_at');
+  await at('2027-03-10T09:59:00Z');
+  expect(agent.begun).toHaveLength(1);
+  await at('2027-03-10T10:00:00Z');
+  await supervised.nth(2, 'schedule.reopened', 'sync');
 });
 
 test('a task keeps its executor: held until nine, then sent to the deploy agent', async () => {
