@@ -65,6 +65,7 @@ test(
     const done = new Set<string>();
     const firsts = new Map<string, number>();
     const refusals: string[] = [];
+    const late = new Set<string>();
     let deaths = 0;
     let dying = Promise.resolve();
     start();
@@ -78,6 +79,7 @@ test(
         }
         if (answer.status === 200) {
           done.add(task.id);
+          if (answer.json.late === true) late.add(task.id.split('~')[1] ?? '');
           if (answer.json.duplicate === false) firsts.set(task.id, (firsts.get(task.id) ?? 0) + 1);
         } else refusals.push(`${task.id}: ${answer.status} ${String(answer.json.code)}`);
         return;
@@ -118,12 +120,19 @@ test(
       readOnly: true,
     });
     const counted = new Map<string, number>();
-    for (const run of ledger?.runs() ?? [])
+    const phases = new Map<string, string[]>();
+    for (const run of ledger?.runs() ?? []) {
+      phases.set(run.task, [...(phases.get(run.task) ?? []), `${run.phase} ${run.outcome?.kind ?? ''}`]);
       if (run.phase === 'settled' && run.outcome?.kind === 'succeeded')
         counted.set(run.task, (counted.get(run.task) ?? 0) + 1);
+    }
     ledger?.close();
-    expect(counted.size).toBe(TASKS);
     expect([...counted].filter(([, times]) => times !== 1)).toEqual([]);
+    // A worker whose lease was over, and whose task was just being given to the next one, may still have been quicker:
+    // its result counts, as a late one of a run that was given back. Nothing else is without a settled run.
+    const others = [...phases].filter(([task]) => !counted.has(task) && !late.has(task));
+    expect(others).toEqual([]);
+    expect(phases.size).toBe(TASKS);
     for (const path of worktrees)
       for (const [id, task] of await playground.readGraph(path)) {
         expect([id, task.status, (task.artifacts as unknown[]).length]).toEqual([id, 'done', 1]);
