@@ -72,6 +72,19 @@ export class Availability {
     }
   }
 
+  /** A person says that a profile works again: its account is no longer paused either, and failures count anew. */
+  resume(profile: string): void {
+    const { graphs, ledger } = this.#parts;
+    this.#instant.delete(profile);
+    this.#setbacks.delete(`profile ${profile}`);
+    for (const graph of graphs.all()) {
+      const known = graph.profiles.byName.get(profile);
+      if (known?.type !== 'claude') continue;
+      this.#setbacks.delete(`account ${known.account}`);
+      ledger.clearPause('account', known.account);
+    }
+  }
+
   /** Notes a failure; opens the breaker of a profile whose runs all end at once. */
   failed(run: Run, outcome: Failed): void {
     if (!this.#tellsOfProfile(run, outcome)) return;

@@ -209,6 +209,7 @@ export class ControlFace implements SupervisorControl {
     await this.#begun;
     const { scope, name } = pauseTarget(target, this.#decided().world.graphs);
     this.#parts.ledger.clearPause(scope, name);
+    if (scope === 'profile') this.#supervisor.dispatcher.runner.ending.availability.resume(name);
     if (target === null) this.#supervisor.undrain();
     this.#supervisor.wake();
   }

@@ -79,6 +79,10 @@ test('a used-up quota pauses the account; afterwards one task tries, and the oth
   );
   await start();
   await eventually(async () => (await held('quota')).length === 3);
+  // A person may say that it is over; here it is not, so it is paused again.
+  await supervised.control.resume('claude');
+  await eventually(async () => (await supervised.control.runs({})).length > 3);
+  await eventually(async () => (await held('quota')).length === 3);
   const runs = await supervised.control.runs({});
   expect(runs.every((run) => run.attempt === 1)).toBe(true);
   await config(`until ${go}; play tool-use`);
