@@ -214,6 +214,8 @@ export class Dispatcher {
 
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
   #stop(run: Run, reason: StopReason, because: string): void {
+    // Just being given back: what the graph says of it is our own writing.
+    if (this.runner.ending.releaseOf(run.id)) return;
     if (!this.runner.live.has(run.id)) {
       // Just being given back, settled or looked for: what the graph says of it is our own writing.
       if (this.#busy.has(run.id)) return;
