@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openDatabase } from '../../src/runs/database.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 import { eventually, type Started, startSupervisor } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
@@ -134,6 +135,29 @@ describe('the ledger is lost', () => {
     await supervised.event('run.settled', 'late');
     expect(await lines('began')).toEqual(['a', 'late']);
   });
+});
+
+test('the machine was started anew: every run of before is void, its attempt not counted, its pid nobody’s', async () => {
+  await playground.writeGraph(playground.repo, [{ id: 'a', exec: waits('a') }]);
+  await playground.writeConfig('[retry]\nbackoff = "1s"\n[limits]\nsafety_pass = "1s"\n');
+  supervised = await supervise(playground);
+  await eventually(async () => (await lines('began')).length === 1);
+  const [before] = await supervised.control.runs({ open: true });
+  await supervised.stop({ cancelAgents: false });
+  // The pid is alive with the same start time, as by chance after a reboot; only the boot tells that it is another's.
+  const database = await openDatabase(join(playground.stateDir, 'ledger.sqlite'), false);
+  database.exec("UPDATE runs SET boot_id = 'the boot before'");
+  database.close();
+  supervised = await supervise(playground);
+  expect(await supervised.event('run.finished', 'a')).toMatchObject({
+    run: before?.run,
+    outcome: { kind: 'failed', failure: 'interrupted' },
+  });
+  await eventually(async () => (await lines('began')).length === 2);
+  await writeFile(go(), '');
+  await eventually(async () => (await statusOf('a')) === 'done');
+  expect((await supervised.control.runs({ task: 'a' })).map((run) => run.attempt)).toEqual([1, 1]);
+  expect(await lines('ended')).toEqual(['a']);
 });
 
 describe('time', () => {
