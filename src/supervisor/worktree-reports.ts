@@ -29,6 +29,7 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
         reports.push({
           ...row,
           ...(state ?? { state: 'no-graph', because: 'its graph has not been read yet' }),
+          problems: lostRuns(input, worktree.path),
         });
         continue;
       }
@@ -69,6 +70,18 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
     }
   }
   return reports;
+}
+
+/** Runs of a graph that is not there any more: nothing of them is lost, and somebody should know. */
+function lostRuns(input: Reportable, path: string): ReportedProblem[] {
+  const { graphs, runs } = input.world;
+  const known = new Set(graphs.map((view) => view.graph));
+  const lost = runs.filter((run) => run.worktree === path && !known.has(run.graph));
+  const [first] = lost;
+  if (!first) return [];
+  const names = lost.map((run) => run.task).join(', ');
+  const message = `its graph ${first.graph} is gone; what came of ${names} is kept and written when it is back`;
+  return [{ code: 'graph-gone', message }];
 }
 
 /** A state that leaves nothing to count, or null for a worktree whose graph is served through it. */

@@ -1,11 +1,12 @@
 // The graph's log/operations.jsonl: what was done to it, in wg's words. Only appends; wg rotates it. wg stops reading
 // at the first line that it cannot parse, so a line is written whole or made to stand on its own.
 
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { isoTime } from '../seams/clock.ts';
+import { makeWithin } from './folder-within.ts';
 import { wellFormedValue } from './well-formed.ts';
 
 export interface Operation {
@@ -23,7 +24,7 @@ const LONGEST_LINE = 4095;
 export function appendOperation(graph: GraphPath, operation: Operation, at: number): void {
   const path = join(graph, 'log', 'operations.jsonl');
   try {
-    mkdirSync(join(graph, 'log'), { recursive: true });
+    makeWithin(graph, 'log');
     const handle = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666);
     try {
       const line = lineOf(operation, at);

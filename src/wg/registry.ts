@@ -9,6 +9,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import { EXECUTOR_TYPES } from '../domain/profile.ts';
 import { type Clock, isoTime } from '../seams/clock.ts';
 import type { Locker } from '../seams/flock.ts';
+import { makeWithin } from './folder-within.ts';
 import {
   type AgentStatus,
   type RegistryContent,
@@ -97,7 +98,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     while (waiting.length > 0) {
       let batch: Pending[] = [];
       try {
-        mkdirSync(join(graph, 'service'), { recursive: true });
+        makeWithin(graph, 'service');
         const lock = await locker.acquire(join(graph, 'service', '.registry.lock'), {
           timeoutMs: lockTimeoutMs,
         });
@@ -242,7 +243,7 @@ function nextAgent(
   made: readonly string[],
 ): { id: string; folder: string } {
   const agents = join(graph, 'agents');
-  mkdirSync(agents, { recursive: true });
+  makeWithin(graph, 'agents');
   // Folders are read once for a batch: the ones made since have the numbers just given out.
   const names = made.length > 0 ? [] : [...Object.keys(content.agents), ...readdirSync(agents)];
   let next = names.reduce((largest, name) => Math.max(largest, numberOf(name) + 1), content.next_agent_id);

@@ -1,7 +1,7 @@
 // Everything that people and programs get wrong: each ends in one clear sentence with file, line and key and a next step,
 // and nothing else stops because of it.
 
-import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually, FAKE_CLAUDE, supervisor } from '../support/actors.ts';
@@ -240,6 +240,33 @@ describe('graphs', () => {
     expect((await playground.readGraph(playground.repo)).get('work')).toMatchObject({ status: 'done' });
     expect(supervised.count('run.opened', 'work')).toBe(1);
   });
+});
+
+test('a graph folder that is deleted while its task runs: the result is kept, status says so, and it is written when it is back', async () => {
+  const over = join(playground.folder, 'over');
+  await playground.writeGraph(playground.repo, [
+    { id: 'work', exec: `while [ ! -e ${over} ]; do sleep 0.02; done` },
+  ]);
+  await playground.writeConfig('');
+  supervised = await supervise(playground);
+  await supervised.event('run.started', 'work');
+  const graph = join(playground.repo, '.workgraph');
+  const away = join(playground.folder, 'away');
+  await rename(graph, away);
+  await supervised.control.reload();
+  const running = supervised;
+  const row = await eventually(async () => {
+    const found = await rowOf(playground.repo);
+    return found?.graph === null ? found : null;
+  });
+  expect(row).toMatchObject({ state: 'no-graph', problems: [{ code: 'graph-gone' }] });
+  expect(row.problems[0]?.message).toContain('work');
+  // Its output was in that folder, and with it its exit status: they come back together.
+  await writeFile(over, '');
+  await rename(away, graph);
+  await eventually(async () => (await playground.readGraph(playground.repo)).get('work')?.status === 'done');
+  expect(running.count('run.opened', 'work')).toBe(1);
+  expect(await running.control.runs({ open: true })).toEqual([]);
 });
 
 describe('commands and requests', () => {
