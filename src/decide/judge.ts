@@ -170,8 +170,7 @@ class Judging {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
     const says = task.executor !== undefined || task.exec !== undefined || task.agent !== undefined;
-    if (says || task.tags.length > 0)
-      return routeTask(task, profiles, retry);
+    if (says || task.tags.length > 0) return routeTask(task, profiles, retry);
     this.#plainRoute ??= routeTask(task, profiles, retry);
     return this.#plainRoute;
   }
