@@ -162,6 +162,8 @@ class Judging {
     if (!next) return this.#not(task, null, reason);
     if (status === 'failed') return this.#not(task, null, whileFailed(task, reason));
     this.#schedules.reopenings.push({ graph: this.#view.graph, task: task.id, ...next });
+    // Its next instant is counted from now, and it is about to be opened: not worth keeping for later.
+    this.#expire(this.#world.now);
     return this.#not(task, null, untilReopened(reason, next.nextAt, this.#world.now));
   }
 
