@@ -2,7 +2,7 @@
 // what follows from the answer is decided elsewhere. A trace that a dead daemon left behind counts for nothing.
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -74,7 +74,7 @@ export async function detectDaemon(
     if (command === null || isDaemonCommand(command))
       return { pid: state.pid, socket, because: `service/state.json names the running process ${state.pid}` };
   }
-  const answer = await askStatus(socket, clock);
+  const answer = existsSync(socket) ? await askStatus(socket, clock) : null;
   if (answer !== null) return { pid: answer.pid, socket, because: `a daemon answers on ${socket}` };
   const pid = (await scan()).get(graph);
   if (pid === undefined || !isLive(pid)) return null;
@@ -82,6 +82,8 @@ export async function detectDaemon(
 }
 
 function readState(path: string): { pid: number; socket: string | null } | null {
+  // Asked of every graph again and again, and hardly ever there: an error costs more than a look.
+  if (!existsSync(path)) return null;
   try {
     const state: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (typeof state !== 'object' || state === null || !('pid' in state)) return null;

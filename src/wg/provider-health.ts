@@ -1,6 +1,6 @@
 // wg's own word that nothing may be spawned just now: service/provider_health.json. Read only.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 
@@ -12,11 +12,13 @@ export interface ServicePause {
 
 /** The pause that wg keeps for a graph, or null. One whose time is over is none. */
 export function readServicePause(graph: GraphPath, now: number): ServicePause | null {
+  const file = join(graph, 'service', 'provider_health.json');
+  if (!existsSync(file)) return null;
   let health: unknown;
   try {
-    health = JSON.parse(readFileSync(join(graph, 'service', 'provider_health.json'), 'utf8'));
+    health = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    // Absent (the usual case), or torn while wg writes it: no pause that anybody could name.
+    // Torn while wg writes it: no pause that anybody could name.
     return null;
   }
   if (typeof health !== 'object' || health === null) return null;
