@@ -16,7 +16,7 @@ import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
 import { createScheduleCache, type ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
-import type { Action, Decision, GraphView, World } from './world.ts';
+import type { Action, Decision, GraphHold, GraphView, World } from './world.ts';
 
 /** What one caller keeps from decision to decision, so that only what changed is judged anew. */
 export interface DecideMemo {
@@ -82,10 +82,19 @@ function readyWords(
     const ready = judged.get(kept.graph)?.ready.get(kept.task);
     if (!ready) return kept;
     if (admitted.has(ready.plan))
-      return world.standstill ? { ...kept, state: 'held', ...world.standstill } : kept;
+      return world.standstill ? standing(kept, ready.plan, world.standstill) : kept;
     const held = admission.heldBecause(ready.plan);
+    // Where nothing is started at all, want of room says nothing.
+    if (world.standstill && held.state === 'queued') return standing(kept, ready.plan, world.standstill);
     return { ...kept, ...held, ...(held.code === 'idle' ? { nextAt: ready.agingAt } : {}) };
   };
+}
+
+/** What is said of a task that could start where nothing is started. */
+function standing(kept: Verdict, plan: Plan, standstill: GraphHold): Verdict {
+  const would = `it would go to ${plan.profile.name}, because of ${plan.because}`;
+  const because = standstill.code === 'observe' ? `${standstill.because}; ${would}` : standstill.because;
+  return { ...kept, state: 'held', code: standstill.code, because };
 }
 
 /** What judging the room takes to know, from the world. */

@@ -123,17 +123,31 @@ function deathsIn(value: unknown): readonly number[] {
   return found.sort((a, b) => a - b).slice(-DEATHS_KEPT);
 }
 
-/** `lifecycle`, and whatever unknown key holds an object: such a thing may come with rules for changing the task. */
+/** `lifecycle`, and unknown keys whose object speaks of states: such a thing comes with rules for changing the task. */
 function foreignKeysOf(fields: Fields): readonly string[] {
   let found: string[] | null = null;
   for (const key in fields) {
     if (isKnownKey(key)) continue;
-    const value = fields[key];
-    const hasRules =
-      key === 'lifecycle' || (typeof value === 'object' && value !== null && !Array.isArray(value));
-    if (!hasRules) continue;
+    if (key !== 'lifecycle' && !holdsState(fields[key])) continue;
     found ??= [];
     found.push(key);
   }
   return found ?? NONE;
+}
+
+/** Members by which an object under an unknown key speaks of states: whoever wrote it has rules of its own. */
+const STATE_MEMBERS = [
+  'state',
+  'status',
+  'phase',
+  'attempt',
+  'attempts',
+  'revision',
+  'revisions',
+  'transitions',
+];
+
+function holdsState(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return STATE_MEMBERS.some((member) => Object.hasOwn(value, member));
 }

@@ -172,7 +172,8 @@ export class Supervisor implements Service {
 
   #isQuiet(): boolean {
     const busy = [...this.dispatcher.runner.live.values()].some((live) => live.run.phase !== 'handed-off');
-    const due = this.#decided?.decision.actions.length ?? 0;
+    // An observer leaves what is due to others.
+    const due = this.#parts.observeOnly ? 0 : (this.#decided?.decision.actions.length ?? 0);
     return !busy && due === 0 && !this.#again;
   }
 

@@ -83,15 +83,22 @@ describe('reading tasks', () => {
     const { snapshot } = parse(fixture('odd-text.jsonl'));
     expect(snapshot.problem).toBeNull();
     expect([...snapshot.tasks.keys()]).toEqual(['spaced', 'numbers', 'escapes', 'last']);
-    expect(snapshot.tasks.get('spaced')).toMatchObject({ title: 'Odd spacing', foreignKeys: ['unknown'] });
+    expect(snapshot.tasks.get('spaced')).toMatchObject({ title: 'Odd spacing', foreignKeys: [] });
     expect(snapshot.tasks.get('escapes')?.title).toBe('café / 😀 😀 \u2028');
   });
 
-  test('keys that imply rules of their own are named', () => {
+  test('keys that imply rules of their own are named; what is only kept beside a task is not', () => {
     const { snapshot } = parse(
-      task('a', { lifecycle: 'x', extra: { a: 1 }, list: [1], word: 'w', executor: 'e' }),
+      task('a', {
+        lifecycle: 'x',
+        machine: { phase: 'review', attempts: 2 },
+        extra: { a: 1 },
+        list: [{ status: 'x' }],
+        word: 'w',
+        executor: 'e',
+      }),
     );
-    expect(snapshot.tasks.get('a')?.foreignKeys).toEqual(['lifecycle', 'extra']);
+    expect(snapshot.tasks.get('a')?.foreignKeys).toEqual(['lifecycle', 'machine']);
   });
 
   test('only deaths that can matter are kept, oldest first', () => {

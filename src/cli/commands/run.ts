@@ -1,6 +1,7 @@
 // `supervisor run`: the supervisor in the foreground.
 
 import type { RunningSupervisor } from '../../compose.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import type { RunReport } from '../../domain/report.ts';
 import { type Context, compositionOf } from '../context.ts';
@@ -46,6 +47,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
       }
       await Promise.race([nothingLeft(context, running, options.wait ?? 5000), ending.requested]);
       if (ending.isRequested) return STATUS_INTERRUPTED;
+      await refuseNothing(running);
       lastWords = await sumUp(context, running);
       return failed.size === 0 ? 0 : 1;
     } finally {
@@ -55,6 +57,14 @@ export async function run(context: Context, options: RunOptions): Promise<number
   } finally {
     ending.off();
   }
+}
+
+/** Doing nothing because no repository could be read is no success. */
+async function refuseNothing({ control }: RunningSupervisor): Promise<void> {
+  const { worktrees } = await control.status();
+  const [first] = worktrees;
+  if (first && worktrees.every((worktree) => worktree.state === 'unreadable'))
+    throw new SupervisorError('graph', `nothing could be served: ${first.because}`);
 }
 
 /** Which tasks ended badly here: a later success makes good for an earlier failure. */
