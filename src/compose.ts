@@ -139,6 +139,9 @@ export async function composeSupervisor(
     run: (id) => ledger.run(id),
     endedByWg: ({ graph, task, agent }) => beside.gate.endedByWg(graph, task, agent),
   });
+  const retryMissing = () => {
+    if (!observeOnly) supervisor.dispatcher.runner.ending.availability.retryMissing();
+  };
   const takeSpooled = async () => {
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
   };
@@ -172,6 +175,7 @@ export async function composeSupervisor(
     },
     reloadConfig: async () => {
       const { problems, rejected } = source.reload();
+      retryMissing();
       if (rejected === null) bus.emit('config.loaded', { file: source.current().file });
       else bus.emit('config.rejected', { message: rejected });
       return problems;
@@ -241,6 +245,7 @@ export async function composeSupervisor(
       await graphWatcher.start();
       await repositoryWatcher.start();
       if (!observeOnly) await outbox.start();
+      retryMissing();
       await supervisor.start();
     },
     stop({ cancelAgents }) {

@@ -33,7 +33,10 @@ export interface Full {
 /** Where a task would run: all that limits and pauses ask of a plan. */
 export type Seat = Pick<Plan, 'graph' | 'worktree' | 'repo' | 'profile'>;
 
-/** A profile by what its limit counts: a worktree's own profile is another one than its namesake elsewhere. */
+/** The code of a pause that a person ordered: it means every profile of that name, wherever it is written. */
+export const BY_A_PERSON = 'paused';
+
+/** A profile by what limits and pauses it: a worktree's own profile is another one than its namesake elsewhere. */
 export function profileKey(profile: Profile, graph: string): string {
   return profile.origin.file.startsWith(`${graph}/`) ? taskKey(graph, profile.name) : profile.name;
 }
@@ -79,7 +82,7 @@ export class Room {
   take(seat: Seat): void {
     if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
     add(this.#profiles, profileKey(seat.profile, seat.graph));
-    for (const probed of this.#probedOf(seat.profile)) probed.isTried = true;
+    for (const probed of this.#probedOf(seat)) probed.isTried = true;
   }
 
   /** The narrowest limit that leaves no room for it, or null. */
@@ -102,11 +105,12 @@ export class Room {
   /** What keeps everything of this graph and profile from starting. */
   pauseOf(seat: Seat): Pause | null {
     if (this.#pauses.size === 0) return null;
-    const { profile, repo } = seat;
+    const { profile, repo, graph } = seat;
+    const named = this.#pauses.get(`profile ${profile.name}`);
     return (
       this.#pauses.get('machine ') ??
       this.#pauses.get(`repo ${repo}`) ??
-      this.#pauses.get(`profile ${profile.name}`) ??
+      (named?.code === BY_A_PERSON ? named : this.#pauses.get(`profile ${profileKey(profile, graph)}`)) ??
       (profile.type === 'claude' ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
       null
     );
@@ -132,21 +136,24 @@ export class Room {
     for (const run of runs) {
       const profile = holdsSlot(run) ? profileOf(run) : null;
       if (!profile) continue;
-      for (const probed of this.#probedOf(profile))
+      for (const probed of this.#probedOf({ profile, graph: run.graph }))
         if (run.openedAt >= (probed.pause.until ?? 0)) probed.isTried = true;
     }
   }
 
-  #probedOf(profile: Profile) {
+  #probedOf({ profile, graph }: Pick<Seat, 'profile' | 'graph'>) {
     if (this.#probed.size === 0) return [];
     const account = profile.type === 'claude' ? this.#probed.get(`account ${profile.account}`) : undefined;
-    return [this.#probed.get(`profile ${profile.name}`), account].filter((found) => found !== undefined);
+    return [this.#probed.get(`profile ${profileKey(profile, graph)}`), account].filter(
+      (found) => found !== undefined,
+    );
   }
 
-  #tried({ profile }: Seat): Full | null {
-    const tried = this.#probedOf(profile).find((probed) => probed.isTried);
+  #tried(seat: Seat): Full | null {
+    const tried = this.#probedOf(seat).find((probed) => probed.isTried);
     if (!tried) return null;
-    const { scope, name, because } = tried.pause;
+    const { scope, because } = tried.pause;
+    const name = scope === 'profile' ? seat.profile.name : tried.pause.name;
     return { code: 'probe', because: `one task tries ${scope} ${name} first, which was paused: ${because}` };
   }
 

@@ -82,7 +82,7 @@ export interface ScheduleState {
 /** A profile, or an account, that may start nothing until something changes or an instant passes. */
 export interface Pause {
   readonly scope: 'task' | 'profile' | 'account' | 'repo' | 'machine';
-  /** The taskKey, profile name, account name, repository id, or ''. */
+  /** The taskKey, profileKey (a name alone where a person paused it), account name, repository id, or ''. */
   readonly name: string;
   readonly code: string;
   readonly because: string;

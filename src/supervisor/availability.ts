@@ -2,10 +2,13 @@
 // breaker for a profile whose runs end at once, and the evidence that lifts both. When a pause is over, admitting lets
 // one task try first; this file only says what it came to.
 
-import { taskKey } from '../domain/ids.ts';
+import { BY_A_PERSON, profileKey } from '../decide/room.ts';
+import { profileNamed } from '../decide/route.ts';
+import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
+import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
-import { isEndpointHold, rememberEndpointHold } from './endpoint-holds.ts';
+import { ENDING_AT_ONCE, fingerprint, isEndpointHold, MISSING, rememberHold } from './endpoint-holds.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 /** First pause of what was found unavailable, ms; it doubles with every setback in a row. */
@@ -24,15 +27,14 @@ const INSTANT_FAILURES = 5;
 const FIRST_BREAK_MS = 5 * 60_000;
 const LONGEST_BREAK_MS = 60 * 60_000;
 
-/** A pause that a person ordered is neither shortened nor lifted by what runs. */
-const BY_A_PERSON = 'paused';
-
 export class Availability {
   readonly #parts: RunnerParts;
   /** How often in a row each paused thing was found unavailable, for a growing pause. */
   readonly #setbacks = new Map<string, number>();
   /** The tasks of a profile's last instant failures, and how often its breaker opened since it last worked. */
   readonly #instant = new Map<string, { readonly tasks: string[]; opened: number }>();
+  /** How each profile with a setback was configured then: what was counted says nothing of another configuration. */
+  readonly #configured = new Map<string, string>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -41,6 +43,7 @@ export class Availability {
   /** Pauses what a run lacked. */
   lacking(run: Run, { scope, code, because, until: told }: Deferred): void {
     const { clock, identity } = this.#parts;
+    this.#noticeChange(run);
     const name = this.#nameOf(run, scope);
     const setbacks = this.#setbacks.get(`${scope} ${name}`) ?? 0;
     this.#setbacks.set(`${scope} ${name}`, setbacks + 1);
@@ -49,15 +52,14 @@ export class Availability {
     const longest = quota ? LONGEST_QUOTA_PAUSE_MS : LONGEST_PAUSE_MS;
     const growing = clock.now() + Math.min(first * 2 ** Math.min(setbacks, 10), longest);
     const spread = quota && told !== undefined ? Math.round(QUOTA_JITTER_MS * identity.random()) : 0;
-    if (isEndpointHold(code)) {
-      rememberEndpointHold(this.#parts, run);
-      this.#pause(scope, name, code, because, null);
-    } else this.#pause(scope, name, code, because, told === undefined ? growing : told + spread);
+    if (scope === 'profile') rememberHold(this.#parts, run, name);
+    if (isEndpointHold(code)) this.#pause(scope, name, code, because, null);
+    else this.#pause(scope, name, code, because, told === undefined ? growing : told + spread);
   }
 
   /** Evidence that the run's profile and account do what they should: a success, a hand-off, an answer of the model. */
   works(run: Run): void {
-    this.#instant.delete(run.executor);
+    this.#instant.delete(this.#nameOf(run, 'profile'));
     const paused = this.#parts.ledger.pauses();
     for (const scope of ['task', 'profile', 'account'] as const) {
       const name = this.#nameOf(run, scope);
@@ -72,12 +74,23 @@ export class Availability {
     }
   }
 
-  /** A person says that a profile works again: its account is no longer paused either, and failures count anew. */
+  /** What was missing may be there now: every profile that lacked a program may try again, its pauses short anew. */
+  retryMissing(): void {
+    for (const { scope, name, code } of this.#parts.ledger.pauses())
+      if (scope === 'profile' && code === MISSING) this.#lift(name);
+  }
+
+  /**
+   * A person says that the profiles of a name work again, wherever they are written: their accounts are no longer
+   * paused either, and failures count anew.
+   */
   resume(profile: string): void {
     const { graphs, ledger } = this.#parts;
-    this.#instant.delete(profile);
-    this.#setbacks.delete(`profile ${profile}`);
+    this.#lift(profile);
+    for (const { scope, name } of ledger.pauses())
+      if (scope === 'profile' && taskOfKey(name)?.task === profile) this.#lift(name);
     for (const graph of graphs.all()) {
+      this.#forget(taskKey(graph.path, profile));
       const known = graph.profiles.byName.get(profile);
       if (known?.type !== 'claude') continue;
       this.#setbacks.delete(`account ${known.account}`);
@@ -88,14 +101,16 @@ export class Availability {
   /** Notes a failure; opens the breaker of a profile whose runs all end at once. */
   failed(run: Run, outcome: Failed): void {
     if (!this.#tellsOfProfile(run, outcome)) return;
-    const known = this.#instant.get(run.executor) ?? { tasks: [], opened: 0 };
+    this.#noticeChange(run);
+    const name = this.#nameOf(run, 'profile');
+    const known = this.#instant.get(name) ?? { tasks: [], opened: 0 };
     const lasted = (run.finishedAt ?? this.#parts.clock.now()) - (run.startedAt ?? run.openedAt);
     if (lasted >= INSTANT_MS) {
       this.works(run);
       return;
     }
     known.tasks.push(taskKey(run.graph, run.task));
-    this.#instant.set(run.executor, known);
+    this.#instant.set(name, known);
     const last = known.tasks.slice(-INSTANT_FAILURES);
     // After a break one more is enough: the task that tried first told that nothing has changed.
     const enough = known.opened > 0 || (last.length >= INSTANT_FAILURES && new Set(last).size > 1);
@@ -106,7 +121,8 @@ export class Availability {
       `${INSTANT_FAILURES} runs of ${run.executor} in a row failed within ${INSTANT_MS / 1000} s, ` +
       `the last one of ${run.task} (${outcome.message.slice(0, 200)}); one task tries again after the pause, ` +
       `or \`supervisor resume ${run.executor}\``;
-    this.#pause('profile', run.executor, 'instant-failures', because, this.#parts.clock.now() + pauseMs);
+    rememberHold(this.#parts, run, name);
+    this.#pause('profile', name, ENDING_AT_ONCE, because, this.#parts.clock.now() + pauseMs);
   }
 
   /** What an agent reports is about its task; so is what a task's own command does. */
@@ -124,10 +140,35 @@ export class Availability {
     ledger.setPause({ scope, name, code, because, until });
   }
 
+  #lift(name: string): void {
+    this.#forget(name);
+    this.#parts.ledger.clearPause('profile', name);
+  }
+
+  #forget(profile: string): void {
+    this.#instant.delete(profile);
+    this.#setbacks.delete(`profile ${profile}`);
+  }
+
+  #noticeChange(run: Run): void {
+    const profile = this.#profileOf(run);
+    if (!profile) return;
+    const name = this.#nameOf(run, 'profile');
+    const now = fingerprint(profile);
+    const before = this.#configured.get(name);
+    this.#configured.set(name, now);
+    if (before !== undefined && before !== now) this.#forget(name);
+  }
+
+  #profileOf(run: Run): Profile | null {
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    return profiles ? profileNamed(run.executor, profiles) : null;
+  }
+
   #nameOf(run: Run, scope: Deferred['scope']): string {
     if (scope === 'task') return taskKey(run.graph, run.task);
-    if (scope === 'profile') return run.executor;
-    const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);
+    const profile = this.#profileOf(run);
+    if (scope === 'profile') return profile ? profileKey(profile, run.graph) : run.executor;
     return profile?.type === 'claude' ? profile.account : run.executor;
   }
 }

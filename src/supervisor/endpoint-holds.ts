@@ -1,6 +1,8 @@
-// Endpoints that said they take no more work at all (410, or `webhook-delivery: disable`): their profile is held until
-// its configuration changes, over restarts too. Asking again on a timer is what they asked us not to do.
+// Profiles that are held for how they are configured: an endpoint that takes no more work at all (410, or
+// `webhook-delivery: disable`), a program that is not there, runs that all end at once. Another configuration lifts the
+// hold, over restarts too. An endpoint is not asked again on a timer: that is what it asked us not to do.
 
+import { profileKey } from '../decide/room.ts';
 import { profileNamed } from '../decide/route.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
@@ -13,39 +15,50 @@ interface HoldParts {
   readonly graphs: SupervisedGraphs;
 }
 
-/** Whether a hold with this code lasts until the profile's configuration changes. */
+/** The code of a hold for a program, or whatever else a profile needs, that is not there. */
+export const MISSING = 'executor-unavailable';
+
+/** The code of a hold for a profile whose runs all end at once. */
+export const ENDING_AT_ONCE = 'instant-failures';
+
+/** Whether a hold with this code lasts until the profile's configuration changes, however long that takes. */
 export function isEndpointHold(code: string): boolean {
   return code === 'endpoint-gone' || code === 'endpoint-disabled';
 }
 
-/** Keeps how the profile of a run was configured when its endpoint turned us away. */
-export function rememberEndpointHold({ ledger, graphs }: HoldParts, run: Run): void {
+/** Keeps how the profile of a run is configured now that it is held under this name. */
+export function rememberHold({ ledger, graphs }: HoldParts, run: Run, name: string): void {
   const profiles = graphs.get(run.graph)?.profiles;
   const profile = profiles && profileNamed(run.executor, profiles);
-  if (profile) ledger.setMeta(memoryOf(run.executor), JSON.stringify([run.graph, fingerprint(profile)]));
+  if (profile)
+    ledger.setMeta(memoryOf(name), JSON.stringify([run.graph, fingerprint(profile), run.executor]));
 }
 
 /** Lifts the holds whose profile is configured otherwise now, or not at all any more. Returns the profiles. */
 export function liftOutdatedHolds({ ledger, graphs }: HoldParts): string[] {
-  const held = ledger.pauses().filter((pause) => pause.scope === 'profile' && isEndpointHold(pause.code));
+  const held = ledger.pauses().filter((pause) => pause.scope === 'profile' && isLiftedByChange(pause.code));
   return held.flatMap(({ name }) => {
-    const [graph, before] = JSON.parse(ledger.meta(memoryOf(name)) ?? '["",""]') as [string, string];
-    const profiles = graphs.get(graph)?.profiles;
+    const [graph, before, executor = name] = JSON.parse(ledger.meta(memoryOf(name)) ?? '["",""]') as string[];
+    const profiles = graphs.get(graph ?? '')?.profiles;
     // A graph that is not served just now says nothing about its profiles.
     if (!profiles) return [];
-    const profile = profileNamed(name, profiles);
-    if (profile && fingerprint(profile) === before) return [];
+    const profile = profileNamed(executor, profiles);
+    if (profile && profileKey(profile, graph ?? '') === name && fingerprint(profile) === before) return [];
     ledger.clearPause('profile', name);
-    return [name];
+    return [executor];
   });
+}
+
+/** What a person would have to change: everything but where it is written. */
+export function fingerprint(profile: Profile): string {
+  const { origin: _origin, ...written } = profile;
+  return tokenHash(JSON.stringify(written));
+}
+
+function isLiftedByChange(code: string): boolean {
+  return isEndpointHold(code) || code === MISSING || code === ENDING_AT_ONCE;
 }
 
 function memoryOf(profile: string): string {
   return `endpoint-hold:${profile}`;
-}
-
-/** What a person would have to change: everything but where it is written. */
-function fingerprint(profile: Profile): string {
-  const { origin: _origin, ...written } = profile;
-  return tokenHash(JSON.stringify(written));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Room, type RoomState } from '../../src/decide/room.ts';
+import { profileKey, Room, type RoomState } from '../../src/decide/room.ts';
 import type { Pause } from '../../src/decide/world.ts';
 import { claude, NOW, run as runOf } from '../support/tasks.ts';
 
@@ -61,5 +61,42 @@ describe('after a pause', () => {
       one.take(seatOf(work));
       expect(one.full(seatOf(also))).toBeNull();
     }
+  });
+});
+
+describe('namesakes', () => {
+  const machine = claude('agent');
+  const ownOf = (graph: string) => claude('agent', { origin: { file: `${graph}/config.toml` } });
+  const [here, there, elsewhere] = [
+    { ...seatOf(ownOf('/g')), graph: '/g' },
+    { ...seatOf(ownOf('/h')), graph: '/h' },
+    { ...seatOf(machine), graph: '/i' },
+  ];
+  const pause = (name: string, more: Partial<Pause> = {}): Pause => ({
+    ...{ scope: 'profile', name, code: 'executor-unavailable', because: 'not there', until: NOW + 1 },
+    ...more,
+  });
+  const codes = (one: Room) => [here, there, elsewhere].map((seat) => one.pauseOf(seat)?.code ?? null);
+
+  test("what a worktree's own profile lacks holds neither its namesake elsewhere nor the machine's, nor the reverse", () => {
+    const own = profileKey(here.profile, '/g');
+    expect(codes(room([pause(own)]))).toEqual(['executor-unavailable', null, null]);
+    expect(codes(room([pause('agent')]))).toEqual([null, null, 'executor-unavailable']);
+  });
+
+  test('a person who pauses a name means all of them', () => {
+    const both = [pause('agent', { code: 'paused', until: null }), pause(profileKey(here.profile, '/g'))];
+    expect(codes(room(both))).toEqual(['paused', 'paused', 'paused']);
+  });
+
+  test('after the pause one task tries first, of that profile only, and is named by what a person calls it', () => {
+    const one = room([pause(profileKey(here.profile, '/g'), { until: NOW - 1 })]);
+    for (const seat of [here, there]) one.take(seat);
+    expect(one.full(here)).toMatchObject({
+      code: 'probe',
+      because: expect.stringContaining('profile agent first'),
+    });
+    expect(one.full(there)).toBeNull();
+    expect(one.full(elsewhere)).toBeNull();
   });
 });

@@ -1,7 +1,7 @@
 // What keeps failing is left alone: a profile whose runs end at once, an account whose quota is used up, a task whose
 // agent vanishes again and again. Each says so, and each begins again with one careful try or a person's word.
 
-import { writeFile } from 'node:fs/promises';
+import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/seams/clock.ts';
@@ -34,6 +34,8 @@ async function held(code: string): Promise<string[]> {
   return report.held.filter((one) => one.code === code).map((one) => one.task);
 }
 
+const statusOf = async (task: string) => (await playground.readGraph(playground.repo)).get(task)?.status;
+
 const openTasks = async () => (await supervised.control.runs({ open: true })).map((run) => run.task);
 
 test('five runs that fail at once pause their profile, not their neighbours; one tries again, a person may resume', async () => {
@@ -63,6 +65,65 @@ test('five runs that fail at once pause their profile, not their neighbours; one
   expect(await held('instant-failures')).toHaveLength(2);
   await supervised.control.resume('broken');
   await eventually(async () => (await held('instant-failures')).length < 2);
+});
+
+test('a missing program holds the profile of its own worktree only, until that profile is changed or resumed', async () => {
+  const other = await playground.worktree('other');
+  const profile = (worktree: string, command: string) =>
+    writeFile(
+      join(worktree, '.workgraph', 'config.toml'),
+      `[executors.agent]\ntype = "command"\ncommand = [${JSON.stringify(command)}]\n`,
+    );
+  const broken = ['b-0', 'b-1'].map((id) => ({ id, tags: ['executor:agent'] }));
+  await playground.writeGraph(playground.repo, broken);
+  await playground.writeGraph(other, []);
+  await profile(playground.repo, join(playground.folder, 'not-there'));
+  await profile(other, 'true');
+  await playground.writeConfig('[limits]\nsafety_pass = "1s"\n');
+  await start();
+  await eventually(async () => (await held('executor-unavailable')).length === 2);
+  await playground.writeGraph(other, [{ id: 'fine', tags: ['executor:agent'] }]);
+  await supervised.event('run.settled', 'fine');
+  expect((await playground.readGraph(other)).get('fine')?.status).toBe('done');
+  expect(await held('executor-unavailable')).toEqual(['b-0', 'b-1']);
+  // A person means both by the name, and lifts what holds either.
+  await supervised.control.pause('agent', 'by hand');
+  await playground.writeGraph(other, [{ id: 'later', tags: ['executor:agent'] }]);
+  await eventually(async () => (await held('paused')).length === 3);
+  const tries = (await supervised.control.runs({})).length;
+  await supervised.control.resume('agent');
+  await supervised.event('run.settled', 'later');
+  await eventually(async () => (await supervised.control.runs({})).length >= tries + 2);
+  await eventually(async () => (await held('executor-unavailable')).length === 2);
+  // Long before the pause would be over by itself.
+  await profile(playground.repo, 'true');
+  for (const { id } of broken) await eventually(async () => (await statusOf(id)) === 'done');
+});
+
+test('a program that is there now is tried at the next start and at a reload, whatever the pause says', async () => {
+  const program = join(playground.folder, 'agent');
+  const appear = async () => {
+    await writeFile(program, '#!/bin/sh\nexit 0\n');
+    await chmod(program, 0o755);
+  };
+  await playground.writeConfig(
+    `[executors.one]\ntype = "command"\ncommand = [${JSON.stringify(program)}]\n` +
+      `[executors.two]\ntype = "command"\ncommand = [${JSON.stringify(`${program}-two`)}]\n`,
+  );
+  await playground.writeGraph(playground.repo, [
+    { id: 'a', tags: ['executor:one'] },
+    { id: 'b', tags: ['executor:two'] },
+  ]);
+  await start();
+  await eventually(async () => (await held('executor-unavailable')).length === 2);
+  await appear();
+  await supervised.control.reload();
+  await eventually(async () => (await statusOf('a')) === 'done');
+  await eventually(async () => (await held('executor-unavailable')).length === 1);
+  await supervised.stop({ cancelAgents: false });
+  await rename(program, `${program}-two`);
+  expect(await supervisor(playground, ['run', '--once'])).toMatchObject({ status: 0 });
+  expect(await statusOf('b')).toBe('done');
 });
 
 test('a used-up quota pauses the account; afterwards one task tries, and the others follow once the model answers', async () => {
