@@ -70,9 +70,10 @@ export async function pollUntilOver(
 }
 
 /**
- * Where this run is asked about: the profile's status_url, else what the agent named (a URL of the endpoint's own
- * origin, as anything else would carry our credentials elsewhere; or an id below the endpoint), else the task's id
- * below the endpoint. "The task's id" is the one that the agent was sent. Null when no sound URL comes of it.
+ * Where this run is asked about: the profile's status_url, whose placeholders mean what they mean everywhere; else what
+ * the agent named (a URL of the endpoint's own origin, as anything else would carry our credentials elsewhere; or an
+ * id below the endpoint); else the task's id, as the agent was sent it, below the endpoint. Null when no sound URL
+ * comes of it.
  */
 export function statusUrl(
   profile: HttpProfile,
@@ -81,15 +82,15 @@ export function statusUrl(
   reference: string | null,
 ): string | null {
   const value = placeholderValue(assignment);
-  const id = profile.body === null ? assignment.globalTaskId : value('task.id');
   if (profile.statusUrl !== null) {
     const template = profile.statusUrl
       .replaceAll('{endpoint}', endpoint.origin + withoutSlash(endpoint.pathname))
       .replaceAll('{task_id}', '{{task.id}}');
-    const filled = fillUrl(template, (name) => (name === 'task.id' ? id : value(name)));
+    const filled = fillUrl(template, value);
     if (filled === null || !URL.canParse(filled, endpoint.href)) return null;
     return new URL(filled, endpoint).href;
   }
+  const id = profile.body === null ? assignment.globalTaskId : value('task.id');
   if (reference === null) return below(endpoint, id);
   if (!/^https?:\/\//i.test(reference)) return below(endpoint, reference);
   if (!URL.canParse(reference) || new URL(reference).origin !== endpoint.origin) return below(endpoint, id);

@@ -58,6 +58,12 @@ describe('where a run is asked about', () => {
       'https://status.example/build-api',
     ],
     [
+      'a template in which the id is the local one, whatever our payload gave',
+      { statusUrl: 'https://status.example/{{task.id}}' },
+      null,
+      'https://status.example/build-api',
+    ],
+    [
       'a template relative to the endpoint',
       { statusUrl: '/s?run={{run.attempt}}' },
       null,
