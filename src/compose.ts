@@ -8,6 +8,7 @@ import { createApiServer } from './api/server.ts';
 import { besideWg } from './beside-wg.ts';
 import { ensureFolders, type Paths } from './config/paths.ts';
 import { claimRefusal } from './decide/claim-refusal.ts';
+import { usesCallbackUrl } from './domain/callback-use.ts';
 import type { GraphPath } from './domain/ids.ts';
 import type { Profile } from './domain/profile.ts';
 import type { ReportedProblem } from './domain/report.ts';
@@ -124,7 +125,8 @@ export async function composeSupervisor(
     graceMs: () => source.current().shutdown.graceMs,
   });
   const callback = async (profile: Profile): Promise<CallbackAddress> => {
-    const needsTcp = profile.type === 'http' && profile.completion === 'callback';
+    const isCalledBack = profile.type === 'http' && profile.completion === 'callback';
+    const needsTcp = isCalledBack || usesCallbackUrl(profile);
     const { socket, url } = api.address();
     return { url: needsTcp ? await api.openTcp() : url, socket };
   };

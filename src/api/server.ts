@@ -199,7 +199,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const wish = tcpWish(config);
         if (wish.kind === 'off')
           throw new SupervisorError('config', 'Agents could not call back: [api] listen is off.', {
-            hint: "set [api] listen = 'auto', or use completion = 'response' or 'poll' for these agents",
+            hint: "Set [api] listen = 'auto', or have these profiles do without (completion = 'response' or 'poll', no {{callback.complete_url}}).",
           });
         if (parts.tcp) return parts.tcp;
         const opening = listenTcp(parts, wish);

@@ -5,25 +5,23 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
-import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { Bus } from '../seams/bus.ts';
 import { tokenHash } from '../seams/identity.ts';
-import { buildAssignment, deadlineOf } from './assignment.ts';
+import { type CallbackAddress, deadlineOf } from './assignment.ts';
+import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
+import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
 import { LiveRun } from './live-run.ts';
 import { Recovery } from './recovery.ts';
+import { assignRun } from './run-assignment.ts';
 import { runControl } from './run-control.ts';
 import { RunEnding } from './run-ending.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
-import { vanishedTask } from './vanished-task.ts';
-
-/** How long a task rests after something around its run broke, ms. */
-const BROKEN_PAUSE_MS = 30_000;
 
 export class Runner {
   /** Every run that this process attends to, by id. */
@@ -70,17 +68,33 @@ export class Runner {
 
   /** Claims, begins and attends. Resolves when the run's slot is free again; never rejects. */
   async carry(live: LiveRun, plan: Plan): Promise<void> {
+    let isBegun = false;
     try {
       const graph = this.#parts.graphs.get(plan.graph);
       if (!graph) return void this.#abandon(live, 'its worktree is gone');
+      // Before the claim: an agent that could not report back is not begun at all.
+      const callback = await callbackFor(this.#parts, plan.profile);
+      if ('kind' in callback) {
+        const { graph, task } = live.run;
+        const { code, because } = callback;
+        this.ending.availability.lacking(live.run, callback);
+        this.#parts.bus.emit('task.held', { graph, task, code, because });
+        return void this.#abandon(live, because);
+      }
       if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
-      const assignment = await this.assign(live, graph, plan.profile);
+      const assignment = await this.assign(live, graph, plan.profile, callback);
       const executor = this.#executor(plan.profile.type);
+      isBegun = true;
       const begun = await executor.begin(assignment, this.#control(live));
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
-      this.#broken(live, thrown);
+      if (isBegun) return this.#broken(live, thrown);
+      // It stays attended until it is given back, so that no tick judges it in between.
+      restAfterBreak(this.#parts, live.run, thrown);
+      const isFree = await giveBackUnbegun(this.#parts, this.ending, live.run, thrown);
+      this.live.delete(live.run.id);
+      if (isFree) this.#parts.wake('run');
     }
   }
 
@@ -92,7 +106,10 @@ export class Runner {
     try {
       const graph = this.#parts.graphs.get(run.graph);
       if (!graph) return void this.live.delete(run.id);
-      const assignment = await this.assign(live, graph, profile);
+      const callback = await callbackFor(this.#parts, profile);
+      // What runs already is attended to all the same: it can be asked, and its time runs out.
+      const address = 'kind' in callback ? { url: null, socket: null } : callback;
+      const assignment = await this.assign(live, graph, profile, address);
       this.#emit('run.adopted', live, { agent: run.agent, pid: run.process?.pid ?? null });
       const handle = { process: run.process, reference: run.reference, adopted: true };
       await this.#attend(live, assignment, this.#executor(profile.type), handle);
@@ -125,7 +142,10 @@ export class Runner {
     try {
       const graph = this.#parts.graphs.get(live.run.graph);
       if (!graph || live.signal.aborted) return this.#leave(live);
-      const assignment = await this.assign(live, graph, profile);
+      const callback = await callbackFor(this.#parts, profile);
+      // Whoever has it cannot say so any more: nothing would ever end it.
+      if ('kind' in callback) return await this.ending.conclude(live, callback);
+      const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
       const begun = await executor.begin(assignment, this.#control(live));
@@ -167,28 +187,15 @@ export class Runner {
     return true;
   }
 
-  /** Everything that whoever works on the run needs to know. */
-  async assign(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<Assignment> {
-    const { identity, ledger } = this.#parts;
-    const { run } = live;
-    const task = graph.store.detail(run.task) ?? vanishedTask(run);
-    const previous = ledger
-      .runs({ graph: run.graph, task: run.task, limit: 2 })
-      .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
-    return buildAssignment({
-      run,
-      profile,
-      task,
-      graph,
-      config: this.#parts.config(),
-      callback: await this.#parts.callback(profile),
-      token: live.token ?? '',
-      signedToken: live.signedToken,
-      leaseUntil: live.lease?.expiresAt ?? null,
-      traceId: identity.traceId(),
-      environment: this.#parts.environment,
-      previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
-    });
+  /** Everything that whoever works on the run needs to know. Without `callback` the address is asked for. */
+  async assign(
+    live: LiveRun,
+    graph: SupervisedGraph,
+    profile: Profile,
+    callback?: CallbackAddress,
+  ): Promise<Assignment> {
+    const address = callback ?? (await this.#parts.callback(profile));
+    return assignRun(this.#parts, live, graph, profile, address);
   }
 
   async #begun(
@@ -263,17 +270,8 @@ export class Runner {
 
   /** Something around the work broke: the run stays in the ledger as it was, reconcile heals it. */
   #broken(live: LiveRun, thrown: unknown): void {
-    const { log, ledger, clock } = this.#parts;
-    log.error('run.broken', { run: live.run.id, task: live.run.task, because: messageOf(thrown) });
     this.live.delete(live.run.id);
-    const until = clock.now() + BROKEN_PAUSE_MS;
-    const name = taskKey(live.run.graph, live.run.task);
-    try {
-      ledger.setPause({ scope: 'task', name, code: 'run-broken', because: messageOf(thrown), until });
-    } catch (again) {
-      // The ledger itself is in the way (a full disk): nothing new can be opened then either.
-      log.error('pause.unwritten', { task: live.run.task, because: messageOf(again) });
-    }
+    restAfterBreak(this.#parts, live.run, thrown);
     // No wake: what broke just now would break again at once. The next pass looks at it.
   }
 

@@ -1,0 +1,25 @@
+// Which profiles hand the callback URL on by a placeholder of their own. Pure; what a URL is, others know.
+
+import { placeholdersIn } from './placeholder.ts';
+import type { Profile } from './profile.ts';
+
+/** Whether a template of the profile mentions `callback.complete_url`: its agents need an address that is open. */
+export function usesCallbackUrl(profile: Profile): boolean {
+  switch (profile.type) {
+    case 'claude':
+      return mentions(profile.env);
+    case 'command':
+      return mentions([profile.command, profile.shell, profile.env]);
+    case 'http':
+      return mentions([profile.endpoint, profile.headers, profile.body, profile.statusUrl]);
+    case 'schedule':
+    case 'external':
+      return false;
+  }
+}
+
+/** Looks through the strings of a value of any depth; keys are no templates. */
+function mentions(value: unknown): boolean {
+  if (typeof value === 'string') return placeholdersIn(value).includes('callback.complete_url');
+  return typeof value === 'object' && value !== null && Object.values(value).some(mentions);
+}

@@ -1,0 +1,39 @@
+// Looks up what the assignment of a run says: its task as it is now, and what became of the attempt before.
+
+import type { Profile } from '../domain/profile.ts';
+import type { Assignment } from '../executors/executor.ts';
+import { buildAssignment, type CallbackAddress } from './assignment.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunnerParts } from './runner-parts.ts';
+import type { SupervisedGraph } from './supervised-graphs.ts';
+import { vanishedTask } from './vanished-task.ts';
+
+/** Everything that whoever works on the run needs to know. */
+export function assignRun(
+  parts: Pick<RunnerParts, 'identity' | 'ledger' | 'config' | 'environment'>,
+  live: LiveRun,
+  graph: SupervisedGraph,
+  profile: Profile,
+  callback: CallbackAddress,
+): Assignment {
+  const { identity, ledger } = parts;
+  const { run } = live;
+  const task = graph.store.detail(run.task) ?? vanishedTask(run);
+  const previous = ledger
+    .runs({ graph: run.graph, task: run.task, limit: 2 })
+    .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
+  return buildAssignment({
+    run,
+    profile,
+    task,
+    graph,
+    config: parts.config(),
+    callback,
+    token: live.token ?? '',
+    signedToken: live.signedToken,
+    leaseUntil: live.lease?.expiresAt ?? null,
+    traceId: identity.traceId(),
+    environment: parts.environment,
+    previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
+  });
+}
