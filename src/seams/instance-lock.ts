@@ -2,7 +2,7 @@
 // it at once when the holder dies, and nothing else ever does, not a stop, not a suspended laptop. While holding it,
 // proper-lockfile is taken too, for hosts that share the folder over a network file system. Knows no configuration.
 
-import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -74,6 +74,7 @@ export async function holdInstanceLock(options: InstanceLockOptions): Promise<In
   const flock = locker.tryAcquire(lockFile);
   if (flock === null) throw alreadyRunning(options);
   try {
+    if (scope === 'machine') makePrivate(lockFile);
     // Only now, under the lock, does the file speak of an earlier holder for certain.
     const earlier = readHolder(holderFile);
     const shared = scope === 'machine' ? await takeShared(options, earlier) : null;
@@ -110,6 +111,15 @@ function releasing(flock: FileLock, shared: Shared | null, holderFile: string): 
       return released;
     },
   };
+}
+
+/** A machine's lock is its user's alone: whoever else could open it could hold it, and keep the supervisor out. */
+function makePrivate(lockFile: string): void {
+  try {
+    chmodSync(lockFile, 0o600);
+  } catch {
+    // A file system without modes, or a file of another owner: the private folder around it still keeps others out.
+  }
 }
 
 interface Shared {

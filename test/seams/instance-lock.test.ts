@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -116,6 +117,16 @@ describe.each(['machine', 'graph'] as const)('the lock of a %s', (scope) => {
     }
     await expect(hold(scope)).rejects.toMatchObject({ code: 'already-running' });
     expect((await another(scope)).word).toMatch(/^refused .*state folder \/state\/one/);
+  });
+
+  test("a machine's lock file is its user's alone, also one that an earlier version made readable", async () => {
+    const mode = () => statSync(lockFile).mode & 0o777;
+    const first = await hold();
+    expect(mode()).toBe(0o600);
+    await first.release();
+    chmodSync(lockFile, 0o644);
+    await hold();
+    expect(mode()).toBe(0o600);
   });
 
   test('leaves nothing but the lock file, may be released twice, and can be taken again', async () => {
