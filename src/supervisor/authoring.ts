@@ -84,6 +84,10 @@ function applyRequest(draft: GraphDraft, id: string, request: TaskRequest): void
   const tags = tagsAfter(task, request);
   if (tags) fields.tags = tags.length > 0 ? tags : undefined;
   if (request.after !== undefined) {
+    if (request.after.includes(id))
+      throw new SupervisorError('usage', `${id} cannot wait for itself`, {
+        hint: 'name other tasks with --after',
+      });
     fields.after = request.after.length > 0 ? [...request.after] : undefined;
     mirrorDependencies(draft, id, task.after, request.after);
   }

@@ -34,6 +34,21 @@ describe('add', () => {
     expect([tasks.get('a')?.before, tasks.get('b')?.before]).toEqual([undefined, ['last']]);
   });
 
+  test('a task that would wait for itself is refused, and nothing is written', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'a' }]);
+    for (const words of [
+      ['add', 'Loop', '--id', 'x', '--after', 'a,x'],
+      ['edit', 'a', '--after', 'a'],
+    ]) {
+      const { status, err } = await cli(...words);
+      expect(status).toBe(2);
+      expect(err).toContain('cannot wait for itself');
+    }
+    const tasks = await ground.readGraph(ground.repo);
+    expect([...tasks.keys()]).toEqual(['a']);
+    expect(tasks.get('a')).not.toHaveProperty('after');
+  });
+
   test('every flag, executor and schedule as key and as tag', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'a' }, { id: 'b' }, { id: 'c' }]);
     const { status } = await cli(
