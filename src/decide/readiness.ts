@@ -140,7 +140,7 @@ function pauseAgainst(task: Task): NotReady | null {
   return notReady(
     'paused',
     'paused',
-    `it is paused (\`wg publish ${task.id}\` or \`wg resume ${task.id}\` starts it)`,
+    `it is paused: \`supervisor retry ${task.id}\` or \`supervisor edit ${task.id} --no-paused\` starts it, as \`wg publish\` and \`wg resume\` do`,
   );
 }
 

@@ -44,7 +44,10 @@ describe('status', () => {
 
   test('a paused draft waits for a person, in the words of wg', () => {
     expect(judged(task('a', { paused: true }))).toBe('paused/paused');
-    expect(because(task('a', { paused: true }))).toContain('wg publish a');
+    const paused = because(task('a', { paused: true }));
+    expect(paused).toContain('`supervisor retry a`');
+    expect(paused).toContain('`supervisor edit a --no-paused`');
+    expect(paused).toContain('wg publish');
   });
 });
 
