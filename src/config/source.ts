@@ -2,7 +2,7 @@
 // changed, and never acts on a bad edit.
 
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config, RepoSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -100,13 +100,13 @@ class FileConfigSource implements ConfigSource {
       const trusted = this.#isTrusted(file, known, settings);
       if (trusted !== known.trusted) {
         known.trusted = trusted;
-        known.set = mergeProfiles(config, known.read, trusted);
+        known.set = { ...mergeProfiles(config, known.read, trusted), trustPath: dirname(graph) };
       }
       return known.set;
     }
     const { text, read } = readWorktreeFile(file, config);
     const trusted = this.#isTrusted(file, { text, read }, settings);
-    const set = mergeProfiles(config, read, trusted);
+    const set = { ...mergeProfiles(config, read, trusted), trustPath: dirname(graph) };
     this.#files.set(graph, { stamp, config, text, read, trusted, set });
     return set;
   }

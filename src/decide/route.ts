@@ -151,7 +151,7 @@ function findProfile(
     return {
       routed: false,
       code: 'untrusted',
-      because: `executor ${name} is configured in this worktree, which is not trusted: \`supervisor trust PATH\` trusts it`,
+      because: `executor ${name} is configured in this worktree, which is not trusted: \`supervisor trust ${profiles.trustPath ?? 'PATH'}\` trusts it`,
     };
   if (name === 'default') return findProfile(defaultName(task, profiles).name, task, profiles, retry);
   const known = [...profiles.byName.keys(), ...profiles.broken.keys(), ...profiles.untrusted];

@@ -102,4 +102,6 @@ export interface ProfileSet {
   readonly broken: ReadonlyMap<string, BrokenProfile>;
   /** Set when the worktree has profiles that do not count because its repository is not trusted: their names. */
   readonly untrusted: readonly string[];
+  /** What to call `supervisor trust` with for them; absent: not known. */
+  readonly trustPath?: string;
 }

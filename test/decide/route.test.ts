@@ -118,6 +118,8 @@ describe('what is not configured is held, never sent elsewhere', () => {
     const set = profiles([], { untrusted: ['web'] });
     expect(routed({ executor: 'web' }, set)).toContain('untrusted: executor web');
     expect(routed({ executor: 'web' }, set)).toContain('supervisor trust');
+    const placed = { ...set, trustPath: '/work/theirs' };
+    expect(routed({ executor: 'web' }, placed)).toContain('`supervisor trust /work/theirs`');
     expect(routed({ tags: ['agent:web'] }, set)).toContain('untrusted');
     expect(routed({}, profiles([], { untrusted: ['default'] }))).toContain('untrusted');
   });

@@ -126,7 +126,7 @@ describe('configuration', () => {
     await supervised.event('run.handed-off', 'plain');
     const before = await supervised.control.why({ task: 'theirs' });
     expect(before).toMatchObject({ state: 'held', code: 'untrusted' });
-    expect(before.because).toContain('supervisor trust');
+    expect(before.because).toContain(`supervisor trust ${theirs}\``);
     expect((await rowOf(theirs))?.problems.map((problem) => problem.code)).toEqual(['untrusted']);
     expect(await supervisor(playground, ['trust', theirs])).toMatchObject({ status: 0 });
     await supervised.event('run.settled', 'theirs');
