@@ -146,11 +146,17 @@ export function problemAnswer(thrown: unknown, instance: string): ProblemAnswer 
   if (thrown instanceof SupervisorError) {
     const { code, details } = thrown;
     const problem = finerCode(details.code) ?? BY_ERROR[code];
-    return render(problem, thrown.message, thrown.hint, details, {}, instance);
+    return render(problem, thrown.message, hintOf(thrown), details, {}, instance);
   }
   const detail = 'Something broke that should not. Nothing can be said of the task; ask for its state.';
   const hint = `look for ${instance} in the supervisor's log and report it`;
   return { ...render('internal', detail, hint, {}, {}, instance), bug: true };
+}
+
+/** Over HTTP there are no flags: which task is meant is said by its machine-wide id. */
+function hintOf({ code, details, hint }: SupervisorError): string | undefined {
+  if (code !== 'ambiguous' || !Array.isArray(details.candidates)) return hint;
+  return 'name the task by one of candidates[].id, or its worktree (--worktree PATH, over HTTP ?worktree=PATH)';
 }
 
 function finerCode(name: unknown): ProblemCode | null {

@@ -179,6 +179,7 @@ describe('which task', () => {
     expect(answer.json).toMatchObject({
       type: 'urn:workgraph:problem:ambiguous-task-id',
       code: 'ambiguous-task-id',
+      hint: expect.stringContaining('candidates[].id'),
       candidates: [
         { id: 'w1~build', worktree: '/w1' },
         { id: 'w2~build', worktree: '/w2' },
