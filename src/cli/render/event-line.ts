@@ -16,6 +16,11 @@ export function eventLine(event: Event, paint: Colors): string | null {
   return `${paint.faint(timeOfDay(event.at))}  ${colour(word.padEnd(11))}  ${rest}`;
 }
 
+function runOn(agents: number): string {
+  if (agents === 0) return '';
+  return agents === 1 ? '1 agent runs on' : `${agents} agents run on`;
+}
+
 type Told = readonly [Paint, string, string];
 
 function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told | null {
@@ -29,7 +34,7 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
     case 'supervisor.draining':
       return [caution, 'draining', plain(event.because)];
     case 'supervisor.stopped':
-      return [faint, 'stopped', event.stillRunning === 0 ? '' : `${event.stillRunning} agents run on`];
+      return [faint, 'stopped', runOn(event.stillRunning)];
     case 'config.rejected':
       return [bad, 'config', plain(event.message)];
     case 'worktrees.changed':

@@ -42,6 +42,13 @@ describe('eventLine', () => {
     );
   });
 
+  test('one agent that is left is one', () => {
+    const stopped = (stillRunning: number) => line({ name: 'supervisor.stopped', at: AT, stillRunning });
+    expect(stopped(1)).toContain('1 agent runs on');
+    expect(stopped(2)).toContain('2 agents run on');
+    expect(stopped(0)).not.toContain('run');
+  });
+
   test('noise has no line', () => {
     expect(line({ name: 'tick.finished', at: AT, dispatched: 0, wakeAt: null })).toBeNull();
     expect(line({ name: 'run.progress', at: AT, ...OF, message: 'x' })).toBeNull();
