@@ -38,8 +38,11 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
         code: 'graph-oddity',
         message,
       }));
-      for (const broken of view.profiles.broken.values())
-        problems.push({ code: 'broken-profile', message: broken.problem });
+      const machineWide = input.world.config.brokenProfiles;
+      // One of the machine's own is told once, among the machine's problems.
+      for (const [name, broken] of view.profiles.broken)
+        if (machineWide.get(name) !== broken)
+          problems.push({ code: 'broken-profile', message: broken.problem });
       if (view.profiles.untrusted.length > 0)
         problems.push({
           code: 'untrusted',

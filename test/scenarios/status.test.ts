@@ -178,6 +178,14 @@ test('with a running supervisor: shape, reasons and counts', async () => {
   expect(Object.values(states).sort()).toEqual(['no-graph', 'watched', 'watched']);
 });
 
+test('a broken profile of the machine is told once, not again for every worktree', async () => {
+  await everyKindOfTask();
+  supervised = await supervise(playground);
+  const status = await supervised.control.status();
+  const everywhere = [...status.problems, ...status.worktrees.flatMap((row) => row.problems)];
+  expect(everywhere.filter(({ message }) => message.includes('executors.broken'))).toHaveLength(1);
+});
+
 test('without a supervisor: the same shape, and ready work says that none is running', async () => {
   await everyKindOfTask();
   const ended = await supervisor(playground, ['status', '--json']);
