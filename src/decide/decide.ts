@@ -10,6 +10,7 @@ import { type Admission, admit, type PlanQueue } from './admit.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
 import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
 import { isStartable } from './judged-inputs.ts';
+import { toldPause } from './pauses.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
 import { mayReopen, stopsForReplaced } from './recur.ts';
 import type { RoomState } from './room.ts';
@@ -104,7 +105,7 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
     now: world.now,
     maxConcurrent: world.config.maxConcurrent,
     runs: world.runs,
-    pauses: world.pauses,
+    pauses: world.pauses.map((pause) => toldPause(pause, world.graphs)),
     settingsOf: (repo) => settings.get(repo) ?? null,
     profileOf: (run) => {
       const view = views.get(run.graph);

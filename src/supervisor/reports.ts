@@ -1,6 +1,7 @@
 // World and decision in the words of `status`, `list`, `why` and `runs`. Pure: the same for a running supervisor and
 // for a command that looks without one.
 
+import { orderedPauses } from '../decide/pauses.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type {
@@ -81,7 +82,10 @@ export function statusReport(input: Reportable): StatusReport {
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id))),
     held,
     schedules,
-    problems: input.problems,
+    problems: [
+      ...orderedPauses(world).map(({ code, because }) => ({ code, message: because })),
+      ...input.problems,
+    ],
   };
 }
 

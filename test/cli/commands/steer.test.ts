@@ -44,6 +44,39 @@ describe('with a supervisor', () => {
     expect(supervised.supervisor.state).toBe('running');
   });
 
+  test('what is paused is a problem of status and a reason of why, with the way back', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'idle', paused: true }]);
+    supervised = await supervise(ground);
+    const paused = async () =>
+      (await supervised?.control.status())?.problems.filter(({ code }) => code === 'paused');
+    expect(await paused()).toEqual([]);
+    await cli('pause', '--reason', 'lunch');
+    await ground.writeGraph(ground.repo, [{ id: 'new', exec: 'true' }]);
+    const told = 'the whole machine is paused: lunch; `supervisor resume` lets it go on';
+    expect(await paused()).toEqual([{ code: 'paused', message: told }]);
+    expect((await cli('status')).out).toContain('supervisor resume');
+    while ((await supervised.control.tasks({})).every(({ task }) => task !== 'new'))
+      await supervised.bus.next('tick.finished');
+    expect(await supervised.control.why({ task: 'new' })).toMatchObject({
+      state: 'held',
+      code: 'paused',
+      because: told,
+      conditions: expect.arrayContaining([{ name: 'not held back', met: false, because: told }]),
+    });
+    await cli('resume');
+    expect(await paused()).toEqual([]);
+    await cli('pause', 'command');
+    await cli('pause', ground.repo);
+    expect((await paused())?.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^executor command is paused: .*`supervisor resume command`/),
+      expect.stringMatching(/^repository \S+ is paused: .*`supervisor resume \S+`/),
+    ]);
+    await supervised.stop({ cancelAgents: false });
+    supervised = null;
+    const report = JSON.parse((await cli('status', '--json')).out);
+    expect(report.problems.map(({ code }: { code: string }) => code)).toEqual(['paused', 'paused']);
+  });
+
   test('reload: fine, and a refused edit is exit 3 with its place', async () => {
     await ground.writeGraph(ground.repo, []);
     supervised = await supervise(ground);

@@ -1,0 +1,53 @@
+// What a person is told of the pauses that a person ordered: what stands still, why, and how it goes on.
+
+import type { GraphView, Pause, World } from './world.ts';
+
+/** The code of a pause that a person ordered; pauses of other codes carry words of their own. */
+const ORDERED = 'paused';
+
+/** The pause in full words where a person ordered it, for `status` and `why`; any other as it is. */
+export function toldPause(pause: Pause, graphs: readonly GraphView[]): Pause {
+  if (pause.code !== ORDERED) return pause;
+  const named = namedTarget(pause, graphs);
+  if (named === null) return pause;
+  const command = ['supervisor resume', ...(named.target === null ? [] : [shellWord(named.target)])].join(
+    ' ',
+  );
+  return { ...pause, because: `${named.what} is paused: ${pause.because}; \`${command}\` lets it go on` };
+}
+
+/** Every standing pause that a person ordered, in full words. */
+export function orderedPauses(world: Pick<World, 'now' | 'pauses' | 'graphs'>): Pause[] {
+  return world.pauses
+    .filter(({ code, until }) => code === ORDERED && (until === null || until > world.now))
+    .map((pause) => toldPause(pause, world.graphs));
+}
+
+function namedTarget(
+  { scope, name }: Pause,
+  graphs: readonly GraphView[],
+): { readonly what: string; readonly target: string | null } | null {
+  switch (scope) {
+    case 'machine':
+      return { what: 'the whole machine', target: null };
+    case 'repo': {
+      const target = repoTarget(name, graphs);
+      return { what: `repository ${target}`, target };
+    }
+    case 'profile':
+      return { what: `executor ${name}`, target: name };
+    default:
+      return null;
+  }
+}
+
+/** The repository's name, unless another one has it too: then what tells it apart. */
+function repoTarget(repo: string, graphs: readonly GraphView[]): string {
+  const name = graphs.find((view) => view.repo === repo)?.repoName;
+  if (name === undefined) return repo;
+  return graphs.some((view) => view.repoName === name && view.repo !== repo) ? repo : name;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
