@@ -17,6 +17,7 @@ import type {
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { isoTime } from '../seams/clock.ts';
 import { tokenHash } from '../seams/identity.ts';
+import { askedRuns } from './asked-runs.ts';
 import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
 import type {
@@ -32,7 +33,7 @@ import type {
   TaskFilter,
   TaskQuery,
 } from './control.ts';
-import { type FoundTask, findTask, viewsAt } from './find-task.ts';
+import { type FoundTask, findTask } from './find-task.ts';
 import { firstLook } from './first-look.ts';
 import { OutsideWork } from './outside-work.ts';
 import { pauseTarget } from './pause-target.ts';
@@ -104,16 +105,9 @@ export class ControlFace implements SupervisorControl {
 
   async runs(filter: RunFilter): Promise<readonly RunReport[]> {
     await this.#begun;
-    const place =
-      filter.worktree === undefined ? null : viewsAt(this.#decided().world.graphs, filter.worktree);
-    const runs = this.#parts.ledger.runs({
-      ...(filter.task === undefined ? {} : { task: filter.task }),
-      ...(filter.open === undefined ? {} : { openOnly: filter.open }),
-      limit: filter.limit ?? 50,
-    });
-    return runs
-      .filter((run) => place === null || place.some((view) => view.graph === run.graph))
-      .map((run) => runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)));
+    return askedRuns(this.#parts.ledger, this.#freshViews(), filter).map((run) =>
+      runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)),
+    );
   }
 
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
@@ -241,12 +235,14 @@ export class ControlFace implements SupervisorControl {
   }
 
   #find(query: TaskQuery): FoundTask {
-    const { world, decision } = this.#decided();
-    const fresh = world.graphs.map((view) => ({
+    return findTask(this.#freshViews(), query, this.#decided().decision);
+  }
+
+  #freshViews() {
+    return this.#decided().world.graphs.map((view) => ({
       ...view,
       snapshot: this.#parts.graphs.get(view.graph)?.store.snapshot() ?? view.snapshot,
     }));
-    return findTask(fresh, query, decision);
   }
 
   #graph(found: FoundTask) {

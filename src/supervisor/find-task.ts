@@ -21,11 +21,7 @@ export interface FoundTask {
  */
 export function findTask(views: readonly GraphView[], query: TaskQuery, decision?: Decision): FoundTask {
   const places = query.worktree === undefined ? views : viewsAt(views, query.worktree);
-  if (query.worktree !== undefined && places.length === 0)
-    throw new SupervisorError('not-found', `no supervised worktree has a graph at ${query.worktree}`, {
-      hint: '`supervisor worktrees` lists what was found',
-      details: { unknown: 'worktree' },
-    });
+  if (query.worktree !== undefined && places.length === 0) throw unknownWorktree(query.worktree);
   const found = places.flatMap((view): FoundTask[] => {
     const task = view.snapshot.tasks.get(query.task) ?? byGlobalId(view, query.task);
     return task ? [{ view, task }] : [];
@@ -57,6 +53,14 @@ export function findTask(views: readonly GraphView[], query: TaskQuery, decision
     `${query.task} is a task in ${candidates.length} worktrees: ${candidates.map((c) => c.worktree).join(', ')}`,
     { hint: 'say which with --worktree PATH', details: { candidates } },
   );
+}
+
+/** The refusal of a path at which nothing is supervised. */
+export function unknownWorktree(path: string): SupervisorError {
+  return new SupervisorError('not-found', `no supervised worktree has a graph at ${path}`, {
+    hint: '`supervisor worktrees` lists what was found',
+    details: { unknown: 'worktree' },
+  });
 }
 
 /** The graphs that a path means: of the worktree it lies in (the deepest one), or the graph folder itself. */

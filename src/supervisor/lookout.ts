@@ -17,9 +17,10 @@ import type {
 } from '../domain/report.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Clock } from '../seams/clock.ts';
+import { askedRuns } from './asked-runs.ts';
 import { completeByHand } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
-import { type FoundTask, findTask, viewsAt } from './find-task.ts';
+import { type FoundTask, findTask } from './find-task.ts';
 import { observeWorld } from './observe.ts';
 import {
   detailReport,
@@ -109,15 +110,7 @@ export class Lookout {
   }
 
   runs(filter: RunFilter): readonly RunReport[] {
-    const place = filter.worktree === undefined ? null : viewsAt(this.#world.graphs, filter.worktree);
-    const runs = this.#parts.ledger?.runs({
-      ...(filter.task === undefined ? {} : { task: filter.task }),
-      ...(filter.open === undefined ? {} : { openOnly: filter.open }),
-      limit: filter.limit ?? 50,
-    });
-    return (runs ?? [])
-      .filter((run) => place === null || place.some((view) => view.graph === run.graph))
-      .map((run) => runReport(run, null));
+    return askedRuns(this.#parts.ledger, this.#world.graphs, filter).map((run) => runReport(run, null));
   }
 
   /** Writes a completion into the graph; the next supervisor notices it there. */

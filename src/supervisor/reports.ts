@@ -20,9 +20,9 @@ import type { Verdict } from '../domain/verdict.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
+import { askedPlaces } from './asked-runs.ts';
 import { globalTaskId } from './assignment.ts';
 import type { TaskFilter } from './control.ts';
-import { viewsAt } from './find-task.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
 /** What a report is made of. */
@@ -181,13 +181,13 @@ export function detailReport(
   };
 }
 
-/** The tasks that a filter lets through. */
+/** The tasks that a filter lets through. Throws `not-found` for an unknown worktree. */
 export function filterTasks(
   tasks: readonly TaskReport[],
   filter: TaskFilter,
   views: readonly GraphView[],
 ): TaskReport[] {
-  const place = filter.worktree === undefined ? null : viewsAt(views, filter.worktree);
+  const place = askedPlaces(views, filter.worktree);
   return tasks.filter(
     (task) =>
       (place === null || place.some((view) => view.graph === task.graph)) &&

@@ -140,6 +140,43 @@ test('runs: nothing yet, then what ran, with and without the supervisor', async 
   expect((await cli('runs', '--open')).out).toBe('nothing is running\n');
 });
 
+test('a task or worktree that is nowhere: exit 8, with and without the supervisor', async () => {
+  await ground.writeGraph(ground.repo, [
+    { id: 'ask', executor: 'external' },
+    { id: 'idle', paused: true },
+  ]);
+  const expectRefusals = async () => {
+    for (const words of [
+      ['runs', 'nope'],
+      ['runs', '--worktree', '/zz'],
+      ['runs', 'ask', '--worktree', '/zz'],
+      ['list', '--worktree', '/zz'],
+    ]) {
+      const { status, out, err } = await cli(...words);
+      expect({ words, status, out }).toEqual({ words, status: 8, out: '' });
+      expect(err).toContain(words.includes('nope') ? 'there is no task nope' : 'at /zz');
+    }
+    expect(await cli('runs', 'idle')).toMatchObject({ status: 0, out: 'nothing has run yet\n' });
+    expect(await cli('list', '--worktree', ground.repo)).toMatchObject({ status: 0 });
+  };
+  await expectRefusals();
+  supervised = await supervise(ground);
+  await supervised.event('run.handed-off', 'ask');
+  await expectRefusals();
+  const { id } = await supervised.control.task({ task: 'ask' });
+  expect((await cli('runs', id)).out).toContain('ask');
+});
+
+test('a task of which only what ran is left is still told of', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'quick', exec: 'true' }]);
+  supervised = await supervise(ground);
+  await supervised.event('run.settled', 'quick');
+  await supervised.stop({ cancelAgents: false });
+  await ground.writeGraph(ground.repo, [{ id: 'other', paused: true }]);
+  expect((await cli('runs', 'quick')).out).toMatch(/quick .*settled/);
+  expect(await cli('runs', 'quick', '--open')).toMatchObject({ status: 0 });
+});
+
 test('worktrees, with the state and reason of each', async () => {
   await ground.writeGraph(ground.repo, [{ id: 'a' }]);
   const feature = await ground.worktree('feature');
