@@ -1,7 +1,8 @@
 // Which runs, and which worktree, a filter means. What is nowhere to be found is said, not answered with nothing.
 
 import type { GraphView } from '../decide/world.ts';
-import type { Run } from '../domain/run.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import { isTerminal } from '../domain/task.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { RunFilter } from './control.ts';
 import { findTask, unknownWorktree, viewsAt } from './find-task.ts';
@@ -41,4 +42,11 @@ export function askedRuns(
   if (ledger?.runs({ task, limit: 1 }).length) return [];
   const found = findTask(views, { task, ...(worktree === undefined ? {} : { worktree }) });
   return ledger?.runs({ graph: found.view.graph, task: found.task.id, ...which }) ?? [];
+}
+
+/** How the task of an open run ended while nobody looked after the run; null where it did not. */
+export function endedMeanwhile(run: Run, views: readonly GraphView[]): string | null {
+  if (!isOpenRun(run)) return null;
+  const status = views.find((view) => view.graph === run.graph)?.snapshot.tasks.get(run.task)?.status;
+  return status !== undefined && isTerminal(status) ? status : null;
 }

@@ -15,9 +15,10 @@ import type {
   TaskReport,
   WhyReport,
 } from '../domain/report.ts';
+import type { Run } from '../domain/run.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Clock } from '../seams/clock.ts';
-import { askedRuns } from './asked-runs.ts';
+import { askedRuns, endedMeanwhile } from './asked-runs.ts';
 import { completeByHand } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { type FoundTask, findTask } from './find-task.ts';
@@ -71,8 +72,10 @@ export class Lookout {
   }
 
   status(): StatusReport {
+    const { graphs, runs } = this.#world;
     return statusReport({
-      world: this.#world,
+      // What runs is what is still to be done: a run whose task ended meanwhile only waits to be closed.
+      world: { ...this.#world, runs: runs.filter((run) => endedMeanwhile(run, graphs) === null) },
       decision: this.#decision,
       repositories: this.#parts.graphs.repositories(),
       polling: new Set(),
@@ -110,7 +113,7 @@ export class Lookout {
   }
 
   runs(filter: RunFilter): readonly RunReport[] {
-    return askedRuns(this.#parts.ledger, this.#world.graphs, filter).map((run) => runReport(run, null));
+    return askedRuns(this.#parts.ledger, this.#world.graphs, filter).map((run) => this.#runReport(run));
   }
 
   /** Writes a completion into the graph; the next supervisor notices it there. */
@@ -157,6 +160,14 @@ export class Lookout {
 
   #runsOf(found: FoundTask): RunReport[] {
     const runs = this.#parts.ledger?.runs({ graph: found.view.graph, task: found.task.id, limit: 20 }) ?? [];
-    return runs.map((run) => runReport(run, null));
+    return runs.map((run) => this.#runReport(run));
+  }
+
+  /** Nobody closes a run while no supervisor runs, though its task may have ended: that is said with it. */
+  #runReport(run: Run): RunReport {
+    const ended = endedMeanwhile(run, this.#world.graphs);
+    const progress =
+      ended === null ? null : `its task is ${ended} in the graph; the next supervisor closes it`;
+    return runReport(run, progress);
   }
 }

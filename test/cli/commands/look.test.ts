@@ -177,6 +177,28 @@ test('a task of which only what ran is left is still told of', async () => {
   expect(await cli('runs', 'quick', '--open')).toMatchObject({ status: 0 });
 });
 
+test('what was reported done while no supervisor ran no longer counts as running', async () => {
+  await ground.writeGraph(ground.repo, [
+    { id: 'ask', executor: 'external' },
+    { id: 'still', executor: 'external' },
+  ]);
+  supervised = await supervise(ground);
+  await supervised.event('run.handed-off', 'ask');
+  await supervised.event('run.handed-off', 'still');
+  await supervised.stop({ cancelAgents: false });
+  expect(await cli('done', 'ask')).toMatchObject({ status: 0 });
+  const report = JSON.parse((await cli('status', '--json')).out);
+  expect(report.runs.map((run: { task: string }) => run.task)).toEqual(['still']);
+  const { runs } = JSON.parse((await cli('runs', '--json')).out);
+  const progress = Object.fromEntries(
+    runs.map((run: { task: string; progress: unknown }) => [run.task, run.progress]),
+  );
+  expect(progress).toEqual({
+    ask: 'its task is done in the graph; the next supervisor closes it',
+    still: null,
+  });
+});
+
 test('worktrees, with the state and reason of each', async () => {
   await ground.writeGraph(ground.repo, [{ id: 'a' }]);
   const feature = await ground.worktree('feature');
