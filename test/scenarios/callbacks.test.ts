@@ -160,3 +160,27 @@ test('a run that breaks between its claim and its start gives the claim back at 
   expect(running.count('run.claimed', 'broken')).toBe(1);
   expect(await running.control.runs({ open: true, limit: 10 })).toEqual([]);
 });
+
+test('a delivery that was interrupted is given back where nobody could report its end any more', async () => {
+  let posts = 0;
+  // Takes the message and does not answer: the supervisor stops without knowing whether it arrived.
+  const mute = createServer(() => posts++);
+  server = mute;
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  const { port } = mute.address() as AddressInfo;
+  const config = (listen: string) =>
+    `[api]\nlisten = "${listen}"\n[executors.remote]\ntype = "http"\nendpoint = "http://127.0.0.1:${port}"\n`;
+  await playground.writeGraph(playground.repo, [{ id: 'outside', executor: 'remote' }]);
+  await playground.writeConfig(config('auto'));
+  supervised = await supervise(playground);
+  await eventually(async () => (posts > 0 ? true : null));
+  await supervised.stop({ cancelAgents: false });
+  expect(await taskOf('outside')).toMatchObject({ status: 'in-progress' });
+  await playground.writeConfig(config('off'));
+  supervised = await supervise(playground);
+  await supervised.event('run.released', 'outside');
+  await supervised.supervisor.quiet();
+  expect(await taskOf('outside')).toMatchObject({ status: 'open' });
+  expect(await supervised.control.why({ task: 'outside' })).toMatchObject({ code: 'executor-unavailable' });
+  expect(posts).toBe(1);
+});
