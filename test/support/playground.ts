@@ -37,16 +37,23 @@ export async function createPlayground(): Promise<Playground> {
   await git(repo, 'add', '.');
   await git(repo, 'commit', '-q', '-m', 'Begin');
   let created = Date.parse('2026-05-01T00:00:00Z');
+  const addWorktree = async (name: string) => {
+    const path = join(folder, name);
+    await git(repo, 'worktree', 'add', '-q', '-b', name.replaceAll(/[^a-z0-9-]/g, '-'), path);
+    return path;
+  };
+  let lastAdded: Promise<unknown> = Promise.resolve();
   return {
     folder,
     repo,
     configFile,
     stateDir: join(folder, 'state'),
     git,
-    async worktree(name) {
-      const path = join(folder, name);
-      await git(repo, 'worktree', 'add', '-q', '-b', name.replaceAll(/[^a-z0-9-]/g, '-'), path);
-      return path;
+    worktree(name) {
+      // git trips over itself when several are added at once.
+      const added = lastAdded.then(() => addWorktree(name));
+      lastAdded = added.catch(() => undefined);
+      return added;
     },
     async writeGraph(worktree, tasks) {
       const graph = join(worktree, '.workgraph');
