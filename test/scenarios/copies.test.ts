@@ -107,7 +107,8 @@ describe('a graph that is committed', () => {
     const running = supervised;
     const row = await eventually(async () => {
       const found = await rowOf(running, late);
-      return found?.graph && found.counts.held > 0 ? found : null;
+      // While git still adds it, it is locked.
+      return found?.graph && found.state === 'watched' && found.counts.held > 0 ? found : null;
     });
     expect(row).toMatchObject({ state: 'watched', counts: { held: 2, open: 2, running: 0 } });
     expect(supervised.count('run.opened', 'shared')).toBe(1);
