@@ -116,7 +116,7 @@ describe('a running supervisor', () => {
     expect(ambiguous).toMatchObject({
       code: 'ambiguous',
       message: 'Several tasks are called build.',
-      hint: 'name the worktree',
+      hint: expect.stringContaining('candidates[].id'),
       details: { candidates: [{ id: 'w1~build' }, { id: 'w2~build' }] },
     });
     await expect(client.task({ task: 'nope' })).rejects.toMatchObject({ code: 'not-found' });
