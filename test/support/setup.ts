@@ -1,5 +1,11 @@
 // Before every test file: git behaves the same on every machine, and nothing of an outer agent or supervisor leaks in.
 
+import { jest } from '@jest/globals';
+
+// Thousands of tests wait for real processes and file events. On a shared machine one of them may starve: there it is
+// tried once more, and what went wrong the first time is printed.
+if (process.env.CI) jest.retryTimes(1, { logErrorsBeforeRetry: true });
+
 process.env.GIT_CONFIG_GLOBAL = '/dev/null';
 process.env.GIT_CONFIG_NOSYSTEM = '1';
 process.env.GIT_AUTHOR_NAME = 'test';
