@@ -2,6 +2,7 @@
 // it does not understand changes nothing. Shapes as recorded from the real CLI.
 
 import type { Usage } from '../domain/outcome.ts';
+import { type Fields, fields, parseFields } from './stream-fields.ts';
 
 export interface ClaudeResult {
   readonly isError: boolean;
@@ -53,8 +54,6 @@ export const NO_FACTS: ClaudeFacts = {
   doing: null,
 };
 
-type Fields = Readonly<Record<string, unknown>>;
-
 const TEXT_CHARS = 4_000;
 const DOING_CHARS = 200;
 
@@ -62,7 +61,7 @@ const DOING_CHARS = 200;
 export function readClaudeLine(facts: ClaudeFacts, line: string): ClaudeFacts {
   // Tool results can be huge and say nothing that is wanted here.
   if (line.startsWith('{"type":"user"')) return facts;
-  const event = parse(line);
+  const event = parseFields(line);
   if (event === null) return facts;
   const session = text(event.session_id);
   const known = session === null ? facts : { ...facts, session };
@@ -161,20 +160,6 @@ function addUsage(so: Usage, more: Fields): Usage {
     if (count !== null) sum[ours] = (sum[ours] ?? 0) + count;
   }
   return sum;
-}
-
-function parse(line: string): Fields | null {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
-  } catch {
-    // A torn or foreign line: hooks and shells may print into the same stream.
-    return null;
-  }
-}
-
-function fields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
 function text(value: unknown): string | null {

@@ -65,6 +65,9 @@ function outlivesPower(to: RunPhase, facts: RunFacts): boolean {
   return to === 'finished' || to === 'handed-off' || (to === 'opened' && facts.agent !== undefined);
 }
 
+/** What is known of a run when it is opened. */
+type Opened = Pick<Run, Exclude<keyof NewRun, 'fenceAbove'> | 'fence' | 'deadlineAt' | 'openedAt'>;
+
 /** The writing side over an open, migrated database. */
 export function createLedger(database: Database, clock: Clock, warnings: readonly string[]): Ledger {
   const view = createLedgerView(database, warnings);
@@ -104,6 +107,26 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     return run;
   };
 
+  /** Writes a run as opened. */
+  const put = (run: Opened, tokenHash: string) =>
+    insert.run(
+      run.id,
+      run.graph,
+      run.task,
+      run.taskCreatedAt,
+      run.worktree,
+      run.repo,
+      run.executor,
+      run.type,
+      run.because,
+      run.attempt,
+      run.fence,
+      run.deadlineAt,
+      run.occurrence,
+      run.openedAt,
+      tokenHash,
+    );
+
   /** Compare and set: false when somebody else moved the run meanwhile. */
   const write = (before: Run, after: Run): boolean =>
     update.run(...changeableValues(after), before.id, before.phase) === 1;
@@ -137,23 +160,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
               },
             );
           const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
-          insert.run(
-            run.id,
-            run.graph,
-            run.task,
-            run.taskCreatedAt,
-            run.worktree,
-            run.repo,
-            run.executor,
-            run.type,
-            run.because,
-            run.attempt,
-            fence,
-            run.deadlineAt ?? null,
-            run.occurrence,
-            clock.now(),
-            tokenHash,
-          );
+          put({ ...run, fence, deadlineAt: run.deadlineAt ?? null, openedAt: clock.now() }, tokenHash);
           return known(run.id);
         }),
       );
@@ -167,23 +174,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
         const newer = newerOrOpen.one(run.id, tokenHash, run.graph, run.task, run.fence);
         if (newer !== null || !isOpenRun(run)) return false;
         nextFence.one(run.graph, run.task, run.fence - 1);
-        insert.run(
-          run.id,
-          run.graph,
-          run.task,
-          run.taskCreatedAt,
-          run.worktree,
-          run.repo,
-          run.executor,
-          run.type,
-          run.because,
-          run.attempt,
-          run.fence,
-          run.deadlineAt,
-          run.occurrence,
-          run.openedAt,
-          tokenHash,
-        );
+        put(run, tokenHash);
         update.run(...changeableValues(run), run.id, 'opened');
         openRuns.wrote(null);
         return true;

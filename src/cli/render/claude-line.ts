@@ -1,18 +1,17 @@
 // One line of Claude's stream-json as people read it. What says nothing to them has no line; what is no JSON is shown
 // as it is, because hooks and shells print into the same stream.
 
+import { type Fields, fields, parseFields } from '../../executors/stream-fields.ts';
 import { plain, plainLines } from './plain.ts';
 import { shorten } from './text-width.ts';
 
 /** Characters of a tool's call or answer that are shown. */
 const TOOL_WIDTH = 200;
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** The readable text of a line, or null. */
 export function streamLine(line: string): string | null {
   if (line.trim() === '') return null;
-  const event = parse(line);
+  const event = parseFields(line);
   if (event === null) return plainLines(line);
   switch (event.type) {
     case 'system':
@@ -82,20 +81,6 @@ function contentText(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content.map((part) => text(fields(part).text)).join(' ');
-}
-
-function parse(line: string): Fields | null {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
-  } catch {
-    // Torn or foreign: the caller shows it as text.
-    return null;
-  }
-}
-
-function fields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
 function text(value: unknown): string {

@@ -1,0 +1,19 @@
+// A line of Claude's stream-json as fields. Knows no event; who reads them is claude-stream.ts and the logs' view.
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The object of a line; null for a torn or foreign one: hooks and shells may print into the same stream. */
+export function parseFields(line: string): Fields | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
+  } catch {
+    // As above: what is no JSON is none of Claude's.
+    return null;
+  }
+}
+
+/** A value as fields; none where it is no object. */
+export function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
