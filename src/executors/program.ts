@@ -64,7 +64,13 @@ export function programMissing(
     code: 'executor-unavailable',
     because:
       `the program ${JSON.stringify(name)} of profile ${profile.name} is not there or not executable${where}: ` +
-      `install it, or give its full path as \`command\` in ${profile.origin.file}`,
+      `install it, or give its full path as \`command\` ${place(profile)}`,
     scope: 'profile',
   };
+}
+
+/** Where the profile's settings are written, or are to be written for one that is built in. */
+function place({ name, origin }: Profile): string {
+  if (origin.file !== 'built-in') return `in ${origin.file}`;
+  return `under [executors.${name}] in supervisor.toml`;
 }
