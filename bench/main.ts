@@ -1,10 +1,12 @@
-// `npm run bench -- [NAME…]`: runs the benchmarks and prints a table and JSON of each.
+// `npm run bench -- [--loop] [NAME…]`: runs the benchmarks and prints a table and JSON of each. With `--loop`, also how long
+// the event loop of this process let others wait; the benchmark's own work is part of that.
 
 import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
 import { contention } from './contention.ts';
 import { idle } from './idle.ts';
 import { latency } from './latency.ts';
+import { loopFigures, watchLoop } from './loop-delay.ts';
 import { type Benchmark, printTable } from './report.ts';
 import { restart } from './restart.ts';
 import { schedules } from './schedules.ts';
@@ -21,7 +23,8 @@ const benchmarks: readonly Benchmark[] = [
   callbacks,
 ];
 
-const wanted = process.argv.slice(2);
+const withLoop = process.argv.includes('--loop');
+const wanted = process.argv.slice(2).filter((word) => word !== '--loop');
 const unknown = wanted.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name));
 if (unknown.length > 0) {
   const known = benchmarks.map((benchmark) => benchmark.name).join(', ');
@@ -30,7 +33,10 @@ if (unknown.length > 0) {
 }
 for (const benchmark of benchmarks) {
   if (wanted.length > 0 && !wanted.includes(benchmark.name)) continue;
-  const figures = await benchmark.run();
+  // Looking costs a little itself, so only where asked for.
+  const loop = withLoop ? watchLoop() : null;
+  const measured = await benchmark.run();
+  const figures = loop === null ? measured : [...measured, ...loopFigures('all of it', loop.stop())];
   printTable(benchmark, figures);
   process.stdout.write(`${JSON.stringify({ benchmark: benchmark.name, node: process.version, figures })}\n`);
 }
