@@ -1,7 +1,7 @@
 // Many worktrees with graphs of a given size, and a supervisor over them whose executor does nothing.
 
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,10 +39,11 @@ export async function plantFarm(worktrees: number, tasksEach: number): Promise<F
     'Begin',
   );
   const paths = [repo];
-  for (let n = 1; n < worktrees; n++) {
-    const path = join(folder, `w${n}`);
-    await git('-C', repo, 'worktree', 'add', '-q', '--detach', path);
-    paths.push(path);
+  if (worktrees > 1) {
+    const first = join(folder, 'w1');
+    await git('-C', repo, 'worktree', 'add', '-q', '--detach', first);
+    paths.push(first);
+    for (let n = 2; n < worktrees; n++) paths.push(await copyWorktree(repo, folder, n));
   }
   for (const [n, path] of paths.entries()) await writeTasks(path, doneTasks(tasksEach, n));
   const config = join(folder, 'supervisor.toml');
@@ -54,6 +55,18 @@ export async function plantFarm(worktrees: number, tasksEach: number): Promise<F
     worktrees: paths,
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** One more worktree like `w1`, written by hand, for git takes its time; to git it is one like any other. */
+async function copyWorktree(repo: string, folder: string, n: number): Promise<string> {
+  const path = join(folder, `w${n}`);
+  const admin = join(repo, '.git', 'worktrees', `w${n}`);
+  await cp(join(repo, '.git', 'worktrees', 'w1'), admin, { recursive: true });
+  await mkdir(path);
+  await writeFile(join(admin, 'gitdir'), `${join(path, '.git')}\n`);
+  await writeFile(join(path, '.git'), `gitdir: ${admin}\n`);
+  await writeFile(join(path, '.gitignore'), '.workgraph\n');
+  return path;
 }
 
 /** Tasks that are done, with texts as long as real ones. */
