@@ -1,7 +1,7 @@
 // The process table where there is no /proc (macOS): asked of `ps`. Slower, and start times have a resolution of one
 // second, but the questions are the same. It is tested on Linux's ps; on macOS itself only from its manual.
 
-import { execa, execaSync } from 'execa';
+import { execFile, spawnSync } from 'node:child_process';
 import { linuxProcessTable, type ProcessRow, type ProcessTable } from './processes.ts';
 
 const COLUMNS = 'pid=,stat=,pgid=,ppid=,lstart=';
@@ -13,41 +13,56 @@ function parseRow(line: string): { pid: number; row: ProcessRow } | null {
   return { pid: Number(found[1]), row };
 }
 
+/** Every process with its environment, on a machine with thousands of them. */
+const LONGEST_OUTPUT = 256 * 1024 * 1024;
+
+/** By way of env(1): the words and times that `ps` prints must not depend on who asks. */
+const asked = (command: string, args: readonly string[]) => ['LC_ALL=C', 'TZ=UTC', command, ...args];
+
+/** What a command printed, however it ended; '' when it could not be started. */
+function printed(command: string, ...args: readonly string[]): string {
+  const { stdout } = spawnSync('env', asked(command, args), { encoding: 'utf8', maxBuffer: LONGEST_OUTPUT });
+  return stdout ?? '';
+}
+
+/** The same without waiting for it. */
+function printing(command: string, ...args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile('env', asked(command, args), { maxBuffer: LONGEST_OUTPUT }, (_error, stdout) => resolve(stdout));
+  });
+}
+
 /** The process table as `ps` prints it. `ps -E` (macOS) or `ps e` (elsewhere) shows environments. */
 export function psProcessTable(platform: NodeJS.Platform): ProcessTable {
   let boot: string | null = null;
-  const options = { reject: false, env: { LC_ALL: 'C', TZ: 'UTC' } } as const;
   return {
     bootId() {
-      boot ??= execaSync('sysctl', ['-n', 'kern.bootsessionuuid'], options).stdout?.trim() || 'unknown';
+      boot ??= printed('sysctl', '-n', 'kern.bootsessionuuid').trim() || 'unknown';
       return boot;
     },
     read(pid) {
-      const { stdout } = execaSync('ps', ['-o', COLUMNS, '-p', String(pid)], options);
-      return parseRow(stdout ?? '')?.row ?? null;
+      return parseRow(printed('ps', '-o', COLUMNS, '-p', String(pid)).trimEnd())?.row ?? null;
     },
     async rows() {
-      const { stdout } = await execa('ps', ['-A', '-o', COLUMNS], options);
       const rows = new Map<number, ProcessRow>();
-      for (const line of (stdout ?? '').split('\n')) {
+      for (const line of (await printing('ps', '-A', '-o', COLUMNS)).split('\n')) {
         const found = parseRow(line);
         if (found !== null) rows.set(found.pid, found.row);
       }
       return rows;
     },
     async pids() {
-      const { stdout } = await execa('ps', ['-A', '-o', 'pid='], options);
-      return (stdout ?? '')
+      return (await printing('ps', '-A', '-o', 'pid='))
         .split('\n')
         .map(Number)
         .filter((pid) => pid > 0);
     },
     async environment(wanted) {
       const flags = platform === 'darwin' ? ['-A', '-E', '-ww'] : ['-A', 'eww'];
-      const { stdout } = await execa('ps', [...flags, '-o', 'pid=,command='], options);
+      const all = await printing('ps', ...flags, '-o', 'pid=,command=');
       const among = new Set(wanted);
       const found = new Map<number, string>();
-      for (const line of (stdout ?? '').split('\n')) {
+      for (const line of all.split('\n')) {
         const row = /^\s*(\d+)\s(.*)$/.exec(line);
         const pid = Number(row?.[1]);
         // Blanks separate arguments and variables here; a value may hold blanks too (`Application Support`).
