@@ -36,6 +36,7 @@ import type { Log } from './seams/log.ts';
 import type { CallbackAddress } from './supervisor/assignment.ts';
 import type { SupervisorControl } from './supervisor/control.ts';
 import { ControlFace } from './supervisor/control-face.ts';
+import { Retention } from './supervisor/retention.ts';
 import { applySpooled } from './supervisor/spooled.ts';
 import { type SupervisedGraph, SupervisedGraphs, viewOf } from './supervisor/supervised-graphs.ts';
 import { Supervisor } from './supervisor/supervisor.ts';
@@ -43,10 +44,6 @@ import { leaveTracesForWg } from './supervisor/wg-traces.ts';
 import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
 import { createRepositoryWatcher } from './worktrees/watcher.ts';
-
-/** Runs that ended longer ago are forgotten, ms. */
-const KEEP_RUNS_MS = 30 * 24 * 3_600_000;
-const PRUNE_EVERY_MS = 24 * 3_600_000;
 
 /** A supervisor, wired and ready to start. */
 export interface RunningSupervisor {
@@ -83,7 +80,6 @@ export async function composeSupervisor(
   const lostLedger = ledgerPresence(ledgerFile);
   const bootId = ground.processes.identify(process.pid)?.bootId;
   if (bootId !== undefined && ledger.noteStart(bootId).rebooted) log.info('machine.rebooted', { bootId });
-  let pruneAt = 0;
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
@@ -147,6 +143,7 @@ export async function composeSupervisor(
   const takeSpooled = async () => {
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
   };
+  const retention = new Retention({ ledger, clock, log, config: () => source.current() });
   const parts = {
     ledger,
     graphs,
@@ -190,10 +187,7 @@ export async function composeSupervisor(
     chores: async () => {
       await graphWatcher.recheck();
       if (observeOnly) return;
-      if (clock.now() >= pruneAt) {
-        pruneAt = clock.now() + PRUNE_EVERY_MS;
-        ledger.prune({ runsOlderThanMs: KEEP_RUNS_MS });
-      }
+      await retention.work();
       if (supervisor.state !== 'starting') await takeSpooled();
       await executors.sweep(
         () => new Set([...supervisor.dispatcher.attended(), ...ledger.openRuns().map((r) => r.id)]),

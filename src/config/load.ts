@@ -126,7 +126,7 @@ function toConfig(
   retry: RetryPolicy,
   absolute: (path: string) => string,
 ): Config {
-  const { supervisor, limits, shutdown, api, log } = written;
+  const { supervisor, limits, shutdown, retention, api, log } = written;
   const builtIn = builtInProfiles(retry).filter(
     ({ name }) => !read.profiles.has(name) && !read.broken.has(name),
   );
@@ -151,6 +151,7 @@ function toConfig(
       relistMs: parseDuration(limits.relist),
     },
     shutdown: { graceMs: parseDuration(shutdown.grace), lingerMs: parseDuration(shutdown.linger) },
+    retention: { runsMs: parseDuration(retention.runs), outputMs: parseDuration(retention.output) },
     api: {
       listen: api.listen,
       publicUrl: api.public_url ?? null,

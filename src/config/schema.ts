@@ -158,6 +158,19 @@ const shutdownShape = {
   linger: withDefault(duration, '30s', 'How long an agent may tidy up after its task was declared done.'),
 };
 
+const retentionShape = {
+  runs: withDefault(
+    rhythm,
+    '30d',
+    'How long the ledger remembers a run that has ended: what `runs` and `show` list, and attempts that count.',
+  ),
+  output: withDefault(
+    rhythm,
+    '14d',
+    "How long the folder of a run that has ended is kept in the graph's agents/: its output and prompt. Folders of other dispatchers stay.",
+  ),
+};
+
 const apiShape = {
   listen: withDefault(
     z.string(),
@@ -249,6 +262,7 @@ export const machineSchema = z.strictObject({
   ),
   limits: section(limitsShape, 'Sizes and rhythms.'),
   shutdown: section(shutdownShape, 'Ending things.'),
+  retention: section(retentionShape, 'How long what is over is kept.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
   notify: z
     .array(z.strictObject(notifyShape))
@@ -270,6 +284,7 @@ export const SECTION_ORDER = [
   'schedule',
   'limits',
   'shutdown',
+  'retention',
   'api',
   'notify',
   'log',

@@ -42,6 +42,7 @@ export const NOTIFY_EVENTS = [
   'task.retrying',
   'task.stale',
   'task.input_required',
+  'task.input_answered',
   'task.held',
   'supervisor.problem',
 ] as const;
@@ -91,6 +92,13 @@ export interface Config {
     readonly graceMs: number;
     /** How long an agent may still tidy up after its task was declared done, ms. */
     readonly lingerMs: number;
+  };
+  /** How long what is over is kept. */
+  readonly retention: {
+    /** Runs that have ended, in the ledger, ms. */
+    readonly runsMs: number;
+    /** Their folders with output and prompt, ms. */
+    readonly outputMs: number;
   };
   readonly api: {
     /** `auto`: TCP opens on loopback when a profile needs callbacks; `off`; or `host:port`. */

@@ -11,12 +11,13 @@ import type { Database } from './database.ts';
 import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
+import { createOldRuns, FENCE_FLOOR_SQL, type OldRuns } from './old-runs.ts';
 import { createOpenRuns } from './open-runs.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
 import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
 
-export interface Ledger extends LedgerView, ScheduleBook {
+export interface Ledger extends LedgerView, ScheduleBook, OldRuns {
   /**
    * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
@@ -52,8 +53,6 @@ export interface Ledger extends LedgerView, ScheduleBook {
   readonly answers: AnswerBook;
   /** Counts a start of the supervisor; `rebooted` when the machine was started anew since the last one. */
   noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
-  /** Drops closed runs that ended longer ago than this, and pauses that are over. Returns how many runs were dropped. */
-  prune(limits: { readonly runsOlderThanMs: number }): number;
 }
 
 /**
@@ -72,7 +71,7 @@ type Opened = Pick<Run, Exclude<keyof NewRun, 'fenceAbove'> | 'fence' | 'deadlin
 export function createLedger(database: Database, clock: Clock, warnings: readonly string[]): Ledger {
   const view = createLedgerView(database, warnings);
   const nextFence = database.prepare(
-    `INSERT INTO tasks (graph, task, fence) VALUES (?1, ?2, ?3 + 1)
+    `INSERT INTO tasks (graph, task, fence) VALUES (?1, ?2, max(?3, ${FENCE_FLOOR_SQL}) + 1)
      ON CONFLICT (graph, task) DO UPDATE SET fence = max(fence, ?3) + 1 RETURNING fence`,
   );
   const openOfTask = database.prepare(
@@ -140,6 +139,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   return {
     ...view,
     ...schedules,
+    ...createOldRuns(database, clock),
     openRuns: () => openRuns.all(),
 
     open(run, tokenHash) {
@@ -249,29 +249,6 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
         setMeta.run('starts', String(starts));
         setMeta.run('started-at', String(clock.now()));
         return { starts, rebooted: before !== null && before !== bootId };
-      });
-    },
-
-    prune({ runsOlderThanMs }) {
-      const before = clock.now() - runsOlderThanMs;
-      return database.transaction(() => {
-        database.prepare('DELETE FROM pauses WHERE until IS NOT NULL AND until < ?').run(before);
-        database.prepare('DELETE FROM idempotency_keys WHERE created_at < ?').run(before);
-        const dropped = database
-          .prepare(
-            `DELETE FROM runs WHERE coalesce(finished_at, opened_at) < ?
-             AND phase NOT IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`,
-          )
-          .run(before);
-        for (const table of ['leases', 'run_tokens'])
-          database.prepare(`DELETE FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`).run();
-        database
-          .prepare(
-            `DELETE FROM deliveries WHERE created_at < ? AND state NOT IN ('queued', 'sending')
-             AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
-          )
-          .run(before);
-        return dropped;
       });
     },
   };

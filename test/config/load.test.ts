@@ -44,6 +44,7 @@ describe('defaults', () => {
         relistMs: 30_000,
       },
       shutdown: { graceMs: 10_000, lingerMs: 30_000 },
+      retention: { runsMs: 30 * 86_400_000, outputMs: 14 * 86_400_000 },
       api: { listen: 'auto', publicUrl: null, allowRemote: false, allowedHosts: [], allowedOrigins: [] },
       log: { level: 'info', format: 'auto' },
     });

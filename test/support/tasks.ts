@@ -214,6 +214,7 @@ export function config(more: Partial<Config> = {}): Config {
       relistMs: 1,
     },
     shutdown: { graceMs: 1, lingerMs: 1 },
+    retention: { runsMs: 1, outputMs: 1 },
     api: {
       listen: 'off',
       publicUrl: null,

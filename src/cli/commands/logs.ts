@@ -87,7 +87,7 @@ async function locateOutput(
       throw new SupervisorError('not-found', `there is no run ${name}`, {
         hint: '`supervisor runs` lists them',
       });
-    if (run.output === null) throw nothingWritten(name);
+    if (run.output === null) throw run.started_at === null ? nothingWritten(name) : notKept(name);
     return { run, task: run.task, place: run.worktree, folder: dirname(run.output) };
   }
   const task = await view.task(taskQuery(context, name, worktree));
@@ -98,7 +98,14 @@ async function locateOutput(
   const folder = task.assigned === null ? null : join(task.graph, 'agents', task.assigned);
   if (folder !== null && /^agent-\d+$/.test(task.assigned ?? '') && existsSync(folder))
     return { ...where, run: null, folder };
-  throw nothingWritten(task.task);
+  const began = task.runs.some((candidate) => candidate.started_at !== null);
+  throw began ? notKept(task.task) : nothingWritten(task.task);
+}
+
+function notKept(name: string): SupervisorError {
+  return new SupervisorError('not-found', `the output of ${name} is not kept any more`, {
+    hint: '`[retention] output` in supervisor.toml says how long it is',
+  });
 }
 
 function nothingWritten(name: string): SupervisorError {

@@ -2,6 +2,7 @@ import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { runCommandLine } from '../../../src/cli/program.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
 import { createPlayground, type Playground } from '../../support/playground.ts';
 import { type Supervised, supervise } from '../../support/supervised.ts';
 import { command, fakeSurroundings } from '../fake-surroundings.ts';
@@ -44,6 +45,22 @@ describe('what a run wrote', () => {
       run: run.run,
       lines: ['one', 'two', 'three'],
     });
+  });
+
+  test('what was removed because it was old: exit 8 with the setting that says so', async () => {
+    await ground.writeConfig('[retention]\noutput = "10m"\n');
+    await ground.writeGraph(ground.repo, [{ id: 'job', exec: 'echo one' }]);
+    const clock = createFakeClock(Date.now());
+    supervised = await supervise(ground, { clock });
+    await supervised.event('run.settled', 'job');
+    clock.advance(3_600_000);
+    await supervised.supervisor.tick();
+    const [run] = await supervised.control.runs({});
+    for (const name of ['job', run?.run ?? '']) {
+      const { status, err } = await cli('logs', name);
+      expect(status).toBe(8);
+      expect(err).toMatch(/not kept any more[\s\S]*retention/);
+    }
   });
 
   test('escapes do not reach the terminal, unless asked for', async () => {

@@ -1,0 +1,81 @@
+// What the ledger lets go of: runs that ended long ago, and what was only kept for them. Removes no files: a run whose
+// folder is still there stays, because nothing else knows whose folder it is.
+
+import type { RunId } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Database } from './database.ts';
+import { runOf } from './run-row.ts';
+
+export interface OldRuns {
+  /** Runs that ended longer ago than this and whose folder was not removed yet, oldest first, at most so many. */
+  endedWithFolder(olderThanMs: number, limit: number): Run[];
+  /** Keeps that a run's folder is not its own any more: removed, or left to somebody else. */
+  forgetFolder(id: RunId): void;
+  /**
+   * Drops closed runs that ended longer ago than this and have no folder, and pauses that are over. At most `PRUNED_AT_ONCE`
+   * runs, so that nobody waits for it: that many dropped means that there may be more.
+   */
+  prune(limits: { readonly runsOlderThanMs: number }): number;
+}
+
+/** Runs dropped by one `prune` at most. */
+export const PRUNED_AT_ONCE = 1000;
+
+/** Fences start above this: the highest one of all tasks that were forgotten. */
+const FENCE_FLOOR = 'fence-floor';
+
+/** The highest fence that was ever forgotten. A new one above it is above every earlier one of the same task. */
+export const FENCE_FLOOR_SQL = `coalesce((SELECT cast(value AS INTEGER) FROM meta WHERE key = '${FENCE_FLOOR}'), 0)`;
+
+const CLOSED = `phase NOT IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`;
+
+/** Over an open, migrated database. */
+export function createOldRuns(database: Database, clock: Clock): OldRuns {
+  const withFolder = database.prepare(
+    `SELECT * FROM runs WHERE folder IS NOT NULL AND coalesce(finished_at, opened_at) < ? AND ${CLOSED}
+     ORDER BY seq LIMIT ?`,
+  );
+  const forget = database.prepare(`UPDATE runs SET folder = NULL WHERE id = ? AND ${CLOSED}`);
+  return {
+    endedWithFolder: (olderThanMs, limit) => withFolder.all(clock.now() - olderThanMs, limit).map(runOf),
+    // A power cut takes it back: then the folder is looked for once more, and is not there.
+    forgetFolder: (id) => void database.relaxed(() => forget.run(id)),
+    prune({ runsOlderThanMs }) {
+      const before = clock.now() - runsOlderThanMs;
+      return database.transaction(() => {
+        database.prepare('DELETE FROM pauses WHERE until IS NOT NULL AND until < ?').run(before);
+        database.prepare('DELETE FROM idempotency_keys WHERE created_at < ?').run(before);
+        const dropped = database
+          .prepare(
+            `DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE folder IS NULL
+               AND coalesce(finished_at, opened_at) < ? AND ${CLOSED} ORDER BY seq LIMIT ${PRUNED_AT_ONCE})`,
+          )
+          .run(before);
+        for (const table of ['leases', 'run_tokens'])
+          database.prepare(`DELETE FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`).run();
+        database
+          .prepare(
+            `DELETE FROM deliveries WHERE created_at < ? AND state NOT IN ('queued', 'sending')
+             AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
+          )
+          .run(before);
+        if (dropped > 0) forgetTasks(database);
+        return dropped;
+      });
+    },
+  };
+}
+
+/** Tasks without a run need no row of their own: one number for all of them keeps fences growing. */
+function forgetTasks(database: Database): void {
+  const without = 'NOT EXISTS (SELECT 1 FROM runs WHERE runs.graph = tasks.graph AND runs.task = tasks.task)';
+  database
+    .prepare(
+      `INSERT INTO meta (key, value)
+       SELECT '${FENCE_FLOOR}', cast(max(fence) AS TEXT) FROM tasks WHERE ${without} HAVING max(fence) IS NOT NULL
+       ON CONFLICT (key) DO UPDATE SET value = cast(max(cast(value AS INTEGER), cast(excluded.value AS INTEGER)) AS TEXT)`,
+    )
+    .run();
+  database.prepare(`DELETE FROM tasks WHERE ${without}`).run();
+}
