@@ -70,7 +70,8 @@ async function dispatches(farm: Farm): Promise<number[]> {
   return samples;
 }
 
-async function bareEvents(farm: Farm): Promise<number[]> {
+/** From a rename to the event of it, ms. */
+export async function bareEvents(farm: Farm): Promise<number[]> {
   const folder = join(farm.worktrees[0] ?? '', '.workgraph');
   const samples: number[] = [];
   for (let n = 0; n < SAMPLES; n++) {

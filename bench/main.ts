@@ -5,11 +5,14 @@ import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
 import { contention } from './contention.ts';
 import { idle } from './idle.ts';
+import { largeGraph } from './large-graph.ts';
 import { latency } from './latency.ts';
 import { loopFigures, watchLoop } from './loop-delay.ts';
+import { memory } from './memory.ts';
 import { type Benchmark, printTable } from './report.ts';
 import { restart } from './restart.ts';
 import { schedules } from './schedules.ts';
+import { startUp } from './start-up.ts';
 import { throughput } from './throughput.ts';
 
 const benchmarks: readonly Benchmark[] = [
@@ -21,6 +24,9 @@ const benchmarks: readonly Benchmark[] = [
   restart,
   contention,
   callbacks,
+  largeGraph,
+  memory,
+  startUp,
 ];
 
 const withLoop = process.argv.includes('--loop');
