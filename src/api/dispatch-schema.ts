@@ -11,6 +11,10 @@ export const dispatchData = z.object({
   task: z.object({
     id: text.describe('machine-wide, such as wt3f9a01~build-api'),
     local_id: text,
+    details_url: textOrNull.describe('GET it with the token of this attempt: the whole task'),
+    truncated: z
+      .array(z.enum(['instructions', 'depends_on', 'inputs', 'deliverables']))
+      .describe('what was too long for this message and was cut'),
     title: text,
     instructions: text,
     inputs: z.array(text),

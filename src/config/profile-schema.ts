@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { ExecutorType } from '../domain/profile.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
+import { httpDeliveryShape } from './http-delivery.ts';
 import {
   duration,
   optional,
@@ -144,6 +145,7 @@ const httpShape = {
     'standard',
     'The envelope of the payload that is ours.',
   ),
+  ...httpDeliveryShape,
 };
 
 const scheduleShape = {

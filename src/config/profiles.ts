@@ -10,6 +10,7 @@ import {
   type Profile,
   type SecretValue,
 } from '../domain/profile.ts';
+import { httpDelivery } from './http-delivery.ts';
 import type { KeyLines, KeyPath } from './locate.ts';
 import { type ConfigProblem, configProblem, describeIssues, keyText, notOneOf } from './problems.ts';
 import { profileNameTrouble, profileTroubles } from './profile-rules.ts';
@@ -173,6 +174,7 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         pollIntervalMs: parseDuration(written.poll_interval),
         secrets: secretList(written.secret),
         format: written.format,
+        ...httpDelivery(written),
       };
     case 'schedule':
       return {

@@ -53,6 +53,26 @@ export interface CommandProfile extends ProfileBase {
   readonly cwd: string | null;
 }
 
+/** How an endpoint is delivered to. Durations in ms. */
+export interface HttpDelivery {
+  /** For the look-up of the name, for the connection and for TLS, each. */
+  readonly connectMs: number;
+  /** From the connection to the last byte of the answer. */
+  readonly responseMs: number;
+  /** Deliveries of one attempt in all. */
+  readonly attempts: number;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  /** From the first delivery of an attempt to the last. */
+  readonly windowMs: number;
+  /** Requests under way at once. */
+  readonly inFlight: number;
+  /** Dispatches a second in the long run; null: no limit. */
+  readonly perSecond: number | null;
+  /** Dispatches that may follow one another at once. */
+  readonly burst: number;
+}
+
 export interface HttpProfile extends ProfileBase {
   readonly type: 'http';
   readonly endpoint: string;
@@ -66,6 +86,10 @@ export interface HttpProfile extends ProfileBase {
   /** Standard Webhooks secrets, newest first; empty: unsigned. */
   readonly secrets: readonly SecretValue[];
   readonly format: 'standard' | 'cloudevents';
+  /** `bare`: the Idempotency-Key header without the quotes that its draft asks for. Absent: quoted. */
+  readonly idempotencyKey?: 'quoted' | 'bare';
+  /** Where the profile says otherwise than the executor's own defaults. */
+  readonly delivery?: Partial<HttpDelivery>;
 }
 
 export interface ScheduleProfile extends ProfileBase {

@@ -8,13 +8,13 @@ import type { Log } from '../seams/log.ts';
 import { nextDelay } from './backoff.ts';
 import type { Permit } from './circuit.ts';
 import { type Assignment, type Begun, type RunControl, stopReason } from './executor.ts';
-import type { DeliveryOptions, HttpLimits } from './http-options.ts';
+import type { HttpLimits } from './http-options.ts';
 import { type Body, dispatchHeaders, messageId } from './http-payload.ts';
 import { statusUrl } from './http-poll.ts';
 import { type DispatchMeaning, readDispatchAnswer } from './http-response.ts';
 import { scrub } from './http-secrets.ts';
 import type { Sender } from './http-sender.ts';
-import { httpProfile, refused, type Target } from './http-target.ts';
+import { refused, type Target } from './http-target.ts';
 import { stoppedOutcome } from './stopped.ts';
 
 /** How a dispatch can have gone: over, or handed to somebody else. */
@@ -25,7 +25,6 @@ export interface DeliveryParts {
   readonly identity: Pick<Identity, 'random'>;
   readonly log: Log;
   readonly sender: Sender;
-  readonly pace: DeliveryOptions;
   readonly limits: HttpLimits;
   readonly version: string;
 }
@@ -39,13 +38,15 @@ export interface Dispatch {
 }
 
 /** Makes the function that delivers a run. It never rejects for anything that an endpoint does. */
-export function createDelivery({ clock, identity, log, sender, pace, limits, version }: DeliveryParts) {
+export function createDelivery({ clock, identity, log, sender, limits, version }: DeliveryParts) {
   async function deliver(
     { assignment, target, body, permit }: Dispatch,
     control: RunControl,
   ): Promise<Answered> {
     const { profile, endpoint, secrets } = target;
-    const end = Math.min(clock.now() + pace.windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
+    const { attempts, backoffMs, maxBackoffMs, windowMs, connectMs } = target.delivery;
+    const pace = { baseMs: backoffMs, capMs: maxBackoffMs };
+    const end = Math.min(clock.now() + windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
     const message = messageId(assignment.run);
     const notes = control.deliveries;
     for (let count = 1; ; count++) {
@@ -56,9 +57,10 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
           {
             method: profile.method,
             url: endpoint,
-            headers: dispatchHeaders(assignment, secrets, body, delivery, now, version),
+            headers: dispatchHeaders(assignment, profile, secrets, body, delivery, now, version),
             body: body?.bytes ?? null,
-            responseMs: responseMs(assignment, now),
+            connectMs,
+            responseMs: responseMs(target, assignment.deadlineAt, now),
             maxBytes: profile.completion === 'response' ? limits.maxResultBytes : limits.maxAnswerBytes,
           },
           target.namedBy,
@@ -99,7 +101,7 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
       }
 
       const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
-      if (delivery >= pace.attempts || clock.now() + delay > end) {
+      if (delivery >= attempts || clock.now() + delay > end) {
         permit.failed();
         return ended({
           kind: 'failed',
@@ -131,13 +133,13 @@ export function createDelivery({ clock, identity, log, sender, pace, limits, ver
     }
   }
 
-  function responseMs(assignment: Assignment, now: number): number {
-    if (httpProfile(assignment).completion !== 'response') return limits.responseMs;
-    const left = (assignment.deadlineAt ?? Number.POSITIVE_INFINITY) - now;
-    return Math.max(1, Math.min(left, limits.longResponseMs));
-  }
-
   return deliver;
+}
+
+/** An answer that is the result does not come after the run's deadline. */
+function responseMs({ profile, delivery }: Target, deadlineAt: number | null, now: number): number {
+  if (profile.completion !== 'response' || deadlineAt === null) return delivery.responseMs;
+  return Math.max(1, Math.min(deadlineAt - now, delivery.responseMs));
 }
 
 /**

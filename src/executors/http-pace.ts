@@ -1,22 +1,10 @@
 // How fast and how wide one endpoint is dispatched to: so many in flight, so many a second with a burst. Knows nothing of
 // HTTP, and keeps its state in memory only: a restart begins with a full bucket.
 
+import type { HttpDelivery } from '../domain/profile.ts';
 import type { Clock } from '../seams/clock.ts';
 
-export interface EndpointLimits {
-  /** Dispatches a second in the long run; null: no limit. */
-  readonly perSecond: number | null;
-  /** Dispatches that may follow one another at once. */
-  readonly burst: number;
-  /** Requests under way at once. */
-  readonly inFlight: number;
-}
-
-/** Somebody else's service: one a second, after a burst of five (protocols 1.3). */
-export const REMOTE_ENDPOINT: EndpointLimits = { perSecond: 1, burst: 5, inFlight: 10 };
-
-/** A service of this machine is bounded by the machine's own limits; a rate would only slow its user down. */
-export const LOCAL_ENDPOINT: EndpointLimits = { perSecond: null, burst: 5, inFlight: 10 };
+export type EndpointLimits = Pick<HttpDelivery, 'inFlight' | 'perSecond' | 'burst'>;
 
 export type Entry =
   | { readonly kind: 'in'; leave(): void }
@@ -109,13 +97,4 @@ async function oneLess(state: State, clock: Clock, ms: number, signal: AbortSign
   state.waiting.add(go);
   await clock.sleep(ms, AbortSignal.any([signal, turn.signal]));
   state.waiting.delete(go);
-}
-
-/** The limits of an endpoint, by where it is. `answers`: its answer is the result, and lasts as long as the work. */
-export function limitsOf(endpoint: URL, answers: boolean): EndpointLimits {
-  const host = endpoint.hostname;
-  const local = host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
-  const limits = local ? LOCAL_ENDPOINT : REMOTE_ENDPOINT;
-  // Then a request under way is a run at work: max_concurrent is the limit that its owner set.
-  return answers ? { ...limits, inFlight: Number.POSITIVE_INFINITY } : limits;
 }

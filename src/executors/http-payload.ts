@@ -4,13 +4,11 @@
 import type { HttpProfile } from '../domain/profile.ts';
 import { isoTime } from '../seams/clock.ts';
 import type { Assignment } from './executor.ts';
+import { cutToFit, type FittedData, fitted } from './http-fit.ts';
 import type { HttpSecrets } from './http-secrets.ts';
 import { signatureHeader } from './http-signature.ts';
 import { placeholderValue } from './placeholder-values.ts';
 import { encodeForUrl, fillTemplate } from './template.ts';
-
-/** Larger payloads are refused by many receivers; the spec of Standard Webhooks advises far less. */
-export const MAX_PAYLOAD_BYTES = 256 * 1024;
 
 /** How often an agent that sends heartbeats should do so, seconds. */
 const HEARTBEAT_EVERY_S = 60;
@@ -33,6 +31,8 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
     task: {
       id: assignment.globalTaskId,
       local_id: task.id,
+      details_url: callback.url,
+      truncated: [],
       title: task.title,
       instructions: task.description ?? '',
       inputs: task.inputs,
@@ -92,20 +92,30 @@ export function dispatchBody(
 ): Body | null {
   if (profile.method === 'GET' || profile.method === 'HEAD') return null;
   const template = jsonTemplate(profile.body);
-  if (typeof template === 'string' && profile.format === 'standard')
-    return {
-      bytes: Buffer.from(filledText(template, assignment, profile)),
-      contentType: 'text/plain; charset=utf-8',
-    };
-
-  if (template !== null)
-    return enveloped(fillFor(template, assignment), assignment, profile, now, host, true);
-  return enveloped(dispatchData(assignment, now), assignment, profile, now, host, false);
+  const { envelope, contentType } = envelopeOf(profile, assignment, now, host);
+  if (template === null) {
+    const data = dispatchData(assignment, now) as unknown as FittedData;
+    return { bytes: fitted(data, (content) => jsonBytes(envelope(content))), contentType };
+  }
+  const { description = '' } = assignment.task;
+  const filled = (text: string): Buffer => {
+    const cut = { ...assignment, task: { ...assignment.task, description: text } };
+    if (typeof template === 'string' && profile.format === 'standard')
+      return Buffer.from(filledText(template, cut, profile));
+    const data = fillFor(template, cut);
+    return jsonBytes(profile.format === 'cloudevents' ? envelope(data) : data);
+  };
+  const plain = typeof template === 'string' && profile.format === 'standard';
+  return {
+    bytes: cutToFit(description, filled, assignment.callback.url),
+    contentType: plain ? 'text/plain; charset=utf-8' : contentType,
+  };
 }
 
 /** The headers of one delivery. Names are lower-case; the profile's own win over ours where they may. */
 export function dispatchHeaders(
   assignment: Assignment,
+  profile: HttpProfile,
   secrets: HttpSecrets,
   body: Body | null,
   delivery: number,
@@ -114,18 +124,17 @@ export function dispatchHeaders(
 ): Record<string, string> {
   const id = messageId(assignment.run);
   const seconds = Math.floor(now / 1000);
-  const waits = assignment.profile.type === 'http' && assignment.profile.completion === 'response';
   return {
     ...(body === null ? {} : { 'content-type': body.contentType }),
     ...commonHeaders(assignment, version),
-    ...(waits ? {} : { prefer: 'respond-async' }),
+    ...(profile.completion === 'response' ? {} : { prefer: 'respond-async' }),
     ...secrets.headers,
     'webhook-id': id,
     'webhook-timestamp': String(seconds),
     ...(secrets.keys.length === 0
       ? {}
       : { 'webhook-signature': signatureHeader(secrets.keys, id, seconds, body?.bytes ?? '') }),
-    'idempotency-key': `"${id}"`,
+    'idempotency-key': profile.idempotencyKey === 'bare' ? id : `"${id}"`,
     'workgraph-delivery': String(delivery),
     ...(assignment.deadlineAt === null ? {} : { 'workgraph-deadline': isoTime(assignment.deadlineAt) }),
   };
@@ -148,6 +157,7 @@ function commonHeaders(assignment: Assignment, version: string): Record<string, 
     'workgraph-task-id': headerText(assignment.globalTaskId),
     'workgraph-attempt': String(assignment.attempt),
     traceparent: assignment.traceparent,
+    tracestate: `workgraph=${assignment.run}`,
   };
 }
 
@@ -187,16 +197,16 @@ function filledText(template: string, assignment: Assignment, profile: HttpProfi
   );
 }
 
-function enveloped(
-  data: unknown,
-  assignment: Assignment,
-  profile: HttpProfile,
-  now: number,
-  host: string,
-  templated: boolean,
-): Body {
-  if (profile.format === 'cloudevents') {
-    const event = (content: unknown) => ({
+/** What stands around the data of our own payload, and around a template's in a CloudEvent. */
+function envelopeOf(profile: HttpProfile, assignment: Assignment, now: number, host: string) {
+  if (profile.format !== 'cloudevents')
+    return {
+      contentType: 'application/json; charset=utf-8',
+      envelope: (data: unknown): object => ({ type: 'task.dispatched', timestamp: isoTime(now), data }),
+    };
+  return {
+    contentType: 'application/cloudevents+json; charset=utf-8',
+    envelope: (data: unknown): object => ({
       specversion: '1.0',
       id: messageId(assignment.run),
       source: `workgraph://${host}/${encodeURIComponent(assignment.worktree.id)}`,
@@ -205,58 +215,10 @@ function enveloped(
       time: isoTime(now),
       datacontenttype: 'application/json',
       traceparent: assignment.traceparent,
-      data: content,
-    });
-    const contentType = 'application/cloudevents+json; charset=utf-8';
-    return { bytes: templated ? jsonBytes(event(data)) : fitted(data, event), contentType };
-  }
-  const contentType = 'application/json; charset=utf-8';
-  if (templated) return { bytes: jsonBytes(data), contentType };
-  return {
-    bytes: fitted(data, (content) => ({ type: 'task.dispatched', timestamp: isoTime(now), data: content })),
-    contentType,
+      tracestate: `workgraph=${assignment.run}`,
+      data,
+    }),
   };
-}
-
-/** Our payload within its limit: first the instructions are cut, with a note; then what dependencies left in their logs. */
-function fitted(data: unknown, envelope: (data: unknown) => unknown): Buffer {
-  let bytes = jsonBytes(envelope(data));
-  if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
-  const { task, ...rest } = data as { task: Record<string, unknown> & { depends_on: readonly object[] } };
-  const without = (depends: readonly object[]) => (instructions: string) =>
-    jsonBytes(envelope({ task: { ...task, instructions, depends_on: depends }, ...rest }));
-
-  const instructions = String(task.instructions);
-  const bare = task.depends_on.map((dependency) => ({ ...dependency, log: [], artifacts: [] }));
-  for (const build of [without(task.depends_on), without(bare)]) {
-    bytes = cutToFit(instructions, build);
-    if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
-  }
-  return bytes;
-}
-
-function cutToFit(text: string, build: (text: string) => Buffer): Buffer {
-  const note = (kept: number) =>
-    `\n\n[Cut: ${kept} of ${text.length} characters. The whole description is in the task graph, by \`supervisor show\`.]`;
-  // The largest length that fits. Escaping makes bytes grow unevenly with characters, so it is searched for.
-  let low = 0;
-  let high = text.length;
-  let best = build(note(0));
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    const bytes = build(wholeCharacters(text, middle) + note(middle));
-    if (bytes.length > MAX_PAYLOAD_BYTES) high = middle - 1;
-    else {
-      low = middle;
-      best = bytes;
-    }
-  }
-  return best;
-}
-
-/** The first characters of a text, without half of a surrogate pair at the end. */
-function wholeCharacters(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
 
 function jsonBytes(value: unknown): Buffer {

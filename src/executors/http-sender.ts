@@ -18,7 +18,6 @@ export interface SenderParts {
   readonly log: Log;
   readonly client: HttpClient;
   readonly lookup: Lookup;
-  readonly connectMs: number;
 }
 
 /** The address may not be used, whoever answers there. */
@@ -30,7 +29,7 @@ export interface AddressRefused {
 export interface Sender {
   /** Never rejects; ends at once when the signal aborts, and sends nothing after that. */
   send(
-    request: Omit<HttpRequest, 'addresses' | 'connectMs'>,
+    request: Omit<HttpRequest, 'addresses'>,
     namedBy: NamedBy,
     signal: AbortSignal,
   ): Promise<HttpAnswer | AddressRefused>;
@@ -40,7 +39,7 @@ export interface Sender {
   recordBody(assignment: Assignment, answer: HttpAnswer, hidden: readonly string[]): Promise<void>;
 }
 
-export function createSender({ clock, log, client, lookup, connectMs }: SenderParts): Sender {
+export function createSender({ clock, log, client, lookup }: SenderParts): Sender {
   const none = (message: string): HttpAnswer => ({ kind: 'none', timedOut: false, message });
 
   async function record(assignment: Assignment, line: string): Promise<void> {
@@ -65,15 +64,15 @@ export function createSender({ clock, log, client, lookup, connectMs }: SenderPa
         // getaddrinfo cannot be cancelled; an answer that comes too late is ignored.
         const resolution = await Promise.race([
           resolveEndpoint(request.url, namedBy, lookup),
-          clock.sleep(connectMs, looked.signal).then(() => null),
+          clock.sleep(request.connectMs, looked.signal).then(() => null),
         ]);
         looked.abort();
         if (signal.aborted) return none('aborted');
         if (resolution === null)
-          return none(`${request.url.hostname} could not be looked up in ${connectMs} ms`);
+          return none(`${request.url.hostname} could not be looked up in ${request.connectMs} ms`);
         if (resolution.kind === 'refused') return resolution;
         if (resolution.kind === 'unresolved') return none(resolution.because);
-        return await client({ ...request, addresses: resolution.addresses, connectMs }, signal);
+        return await client({ ...request, addresses: resolution.addresses }, signal);
       } finally {
         looked.abort();
         signal.removeEventListener('abort', stop);

@@ -1,9 +1,11 @@
 // Where one run goes: its endpoint, by whom that was named, and the secrets it takes. Reads an assignment, sends nothing.
 
 import type { Outcome } from '../domain/outcome.ts';
-import type { HttpProfile } from '../domain/profile.ts';
+import { placeholdersIn } from '../domain/placeholder.ts';
+import type { HttpDelivery, HttpProfile } from '../domain/profile.ts';
 import type { Assignment } from './executor.ts';
 import { type NamedBy, parseEndpoint } from './http-address.ts';
+import { deliveryTo } from './http-options.ts';
 import { type HttpSecrets, resolveSecrets, type Variables } from './http-secrets.ts';
 import { placeholderValue } from './placeholder-values.ts';
 import { fillUrl } from './template.ts';
@@ -14,6 +16,9 @@ export interface Target {
   readonly endpoint: URL;
   /** The endpoint as people and its breaker name it: without credentials and query. */
   readonly name: string;
+  /** What its breaker and its pace are kept under: one endpoint, also where each task has a path of its own. */
+  readonly key: string;
+  readonly delivery: HttpDelivery;
   readonly namedBy: NamedBy;
   readonly secrets: HttpSecrets;
 }
@@ -22,6 +27,7 @@ export interface Target {
 export function targetOf(
   assignment: Assignment,
   variables: Variables,
+  otherwise: Partial<HttpDelivery> = {},
 ): Target | { readonly outcome: Outcome } {
   const profile = httpProfile(assignment);
   const filled = fillUrl(profile.endpoint, placeholderValue(assignment));
@@ -37,6 +43,11 @@ export function targetOf(
     profile,
     endpoint,
     name: endpoint.origin + endpoint.pathname,
+    key:
+      placeholdersIn(profile.endpoint).length > 0
+        ? `${endpoint.origin} of ${profile.name}`
+        : endpoint.origin + endpoint.pathname,
+    delivery: deliveryTo(profile, endpoint, otherwise),
     namedBy: profile.origin.file === 'task' ? 'task' : 'configured',
     secrets,
   };

@@ -17,9 +17,10 @@ import {
 import { parseEndpoint, systemLookup } from './http-address.ts';
 import { sendWithGot } from './http-client.ts';
 import { createDelivery, ended, outcomeInWords, untaken } from './http-delivery.ts';
-import { CIRCUIT, DELIVERIES, type HttpExecutorParts, LIMITS } from './http-options.ts';
-import { createEndpointPace, limitsOf } from './http-pace.ts';
-import { dispatchBody, MAX_PAYLOAD_BYTES, pollHeaders } from './http-payload.ts';
+import { MAX_PAYLOAD_BYTES } from './http-fit.ts';
+import { CIRCUIT, type HttpExecutorParts, LIMITS } from './http-options.ts';
+import { createEndpointPace } from './http-pace.ts';
+import { dispatchBody, pollHeaders } from './http-payload.ts';
 import { pollUntilOver, statusUrl } from './http-poll.ts';
 import { scrub } from './http-secrets.ts';
 import { createSender } from './http-sender.ts';
@@ -32,7 +33,6 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
   const log = parts.log ?? silentLog;
   const variables = parts.variables ?? {};
   const version = parts.version ?? '';
-  const rhythm = { ...DELIVERIES, ...parts.deliveries };
   const limits = { ...LIMITS, ...parts.limits };
   const circuits = createCircuits(clock, { ...CIRCUIT, ...parts.circuit });
   const sender = createSender({
@@ -40,23 +40,22 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     log,
     client: parts.client ?? sendWithGot,
     lookup: parts.lookup ?? systemLookup,
-    connectMs: limits.connectMs,
   });
-  const deliver = createDelivery({ clock, identity, log, sender, pace: rhythm, limits, version });
+  const deliver = createDelivery({ clock, identity, log, sender, limits, version });
   const pace = createEndpointPace(clock);
 
   async function begin(assignment: Assignment, control: RunControl): Promise<Begun> {
     if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
-    const target = targetOf(assignment, variables);
+    const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target) return ended(target.outcome);
     const body = dispatchBody(assignment, target.profile, clock.now(), parts.host ?? hostname());
-    if (body !== null && target.profile.body === null && body.bytes.length > MAX_PAYLOAD_BYTES)
+    if (body !== null && body.bytes.length > MAX_PAYLOAD_BYTES)
       return ended(
         refused(
-          `the task is larger than ${MAX_PAYLOAD_BYTES} bytes even without its description; give [executors.${target.profile.name}] a body of its own`,
+          `the task is larger than ${MAX_PAYLOAD_BYTES} bytes even without its description; give [executors.${target.profile.name}] a shorter body of its own`,
         ),
       );
-    const permit = circuits.admit(target.name);
+    const permit = circuits.admit(target.key);
     if (permit.kind === 'open')
       return ended({
         kind: 'deferred',
@@ -65,11 +64,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
         until: permit.until,
         scope: 'profile',
       });
-    const entry = await pace.enter(
-      target.name,
-      limitsOf(target.endpoint, target.profile.completion === 'response'),
-      control.signal,
-    );
+    const entry = await pace.enter(target.key, target.delivery, control.signal);
     try {
       if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
       if (entry.kind === 'later')
@@ -99,7 +94,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     if (profile.completion === 'callback' || control.signal.aborted) return untilStopped(control.signal);
 
     // The work goes on elsewhere: a missing secret or a changed profile only keeps us from asking about it.
-    const target = targetOf(assignment, variables);
+    const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target) return unasked(assignment, control, outcomeInWords(target.outcome));
     const text = statusUrl(profile, assignment, target.endpoint, handle.reference);
     const url = text === null ? { because: 'no status URL comes of this task' } : parseEndpoint(text);
@@ -118,7 +113,8 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
             url,
             headers: pollHeaders(assignment, target.secrets, version),
             body: null,
-            responseMs: limits.responseMs,
+            connectMs: target.delivery.connectMs,
+            responseMs: target.delivery.responseMs,
             maxBytes: limits.maxResultBytes,
           },
           target.namedBy,

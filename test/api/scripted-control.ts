@@ -112,6 +112,8 @@ export function dispatched(task: string) {
     task: {
       id: `w1~${task}`,
       local_id: task,
+      details_url: base,
+      truncated: [],
       title: `Task ${task}`,
       instructions: '',
       inputs: [],

@@ -1,10 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import {
-  createEndpointPace,
-  LOCAL_ENDPOINT,
-  limitsOf,
-  REMOTE_ENDPOINT,
-} from '../../src/executors/http-pace.ts';
+import { createEndpointPace } from '../../src/executors/http-pace.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 import { eagerClock } from './http-support.ts';
 
@@ -15,7 +10,7 @@ describe('the pace of an endpoint', () => {
     const clock = eagerClock();
     const pace = createEndpointPace({ ...clock, sleep: async (ms) => void clock.slept.push(ms) });
     const begun = clock.now();
-    const limits = { ...REMOTE_ENDPOINT, inFlight: 100 };
+    const limits = { perSecond: 1, burst: 5, inFlight: 100 };
     const entries = [];
     for (let n = 0; n < 16; n++) entries.push(await pace.enter('https://a', limits, signal));
     expect(entries.slice(0, 15).map((entry) => entry.kind)).toEqual(Array(15).fill('in'));
@@ -56,22 +51,5 @@ describe('the pace of an endpoint', () => {
       kind: 'later',
       until: begun + 20_000,
     });
-  });
-
-  test('an answer that is the result is bounded by the profile, not by us', () => {
-    expect(limitsOf(new URL('https://a'), true)).toEqual({
-      ...REMOTE_ENDPOINT,
-      inFlight: Number.POSITIVE_INFINITY,
-    });
-  });
-
-  test.each([
-    ['http://127.0.0.1:3530/api', LOCAL_ENDPOINT],
-    ['http://localhost:1/', LOCAL_ENDPOINT],
-    ['http://[::1]/', LOCAL_ENDPOINT],
-    ['https://localhost.example.org/', REMOTE_ENDPOINT],
-    ['http://10.0.0.7/', REMOTE_ENDPOINT],
-  ])('%s', (url, limits) => {
-    expect(limitsOf(new URL(url), false)).toBe(limits);
   });
 });

@@ -2,13 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { Webhook } from 'standardwebhooks';
 import type { HttpProfile } from '../../src/domain/profile.ts';
 import type { Assignment } from '../../src/executors/executor.ts';
-import {
-  dispatchBody,
-  dispatchHeaders,
-  MAX_PAYLOAD_BYTES,
-  messageId,
-  pollHeaders,
-} from '../../src/executors/http-payload.ts';
+import { MAX_PAYLOAD_BYTES } from '../../src/executors/http-fit.ts';
+import { dispatchBody, dispatchHeaders, messageId, pollHeaders } from '../../src/executors/http-payload.ts';
 import { resolveSecrets } from '../../src/executors/http-secrets.ts';
 import { assignmentFor, httpProfile, RUN, TOKEN, taskDetail } from './http-support.ts';
 
@@ -19,7 +14,12 @@ function made(profile: HttpProfile, changes: Partial<Assignment> = {}) {
   const body = dispatchBody(assignment, profile, NOW, 'box');
   const secrets = resolveSecrets(profile, assignment, {});
   if ('outcome' in secrets) throw new Error(JSON.stringify(secrets.outcome));
-  return { assignment, body, secrets, headers: dispatchHeaders(assignment, secrets, body, 3, NOW, '1.2.3') };
+  return {
+    assignment,
+    body,
+    secrets,
+    headers: dispatchHeaders(assignment, profile, secrets, body, 3, NOW, '1.2.3'),
+  };
 }
 
 function parsed(body: { bytes: Buffer } | null) {
@@ -37,6 +37,8 @@ describe('our own payload', () => {
         task: {
           id: 'wt3f9a~build-api',
           local_id: 'build-api',
+          details_url: base,
+          truncated: [],
           title: 'Build the API',
           instructions: 'Build it well.',
           inputs: ['spec.md'],
@@ -87,6 +89,8 @@ describe('our own payload', () => {
       expect(body?.bytes.length).toBeGreaterThan(MAX_PAYLOAD_BYTES - 100);
       const { task } = parsed(body).data;
       expect(task.instructions).toContain('supervisor show');
+      expect(task.instructions).toContain(task.details_url);
+      expect(task.truncated).toEqual(['instructions']);
       expect(task.instructions.startsWith(filler.repeat(100))).toBe(true);
       expect(/[\ud800-\udfff]/u.test(task.instructions)).toBe(false);
       expect(task.depends_on[0].log).toEqual(['drew boxes']);
@@ -103,6 +107,30 @@ describe('our own payload', () => {
       { id: 'd', title: 'D', status: 'done', artifacts: [], log: [] },
     ]);
     expect(parsed(body).data.task.instructions).toContain('Build it well.');
+    expect(parsed(body).data.task.truncated).toEqual(['depends_on']);
+  });
+
+  test('gives up long lists of inputs last, and never says that it is whole when it is not', () => {
+    const task = taskDetail({ inputs: Array(20_000).fill('some/file/in/the/repository.md') });
+    const { body } = made(httpProfile(), { task, previousFailure: 'e'.repeat(5000) });
+    const { data } = parsed(body);
+    expect(body?.bytes.length).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
+    expect(data.task).toMatchObject({
+      inputs: [],
+      instructions: 'Build it well.',
+      truncated: ['depends_on', 'inputs', 'deliverables'],
+    });
+    expect(data.attempt.previous_failure).toHaveLength(1000);
+  });
+
+  test('without an address the note names the command alone', () => {
+    const { body } = made(httpProfile(), {
+      task: taskDetail({ description: 'x'.repeat(400_000) }),
+      callback: { url: null, socket: null, token: TOKEN },
+    });
+    const { task } = parsed(body).data;
+    expect(task.details_url).toBeNull();
+    expect(task.instructions).toMatch(/The whole description is in the task graph/);
   });
 
   test('is a CloudEvent where the profile says so', () => {
@@ -170,6 +198,19 @@ describe('a body template', () => {
     ]);
   });
 
+  test.each<[string, Partial<HttpProfile>]>([
+    ['a table', { body: custom }],
+    ['a text', { body: 'Do this: {{task.description}}' }],
+    ['a CloudEvent', { body: custom, format: 'cloudevents' }],
+  ])('%s is kept within the limit too, by its description', (_name, changes) => {
+    const task = taskDetail({ description: 'long '.repeat(100_000) });
+    const { body } = made(httpProfile(changes), { task });
+    const text = body?.bytes.toString() ?? '';
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
+    expect(Buffer.byteLength(text)).toBeGreaterThan(MAX_PAYLOAD_BYTES - 100);
+    expect(text).toMatch(/\[Cut: \d+ of 500000 characters\. .*api\/task\/wt3f9a~build-api/);
+  });
+
   test('becomes the data of a CloudEvent', () => {
     const { body } = made(httpProfile({ body: custom, format: 'cloudevents' }));
     expect(parsed(body)).toMatchObject({ specversion: '1.0', data: filled });
@@ -199,6 +240,7 @@ describe('headers', () => {
       'workgraph-delivery': '3',
       'workgraph-deadline': '2026-11-22T05:57:53.120Z',
       traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      tracestate: `workgraph=${RUN}`,
       'x-team': 'ops',
     });
   });
@@ -208,11 +250,16 @@ describe('headers', () => {
     expect(made(httpProfile({ completion: 'poll' })).headers).toHaveProperty('prefer');
   });
 
+  test('the idempotency key is bare where the receiver compares texts', () => {
+    const { headers } = made(httpProfile({ idempotencyKey: 'bare' }));
+    expect(headers['idempotency-key']).toBe(headers['webhook-id']);
+  });
+
   test('carry a signature for each secret', () => {
     const secrets = [7, 9].map((byte) => `whsec_${Buffer.alloc(32, byte).toString('base64')}`);
     const profile = httpProfile({ secrets });
     const { assignment, body, secrets: resolved } = made(profile);
-    const headers = dispatchHeaders(assignment, resolved, body, 1, Date.now(), '');
+    const headers = dispatchHeaders(assignment, profile, resolved, body, 1, Date.now(), '');
     for (const secret of secrets) new Webhook(secret).verify(body?.bytes ?? '', headers);
     expect(headers['user-agent']).toBe('workgraph-supervisor');
   });

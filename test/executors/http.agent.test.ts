@@ -30,7 +30,7 @@ const executor = () =>
   createHttpExecutor({
     clock: systemClock(),
     identity: { random: () => 0.5 },
-    deliveries: { baseMs: 2, capMs: 2 },
+    delivery: { backoffMs: 2, maxBackoffMs: 2 },
   });
 
 describe('the fixture agent', () => {

@@ -184,7 +184,7 @@ describe('deliveries', () => {
       ),
     );
     const clock = eagerClock();
-    const begun = await executor({ clock, deliveries: { windowMs: 1_800_000 } }).begin(
+    const begun = await executor({ clock, delivery: { windowMs: 1_800_000 } }).begin(
       await assign({ endpoint: server.url }),
       runControl(),
     );
@@ -255,7 +255,7 @@ describe('aborts', () => {
   test('a result that arrives by callback ends the retrying at once', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
     const control = runControl(() => control.stop('completed'));
-    const begun = await executor({ clock: systemClock(), deliveries: { baseMs: 600_000 } }).begin(
+    const begun = await executor({ clock: systemClock(), delivery: { backoffMs: 600_000 } }).begin(
       await assign({ endpoint: server.url }),
       control,
     );
@@ -294,7 +294,7 @@ describe('aborts', () => {
   test('a task that no agent has taken when the supervisor stops is given back', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
     const control = runControl(() => control.stop('detached'));
-    const begun = await executor({ clock: systemClock(), deliveries: { baseMs: 600_000 } }).begin(
+    const begun = await executor({ clock: systemClock(), delivery: { backoffMs: 600_000 } }).begin(
       await assign({ endpoint: server.url }),
       control,
     );
@@ -322,7 +322,7 @@ describe('aborts', () => {
     }).begin(await assign({ endpoint: 'http://agent.example/' }), control);
     expect(outcomeOf(await looking)).toEqual({ kind: 'stopped', reason: 'detached' });
 
-    const stuck = await executor({ deliveries: { attempts: 1 }, lookup: () => new Promise(() => {}) }).begin(
+    const stuck = await executor({ delivery: { attempts: 1 }, lookup: () => new Promise(() => {}) }).begin(
       await assign({ endpoint: 'http://agent.example/' }),
       runControl(),
     );
@@ -355,8 +355,8 @@ describe('hostile or broken agents', () => {
     const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
-    const limits = { connectMs: 50, responseMs: 100, longResponseMs: 100 };
-    const given = executor({ clock: systemClock(), limits, deliveries: { attempts: 1 } });
+    const delivery = { connectMs: 50, responseMs: 100, attempts: 1 };
+    const given = executor({ clock: systemClock(), delivery });
     const callback = await given.begin(await assign({ endpoint }), runControl());
     const response = await given.begin(await assign({ endpoint, completion: 'response' }), runControl());
     for (const socket of sockets) socket.destroy();
@@ -374,7 +374,7 @@ describe('hostile or broken agents', () => {
     );
     await new Promise<void>((resolve) => babble.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(babble.address() as AddressInfo).port}/`;
-    const given = executor({ deliveries: { attempts: 1 } });
+    const given = executor({ delivery: { attempts: 1 } });
     const plain = await given.begin(await assign({ endpoint }), runControl());
     const tls = await given.begin(
       await assign({ endpoint: endpoint.replace('http:', 'https:') }),
@@ -484,7 +484,7 @@ describe('the breaker', () => {
     let status = 500;
     const server = tidy.add(await listen((_q, r) => json(r, status, {})));
     const clock = eagerClock();
-    const http = executor({ clock, deliveries: { attempts: 1 } });
+    const http = executor({ clock, delivery: { attempts: 1 } });
     const begin = async (path = '/t?x=1') =>
       http.begin(await assign({ endpoint: server.url + path }), runControl());
     for (let i = 0; i < 5; i++) expect(outcomeOf(await begin())).toMatchObject({ kind: 'failed' });
