@@ -87,7 +87,17 @@ export type Begun =
   /** A process of ours works on it. The identity is in the ledger before `attend` is called. */
   | { readonly kind: 'running'; readonly process: ProcessIdentity | null }
   /** The work goes on elsewhere; no slot is held. */
-  | { readonly kind: 'handed-off'; readonly reference: string | null; readonly deadlineAt: number | null }
+  | {
+      readonly kind: 'handed-off';
+      readonly reference: string | null;
+      readonly deadlineAt: number | null;
+      /** What the far side calls the work, also where `reference` is a URL. */
+      readonly externalId?: string;
+      /** The far side promised a sign of life this often, seconds. */
+      readonly heartbeatEveryS?: number;
+      /** When it wants to be asked for the first time, ms since the epoch. */
+      readonly askAt?: number;
+    }
   /** It is over already, or never began. */
   | { readonly kind: 'ended'; readonly outcome: Outcome };
 
@@ -97,6 +107,8 @@ export interface Handle {
   readonly reference: string | null;
   /** True when an earlier supervisor began the run. */
   readonly adopted: boolean;
+  /** As `begin` said; an adopted run may be asked at once. */
+  readonly askAt?: number;
 }
 
 export interface Executor {

@@ -5,12 +5,11 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Identity } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
-import { nextDelay } from './backoff.ts';
+import { nextDelay, retryAfterMs } from './backoff.ts';
 import type { Permit } from './circuit.ts';
 import { type Assignment, type Begun, type RunControl, stopReason } from './executor.ts';
 import type { HttpLimits } from './http-options.ts';
 import { type Body, dispatchHeaders, messageId } from './http-payload.ts';
-import { statusUrl } from './http-poll.ts';
 import { type DispatchMeaning, readDispatchAnswer } from './http-response.ts';
 import { scrub } from './http-secrets.ts';
 import type { Sender } from './http-sender.ts';
@@ -94,10 +93,10 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
         'because' in meaning ? meaning.because : null,
       );
       await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
-      await sender.recordBody(assignment, answer, secrets.hidden);
+      await sender.recordBody(assignment, answer, secrets.hidden, profile.completion === 'response');
       if (meaning.kind !== 'retry') {
         tellCircuit(permit, meaning);
-        return begunBy(meaning, assignment, target);
+        return begunBy(meaning, assignment, target, clock.now());
       }
 
       const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
@@ -160,7 +159,8 @@ export function untaken(signal: AbortSignal, name: string, now: number): Answere
 function begunBy(
   meaning: Exclude<DispatchMeaning, { kind: 'retry' }>,
   assignment: Assignment,
-  { profile, endpoint, name }: Target,
+  { profile, name }: Target,
+  now: number,
 ): Answered {
   switch (meaning.kind) {
     case 'ended':
@@ -175,10 +175,17 @@ function begunBy(
         scope: 'profile',
       });
     case 'accepted': {
-      const named = meaning.monitor ?? meaning.externalId;
-      const reference =
-        profile.completion === 'poll' ? statusUrl(profile, assignment, endpoint, named) : named;
-      return { kind: 'handed-off', reference, deadlineAt: assignment.deadlineAt };
+      const { monitor, externalId, heartbeatEveryS } = meaning;
+      const askAfterMs = retryAfterMs(meaning.retryAfter, now);
+      return {
+        kind: 'handed-off',
+        // What it named and nothing of ours: where else it is asked may hold the endpoint's credentials.
+        reference: monitor ?? externalId,
+        deadlineAt: assignment.deadlineAt,
+        ...(externalId === null ? {} : { externalId }),
+        ...(heartbeatEveryS === null ? {} : { heartbeatEveryS }),
+        ...(askAfterMs === null ? {} : { askAt: now + askAfterMs }),
+      };
     }
   }
 }

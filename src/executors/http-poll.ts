@@ -37,12 +37,15 @@ export async function pollUntilOver(
   profile: HttpProfile,
   control: RunControl,
   parts: PollParts,
+  /** When it wants to be asked for the first time, ms. */
+  askAt = 0,
 ): Promise<Outcome> {
   const intervalMs = Math.max(profile.pollIntervalMs, MIN_INTERVAL_MS);
   const pace = { baseMs: intervalMs, capMs: Math.max(intervalMs, TROUBLE_CAP_MS) };
   let troubles = 0;
   let unknown = 0;
   let said = '';
+  if (askAt > parts.clock.now()) await parts.clock.sleep(askAt - parts.clock.now(), control.signal);
   while (!control.signal.aborted) {
     const answer = await parts.ask();
     if (control.signal.aborted) break;
@@ -94,7 +97,14 @@ export function statusUrl(
   if (reference === null) return below(endpoint, id);
   if (!/^https?:\/\//i.test(reference)) return below(endpoint, reference);
   if (!URL.canParse(reference) || new URL(reference).origin !== endpoint.origin) return below(endpoint, id);
-  return new URL(reference).href;
+  return withCredentials(new URL(reference), endpoint).href;
+}
+
+/** The same with the user and password of the endpoint, which is at the same origin. */
+function withCredentials(url: URL, endpoint: URL): URL {
+  url.username = endpoint.username;
+  url.password = endpoint.password;
+  return url;
 }
 
 /** The endpoint's URL with one more path segment; its query stays. */

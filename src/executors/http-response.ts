@@ -17,6 +17,10 @@ export type DispatchMeaning =
       readonly externalId: string | null;
       /** The far side's own words. */
       readonly message: string;
+      /** How often it will give a sign of life, where it promises to, seconds. */
+      readonly heartbeatEveryS: number | null;
+      /** When it wants to be asked for the first time. */
+      readonly retryAfter: string | undefined;
     }
   | { readonly kind: 'retry'; readonly because: string; readonly retryAfter: string | undefined }
   /** For this attempt there is no point in trying again. */
@@ -80,6 +84,8 @@ export function readDispatchAnswer(answer: HttpAnswer, question: DispatchQuestio
       monitor: null,
       externalId: null,
       message: 'an earlier delivery is being worked on',
+      heartbeatEveryS: null,
+      retryAfter: undefined,
     };
   if (status < 400) return { kind: 'refused', because: `${because}; redirects are not followed` };
   if (isTransient(status)) return { kind: 'retry', because, retryAfter: answer.headers['retry-after'] };
@@ -152,6 +158,8 @@ function readSuccess(
     monitor,
     externalId: externalId(body?.external_id),
     message: message ?? `HTTP ${status}`,
+    heartbeatEveryS: seconds(body?.heartbeat_every_s),
+    retryAfter: answer.headers['retry-after'],
   };
 }
 
@@ -198,7 +206,9 @@ function outcomeOf(
 function succeeded(body: Readonly<Record<string, unknown>>): Extract<Outcome, { kind: 'succeeded' }> {
   const { result, artifacts } = body;
   const summary = firstText(body.summary, result, body.message);
-  const kept = artifacts === undefined ? result : result === undefined ? artifacts : { result, artifacts };
+  const both = artifacts === undefined ? result : result === undefined ? artifacts : { result, artifacts };
+  // The status decides; an error beside it contradicts it and must not be lost.
+  const kept = body.error ? { ...(both == null ? {} : { result: both }), error: body.error } : both;
   return {
     kind: 'succeeded',
     ...(summary === undefined ? {} : { summary }),
@@ -236,10 +246,18 @@ function externalId(value: unknown): string | null {
   return typeof value === 'string' && value !== '' && value.length <= 500 ? value : null;
 }
 
+/** A whole day is the longest rhythm that is believed. */
+function seconds(value: unknown): number | null {
+  return typeof value === 'number' && value >= 1 && value <= 86_400 ? value : null;
+}
+
+/** Without user and password: they are no part of a name that is kept. */
 function absoluteUrl(value: unknown, base: URL): string | null {
   if (typeof value !== 'string' || value === '' || value.length > 2000 || !URL.canParse(value, base.href))
     return null;
   const url = new URL(value, base);
+  url.username = '';
+  url.password = '';
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
 }
 

@@ -35,8 +35,13 @@ export interface Sender {
   ): Promise<HttpAnswer | AddressRefused>;
   /** Adds a line to the run's output. Never rejects. */
   record(assignment: Assignment, line: string): Promise<void>;
-  /** Adds the beginning of an answer's body to the run's output; all of what was read where the rest was cut off. */
-  recordBody(assignment: Assignment, answer: HttpAnswer, hidden: readonly string[]): Promise<void>;
+  /** Adds the beginning of an answer's body to the run's output; all that was read of a result that was cut off. */
+  recordBody(
+    assignment: Assignment,
+    answer: HttpAnswer,
+    hidden: readonly string[],
+    isResult: boolean,
+  ): Promise<void>;
 }
 
 export function createSender({ clock, log, client, lookup }: SenderParts): Sender {
@@ -78,11 +83,17 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
         signal.removeEventListener('abort', stop);
       }
     },
-    async recordBody(assignment, answer, hidden) {
+    async recordBody(assignment, answer, hidden, isResult) {
       if (answer.kind !== 'answer' || answer.body.length === 0) return;
+      const coding = answer.headers['content-encoding'];
+      if (coding !== undefined && coding !== 'identity')
+        return record(
+          assignment,
+          `${answer.body.length} bytes in content-encoding ${coding}, which nobody asked for`,
+        );
       // Scrubbed before it is cut: half a token at the cut would not be recognised.
       const text = scrub(answer.body.toString('utf8'), hidden);
-      await record(assignment, answer.end === 'capped' ? text : text.slice(0, KEPT));
+      await record(assignment, answer.end === 'capped' && isResult ? text : text.slice(0, KEPT));
     },
   };
 }

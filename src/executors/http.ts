@@ -21,7 +21,7 @@ import { MAX_PAYLOAD_BYTES } from './http-fit.ts';
 import { CIRCUIT, type HttpExecutorParts, LIMITS } from './http-options.ts';
 import { createEndpointPace } from './http-pace.ts';
 import { dispatchBody, pollHeaders } from './http-payload.ts';
-import { pollUntilOver, statusUrl } from './http-poll.ts';
+import { type PollParts, pollUntilOver, statusUrl } from './http-poll.ts';
 import { scrub } from './http-secrets.ts';
 import { createSender } from './http-sender.ts';
 import { httpProfile, refused, targetOf } from './http-target.ts';
@@ -101,7 +101,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     if ('because' in url) return unasked(assignment, control, url.because);
 
     const { hidden } = target.secrets;
-    const outcome = await pollUntilOver(profile, control, {
+    const questions: PollParts = {
       clock,
       random: () => identity.random(),
       clean: (words) => scrub(words, hidden),
@@ -124,8 +124,8 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
           ? { kind: 'none', timedOut: false, message: answer.because }
           : answer;
       },
-    });
-    return scrub(outcome, hidden);
+    };
+    return scrub(await pollUntilOver(profile, control, questions, handle.askAt), hidden);
   }
 
   /** Asking is not possible: a callback, a person or the deadline must end this run, and the run says so. */

@@ -16,6 +16,7 @@ import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
 import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
 import { LiveRun } from './live-run.ts';
+import { notePromises } from './promises.ts';
 import { Recovery } from './recovery.ts';
 import { assignRun } from './run-assignment.ts';
 import { runControl } from './run-control.ts';
@@ -234,11 +235,12 @@ export class Runner {
         ledger.move(run.id, 'started');
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
+        notePromises(ledger, live, begun, this.#parts.clock.now());
         this.recovery.remember(live);
         this.#emit('run.handed-off', live, { reference: begun.reference });
         this.ending.availability.works(live.run);
         // The slot is free again: the attending goes on without it.
-        const handle = { process: null, reference: begun.reference, adopted: false };
+        const handle = { ...begun, process: null, adopted: false };
         this.#later(this.#attend(live, assignment, executor, handle));
         this.#parts.wake('handed-off');
         return;

@@ -146,7 +146,7 @@ describe('the fixture agent', () => {
       },
     });
     const begun = await executor().begin(assignment, runControl());
-    expect(begun).toMatchObject({ kind: 'handed-off', reference: `${url}/custom/build-api` });
+    expect(begun).toMatchObject({ kind: 'handed-off', reference: null });
     const handle = { process: null, reference: null, adopted: true };
     expect(await executor().attend(assignment, handle, runControl())).toMatchObject({
       summary: 'did build-api',
