@@ -28,7 +28,8 @@ interface Copy {
 
 /** The tasks of one id in the worktrees of one repository. */
 interface SameId {
-  readonly copies: Map<GraphPath, Copy>;
+  /** By graph. Most ids stand in one graph only: a map for each would cost more than everything else here. */
+  copies: Copy | Map<GraphPath, Copy>;
   /** By identity; null until somebody asks, and again whenever a copy changed. */
   groups: ReadonlyMap<string, Group> | null;
 }
@@ -122,7 +123,7 @@ function isBefore(a: GraphView, b: GraphView): boolean {
 /** All copies of a task; null when it is the only one. */
 function groupOf(view: GraphView, task: Task, memo: CopyMemo): Group | null {
   const sameId = memo.repos.get(view.repo)?.byId.get(task.id);
-  if (!sameId || sameId.copies.size < 2) return null;
+  if (!sameId || !(sameId.copies instanceof Map)) return null;
   sameId.groups ??= grouped(sameId.copies.values());
   const identity = identityOf(view, task);
   const group = identity === null ? undefined : sameId.groups.get(identity);
@@ -213,24 +214,36 @@ function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
 }
 
 function touchAll(id: TaskId, known: RepoCopies, memo: CopyMemo): void {
-  for (const graph of known.byId.get(id)?.copies.keys() ?? []) touch(graph, memo);
+  const copies = known.byId.get(id)?.copies;
+  if (copies === undefined) return;
+  if (!(copies instanceof Map)) touch(copies.view.graph, memo);
+  else for (const graph of copies.keys()) touch(graph, memo);
 }
 
 function remove(id: TaskId, graph: GraphPath, known: RepoCopies): void {
   const sameId = known.byId.get(id);
   if (!sameId) return;
-  sameId.copies.delete(graph);
+  const { copies } = sameId;
   sameId.groups = null;
-  if (sameId.copies.size === 0) known.byId.delete(id);
+  if (copies instanceof Map) {
+    copies.delete(graph);
+    if (copies.size === 0) known.byId.delete(id);
+  } else if (copies.view.graph === graph) known.byId.delete(id);
 }
 
 function add(copy: Copy, known: RepoCopies): void {
   const { id } = copy.task;
   const sameId = known.byId.get(id);
   if (!sameId) {
-    known.byId.set(id, { copies: new Map([[copy.view.graph, copy]]), groups: null });
+    known.byId.set(id, { copies: copy, groups: null });
     return;
   }
-  sameId.copies.set(copy.view.graph, copy);
   sameId.groups = null;
+  if (sameId.copies instanceof Map) sameId.copies.set(copy.view.graph, copy);
+  else if (sameId.copies.view.graph === copy.view.graph) sameId.copies = copy;
+  else
+    sameId.copies = new Map([
+      [sameId.copies.view.graph, sameId.copies],
+      [copy.view.graph, copy],
+    ]);
 }

@@ -6,6 +6,15 @@ import type { Verdict } from '../domain/verdict.ts';
 
 type ByTask = ReadonlyMap<TaskId, Verdict>;
 
+/** The verdict of one task. Where many are asked for, this spares putting a key together and taking it apart again. */
+export function verdictOf(
+  verdicts: ReadonlyMap<TaskKey, Verdict>,
+  graph: GraphPath,
+  task: TaskId,
+): Verdict | undefined {
+  return verdicts instanceof Verdicts ? verdicts.of(graph, task) : verdicts.get(taskKey(graph, task));
+}
+
 /** Verdicts by TaskKey. */
 export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   readonly #graphs: ReadonlyMap<GraphPath, ByTask>;
@@ -32,7 +41,12 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
 
   get(key: TaskKey): Verdict | undefined {
     const ref = taskOfKey(key);
-    const kept = ref ? this.#graphs.get(ref.graph)?.get(ref.task) : undefined;
+    return ref === null ? undefined : this.of(ref.graph, ref.task);
+  }
+
+  /** The same, without a key. */
+  of(graph: GraphPath, task: TaskId): Verdict | undefined {
+    const kept = this.#graphs.get(graph)?.get(task);
     return kept && this.#said(kept);
   }
 

@@ -2,8 +2,9 @@
 // for a command that looks without one.
 
 import { orderedPauses } from '../decide/pauses.ts';
+import { verdictOf } from '../decide/verdicts.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
-import { type GraphPath, taskKey } from '../domain/ids.ts';
+import type { GraphPath } from '../domain/ids.ts';
 import type {
   HeldReport,
   LeaseReport,
@@ -47,7 +48,7 @@ export function statusReport(input: Reportable): StatusReport {
   for (const view of world.graphs) {
     const states = input.decision.schedules.get(view.graph);
     for (const task of view.snapshot.tasks.values()) {
-      const verdict = input.decision.verdicts.get(taskKey(view.graph, task.id));
+      const verdict = verdictOf(input.decision.verdicts, view.graph, task.id);
       if (!verdict) continue;
       if (verdict.state === 'queued') queued++;
       const own = states?.get(task.id);
@@ -135,7 +136,7 @@ export function judgedTaskReport(
   { graph, worktree }: Pick<GraphView, 'graph' | 'worktree'>,
   decision: Decision,
 ): TaskReport {
-  const report = taskReport(task, graph, worktree, decision.verdicts.get(taskKey(graph, task.id)));
+  const report = taskReport(task, graph, worktree, verdictOf(decision.verdicts, graph, task.id));
   const next = decision.schedules.get(graph)?.get(task.id)?.nextAt ?? null;
   return report.next_at === null ? { ...report, next_at: instant(next) } : report;
 }

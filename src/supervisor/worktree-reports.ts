@@ -1,6 +1,7 @@
 // The rows of `status`: every worktree that git lists, with what its graph holds and what is wrong with it.
 
-import { type GraphPath, taskKey } from '../domain/ids.ts';
+import { verdictOf } from '../decide/verdicts.ts';
+import type { GraphPath } from '../domain/ids.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import type { Reportable } from './reports.ts';
@@ -124,7 +125,7 @@ function countTasks(input: Reportable, graph: GraphPath): TaskCounts {
   const counts = zeroCounts();
   const view = input.world.graphs.find((candidate) => candidate.graph === graph);
   for (const task of view?.snapshot.tasks.values() ?? []) {
-    const verdict = input.decision.verdicts.get(taskKey(graph, task.id));
+    const verdict = verdictOf(input.decision.verdicts, graph, task.id);
     if (task.status === 'open' || task.status === 'in-progress') counts[task.status]++;
     else if (task.status === 'done' || task.status === 'failed' || task.status === 'abandoned')
       counts[task.status]++;
