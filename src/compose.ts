@@ -31,7 +31,9 @@ import { createOutbox } from './notify/outbox.ts';
 import { openLedger } from './runs/ledger.ts';
 import { ledgerPresence } from './runs/ledger-presence.ts';
 import { drainSpool } from './runs/spool.ts';
+import { readTokenKey } from './runs/token-key.ts';
 import { type Bus, createBus } from './seams/bus.ts';
+import { newTokenKey, runTokens } from './seams/identity.ts';
 import type { Log } from './seams/log.ts';
 import type { CallbackAddress } from './supervisor/assignment.ts';
 import type { SupervisorControl } from './supervisor/control.ts';
@@ -78,6 +80,7 @@ export async function composeSupervisor(
   const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
   const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
   const lostLedger = ledgerPresence(ledgerFile);
+  const tokens = runTokens(scratch ? newTokenKey() : await readTokenKey(join(paths.stateDir, 'token.key')));
   const bootId = ground.processes.identify(process.pid)?.bootId;
   if (bootId !== undefined && ledger.noteStart(bootId).rebooted) log.info('machine.rebooted', { bootId });
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
@@ -153,6 +156,7 @@ export async function composeSupervisor(
     executors: wrappedExecutors(options.executors ?? executors.byType, options.wrap?.executor),
     clock,
     identity,
+    tokens,
     bus,
     log,
     observeOnly,

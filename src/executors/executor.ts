@@ -41,6 +41,8 @@ export interface Assignment {
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;
   readonly deadlineAt: number | null;
+  /** When the task was claimed for it, ms: the same however often it is sent. */
+  readonly claimedAt?: number | null;
   /** When a claim's lease ends unless it is renewed, ms; absent where the deadline alone counts. */
   readonly leaseUntil?: number | null;
   /** How the agent reports back: base URL (`http://…/api/task/ID`) or null, socket path, and a token for this run alone. */

@@ -48,7 +48,9 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
     const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target) return ended(target.outcome);
-    const body = dispatchBody(assignment, target.profile, clock.now(), parts.host ?? hostname());
+    // Sent once more after a crash it must be the same to the last byte: the idempotency key says so.
+    const at = assignment.claimedAt ?? clock.now();
+    const body = dispatchBody(assignment, target.profile, at, parts.host ?? hostname());
     if (body !== null && body.bytes.length > MAX_PAYLOAD_BYTES)
       return ended(
         refused(

@@ -1,6 +1,6 @@
 // The one home of randomness: run ids, tokens, jitter. Tests pass counting ids.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import type { RunId } from '../domain/ids.ts';
 
 export interface Identity {
@@ -32,6 +32,33 @@ export function systemIdentity(): Identity {
     traceId: () => randomBytes(16).toString('hex'),
     random: () => Math.random(),
   };
+}
+
+/** The tokens of runs: the same for the same run, whoever is asked and however often. */
+export interface RunTokens {
+  of(prefix: 'wgl_' | 'wgc_', run: RunId): string;
+}
+
+/** Tokens made from a key (64 hex digits); nobody without it can tell them from random ones. */
+export function runTokens(key: string): RunTokens {
+  const secret = Buffer.from(key, 'hex');
+  return {
+    of: (prefix, run) =>
+      prefix +
+      createHmac('sha256', secret)
+        .update(prefix + run)
+        .digest('base64url'),
+  };
+}
+
+/** A new key for the tokens of runs: 64 hex digits. */
+export function newTokenKey(): string {
+  return randomBytes(32).toString('hex');
+}
+
+/** The trace of a run, 32 lower-case hex digits: the same for all deliveries of it, over restarts too. */
+export function traceOfRun(run: RunId): string {
+  return createHash('sha256').update(run).digest('hex').slice(0, 32);
 }
 
 /** What is kept of a token at rest: its SHA-256, hex. */

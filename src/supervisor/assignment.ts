@@ -73,6 +73,7 @@ export function buildAssignment(input: {
     repo: { name: graph.repository.name, path: graph.repository.path },
     folder: run.folder ?? '',
     deadlineAt: run.deadlineAt,
+    claimedAt: run.startedAt,
     leaseUntil: input.leaseUntil ?? null,
     callback: {
       url: callback.url === null ? null : `${callback.url}/api/task/${encodeURIComponent(id)}`,

@@ -9,7 +9,7 @@ import type { SilenceLevel } from './silence.ts';
 export class LiveRun {
   /** As the ledger has it after the last move. */
   run: Run;
-  /** Plain text of the run's own token; only its hash is stored. Null for a run that was taken up after a restart. */
+  /** Plain text of the run's own token. Null for a process of ours that was taken up after a restart: it has it. */
   readonly token: string | null;
   /** Plain text of the token of its pre-signed callback URL, where it has one. */
   signedToken: string | null = null;

@@ -2,6 +2,7 @@
 
 import type { Profile } from '../domain/profile.ts';
 import type { Assignment } from '../executors/executor.ts';
+import { traceOfRun } from '../seams/identity.ts';
 import { buildAssignment, type CallbackAddress } from './assignment.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './runner-parts.ts';
@@ -10,13 +11,13 @@ import { vanishedTask } from './vanished-task.ts';
 
 /** Everything that whoever works on the run needs to know. */
 export function assignRun(
-  parts: Pick<RunnerParts, 'identity' | 'ledger' | 'config' | 'environment'>,
+  parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
   live: LiveRun,
   graph: SupervisedGraph,
   profile: Profile,
   callback: CallbackAddress,
 ): Assignment {
-  const { identity, ledger } = parts;
+  const { ledger } = parts;
   const { run } = live;
   const task = graph.store.detail(run.task) ?? vanishedTask(run);
   const previous = ledger
@@ -32,7 +33,7 @@ export function assignRun(
     token: live.token ?? '',
     signedToken: live.signedToken,
     leaseUntil: live.lease?.expiresAt ?? null,
-    traceId: identity.traceId(),
+    traceId: traceOfRun(run.id),
     environment: parts.environment,
     previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
   });

@@ -7,7 +7,7 @@ import type { GraphDraft } from '../graph/store.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { Bus } from '../seams/bus.ts';
 import type { Clock } from '../seams/clock.ts';
-import type { Identity } from '../seams/identity.ts';
+import type { Identity, RunTokens } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
 import type { CallbackAddress } from './assignment.ts';
 import type { CompletionGate } from './completion-gate.ts';
@@ -20,6 +20,7 @@ export interface RunnerParts {
   readonly executors: ReadonlyMap<ExecutorType, Executor>;
   readonly clock: Clock;
   readonly identity: Identity;
+  readonly tokens: RunTokens;
   readonly bus: Bus;
   readonly log: Log;
   readonly environment: Readonly<Record<string, string>>;

@@ -21,6 +21,7 @@ import { Recovery } from './recovery.ts';
 import { assignRun } from './run-assignment.ts';
 import { runControl } from './run-control.ts';
 import { RunEnding } from './run-ending.ts';
+import { signedTokenOf, tokenAgain } from './run-tokens.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 
@@ -39,14 +40,15 @@ export class Runner {
 
   /** Writes down the intent to run a plan. Nothing has happened outside the ledger when this returns. */
   open(plan: Plan): LiveRun {
-    const { ledger, clock, identity, graphs } = this.#parts;
+    const { ledger, clock, identity, graphs, tokens } = this.#parts;
     const now = clock.now();
     const task = graphs.get(plan.graph)?.store.snapshot().tasks.get(plan.task);
-    const token = identity.token('wgl_');
+    const id = identity.runId(now);
+    const token = tokens.of('wgl_', id);
     const createdAt = task?.createdAt ?? null;
     const run = ledger.open(
       {
-        id: identity.runId(now),
+        id,
         graph: plan.graph,
         task: plan.task,
         taskCreatedAt: createdAt,
@@ -61,7 +63,7 @@ export class Runner {
       tokenHash(token),
     );
     const live = new LiveRun(run, token, now);
-    this.#sign(live);
+    live.signedToken = signedTokenOf(this.#parts, live.run);
     this.live.set(run.id, live);
     this.#emit('run.opened', live, { because: plan.because });
     return live;
@@ -101,7 +103,7 @@ export class Runner {
 
   /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
   async adopt(run: Run, profile: Profile): Promise<void> {
-    const live = new LiveRun(run, null, this.#parts.clock.now());
+    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
     live.lease = this.#parts.ledger.lease(run.id);
     this.live.set(run.id, live);
     try {
@@ -121,21 +123,10 @@ export class Runner {
 
   /** Takes up a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
   retake(run: Run): LiveRun {
-    const { identity, ledger, clock } = this.#parts;
-    // A further token: of the first one only the hash was kept.
-    const token = identity.token('wgl_');
-    ledger.addToken(run.id, tokenHash(token));
-    const live = new LiveRun(run, token, clock.now());
-    this.#sign(live);
+    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
+    live.signedToken = signedTokenOf(this.#parts, live.run);
     this.live.set(run.id, live);
     return live;
-  }
-
-  /** Gives work that goes elsewhere a token for the pre-signed URL. */
-  #sign(live: LiveRun): void {
-    if (live.run.type !== 'http' && live.run.type !== 'external') return;
-    live.signedToken = this.#parts.identity.token('wgc_');
-    this.#parts.ledger.addToken(live.run.id, tokenHash(live.signedToken));
   }
 
   /** Begins a retaken run once more: the same run, message id and fence. Never rejects. */
