@@ -102,7 +102,7 @@ export async function composeSupervisor(
   });
   const graphWatcher = createGraphWatcher({
     clock,
-    onDirty: (graph) => supervisor.markDirty(graph),
+    onDirty: (graph, of) => supervisor.markDirty(graph, of),
     onDegraded: (message) => {
       troubles.set('watch', message);
       bus.emit('watch.degraded', { message });

@@ -1,77 +1,47 @@
-// The watch on one graph folder, and the one home of chokidar for graphs. Tells that something that matters may have
-// changed, never what; knows nothing of other folders.
+// The watch on one graph folder. Tells that something that matters may have changed, never what; knows nothing of other
+// folders. By the system's own watches: chokidar holds 80 KB and reads the folder again for every change, which for a
+// thousand graphs is most of what the whole program takes, and it drops the second of two quick changes.
 
+import { type FSWatcher, watch } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 
 /** The only files of a graph folder whose changes matter here. */
 export const WATCHED_FILES: readonly string[] = ['graph.jsonl', 'config.toml'];
 
-/** What is used of a chokidar watcher. */
-export interface FileWatcher {
-  /** `all` and `raw` tell the event and a path, `error` what was thrown, `ready` nothing. */
-  on(event: string, hear: (first?: unknown, second?: unknown) => void): unknown;
-  close(): Promise<void>;
-}
-
-/** `chokidar.watch`, as far as it is used. */
+/** Begins to watch a folder, not what is below it; throws what the system says against it. Tells the names of entries. */
 export type WatchFunction = (
-  path: string,
-  options: {
-    readonly persistent: boolean;
-    readonly ignoreInitial: boolean;
-    readonly followSymlinks: boolean;
-    readonly depth: number;
-    readonly ignored: (path: string) => boolean;
-  },
-) => FileWatcher;
+  folder: string,
+  hear: { changed(name: string | null): void; failed(thrown: unknown): void },
+) => FolderWatch;
 
 export interface FolderWatch {
-  close(): Promise<void>;
+  close(): void;
 }
 
-/** The real thing, loaded when the first folder is watched. */
-export async function chokidarWatch(): Promise<WatchFunction> {
-  const { watch } = await import('chokidar');
-  return (path, options) => watch(path, options) as FileWatcher;
-}
+/** Of a change: in graph.jsonl alone, or in anything else that matters. */
+export type Hint = 'graph' | 'any';
 
-/**
- * Watches one folder, not what is below it. `ready` comes once, when the watch stands (or has failed: `failed` comes
- * first then); changes before that are not heard.
- */
+/** The real thing: inotify on Linux, FSEvents on macOS. */
+export const systemWatch: WatchFunction = (folder, hear) => {
+  const watcher: FSWatcher = watch(folder, { persistent: true }, (_event, name) => hear.changed(name));
+  watcher.on('error', (thrown) => hear.failed(thrown));
+  return { close: () => watcher.close() };
+};
+
+/** Watches one folder. What changed before this returns is not heard. Throws what `watch` throws. */
 export function watchFolder(
   watch: WatchFunction,
   graph: GraphPath,
-  hear: { hint(): void; ready(): void; failed(thrown: unknown): void },
+  hear: { hint(of: Hint): void; failed(thrown: unknown): void },
 ): FolderWatch {
   const folder = resolve(graph);
-  const name = basename(folder);
-  const matters = (path: unknown) =>
-    // No name is given when the kernel's queue overflowed, and the folder's own name when the folder itself went.
-    typeof path !== 'string' || WATCHED_FILES.includes(basename(path)) || basename(path) === name;
-  const watcher = watch(folder, {
-    persistent: true,
-    ignoreInitial: true,
-    followSymlinks: true,
-    depth: 0,
-    ignored: (path) => path !== folder && !WATCHED_FILES.includes(basename(path)),
-  });
-  // `all` is throttled and drops the last of several quick changes; `raw` is not, and knows less.
-  watcher.on('all', (_event, path) => {
-    if (matters(path)) hear.hint();
-  });
-  watcher.on('raw', (_event, path) => {
-    if (matters(path)) hear.hint();
-  });
-  watcher.on('error', (thrown) => hear.failed(thrown));
-  watcher.on('ready', () => hear.ready());
-  return {
-    close() {
-      const closed = watcher.close();
-      // Closing removes every listener, and an error that is still on its way would end the process without one.
-      watcher.on('error', () => {});
-      return closed;
+  return watch(folder, {
+    changed(name) {
+      if (name === 'graph.jsonl') hear.hint('graph');
+      // No name is given when the kernel's queue overflowed, and the folder's own name when the folder itself went.
+      else if (name === null || WATCHED_FILES.includes(name) || name === basename(folder)) hear.hint('any');
     },
-  };
+    failed: (thrown) => hear.failed(thrown),
+  });
 }

@@ -1,7 +1,7 @@
 // graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
 // locking to its caller.
 
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -33,6 +33,17 @@ const MAX_READS = 5;
 export async function stateOfFile(graph: GraphPath): Promise<FileState | null> {
   try {
     return stateOf(await stat(graphFile(graph), { bigint: true }));
+  } catch {
+    // Reading it will say why.
+    return null;
+  }
+}
+
+/** The same without waiting for the thread pool, which costs more than the look itself. */
+export function stateOfFileNow(graph: GraphPath): FileState | null {
+  try {
+    const found = statSync(graphFile(graph), { bigint: true, throwIfNoEntry: false });
+    return found === undefined ? null : stateOf(found);
   } catch {
     // Reading it will say why.
     return null;

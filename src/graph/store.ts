@@ -23,6 +23,7 @@ import {
   type FileState,
   readGraphFile,
   stateOfFile,
+  stateOfFileNow,
   writeGraphFile,
 } from './graph-file.ts';
 
@@ -44,6 +45,8 @@ export interface GraphStore {
   snapshot(): Snapshot;
   /** Looks at the file and reads it when it changed. The same bytes give the same snapshot object. Never rejects. */
   refresh(): Promise<Snapshot>;
+  /** Whether the file may hold something else than was read last. Only looks at it; cheap, and never throws. */
+  mayDiffer(): boolean;
   /** The whole task as last read, or null when there is none of that id. */
   detail(id: TaskId): TaskDetail | null;
   /**
@@ -77,6 +80,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   let parsed: ParsedGraph | null = null;
   /** State of the file that `current` shows; null while it shows none. */
   let state: FileState | null = null;
+  /** The file that `current` shows was written by this very store: nobody was in the middle of writing it. */
+  let isOwn = false;
   /** State of the file when it was last read whole. */
   let lastWhole: FileState | null = null;
   let current: Snapshot = unreadableSnapshot(graph, '0', {
@@ -93,6 +98,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
 
   function publish(reading: FileReading): Snapshot {
     published++;
+    isOwn = false;
     if (reading.kind === 'problem') {
       state = null;
       const same =
@@ -191,6 +197,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     published++;
     parsed = result;
     state = written;
+    isOwn = true;
     lastWhole = written;
     current = result.snapshot;
   }
@@ -229,6 +236,12 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
           return reading;
         });
       return nextReading;
+    },
+    mayDiffer() {
+      const found = stateOfFileNow(graph);
+      if (found === null) return published === 0 || current.problem?.code !== 'missing';
+      if (found.print !== state?.print) return true;
+      return !isOwn && clock.now() - found.modifiedAt <= FRESH_MS;
     },
     detail(id) {
       if (parsed === null || current !== parsed.snapshot || !current.tasks.has(id)) return null;

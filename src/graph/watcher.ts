@@ -5,16 +5,17 @@ import { messageOf, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Cancel, Clock } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
+import { inTurns, type Steps } from '../seams/turns.ts';
 import { type FolderState, lookAt } from './folder-state.ts';
-import { chokidarWatch, type FolderWatch, type WatchFunction, watchFolder } from './folder-watch.ts';
+import { type FolderWatch, type Hint, systemWatch, type WatchFunction, watchFolder } from './folder-watch.ts';
 
 export interface GraphWatcherOptions {
   readonly clock: Clock;
-  /** The graph's files may have changed, come or gone. */
-  onDirty(graph: GraphPath): void;
+  /** The graph's files may have changed, come or gone; `graph`: only graph.jsonl. */
+  onDirty(graph: GraphPath, of: Hint): void;
   /** These graphs cannot be watched and are looked at now and then instead; one sentence with the way out in it. */
   onDegraded(message: string, graphs: readonly GraphPath[]): void;
-  /** What watches files; chokidar unless given. */
+  /** What watches a folder; the system's own watches unless given. */
   readonly watch?: WatchFunction;
 }
 
@@ -29,105 +30,92 @@ export interface GraphWatcher extends Service {
 
 interface Watched {
   readonly graph: GraphPath;
-  /** Grows with every new watch, so that news of an old one is not taken for news. */
-  turn: number;
-  state: 'idle' | 'starting' | 'watching' | 'polled' | 'absent';
+  state: 'idle' | 'watching' | 'polled' | 'absent';
   watch: FolderWatch | null;
-  /** Ends the wait for the watch to stand. */
-  begun: (() => void) | null;
   seen: FolderState | null;
   heardAt: number;
+  /** What was heard of since it was last told. */
+  heard: Hint;
   soon: Cancel | null;
   settled: Cancel | null;
 }
 
 /** One rename makes several events within this time, ms. */
 const TOGETHER_MS = 2;
-/** chokidar may drop an event that follows another within 50 ms, so a look after this time finds what it hid. */
+/** A file that was emptied a moment ago may be half written; after this time it is what it is, ms. */
 const SETTLE_MS = 60;
 const POLL_MS = 2000;
 /** Failures of one moment have one cause and are told together, ms. */
 const FAILURES_TOGETHER_MS = 100;
-/** Folders that are looked at side by side. */
-const AT_ONCE = 32;
 
 /** A watcher of graph folders. Watches nothing before `start`. */
 export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
-  const { clock, onDirty } = options;
+  const { clock, onDirty, watch = systemWatch } = options;
   const all = new Map<GraphPath, Watched>();
-  const closing = new Set<Promise<void>>();
   let running = false;
-  let watchFunction: WatchFunction | null = options.watch ?? null;
   let polling: Cancel | null = null;
   let telling: Cancel | null = null;
   let failures: { readonly graph: GraphPath; readonly thrown: unknown }[] = [];
   /** Graphs whose failure was told already. */
   const told = new Set<GraphPath>();
 
-  const isCurrent = (w: Watched, turn: number) => running && all.get(w.graph) === w && w.turn === turn;
+  const isCurrent = (w: Watched) => running && all.get(w.graph) === w;
 
-  async function begin(w: Watched): Promise<void> {
+  function begin(w: Watched): void {
+    if (!isCurrent(w)) return;
     end(w);
-    w.state = 'starting';
-    const turn = w.turn;
-    const seen = await lookAt(w.graph);
-    if (!isCurrent(w, turn) || watchFunction === null) return;
-    w.seen = seen;
-    if (seen.folder === null) {
+    const before = lookAt(w.graph);
+    w.seen = before;
+    if (before.folder === null) {
       w.state = 'absent';
       pollLater();
-      onDirty(w.graph);
+      onDirty(w.graph, 'any');
       return;
     }
-    await new Promise<void>((resolve) => {
-      w.begun = resolve;
-      const failed = (thrown: unknown) => {
-        if (isCurrent(w, turn)) fail(w, thrown);
-      };
-      try {
-        w.watch = watchFolder(watchFunction as WatchFunction, w.graph, {
-          hint: () => {
-            if (isCurrent(w, turn)) hint(w);
-          },
-          failed,
-          ready: () => {
-            if (isCurrent(w, turn)) {
-              w.state = 'watching';
-              told.delete(w.graph);
-              if (seen.linked) pollLater();
-              // What changed while the watch was being set up was not heard.
-              onDirty(w.graph);
-            }
-            resolve();
-          },
-        });
-      } catch (thrown) {
-        failed(thrown);
-      }
-    });
+    let mine: FolderWatch | null = null;
+    const isMine = () => mine !== null && w.watch === mine && isCurrent(w);
+    try {
+      mine = watchFolder(watch, w.graph, {
+        hint: (of) => {
+          if (isMine()) hint(w, of);
+        },
+        failed: (thrown) => {
+          if (isMine()) fail(w, thrown);
+        },
+      });
+    } catch (thrown) {
+      fail(w, thrown);
+      return;
+    }
+    w.watch = mine;
+    w.state = 'watching';
+    told.delete(w.graph);
+    // The folder may have been replaced while the watch was set up: then the next look finds another than this one.
+    w.seen = { ...lookAt(w.graph), folder: before.folder };
+    if (isPolled(w)) pollLater();
+    // What changed while the watch was being set up was not heard.
+    onDirty(w.graph, 'any');
   }
 
   /** Ends the watch and everything that was to come of it. */
   function end(w: Watched): void {
-    w.turn++;
-    w.begun?.();
-    w.begun = null;
     w.soon?.();
     w.settled?.();
     w.soon = null;
     w.settled = null;
     w.state = 'idle';
-    if (w.watch === null) return;
-    const closed = w.watch.close().finally(() => closing.delete(closed));
-    closing.add(closed);
+    w.watch?.close();
     w.watch = null;
   }
 
-  function hint(w: Watched): void {
+  function hint(w: Watched, of: Hint): void {
     w.heardAt = clock.now();
+    if (of === 'any') w.heard = 'any';
     w.soon ??= clock.after(TOGETHER_MS, () => {
       w.soon = null;
-      onDirty(w.graph);
+      const heard = w.heard;
+      w.heard = 'graph';
+      onDirty(w.graph, heard);
     });
     w.settled ??= clock.after(SETTLE_MS, () => settle(w));
   }
@@ -139,28 +127,35 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
       return;
     }
     w.settled = null;
-    onDirty(w.graph);
-    void look(w);
+    const before = w.seen;
+    w.seen = lookAt(w.graph);
+    if (w.seen.folder === before?.folder) {
+      if (isPolled(w)) pollLater();
+      onDirty(w.graph, 'graph');
+      return;
+    }
+    w.seen = before;
+    look(w);
   }
 
   /** Compares a folder with what it was: gone, replaced, changed. */
-  async function look(w: Watched): Promise<void> {
-    const { turn, state, seen: before } = w;
-    const seen = await lookAt(w.graph);
-    if (!isCurrent(w, turn) || w.state === 'starting') return;
+  function look(w: Watched): void {
+    if (!isCurrent(w)) return;
+    const before = w.seen;
+    const seen = lookAt(w.graph);
     w.seen = seen;
     const changed = seen.files !== before?.files || seen.folder !== before?.folder;
     if (seen.folder === null) {
-      if (state !== 'absent') {
+      if (w.state !== 'absent') {
         end(w);
         w.state = 'absent';
       }
       pollLater();
-      if (changed) onDirty(w.graph);
-    } else if (seen.folder !== before?.folder) await begin(w);
+      if (changed) onDirty(w.graph, 'any');
+    } else if (seen.folder !== before?.folder) begin(w);
     else {
-      if (seen.linked) pollLater();
-      if (changed) onDirty(w.graph);
+      if (isPolled(w)) pollLater();
+      if (changed) onDirty(w.graph, 'any');
     }
   }
 
@@ -169,14 +164,15 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
 
   function pollLater(): void {
     if (!running || polling !== null) return;
-    if (![...all.values()].some((w) => isPolled(w) || w.state === 'absent')) return;
     polling = clock.after(POLL_MS, () => {
-      void inTurn(
-        [...all.values()].filter((w) => isPolled(w) || w.state === 'absent'),
-        look,
+      void inTurns(
+        each(
+          [...all.values()].filter((w) => isPolled(w) || w.state === 'absent'),
+          look,
+        ),
       ).then(() => {
         polling = null;
-        pollLater();
+        if ([...all.values()].some((w) => isPolled(w) || w.state === 'absent')) pollLater();
       });
     });
   }
@@ -186,7 +182,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     // The folder may just have gone; the next look will tell the two apart.
     w.state = 'polled';
     pollLater();
-    onDirty(w.graph);
+    onDirty(w.graph, 'any');
     if (told.has(w.graph)) return;
     told.add(w.graph);
     failures.push({ graph: w.graph, thrown });
@@ -207,12 +203,12 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     async start() {
       if (running) return;
       running = true;
-      watchFunction ??= await chokidarWatch();
-      if (running)
-        await inTurn(
+      await inTurns(
+        each(
           [...all.values()].filter((w) => w.state === 'idle'),
           begin,
-        );
+        ),
+      );
     },
 
     async stop() {
@@ -224,7 +220,6 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
       failures = [];
       told.clear();
       for (const w of all.values()) end(w);
-      await Promise.all(closing);
     },
 
     watch(graphs) {
@@ -240,37 +235,39 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
         if (all.has(graph)) continue;
         const w: Watched = {
           graph,
-          turn: 0,
           state: 'idle',
           watch: null,
-          begun: null,
           seen: null,
           heardAt: 0,
+          heard: 'graph',
           soon: null,
           settled: null,
         };
         all.set(graph, w);
         added.push(w);
       }
-      if (running && watchFunction !== null) void inTurn(added, begin);
+      if (running) void inTurns(each(added, begin));
     },
 
     pollingGraphs: () => [...all.values()].filter(isPolled).map((w) => w.graph),
 
     async recheck() {
       if (!running) return;
-      await inTurn([...all.values()], look);
+      await inTurns(each([...all.values()], look));
       // One is tried again, so that a limit that still stands is not run into for every folder.
       const [first, ...others] = [...all.values()].filter((w) => w.state === 'polled');
       if (first === undefined) return;
-      await begin(first);
-      if (first.state === 'watching') await inTurn(others, begin);
+      begin(first);
+      if (first.state === 'watching') await inTurns(each(others, begin));
     },
   };
 }
 
-async function inTurn(items: readonly Watched[], act: (w: Watched) => Promise<void>): Promise<void> {
-  for (let i = 0; i < items.length; i += AT_ONCE) await Promise.all(items.slice(i, i + AT_ONCE).map(act));
+function* each(items: readonly Watched[], act: (w: Watched) => void): Steps<void> {
+  for (const item of items) {
+    act(item);
+    yield;
+  }
 }
 
 function explain(thrown: readonly unknown[]): string {

@@ -107,6 +107,11 @@ export class SupervisedGraphs {
     return true;
   }
 
+  /** Whether a graph's file may hold something else than was read last. */
+  mayDiffer(path: GraphPath): boolean {
+    return this.#entries.get(path)?.graph.store.mayDiffer() ?? false;
+  }
+
   /** Reads the named graphs and their profiles again, where they changed. */
   async refresh(paths: Iterable<GraphPath>): Promise<void> {
     await Promise.all([...paths].map((path) => this.#refresh(path)));

@@ -126,8 +126,9 @@ export class Supervisor implements Service {
     else void this.tick();
   }
 
-  /** A graph or its configuration may have changed. */
-  markDirty(graph: GraphPath): void {
+  /** A graph or its configuration may have changed; `graph`: only graph.jsonl, and then what we wrote ourselves is no news. */
+  markDirty(graph: GraphPath, of: 'graph' | 'any' = 'any'): void {
+    if (of === 'graph' && !this.#parts.graphs.mayDiffer(graph)) return;
     this.#dirty.add(graph);
     this.wake();
   }

@@ -11,6 +11,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -202,6 +203,50 @@ describe('reading', () => {
     expect([...(await store.refresh()).tasks.keys()]).toEqual(['b']);
     await replace('');
     expect((await store.refresh()).problem).toBeNull();
+  });
+});
+
+describe('whether there is anything new', () => {
+  /** Makes the file old enough that nobody can have been in the middle of writing it. */
+  const age = async () => await utimes(file, new Date(Date.now() - 5000), new Date(Date.now() - 5000));
+
+  test('nothing before and after a reading that found nothing, something when the file comes', async () => {
+    const store = makeStore();
+    expect(store.mayDiffer()).toBe(true);
+    await store.refresh();
+    expect(store.mayDiffer()).toBe(false);
+    await replace(`${task('a')}\n`);
+    expect(store.mayDiffer()).toBe(true);
+  });
+
+  test('what others write is news until it is read; what this store wrote is none', async () => {
+    await replace(`${task('a')}\n`);
+    await age();
+    const store = makeStore();
+    await store.refresh();
+    expect(store.mayDiffer()).toBe(false);
+    await store.change((draft) => draft.patch('a', { status: 'done' }));
+    expect(store.mayDiffer()).toBe(false);
+    await replace(`${task('a')}\n`);
+    expect(store.mayDiffer()).toBe(true);
+  });
+
+  test('a file that was read a moment after it was written is read once more', async () => {
+    await replace(`${task('a')}\n`);
+    const store = makeStore();
+    await store.refresh();
+    // Its writer may write on within the same tick of the file system's clock.
+    expect(store.mayDiffer()).toBe(true);
+    await clock.sleep(60);
+    expect(store.mayDiffer()).toBe(false);
+  });
+
+  test('a graph that cannot be read is asked for again and again', async () => {
+    await mkdir(file);
+    const store = makeStore();
+    await store.refresh();
+    await clock.sleep(60);
+    expect(store.mayDiffer()).toBe(true);
   });
 });
 

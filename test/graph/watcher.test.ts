@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -9,7 +10,7 @@ import { systemClock } from '../../src/seams/clock.ts';
 const clock = systemClock();
 let folder: string;
 let watcher: GraphWatcher | undefined;
-let dirty: { graph: string; at: number }[];
+let dirty: { graph: string; of: string; at: number }[];
 let degraded: { message: string; graphs: readonly string[] }[];
 
 beforeEach(async () => {
@@ -45,7 +46,7 @@ async function replace(graph: string, text: string, name = 'graph.jsonl'): Promi
 function make(watch?: WatchFunction): GraphWatcher {
   watcher = createGraphWatcher({
     clock,
-    onDirty: (graph) => dirty.push({ graph, at: performance.now() }),
+    onDirty: (graph, of) => dirty.push({ graph, of, at: performance.now() }),
     onDegraded: (message, graphs) => degraded.push({ message, graphs }),
     ...(watch && { watch }),
   });
@@ -246,59 +247,67 @@ describe('folders that come and go', () => {
 
 /** Watches nothing and says that it does. */
 function silentWatch(): WatchFunction {
-  return () => ({
-    on(event, hear) {
-      if (event === 'ready') setImmediate(hear);
-    },
-    async close() {},
-  });
+  return () => ({ close() {} });
 }
 
-test('what chokidar says is heard either way, throttled or raw, and only about the files that matter', async () => {
+test('only the files that matter are heard of, and what is of the graph file alone is told apart', async () => {
   const graph = await makeGraph('a');
-  const say = new Map<string, (first?: unknown, second?: unknown) => void>();
-  const made = make(() => ({
-    on: (event, hear) => say.set(event, hear),
-    async close() {},
-  }));
+  let say: (name: string | null) => void = () => {};
+  const made = make((_folder, hear) => {
+    say = hear.changed;
+    return { close() {} };
+  });
   made.watch([graph]);
-  const started = made.start();
-  await until('the watch', () => say.has('ready'));
-  say.get('ready')?.();
-  await started;
+  await made.start();
   await quiet();
-  const cases: [string, unknown, boolean][] = [
-    ['raw', 'graph.jsonl', true],
-    ['raw', 'config.toml', true],
-    ['raw', null, true],
-    ['raw', '.workgraph', true],
-    ['all', join(graph, 'graph.jsonl'), true],
-    ['all', graph, true],
-    ['raw', '.graph.tmp.77', false],
-    ['raw', 'graph.lock', false],
-    ['all', join(graph, 'agents'), false],
-  ];
-  for (const [event, path, heard] of cases) {
-    dirty = [];
-    say.get(event)?.('change', path);
-    await quiet();
+  const cases: [string | null, readonly string[]][] = [
     // At once, and once more when things have settled.
-    expect([event, path, dirty.length]).toEqual([event, path, heard ? 2 : 0]);
+    ['graph.jsonl', ['graph', 'graph']],
+    ['config.toml', ['any', 'graph']],
+    [null, ['any', 'graph']],
+    ['.workgraph', ['any', 'graph']],
+    ['.graph.tmp.77', []],
+    ['graph.lock', []],
+    ['agents', []],
+  ];
+  for (const [name, heard] of cases) {
+    dirty = [];
+    say(name);
+    await quiet();
+    expect([name, dirty.map(({ of }) => of)]).toEqual([name, heard]);
   }
+  dirty = [];
+  say('config.toml');
+  say('graph.jsonl');
+  await until('both in one', () => dirty.length > 0);
+  expect(dirty[0]?.of).toBe('any');
 });
 
-/** Fails with a code while `full` says so. */
+test('a folder that is replaced while its watch begins is noticed by the next look', async () => {
+  const graph = await makeGraph('a');
+  const other = await makeGraph('b');
+  let begun = 0;
+  const made = make(() => {
+    if (++begun === 1) {
+      renameSync(graph, join(folder, 'old'));
+      renameSync(other, graph);
+    }
+    return { close() {} };
+  });
+  made.watch([graph]);
+  await made.start();
+  expect(begun).toBe(1);
+  await made.recheck();
+  expect(begun).toBe(2);
+  await made.recheck();
+  expect(begun).toBe(2);
+});
+
+/** Fails with a code while `full` says so, as inotify does. */
 function failingWatch(code: string, full: () => boolean): WatchFunction {
   return () => {
-    const failing = full();
-    return {
-      on(event, hear) {
-        if (event === 'error' && failing)
-          setImmediate(() => hear(Object.assign(new Error(`${code}: no more`), { code })));
-        if (event === 'ready') setImmediate(hear);
-      },
-      async close() {},
-    };
+    if (full()) throw Object.assign(new Error(`${code}: no more`), { code });
+    return { close() {} };
   };
 }
 
@@ -333,15 +342,27 @@ describe('when watching fails', () => {
     expect(degraded).toHaveLength(1);
   });
 
-  test('a watch function that throws is the same as one that fails', async () => {
+  test('a watch that fails later is told, its graph looked at instead, and watched again by the next look', async () => {
     const graph = await makeGraph('a');
-    const made = make(() => {
-      throw Object.assign(new Error('too many'), { code: 'EMFILE' });
+    let fail: (thrown: unknown) => void = () => {};
+    let closed = 0;
+    const made = make((_folder, hear) => {
+      fail = hear.failed;
+      return { close: () => void closed++ };
     });
     made.watch([graph]);
     await made.start();
-    await until('a message', () => degraded.length > 0);
+    expect(made.pollingGraphs()).toEqual([]);
+    const old = fail;
+    old(Object.assign(new Error('gone'), { code: 'EIO' }));
     expect(made.pollingGraphs()).toEqual([graph]);
+    await until('a message', () => degraded.length > 0);
+    expect(closed).toBe(1);
+    await made.recheck();
+    expect(made.pollingGraphs()).toEqual([]);
+    // What is heard of a watch that was given up says nothing of the new one.
+    old(new Error('late'));
+    expect(made.pollingGraphs()).toEqual([]);
   });
 });
 

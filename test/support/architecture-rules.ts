@@ -30,7 +30,7 @@ const RANKS: Readonly<Record<string, number>> = {
 /** Each package and the files (or, with a slash at the end, folders) that may name it. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['api/'],
-  chokidar: ['graph/folder-watch.ts', 'worktrees/watcher.ts'],
+  chokidar: ['worktrees/watcher.ts'],
   'cli-table3': ['cli/'],
   commander: ['cli/'],
   croner: ['decide/schedule.ts', 'decide/wg-cron.ts'],

@@ -1,0 +1,41 @@
+import { expect, test } from '@jest/globals';
+import { atOnce, inTurns, type Steps } from '../../src/seams/turns.ts';
+
+/** Keeps the processor busy for so many ms in steps of about one. */
+function* busy(ms: number): Steps<number> {
+  for (let n = 0; n < ms; n++) {
+    const until = performance.now() + 1;
+    while (performance.now() < until);
+    yield;
+  }
+  return ms;
+}
+
+test('long work lets others have their turn again and again, short work does not wait', async () => {
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  expect(await inTurns(busy(60))).toBe(60);
+  expect(turns).toBeGreaterThan(3);
+  isOver = true;
+  let immediate = false;
+  setImmediate(() => {
+    immediate = true;
+  });
+  expect(await inTurns(busy(1))).toBe(1);
+  expect(immediate).toBe(false);
+});
+
+test('the result and what is thrown come through', async () => {
+  function* failing(): Steps<never> {
+    yield;
+    throw new Error('broken');
+  }
+  expect(atOnce(busy(2))).toBe(2);
+  await expect(inTurns(failing())).rejects.toThrow('broken');
+  expect(() => atOnce(failing())).toThrow('broken');
+});
