@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
-import type { CompletionAnswer, HeartbeatAnswer } from '../supervisor/control.ts';
+import type { AnsweredQuestion, CompletionAnswer, HeartbeatAnswer } from '../supervisor/control.ts';
 import { dispatchData } from './dispatch-schema.ts';
 import { VERDICT_STATES } from './schemas.ts';
 
@@ -95,6 +95,8 @@ export const runAnswer = z.object({
       heartbeat_at: textOrNull,
       external_ref: textOrNull,
       question: textOrNull,
+      options: z.array(text),
+      answer: textOrNull,
       stale_since: textOrNull,
     })
     .exactOptional(),
@@ -209,7 +211,18 @@ export const heartbeatAnswer = z.object({
   directive: z.enum(['continue', 'cancel']),
   lease: z.object({ expires_at: textOrNull }),
   deadline: textOrNull,
+  answer: text.exactOptional().describe('what a person answered to the last question'),
 }) satisfies z.ZodType<HeartbeatAnswer>;
+
+export const answeredAnswer = z.object({
+  task: text,
+  worktree: text,
+  run: text,
+  question: text,
+  options: z.array(text),
+  answer: text,
+  duplicate: z.boolean(),
+}) satisfies z.ZodType<AnsweredQuestion>;
 
 export const claimAnswer = z.object({ run: runAnswer, ...dispatchData.shape });
 

@@ -5,6 +5,7 @@ import { Agent } from 'node:http';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import type {
+  AnsweredQuestion,
   CompletionAnswer,
   CompletionRequest,
   HeartbeatAnswer,
@@ -35,6 +36,8 @@ export interface SupervisorClient {
     query: TaskQuery,
     options?: { readonly token?: string; readonly message?: string },
   ): Promise<HeartbeatAnswer>;
+  /** Answers what the worker on a task asks. */
+  answer(query: TaskQuery, answer: string): Promise<AnsweredQuestion>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
   retry(query: TaskQuery): Promise<TaskReport>;
   claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
@@ -131,6 +134,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     },
     heartbeat: (query, { token, message } = {}) =>
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
+    answer: (query, answer) => post(taskPath(query, '/answer'), { answer }),
     cancel: (query, reason) => post(taskPath(query, '/cancel'), { reason }),
     retry: (query) => post(taskPath(query, '/retry'), {}),
     async claim(query, worker) {

@@ -40,6 +40,8 @@ export const PROBLEMS = {
   'already-terminal': { status: 409, title: 'The task ended otherwise', category: 'conflict' },
   'already-claimed': { status: 409, title: 'Somebody else holds the task', category: 'conflict' },
   'not-claimed': { status: 409, title: 'Nobody holds the task', category: 'conflict' },
+  'nothing-asked': { status: 409, title: 'No such question is open', category: 'conflict' },
+  'already-answered': { status: 409, title: 'It was answered otherwise', category: 'conflict' },
   'not-ready': { status: 409, title: 'The task may not start yet', category: 'conflict' },
   graph: { status: 409, title: 'The graph cannot be used just now', category: 'graph' },
   failed: { status: 409, title: 'It did not work', category: 'failed' },

@@ -124,6 +124,7 @@ export const heartbeatBody = z.object({
   message: optional(z.string().max(2000)),
   extend_s: optional(seconds(86_400).min(1)).describe('from now; the agreed lease when absent'),
   external_ref: externalRef,
+  waiting: optional(z.boolean()).describe('false: it goes on without an answer to its question'),
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;
 
@@ -131,6 +132,11 @@ export const inputBody = z.object({
   lease_token: leaseToken,
   question: z.string().min(1).max(20_000),
   options: optional(z.array(z.string().min(1).max(2000)).max(50)),
+});
+
+export const answerBody = z.object({
+  answer: z.string().min(1).max(20_000).describe('what the worker hears with its next heartbeat'),
+  question: optional(z.string().min(1).max(20_000)).describe('answer only if this is what it asks'),
 });
 
 export const releaseBody = z.object({

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { ClaimTerms, CompletionRequest, TaskQuery } from '../supervisor/control.ts';
 import {
+  answeredAnswer,
   claimAnswer,
   completionAnswer,
   heartbeatAnswer,
@@ -16,6 +17,7 @@ import { preferredWait } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiParts, type MountableRoute, type Reply, taskRoute } from './route.ts';
 import {
+  answerBody,
   cancelBody,
   claimBody,
   completeBody,
@@ -90,6 +92,7 @@ export function taskRoutes(): readonly MountableRoute[] {
         const facts = {
           ...(typeof body.extend_s === 'number' ? { extendMs: body.extend_s * 1000 } : {}),
           ...(body.external_ref ? { externalRef: body.external_ref } : {}),
+          ...(body.waiting === false ? { goesOn: true } : {}),
         };
         return { body: await control.heartbeat(run, progressText(body) ?? undefined, facts) };
       },
@@ -97,15 +100,27 @@ export function taskRoutes(): readonly MountableRoute[] {
     taskRoute({
       method: 'POST',
       path: '/api/task/:id/input',
-      summary: 'Ask a person and wait; the lease stands still until the next heartbeat',
+      summary: 'Ask a person and wait; the lease stands still until the answer, which heartbeats bring',
       access: 'task-run',
       query: taskQuery,
       body: inputBody,
       answer: heartbeatAnswer,
       async handle({ task, caller, body }, { control }) {
         const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
-        return { body: await control.input(run, body.question, body.options ?? []) };
+        return { body: await control.input(run, { question: body.question, options: body.options ?? [] }) };
       },
+    }),
+    taskRoute({
+      method: 'POST',
+      path: '/api/task/:id/answer',
+      summary: 'Answer what the worker on the task asks',
+      access: 'task-operator',
+      query: taskQuery,
+      body: answerBody,
+      answer: answeredAnswer,
+      handle: async ({ task, body }, { control }) => ({
+        body: await control.answer(task, body.answer, body.question ?? undefined),
+      }),
     }),
     taskRoute({
       method: 'POST',

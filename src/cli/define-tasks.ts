@@ -207,6 +207,20 @@ export function defineTaskCommands(program: Command, host: Host): void {
   );
   host.on<{ worktree?: string }>(
     program
+      .command('answer')
+      .summary('answer what the worker on a task asks')
+      .description(
+        'Answers the open question of a task, or of a run by its id. Whoever works on it hears the answer with its next heartbeat.',
+      )
+      .argument('<task-or-run>', 'a task or run id')
+      .argument('<text>', 'the answer')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor answer deploy "yes, to both regions"')),
+    async (context, [task = '', text = ''], options) =>
+      (await import('./commands/steer.ts')).answer(context, task, text, options),
+  );
+  host.on<{ worktree?: string }>(
+    program
       .command('retry')
       .summary('open a failed task again')
       .description('Opens a failed or cancelled task again and counts its attempts anew.')

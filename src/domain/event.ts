@@ -48,6 +48,8 @@ export interface EventMap {
   'run.stale': OfRun & { readonly because: string; readonly action: 'flag' | 'retry' | 'fail' };
   /** Whoever works on it waits for a person's answer. */
   'run.input': OfRun & { readonly question: string; readonly options: readonly string[] };
+  /** A person answered; the worker's clock goes on. */
+  'run.answered': OfRun & { readonly question: string; readonly answer: string };
   /** It has said nothing for so long (5 min: warning, 15 min: critical); it is left alone. */
   'run.silent': OfRun & { readonly silentMs: number; readonly level: 'warning' | 'critical' };
   'run.stopping': OfRun & { readonly reason: StopReason };

@@ -47,8 +47,12 @@ export interface LeaseReport {
   readonly expires_at: string | null;
   readonly heartbeat_at: string | null;
   readonly external_ref: string | null;
-  /** What it asks a person, null when it does not. */
+  /** What it asked a person last, null when it never did. */
   readonly question: string | null;
+  /** Answers that it offered with the question. */
+  readonly options: readonly string[];
+  /** What the person answered; null with a question: it waits for that. */
+  readonly answer: string | null;
   /** Since when it counts as stale, null when it does not. */
   readonly stale_since: string | null;
 }

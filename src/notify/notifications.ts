@@ -37,7 +37,14 @@ export function notificationOf(event: Event): Notification | null {
         'task.input_required',
         event,
         { question: event.question, options: event.options },
-        event.question,
+        isoTime(event.at),
+      );
+    case 'run.answered':
+      return aboutRun(
+        'task.input_answered',
+        event,
+        { question: event.question, answer: event.answer },
+        isoTime(event.at),
       );
     case 'graph.problem':
       return problem('graph', `${event.graph}: ${event.message}`);

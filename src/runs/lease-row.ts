@@ -23,8 +23,10 @@ export interface Lease {
   readonly expiresAt: number | null;
   /** The last sign of life. */
   readonly heartbeatAt: number | null;
-  /** What the worker asked a person and waits for (JSON text). */
+  /** What the worker asked a person last (JSON text). */
   readonly question: string | null;
+  /** What the person answered; null with a question: the worker waits. */
+  readonly answer: string | null;
   /** When it was found to be stale; null: it is not, or nobody said so yet. */
   readonly staleAt: number | null;
   /** Told when the run is over. */
@@ -41,6 +43,7 @@ export function newLease(kind: LeaseKind, facts: Partial<Lease> = {}): Lease {
     expiresAt: null,
     heartbeatAt: null,
     question: null,
+    answer: null,
     staleAt: null,
     notifyUrl: null,
     ...facts,
@@ -60,6 +63,7 @@ export function leaseOf(row: SqlRow | null): Lease | null {
     expiresAt: numberOrNull(row, 'expires_at'),
     heartbeatAt: numberOrNull(row, 'heartbeat_at'),
     question: textOrNull(row, 'question'),
+    answer: textOrNull(row, 'answer'),
     staleAt: numberOrNull(row, 'stale_at'),
     notifyUrl: textOrNull(row, 'notify_url'),
   };
@@ -70,7 +74,7 @@ export function writeLease(database: Database, run: string, lease: Lease): void 
   database
     .prepare(
       `INSERT OR REPLACE INTO leases (run, kind, worker, external_ref, lease_ms, expires_at, heartbeat_at, question,
-         stale_at, notify_url) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         stale_at, notify_url, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run,
@@ -83,5 +87,6 @@ export function writeLease(database: Database, run: string, lease: Lease): void 
       lease.question,
       lease.staleAt,
       lease.notifyUrl,
+      lease.answer,
     );
 }

@@ -127,6 +127,10 @@ export const MIGRATIONS: readonly string[] = [
   -- 1: what last_nominal_at stands for was done; whoever takes the task and gives it back does not begin it again.
   ALTER TABLE schedules ADD COLUMN last_is_over INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- What a person answered to the question; NULL: nobody has yet.
+  ALTER TABLE leases ADD COLUMN answer TEXT;
+  `,
 ];
 
 /** The version that this program writes. */

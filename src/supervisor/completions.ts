@@ -10,7 +10,14 @@ import type { GraphStore } from '../graph/store.ts';
 import { completeByHand, reportedOutcome } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
-import { newestRun, superseded } from './leases.ts';
+import {
+  contradiction,
+  newestRun,
+  superseded,
+  taskCancelled,
+  taskRemoved,
+  wasCancelled,
+} from './run-refusals.ts';
 import type { Supervisor, SupervisorParts } from './supervisor.ts';
 
 type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd'>;
@@ -117,10 +124,7 @@ export class Completions {
   /** What a report for a run that is over means: the same again, or late but still welcome. Throws for the others. */
   #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
     const { outcome } = run;
-    if (outcome?.kind === 'stopped' && outcome.reason === 'cancelled')
-      throw new SupervisorError('conflict', `${run.task} was cancelled`, {
-        details: { code: 'task-cancelled', task_id: run.task, state: task.status },
-      });
+    if (wasCancelled(run)) throw taskCancelled(run, task.status);
     const ours = outcome?.kind === 'failed' && OUR_VERDICTS.has(outcome.failure);
     if (outcome?.kind === request.result) return 'duplicate';
     if (outcome?.kind === 'succeeded' || (outcome?.kind === 'failed' && !ours)) throw contradiction(run);
@@ -165,18 +169,6 @@ function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask {
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found' || thrown.details.unknown)
       throw thrown;
-    throw new SupervisorError('not-found', `${run.task} is gone from its graph`, {
-      details: { code: 'task-removed', task_id: run.task, state: run.outcome?.kind ?? run.phase },
-    });
+    throw taskRemoved(run);
   }
-}
-
-function contradiction(run: Run): SupervisorError {
-  return new SupervisorError(
-    'conflict',
-    `this attempt of ${run.task} was reported as ${run.outcome?.kind} already`,
-    {
-      details: { code: 'already-terminal', task_id: run.task },
-    },
-  );
 }

@@ -21,12 +21,14 @@ import { askedRuns } from './asked-runs.ts';
 import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
 import type {
+  AnsweredQuestion,
   Caller,
   Claimed,
   ClaimTerms,
   ClaimWish,
   CompletionAnswer,
   CompletionRequest,
+  DispatchWish,
   HeartbeatAnswer,
   RunFilter,
   SupervisorControl,
@@ -46,6 +48,7 @@ import {
   statusReport,
   taskReports,
 } from './reports.ts';
+import { nothingUnderWay } from './run-refusals.ts';
 import { reopenInGraph } from './settlement.ts';
 import { silenceText } from './silence.ts';
 import type { Supervisor, SupervisorParts } from './supervisor.ts';
@@ -120,16 +123,18 @@ export class ControlFace implements SupervisorControl {
     return run ? { run: run.id, task: run.task, graph: run.graph } : null;
   }
 
-  async heartbeat(
-    run: string,
-    message?: string,
-    facts?: { readonly extendMs?: number; readonly externalRef?: string },
-  ): Promise<HeartbeatAnswer> {
-    return this.#outside.heartbeat(run, message, facts);
+  async heartbeat(...said: Parameters<OutsideWork['heartbeat']>): Promise<HeartbeatAnswer> {
+    return this.#outside.heartbeat(...said);
   }
 
-  async input(run: string, question: string, options: readonly string[]): Promise<HeartbeatAnswer> {
-    return this.#outside.input(run, question, options);
+  async input(...said: Parameters<OutsideWork['input']>): Promise<HeartbeatAnswer> {
+    return this.#outside.input(...said);
+  }
+
+  async answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion> {
+    await this.#begun;
+    const run = this.#latestRun(query);
+    return this.#outside.answer(run, run?.task ?? query.task, answer, question);
   }
 
   async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
@@ -150,8 +155,7 @@ export class ControlFace implements SupervisorControl {
     await this.#begun;
     const { ledger, clock } = this.#parts;
     const found = this.#find(query);
-    const key = taskKey(found.view.graph, found.task.id);
-    ledger.clearPause('task', key);
+    ledger.clearPause('task', taskKey(found.view.graph, found.task.id));
     ledger.resetAttempts(found.view.graph, found.task.id);
     await reopenInGraph(this.#graph(found).store, found.task.id, clock.now());
     await this.#supervisor.tick();
@@ -168,15 +172,12 @@ export class ControlFace implements SupervisorControl {
   }
 
   async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
-    const run = this.#openRun(query);
+    const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
     await this.#outside.release(run, caller, reason, delayMs);
     return this.#report(this.#find({ task: run.task, worktree: run.graph }));
   }
 
-  async dispatch(
-    query: TaskQuery,
-    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
-  ): Promise<RunReport> {
+  async dispatch(query: TaskQuery, how: DispatchWish): Promise<RunReport> {
     return this.#outside.dispatch(this.#find(query), how);
   }
 
@@ -223,15 +224,17 @@ export class ControlFace implements SupervisorControl {
   }
 
   #openRun(query: TaskQuery): Run {
+    const run = this.#latestRun(query);
+    if (run && isOpenRun(run)) return run;
+    throw nothingUnderWay(run?.task ?? query.task);
+  }
+
+  /** The run with that id, else the latest one of the task; null when it has none. */
+  #latestRun(query: TaskQuery): Run | null {
     const byId = this.#parts.ledger.run(query.task);
-    if (byId && isOpenRun(byId)) return byId;
+    if (byId) return byId;
     const found = this.#find(query);
-    const run = this.#parts.ledger.latestRun(found.view.graph, found.task.id);
-    if (!run || !isOpenRun(run))
-      throw new SupervisorError('conflict', `no run of ${found.task.id} is under way`, {
-        hint: `\`supervisor why ${found.task.id}\` says how it stands`,
-      });
-    return run;
+    return this.#parts.ledger.latestRun(found.view.graph, found.task.id);
   }
 
   #find(query: TaskQuery): FoundTask {
@@ -291,6 +294,7 @@ export class ControlFace implements SupervisorControl {
         state: this.#supervisor.state,
       },
       progressOf: (run) => this.#progressOf(run),
+      leaseOf: (run) => this.#supervisor.dispatcher.runner.live.get(run)?.lease ?? null,
     };
   }
 }

@@ -50,6 +50,38 @@ export interface HeartbeatAnswer {
   readonly lease: { readonly expires_at: string | null };
   /** The end of the attempt, moved by nothing; null: none. */
   readonly deadline: string | null;
+  /** What a person answered to the last question; absent while nobody has. Said until the next question. */
+  readonly answer?: string;
+}
+
+/** What a worker asks a person. */
+export interface Question {
+  readonly question: string;
+  readonly options: readonly string[];
+  /** Whoever asks may say the same thing twice: the same name means the same question. */
+  readonly name?: string;
+}
+
+/** A question and its answer. */
+export interface AnsweredQuestion {
+  readonly task: string;
+  readonly worktree: string;
+  readonly run: string;
+  readonly question: string;
+  readonly options: readonly string[];
+  readonly answer: string;
+  /** It had been answered so before. */
+  readonly duplicate: boolean;
+}
+
+/** What a sign of life says besides that there is one. */
+export interface LifeFacts {
+  readonly extendMs?: number;
+  readonly externalRef?: string;
+  /** The worker goes on without an answer to its question. */
+  readonly goesOn?: boolean;
+  /** Somebody who speaks now and then only: no clock begins to run over it. */
+  readonly casual?: boolean;
 }
 
 /** What a claim agrees upon. */
@@ -85,6 +117,16 @@ export interface ClaimWish extends ClaimTerms {
   readonly signal?: AbortSignal;
 }
 
+/** How a task is begun by request. */
+export interface DispatchWish {
+  /** A profile, for this once. */
+  readonly executor?: string;
+  /** Told when it is over. */
+  readonly notifyUrl?: string;
+  /** Given back with every event and notification of the run. */
+  readonly externalRef?: string;
+}
+
 export interface TaskFilter {
   readonly worktree?: string;
   readonly state?: string;
@@ -111,13 +153,14 @@ export interface SupervisorControl {
   /** The run a callback token belongs to, or null. */
   runOfToken(token: string): { readonly run: string; readonly task: string; readonly graph: string } | null;
   /** A sign of life of a run, by its token; moves its lease and says whether to go on. */
-  heartbeat(
-    run: string,
-    message?: string,
-    facts?: { readonly extendMs?: number; readonly externalRef?: string },
-  ): Promise<HeartbeatAnswer>;
-  /** Whoever works on the run waits for a person: its lease stands still until the next heartbeat. */
-  input(run: string, question: string, options: readonly string[]): Promise<HeartbeatAnswer>;
+  heartbeat(run: string, message?: string, facts?: LifeFacts): Promise<HeartbeatAnswer>;
+  /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */
+  input(run: string, asked: Question, facts?: LifeFacts): Promise<HeartbeatAnswer>;
+  /**
+   * Answers the open question of a task, or of a run by its id. The same answer again changes nothing. `question`: only
+   * if that is what it asks. Throws `conflict` (`not-claimed`, `nothing-asked`, `already-answered`).
+   */
+  answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion>;
   /** Ends the run of a task, or a run by id. */
   cancel(query: TaskQuery, reason: string): Promise<RunReport>;
   /** Opens a failed task again, or clears what parks it. */
@@ -129,10 +172,7 @@ export interface SupervisorControl {
   /** Hands it back, no attempt counted; with `delayMs` it rests that long. */
   release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport>;
   /** Begins a task now, whatever its schedule and the limits say; with `executor` it runs there this once. */
-  dispatch(
-    query: TaskQuery,
-    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
-  ): Promise<RunReport>;
+  dispatch(query: TaskQuery, how: DispatchWish): Promise<RunReport>;
   /** Resolves when something happened to the task, or after `ms`. */
   changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void>;
   /** The run when it is over, or as it stands after `ms`. */

@@ -3,12 +3,11 @@
 // retries: that is what its outcome is for.
 
 import { profileNamed } from '../decide/route.ts';
-import { SupervisorError } from '../domain/errors.ts';
 import type { Run } from '../domain/run.ts';
 import { type Lease, newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { type Clock, isoTime } from '../seams/clock.ts';
-import type { HeartbeatAnswer } from './control.ts';
+import type { HeartbeatAnswer, LifeFacts } from './control.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunEnding } from './run-ending.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
@@ -34,7 +33,7 @@ export function isHeld(lease: Lease | null, now: number): boolean {
 
 /** A worker that waits for a person's answer is not late. */
 function waits(lease: Lease): boolean {
-  return lease.question !== null;
+  return lease.question !== null && lease.answer === null;
 }
 
 export class Leases {
@@ -44,32 +43,44 @@ export class Leases {
     this.#parts = parts;
   }
 
-  /** Notes a sign of life and moves the lease. `question`: the worker waits for a person, and its clock stands still. */
-  renew(
-    live: LiveRun,
-    facts: { readonly extendMs?: number; readonly externalRef?: string; readonly question?: string } = {},
-  ): HeartbeatAnswer {
+  /**
+   * Notes a sign of life and moves the lease. `question`: the worker waits for a person, and its clock stands still, also
+   * over later signs of life.
+   */
+  renew(live: LiveRun, facts: LifeFacts & { readonly question?: string } = {}): HeartbeatAnswer {
     const { clock } = this.#parts;
     const now = clock.now();
     const { run } = live;
     const before = live.lease ?? newLease(run.type === 'http' ? 'http' : 'hold');
-    const leaseMs = facts.extendMs ?? before.leaseMs ?? (before.kind === 'http' ? HTTP_LEASE_MS : null);
-    const question = facts.question ?? null;
+    const usual = before.leaseMs ?? (before.kind === 'http' && !facts.casual ? HTTP_LEASE_MS : null);
+    const leaseMs = facts.extendMs ?? usual;
+    const question = facts.question ?? (facts.goesOn ? null : before.question);
+    const answer = facts.question === undefined && question !== null ? before.answer : null;
     live.progressAt = now;
     this.set(
       live,
       {
         ...before,
-        leaseMs: before.leaseMs ?? (before.kind === 'http' ? HTTP_LEASE_MS : null),
-        expiresAt: leaseMs === null || question !== null ? null : now + leaseMs,
+        leaseMs: usual,
+        expiresAt: leaseMs === null || (question !== null && answer === null) ? null : now + leaseMs,
         heartbeatAt: now,
         question,
+        answer,
         staleAt: null,
         externalRef: facts.externalRef ?? before.externalRef,
       },
-      question !== null,
+      question !== before.question,
     );
     return leaseAnswer(live, 'continue');
+  }
+
+  /** A person answered: the worker's clock begins anew, whenever the worker comes to hear of it. */
+  answered(live: LiveRun, answer: string): void {
+    const { lease } = live;
+    if (!lease) return;
+    const now = this.#parts.clock.now();
+    const expiresAt = lease.leaseMs === null ? null : now + lease.leaseMs;
+    this.set(live, { ...lease, answer, expiresAt, heartbeatAt: now, staleAt: null });
   }
 
   /**
@@ -173,28 +184,6 @@ function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): He
     directive,
     lease: { expires_at: at(live.lease?.expiresAt) },
     deadline: at(live.run.deadlineAt),
+    ...(live.lease?.answer == null ? {} : { answer: live.lease.answer }),
   };
-}
-
-/** A newer attempt has the task: what an older one says counts no more. */
-export function superseded(run: Run, latest: Run): SupervisorError {
-  return new SupervisorError(
-    'superseded',
-    `attempt ${run.attempt} of ${run.task} was superseded by a newer one`,
-    {
-      hint: 'stop working on it; the newer attempt will finish it',
-      details: {
-        task_id: run.task,
-        current_attempt: latest.attempt,
-        current_run: latest.id,
-        current_fence: latest.fence,
-      },
-    },
-  );
-}
-
-/** The newest run of a task that got as far as having it. */
-export function newestRun(ledger: Pick<Ledger, 'runs'>, run: Pick<Run, 'graph' | 'task'>): Run | null {
-  const runs = ledger.runs({ graph: run.graph, task: run.task, limit: 20 });
-  return runs.find((one) => one.phase !== 'abandoned') ?? null;
 }

@@ -10,11 +10,27 @@ import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphDraft } from '../graph/store.ts';
 import { newLease } from '../runs/lease-row.ts';
 import { notReady, planOf } from './claims.ts';
-import type { Caller, HeartbeatAnswer, SupervisorControl } from './control.ts';
+import type {
+  AnsweredQuestion,
+  Caller,
+  DispatchWish,
+  HeartbeatAnswer,
+  LifeFacts,
+  Question,
+} from './control.ts';
 import type { ControlParts } from './control-face.ts';
 import type { FoundTask } from './find-task.ts';
-import { newestRun, superseded } from './leases.ts';
+import { answerQuestion, isAskedAlready, writeQuestion } from './questions.ts';
 import { runReport } from './reports.ts';
+import {
+  contradiction,
+  newestRun,
+  notClaimed,
+  superseded,
+  taskCancelled,
+  taskRemoved,
+  wasCancelled,
+} from './run-refusals.ts';
 import type { Supervisor } from './supervisor.ts';
 import { waitFor } from './waiting.ts';
 
@@ -28,11 +44,7 @@ export class OutsideWork {
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
-  heartbeat(
-    id: string,
-    message: string | undefined,
-    facts: Parameters<SupervisorControl['heartbeat']>[2] = {},
-  ): HeartbeatAnswer {
+  heartbeat(id: string, message: string | undefined, facts: LifeFacts = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     if (message !== undefined) live.progress = message;
@@ -43,25 +55,37 @@ export class OutsideWork {
     return answer;
   }
 
-  /** The worker waits for a person: its clock stands still until it is heard of again. */
-  input(id: string, question: string, options: readonly string[]): HeartbeatAnswer {
+  /** The worker waits for a person: its clock stands still. Asked twice, it is asked once. */
+  input(id: string, asked: Question, facts: LifeFacts = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
-    const answer = this.#supervisor.dispatcher.leases.renew(live, {
-      question: JSON.stringify({ question, options }),
-    });
+    const { leases } = this.#supervisor.dispatcher;
+    if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
+    const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
+    const { question, options } = asked;
     live.progress = `asks: ${question}`;
     this.#runner.ending.emit('run.input', live.run, { question, options });
     return answer;
   }
 
-  /** Hands a run back, no attempt counted. */
+  /** Answers what a worker asks. Throws `conflict`: `not-claimed` where nobody works (any more). */
+  answer(run: Run | null, task: string, answer: string, question?: string): AnsweredQuestion {
+    const live = run && this.#runner.live.get(run.id);
+    if (!live || live.signal.aborted || live.declared)
+      throw new SupervisorError('conflict', `nobody works on ${task} and waits for an answer`, {
+        hint: `\`supervisor why ${task}\` says how it stands`,
+        details: { code: 'not-claimed', task_id: task },
+      });
+    const { leases } = this.#supervisor.dispatcher;
+    const answered = answerQuestion(live, { answer, question }, { leases, ending: this.#runner.ending });
+    // Its clock runs again: the one timer must know.
+    this.#supervisor.wake();
+    return answered;
+  }
+
+  /** Hands a run back, no attempt counted. Its own worker may do so twice; what was handed back stays so. */
   async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
-    const latest = newestRun(this.#parts.ledger, run);
-    if (caller.kind === 'run' && caller.run !== run.id) {
-      const asked = this.#parts.ledger.run(caller.run);
-      throw superseded(asked ?? run, latest ?? run);
-    }
+    if (caller.kind === 'run' && !this.#mayRelease(run)) return;
     if (delayMs !== undefined && delayMs > 0) {
       const name = taskKey(run.graph, run.task);
       const until = this.#parts.clock.now() + delayMs;
@@ -75,10 +99,7 @@ export class OutsideWork {
   }
 
   /** Begins a task now. Throws `conflict` when it may not begin or has begun. */
-  dispatch(
-    found: FoundTask,
-    how: { readonly executor?: string; readonly notifyUrl?: string; readonly externalRef?: string },
-  ): RunReport {
+  dispatch(found: FoundTask, how: DispatchWish): RunReport {
     const { view, task } = found;
     const standstill = this.#supervisor.decided?.world.standstill;
     if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
@@ -142,18 +163,23 @@ export class OutsideWork {
     if (latest && latest.fence > run.fence) throw superseded(run, latest);
     const graph = graphs.get(run.graph);
     const known = graph?.store.snapshot();
-    if (graph && known && !known.problem && !known.tasks.has(run.task))
-      throw new SupervisorError('not-found', `${run.task} is gone from its graph`, {
-        details: { code: 'task-removed', task_id: run.task },
-      });
+    if (graph && known && !known.problem && !known.tasks.has(run.task)) throw taskRemoved(run);
     const live = this.#runner.live.get(id);
     if (live && !live.signal.aborted && !live.declared) return live;
-    if (run.phase === 'interrupted' && run.outcome === null)
-      throw new SupervisorError('conflict', `the lease of ${run.task} ended, and it was handed back`, {
-        hint: 'claim it again; a result that is ready now is still taken while nobody else has it',
-        details: { code: 'not-claimed', task_id: run.task },
-      });
+    if (run.phase === 'interrupted' && run.outcome === null) throw notClaimed(run);
     return null;
+  }
+
+  /** Whether there is something to hand back. Throws where the run is over otherwise. */
+  #mayRelease(run: Run): boolean {
+    const { ledger, graphs } = this.#parts;
+    const latest = newestRun(ledger, run);
+    if (latest && latest.fence > run.fence) throw superseded(run, latest);
+    if (isOpenRun(run) && run.phase !== 'finished') return true;
+    const task = graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+    if (wasCancelled(run)) throw taskCancelled(run, task?.status ?? 'gone');
+    if (run.phase === 'interrupted' && run.outcome === null) return false;
+    throw contradiction(run);
   }
 
   get #runner() {

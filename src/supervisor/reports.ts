@@ -24,6 +24,7 @@ import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { askedPlaces } from './asked-runs.ts';
 import { globalTaskId } from './assignment.ts';
 import type { TaskFilter } from './control.ts';
+import { questionOf } from './questions.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
 /** What a report is made of. */
@@ -37,6 +38,8 @@ export interface Reportable {
   readonly supervisor: StatusReport['supervisor'];
   /** The last sign of life of a run, in words. */
   progressOf(run: string): string | null;
+  /** Who holds a run that is worked on elsewhere. */
+  leaseOf?(run: string): Lease | null;
 }
 
 /** The whole of `status --json` (contract section 5). */
@@ -80,7 +83,7 @@ export function statusReport(input: Reportable): StatusReport {
       queued,
     },
     worktrees: worktreeReports(input),
-    runs: world.runs.map((run) => runReport(run, input.progressOf(run.id))),
+    runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
     held,
     schedules,
     problems: [
@@ -118,7 +121,7 @@ function leaseReport(lease: Lease): LeaseReport {
     expires_at: instant(lease.expiresAt),
     heartbeat_at: instant(lease.heartbeatAt),
     external_ref: lease.externalRef,
-    question: lease.question,
+    ...questionOf(lease),
     stale_since: instant(lease.staleAt),
   };
 }

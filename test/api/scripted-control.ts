@@ -290,8 +290,13 @@ export function scriptedControl(): ScriptedControl {
       const run = runReport('run_new', 'build', '/w1');
       return wish.worker === 'nobody' ? [] : [{ run, token: RUN_TOKEN, data: dispatched('build') }];
     },
-    async input(run, question, options) {
-      note('input', run, question, options);
+    async answer(query, answer, question) {
+      note('answer', query, answer, question);
+      const { task, worktree } = find(query);
+      return { task, worktree, run: 'run_build1', question: 'Red?', options: [], answer, duplicate: false };
+    },
+    async input(run, asked, facts) {
+      note('input', run, asked, facts);
       return { directive: 'continue', lease: { expires_at: null }, deadline: null };
     },
     async dispatch(query, how) {

@@ -1,4 +1,4 @@
-// The commands that steer a running supervisor: pause, resume, drain, reload, cancel, retry.
+// The commands that steer a running supervisor: pause, resume, drain, reload, cancel, answer, retry.
 
 import { existsSync } from 'node:fs';
 import { SupervisorError } from '../../domain/errors.ts';
@@ -65,6 +65,26 @@ export async function cancel(
   else
     context.out(
       `cancelled ${plain(run.task)} (${plain(run.run)}); \`supervisor retry ${plain(run.task)}\` starts it again\n`,
+    );
+  return 0;
+}
+
+/** `supervisor answer TASK TEXT`. */
+export async function answer(
+  context: Context,
+  task: string,
+  text: string,
+  options: { readonly worktree?: string },
+): Promise<number> {
+  if (text.trim() === '') throw new SupervisorError('usage', 'the answer is empty');
+  const query = taskQuery(context, task, options.worktree);
+  const answered = await withSupervisor(context, (client) =>
+    preferHere(query, context.cwd, (q) => client.answer(q, text)),
+  );
+  if (context.json) context.outJson(answered);
+  else
+    context.out(
+      `${answered.duplicate ? 'was answered so already' : 'answered'}: ${plain(answered.question)}\n${plain(answered.task)} hears it with its next heartbeat\n`,
     );
   return 0;
 }

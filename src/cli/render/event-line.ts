@@ -80,6 +80,8 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       return [caution, 'stale', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.input':
       return [caution, 'asks', `${whose(event)}  ${plain(event.question)}`];
+    case 'run.answered':
+      return [good, 'answered', `${whose(event)}  ${plain(event.answer)}`];
     case 'run.silent':
       return [
         event.level === 'critical' ? bad : caution,

@@ -2,8 +2,10 @@
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RunReport } from '../../domain/report.ts';
+import { isOpenRun } from '../../domain/run.ts';
 import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
+import { plain, plainLines } from './plain.ts';
 import { relativeTime, roughDuration } from './relative-time.ts';
 import { renderTable } from './table.ts';
 
@@ -59,9 +61,24 @@ export function outcomeText(outcome: Outcome): string {
   }
 }
 
+/** The open questions of runs, each with the command that answers it; '' when there is none. */
+export function openQuestions(runs: readonly RunReport[]): string {
+  return runs
+    .filter(isOpenRun)
+    .flatMap(({ task, lease }) => {
+      if (!lease || lease.question === null || lease.answer !== null) return [];
+      const options = lease.options.length > 0 ? `\n  (${lease.options.map(plain).join(' | ')})` : '';
+      const lines = plainLines(lease.question).trimEnd().replaceAll('\n', '\n  ');
+      return [`  ${lines}${options}\n  → supervisor answer ${plain(task)} TEXT\n`];
+    })
+    .join('');
+}
+
 /** What is to be said of a run: how it ended, else its last sign of life, else why it was started. */
 function whatOf(run: RunReport): string {
   if (run.outcome) return outcomeText(run.outcome);
+  const { question = null, answer = null } = run.lease ?? {};
+  if (question !== null && answer === null) return `asks: ${question}`;
   return run.progress ?? run.because;
 }
 

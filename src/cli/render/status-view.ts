@@ -11,7 +11,7 @@ import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
 import { plain } from './plain.ts';
 import { relativeTime, roughDuration } from './relative-time.ts';
-import { runRows } from './run-view.ts';
+import { openQuestions, runRows } from './run-view.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 
@@ -22,6 +22,8 @@ const MOST_REASONS = 20;
 export function statusView(report: StatusReport, context: Context): string {
   const parts = [headline(report, context), worktreeTable(report.worktrees, context)];
   if (report.runs.length > 0) parts.push(section('Running', runRows(report.runs, context), context));
+  const asked = openQuestions(report.runs);
+  if (asked !== '') parts.push(section('Waiting for an answer', asked, context));
   parts.push(reasons(report.held, context));
   const schedules = scheduleTable(report, context);
   if (schedules !== '') parts.push(section('Schedules', schedules, context));

@@ -5,7 +5,7 @@ import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
 import { plain, plainLines } from './plain.ts';
 import { relativeTime } from './relative-time.ts';
-import { runRows } from './run-view.ts';
+import { openQuestions, runRows } from './run-view.ts';
 import { section } from './status-view.ts';
 import { renderTable } from './table.ts';
 import { textWidth } from './text-width.ts';
@@ -68,6 +68,8 @@ export function taskHeader(task: TaskReport, context: Context): string {
 /** Everything of one task. */
 export function taskDetailView(task: TaskDetailReport, context: Context): string {
   const parts = [taskHeader(task, context)];
+  const asked = openQuestions(task.runs);
+  if (asked !== '') parts.push(section('Waits for an answer', asked, context));
   const extra = [
     'exec',
     'verify',

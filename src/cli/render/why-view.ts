@@ -3,7 +3,7 @@
 import type { WhyReport } from '../../domain/report.ts';
 import type { Context } from '../context.ts';
 import { plain } from './plain.ts';
-import { runRows } from './run-view.ts';
+import { openQuestions, runRows } from './run-view.ts';
 import { section } from './status-view.ts';
 import { taskHeader } from './task-view.ts';
 import { textWidth, wrap } from './text-width.ts';
@@ -11,6 +11,8 @@ import { textWidth, wrap } from './text-width.ts';
 /** The whole of `why`. */
 export function whyView(report: WhyReport, context: Context): string {
   const parts = [taskHeader(report, context)];
+  const asked = openQuestions(report.runs);
+  if (asked !== '') parts.push(section('Waits for an answer', asked, context));
   if (report.conditions.length > 0)
     parts.push(section('Conditions', conditionLines(report, context), context));
   if (report.runs.length > 0)

@@ -1,0 +1,74 @@
+// Why what somebody says of a run counts no more: a newer attempt, a cancelled or vanished task, another report before.
+// Each refusal carries the final state, so that whoever is refused need not ask for it.
+
+import { SupervisorError } from '../domain/errors.ts';
+import type { Run } from '../domain/run.ts';
+import type { Ledger } from '../runs/ledger.ts';
+
+/** A newer attempt has the task: what an older one says counts no more. */
+export function superseded(run: Run, latest: Run): SupervisorError {
+  return new SupervisorError(
+    'superseded',
+    `attempt ${run.attempt} of ${run.task} was superseded by a newer one`,
+    {
+      hint: 'stop working on it; the newer attempt will finish it',
+      details: {
+        task_id: run.task,
+        current_attempt: latest.attempt,
+        current_run: latest.id,
+        current_fence: latest.fence,
+      },
+    },
+  );
+}
+
+/** The task was cancelled under its worker. `state`: the task's status now. */
+export function taskCancelled(run: Run, state: string): SupervisorError {
+  return new SupervisorError('conflict', `${run.task} was cancelled`, {
+    hint: 'stop working on it; `supervisor retry` begins it anew',
+    details: { code: 'task-cancelled', task_id: run.task, state },
+  });
+}
+
+/** The task is gone from its graph. */
+export function taskRemoved(run: Run): SupervisorError {
+  return new SupervisorError('not-found', `${run.task} is gone from its graph`, {
+    hint: 'stop working on it; asking again does not help',
+    details: { code: 'task-removed', task_id: run.task, state: run.outcome?.kind ?? run.phase },
+  });
+}
+
+/** The same attempt reported the contrary before. */
+export function contradiction(run: Run): SupervisorError {
+  return new SupervisorError(
+    'conflict',
+    `this attempt of ${run.task} was reported as ${run.outcome?.kind} already`,
+    { details: { code: 'already-terminal', task_id: run.task, state: run.outcome?.kind ?? run.phase } },
+  );
+}
+
+/** Nobody works on the run any more, and it ended without a result. */
+export function notClaimed(run: Run): SupervisorError {
+  return new SupervisorError('conflict', `the lease of ${run.task} ended, and it was handed back`, {
+    hint: 'claim it again; a result that is ready now is still taken while nobody else has it',
+    details: { code: 'not-claimed', task_id: run.task, state: run.phase },
+  });
+}
+
+/** There is no open run of the task. */
+export function nothingUnderWay(task: string): SupervisorError {
+  return new SupervisorError('conflict', `no run of ${task} is under way`, {
+    hint: `\`supervisor why ${task}\` says how it stands`,
+  });
+}
+
+/** Whether somebody cancelled the run. */
+export function wasCancelled({ outcome }: Run): boolean {
+  return outcome?.kind === 'stopped' && outcome.reason === 'cancelled';
+}
+
+/** The newest run of a task that got as far as having it. */
+export function newestRun(ledger: Pick<Ledger, 'runs'>, run: Pick<Run, 'graph' | 'task'>): Run | null {
+  const runs = ledger.runs({ graph: run.graph, task: run.task, limit: 20 });
+  return runs.find((one) => one.phase !== 'abandoned') ?? null;
+}
