@@ -53,6 +53,11 @@ export function parseEndpoint(text: string): URL | { readonly because: string } 
 export async function resolveEndpoint(url: URL, namedBy: NamedBy, lookup: Lookup): Promise<Resolution> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const family = isIP(host);
+  if (METADATA_NAMES.has(host.toLowerCase().replace(/\.$/, '')))
+    return {
+      kind: 'refused',
+      because: `${host} names the metadata service of a cloud, which is never dispatched to`,
+    };
   let addresses: readonly Address[];
   try {
     addresses = family === 0 ? await lookup(host) : [{ address: host, family: family === 6 ? 6 : 4 }];
@@ -109,6 +114,17 @@ const FORBIDDEN: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['ff00::', 8, 'ipv6'],
   ['fd00:ec2::254', 128, 'ipv6'],
 ];
+
+// By name as well: inside a cluster they may resolve to anything.
+const METADATA_NAMES: ReadonlySet<string> = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'metadata.azure.internal',
+  'metadata.tencentyun.com',
+  'instance-data',
+  'instance-data.ec2.internal',
+]);
 
 const LOOPBACK: typeof FORBIDDEN = [
   ['127.0.0.0', 8, 'ipv4'],

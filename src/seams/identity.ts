@@ -8,8 +8,6 @@ export interface Identity {
   runId(now: number): RunId;
   /** A new secret with a prefix that scanners and our own redaction recognise: `wgl_`, `wgt_`, `wgc_`. */
   token(prefix: 'wgl_' | 'wgt_' | 'wgc_'): string;
-  /** 32 lower-case hex digits. */
-  traceId(): string;
   /** In [0, 1), for jitter. */
   random(): number;
 }
@@ -29,7 +27,6 @@ export function systemIdentity(): Identity {
   return {
     runId: (now) => `run_${ulid(now, randomBytes(16))}`,
     token: (prefix) => prefix + randomBytes(32).toString('base64url'),
-    traceId: () => randomBytes(16).toString('hex'),
     random: () => Math.random(),
   };
 }

@@ -95,6 +95,49 @@ describe('resolveEndpoint', () => {
       expect(await resolve(text, namedBy, addresses)).toMatchObject({ kind: 'refused' });
   });
 
+  test.each([
+    'http://metadata.google.internal/computeMetadata/v1/',
+    'http://METADATA.google.internal./',
+    'http://metadata/',
+    'http://instance-data.ec2.internal/',
+  ])('%s is refused by its name, before anybody is asked what it resolves to', async (text) => {
+    const asked: string[] = [];
+    const answer = await resolveEndpoint(new URL(text), 'configured', async (name) => {
+      asked.push(name);
+      return [four('93.184.216.34')];
+    });
+    expect(answer).toEqual({ kind: 'refused', because: expect.stringContaining('metadata') });
+    expect(asked).toEqual([]);
+  });
+
+  test.each<[string, Address[]]>([
+    ['the first of several', [four('169.254.169.254'), four('93.184.216.34')]],
+    [
+      'the last of several',
+      [four('93.184.216.34'), { address: '2606:4700::1', family: 6 }, four('224.0.0.1')],
+    ],
+    ['a mapped one among public ones', [four('93.184.216.34'), { address: '::ffff:a9fe:a9fe', family: 6 }]],
+    ['unspecified, which means this machine', [four('0.0.0.0')]],
+    ['unspecified in IPv6', [{ address: '::', family: 6 }]],
+    ['link-local with a zone', [{ address: 'fe80::1%eth0', family: 6 }]],
+  ])('one forbidden address spoils the name: %s', async (_which, addresses) => {
+    expect(await resolve('https://agent.example/', 'configured', addresses)).toMatchObject({
+      kind: 'refused',
+    });
+  });
+
+  test.each<[string, Address[]]>([
+    ['private', [four('93.184.216.34'), four('192.168.0.9')]],
+    ['private in IPv6', [{ address: 'fd12::1', family: 6 }]],
+    ['carrier-grade', [four('100.64.0.1')]],
+    ['mapped', [{ address: '::ffff:10.0.0.1', family: 6 }]],
+  ])('a task may not name what leads into a private network by any of its addresses: %s', async (_which, addresses) => {
+    expect(await resolve('https://agent.example/', 'task', addresses)).toMatchObject({ kind: 'refused' });
+    expect(await resolve('https://agent.example/', 'configured', addresses)).toMatchObject({
+      kind: 'addresses',
+    });
+  });
+
   test('private addresses are for configured endpoints; a task is told what to do', async () => {
     expect(await resolve('http://10.0.0.5:8080/t', 'configured')).toEqual({
       kind: 'addresses',

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Webhook } from 'standardwebhooks';
 import type { HttpProfile } from '../../src/domain/profile.ts';
 import type { Assignment, Begun, Handle } from '../../src/executors/executor.ts';
 import { createHttpExecutor } from '../../src/executors/http.ts';
@@ -49,52 +48,6 @@ function recordingLog() {
 }
 
 describe('begin', () => {
-  test('an agent that answers 202 has the work; its Location is where to ask', async () => {
-    const server = tidy.add(
-      await listen((_q, r) => json(r, 202, { status: 'accepted' }, { location: '/s/1' })),
-    );
-    const assignment = await assign(
-      { endpoint: `${server.url}/api/task` },
-      { deadlineAt: Date.parse('2030-01-01') },
-    );
-    const begun = await executor().begin(assignment, runControl());
-    expect(begun).toEqual({
-      kind: 'handed-off',
-      reference: `${server.url}/s/1`,
-      deadlineAt: Date.parse('2030-01-01'),
-    });
-    const [request] = server.received;
-    expect(request).toMatchObject({ method: 'POST', path: '/api/task' });
-    expect(JSON.parse(request?.body ?? '')).toMatchObject({ data: { task: { local_id: 'build-api' } } });
-    expect(request?.headers['content-length']).toBe(String(Buffer.byteLength(request?.body ?? '')));
-  });
-
-  test('an n8n workflow that says it was started is running, not done', async () => {
-    const server = tidy.add(await listen((_q, r) => json(r, 200, { message: 'Workflow was started' })));
-    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    expect(begun).toEqual({ kind: 'handed-off', reference: null, deadlineAt: null });
-  });
-
-  test('what is sent verifies with the reference library, over the very bytes sent', async () => {
-    const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
-    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
-    const assignment = await assign({ endpoint: server.url, secrets: [{ env: 'SIGNING' }] });
-    await executor({ clock: systemClock(), variables: { SIGNING: secret } }).begin(assignment, runControl());
-    const [request] = server.received;
-    const hook = new Webhook(secret);
-    expect(hook.verify(request?.body ?? '', request?.headers as Record<string, string>)).toMatchObject({
-      type: 'task.dispatched',
-    });
-  });
-
-  test('an agent that answers with the result has done the work', async () => {
-    const server = tidy.add(
-      await listen((_q, r) => json(r, 200, { status: 'done', summary: 's', result: [1] })),
-    );
-    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    expect(outcomeOf(begun)).toEqual({ kind: 'succeeded', summary: 's', artifacts: [1] });
-  });
-
   test('an existing agent gets its own request shape with GET, too', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'done' })));
     const assignment = await assign({
@@ -171,83 +124,6 @@ describe('deliveries', () => {
     );
     const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
     expect(outcomeOf(begun)).toMatchObject({ kind: 'succeeded', summary: 'again' });
-  });
-
-  test.each([
-    ['120', 120_000],
-    ['soon', 2500],
-    [String(10 * 365 * 86_400), null],
-  ])('Retry-After: %s', async (header, waited) => {
-    const server = tidy.add(
-      await listen((_q, r, before) =>
-        before === 0 ? json(r, 429, {}, { 'retry-after': header }) : json(r, 202, {}),
-      ),
-    );
-    const clock = eagerClock();
-    const begun = await executor({ clock, delivery: { windowMs: 1_800_000 } }).begin(
-      await assign({ endpoint: server.url }),
-      runControl(),
-    );
-    if (waited !== null) expect(clock.slept).toEqual([waited]);
-    else expect(outcomeOf(begun)).toMatchObject({ failure: 'unreachable', retryable: true });
-  });
-
-  test('end after eight, or when the window or the deadline would be over', async () => {
-    const server = tidy.add(await listen((_q, r) => json(r, 500, {})));
-    const all = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    expect(outcomeOf(all)).toEqual({
-      kind: 'failed',
-      failure: 'unreachable',
-      retryable: true,
-      message: expect.stringMatching(/did not take the task in 8 deliveries.*HTTP 500/),
-    });
-    expect(server.received).toHaveLength(8);
-
-    const clock = eagerClock();
-    const deadlineAt = clock.now() + 8000;
-    await executor({ clock }).begin(await assign({ endpoint: server.url }, { deadlineAt }), runControl());
-    expect(server.received).toHaveLength(8 + 3);
-    expect(clock.now()).toBeLessThanOrEqual(deadlineAt);
-  });
-
-  test('a refused connection is tried again, too, and fails as unreachable', async () => {
-    const server = await listen(() => {});
-    await server.close();
-    const clock = eagerClock();
-    const begun = await executor({ clock }).begin(await assign({ endpoint: server.url }), runControl());
-    expect(outcomeOf(begun)).toMatchObject({
-      failure: 'unreachable',
-      message: expect.stringContaining('ECONNREFUSED'),
-    });
-    expect(clock.slept).toHaveLength(7);
-  });
-
-  test.each([
-    [302, { location: 'http://127.0.0.1:1/elsewhere' }],
-    [422, {}],
-    [503, { 'webhook-delivery': 'abort-message' }],
-  ])('%i ends them for good, and nothing is followed', async (status, headers) => {
-    const server = tidy.add(await listen((_q, r) => json(r, status, {}, headers)));
-    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    expect(outcomeOf(begun)).toMatchObject({ kind: 'failed', failure: 'refused', retryable: false });
-    expect(server.received).toHaveLength(1);
-  });
-
-  test.each([
-    [410, {}, 'endpoint-gone'],
-    [503, { 'webhook-delivery': 'disable' }, 'endpoint-disabled'],
-  ])('%i holds the whole profile until something changes', async (status, headers, code) => {
-    const server = tidy.add(await listen((_q, r) => json(r, status, {}, headers)));
-    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    const outcome = outcomeOf(begun);
-    expect(outcome).toMatchObject({ kind: 'deferred', code, scope: 'profile' });
-    expect(outcome).not.toHaveProperty('until');
-  });
-
-  test('409 on a later delivery means that an earlier one arrived', async () => {
-    const server = tidy.add(await listen((_q, r, before) => json(r, before === 0 ? 504 : 409, {})));
-    const begun = await executor().begin(await assign({ endpoint: server.url }), runControl());
-    expect(begun.kind).toBe('handed-off');
   });
 });
 
