@@ -1,4 +1,4 @@
-// A graph at one moment: its tasks, or the one reason why it cannot be acted upon.
+// A graph at one moment: its tasks, or the one reason why it cannot be acted upon; and what differs between two moments.
 
 import type { GraphPath, TaskId } from './ids.ts';
 import type { Task } from './task.ts';
@@ -14,12 +14,28 @@ export interface GraphProblem {
   readonly key?: string;
 }
 
+/** The tasks of a graph by id, in the order of the file. */
+export interface Tasks extends ReadonlyMap<TaskId, Task> {
+  /** The ids whose tasks differ from those of an earlier table; null when every task must be compared to tell. */
+  changedSince?(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null;
+}
+
+/** The ids whose tasks came, went or are others than before. */
+export function changedTasks(before: Tasks, now: Tasks): ReadonlySet<TaskId> {
+  const known = now.changedSince?.(before);
+  if (known) return known;
+  const found = new Set<TaskId>();
+  for (const [id, task] of now) if (before.get(id) !== task) found.add(id);
+  for (const id of before.keys()) if (!now.has(id)) found.add(id);
+  return found;
+}
+
 /** graph.jsonl parsed at one revision. Equal revisions mean equal bytes. */
 export interface Snapshot {
   readonly graph: GraphPath;
   /** Identity of the bytes: grows or changes with every different content. */
   readonly revision: string;
-  readonly tasks: ReadonlyMap<TaskId, Task>;
+  readonly tasks: Tasks;
   /** Set: nothing may be dispatched from or written to this graph. `tasks` then holds what could be read. */
   readonly problem: GraphProblem | null;
   /** Harmless oddities worth a word in `status`, such as a duplicate id. */

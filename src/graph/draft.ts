@@ -7,10 +7,11 @@ import type { TaskId } from '../domain/ids.ts';
 import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
 import { isoTime } from '../seams/clock.ts';
 import { appendLogTo, editLine, type FieldChanges, taskLine } from './edit.ts';
-import { detailOf, graphFile, lineBytes, type ParsedGraph } from './format.ts';
-import { megabytes } from './lines.ts';
+import { detailOf, graphFile, lineBytes, type ParsedGraph, parsedGraph } from './format.ts';
+import { bytesOfLine, type GraphLine, megabytes } from './lines.ts';
 import { readLine } from './strict.ts';
 import { taskOf } from './task-fields.ts';
+import type { Replacement } from './text.ts';
 
 /** What an edit may do with a graph. Good only while the edit runs. */
 export interface GraphDraft {
@@ -30,8 +31,8 @@ export interface GraphDraft {
 export interface Gathering {
   /** Runs one edit. When it throws, nothing of it stays and the error goes on to the caller. */
   run<T>(edit: (draft: GraphDraft) => T): T;
-  /** The bytes to write, or null when no edit changed anything. */
-  result(): Buffer | null;
+  /** The graph to write, or null when no edit changed anything. */
+  result(revision: string): ParsedGraph | null;
 }
 
 interface Change {
@@ -54,13 +55,13 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
   function textOf(id: TaskId): string {
     const change = staged.get(id) ?? kept.get(id);
     if (change !== undefined) return change.text;
-    const line = base.lines[base.lineOf.get(id) ?? -1];
-    if (line === undefined || line.task === null)
+    const line = base.tasks.has(id) ? lineBytes(base, id) : null;
+    if (line === null)
       throw new SupervisorError('not-found', `${graphFile(graph)} has no task "${id}"`, {
         hint: 'it may have been removed or archived meanwhile; list the tasks with "supervisor list"',
         details: { graph, task: id },
       });
-    return lineBytes(base, line).toString('utf8');
+    return line.toString('utf8');
   }
 
   function stage(id: TaskId, text: string): void {
@@ -92,9 +93,7 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
 
   function currentSnapshot(): Snapshot {
     if (snapshot === null) {
-      const tasks = new Map(base.snapshot.tasks);
-      for (const [id, { task }] of kept) tasks.set(id, task);
-      for (const [id, { task }] of staged) tasks.set(id, task);
+      const { tasks } = changedLines(base, new Map([...kept, ...staged]));
       snapshot = { ...base.snapshot, revision: `${base.snapshot.revision}+${++count}`, tasks };
     }
     return snapshot;
@@ -132,7 +131,7 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
           throw new SupervisorError('usage', 'a task needs an id that is not empty', {
             hint: 'give the task an id, such as fix-login',
           });
-        if (taskNow(id) !== undefined || base.lineOf.has(id))
+        if (taskNow(id) !== undefined || base.tasks.lineOf(id) !== undefined)
           throw new SupervisorError('conflict', `${graphFile(graph)} already has "${id}"`, {
             hint: 'choose another id',
             details: { graph, task: id },
@@ -158,37 +157,68 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
         staged = new Map();
       }
     },
-    result() {
-      return kept.size === 0 ? null : spliced(base, kept);
+    result(revision) {
+      if (kept.size === 0) return null;
+      const { all, tasks } = changedLines(base, kept);
+      const { text, starts } = spliced(base, kept);
+      return parsedGraph(graph, text, { all, starts }, tasks, revision);
     },
   };
 }
 
-/** The base's bytes with the changed lines in place of the old ones and the new ones at the end. */
-function spliced(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>): Buffer {
-  const { bytes, lines, lineOf } = base;
-  const parts: Buffer[] = [];
-  const added: string[] = [];
-  const replaced: { readonly index: number; readonly text: string }[] = [];
-  for (const [id, { text }] of changes) {
-    const index = lineOf.get(id);
-    if (index === undefined) added.push(text);
-    else replaced.push({ index, text });
+/** The lines with the changed ones in place of the old ones and the new ones at the end. */
+function changedLines(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
+  const all = base.lines.all.slice();
+  const end = all.length;
+  let first = end;
+  for (const [id, { task }] of changes) {
+    const line: GraphLine = { id, task, fault: null };
+    const index = base.tasks.lineOf(id);
+    if (index === undefined) all.push(line);
+    else {
+      all[index] = line;
+      first = Math.min(first, index);
+    }
   }
-  let at = 0;
-  for (const { index, text } of replaced.sort((a, b) => a.index - b.index)) {
-    const line = lines[index];
-    if (line === undefined) continue;
-    parts.push(bytes.subarray(at, line.offset), Buffer.from(text));
-    at = line.offset + line.length;
+  return { all, tasks: base.tasks.changed(all, first, end, all.length) };
+}
+
+/** The base's text with the changed lines in place of the old ones and the new ones at the end, and where lines begin. */
+function spliced(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
+  const { text, lines, tasks } = base;
+  const count = lines.all.length;
+  const replaced = new Map<number, Buffer>();
+  const added: Buffer[] = [];
+  for (const [id, change] of changes) {
+    const index = tasks.lineOf(id);
+    if (index === undefined) added.push(Buffer.from(change.text));
+    else replaced.set(index, Buffer.from(change.text));
   }
-  parts.push(bytes.subarray(at));
+  const starts = new Float64Array(count + added.length + 1);
+  const replacements: Replacement[] = [];
+  let shift = 0;
+  for (let i = 0; i < count; i++) {
+    const from = lines.starts[i] ?? 0;
+    starts[i] = from + shift;
+    const bytes = replaced.get(i);
+    if (bytes === undefined) continue;
+    const to = from + bytesOfLine(text, lines, i).length;
+    replacements.push({ from, to, bytes });
+    shift += bytes.length - (to - from);
+  }
+  starts[count] = text.length + shift;
   if (added.length > 0) {
-    const first = lines[0];
-    const eol = first !== undefined && bytes[first.offset + first.length - 1] === 13 ? '\r\n' : '\n';
-    const ended = bytes.length === 0 || bytes[bytes.length - 1] === 10;
-    const text = added.join(eol);
-    parts.push(Buffer.from(ended ? text + eol : eol + text));
+    const eol = Buffer.from(count > 0 && bytesOfLine(text, lines, 0).at(-1) === 13 ? '\r\n' : '\n');
+    const ended = text.length === 0 || text.slice(text.length - 1, text.length)[0] === 10;
+    // A file without a last line end is left without one.
+    let at = text.length + shift + (ended ? 0 : eol.length);
+    for (const [i, { length }] of added.entries()) {
+      starts[count + i] = at;
+      at += length + eol.length;
+    }
+    starts[starts.length - 1] = ended ? at : at - eol.length;
+    const bytes = Buffer.concat(added.flatMap((line) => (ended ? [line, eol] : [eol, line])));
+    replacements.push({ from: text.length, to: text.length, bytes });
   }
-  return Buffer.concat(parts);
+  return { text: text.replaced(replacements), starts };
 }

@@ -3,28 +3,28 @@
 
 import { join } from 'node:path';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
-import type { GraphPath, TaskId } from '../domain/ids.ts';
-import type { Task, TaskDetail } from '../domain/task.ts';
-import { type GraphLine, linesOf, megabytes } from './lines.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { TaskDetail } from '../domain/task.ts';
+import { atOnce, type Steps } from '../seams/turns.ts';
+import { bytesOfLine, type Lines, megabytes, readLines, rereadLines, type TextChange } from './lines.ts';
 import { shown } from './shapes.ts';
 import { readLine } from './strict.ts';
 import { taskDetailOf } from './task-fields.ts';
+import { TaskTable } from './task-table.ts';
+import { GraphText } from './text.ts';
 
-/** A graph file, read: its bytes, where each line stands, and the tasks. */
+/** A graph file, read: its bytes, its lines, and the tasks. */
 export interface ParsedGraph {
   readonly snapshot: Snapshot;
-  readonly bytes: Buffer;
-  readonly lines: readonly GraphLine[];
-  /** Id → index of the line that counts, which is the last one of that id; resources included. */
-  readonly lineOf: ReadonlyMap<string, number>;
+  readonly text: GraphText;
+  readonly lines: Lines;
+  readonly tasks: TaskTable;
 }
 
 export interface ParseOptions {
   /** What the snapshot is to be called; the caller changes it with the bytes. */
   readonly revision: string;
   readonly maxLineBytes: number;
-  /** The reading before this one. Lines whose bytes are equal keep their very Task objects. */
-  readonly previous?: ParsedGraph | undefined;
 }
 
 /** The graph file in a graph folder. */
@@ -35,30 +35,55 @@ export function graphFile(graph: GraphPath): string {
 /** More of them tell nobody anything new. */
 const MAX_WARNINGS = 20;
 
-/** Reads the bytes of a graph.jsonl as strictly as wg does. Never throws: what is wrong becomes `snapshot.problem`. */
-export function parseGraph(graph: GraphPath, bytes: Buffer, options: ParseOptions): ParsedGraph {
-  const lines = linesOf(bytes, options.maxLineBytes, options.previous);
-  const tasks = new Map<TaskId, Task>();
-  const lineOf = new Map<string, number>();
-  const warnings: string[] = [];
-  let problem: GraphProblem | null = null;
-  for (let i = 0; i < lines.length; i++) {
-    const line = lines[i];
-    if (line === undefined) continue;
-    if (line.fault !== null) problem ??= problemAt(graph, bytes, lines, i);
-    if (line.id === null) continue;
-    const earlier = lineOf.get(line.id);
-    if (earlier !== undefined) {
-      tasks.delete(line.id);
-      if (warnings.length < MAX_WARNINGS)
-        warnings.push(
-          `${graphFile(graph)} line ${i + 1} has the id ${shown(line.id)} of line ${earlier + 1} again; the later line counts, as it does for wg`,
-        );
-    }
-    lineOf.set(line.id, i);
-    if (line.task !== null) tasks.set(line.id, line.task);
-  }
-  return { snapshot: { graph, revision: options.revision, tasks, problem, warnings }, bytes, lines, lineOf };
+/**
+ * Reads the bytes of a graph.jsonl as strictly as wg does. Never throws: what is wrong becomes `snapshot.problem`. Lines
+ * whose bytes are those of a line of `previous` keep their very Task objects.
+ */
+export function parseGraph(
+  graph: GraphPath,
+  bytes: Buffer,
+  options: ParseOptions & { readonly previous?: ParsedGraph | undefined },
+): ParsedGraph {
+  const text = GraphText.of(bytes);
+  const { previous } = options;
+  if (previous === undefined) return atOnce(parseWhole(graph, text, options));
+  const sameStart = previous.text.sameFrom(0, bytes);
+  const most = Math.min(bytes.length, previous.text.length) - sameStart;
+  const sameEnd = previous.text.sameBefore(previous.text.length, bytes.subarray(bytes.length - most));
+  return atOnce(parseChange(previous, { text, sameStart, sameEnd }, options));
+}
+
+/** Reads every line of a graph file. */
+export function* parseWhole(graph: GraphPath, text: GraphText, options: ParseOptions): Steps<ParsedGraph> {
+  const lines = yield* readLines(text, options.maxLineBytes);
+  return parsedGraph(graph, text, lines, TaskTable.of(lines.all), options.revision);
+}
+
+/** Reads what differs from an earlier reading. */
+export function* parseChange(
+  previous: ParsedGraph,
+  change: Omit<TextChange, 'before'>,
+  options: ParseOptions,
+): Steps<ParsedGraph> {
+  const { lines, from, oldTo, to } = yield* rereadLines(
+    { ...change, before: previous },
+    options.maxLineBytes,
+  );
+  const tasks = previous.tasks.changed(lines.all, from, oldTo, to);
+  return parsedGraph(previous.snapshot.graph, change.text, lines, tasks, options.revision);
+}
+
+/** What was read, with what is to be said of it. */
+export function parsedGraph(
+  graph: GraphPath,
+  text: GraphText,
+  lines: Lines,
+  tasks: TaskTable,
+  revision: string,
+): ParsedGraph {
+  const problem = problemOf(graph, text, lines);
+  const warnings = tasks.hasRepeated ? repeatedIds(graph, lines) : [];
+  return { snapshot: { graph, revision, tasks, problem, warnings }, text, lines, tasks };
 }
 
 /** The whole task of a line that loads; the line without its line end. */
@@ -69,9 +94,10 @@ export function detailOf(line: Buffer | string): TaskDetail {
   return taskDetailOf(reading.fields, reading.priority);
 }
 
-/** The bytes of a line, without its line end. */
-export function lineBytes(parsed: Pick<ParsedGraph, 'bytes'>, line: GraphLine): Buffer {
-  return parsed.bytes.subarray(line.offset, line.offset + line.length);
+/** The bytes of the line that counts for an id, without its line end; null when there is none. */
+export function lineBytes(parsed: ParsedGraph, id: string): Buffer | null {
+  const index = parsed.tasks.lineOf(id);
+  return index === undefined ? null : bytesOfLine(parsed.text, parsed.lines, index);
 }
 
 /** A snapshot without tasks, for a graph that could not be read at all. */
@@ -87,17 +113,28 @@ export function tooLarge(graph: GraphPath, bytes: number, max: number): GraphPro
   };
 }
 
-function problemAt(
-  graph: GraphPath,
-  bytes: Buffer,
-  lines: readonly GraphLine[],
-  index: number,
-): GraphProblem {
-  const line = lines[index];
-  const fault = line?.fault;
-  if (!line || !fault) throw new Error('a line without a fault was taken for the problem');
-  const end = line.offset + line.length;
-  const torn = fault.code === 'invalid-line' && fault.key === undefined && end === bytes.length;
+function repeatedIds(graph: GraphPath, { all }: Lines): readonly string[] {
+  const warnings: string[] = [];
+  const seen = new Map<string, number>();
+  for (let i = 0; i < all.length && warnings.length < MAX_WARNINGS; i++) {
+    const id = all[i]?.id ?? null;
+    if (id === null) continue;
+    const earlier = seen.get(id);
+    if (earlier !== undefined)
+      warnings.push(
+        `${graphFile(graph)} line ${i + 1} has the id ${shown(id)} of line ${earlier + 1} again; the later line counts, as it does for wg`,
+      );
+    seen.set(id, i);
+  }
+  return warnings;
+}
+
+function problemOf(graph: GraphPath, text: GraphText, lines: Lines): GraphProblem | null {
+  const index = lines.all.findIndex((line) => line.fault !== null);
+  const fault = lines.all[index]?.fault;
+  if (!fault) return null;
+  const isLast = index + 1 === lines.all.length && text.slice(text.length - 1, text.length)[0] !== 10;
+  const torn = fault.code === 'invalid-line' && fault.key === undefined && isLast;
   const where = `${graphFile(graph)} line ${index + 1}${fault.key === undefined ? '' : `, key ${shown(fault.key)}`}`;
   const next =
     fault.code === 'too-large'

@@ -8,6 +8,8 @@ import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphProblem } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { graphFile, tooLarge } from './format.ts';
+import { type Rereading, rereadText } from './reread.ts';
+import { GraphText } from './text.ts';
 
 /** What tells one state of a file from another without reading it. */
 export interface FileState {
@@ -23,7 +25,7 @@ export interface FileState {
 }
 
 export type FileReading =
-  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly state: FileState }
+  | { readonly kind: 'text'; readonly reading: Rereading; readonly state: FileState }
   | { readonly kind: 'problem'; readonly problem: GraphProblem };
 
 /** How often a file that changes while it is read is read again before that is called unstable. */
@@ -50,24 +52,31 @@ export function stateOfFileNow(graph: GraphPath): FileState | null {
   }
 }
 
-/** Reads the whole graph file; anything that keeps it from being read whole is a problem, not an error. */
-export async function readGraphFile(graph: GraphPath, maxBytes: number): Promise<FileReading> {
+/**
+ * Reads the graph file; of what is the same as in `before`, the earlier text is kept. Anything that keeps it from being
+ * read whole is a problem, not an error.
+ */
+export async function readGraphFile(
+  graph: GraphPath,
+  maxBytes: number,
+  before: GraphText | null = null,
+): Promise<FileReading> {
   const path = graphFile(graph);
   let handle: FileHandle | undefined;
   try {
     for (let attempt = 0; attempt < MAX_READS; attempt++) {
       // Not blocking: a pipe of that name must not hang a thread.
       handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      const before = await handle.stat({ bigint: true });
-      if (!before.isFile()) return unreadable(`${path} is not a file; move it away`);
-      if (before.size > maxBytes)
-        return { kind: 'problem', problem: tooLarge(graph, Number(before.size), maxBytes) };
-      const bytes = await readAll(handle, Number(before.size));
+      const stood = await handle.stat({ bigint: true });
+      if (!stood.isFile()) return unreadable(`${path} is not a file; move it away`);
+      if (stood.size > maxBytes)
+        return { kind: 'problem', problem: tooLarge(graph, Number(stood.size), maxBytes) };
+      const reading = await rereadText(handle, Number(stood.size), before ?? GraphText.of(Buffer.alloc(0)));
       const after = await handle.stat({ bigint: true });
       await handle.close();
       handle = undefined;
       const state = stateOf(after);
-      if (bytes !== null && state.print === stateOf(before).print) return { kind: 'bytes', bytes, state };
+      if (reading !== null && state.print === stateOf(stood).print) return { kind: 'text', reading, state };
     }
     const message = `${path} keeps changing while it is read; nothing is done with it until its writer pauses`;
     return { kind: 'problem', problem: { code: 'unstable', message } };
@@ -93,7 +102,7 @@ export async function readGraphFile(graph: GraphPath, maxBytes: number): Promise
  */
 export async function writeGraphFile(
   graph: GraphPath,
-  bytes: Buffer,
+  text: GraphText,
   previous: FileState | null,
 ): Promise<FileState> {
   const path = graphFile(graph);
@@ -103,7 +112,7 @@ export async function writeGraphFile(
     const target = previous === null ? path : await realpath(path);
     temporary = join(dirname(target), `.graph.tmp.${process.pid}`);
     handle = await openNew(temporary);
-    await writeAll(handle, bytes);
+    await writeAll(handle, text);
     if (previous !== null) {
       await keepOwner(handle, previous);
       await handle.chmod(previous.mode & 0o7777);
@@ -133,20 +142,24 @@ async function openNew(path: string): Promise<FileHandle> {
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {
-  let at = 0;
-  while (at < bytes.length) at += (await handle.write(bytes, at, bytes.length - at, at)).bytesWritten;
+/** Pieces handed to the system at a time. */
+const PIECES_AT_ONCE = 512;
+
+async function writeAll(handle: FileHandle, text: GraphText): Promise<void> {
+  const parts = text.parts(0, text.length);
+  for (let i = 0; i < parts.length; i += PIECES_AT_ONCE) {
+    let left = parts.slice(i, i + PIECES_AT_ONCE);
+    while (left.length > 0) left = without(left, (await handle.writev(left)).bytesWritten);
+  }
 }
 
-async function readAll(handle: FileHandle, size: number): Promise<Buffer | null> {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  while (at < size) {
-    const { bytesRead } = await handle.read(bytes, at, size - at, at);
-    if (bytesRead === 0) return null;
-    at += bytesRead;
-  }
-  return bytes;
+/** What is left of the parts behind the first bytes. */
+function without(parts: readonly Buffer[], bytes: number): Buffer[] {
+  const text = parts.slice();
+  let done = bytes;
+  while (text[0] !== undefined && done >= text[0].length) done -= text.shift()?.length ?? 0;
+  if (text[0] !== undefined) text[0] = text[0].subarray(done);
+  return text;
 }
 
 async function keepOwner(handle: FileHandle, previous: FileState): Promise<void> {

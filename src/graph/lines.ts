@@ -1,173 +1,242 @@
-// The lines of a graph file as places in its bytes, and which of them are the same as before. Knows bytes and what
-// one line was read as; nothing of the file they came from.
+// The lines of a graph file: where each begins in its text, what each was read as, and which of them are the same as
+// before. Knows bytes and what one line was read as; nothing of the file they came from.
 
 import { isUtf8 } from 'node:buffer';
 import type { Task } from '../domain/task.ts';
+import type { Steps } from '../seams/turns.ts';
 import { type LineFault, readLine } from './strict.ts';
 import { taskOf } from './task-fields.ts';
+import type { GraphText } from './text.ts';
 
-/** One line: where it stands, without its `\n`, and what it was read as. */
+/** What one line was read as. */
 export interface GraphLine {
-  readonly offset: number;
-  readonly length: number;
   /** Id of the task or resource; null for blank lines, comments, legacy actors and lines that do not load. */
   readonly id: string | null;
   readonly task: Task | null;
   readonly fault: (LineFault & { readonly code: 'invalid-line' | 'too-large' }) | null;
 }
 
+/** Every line of a text. */
+export interface Lines {
+  readonly all: readonly GraphLine[];
+  /** Where each line begins; one more at the end, where the next would begin. A line reaches up to the next. */
+  readonly starts: Float64Array;
+}
+
+/** A text in place of an earlier one, of which it shares so many bytes at the start and at the end. */
+export interface TextChange {
+  readonly before: { readonly text: GraphText; readonly lines: Lines };
+  readonly text: GraphText;
+  readonly sameStart: number;
+  readonly sameEnd: number;
+}
+
+/** Which lines of an earlier text came to be which of this one: all before `from` and all behind `to` stayed. */
+export interface LinesChange {
+  readonly lines: Lines;
+  readonly from: number;
+  /** In the earlier text. */
+  readonly oldTo: number;
+  /** In this one. */
+  readonly to: number;
+}
+
 const NEWLINE = 10;
+const BLANK: GraphLine = { id: null, task: null, fault: null };
+/** Lines read between two chances to let others have their turn. */
+const LINES_A_STEP = 32;
 
-/** Splits and reads `bytes`. Lines that `previous` already had, wherever they stood, are not read again. */
-export function linesOf(
-  bytes: Buffer,
-  maxLineBytes: number,
-  previous: { readonly bytes: Buffer; readonly lines: readonly GraphLine[] } | undefined,
-): readonly GraphLine[] {
-  if (previous === undefined) {
-    const found: GraphLine[] = [];
-    const valid = isUtf8(bytes);
-    eachLine(bytes, 0, bytes.length, (offset, length) => {
-      found.push(readAt(bytes, offset, length, maxLineBytes, valid));
-    });
-    return found;
+/** Reads every line of a text. */
+export function* readLines(text: GraphText, maxLineBytes: number): Steps<Lines> {
+  const all: GraphLine[] = [];
+  const starts: number[] = [];
+  for (const { start, content } of contentsOf(text, 0, text.length)) {
+    starts.push(start);
+    all.push(readContent(content, maxLineBytes));
+    if (all.length % LINES_A_STEP === 0) yield;
   }
-  return reusingLines(bytes, maxLineBytes, previous.bytes, previous.lines);
+  return { all, starts: Float64Array.from([...starts, text.length]) };
 }
 
-function reusingLines(
-  bytes: Buffer,
-  maxLineBytes: number,
-  old: Buffer,
-  oldLines: readonly GraphLine[],
-): readonly GraphLine[] {
-  const shorter = Math.min(bytes.length, old.length);
-  const same = commonStart(bytes, old, shorter);
+/** Reads the lines that changed. Lines that were there before, wherever they stood, are not read again. */
+export function* rereadLines(change: TextChange, maxLineBytes: number): Steps<LinesChange> {
+  const { text, before } = change;
+  const { starts, all } = before.lines;
   // A line belongs to the common start only with its line end: without it, it may have grown.
-  let head = 0;
-  while (head < oldLines.length && endOf(oldLines[head]) < same) head++;
-  const headBytes = head === 0 ? 0 : endOf(oldLines[head - 1]) + 1;
-  const shift = bytes.length - old.length;
-  const sameEnd = commonEnd(bytes, old, shorter - headBytes);
-  let tail = oldLines.length;
-  while (tail > head && (oldLines[tail - 1]?.offset ?? 0) - 1 >= old.length - sameEnd) tail--;
-  const tailBytes = tail === oldLines.length ? bytes.length : (oldLines[tail]?.offset ?? 0) + shift;
+  const from = linesWithin(before, change.sameStart);
+  // Nor to the common end without the line end before it.
+  const oldTo = Math.min(firstBehind(starts, before.text.length - change.sameEnd, from), all.length);
+  const shift = text.length - before.text.length;
+  const end = oldTo === all.length ? text.length : (starts[oldTo] ?? 0) + shift;
 
-  const found = oldLines.slice(0, head);
-  const index = indexByContent(old, oldLines, head, tail);
-  eachLine(bytes, headBytes, tailBytes, (offset, length) => {
-    const known = index.get(contentHash(bytes, offset, length))?.find((line) => {
-      const end = line.offset + line.length;
-      return line.length === length && bytes.compare(old, line.offset, end, offset, offset + length) === 0;
-    });
-    found.push(
-      known === undefined ? readAt(bytes, offset, length, maxLineBytes, false) : moved(known, offset),
-    );
-  });
-  for (const line of oldLines.slice(tail)) found.push(moved(line, line.offset + shift));
-  return found;
+  const known = new KnownLines(before.text, before.lines, from, oldTo);
+  const fresh: GraphLine[] = [];
+  const freshStarts: number[] = [];
+  for (const { start, content } of contentsOf(text, starts[from] ?? 0, end)) {
+    freshStarts.push(start);
+    fresh.push((yield* known.find(content)) ?? readContent(content, maxLineBytes));
+    if (fresh.length % LINES_A_STEP === 0) yield;
+  }
+  const to = from + fresh.length;
+  const moved = new Float64Array(to + all.length - oldTo + 1);
+  moved.set(starts.subarray(0, from));
+  moved.set(freshStarts, from);
+  for (let i = oldTo; i < all.length; i++) moved[to + i - oldTo] = (starts[i] ?? 0) + shift;
+  moved[moved.length - 1] = text.length;
+  return { lines: { all: replaced(all, from, oldTo, fresh), starts: moved }, from, oldTo, to };
 }
 
-/** Calls `take` for every line between two offsets that are line starts. A last line end starts no further line. */
-function eachLine(
-  bytes: Buffer,
+/** The lines with some in the middle replaced by others. */
+function replaced(
+  all: readonly GraphLine[],
   from: number,
   to: number,
-  take: (offset: number, length: number) => void,
-): void {
-  let offset = from;
-  while (offset < to) {
-    const found = bytes.indexOf(NEWLINE, offset);
-    const end = found < 0 || found >= to ? to : found;
-    take(offset, end - offset);
-    offset = end + 1;
-  }
+  fresh: readonly GraphLine[],
+): readonly GraphLine[] {
+  if (fresh.length !== to - from) return [...all.slice(0, from), ...fresh, ...all.slice(to)];
+  const copy = all.slice();
+  for (let i = 0; i < fresh.length; i++) copy[from + i] = fresh[i] ?? BLANK;
+  return copy;
 }
 
-function readAt(bytes: Buffer, offset: number, length: number, maxBytes: number, valid: boolean): GraphLine {
-  const nothing = { offset, length, id: null, task: null, fault: null };
-  if (length > maxBytes) {
-    const message = `the line is ${megabytes(length)} long, at most ${megabytes(maxBytes)} are read`;
-    return { ...nothing, fault: { code: 'too-large', message } };
+/** The bytes of a line without its line end. */
+export function bytesOfLine(text: GraphText, { starts }: Lines, index: number): Buffer {
+  const bytes = text.slice(starts[index] ?? 0, starts[index + 1] ?? 0);
+  return bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes;
+}
+
+interface LineContent {
+  readonly start: number;
+  /** Without its line end. */
+  readonly content: Buffer;
+}
+
+/** The lines between two offsets of which the first begins a line. A last line end starts no further line. */
+function* contentsOf(text: GraphText, from: number, to: number): Generator<LineContent> {
+  let start = from;
+  let begun: Buffer[] = [];
+  for (const part of text.parts(from, to)) {
+    let at = 0;
+    for (let end = part.indexOf(NEWLINE); end >= 0; end = part.indexOf(NEWLINE, at)) {
+      const rest = part.subarray(at, end);
+      const content = begun.length === 0 ? rest : Buffer.concat([...begun, rest]);
+      yield { start, content };
+      start += content.length + 1;
+      begun = [];
+      at = end + 1;
+    }
+    if (at < part.length) begun.push(part.subarray(at));
   }
-  if (!valid && !isUtf8(bytes.subarray(offset, offset + length)))
-    return { ...nothing, fault: { code: 'invalid-line', message: 'the line is not valid UTF-8' } };
-  const reading = readLine(bytes.toString('utf8', offset, offset + length));
+  if (begun.length > 0) yield { start, content: Buffer.concat(begun) };
+}
+
+/** How many lines stand, with their line ends, within the first bytes of a text. */
+function linesWithin({ text, lines: { all, starts } }: TextChange['before'], bytes: number): number {
+  const count = firstBehind(starts, bytes, 0) - 1;
+  if (count < all.length || count === 0) return count;
+  return text.slice(text.length - 1, text.length)[0] === NEWLINE ? count : count - 1;
+}
+
+/** The first line from `from` on that begins behind `at`. */
+function firstBehind(starts: Float64Array, at: number, from: number): number {
+  let low = from;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((starts[middle] ?? 0) > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function readContent(content: Buffer, maxBytes: number): GraphLine {
+  if (content.length > maxBytes) {
+    const message = `the line is ${megabytes(content.length)} long, at most ${megabytes(maxBytes)} are read`;
+    return { ...BLANK, fault: { code: 'too-large', message } };
+  }
+  if (!isUtf8(content))
+    return { ...BLANK, fault: { code: 'invalid-line', message: 'the line is not valid UTF-8' } };
+  const reading = readLine(content.toString('utf8'));
   switch (reading.kind) {
     case 'skip':
-      return nothing;
+      return BLANK;
     case 'resource':
-      return { ...nothing, id: reading.id };
+      return { ...BLANK, id: reading.id };
     case 'task': {
       const task = taskOf(reading.fields, reading.priority);
-      return { offset, length, id: task.id, task, fault: null };
+      return { id: task.id, task, fault: null };
     }
     case 'fault':
-      return { ...nothing, fault: { code: 'invalid-line', ...reading.fault } };
+      return { ...BLANK, fault: { code: 'invalid-line', ...reading.fault } };
   }
-}
-
-function moved(line: GraphLine, offset: number): GraphLine {
-  return line.offset === offset ? line : { ...line, offset };
-}
-
-function endOf(line: GraphLine | undefined): number {
-  return line === undefined ? 0 : line.offset + line.length;
-}
-
-const STRIDE = 65536;
-
-function commonStart(a: Buffer, b: Buffer, max: number): number {
-  let at = 0;
-  while (at < max) {
-    const end = Math.min(at + STRIDE, max);
-    if (a.compare(b, at, end, at, end) !== 0) break;
-    at = end;
-  }
-  while (at < max && a[at] === b[at]) at++;
-  return at;
-}
-
-function commonEnd(a: Buffer, b: Buffer, max: number): number {
-  let count = 0;
-  while (count < max) {
-    const next = Math.min(count + STRIDE, max);
-    if (a.compare(b, b.length - next, b.length - count, a.length - next, a.length - count) !== 0) break;
-    count = next;
-  }
-  while (count < max && a[a.length - 1 - count] === b[b.length - 1 - count]) count++;
-  return count;
 }
 
 /** A crowd of lines that look alike is not searched to its end; reading such a line anew is only slower. */
 const CROWD = 16;
 
-function indexByContent(
-  bytes: Buffer,
-  lines: readonly GraphLine[],
-  from: number,
-  to: number,
-): Map<number, GraphLine[]> {
-  const index = new Map<number, GraphLine[]>();
-  for (let i = from; i < to; i++) {
-    const line = lines[i];
-    if (line === undefined) continue;
-    const hash = contentHash(bytes, line.offset, line.length);
-    const alike = index.get(hash);
-    if (alike === undefined) index.set(hash, [line]);
-    else if (alike.length < CROWD) alike.push(line);
+/** Lines of an earlier text, to be found again by their bytes. Most stand where they stood, one behind the other. */
+class KnownLines {
+  readonly #text: GraphText;
+  readonly #lines: Lines;
+  readonly #from: number;
+  readonly #to: number;
+  /** The line that is expected next. */
+  #next: number;
+  #byContent: Map<number, number[]> | null = null;
+
+  constructor(text: GraphText, lines: Lines, from: number, to: number) {
+    this.#text = text;
+    this.#lines = lines;
+    this.#from = from;
+    this.#to = to;
+    this.#next = from;
   }
-  return index;
+
+  *find(content: Buffer): Steps<GraphLine | undefined> {
+    if (this.#from >= this.#to) return undefined;
+    if (!this.#is(this.#next, content)) {
+      this.#byContent ??= yield* this.#index();
+      const alike = this.#byContent.get(contentHash(content)) ?? [];
+      const found = alike.find((index) => this.#is(index, content));
+      // Most likely one line took the place of another.
+      if (found === undefined) {
+        this.#next++;
+        return undefined;
+      }
+      this.#next = found;
+    }
+    return this.#lines.all[this.#next++];
+  }
+
+  #is(index: number, content: Buffer): boolean {
+    const { starts } = this.#lines;
+    const length = (starts[index + 1] ?? 0) - (starts[index] ?? 0);
+    if (index >= this.#to || length < content.length || length > content.length + 1) return false;
+    return bytesOfLine(this.#text, this.#lines, index).equals(content);
+  }
+
+  *#index(): Steps<Map<number, number[]>> {
+    const byContent = new Map<number, number[]>();
+    for (let i = this.#from; i < this.#to; i++) {
+      const hash = contentHash(bytesOfLine(this.#text, this.#lines, i));
+      const alike = byContent.get(hash);
+      if (alike === undefined) byContent.set(hash, [i]);
+      else if (alike.length < CROWD) alike.push(i);
+      if (i % LINES_A_STEP === 0) yield;
+    }
+    return byContent;
+  }
 }
 
 /** Cheap and only a hint: the first bytes (where ids stand), the last ones, and a sample between. */
-function contentHash(bytes: Buffer, offset: number, length: number): number {
+function contentHash(bytes: Buffer): number {
+  const { length } = bytes;
   let hash = length | 0;
-  const end = offset + length;
-  const headEnd = Math.min(offset + 96, end);
-  for (let i = offset; i < headEnd; i++) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
-  for (let i = headEnd; i < end; i += 13) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
-  for (let i = Math.max(headEnd, end - 32); i < end; i++) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
+  const headEnd = Math.min(96, length);
+  for (let i = 0; i < headEnd; i++) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
+  for (let i = headEnd; i < length; i += 13) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
+  for (let i = Math.max(headEnd, length - 32); i < length; i++)
+    hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
   return hash;
 }
 

@@ -8,13 +8,16 @@ import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Locker } from '../seams/flock.ts';
+import { inTurns } from '../seams/turns.ts';
 import { type GraphDraft, gatherEdits } from './draft.ts';
 import {
   detailOf,
   graphFile,
   lineBytes,
   type ParsedGraph,
+  parseChange,
   parseGraph,
+  parseWhole,
   tooLarge,
   unreadableSnapshot,
 } from './format.ts';
@@ -67,6 +70,9 @@ interface Waiting {
   fail(thrown: unknown): void;
 }
 
+/** What a look at the file found. */
+type Look = { readonly problem: GraphProblem } | { readonly parsed: ParsedGraph; readonly state: FileState };
+
 const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 /** Edits in one rewrite at most, so that the event loop and other writers get their turn. */
 const MAX_BATCH = 256;
@@ -96,30 +102,39 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   const waiting: Waiting[] = [];
   let writing: Promise<void> | null = null;
 
-  function publish(reading: FileReading): Snapshot {
+  function publish(seen: Look): Snapshot {
     published++;
     isOwn = false;
-    if (reading.kind === 'problem') {
+    if ('problem' in seen) {
       state = null;
-      const same =
-        current.problem?.code === reading.problem.code && current.problem.message === reading.problem.message;
+      const { problem } = seen;
+      const same = current.problem?.code === problem.code && current.problem.message === problem.message;
       if (!same || parsed?.snapshot === current)
-        current = unreadableSnapshot(graph, `${++revision}`, reading.problem);
+        current = unreadableSnapshot(graph, `${++revision}`, problem);
       return current;
     }
-    state = reading.state;
-    lastWhole = reading.state;
-    if (parsed === null || !parsed.bytes.equals(reading.bytes)) parsed = parse(reading.bytes);
-    current = parsed.snapshot;
+    show(seen.parsed, seen.state);
     return current;
   }
 
-  function parse(bytes: Buffer): ParsedGraph {
-    return parseGraph(graph, bytes, {
-      revision: `${++revision}`,
-      maxLineBytes: limits.maxLineBytes,
-      previous: parsed ?? undefined,
-    });
+  function show(now: ParsedGraph, file: FileState): void {
+    parsed = now;
+    current = now.snapshot;
+    state = file;
+    lastWhole = file;
+  }
+
+  /** Reads the file, and what differs in it; in turns, as it may be large. Publishes nothing. */
+  async function look(): Promise<Look> {
+    const before = parsed;
+    const found = await readFile(before);
+    if (found.kind === 'problem') return found;
+    const { text } = found.reading;
+    if (before?.text === text) return { parsed: before, state: found.state };
+    const options = { revision: `${++revision}`, maxLineBytes: limits.maxLineBytes };
+    const steps =
+      before === null ? parseWhole(graph, text, options) : parseChange(before, found.reading, options);
+    return { parsed: await inTurns(steps), state: found.state };
   }
 
   async function readOnce(): Promise<Snapshot> {
@@ -127,16 +142,20 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       const begun = published;
       const found = await stateOfFile(graph);
       if (published !== begun) continue;
-      if (found !== null && found.print === state?.print && clock.now() - found.modifiedAt > FRESH_MS)
-        return current;
-      const result = await readFile();
-      if (published === begun) return publish(result);
+      if (isUnchanged(found)) return current;
+      const seen = await look();
+      if (published === begun) return publish(seen);
     }
   }
 
+  /** The file is the one that was read last, and has been for long enough to be sure. */
+  function isUnchanged(found: FileState | null): boolean {
+    return found !== null && found.print === state?.print && clock.now() - found.modifiedAt > FRESH_MS;
+  }
+
   /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
-  async function readFile(): Promise<FileReading> {
-    const result = await readGraphFile(graph, limits.maxGraphBytes);
+  async function readFile(before: ParsedGraph | null): Promise<FileReading> {
+    const result = await readGraphFile(graph, limits.maxGraphBytes, before?.text);
     if (result.kind === 'problem' || result.state.size > 0 || lastWhole === null || lastWhole.size === 0)
       return result;
     const fresh = Math.abs(clock.now() - result.state.modifiedAt) <= FRESH_MS;
@@ -170,36 +189,31 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   }
 
   async function writeBatch(batch: readonly Waiting[]): Promise<void> {
-    const found = await readFile();
-    publish(found);
+    await readOnce();
+    const found = state;
     let base = parsed;
     if (current.problem !== null || base === null) {
       const problem = current.problem;
       if (problem?.code !== 'missing') throw refused(problem);
       for (const change of batch) if (!change.create) change.fail(refused(problem));
       if (batch.every((change) => !change.create)) return;
-      base = parse(Buffer.alloc(0));
+      base = parseGraph(graph, Buffer.alloc(0), {
+        revision: `${++revision}`,
+        maxLineBytes: limits.maxLineBytes,
+      });
     }
     const edits = gatherEdits(base, clock.now(), limits.maxLineBytes);
     for (const change of batch) if (current.problem === null || change.create) change.run(edits.run);
-    const bytes = edits.result();
-    if (bytes === null) return;
-    if (bytes.length > limits.maxGraphBytes)
-      throw refused(tooLarge(graph, bytes.length, limits.maxGraphBytes));
-    const result = parseGraph(graph, bytes, {
-      revision: `${++revision}`,
-      maxLineBytes: limits.maxLineBytes,
-      previous: base,
-    });
+    const result = edits.result(`${++revision}`);
+    if (result === null) return;
+    if (result.text.length > limits.maxGraphBytes)
+      throw refused(tooLarge(graph, result.text.length, limits.maxGraphBytes));
     // Every changed line was judged already; this is the last look before the file that everybody shares is replaced.
     if (result.snapshot.problem !== null) throw refused(result.snapshot.problem);
-    const written = await writeGraphFile(graph, bytes, found.kind === 'bytes' ? found.state : null);
+    const written = await writeGraphFile(graph, result.text, found);
     published++;
-    parsed = result;
-    state = written;
+    show(result, written);
     isOwn = true;
-    lastWhole = written;
-    current = result.snapshot;
   }
 
   function refused(problem: GraphProblem | null): SupervisorError {
@@ -245,8 +259,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     },
     detail(id) {
       if (parsed === null || current !== parsed.snapshot || !current.tasks.has(id)) return null;
-      const line = parsed.lines[parsed.lineOf.get(id) ?? -1];
-      return line === undefined ? null : detailOf(lineBytes(parsed, line));
+      const line = lineBytes(parsed, id);
+      return line === null ? null : detailOf(line);
     },
     change(edit, { create = false } = {}) {
       return new Promise((resolve, reject) => {

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { changedTasks } from '../../src/domain/graph.ts';
 import { detailOf, lineBytes, type ParsedGraph, parseGraph } from '../../src/graph/format.ts';
+import { bytesOfLine } from '../../src/graph/lines.ts';
 
 const fixtures = join(import.meta.dirname, '../../fixtures/graphs');
 const real = join(import.meta.dirname, '../../../shared/graphs');
@@ -68,8 +70,8 @@ describe('reading tasks', () => {
       spawnFailures: 2,
       recentDeaths: [Date.parse('2026-05-01T00:00:00Z'), Date.parse('2026-05-01T00:01:00Z')],
     });
-    const line = parsed.lines[parsed.lineOf.get('full') ?? -1];
-    const detail = line && detailOf(lineBytes(parsed, line));
+    const line = lineBytes(parsed, 'full');
+    const detail = line && detailOf(line);
     expect(detail).toMatchObject({ ...full, description: 'A body.', artifacts: ['a'], skills: ['s'] });
     expect(detail?.log[0]).toEqual({
       timestamp: '2026-05-01T00:00:00Z',
@@ -114,20 +116,22 @@ describe('reading tasks', () => {
   });
 
   test('the last of equal ids counts, with a word about it; a resource hides a task as it does for wg', () => {
-    const { snapshot, lineOf } = parse(
+    const { snapshot, tasks } = parse(
       `${task('a', { status: 'open' })}\n${task('b')}\n${task('a', { status: 'done' })}\n{"kind":"resource","id":"b"}\n`,
     );
     expect(snapshot.problem).toBeNull();
     expect(snapshot.tasks.get('a')?.status).toBe('done');
     expect(snapshot.tasks.has('b')).toBe(false);
-    expect(lineOf.get('a')).toBe(2);
+    expect(tasks.lineOf('a')).toBe(2);
     expect(snapshot.warnings).toHaveLength(2);
     expect(snapshot.warnings[0]).toContain('line 3 has the id "a" of line 1');
   });
 
   test('an empty file is a graph without tasks', () => {
-    for (const text of ['', '\n', '\n\n# nothing\n   '])
-      expect(parse(text).snapshot).toMatchObject({ problem: null, tasks: new Map() });
+    for (const text of ['', '\n', '\n\n# nothing\n   ']) {
+      const { snapshot } = parse(text);
+      expect([snapshot.problem, snapshot.tasks.size, [...snapshot.tasks]]).toEqual([null, 0, []]);
+    }
   });
 });
 
@@ -188,7 +192,7 @@ describe('problems', () => {
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), (bytes) => {
         const { snapshot, lines } = parse(Buffer.from(bytes));
         expect(snapshot.tasks.size).toBe(0);
-        expect(lines.length).toBeGreaterThan(0);
+        expect(lines.all.length).toBeGreaterThan(0);
       }),
       { numRuns: 300 },
     );
@@ -206,20 +210,67 @@ const file = fc
   .tuple(fc.array(fileLine, { maxLength: 12 }), fc.boolean())
   .map(([lines, ended]) => lines.join('\n') + (ended ? '\n' : ''));
 
+/** Everything that can be seen of a reading. */
+function told({ snapshot, text, lines, tasks }: ParsedGraph) {
+  const ids = [...'abcdez', 'r', 'nobody'];
+  return {
+    ...snapshot,
+    tasks: [...snapshot.tasks],
+    size: snapshot.tasks.size,
+    byId: ids.map((id) => [snapshot.tasks.get(id), snapshot.tasks.has(id), tasks.lineOf(id)]),
+    bytes: text.slice(0, text.length).toString('latin1'),
+    lines: lines.all,
+    starts: [...lines.starts],
+  };
+}
+
 describe('reading again', () => {
-  test('gives what a first reading gives, whatever was before', () => {
+  test('gives what a first reading gives, whatever was before; and changes nothing that was read before', () => {
     fc.assert(
       fc.property(file, file, file, (first, second, third) => {
         let previous: ParsedGraph | undefined;
+        const readings: { readonly reading: ParsedGraph; readonly as: ReturnType<typeof told> }[] = [];
         for (const text of [first, second, third, first]) {
-          const fresh = parse(text);
           const again = parse(text, previous);
-          expect(again).toEqual(fresh);
+          expect(told(again)).toEqual(told(parse(text)));
+          readings.push({ reading: again, as: told(again) });
           previous = again;
         }
+        for (const { reading, as } of readings) expect(told(reading)).toEqual(as);
       }),
       { numRuns: 1000 },
     );
+  });
+
+  test('what changed between two readings is what a comparison of all tasks finds', () => {
+    fc.assert(
+      fc.property(fc.array(file, { minLength: 2, maxLength: 5 }), (files) => {
+        const readings: ParsedGraph[] = [];
+        for (const text of files) readings.push(parse(text, readings.at(-1)));
+        for (const { snapshot: before } of readings)
+          for (const { snapshot: now } of readings)
+            expect([...changedTasks(before.tasks, now.tasks)].sort()).toEqual(
+              [...changedTasks(new Map(before.tasks), new Map(now.tasks))].sort(),
+            );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('two readings that grew out of the same one do not see each other', () => {
+    const lines = ['a', 'b'].map((id) => task(id));
+    const before = parse(`${lines.join('\n')}\n`);
+    const one = parse(`${[...lines, task('c')].join('\n')}\n`, before);
+    const other = parse(`${[...lines, task('d'), task('e')].join('\n')}\n`, before);
+    expect([before, one, other].map(({ snapshot }) => [...snapshot.tasks.keys()].join(''))).toEqual([
+      'ab',
+      'abc',
+      'abde',
+    ]);
+    expect(before.snapshot.tasks.has('c')).toBe(false);
+    expect(other.snapshot.tasks.has('c')).toBe(false);
+    expect(one.snapshot.tasks.get('d')).toBeUndefined();
+    expect(other.tasks.lineOf('c')).toBeUndefined();
   });
 
   test('lines that did not change keep their tasks: changed, inserted, removed, shuffled', () => {
@@ -256,9 +307,8 @@ describe('real graphs', () => {
       .filter((line) => line.includes('"kind":"task"'));
     expect(parsed.snapshot.tasks.size).toBe(texts.length);
     expect(texts.length).toBeGreaterThan(0);
-    expect(
-      Buffer.concat(parsed.lines.flatMap((line) => [lineBytes(parsed, line), Buffer.from('\n')])),
-    ).toEqual(bytes);
+    const contents = parsed.lines.all.map((_, i) => bytesOfLine(parsed.text, parsed.lines, i));
+    expect(Buffer.concat(contents.flatMap((line) => [line, Buffer.from('\n')])).equals(bytes)).toBe(true);
     for (const text of texts) {
       const detail = detailOf(text);
       expect(detail.fields).toEqual(JSON.parse(text));

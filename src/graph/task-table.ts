@@ -1,0 +1,143 @@
+// The tasks of a graph by id, laid over the lines that they stand on. A value: a change makes a new table, which shares
+// with the old one what did not change, and can tell quickly how the two differ. Knows nothing of bytes.
+
+import type { Tasks } from '../domain/graph.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import type { GraphLine } from './lines.ts';
+
+/** Where each id stands. Shared by tables of the same ids on the same lines; grows when lines with new ids are added. */
+interface Index {
+  /** Id → index of the line that counts, which is the last one of that id. */
+  readonly at: Map<string, number>;
+  /** How many lines it covers. A table of fewer lines does not see those behind its own. */
+  lines: number;
+}
+
+export class TaskTable implements Tasks {
+  readonly size: number;
+  readonly #lines: readonly GraphLine[];
+  readonly #index: Index;
+  /** Some id stands on several lines. */
+  readonly hasRepeated: boolean;
+
+  private constructor(lines: readonly GraphLine[], index: Index, hasRepeated: boolean, size: number) {
+    this.#lines = lines;
+    this.#index = index;
+    this.hasRepeated = hasRepeated;
+    this.size = size;
+  }
+
+  /** The table of these lines. */
+  static of(lines: readonly GraphLine[]): TaskTable {
+    const at = new Map<string, number>();
+    let named = 0;
+    for (let i = 0; i < lines.length; i++) {
+      const id = lines[i]?.id ?? null;
+      if (id === null) continue;
+      named++;
+      at.set(id, i);
+    }
+    let size = 0;
+    for (const line of at.values()) if (lines[line]?.task) size++;
+    return new TaskTable(lines, { at, lines: lines.length }, at.size < named, size);
+  }
+
+  /**
+   * The table of lines that came from this one's: `oldTo - from` of them, beginning with the line `from`, were replaced
+   * by `to - from` others.
+   */
+  changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): TaskTable {
+    const old = this.#lines;
+    // The end of a file may grow by new ids; anywhere else the ids must be those that stood there.
+    const isSameLength = to === oldTo;
+    const grows = oldTo === old.length && to > oldTo;
+    if (!isSameLength && !grows) return TaskTable.of(lines);
+    let { size } = this;
+    for (let i = from; i < oldTo; i++) {
+      if (lines[i]?.id !== old[i]?.id) return TaskTable.of(lines);
+      if (this.hasRepeated && !this.#counts(i)) continue;
+      size += Number(Boolean(lines[i]?.task)) - Number(Boolean(old[i]?.task));
+    }
+    if (!grows) return new TaskTable(lines, this.#index, this.hasRepeated, size);
+    const added = new Map<string, number>();
+    for (let i = oldTo; i < to; i++) {
+      const { id = null, task = null } = lines[i] ?? {};
+      if (id === null) continue;
+      if (added.has(id) || this.lineOf(id) !== undefined) return TaskTable.of(lines);
+      added.set(id, i);
+      if (task) size++;
+    }
+    const index = this.#index.lines === old.length ? this.#index : this.#ownIndex();
+    for (const [id, line] of added) index.at.set(id, line);
+    index.lines = lines.length;
+    return new TaskTable(lines, index, this.hasRepeated, size);
+  }
+
+  /** Index of the line that an id stands on, resources included. */
+  lineOf(id: string): number | undefined {
+    const line = this.#index.at.get(id);
+    return line !== undefined && line < this.#lines.length ? line : undefined;
+  }
+
+  get(id: TaskId): Task | undefined {
+    return this.#lines[this.#index.at.get(id) ?? -1]?.task ?? undefined;
+  }
+
+  has(id: TaskId): boolean {
+    return this.get(id) !== undefined;
+  }
+
+  changedSince(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null {
+    if (!(before instanceof TaskTable) || before.#index !== this.#index) return null;
+    const found = new Set<TaskId>();
+    const count = Math.max(this.#lines.length, before.#lines.length);
+    for (let i = 0; i < count; i++) {
+      const now = this.#lines[i];
+      const old = before.#lines[i];
+      if (now === old || (now?.task ?? null) === (old?.task ?? null)) continue;
+      const id = now?.id ?? old?.id ?? '';
+      if (!this.hasRepeated || this.#index.at.get(id) === i) found.add(id);
+    }
+    return found;
+  }
+
+  *values(): MapIterator<Task> {
+    for (let i = 0; i < this.#lines.length; i++) {
+      const task = this.#lines[i]?.task;
+      if (task && (!this.hasRepeated || this.#counts(i))) yield task;
+    }
+    return undefined;
+  }
+
+  *keys(): MapIterator<TaskId> {
+    for (const task of this.values()) yield task.id;
+    return undefined;
+  }
+
+  *entries(): MapIterator<[TaskId, Task]> {
+    for (const task of this.values()) yield [task.id, task];
+    return undefined;
+  }
+
+  [Symbol.iterator](): MapIterator<[TaskId, Task]> {
+    return this.entries();
+  }
+
+  forEach(act: (task: Task, id: TaskId, map: ReadonlyMap<TaskId, Task>) => void, self?: unknown): void {
+    for (const task of this.values()) act.call(self, task, task.id, this);
+  }
+
+  /** The line is the last one of its id. */
+  #counts(index: number): boolean {
+    return this.#index.at.get(this.#lines[index]?.id ?? '') === index;
+  }
+
+  /** The index without what later tables put behind our lines. */
+  #ownIndex(): Index {
+    const lines = this.#lines.length;
+    const own = new Map<string, number>();
+    for (const [id, line] of this.#index.at) if (line < lines) own.set(id, line);
+    return { at: own, lines };
+  }
+}
