@@ -2,11 +2,12 @@
 // apart from compose.ts, so that the short commands load neither servers nor watchers nor executors.
 
 import { besideWg } from './beside-wg.ts';
+import { openLookConfig } from './config/look-config.ts';
 import type { Paths } from './config/paths.ts';
 import type { Config } from './domain/config.ts';
 import { type GraphPath, taskKey } from './domain/ids.ts';
 import type { GraphStore } from './graph/store.ts';
-import { type ComposeOptions, layGround, openStore, rivalOf } from './ground.ts';
+import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './ground.ts';
 import { openLedger } from './runs/ledger.ts';
 import { createBus } from './seams/bus.ts';
 import { systemClock } from './seams/clock.ts';
@@ -23,8 +24,10 @@ import { type LocatedGraph, locateGraph as locateGraphAround } from './worktrees
 export async function composeLookout(
   options: ComposeOptions,
 ): Promise<{ readonly lookout: Lookout; readonly paths: Paths; close(): Promise<void> }> {
-  const ground = layGround(options);
-  const { paths, source, clock } = ground;
+  const paths = pathsOf(options);
+  const source = await openLookConfig({ paths, environment: options.environment });
+  const ground = layGround({ machineZone: () => source.current().timezone, ...options }, paths, source);
+  const { clock } = ground;
   const daemons = createDaemonDetector({ clock });
   const graphs = new SupervisedGraphs({
     ...ground.graphParts,

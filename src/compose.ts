@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createApiServer } from './api/server.ts';
 import { besideWg } from './beside-wg.ts';
 import { ensureFolders, type Paths } from './config/paths.ts';
+import { createConfigSource } from './config/source.ts';
 import { claimRefusal } from './decide/claim-refusal.ts';
 import { usesCallbackUrl } from './domain/callback-use.ts';
 import type { GraphPath } from './domain/ids.ts';
@@ -23,6 +24,7 @@ import {
   lockGraph,
   lockMachine,
   mainProgram,
+  pathsOf,
   rivalOf,
   wrapped,
   wrappedExecutors,
@@ -64,8 +66,10 @@ export interface RunningSupervisor {
 export async function composeSupervisor(
   options: ComposeOptions & { readonly observe?: boolean; readonly once?: boolean },
 ): Promise<RunningSupervisor> {
-  const ground = layGround(options);
-  const { clock, identity, paths, log, source } = ground;
+  const paths = pathsOf(options);
+  const source = createConfigSource({ paths, environment: options.environment });
+  const ground = layGround(options, paths, source);
+  const { clock, identity, log } = ground;
   const observeOnly = (options.observe ?? false) || source.current().mode === 'observe';
   ensureFolders(paths);
   const troubles = new Map<string, string>();

@@ -4,13 +4,12 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from './config/paths.ts';
-import { createConfigSource } from './config/source.ts';
 import { machineZoneReader } from './config/timezone.ts';
 import type { GraphHold } from './decide/world.ts';
-import type { Config } from './domain/config.ts';
+import type { Config, RepoSettings } from './domain/config.ts';
 import { SupervisorError } from './domain/errors.ts';
 import type { GraphPath } from './domain/ids.ts';
-import type { ExecutorType } from './domain/profile.ts';
+import type { ExecutorType, ProfileSet } from './domain/profile.ts';
 import type { Executor } from './executors/executor.ts';
 import { createProcesses } from './executors/processes.ts';
 import { processTable } from './executors/processes-ps.ts';
@@ -56,17 +55,30 @@ export interface PartWrappers {
 
 export type Ground = ReturnType<typeof layGround>;
 
+/** Where the configuration comes from: watched and read again, or as it is just now. */
+export interface GroundSource {
+  current(): Config;
+  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet | Promise<ProfileSet>;
+}
+
+/** The paths that the options mean. */
+export function pathsOf({ environment, config, stateDir }: ComposeOptions): Paths {
+  return resolvePaths(environment, {
+    ...(config === undefined ? {} : { config }),
+    ...(stateDir === undefined ? {} : { stateDir }),
+  });
+}
+
 /** What every program needs: time, paths, configuration, discovery. */
-export function layGround(options: ComposeOptions) {
+export function layGround<Source extends GroundSource>(
+  options: ComposeOptions,
+  paths: Paths,
+  source: Source,
+) {
   const clock = options.clock ?? systemClock();
   const identity = options.identity ?? systemIdentity();
   const log = options.log ?? silentLog;
   const { environment, cwd } = options;
-  const paths = resolvePaths(environment, {
-    ...(options.config === undefined ? {} : { config: options.config }),
-    ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
-  });
-  const source = createConfigSource({ paths, environment });
   const inZone = followingZone(options.machineZone ?? machineZoneReader(environment.variables));
   const config = () => servingSomething(inZone(source.current()), cwd);
   const locker = createLocker();

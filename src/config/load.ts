@@ -1,11 +1,11 @@
 // supervisor.toml → Config. A broken profile holds its own tasks; anything else that is wrong refuses the whole file,
 // so that no half-understood configuration is ever acted upon.
 
-import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
-import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import { readConfigText } from './config-text.ts';
 import { listenTrouble } from './listen.ts';
 import { type KeyLines, locateKeys } from './locate.ts';
 import { expandHome } from './paths.ts';
@@ -27,9 +27,6 @@ export interface LoadedConfig {
   readonly config: Config;
   readonly problems: readonly ConfigProblem[];
 }
-
-/** A configuration larger than this is a mistake, bytes. */
-const LARGEST_FILE = 4 * 1024 * 1024;
 
 /**
  * Loads supervisor.toml; null or a missing file means defaults with the built-in profiles. Throws SupervisorError
@@ -72,24 +69,6 @@ export function parseMachineConfig(file: string | null, text: string, facts: Loa
 }
 
 const DEFAULT_RETRY: RetryPolicy = { attempts: 1, backoffMs: 10_000, maxBackoffMs: 300_000 };
-
-/** Text of a configuration file, or null when there is none. Throws SupervisorError `config` when it cannot be read. */
-export function readConfigText(file: string): string | null {
-  try {
-    const stat = statSync(file);
-    if (!stat.isFile()) throw new SupervisorError('config', `${file} is not a file`);
-    if (stat.size > LARGEST_FILE)
-      throw new SupervisorError('config', `${file} is larger than ${LARGEST_FILE} bytes`);
-    return readFileSync(file, 'utf8');
-  } catch (thrown) {
-    if (thrown instanceof SupervisorError) throw thrown;
-    if (systemCode(thrown) === 'ENOENT') return null;
-    throw new SupervisorError('config', `${file} cannot be read: ${messageOf(thrown)}`, {
-      hint: 'make it readable for the user who runs the supervisor',
-      cause: thrown,
-    });
-  }
-}
 
 function refused(problems: readonly ConfigProblem[]): SupervisorError {
   const [first, ...rest] = problems;

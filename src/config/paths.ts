@@ -20,6 +20,8 @@ export interface Paths {
   /** pid, socket, URL and operator token of the running supervisor. */
   readonly apiFile: string;
   readonly trustFile: string;
+  /** The configuration as it was checked last: spares short commands checking it again. */
+  readonly checkedFile: string;
   /** Completions that arrived while no supervisor could take them. */
   readonly spoolDir: string;
   readonly logDir: string;
@@ -81,6 +83,7 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
     ledgerFile: join(stateDir, 'ledger.sqlite'),
     apiFile: join(stateDir, 'api.json'),
     trustFile: join(stateDir, 'trust.json'),
+    checkedFile: join(stateDir, 'config.checked'),
     spoolDir: join(stateDir, 'spool'),
     logDir:
       mac && !state && xdg('XDG_STATE_HOME') === null

@@ -8,7 +8,8 @@ import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Environment } from '../seams/environment.ts';
-import { type LoadedConfig, loadMachineConfig, readConfigText } from './load.ts';
+import { missingConfig, readConfigText } from './config-text.ts';
+import { type LoadedConfig, loadMachineConfig } from './load.ts';
 import type { Paths } from './paths.ts';
 import { type ConfigProblem, configProblem } from './problems.ts';
 import type { ReadProfiles } from './profiles.ts';
@@ -39,6 +40,8 @@ export interface ConfigSource {
 export interface ConfigSourceParts {
   readonly paths: Pick<Paths, 'configFile' | 'configNamed' | 'trustFile'>;
   readonly environment: Pick<Environment, 'home'>;
+  /** What was loaded already; it is in force until the first reload. */
+  readonly loaded?: LoadedConfig;
 }
 
 interface WorktreeFile {
@@ -65,7 +68,7 @@ class FileConfigSource implements ConfigSource {
   constructor(parts: ConfigSourceParts) {
     this.#parts = parts;
     this.#trust = createTrust(parts.paths.trustFile);
-    this.#loaded = this.#load();
+    this.#loaded = parts.loaded ?? this.#load();
   }
 
   current(): Config {
@@ -118,10 +121,7 @@ class FileConfigSource implements ConfigSource {
   #load(): LoadedConfig {
     const { configFile, configNamed } = this.#parts.paths;
     const loaded = loadMachineConfig(configFile, { home: this.#parts.environment.home });
-    if (configNamed && loaded.config.file === null)
-      throw new SupervisorError('config', `${configFile} does not exist`, {
-        hint: 'correct --config, or write one with `supervisor config example`',
-      });
+    if (configNamed && loaded.config.file === null) throw missingConfig(configFile);
     return loaded;
   }
 

@@ -28,6 +28,7 @@ describe('where things are kept', () => {
       ledgerFile: '/home/ada/.local/state/workgraph-supervisor/ledger.sqlite',
       apiFile: '/home/ada/.local/state/workgraph-supervisor/api.json',
       trustFile: '/home/ada/.local/state/workgraph-supervisor/trust.json',
+      checkedFile: '/home/ada/.local/state/workgraph-supervisor/config.checked',
       spoolDir: '/home/ada/.local/state/workgraph-supervisor/spool',
       logDir: '/home/ada/.local/state/workgraph-supervisor/logs',
     });

@@ -76,7 +76,7 @@ export async function trust(
   ] = await Promise.all([
     import('../../compose-look.ts'),
     import('../../config/trust.ts'),
-    import('../../config/load.ts'),
+    import('../../config/config-text.ts'),
     import('../../config/worktree.ts'),
     context.paths(),
     import('../reach.ts'),

@@ -1,0 +1,116 @@
+// A configuration that was checked once, kept in the state folder so that the next short command need not check the same
+// text again: loading the rules takes longer than everything else such a command does. What is kept is sealed with the
+// text it was made from. Whoever does not have the text learns nothing from it, and a torn, foreign or outdated one does
+// not open. Losing it costs time and nothing else.
+
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../domain/config.ts';
+import { VERSION } from '../version.ts';
+import type { LoadedConfig } from './load.ts';
+
+/** What else than the text decides what a configuration means. */
+export interface CheckedFacts {
+  /** supervisor.toml, or null where there is none. */
+  readonly file: string | null;
+  /** The user's home folder. */
+  readonly home: string;
+  /** The variable TZ. */
+  readonly zone: string | undefined;
+}
+
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** The checked configuration that was kept for this very text, or null. Never throws. */
+export function checkedConfig(kept: string, text: string, facts: CheckedFacts): LoadedConfig | null {
+  try {
+    const sealed = readFileSync(kept);
+    const opening = createDecipheriv(CIPHER, keyOf(text, facts), sealed.subarray(0, NONCE_BYTES));
+    opening.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const written = opening.update(sealed.subarray(NONCE_BYTES + TAG_BYTES));
+    return revived(Buffer.concat([written, opening.final()]).toString('utf8'));
+  } catch {
+    // None yet, of another text or program, or torn: the text is checked, as it always was.
+    return null;
+  }
+}
+
+/** Keeps a configuration that was loaded from this text. Never throws: where it cannot be kept, it is not. */
+export function keepChecked(kept: string, text: string, facts: CheckedFacts, loaded: LoadedConfig): void {
+  const temporary = `${kept}.${process.pid}.tmp`;
+  try {
+    const plain = flattened(loaded);
+    // What JSON cannot carry, such as a date in a body, is left to be checked each time.
+    if (!isDeepStrictEqual(revived(plain), loaded)) return;
+    const nonce = randomBytes(NONCE_BYTES);
+    const sealing = createCipheriv(CIPHER, keyOf(text, facts), nonce);
+    const written = Buffer.concat([sealing.update(plain, 'utf8'), sealing.final()]);
+    mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
+    writeFileSync(temporary, Buffer.concat([nonce, sealing.getAuthTag(), written]), {
+      flag: 'wx',
+      mode: 0o600,
+    });
+    renameSync(temporary, kept);
+  } catch {
+    // A full disk, a folder of somebody else's, or another command at the very same moment.
+    removeIfThere(temporary);
+  }
+}
+
+function removeIfThere(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // The folder cannot be entered: then nothing was left in it either.
+  }
+}
+
+/** The text, and everything that could make the same text mean something else: another program, home or zone. */
+function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
+  const program = statSync(fileURLToPath(import.meta.url), { bigint: true });
+  const parts = [
+    VERSION,
+    process.version,
+    `${program.dev}:${program.ino}:${program.mtimeNs}:${program.ctimeNs}:${program.size}`,
+    file,
+    home,
+    zone ?? null,
+    zoneFile(),
+    text,
+  ];
+  return createHash('sha256').update(JSON.stringify(parts)).digest();
+}
+
+/** Says when the zone of the machine is another one. */
+function zoneFile(): string {
+  const place = '/etc/localtime';
+  try {
+    return readlinkSync(place);
+  } catch {
+    const found = statSync(place, { bigint: true, throwIfNoEntry: false });
+    return found === undefined ? '' : `${found.ino}:${found.mtimeNs}:${found.size}`;
+  }
+}
+
+function flattened({ config, problems }: LoadedConfig): string {
+  const { profiles, brokenProfiles, ...rest } = config;
+  return JSON.stringify({ rest, profiles: [...profiles], brokenProfiles: [...brokenProfiles], problems });
+}
+
+function revived(text: string): LoadedConfig {
+  const { rest, profiles, brokenProfiles, problems } = JSON.parse(text) as {
+    readonly rest: Omit<Config, 'profiles' | 'brokenProfiles'>;
+    readonly profiles: readonly (readonly [string, never])[];
+    readonly brokenProfiles: readonly (readonly [string, never])[];
+    readonly problems: LoadedConfig['problems'];
+  };
+  return {
+    config: { ...rest, profiles: new Map(profiles), brokenProfiles: new Map(brokenProfiles) },
+    problems,
+  };
+}

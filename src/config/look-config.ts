@@ -1,0 +1,89 @@
+// The configuration as a short command needs it: read once, and checked only where this very text was not checked before.
+// The rules are loaded only when they are needed. What a configuration means is load.ts's and source.ts's business.
+
+import { dirname, join } from 'node:path';
+import type { Config, RepoSettings } from '../domain/config.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { ProfileSet } from '../domain/profile.ts';
+import type { Environment } from '../seams/environment.ts';
+import { checkedConfig, keepChecked } from './checked.ts';
+import { missingConfig, readConfigText } from './config-text.ts';
+import type { LoadedConfig } from './load.ts';
+import type { Paths } from './paths.ts';
+
+/** The part of a ConfigSource that a look asks. The zone of the machine is already in it. */
+export interface LookConfig {
+  current(): Config;
+  problems(): readonly string[];
+  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): Promise<ProfileSet>;
+}
+
+/** Opens the configuration. Throws SupervisorError `config`, as loading it does. */
+export async function openLookConfig(parts: {
+  readonly paths: Pick<Paths, 'configFile' | 'configNamed' | 'trustFile' | 'checkedFile'>;
+  readonly environment: Pick<Environment, 'home' | 'variables'>;
+}): Promise<LookConfig> {
+  const { paths, environment } = parts;
+  const loaded = await load(paths, environment);
+  const { config } = loaded;
+  const known = new Map<GraphPath, ProfileSet>();
+  return {
+    current: () => config,
+    problems: () => loaded.problems.map((problem) => problem.message),
+    async profilesFor(graph, settings) {
+      const before = known.get(graph);
+      if (before) return before;
+      const set = mayNameProfiles(join(graph, 'config.toml'))
+        ? (await import('./source.ts'))
+            .createConfigSource({ paths, environment, loaded })
+            .profilesFor(graph, settings)
+        : {
+            byName: config.profiles,
+            broken: config.brokenProfiles,
+            untrusted: [],
+            trustPath: dirname(graph),
+          };
+      known.set(graph, set);
+      return set;
+    },
+  };
+}
+
+async function load(
+  paths: Pick<Paths, 'configFile' | 'configNamed' | 'checkedFile'>,
+  environment: Pick<Environment, 'home' | 'variables'>,
+): Promise<LoadedConfig> {
+  const { configFile, configNamed, checkedFile } = paths;
+  const text = readConfigText(configFile);
+  if (text === null && configNamed) throw missingConfig(configFile);
+  const facts = {
+    file: text === null ? null : configFile,
+    home: environment.home,
+    zone: environment.variables.TZ,
+  };
+  const checked = checkedConfig(checkedFile, text ?? '', facts);
+  if (checked) return checked;
+  const [{ parseMachineConfig }, { machineTimezone }] = await Promise.all([
+    import('./load.ts'),
+    import('./timezone.ts'),
+  ]);
+  const { config, problems } = parseMachineConfig(facts.file, text ?? '', { home: environment.home });
+  // Looking a zone up takes as long as everything else here.
+  const loaded = config.timezoneIsMachines
+    ? { config: { ...config, timezone: machineTimezone(environment.variables) }, problems }
+    : { config, problems };
+  keepChecked(checkedFile, text ?? '', facts, loaded);
+  return loaded;
+}
+
+/** Whether a worktree's config.toml could hold profiles; most hold settings of wg alone. */
+function mayNameProfiles(file: string): boolean {
+  try {
+    const text = readConfigText(file);
+    // A key can be spelled with escapes.
+    return text !== null && /executors|\\u/i.test(text);
+  } catch {
+    // What cannot be read is explained by the one that reads it.
+    return true;
+  }
+}
