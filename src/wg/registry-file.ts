@@ -1,22 +1,12 @@
 // service/registry.json as bytes: reading it by wg's rules, and replacing it so that nobody ever sees half of it.
 // Who may write when, and what, is registry.ts.
 
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { constants, readFileSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { wellFormedValue } from './well-formed.ts';
+import { wellFormed, wellFormedValue } from './well-formed.ts';
 
 /** Every status that wg accepts; any other makes the whole registry unreadable for it. */
 export const AGENT_STATUSES = [
@@ -116,30 +106,48 @@ function unusable(path: string, why: string, cause?: unknown): SupervisorError {
   });
 }
 
+/** What tells one state of the registry's file from another; null when there is none, or none to look at. */
+export function registryPrint(graph: GraphPath): string | null {
+  try {
+    const found = statSync(registryPath(graph), { bigint: true, throwIfNoEntry: false });
+    return found === undefined
+      ? null
+      : `${found.dev}:${found.ino}:${found.mtimeNs}:${found.ctimeNs}:${found.size}`;
+  } catch {
+    // Reading it will say why.
+    return null;
+  }
+}
+
+/** The text of each entry, as long as the entry is the same one: most are in every rewrite. */
+export type EntryTexts = WeakMap<RegistryEntry, string>;
+
 /**
  * Replaces the registry whole: temporary file of wg's fixed name, fsync, rename. Only to be called under
- * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept.
+ * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept. Resolves with its print.
  */
-export function writeRegistry(graph: GraphPath, content: RegistryContent): void {
+export async function writeRegistry(
+  graph: GraphPath,
+  content: RegistryContent,
+  texts: EntryTexts,
+): Promise<string | null> {
   const path = registryPath(graph);
   const temporary = join(graph, 'service', '.registry.json.tmp');
   try {
-    // A left-over of a crash; removed first so that a link in its place is not followed.
-    rmSync(temporary, { force: true });
-    const handle = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+    const handle = await openNew(temporary);
     try {
       const mode = modeOf(path);
-      if (mode !== null) fchmodSync(handle, mode);
-      const bytes = Buffer.from(JSON.stringify(content, wellFormedValue, 2));
-      for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
-      fsyncSync(handle);
+      if (mode !== null) await handle.chmod(mode);
+      await handle.writeFile(textOf(content, texts));
+      await handle.sync();
     } finally {
-      closeSync(handle);
+      await handle.close();
     }
-    renameSync(temporary, path);
+    await rename(temporary, path);
+    return registryPrint(graph);
   } catch (thrown) {
     try {
-      rmSync(temporary, { force: true });
+      await rm(temporary, { force: true });
     } catch {
       // The first error is the one to tell; the next write removes what is left.
     }
@@ -153,6 +161,32 @@ export function writeRegistry(graph: GraphPath, content: RegistryContent): void 
       },
     );
   }
+}
+
+async function openNew(path: string) {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    return await open(path, flags, 0o666);
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'EEXIST') throw thrown;
+    // A left-over of a crash; removed rather than opened, so that a link in its place is not followed.
+    await rm(path, { force: true });
+    return await open(path, flags, 0o666);
+  }
+}
+
+/** The registry as wg spells it, indented by two. */
+function textOf({ agents, ...rest }: RegistryContent, texts: EntryTexts): string {
+  const lines = Object.entries(agents).map(([id, entry]) => {
+    let text = texts.get(entry);
+    if (text === undefined) {
+      text = JSON.stringify(entry, wellFormedValue, 2).replaceAll('\n', '\n    ');
+      texts.set(entry, text);
+    }
+    return `    ${JSON.stringify(wellFormed(id))}: ${text}`;
+  });
+  const more = JSON.stringify(rest, wellFormedValue, 2).slice(2);
+  return `{\n  "agents": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}},\n${more}`;
 }
 
 function modeOf(path: string): number | null {

@@ -2,19 +2,21 @@
 // Owns agent numbers and our entries; everybody else's entries pass through untouched. Knows nothing of runs.
 // Lock order is wg's: `.registry.lock` before `graph.lock`, so nothing here may be called while holding the latter.
 
-import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { EXECUTOR_TYPES } from '../domain/profile.ts';
-import { type Clock, isoTime } from '../seams/clock.ts';
+import { type Cancel, type Clock, isoTime } from '../seams/clock.ts';
 import type { Locker } from '../seams/flock.ts';
+import { aboveAll, numberOf, removeFolder, takeNumber } from './agent-numbers.ts';
 import { makeWithin } from './folder-within.ts';
 import {
   type AgentStatus,
+  type EntryTexts,
   type RegistryContent,
   type RegistryEntry,
   readRegistry,
+  registryPrint,
   writeRegistry,
 } from './registry-file.ts';
 
@@ -49,8 +51,13 @@ export interface AgentChange {
 export interface Registry {
   /** New agents, `parked` until their process is known, each with its folder `agents/agent-N/`. */
   allocate(agents: readonly NewAgent[]): Promise<string[]>;
-  /** Applies changes; resolves with the agents that the registry does not have (any more). */
-  update(changes: readonly AgentChange[]): Promise<string[]>;
+  /**
+   * Applies changes; resolves with the agents that the registry does not have (any more). `lazily`: they wait up to
+   * 50 ms for another write to go along with.
+   */
+  update(changes: readonly AgentChange[], options?: { readonly lazily?: boolean }): Promise<string[]>;
+  /** Writes at once what still waits; resolves when it is written or refused. */
+  flush(): Promise<void>;
   /** The entries as they are now, read without a lock; none when there is no registry. */
   entries(): ReadonlyMap<string, RegistryEntry>;
 }
@@ -64,17 +71,23 @@ export interface RegistryOptions {
   readonly lockTimeoutMs?: number;
 }
 
+/** How long a change that nobody waits for may wait for company, ms. */
+const LAZY_MS = 50;
+
 /** So many of our finished entries are kept: wg reads the whole file on every command. */
 const KEEP_FINISHED = 200;
 
-/** Folders numbered above this are no agents of anybody; counting on from them would leave wg's u32. */
-const LARGEST_FOLDER = 2 ** 31;
-
-type Mutable = { agents: Record<string, RegistryEntry>; next_agent_id: number };
+interface Mutable {
+  agents: Record<string, RegistryEntry>;
+  next_agent_id: number;
+  /** The next number is above those of all folders: looked at once, and again when somebody else has written. */
+  counted: boolean;
+}
 
 interface Pending {
   /** Changes the content; the result reverts what it did outside of the file, null says that nothing changed. */
-  readonly apply: (content: Mutable) => (() => void) | null;
+  readonly apply: (content: Mutable) => Promise<(() => void) | null>;
+  readonly lazily: boolean;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -83,19 +96,44 @@ interface Pending {
 export function createRegistry(options: RegistryOptions): Registry {
   const { graph, locker, clock, lockTimeoutMs = 30_000 } = options;
   let waiting: Pending[] = [];
-  let writing = false;
+  let writing: Promise<void> | null = null;
+  let later: Cancel | null = null;
+  /** The registry as it was written here last: as long as the file is that one it need not be read. */
+  let written: {
+    readonly print: string;
+    readonly content: RegistryContent;
+    readonly counted: boolean;
+  } | null = null;
+  const texts: EntryTexts = new WeakMap();
 
-  const commit = (apply: Pending['apply']) =>
+  const begin = (evenLazy: boolean) => {
+    later?.();
+    later = null;
+    writing ??= writeAll(evenLazy).finally(() => {
+      writing = null;
+      // What came between the last look and this moment, and what waits for company.
+      if (waiting.some((one) => !one.lazily)) void begin(false);
+      else if (waiting.length > 0) beginLater();
+    });
+    return writing;
+  };
+
+  const beginLater = () => {
+    later ??= clock.after(LAZY_MS, () => void begin(true));
+  };
+
+  const commit = (apply: Pending['apply'], lazily = false) =>
     new Promise<void>((resolve, reject) => {
-      waiting.push({ apply, resolve, reject });
-      if (!writing) void writeAll();
+      waiting.push({ apply, lazily, resolve, reject });
+      if (!lazily) void begin(false);
+      else if (writing === null) beginLater();
     });
 
-  async function writeAll(): Promise<void> {
-    writing = true;
+  async function writeAll(evenLazy: boolean): Promise<void> {
     // Callers of the same turn go into the first rewrite already.
     await Promise.resolve();
-    while (waiting.length > 0) {
+    for (let first = true; first || waiting.some((one) => !one.lazily); first = false) {
+      if (waiting.length === 0 || !(evenLazy || waiting.some((one) => !one.lazily))) return;
       let batch: Pending[] = [];
       try {
         makeWithin(graph, 'service');
@@ -105,7 +143,7 @@ export function createRegistry(options: RegistryOptions): Registry {
         try {
           batch = waiting;
           waiting = [];
-          rewrite(batch);
+          await rewrite(batch);
         } finally {
           lock.release();
         }
@@ -118,16 +156,16 @@ export function createRegistry(options: RegistryOptions): Registry {
         for (const one of batch) one.reject(inOurWords(thrown, graph));
       }
     }
-    writing = false;
   }
 
-  function rewrite(batch: readonly Pending[]): void {
-    const found: RegistryContent = readRegistry(graph) ?? { agents: {}, next_agent_id: 1 };
-    const content: Mutable = { ...found, agents: { ...found.agents } };
+  async function rewrite(batch: readonly Pending[]): Promise<void> {
+    const known = written !== null && written.print === registryPrint(graph) ? written : null;
+    const found = known?.content ?? readRegistry(graph) ?? { agents: {}, next_agent_id: 1 };
+    const content: Mutable = { ...found, agents: { ...found.agents }, counted: known?.counted ?? false };
     const served: { pending: Pending; undo: (() => void) | null }[] = [];
     for (const pending of batch) {
       try {
-        served.push({ pending, undo: pending.apply(content) });
+        served.push({ pending, undo: await pending.apply(content) });
       } catch (thrown) {
         pending.reject(inOurWords(thrown, graph));
       }
@@ -135,7 +173,9 @@ export function createRegistry(options: RegistryOptions): Registry {
     try {
       if (served.some((one) => one.undo !== null)) {
         prune(content);
-        writeRegistry(graph, content);
+        const { counted, ...plain } = content;
+        const print = await writeRegistry(graph, plain, texts);
+        written = print === null ? null : { print, content: plain, counted };
       }
     } catch (thrown) {
       for (const { pending, undo } of served) {
@@ -181,12 +221,18 @@ export function createRegistry(options: RegistryOptions): Registry {
     async allocate(agents) {
       if (agents.length === 0) return [];
       const ids: string[] = [];
-      await commit((content) => {
+      await commit(async (content) => {
         const made: string[] = [];
         const undo = () => made.forEach(removeFolder);
         try {
           for (const agent of agents) {
-            const { id, folder } = nextAgent(graph, content, made);
+            if (!content.counted) {
+              const { agents: entries, next_agent_id: next } = content;
+              content.next_agent_id = aboveAll(graph, Object.keys(entries), next);
+              content.counted = true;
+            }
+            const { number, id, folder } = await takeNumber(graph, content.next_agent_id);
+            content.next_agent_id = number + 1;
             ids.push(id);
             made.push(folder);
             content.agents[id] = entryOf(id, agent);
@@ -201,14 +247,14 @@ export function createRegistry(options: RegistryOptions): Registry {
       return ids;
     },
 
-    async update(changes) {
+    async update(changes, { lazily = false } = {}) {
       const missing: string[] = [];
       for (const { pid } of changes)
         if (pid === process.pid || pid === 0 || pid === 1)
           // wg ends a registered pid with its whole tree.
           throw new Error(`pid ${pid} must never be registered as an agent`);
       if (changes.length === 0) return missing;
-      await commit((content) => {
+      await commit(async (content) => {
         for (const change of changes) {
           const entry =
             own(content.agents, change.agent) ??
@@ -217,8 +263,14 @@ export function createRegistry(options: RegistryOptions): Registry {
           else content.agents[change.agent] = changed(entry, change);
         }
         return missing.length === changes.length ? null : () => undefined;
-      });
+      }, lazily);
       return missing;
+    },
+
+    async flush() {
+      // One that is under way may have passed over what came lately.
+      await writing;
+      if (waiting.length > 0) await begin(true);
     },
 
     entries: () => new Map(Object.entries(readRegistry(graph)?.agents ?? {})),
@@ -229,52 +281,13 @@ function own(agents: Record<string, RegistryEntry>, id: string): RegistryEntry |
   return Object.hasOwn(agents, id) ? agents[id] : undefined;
 }
 
-const AGENT_NAME = /^agent-(\d{1,10})$/;
-
-function numberOf(name: string): number {
-  const number = Number(AGENT_NAME.exec(name)?.[1] ?? 0);
-  return number <= LARGEST_FOLDER ? number : 0;
-}
-
-/** Takes the next free number and makes its folder; a number whose folder exists was somebody's. */
-function nextAgent(
-  graph: GraphPath,
-  content: Mutable,
-  made: readonly string[],
-): { id: string; folder: string } {
-  const agents = join(graph, 'agents');
-  makeWithin(graph, 'agents');
-  // Folders are read once for a batch: the ones made since have the numbers just given out.
-  const names = made.length > 0 ? [] : [...Object.keys(content.agents), ...readdirSync(agents)];
-  let next = names.reduce((largest, name) => Math.max(largest, numberOf(name) + 1), content.next_agent_id);
-  for (; ; next++) {
-    const id = `agent-${next}`;
-    const folder = join(agents, id);
-    try {
-      mkdirSync(folder);
-    } catch (thrown) {
-      if (systemCode(thrown) === 'EEXIST') continue;
-      throw thrown;
-    }
-    content.next_agent_id = next + 1;
-    return { id, folder };
-  }
-}
-
-function removeFolder(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Not empty or gone: a folder too many harms nobody, its number is just not given out again.
-  }
-}
-
 /** Drops our oldest finished entries: `wg done` marks the first entry of a task, which must not be an ancient one. */
 function prune(content: Mutable): void {
   const finished = Object.values(content.agents)
     .filter((entry) => entry.status === 'done' || entry.status === 'failed')
-    .filter((entry) => EXECUTOR_TYPES.some((type) => type === entry.executor))
-    .sort((a, b) => numberOf(b.id) - numberOf(a.id));
+    .filter((entry) => EXECUTOR_TYPES.some((type) => type === entry.executor));
+  if (finished.length <= KEEP_FINISHED) return;
+  finished.sort((a, b) => numberOf(b.id) - numberOf(a.id));
   for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];
 }
 

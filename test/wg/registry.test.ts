@@ -258,6 +258,71 @@ describe('updating agents', () => {
     expect(locks).toBe(1);
   });
 
+  test('what may wait goes along with the next write, by itself after a while, or when flushed', async () => {
+    const timers: (() => void)[] = [];
+    const waiting: Clock = {
+      ...clock,
+      after: (_ms, act) => {
+        timers.push(act);
+        return () => undefined;
+      },
+    };
+    registry = createRegistry({ graph, locker, clock: waiting });
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    locks = 0;
+    const over = registry.update([{ agent: 'agent-1', status: 'done' }], { lazily: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(onDisk().agents['agent-1'].status).toBe('parked');
+    expect(await registry.allocate([{ task_id: 'u', executor: 'claude' }])).toEqual(['agent-2']);
+    await over;
+    expect(onDisk().agents['agent-1'].status).toBe('done');
+    expect(locks).toBe(1);
+
+    const alone = registry.update([{ agent: 'agent-2', status: 'failed' }], { lazily: true });
+    expect(timers.length).toBeGreaterThan(0);
+    timers.at(-1)?.();
+    await alone;
+    expect(onDisk().agents['agent-2'].status).toBe('failed');
+
+    void registry.update([{ agent: 'agent-2', status: 'dead' }], { lazily: true });
+    await registry.flush();
+    expect(onDisk().agents['agent-2'].status).toBe('dead');
+    await registry.flush();
+  });
+
+  test('what may wait is refused like everything else when it cannot be written', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    put('not a registry');
+    const over = registry.update([{ agent: 'agent-1', status: 'done' }], { lazily: true });
+    void registry.flush();
+    await expect(over).rejects.toMatchObject({ code: 'graph' });
+  });
+
+  test('what others wrote since our last write counts: entries, the next number, folders', async () => {
+    await registry.allocate([{ task_id: 't', executor: 'claude' }]);
+    put({ agents: { 'agent-1': foreign('agent-1') }, next_agent_id: 7 });
+    expect(await registry.allocate([{ task_id: 'u', executor: 'claude' }])).toEqual(['agent-7']);
+    expect(onDisk().agents['agent-1'].executor).toBe('codex');
+    // Somebody made the next folder without a word, and a higher one; then somebody put an old registry back.
+    mkdirSync(join(graph, 'agents', 'agent-8'));
+    expect(await registry.allocate([{ task_id: 'v', executor: 'claude' }])).toEqual(['agent-9']);
+    mkdirSync(join(graph, 'agents', 'agent-40'));
+    put({ agents: {}, next_agent_id: 1 });
+    await registry.update([{ agent: 'agent-1', restore: { task_id: 't', executor: 'claude' } }]);
+    expect(await registry.allocate([{ task_id: 'w', executor: 'claude' }])).toEqual(['agent-41']);
+  });
+
+  test('the file is spelled as wg spells it', async () => {
+    await registry.allocate([{ task_id: 't "x"\nü', executor: 'claude', worktree_path: '/w' }]);
+    await registry.update([{ agent: 'agent-1', pid: 50 }]);
+    expect(readFileSync(path(), 'utf8')).toBe(JSON.stringify(onDisk(), null, 2));
+    put({ extra: [1, { b: 2 }], agents: {}, next_agent_id: 1 });
+    await registry.update([{ agent: 'agent-1', restore: { task_id: 't', executor: 'claude' } }]);
+    const { agents, ...rest } = onDisk();
+    expect(readFileSync(path(), 'utf8')).toBe(JSON.stringify({ agents, ...rest }, null, 2));
+    expect(rest.extra).toEqual([1, { b: 2 }]);
+  });
+
   test('of our finished agents the newest 200 stay; those at work and those of others all stay', async () => {
     const agents: Record<string, unknown> = {};
     for (let n = 1; n <= 300; n++)
