@@ -1,15 +1,11 @@
 // A request with an Idempotency-Key is done once: the same request again gets the same answer, another one with its key
-// is refused. Answers that hold a token are never written to the disk; they are known as long as this process lives.
+// is refused. Answers may hold tokens, so they are kept sealed: whoever has no key reads none.
 
 import { createHash } from 'node:crypto';
 import type { AnswerBook } from '../runs/answer-book.ts';
 import { ApiProblem, problemAnswer } from './problem.ts';
 import type { Reply } from './route.ts';
-
-/** Answers with tokens that are remembered. */
-const REMEMBERED = 1000;
-
-const TOKEN = /\bwg[ltc]_[A-Za-z0-9_-]{20,}/;
+import { seal, unseal } from './sealed.ts';
 
 export interface KeyedRequest {
   /** Who asks: keys of one caller say nothing to another. */
@@ -34,7 +30,6 @@ export const always: Once = (_keyed, act) => act();
 export function createOnce(book: AnswerBook): Once {
   // Whoever was answering when the last process died is not doing it any more.
   book.dropUnanswered();
-  const remembered = new Map<string, StoredAnswer>();
 
   function replay(status: number, { headers, body }: StoredAnswer): Reply {
     return { status, headers: { ...headers, 'idempotency-replayed': 'true' }, body };
@@ -42,8 +37,10 @@ export function createOnce(book: AnswerBook): Once {
 
   return async ({ scope, key, request }, act) => {
     if (key === undefined) return await act();
-    const name = digest(bareKey(key));
+    const bare = bareKey(key);
+    const name = digest(bare);
     const hash = digest(...request);
+    const whose = { key: bare, scope, requestHash: hash };
     const kept = book.reserve(scope, name, hash);
     if (kept !== null) {
       if (kept.requestHash !== hash)
@@ -54,26 +51,19 @@ export function createOnce(book: AnswerBook): Once {
             hint: 'use a new key for each request, and the same one only to repeat it',
           },
         );
-      const answer =
-        kept.answer === null ? remembered.get(`${scope} ${name}`) : (JSON.parse(kept.answer) as StoredAnswer);
-      if (kept.status !== null && answer !== undefined) return replay(kept.status, answer);
+      const answer = kept.answer === null ? null : unseal(kept.answer, whose);
+      if (kept.status !== null && answer !== null)
+        return replay(kept.status, JSON.parse(answer) as StoredAnswer);
       throw new ApiProblem(
         'idempotency-key-in-use',
         kept.status === null
           ? 'The first request with this key is still being worked on.'
-          : 'The first request with this key was done, but its answer held a token and is no longer known.',
+          : 'The first request with this key was done, but its answer is no longer known.',
         { hint: 'ask for the state of the task', headers: { 'retry-after': '1' } },
       );
     }
-    const keep = (status: number, answer: StoredAnswer) => {
-      const text = JSON.stringify(answer);
-      const secret = TOKEN.test(text);
-      if (secret) {
-        remembered.set(`${scope} ${name}`, answer);
-        for (const oldest of remembered.keys()) if (remembered.size > REMEMBERED) remembered.delete(oldest);
-      }
-      book.keep(scope, name, status, secret ? null : text);
-    };
+    const keep = (status: number, answer: StoredAnswer) =>
+      book.keep(scope, name, status, seal(JSON.stringify(answer), whose));
     try {
       const reply = await act();
       keep(reply.status ?? 200, { headers: reply.headers ?? {}, body: reply.body ?? null });

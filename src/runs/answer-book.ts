@@ -15,7 +15,7 @@ export interface KeptAnswer {
   readonly requestHash: string;
   /** null: it is still being worked on, or was when its process died. */
   readonly status: number | null;
-  /** The body as it was sent; null when it is not kept, because it held a token. */
+  /** The body as it was sent, in whatever form it was given to be kept; null: it is not. */
   readonly answer: string | null;
 }
 

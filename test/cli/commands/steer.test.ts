@@ -23,6 +23,33 @@ const cli = (...argv: string[]) =>
   );
 
 describe('with a supervisor', () => {
+  test('an open question is in status, why and show with the command that answers it; answered, it is in none', async () => {
+    await ground.writeGraph(ground.repo, [{ id: 'job', tags: ['executor:external'] }]);
+    supervised = await supervise(ground);
+    await supervised.event('run.handed-off', 'job');
+    const { run } = await supervised.control.claim({ task: 'job' }, 'w');
+    expect(await cli('answer', 'job', 'blue')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('has asked nothing'),
+    });
+    await supervised.control.input(run.run, { question: 'Blue or\u001b[2J red?', options: ['blue', 'red'] });
+    for (const argv of [['status'], ['why', 'job'], ['show', 'job']]) {
+      const { out } = await cli(...argv);
+      expect(out).toContain('supervisor answer job TEXT');
+      expect(out).toContain('blue | red');
+      expect(out).not.toContain('\u001b[2J');
+    }
+    expect(await cli('answer', 'job', ' ')).toMatchObject({ status: 2 });
+    expect(await cli('answer', 'job', 'blue')).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(/^answered: Blue or red\?\n/),
+    });
+    expect((await supervised.control.heartbeat(run.run)).answer).toBe('blue');
+    expect(JSON.parse((await cli('answer', 'job', 'blue', '--json')).out)).toMatchObject({ duplicate: true });
+    for (const argv of [['status'], ['why', 'job'], ['show', 'job']])
+      expect((await cli(...argv)).out).not.toContain('supervisor answer');
+  });
+
   test('a paused executor starts nothing until it is resumed', async () => {
     await ground.writeGraph(ground.repo, []);
     supervised = await supervise(ground);
