@@ -1,7 +1,12 @@
 // The one home of jsonc-parser: a JSON text as a tree of places in it, for edits that leave the rest of the text
 // alone and for looking at numbers as they are spelled. Knows nothing of tasks.
 
-import jsonc from 'jsonc-parser';
+import { createRequire } from 'node:module';
+
+const load = createRequire(import.meta.url);
+
+/** jsonc-parser, loaded when the first line needs it: most graphs have none that does. Node keeps it. */
+const jsonc = (): typeof import('jsonc-parser') => load('jsonc-parser');
 
 /** A value and where it stands in the text. */
 export interface JsonNode {
@@ -24,7 +29,7 @@ export interface JsonProperty {
 
 /** The tree of a text that JSON.parse accepts and that is nested less than 128 deep. */
 export function jsonTree(text: string): JsonNode {
-  const root = jsonc.parseTree(text);
+  const root = jsonc().parseTree(text);
   if (root === undefined) throw new Error('a text without any JSON value was taken for a line');
   return root;
 }

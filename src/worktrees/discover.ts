@@ -8,6 +8,7 @@ import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Environment } from '../seams/environment.ts';
 import { atMost } from './at-most.ts';
+import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
 import { globalGraphFolders, graphFolderBeside, isAgentWorktree, realPath } from './graph-folder.ts';
@@ -47,6 +48,9 @@ export function createDiscovery(parts: DiscoveryParts): Discovery {
 /** Repositories looked at side by side; git itself is limited further. */
 const AT_ONCE = 4;
 
+/** Equal to no fingerprint. */
+const UNKNOWN = '';
+
 interface Listing {
   readonly fingerprint: string;
   readonly listed: readonly ListedWorktree[];
@@ -63,6 +67,8 @@ class DiskDiscovery implements Discovery {
   /** Given path → common git dir, as long as the path is the same folder. */
   readonly #ids = new Map<string, { readonly stamp: string; readonly id: string }>();
   readonly #listings = new Map<string, Listing>();
+  /** What git listed while a repository was identified, in the same pass. */
+  readonly #listedNow = new Map<string, readonly ListedWorktree[]>();
   #globals: ReadonlySet<string> = new Set();
   #notes: readonly string[] = [];
 
@@ -82,6 +88,7 @@ class DiskDiscovery implements Discovery {
 
   async list(config: Pick<Config, 'repos' | 'roots'>): Promise<readonly DiscoveredRepository[]> {
     this.#globals = await globalGraphFolders(this.#home);
+    this.#listedNow.clear();
     const wanted = [...config.repos, ...(await this.#belowRoots(config.roots))];
     const inTurn = atMost(AT_ONCE);
     const identified = await Promise.all(
@@ -125,14 +132,34 @@ class DiskDiscovery implements Discovery {
       const stamp = `${folder.dev}:${folder.ino} ${await fileStamp(join(path, '.git'))}`;
       const known = this.#ids.get(path);
       if (known?.stamp === stamp && (await realPath(known.id)) === known.id) return { id: known.id };
-      const common = await this.#git.commonDir(path);
-      const id = (await realPath(common)) ?? common;
+      const id = (await this.#seenAndListed(path)) ?? (await this.#asked(path));
       this.#ids.set(path, { stamp, id });
       return { id };
     } catch (thrown) {
       const known = this.#ids.get(path);
       // What was known of it stays on show; reading it says what is wrong.
       return known && this.#listings.has(known.id) ? { id: known.id } : { problem: sentenceOf(path, thrown) };
+    }
+  }
+
+  async #asked(path: string): Promise<string> {
+    const common = await this.#git.commonDir(path);
+    return (await realPath(common)) ?? common;
+  }
+
+  /** The same by one question less: git lists the worktrees, and the list confirms what the files say. Else null. */
+  async #seenAndListed(path: string): Promise<string | null> {
+    const likely = await likelyCommonDir(path);
+    // Listed already, by way of another of its worktrees: the short question is the cheaper one.
+    if (likely === null || this.#listedNow.has(likely)) return null;
+    try {
+      const listed = await this.#git.worktrees(path, likely);
+      if (!(await isListOf(listed, likely))) return null;
+      this.#listedNow.set(likely, listed);
+      return likely;
+    } catch {
+      // Whatever is wrong, the plain question says it in its own words.
+      return null;
     }
   }
 
@@ -155,10 +182,14 @@ class DiskDiscovery implements Discovery {
   }
 
   async #list(id: string, folder: string, known: Listing | undefined): Promise<Listing> {
+    const listedNow = this.#listedNow.get(id);
+    // Without a list to compare with a fingerprint says nothing, so the next look asks git once more.
+    if (listedNow !== undefined) return { fingerprint: UNKNOWN, listed: listedNow };
+    if (known === undefined) return { fingerprint: UNKNOWN, listed: await this.#git.worktrees(folder, id) };
     // Taken before git looks and of what was known before: a change in between, and a list that turned out
     // different, make git look once more next time.
-    const fingerprint = await repositoryFingerprint(id, known?.listed ?? []);
-    if (known?.fingerprint === fingerprint) return known;
+    const fingerprint = await repositoryFingerprint(id, known.listed);
+    if (known.fingerprint === fingerprint) return known;
     return { fingerprint, listed: await this.#git.worktrees(folder, id) };
   }
 

@@ -1,6 +1,7 @@
 // Which graph folder a worktree reaches (interop 1.1, 1.4). Looks at folders only; whether there is a graph.jsonl in
 // it, and a readable one, is the graph store's business.
 
+import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
@@ -56,7 +57,8 @@ export async function realPath(path: string): Promise<string | null> {
 }
 
 async function folderAt(path: string): Promise<Omit<GraphFolder, 'alias'> | null> {
-  const real = await realPath(path);
+  // Half of the names are never there: an error costs more than a look.
+  const real = existsSync(path) ? await realPath(path) : null;
   if (real === null) return null;
   try {
     const found = await stat(real, { bigint: true });

@@ -2,8 +2,9 @@
 // at all where the index shows at a glance that it is not: most graphs are ignored, and fifty questions take a second.
 
 import { readFile } from 'node:fs/promises';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
+import { gitDirNamedIn } from './common-dir.ts';
 import { fileStamp } from './fingerprint.ts';
 import type { Git } from './git.ts';
 
@@ -18,7 +19,7 @@ export class TrackedGraphs {
 
   /** For a graph folder right in the worktree. Where git cannot say, it counts as not tracked. */
   async isTracked(worktree: string, graph: GraphPath): Promise<boolean> {
-    const index = await indexOf(worktree);
+    const index = indexOf(worktree);
     const stamp = `${basename(graph)} ${await fileStamp(index)}`;
     const known = this.#known.get(worktree);
     if (known?.stamp === stamp) return known.tracked;
@@ -58,11 +59,11 @@ async function surelyLacks(index: string, file: string): Promise<boolean> {
 }
 
 /** The index file of a worktree: in its `.git` folder, or where its `.git` file points. */
-async function indexOf(worktree: string): Promise<string> {
+function indexOf(worktree: string): string {
   const dotGit = join(worktree, '.git');
   try {
-    const target = /^gitdir: (.*?)\n?$/s.exec(await readFile(dotGit, 'utf8'))?.[1];
-    if (target !== undefined) return join(isAbsolute(target) ? target : resolve(worktree, target), 'index');
+    const named = gitDirNamedIn(dotGit);
+    if (named !== null) return join(resolve(worktree, named), 'index');
   } catch {
     // A folder, as in every main worktree.
   }

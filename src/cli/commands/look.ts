@@ -11,13 +11,16 @@ const WATCH_MS = 1000;
 
 /** `supervisor status`. */
 export async function status(context: Context, options: { readonly watch?: boolean }): Promise<number> {
-  const { statusView } = await import('../render/status-view.ts');
   if (!options.watch) {
     const report = await withView(context, (view) => view.status());
     if (context.json) context.outJson(report);
-    else await page(context, statusView(report, context));
+    else {
+      const { statusView } = await import('../render/status-view.ts');
+      await page(context, statusView(report, context));
+    }
     return 0;
   }
+  const { statusView } = await import('../render/status-view.ts');
   const ending = new AbortController();
   const offs = [
     context.onSignal('SIGINT', () => ending.abort()),

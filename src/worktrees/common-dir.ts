@@ -1,0 +1,42 @@
+// Where the common git dir of a folder very likely is, told from a handful of files without asking git, and whether
+// git's own list of worktrees says the same. Only a likely answer: git has the last word.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { realPath } from './graph-folder.ts';
+import type { ListedWorktree } from './porcelain.ts';
+
+/** The common git dir of the repository whose worktree begins at `folder`; null wherever that is not plain to see. */
+export async function likelyCommonDir(folder: string): Promise<string | null> {
+  const dotGit = join(folder, '.git');
+  try {
+    const found = await stat(dotGit);
+    const common = found.isDirectory() ? dotGit : commonDirOf(folder, gitDirNamedIn(dotGit) ?? '');
+    // What lacks one of these is no git dir, and git looks further up.
+    if (!['HEAD', 'objects', 'refs'].every((name) => existsSync(join(common, name)))) return null;
+    return await realPath(common);
+  } catch {
+    // No worktree begins here, or it cannot be looked at.
+    return null;
+  }
+}
+
+/** The git dir that a worktree's `.git` file names, as it is written there; null when it is no such file. */
+export function gitDirNamedIn(dotGit: string): string | null {
+  return /^gitdir: (.*?)\n?$/s.exec(readFileSync(dotGit, 'utf8'))?.[1] ?? null;
+}
+
+function commonDirOf(folder: string, named: string): string {
+  const gitDir = resolve(folder, named);
+  return resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').replace(/\n$/, ''));
+}
+
+/**
+ * Whether git listed the worktrees of this very common git dir. It names the main worktree after it: with `/.git` taken
+ * off. Bare repositories and git dirs that lie elsewhere are named otherwise, and count as unconfirmed.
+ */
+export async function isListOf(listed: readonly ListedWorktree[], commonDir: string): Promise<boolean> {
+  const [main] = listed;
+  return main !== undefined && !main.bare && (await realPath(join(main.path, '.git'))) === commonDir;
+}
