@@ -1,8 +1,9 @@
 // One HTTP request, bounded in every way: addresses, time, size, no redirects, no retries of its own. The only home of
 // got, which is loaded with the first request because that takes a tenth of a second.
 
-import { Agent as HttpAgent } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Address } from './http-address.ts';
 
@@ -80,6 +81,15 @@ export const sendWithGot: HttpClient = async (request, signal) => {
         decompress: false,
         signal: own.signal,
       });
+      stream.on('request', (sent: ClientRequest) =>
+        // got waits for an answer that will not come any more, and its own timeouts with it.
+        sent.on('upgrade', (response: IncomingMessage, socket: Duplex) => {
+          socket.destroy();
+          const message = `HTTP ${response.statusCode}: the endpoint wants to switch protocols`;
+          settle({ kind: 'none', timedOut: false, message });
+          stream.destroy();
+        }),
+      );
       stream.on('response', (response: { statusCode: number; headers: Record<string, unknown> }) => {
         head = { status: response.statusCode, headers: flatHeaders(response.headers) };
       });

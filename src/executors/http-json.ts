@@ -15,7 +15,8 @@ export function parseJsonObject(body: Buffer): Record<string, unknown> | null {
 export function parseJson(
   body: Buffer,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false } {
-  const text = body.toString('utf8');
+  // Some write a byte order mark first, which RFC 8259 lets a reader ignore.
+  const text = body.toString('utf8').replace(/^\ufeff/, '');
   if (nestsTooDeep(text)) return { ok: false };
   try {
     return { ok: true, value: JSON.parse(text) };

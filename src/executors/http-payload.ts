@@ -153,6 +153,8 @@ export function pollHeaders(
 function commonHeaders(assignment: Assignment, version: string): Record<string, string> {
   return {
     accept: 'application/json',
+    // Without this word any coding would do, and what is compressed has no bound that can be seen.
+    'accept-encoding': 'identity',
     'user-agent': version === '' ? 'workgraph-supervisor' : `workgraph-supervisor/${version}`,
     'workgraph-task-id': headerText(assignment.globalTaskId),
     'workgraph-attempt': String(assignment.attempt),

@@ -3,6 +3,7 @@
 
 import type { Outcome } from '../domain/outcome.ts';
 import type { HttpProfile } from '../domain/profile.ts';
+import { readSendAnswer } from './a2a-reading.ts';
 import type { HttpAnswer } from './http-client.ts';
 import { parseJson, parseJsonObject } from './http-json.ts';
 
@@ -140,6 +141,8 @@ function readSuccess(
       retryAfter: undefined,
     };
   const body = parseJsonObject(answer.body);
+  const a2a = body === null ? null : readSendAnswer(body);
+  if (a2a?.outcome) return { kind: 'ended', outcome: a2a.outcome };
   const word = body === null ? null : statusWord(body);
   if (question.completion === 'response')
     return { kind: 'ended', outcome: responseOutcome(answer, body, word) };
@@ -156,7 +159,7 @@ function readSuccess(
   return {
     kind: 'accepted',
     monitor,
-    externalId: externalId(body?.external_id),
+    externalId: externalId(a2a === null ? body?.external_id : a2a.task),
     message: message ?? `HTTP ${status}`,
     heartbeatEveryS: seconds(body?.heartbeat_every_s),
     retryAfter: answer.headers['retry-after'],
@@ -174,6 +177,9 @@ function responseOutcome(
       kind: 'succeeded',
       summary: `the answer was larger than ${answer.body.length} bytes; its beginning is in the run's output`,
     };
+  const coding = answer.headers['content-encoding'];
+  if (isCoded(answer))
+    return { kind: 'succeeded', summary: `the answer came in content-encoding ${coding}, and was not read` };
   if (body !== null) {
     const outcome = outcomeOf(body, word ?? 'done', [], DISPATCH_FAILED);
     if (outcome !== null) return outcome;
@@ -259,6 +265,12 @@ function absoluteUrl(value: unknown, base: URL): string | null {
   url.username = '';
   url.password = '';
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+}
+
+/** Whether the body is compressed, which nobody asked for. */
+export function isCoded({ headers }: Extract<HttpAnswer, { kind: 'answer' }>): boolean {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  return coding !== '' && coding !== 'identity';
 }
 
 function printable(answer: Extract<HttpAnswer, { kind: 'answer' }>): string | undefined {

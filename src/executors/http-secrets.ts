@@ -23,6 +23,7 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 
 // The message's frame and what makes a delivery one: a profile that set these would break the protocol unnoticed.
 const RESERVED = new Set([
+  'accept-encoding',
   'connection',
   'content-length',
   'expect',

@@ -8,10 +8,14 @@ import type { Log } from '../seams/log.ts';
 import type { Assignment } from './executor.ts';
 import { type Lookup, type NamedBy, resolveEndpoint } from './http-address.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './http-client.ts';
+import { isCoded } from './http-response.ts';
 import { scrub } from './http-secrets.ts';
 
 /** What is kept of an answer in the run's output, characters. */
 const KEPT = 4096;
+
+/** What a request may take beyond the times of its client, ms. */
+const GRACE_MS = 5000;
 
 export interface SenderParts {
   readonly clock: Clock;
@@ -58,6 +62,24 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
     }
   }
 
+  /** The client keeps its own times; one that hangs all the same must not hold a run until its deadline. */
+  async function withinReason(
+    signal: AbortSignal,
+    { connectMs, responseMs }: Pick<HttpRequest, 'connectMs' | 'responseMs'>,
+    act: (signal: AbortSignal) => Promise<HttpAnswer>,
+  ): Promise<HttpAnswer> {
+    const bounded = new AbortController();
+    const stop = () => bounded.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const cancel = clock.after(connectMs * 2 + responseMs + GRACE_MS, stop);
+    try {
+      return await act(bounded.signal);
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
   return {
     record,
     async send(request, namedBy, signal) {
@@ -77,7 +99,9 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
           return none(`${request.url.hostname} could not be looked up in ${request.connectMs} ms`);
         if (resolution.kind === 'refused') return resolution;
         if (resolution.kind === 'unresolved') return none(resolution.because);
-        return await client({ ...request, addresses: resolution.addresses }, signal);
+        return await withinReason(signal, request, (bounded) =>
+          client({ ...request, addresses: resolution.addresses }, bounded),
+        );
       } finally {
         looked.abort();
         signal.removeEventListener('abort', stop);
@@ -86,7 +110,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
     async recordBody(assignment, answer, hidden, isResult) {
       if (answer.kind !== 'answer' || answer.body.length === 0) return;
       const coding = answer.headers['content-encoding'];
-      if (coding !== undefined && coding !== 'identity')
+      if (isCoded(answer))
         return record(
           assignment,
           `${answer.body.length} bytes in content-encoding ${coding}, which nobody asked for`,

@@ -35,6 +35,10 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
         return assignment.agent;
       case 'callback.complete_url':
         return callback.url === null ? '' : `${callback.url}/complete`;
+      case 'callback.a2a_url':
+        return callback.url === null
+          ? ''
+          : callback.url.replace(/\/api\/task\/[^/]*$/, a2aPath(assignment.run));
       case 'callback.token':
         return callback.token;
       default:
@@ -42,4 +46,9 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
         return '';
     }
   };
+}
+
+/** Where an A2A agent pushes how the run is getting on. */
+function a2aPath(run: string): string {
+  return `/api/a2a/notify/${encodeURIComponent(run)}`;
 }

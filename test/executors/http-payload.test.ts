@@ -230,6 +230,7 @@ describe('headers', () => {
     expect(headers).toEqual({
       'content-type': 'application/json; charset=utf-8',
       accept: 'application/json',
+      'accept-encoding': 'identity',
       'user-agent': 'workgraph-supervisor/1.2.3',
       prefer: 'respond-async',
       'webhook-id': id,

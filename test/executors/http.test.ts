@@ -1,8 +1,4 @@
 import { getEventListeners } from 'node:events';
-import { readdir, readFile, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { HttpProfile } from '../../src/domain/profile.ts';
 import type { Assignment, Begun, Handle } from '../../src/executors/executor.ts';
@@ -10,16 +6,7 @@ import { createHttpExecutor } from '../../src/executors/http.ts';
 import type { HttpExecutorParts } from '../../src/executors/http-options.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 import type { Log } from '../../src/seams/log.ts';
-import {
-  assignmentFor,
-  eagerClock,
-  httpProfile,
-  json,
-  listen,
-  runControl,
-  TOKEN,
-  tidying,
-} from './http-support.ts';
+import { assignmentFor, eagerClock, httpProfile, json, listen, runControl, tidying } from './http-support.ts';
 
 const tidy = tidying();
 afterEach(() => tidy.run());
@@ -203,112 +190,6 @@ describe('aborts', () => {
       runControl(),
     );
     expect(outcomeOf(stuck)).toMatchObject({ message: expect.stringContaining('could not be looked up') });
-  });
-});
-
-describe('hostile or broken agents', () => {
-  test.each([
-    ['callback', 4096],
-    ['response', 65_536],
-  ] as const)('an endless answer to completion = %p is cut off, the connection closed, and %p bytes kept', async (completion, kept) => {
-    const server = tidy.add(
-      await listen((_q, r) => {
-        r.writeHead(200, { 'content-type': 'application/json' });
-        const pour = () => {
-          while (r.write('x'.repeat(65_536)));
-          r.once('drain', pour);
-        };
-        r.on('error', () => {});
-        pour();
-      }),
-    );
-    const assignment = await assign({ endpoint: server.url, completion });
-    const begun = await executor({ limits: { maxResultBytes: 65_536 } }).begin(assignment, runControl());
-    expect(begun.kind).toBe(completion === 'callback' ? 'handed-off' : 'ended');
-    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
-    expect(output.length).toBeGreaterThanOrEqual(kept);
-    expect(output.length).toBeLessThan(kept + 500);
-  });
-
-  test('one that accepts the connection and says nothing is given up in time', async () => {
-    const sockets = new Set<Socket>();
-    const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
-    const delivery = { connectMs: 50, responseMs: 100, attempts: 1 };
-    const given = executor({ clock: systemClock(), delivery });
-    const callback = await given.begin(await assign({ endpoint }), runControl());
-    const response = await given.begin(await assign({ endpoint, completion: 'response' }), runControl());
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => silent.close(resolve));
-    expect(outcomeOf(callback)).toMatchObject({ failure: 'unreachable' });
-    expect(outcomeOf(response)).toMatchObject({ failure: 'timeout', retryable: true });
-  });
-
-  test('one that speaks no HTTP is unreachable, not a crash', async () => {
-    const babble = createServer((socket) =>
-      socket
-        .on('error', () => {})
-        .resume()
-        .end('SSH-2.0-OpenSSH_9.2\r\n'),
-    );
-    await new Promise<void>((resolve) => babble.listen(0, '127.0.0.1', resolve));
-    const endpoint = `http://127.0.0.1:${(babble.address() as AddressInfo).port}/`;
-    const given = executor({ delivery: { attempts: 1 } });
-    const plain = await given.begin(await assign({ endpoint }), runControl());
-    const tls = await given.begin(
-      await assign({ endpoint: endpoint.replace('http:', 'https:') }),
-      runControl(),
-    );
-    await new Promise((resolve) => babble.close(resolve));
-    expect(outcomeOf(plain)).toMatchObject({ failure: 'unreachable' });
-    expect(outcomeOf(tls)).toMatchObject({ failure: 'unreachable' });
-  });
-
-  test('tokens and secrets that it sends back are kept nowhere', async () => {
-    const { log, text } = recordingLog();
-    const secret = 'sk-configured-secret';
-    const server = tidy.add(
-      await listen((q, r) =>
-        json(r, 200, { status: 'done', summary: `got ${q.headers['x-key']}`, result: q }),
-      ),
-    );
-    const assignment = await assign({ endpoint: server.url, headers: { 'x-key': { env: 'KEY' } } });
-    const begun = await executor({ log, variables: { KEY: secret } }).begin(assignment, runControl());
-    expect(server.received[0]?.body).toContain(TOKEN);
-    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
-    for (const kept of [JSON.stringify(begun), output, text()]) {
-      expect(kept).not.toContain(TOKEN);
-      expect(kept).not.toContain(secret);
-    }
-    expect(outcomeOf(begun)).toMatchObject({ kind: 'succeeded', summary: 'got [redacted]' });
-  });
-
-  test.each([
-    422, 202,
-  ])('credentials and query of an endpoint that answers %p are not told', async (status) => {
-    const { log, text } = recordingLog();
-    const server = tidy.add(await listen((_q, r) => json(r, status, {}, { location: '/s/1' })));
-    const endpoint = server.url.replace('http://', 'http://joe:pass-word@').concat('/t?access=query-secret');
-    const assignment = await assign({ endpoint, completion: 'poll' });
-    const begun = await executor({ log }).begin(assignment, runControl());
-    expect(server.received[0]).toMatchObject({
-      path: '/t?access=query-secret',
-      headers: { authorization: `Basic ${Buffer.from('joe:pass-word').toString('base64')}` },
-    });
-    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
-    for (const kept of [JSON.stringify(begun), output, text()])
-      expect(kept).not.toMatch(/pass-word|query-secret/);
-  });
-
-  test('a run whose folder is gone is dispatched all the same', async () => {
-    const { log, text } = recordingLog();
-    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
-    const assignment = await assign({ endpoint: server.url });
-    await rm(assignment.folder, { recursive: true });
-    expect((await executor({ log }).begin(assignment, runControl())).kind).toBe('handed-off');
-    expect(text()).toContain('http.output-lost');
-    await expect(readdir(assignment.folder)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 
