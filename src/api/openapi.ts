@@ -2,6 +2,7 @@
 // and webhooks are sent stands under `webhooks`. Describes; checks nothing.
 
 import { z } from 'zod';
+import { A2A_PAYLOADS } from '../executors/a2a-reading.ts';
 import { dispatchPayload, notificationPayload } from './dispatch-schema.ts';
 import { PROBLEM_TYPE, PROBLEMS } from './problem.ts';
 import { type MountableRoute, plainRoute } from './route.ts';
@@ -48,6 +49,7 @@ export function describeApi(routes: readonly MountableRoute[], version: string):
     },
   };
   paths['/api/callback/{token}'] = { post: callbackOperation() };
+  paths['/api/a2a/notify/{attempt}'] = { post: a2aOperation() };
   return {
     openapi: '3.1.0',
     info: {
@@ -76,6 +78,7 @@ export function describeApi(routes: readonly MountableRoute[], version: string):
       securitySchemes: {
         operator: { type: 'http', scheme: 'bearer', description: 'the token in api.json (wgt_)' },
         lease: { type: 'http', scheme: 'bearer', description: 'the token of one attempt (wgl_)' },
+        notification: { type: 'apiKey', in: 'header', name: 'X-A2A-Notification-Token' },
       },
       schemas: { Problem: PROBLEM_SCHEMA },
       responses: problemResponses(),
@@ -151,6 +154,23 @@ function callbackOperation(): Json {
       200: { description: 'Done', content: { 'application/json': { schema: { type: 'object' } } } },
       ...problemRefs(POST_STATUSES.filter((status) => status !== 415)),
     },
+  };
+}
+
+function a2aOperation(): Json {
+  const oneOf = A2A_PAYLOADS.map((name) => ({
+    type: 'object',
+    required: [name],
+    properties: { [name]: { type: 'object' } },
+  }));
+  return {
+    operationId: 'a2a_notify',
+    summary: 'Where an A2A 1.0 agent pushes how the attempt is getting on',
+    tags: ['tasks'],
+    security: [{ lease: [] }, { notification: [] }],
+    parameters: [{ name: 'attempt', in: 'path', required: true, schema: { type: 'string' } }],
+    requestBody: { content: { 'application/a2a+json': { schema: { oneOf } } } },
+    responses: { 204: { description: 'Taken' }, ...problemRefs(POST_STATUSES) },
   };
 }
 

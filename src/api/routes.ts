@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import type { Clock } from '../seams/clock.ts';
+import { mountA2a } from './a2a-route.ts';
 import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
 import { describeApi, describingRoute } from './openapi.ts';
@@ -39,6 +40,7 @@ export function createApiApp(
   const routes = [...supervisorRoutes(parts), ...taskRoutes()];
   mountRoutes(app, [...routes, describingRoute(() => describeApi(routes, parts.version))], parts);
   mountCallback(app, parts);
+  mountA2a(app, parts);
 
   app.get('/api/events', (context) => {
     const { incoming, outgoing, door } = context.env;

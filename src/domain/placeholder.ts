@@ -15,6 +15,7 @@ export const PLACEHOLDERS = [
   'run.attempt',
   'run.agent',
   'callback.complete_url',
+  'callback.a2a_url',
   'callback.token',
 ] as const;
 

@@ -6,6 +6,7 @@ import type { Decision, World } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
+import type { Pushed } from '../domain/pushed.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -15,7 +16,6 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import { isoTime } from '../seams/clock.ts';
 import { tokenHash } from '../seams/identity.ts';
 import { askedRuns } from './asked-runs.ts';
 import { Claims } from './claims.ts';
@@ -39,11 +39,12 @@ import { type FoundTask, findTask } from './find-task.ts';
 import { firstLook } from './first-look.ts';
 import { OutsideWork } from './outside-work.ts';
 import { pauseTarget } from './pause-target.ts';
+import { takePush } from './pushes.ts';
+import { reportableOf } from './reportable.ts';
 import {
   detailReport,
   filterTasks,
   judgedTaskReport,
-  type Reportable,
   runReport,
   statusReport,
   taskReports,
@@ -82,7 +83,9 @@ export class ControlFace implements SupervisorControl {
 
   async status(): Promise<StatusReport> {
     await this.#begun;
-    return statusReport(this.#reportable());
+    return statusReport(
+      reportableOf(this.#supervisor, this.#parts, this.#startedAt, (run) => this.#progressOf(run)),
+    );
   }
 
   async why(query: TaskQuery): Promise<WhyReport> {
@@ -129,6 +132,15 @@ export class ControlFace implements SupervisorControl {
 
   async input(...said: Parameters<OutsideWork['input']>): Promise<HeartbeatAnswer> {
     return this.#outside.input(...said);
+  }
+
+  async pushed(run: string, said: Pushed): Promise<void> {
+    const { ledger } = this.#parts;
+    await takePush(run, said, {
+      ledger,
+      outside: this.#outside,
+      complete: (report) => this.complete(report),
+    });
   }
 
   async answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion> {
@@ -274,27 +286,5 @@ export class ControlFace implements SupervisorControl {
     if (!decided)
       throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
     return decided;
-  }
-
-  #reportable(): Reportable {
-    const { world, decision } = this.#supervisor.judge();
-    const { graphs } = this.#parts;
-    return {
-      world,
-      decision,
-      repositories: graphs.repositories(),
-      polling: new Set(this.#parts.pollingGraphs()),
-      problems: this.#parts.problems(),
-      supervisor: {
-        running: true,
-        pid: process.pid,
-        version: this.#parts.version,
-        started_at: isoTime(this.#startedAt),
-        mode: this.#parts.observeOnly ? 'observe' : 'dispatch',
-        state: this.#supervisor.state,
-      },
-      progressOf: (run) => this.#progressOf(run),
-      leaseOf: (run) => this.#supervisor.dispatcher.runner.live.get(run)?.lease ?? null,
-    };
   }
 }

@@ -1,6 +1,7 @@
 // The face of a running supervisor: all that the API (and through it the commands) may ask of it.
 
 import type { Event } from '../domain/event.ts';
+import type { Pushed } from '../domain/pushed.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 
 /** Names a task as people do: an id, `wt3f9a~id`, and optionally the worktree it is meant in. */
@@ -156,6 +157,8 @@ export interface SupervisorControl {
   heartbeat(run: string, message?: string, facts?: LifeFacts): Promise<HeartbeatAnswer>;
   /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */
   input(run: string, asked: Question, facts?: LifeFacts): Promise<HeartbeatAnswer>;
+  /** One word that the agent of a run pushed. Saying it twice is harmless. */
+  pushed(run: string, said: Pushed): Promise<void>;
   /**
    * Answers the open question of a task, or of a run by its id. The same answer again changes nothing. `question`: only
    * if that is what it asks. Throws `conflict` (`not-claimed`, `nothing-asked`, `already-answered`).

@@ -53,7 +53,13 @@ test('has every route there is, each with a name of its own and its problems', (
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
   );
   expect(found.sort()).toEqual(
-    [...expected, 'GET /api/openapi.json', 'GET /api/events', 'POST /api/callback/{token}'].sort(),
+    [
+      ...expected,
+      'GET /api/openapi.json',
+      'GET /api/events',
+      'POST /api/callback/{token}',
+      'POST /api/a2a/notify/{attempt}',
+    ].sort(),
   );
   const operations = Object.values(described.paths).flatMap((one) => Object.values(one));
   const names = operations.map(({ operationId }) => operationId);

@@ -290,6 +290,9 @@ export function scriptedControl(): ScriptedControl {
       const run = runReport('run_new', 'build', '/w1');
       return wish.worker === 'nobody' ? [] : [{ run, token: RUN_TOKEN, data: dispatched('build') }];
     },
+    async pushed(run, said) {
+      note('pushed', run, said);
+    },
     async answer(query, answer, question) {
       note('answer', query, answer, question);
       const { task, worktree } = find(query);

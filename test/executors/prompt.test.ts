@@ -77,6 +77,7 @@ test('every placeholder has a value, and an unknown one is empty', async () => {
     'run.attempt': '1',
     'run.agent': 'agent-1',
     'callback.complete_url': 'http://127.0.0.1:9/api/task/x/complete',
+    'callback.a2a_url': 'http://127.0.0.1:9/api/a2a/notify/run_1',
     'callback.token': 'wgt_x',
   });
   expect(value('task.nothing' as 'task.id')).toBe('');

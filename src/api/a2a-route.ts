@@ -1,0 +1,59 @@
+// Where A2A 1.0 agents push how they are getting on: a StreamResponse, with the token of the attempt as they were given it.
+// Answered 204 as soon as it is written down, or soon enough where a verify command takes its time.
+
+import { A2A_PAYLOADS, readStreamResponse } from '../executors/a2a-reading.ts';
+import { readJsonBody } from './body.ts';
+import { ApiProblem } from './problem.ts';
+import { type ApiApp, type ApiContext, type ApiParts, doneOnce, refuseOtherMethods } from './route.ts';
+import type { RunAccess } from './security.ts';
+
+/** Where it is; `:attempt` is the id of a run. */
+export const A2A_PATH = '/api/a2a/notify/:attempt';
+
+/** Senders of push notifications give up after 10 to 30 s, and not all of them try again. */
+const ANSWER_WITHIN_MS = 5000;
+
+/** Mounts it. */
+export function mountA2a(app: ApiApp, parts: ApiParts): void {
+  app.post(A2A_PATH, async (context) => {
+    const { run } = admit(context, parts);
+    const body = await readJsonBody(context.env.incoming, parts.maxBodyBytes);
+    const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
+    const said = isObject ? readStreamResponse(body as Record<string, unknown>) : null;
+    if (said === null)
+      throw new ApiProblem(
+        'invalid-request',
+        `The body must be an A2A StreamResponse with exactly one of ${A2A_PAYLOADS.join(', ')}.`,
+        { hint: 'A2A 1.0 is spoken here; an agent of an earlier version needs its compatibility layer' },
+      );
+    const { status, headers } = await doneOnce(context, parts, run, body, async () => {
+      const taken = parts.control.pushed(run, said);
+      let cancel = () => {};
+      const late = new Promise<void>((resolve) => {
+        cancel = parts.clock.after(ANSWER_WITHIN_MS, resolve);
+      });
+      // What comes of it after that stands in the task; nobody hears it here any more.
+      taken.catch(() => {});
+      await Promise.race([taken, late]).finally(() => cancel());
+      return { status: 204, body: null };
+    });
+    return context.body(null, (status ?? 204) as 204, headers);
+  });
+  refuseOtherMethods(app, A2A_PATH, ['POST'], parts);
+}
+
+/** The attempt's own token is needed, in one header or in both: nothing else says that the agent is who it says. */
+function admit(context: ApiContext, { gate }: ApiParts): RunAccess {
+  const { incoming, door } = context.env;
+  const bearer = gate.admit(incoming, door);
+  const extra = context.req.header('x-a2a-notification-token');
+  const own = extra === undefined ? bearer : gate.admitToken(extra);
+  if (own.kind === 'unknown' || (own.kind === 'operator' && incoming.headers.authorization === undefined))
+    throw gate.nobody();
+  const others = bearer.kind === 'run' && own.kind === 'run' && bearer.run !== own.run;
+  if (own.kind !== 'run' || own.run !== context.req.param('attempt') || others)
+    throw new ApiProblem('forbidden', 'The token of this very attempt is needed here.', {
+      hint: 'send the token that came with the task, as Bearer or as X-A2A-Notification-Token',
+    });
+  return own;
+}
