@@ -142,7 +142,7 @@ function readSuccess(
     };
   const body = parseJsonObject(answer.body);
   const a2a = body === null ? null : readSendAnswer(body);
-  if (a2a?.outcome) return { kind: 'ended', outcome: a2a.outcome };
+  if (a2a?.outcome && status !== 202) return { kind: 'ended', outcome: a2a.outcome };
   const word = body === null ? null : statusWord(body);
   if (question.completion === 'response')
     return { kind: 'ended', outcome: responseOutcome(answer, body, word) };
