@@ -10,6 +10,7 @@ import type { GraphStore } from '../graph/store.ts';
 import { completeByHand, reportedOutcome } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
+import { keepLarge } from './large-results.ts';
 import {
   contradiction,
   newestRun,
@@ -48,6 +49,9 @@ export class Completions {
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
     const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
     if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
+    const artifacts = await keepLarge(request.artifacts, graph.store.graph);
+    // While that was written, everything may have changed.
+    if (artifacts !== request.artifacts) return await this.complete({ ...request, artifacts }, find);
     const { ending } = this.#supervisor.dispatcher.runner;
     const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
     if (underWay) {

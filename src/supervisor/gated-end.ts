@@ -6,6 +6,7 @@ import type { Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { Registry } from '../wg/registry.ts';
 import type { CompletionGate, Passed } from './completion-gate.ts';
+import { keepLargeOf } from './large-results.ts';
 import type { LiveRun } from './live-run.ts';
 import { claimInGraph, type GraphWrite, releaseInGraph } from './settlement.ts';
 
@@ -20,10 +21,12 @@ export async function gateOutcome(
   gate: CompletionGate | undefined,
   store: GraphStore | undefined,
   live: LiveRun,
-  outcome: Succeeded | Failed,
+  said: Succeeded | Failed,
 ): Promise<GatedOutcome> {
-  if (!gate || !store) return { outcome };
-  live.declared = outcome;
+  if (!store) return { outcome: said };
+  if (gate) live.declared = said;
+  const outcome = await keepLargeOf(said, store.graph);
+  if (!gate) return { outcome };
   const { task, agent } = live.run;
   const passed =
     outcome.kind === 'succeeded'

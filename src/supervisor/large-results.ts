@@ -1,0 +1,100 @@
+// What is too large for a task's line in the graph goes into a file of the graph's folder, and the line names the file:
+// every tool reads the whole graph, and a megabyte in one line is a megabyte in each reading. Such files stay as long as
+// their graph does; the output of runs does not.
+
+import { createHash } from 'node:crypto';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { artifactStrings } from '../decide/settle.ts';
+import { systemCode } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+
+/** As much of a result as is kept in the task's own line, bytes. */
+const MAX_INLINE_BYTES = 64 * 1024;
+
+/** Members and elements from this size on are what makes a large result large, bytes. */
+const LARGE_PART_BYTES = 8 * 1024;
+
+/** A file that stands in a result's place. */
+interface ResultFile {
+  /** Its path from the worktree on. */
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/** The folder of such files in a graph's folder. */
+const FOLDER = 'results';
+
+/**
+ * The artifacts as they go into the graph; the very same value where it is small. Of large ones the large members and
+ * elements, or the whole, are files by then; where none can be written, they stay as they are. The same value has the
+ * same file: a repeated report writes nothing new.
+ */
+export async function keepLarge(artifacts: unknown, graph: GraphPath): Promise<unknown> {
+  if (isSmall(artifacts)) return artifacts;
+  try {
+    const parted = await withPartsKept(artifacts, graph);
+    return isSmall(parted) ? parted : await kept(artifacts, graph);
+  } catch (thrown) {
+    // A full disk, a folder that is read-only: a long line is better than a lost result.
+    if (systemCode(thrown) === undefined) throw thrown;
+    return artifacts;
+  }
+}
+
+/** An outcome whose artifacts may go into the graph. */
+export async function keepLargeOf<T extends Succeeded | Failed>(outcome: T, graph: GraphPath): Promise<T> {
+  if (outcome.kind !== 'succeeded' || outcome.artifacts === undefined) return outcome;
+  const artifacts = await keepLarge(outcome.artifacts, graph);
+  return artifacts === outcome.artifacts ? outcome : { ...outcome, artifacts };
+}
+
+function isSmall(artifacts: unknown): boolean {
+  let bytes = 0;
+  for (const text of artifactStrings(artifacts)) bytes += Buffer.byteLength(text);
+  return bytes <= MAX_INLINE_BYTES;
+}
+
+async function withPartsKept(artifacts: unknown, graph: GraphPath): Promise<unknown> {
+  const keepPart = async (part: unknown) =>
+    sizeOf(part) > LARGE_PART_BYTES ? await kept(part, graph) : part;
+  if (Array.isArray(artifacts)) {
+    const parts: unknown[] = [];
+    for (const part of artifacts) parts.push(await keepPart(part));
+    return parts;
+  }
+  if (typeof artifacts !== 'object' || artifacts === null) return artifacts;
+  const members: [string, unknown][] = [];
+  for (const [name, part] of Object.entries(artifacts)) members.push([name, await keepPart(part)]);
+  return Object.fromEntries(members);
+}
+
+function sizeOf(part: unknown): number {
+  return Buffer.byteLength(typeof part === 'string' ? part : (JSON.stringify(part) ?? ''));
+}
+
+/** Two may write the same file at once. */
+let drafts = 0;
+
+/** On the disk before its name is anywhere. */
+async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
+  const isText = typeof value === 'string';
+  const bytes = Buffer.from(isText ? value : JSON.stringify(value), 'utf8');
+  const name = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+  const folder = join(graph, FOLDER);
+  const file = join(folder, `result-${name}.${isText ? 'txt' : 'json'}`);
+  await mkdir(folder).catch((thrown: unknown) => {
+    if (systemCode(thrown) !== 'EEXIST') throw thrown;
+  });
+  const draftFile = `${file}.${process.pid}-${++drafts}.tmp`;
+  const draft = await open(draftFile, 'w', 0o600);
+  try {
+    await draft.writeFile(bytes);
+    await draft.sync();
+  } finally {
+    await draft.close();
+  }
+  await rename(draftFile, file);
+  return { file: relative(dirname(graph), file), bytes: bytes.length };
+}
