@@ -50,7 +50,7 @@ export function readLine(line: string): LineReading {
     );
   }
   if (!isObject(value)) return fault('the line must be one JSON object');
-  const lone = /\\u[dD][89a-fA-F]/.test(json) ? loneSurrogate(value) : null;
+  const lone = json.includes('\\u') && /\\u[dD][89a-fA-F]/.test(json) ? loneSurrogate(value) : null;
   if (lone !== null) return { kind: 'fault', fault: lone };
   if (seen.oddNumbers && hasInfinity(value)) return fault('the line holds a number that is too large for wg');
   if (value.kind === 'actor') return { kind: 'skip' };
@@ -71,7 +71,7 @@ export function readLine(line: string): LineReading {
       },
     };
   for (const [alias, name] of ALIASES)
-    if (Object.hasOwn(value, alias) && Object.hasOwn(value, name))
+    if (alias in value && Object.hasOwn(value, alias) && Object.hasOwn(value, name))
       return {
         kind: 'fault',
         fault: { key: alias, message: `is the old name of "${name}", which stands there too` },
