@@ -34,14 +34,12 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
     case 'http':
       texts.push([['endpoint'], written.endpoint], [['headers'], written.headers], [['body'], written.body]);
       texts.push([['status_url'], written.status_url]);
-      for (const key of ['endpoint', 'status_url'] as const) {
-        const url = written[key];
-        if (url !== undefined && !isHttpUrl(url))
+      for (const [key, url] of urlsOf(written))
+        if (!isHttpUrl(url, written.endpoint))
           troubles.push({
             path: [key],
             sentence: `must be an http or https URL, not ${JSON.stringify(url)}`,
           });
-      }
       for (const header of Object.keys(written.headers ?? {}))
         if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
           troubles.push({ path: ['headers', header], sentence: 'is no header name' });
@@ -77,7 +75,17 @@ function placeholderTroubles(path: KeyPath, value: unknown): Trouble[] {
   return [];
 }
 
-function isHttpUrl(template: string): boolean {
-  const filled = template.replaceAll(/\{\{[^{}]*\}\}/g, 'x');
-  return URL.canParse(filled) && /^https?:$/.test(new URL(filled).protocol);
+function urlsOf({ endpoint, status_url }: Extract<WrittenProfile, { type: 'http' }>): [string, string][] {
+  return [
+    ['endpoint', endpoint],
+    ...(status_url === undefined ? [] : [['status_url', status_url] as [string, string]]),
+  ];
+}
+
+/** A status URL may be relative to the endpoint, or begin with `{endpoint}`. */
+function isHttpUrl(template: string, endpoint: string): boolean {
+  const filled = (text: string) => text.replaceAll(/\{\{[^{}]*\}\}/g, 'x');
+  const base = template === endpoint || !URL.canParse(filled(endpoint)) ? undefined : filled(endpoint);
+  const url = filled(template.replaceAll('{endpoint}', endpoint));
+  return URL.canParse(url, base) && /^https?:$/.test(new URL(url, base).protocol);
 }

@@ -54,3 +54,22 @@ test.each([
 ])('%s breaks this profile, and says why', (written, words) => {
   expect(profile(written)).toMatchObject({ problem: expect.stringContaining(words) });
 });
+
+test.each([
+  'http://s/{{task.id}}',
+  '/status/{{task.id}}',
+  '{endpoint}/{task_id}',
+  '{endpoint}/s?token={{callback.token}}',
+])('status_url = %p is one', (url) => {
+  expect(profile(`status_url = "${url}"`)).toMatchObject({ statusUrl: url });
+});
+
+test.each(['ftp://s/x', 'mailto:me', 'http://'])('status_url = %p is none', (url) => {
+  expect(profile(`status_url = "${url}"`)).toMatchObject({ problem: expect.stringContaining('status_url') });
+});
+
+test('an endpoint is whole', () => {
+  const text = '[executors.x]\ntype = "http"\nendpoint = "/x"\n';
+  const { config } = parseMachineConfig('/etc/s.toml', text, { home: '/home/ada' });
+  expect(config.brokenProfiles.get('x')).toMatchObject({ problem: expect.stringContaining('endpoint') });
+});

@@ -39,14 +39,21 @@ const running = await composeSupervisor({
   wrap: {
     ledger: (ledger) => ({
       ...ledger,
-      open: (...given) => mined('ledger-opened', () => ledger.open(...given)),
+      openAll: (...given) => mined('ledger-opened', () => ledger.openAll(...given)),
       move: (id, to, facts) =>
         mined(`ledger-${phaseName(ledger.run(id), to)}`, () => ledger.move(id, to, facts)),
+      deliveries: {
+        ...ledger.deliveries,
+        // Between the note and the first byte of the request.
+        beginDispatch: (...given) => mined('delivery-noted', () => ledger.deliveries.beginDispatch(...given)),
+      },
+      advance: (id, to, facts) =>
+        minedLater(`ledger-${phaseName(ledger.run(id), to)}`, () => ledger.advance(id, to, facts)),
     }),
     registry: (registry) => ({
       ...registry,
       allocate: (agents) => minedLater('registry-allocated', () => registry.allocate(agents)),
-      update: (changes) => minedLater('registry-updated', () => registry.update(changes)),
+      update: (...given) => minedLater('registry-updated', () => registry.update(...given)),
     }),
     store: (store) => ({
       ...store,

@@ -2,6 +2,8 @@
 // (protocols 1.3; section 7, tests 2, 3, 5 and 7).
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -13,6 +15,8 @@ import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
 const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
+
+const UNDER_FIRE = fileURLToPath(new URL('../crash/under-fire.mjs', import.meta.url));
 
 type Answer = Parameters<typeof listen>[0];
 
@@ -40,6 +44,12 @@ async function configure(more = ''): Promise<void> {
 }
 
 interface Dispatched {
+  readonly task: {
+    readonly id: string;
+    readonly instructions: string;
+    readonly details_url: string;
+    readonly truncated: readonly string[];
+  };
   readonly attempt: { readonly id: string; readonly fence: number; readonly number: number };
   readonly lease: { readonly token: string };
   readonly callback: { readonly complete_url: string };
@@ -65,20 +75,60 @@ const statusOf = async () => (await playground.readGraph(playground.repo)).get('
 
 describe('killed with SIGKILL', () => {
   let child: ChildProcess | null = null;
-  const start = () => {
-    const place = ['--config', playground.configFile, '--state-dir', playground.stateDir];
-    child = spawn(process.execPath, [join(BUILD, 'cli', 'main.js'), 'run', ...place], {
+  const spawned = (program: string, ...args: string[]) => {
+    child = spawn(process.execPath, [program, ...args], {
       cwd: playground.folder,
       env: personEnvironment(playground.folder),
       stdio: 'ignore',
     });
+    return child;
   };
+  const start = () => {
+    const place = ['--config', playground.configFile, '--state-dir', playground.stateDir];
+    return spawned(join(BUILD, 'cli', 'main.js'), 'run', ...place);
+  };
+  /** The same, but it ends itself by SIGKILL right before or after a step. */
+  const startMined = (step: string, side: 'before' | 'after') =>
+    spawned(UNDER_FIRE, BUILD, playground.configFile, playground.stateDir, step, side, '1');
   const kill = (signal: NodeJS.Signals) =>
     new Promise<void>((resolve) => {
       child?.once('close', () => resolve());
       child?.kill(signal);
     });
   afterEach(() => void child?.kill('SIGKILL'));
+
+  async function runsInLedger() {
+    const ledgerFile = join(playground.stateDir, 'ledger.sqlite');
+    const ledger = await openLedger({ file: ledgerFile, clock: systemClock(), readOnly: true });
+    const runs = ledger?.runs() ?? [];
+    ledger?.close();
+    return runs;
+  }
+  const phase = async () => (await runsInLedger()).map((run) => run.phase);
+
+  test.each([
+    // The first byte was not sent, and the number of the delivery is used up or not.
+    ['after', '2'],
+    ['before', '1'],
+  ] as const)('%s the note of a delivery and before its first byte: one attempt, one message, delivery %s', async (side, delivery) => {
+    await configure();
+    answer = (_request, response) => json(response, 202, {});
+    const dead = startMined('delivery-noted', side);
+    await once(dead, 'close');
+    expect(dead.signalCode).toBe('SIGKILL');
+    expect(agent.received).toEqual([]);
+    const [run] = await runsInLedger();
+    start();
+    await until(async () => (await phase())[0] === 'handed-off', 'the hand-off');
+    expect(await phase()).toEqual(['handed-off']);
+    expect(agent.received).toHaveLength(1);
+    const [only] = agent.received;
+    expect(only?.headers['webhook-id']).toBe(run?.id.replace('run_', 'msg_'));
+    expect(only?.headers['workgraph-delivery']).toBe(delivery);
+    expect(only?.headers['workgraph-attempt']).toBe('1');
+    expect(dataOf(only).attempt.id).toBe(run?.id);
+    await kill('SIGTERM');
+  });
 
   test.each([
     'before the answer',
@@ -96,13 +146,6 @@ describe('killed with SIGKILL', () => {
     await killed;
     start();
     // An answer may have been noted just in time: then the agent has it, and nothing is sent again.
-    const ledgerFile = join(playground.stateDir, 'ledger.sqlite');
-    const phase = async () => {
-      const ledger = await openLedger({ file: ledgerFile, clock: systemClock(), readOnly: true });
-      const runs = ledger?.runs() ?? [];
-      ledger?.close();
-      return runs.map((run) => run.phase);
-    };
     await until(async () => (await phase())[0] === 'handed-off', 'the hand-off');
     const [first, second] = agent.received;
     if (moment === 'before the answer') expect(second).toBeDefined();
@@ -114,10 +157,10 @@ describe('killed with SIGKILL', () => {
         '2',
       ]);
       expect([first?.headers['workgraph-attempt'], second.headers['workgraph-attempt']]).toEqual(['1', '1']);
-      const [one, two] = [dataOf(first), dataOf(second)];
-      expect([two.attempt.id, two.attempt.fence]).toEqual([one.attempt.id, one.attempt.fence]);
+      // To the last byte, its token included: the same key with another body would be refused (422).
+      expect(second.body).toBe(first?.body);
+      expect(second.headers.traceparent).toBe(first?.headers.traceparent);
     }
-    // An agent that took the first copy and ignored the second has the first token; it counts all the same.
     const url = dataOf(agent.received.at(-1)).callback.complete_url;
     expect(await complete(dataOf(first), await reachable(url))).toMatchObject({
       status: 200,
@@ -231,5 +274,120 @@ describe('while it lives', () => {
     expect(second?.headers['workgraph-delivery']).toBe('2');
     const { runs } = await supervised.control.task({ task: 'job' });
     expect(runs.map(({ attempt, phase }) => [attempt, phase])).toEqual([[1, 'handed-off']]);
+  });
+
+  test('the port of the callbacks is lost meanwhile: what is delivered again says the new one, and it works', async () => {
+    await configure();
+    answer = (_request, response, before) => {
+      if (before > 0) json(response, 202, {});
+    };
+    supervised = await supervise(playground);
+    await until(() => agent.received.length === 1, 'the first delivery');
+    await supervised.stop({ cancelAgents: false });
+    const portOf = (request: Received | undefined) =>
+      Number(new URL(dataOf(request).callback.complete_url).port);
+    const squatter = createServer();
+    await new Promise<void>((resolve) =>
+      squatter.listen(portOf(agent.received[0]), '127.0.0.1', () => resolve()),
+    );
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    const [first, second] = agent.received;
+    expect(portOf(second)).not.toBe(portOf(first));
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    // Whoever took the first copy and ignored the second has the same token.
+    expect(dataOf(second).lease).toEqual(dataOf(first).lease);
+    expect(await complete(dataOf(second))).toMatchObject({ status: 200, duplicate: false });
+    await new Promise((resolve) => squatter.close(resolve));
+  });
+
+  test('after a restart the agent is asked with the token that it was given, in headers and in the address', async () => {
+    await configure(
+      'completion = "poll"\npoll_interval = "20ms"\nstatus_url = "/status?token={{callback.token}}"\n' +
+        'headers = { x-token = "{{callback.token}}" }\n',
+    );
+    let over = false;
+    answer = (request, response) =>
+      request.method === 'POST'
+        ? json(response, 202, {})
+        : json(response, 200, { status: over ? 'done' : 'running' });
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    await supervised.stop({ cancelAgents: false });
+    const given = dataOf(agent.received[0]).lease.token;
+    const before = agent.received.length;
+    supervised = await supervise(playground);
+    await supervised.event('run.adopted', 'job');
+    over = true;
+    await supervised.event('run.settled', 'job');
+    const asked = agent.received.slice(before);
+    expect(asked.length).toBeGreaterThan(0);
+    for (const { path, headers } of asked) {
+      expect(path).toBe(`/status?token=${given}`);
+      expect(headers['x-token']).toBe(given);
+    }
+  });
+
+  test('what was too long for the message is whole at its details URL, for the token of this attempt alone', async () => {
+    await configure();
+    const description = 'Read this to the end. '.repeat(20_000);
+    await playground.writeGraph(playground.repo, [
+      { id: 'job', tags: ['executor:agent'], description, inputs: ['a.md'] },
+      { id: 'other', executor: 'nobody' },
+    ]);
+    answer = (_request, response) => json(response, 202, {});
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    const [request] = agent.received;
+    expect(Buffer.byteLength(request?.body ?? '')).toBeLessThanOrEqual(256 * 1024);
+    const { task, lease } = dataOf(request);
+    expect(task.truncated).toEqual(['instructions']);
+    expect(task.instructions).toContain(`at ${task.details_url} `);
+    const get = (url: string, token: string) => fetch(url, { headers: { authorization: `Bearer ${token}` } });
+    const whole = (await (await get(task.details_url, lease.token)).json()) as Record<string, unknown>;
+    expect(whole.description).toBe(description);
+    expect(whole.fields).toMatchObject({ inputs: ['a.md'] });
+    expect((await get(task.details_url, `wgl_${'x'.repeat(43)}`)).status).toBe(401);
+    expect((await get(task.details_url.replace(/job$/, 'other'), lease.token)).status).toBe(403);
+  });
+
+  test('an agent that promised signs of life when it took the task is given up when none comes', async () => {
+    await configure();
+    answer = (_request, response) => json(response, 202, { heartbeat_every_s: 30, external_id: 'job-7' });
+    const { now, after, sleep } = systemClock();
+    let offset = 0;
+    supervised = await supervise(playground, { clock: { after, sleep, now: () => now() + offset } });
+    await supervised.event('run.handed-off', 'job');
+    const { runs } = await supervised.control.task({ task: 'job' });
+    const lease = runs[0]?.lease;
+    expect(lease).toMatchObject({ external_ref: 'job-7' });
+    // Three that are missed, and never less than a minute.
+    expect(
+      Date.parse(lease?.expires_at ?? '') - Date.parse(runs[0]?.started_at ?? ''),
+    ).toBeGreaterThanOrEqual(90_000);
+    offset = 80_000;
+    await supervised.supervisor.tick();
+    expect(await statusOf()).toBe('in-progress');
+    offset = 120_000;
+    await supervised.supervisor.tick();
+    const settled = await supervised.event('run.settled', 'job');
+    expect(settled.outcome).toMatchObject({ kind: 'failed', failure: 'silent' });
+  });
+
+  test('a person who resumes the profile has an endpoint that was gone tried again', async () => {
+    await configure();
+    answer = (_request, response, before) => json(response, before === 0 ? 410 : 202, {});
+    supervised = await supervise(playground);
+    await supervised.event('task.held', 'job');
+    await until(
+      async () => (await supervised?.control.why({ task: 'job' }))?.code === 'endpoint-gone',
+      'the hold',
+    );
+    await supervised.control.resume('agent');
+    await supervised.event('run.handed-off', 'job');
+    const [first, second] = agent.received;
+    // It never took the task: no attempt is counted, and the new run is a message of its own.
+    expect(second?.headers['workgraph-attempt']).toBe('1');
+    expect(second?.headers['webhook-id']).not.toBe(first?.headers['webhook-id']);
   });
 });
