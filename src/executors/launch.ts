@@ -110,7 +110,7 @@ async function spawn(
 ): Promise<{ identity: ProcessIdentity | null; child: Child }> {
   const exitFile = join(assignment.folder, EXIT_FILE);
   const pidFile = join(assignment.folder, PID_FILE);
-  await mkdir(assignment.folder, { recursive: true, mode: 0o700 });
+  await makeFolder(assignment.folder);
   // A status from an earlier use of this folder would end the run before it began.
   await rm(exitFile, { force: true });
   const files: FileHandle[] = [];
@@ -151,6 +151,15 @@ async function spawn(
     return { identity, child };
   } finally {
     await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+/** Only the folder itself: a worktree that is being removed must not come back as an empty shell. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'EEXIST') throw thrown;
   }
 }
 

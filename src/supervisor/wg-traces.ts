@@ -1,7 +1,7 @@
 // What wg expects to find of work beside the graph itself: lines in the operations log, and the files of an agent's
 // folder that its monitors look at (interop 5.9, 6.9, 7.1). Hears of it from the bus; never in the way of a run.
 
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
@@ -74,7 +74,6 @@ export function leaveTracesForWg(parts: {
 
 function beginStream(run: Run, now: number): void {
   if (run.folder === null) return;
-  mkdirSync(run.folder, { recursive: true, mode: 0o700 });
   const init = { type: 'init', executor_type: run.type, timestamp_ms: now };
   appendFileSync(join(run.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`, { mode: 0o600 });
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -227,6 +228,13 @@ describe('commands', () => {
       kind: 'ended',
       outcome: { kind: 'deferred', code: 'worktree-missing', scope: 'task' },
     });
+  });
+
+  test('a graph folder that goes while an agent is started does not come back as an empty shell', async () => {
+    const graph = join(root.path, 'gone', '.workgraph');
+    const { outcome } = await run({ shell: 'pwd' }, {}, { folder: join(graph, 'agents', 'agent-1') });
+    expect(outcome).toMatchObject({ kind: 'deferred', scope: 'task' });
+    expect(existsSync(join(root.path, 'gone'))).toBe(false);
   });
 
   test('a file that may not be executed is a missing program, and the hold names it and PATH', async () => {
