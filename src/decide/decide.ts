@@ -121,7 +121,7 @@ function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, Judged
     const known = memo.graphs.get(view.graph);
     const graph = known?.isValid(view, world, copies)
       ? known
-      : judgeGraph(view, world, copies, memo.schedules);
+      : judgeGraph(view, world, copies, memo.schedules, known);
     judged.set(view.graph, graph);
     memo.graphs.set(view.graph, graph);
   }

@@ -1,6 +1,7 @@
 // Copies: where graph.jsonl is committed, every worktree of a repository checks out the same tasks. Says which copy is
 // the task's home, so that one task is never dispatched from two worktrees.
 
+import { changedTasks } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Task, TaskStatus } from '../domain/task.ts';
 import type { GraphView } from './world.ts';
@@ -22,8 +23,15 @@ export interface Copies {
 }
 
 interface Copy {
-  readonly view: GraphView;
+  readonly place: Place;
   readonly task: Task;
+}
+
+/** Where a copy is. Not the whole view: that would keep every graph of its time in memory. */
+type Place = Pick<GraphView, 'graph' | 'worktree' | 'worktreeIsMain' | 'tracked'>;
+
+function placeOf({ graph, worktree, worktreeIsMain, tracked }: GraphView): Place {
+  return { graph, worktree, worktreeIsMain, tracked };
 }
 
 /** The tasks of one id in the worktrees of one repository. */
@@ -79,23 +87,23 @@ export function findCopies(graphs: readonly GraphView[], memo: CopyMemo = create
       const view = viewOf.get(graph);
       const task = view?.snapshot.tasks.get(id);
       const home = view && task ? groupOf(view, task, memo)?.home : undefined;
-      return home && home.view.graph !== graph ? home.task.status : null;
+      return home && home.place.graph !== graph ? home.task.status : null;
     },
     version: (graph) => memo.versions.get(graph) ?? 0,
   };
 }
 
 function holdIn({ home, taken }: Group, graph: GraphPath, task: Task): CopyHold | null {
-  if (home.view.graph !== graph)
+  if (home.place.graph !== graph)
     return {
       code: 'copy',
-      because: `${home.view.worktree} dispatches this task; there it is ${home.task.status}`,
+      because: `${home.place.worktree} dispatches this task; there it is ${home.task.status}`,
     };
   if (!taken) return null;
   return {
     code: 'copy-elsewhere',
     because:
-      `${taken.view.worktree} has a copy of ${task.id} that is ${taken.task.status}, so it is not started here again; ` +
+      `${taken.place.worktree} has a copy of ${task.id} that is ${taken.task.status}, so it is not started here again; ` +
       'bring the two together, or set `duplicates = "each"` in [[repos]]',
   };
 }
@@ -115,7 +123,7 @@ function isTaken(status: TaskStatus): boolean {
 }
 
 /** The main worktree, else the first by path. */
-function isBefore(a: GraphView, b: GraphView): boolean {
+function isBefore(a: Place, b: Place): boolean {
   if (a.worktreeIsMain !== b.worktreeIsMain) return a.worktreeIsMain;
   return a.worktree < b.worktree || (a.worktree === b.worktree && a.graph < b.graph);
 }
@@ -133,7 +141,7 @@ function groupOf(view: GraphView, task: Task, memo: CopyMemo): Group | null {
 function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
   const members = new Map<string, Copy[]>();
   for (const copy of copies) {
-    const identity = identityOf(copy.view, copy.task);
+    const identity = identityOf(copy.place, copy.task);
     if (identity === null) continue;
     const group = members.get(identity);
     if (group) group.push(copy);
@@ -141,7 +149,7 @@ function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
   }
   const groups = new Map<string, Group>();
   for (const [identity, group] of members) {
-    const home = group.reduce((best, copy) => (isBefore(copy.view, best.view) ? copy : best));
+    const home = group.reduce((best, copy) => (isBefore(copy.place, best.place) ? copy : best));
     const taken = group.find((copy) => copy !== home && isTaken(copy.task.status)) ?? null;
     groups.set(identity, { size: group.length, home, taken });
   }
@@ -149,8 +157,8 @@ function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
 }
 
 /** What copies have in common: their creation; where that is unknown, that their files are committed; else nothing. */
-function identityOf(view: GraphView, task: Task): string | null {
-  return task.createdAt ?? (view.tracked ? '' : null);
+function identityOf(place: Place, task: Task): string | null {
+  return task.createdAt ?? (place.tracked ? '' : null);
 }
 
 function forget(repo: string, memo: CopyMemo): void {
@@ -173,7 +181,8 @@ function update(repo: string, views: readonly GraphView[], memo: CopyMemo): void
   memo.repos.set(repo, fresh);
   for (const view of views) {
     fresh.views.set(view.graph, view);
-    for (const task of view.snapshot.tasks.values()) add({ view, task }, fresh);
+    const place = placeOf(view);
+    for (const task of view.snapshot.tasks.values()) add({ place, task }, fresh);
     touch(view.graph, memo);
   }
 }
@@ -199,25 +208,20 @@ function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
   const before = known.views.get(view.graph);
   known.views.set(view.graph, view);
   if (!before || before.snapshot === view.snapshot) return;
-  for (const [id, task] of before.snapshot.tasks) {
-    const now = view.snapshot.tasks.get(id);
-    if (now === task) continue;
-    if (now?.status !== task.status || now.createdAt !== task.createdAt) touchAll(id, known, memo);
-    if (!now) remove(id, view.graph, known);
-  }
-  for (const task of view.snapshot.tasks.values()) {
-    const old = before.snapshot.tasks.get(task.id);
-    if (old === task) continue;
-    add({ view, task }, known);
-    if (!old) touchAll(task.id, known, memo);
+  const place = placeOf(view);
+  for (const id of changedTasks(before.snapshot.tasks, view.snapshot.tasks)) {
+    const old = before.snapshot.tasks.get(id);
+    const task = view.snapshot.tasks.get(id);
+    if (task) add({ place, task }, known);
+    if (old?.status !== task?.status || old?.createdAt !== task?.createdAt) touchAll(id, known, memo);
+    if (!task) remove(id, view.graph, known);
   }
 }
 
+/** Who has the only copy sees what becomes of it anyway. */
 function touchAll(id: TaskId, known: RepoCopies, memo: CopyMemo): void {
   const copies = known.byId.get(id)?.copies;
-  if (copies === undefined) return;
-  if (!(copies instanceof Map)) touch(copies.view.graph, memo);
-  else for (const graph of copies.keys()) touch(graph, memo);
+  if (copies instanceof Map) for (const graph of copies.keys()) touch(graph, memo);
 }
 
 function remove(id: TaskId, graph: GraphPath, known: RepoCopies): void {
@@ -228,7 +232,7 @@ function remove(id: TaskId, graph: GraphPath, known: RepoCopies): void {
   if (copies instanceof Map) {
     copies.delete(graph);
     if (copies.size === 0) known.byId.delete(id);
-  } else if (copies.view.graph === graph) known.byId.delete(id);
+  } else if (copies.place.graph === graph) known.byId.delete(id);
 }
 
 function add(copy: Copy, known: RepoCopies): void {
@@ -239,11 +243,11 @@ function add(copy: Copy, known: RepoCopies): void {
     return;
   }
   sameId.groups = null;
-  if (sameId.copies instanceof Map) sameId.copies.set(copy.view.graph, copy);
-  else if (sameId.copies.view.graph === copy.view.graph) sameId.copies = copy;
+  if (sameId.copies instanceof Map) sameId.copies.set(copy.place.graph, copy);
+  else if (sameId.copies.place.graph === copy.place.graph) sameId.copies = copy;
   else
     sameId.copies = new Map([
-      [sameId.copies.view.graph, sameId.copies],
-      [copy.view.graph, copy],
+      [sameId.copies.place.graph, sameId.copies],
+      [copy.place.graph, copy],
     ]);
 }

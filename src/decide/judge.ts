@@ -7,9 +7,10 @@ import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
 import { lazyBackEdges } from './cycles.ts';
+import { isPeerReference } from './dependencies.ts';
 import type { Copies } from './identity.ts';
 import { GraphSchedules } from './judge-schedules.ts';
-import { graphHold, isStartable, type StillStands, type Surroundings, stillStands } from './judged-inputs.ts';
+import { graphHold, isStartable, type Standing, type Surroundings, stillStands } from './judged-inputs.ts';
 import type { Situation } from './occurrences.ts';
 import { dependentPriorities, effectivePriority, madeAt, nextAgingAt } from './priority.ts';
 import { assessReadiness } from './readiness.ts';
@@ -17,21 +18,19 @@ import type { NotReady, ReadinessView } from './readiness-view.ts';
 import { runKey, untilReopened, whileFailed } from './recur.ts';
 import { type Route, type Routed, routeTask } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
+import { type Judged, StandingVerdicts } from './standing-verdicts.ts';
 import type { ScheduleJudgement } from './task-schedule.ts';
 import { isDueForOneSecond } from './wg-cron.ts';
 import type { GraphView, World } from './world.ts';
 
 /** One graph, judged. */
-export interface JudgedGraph {
-  readonly verdicts: ReadonlyMap<TaskId, Verdict>;
+export interface JudgedGraph extends Judged, Standing {
   /** What could start. */
   readonly queues: readonly PlanQueue[];
   readonly ready: ReadonlyMap<TaskId, Ready>;
   readonly schedules: Pick<GraphSchedules, 'notes' | 'states' | 'reopenings' | 'replaced'>;
   /** The earliest instant that a verdict names, ms. */
   readonly nextAt: number | null;
-  /** Whether judging again now would give the same. */
-  readonly isValid: StillStands;
 }
 
 /** A task that could start. */
@@ -57,14 +56,16 @@ export function viewForReadiness(
   };
 }
 
-/** Judges one graph from scratch. */
+/** Judges one graph. Tasks for which an earlier judgement still stands are not judged again. */
 export function judgeGraph(
   view: GraphView,
   world: Surroundings,
   copies: Copies,
   cache: ScheduleCache,
+  earlier?: JudgedGraph,
 ): JudgedGraph {
-  return new Judging(view, world, copies, cache).judge();
+  const before = earlier?.holdsForTasks(view, world, copies) ? earlier : null;
+  return new Judging(view, world, copies, cache, before).judge();
 }
 
 interface Candidate extends Ready {
@@ -78,6 +79,11 @@ class Judging {
   readonly #copies: Copies;
   readonly #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
+  /** What stands of an earlier judgement; null: everything is judged. */
+  readonly #standing: StandingVerdicts | null;
+  readonly #passing = new Set<TaskId>();
+  /** The task that is being judged will be judged again though it may not change. */
+  #isPassing = false;
   readonly #candidates: Candidate[] = [];
   readonly #schedules: GraphSchedules;
   #dependents: ReadonlyMap<TaskId, number> | null = null;
@@ -85,27 +91,39 @@ class Judging {
   #validUntil = Number.POSITIVE_INFINITY;
   #nextAt: number | null = null;
 
-  constructor(view: GraphView, world: Surroundings, copies: Copies, cache: ScheduleCache) {
+  constructor(
+    view: GraphView,
+    world: Surroundings,
+    copies: Copies,
+    cache: ScheduleCache,
+    before: Judged | null,
+  ) {
     this.#view = view;
     this.#world = world;
     this.#copies = copies;
     this.#schedules = new GraphSchedules(view, world, cache);
-    this.#readiness = viewForReadiness(view, world, copies);
+    this.#standing = before && new StandingVerdicts(before, view.snapshot.tasks);
+    const readiness = viewForReadiness(view, world, copies);
+    const sameBackEdges = before && this.#standing?.sameBackEdges;
+    this.#readiness = sameBackEdges ? { ...readiness, isBackEdge: before.isBackEdge } : readiness;
     this.#hold = graphHold(view);
   }
 
   judge(): JudgedGraph {
     const { tasks } = this.#view.snapshot;
     const verdicts = new Map<TaskId, Verdict>();
-    for (const task of tasks.values()) verdicts.set(task.id, this.#verdict(task));
+    for (const task of tasks.values()) verdicts.set(task.id, this.#standing?.of(task) ?? this.#judged(task));
     this.#candidates.sort(inOrder);
     return {
+      tasks,
       verdicts,
+      passing: this.#passing,
+      isBackEdge: this.#readiness.isBackEdge,
       queues: queuesOf(this.#candidates.map((candidate) => candidate.plan)),
       ready: new Map(this.#candidates.map((candidate) => [candidate.task.id, candidate])),
       schedules: this.#schedules,
       nextAt: this.#nextAt,
-      isValid: stillStands({
+      ...stillStands({
         view: this.#view,
         world: this.#world,
         copies: this.#copies,
@@ -113,6 +131,13 @@ class Judging {
         remembered: this.#schedules.remembered,
       }),
     };
+  }
+
+  #judged(task: Task): Verdict {
+    this.#isPassing = task.after.some(isPeerReference);
+    const verdict = this.#verdict(task);
+    if (this.#isPassing || verdict.state === 'ready') this.#passing.add(task.id);
+    return verdict;
   }
 
   #verdict(task: Task): Verdict {
@@ -153,6 +178,7 @@ class Judging {
     const { status } = task;
     const isAside = this.#hold !== null || status === 'abandoned' || !this.#schedules.mayRecur(task);
     if (isAside || this.#copies.holdOf(this.#view, task)) return this.#not(task, null, reason);
+    this.#isPassing = true;
     const route = this.#route(task);
     if (status !== 'done' && status !== 'failed') {
       this.#schedule(task, route, 'busy');
@@ -179,6 +205,7 @@ class Judging {
 
   #schedule(task: Task, route: Route, situation: Situation): ScheduleJudgement | null {
     const judged = this.#schedules.judge(task, route, situation);
+    if (judged) this.#isPassing = true;
     if (judged?.note) this.#expire(this.#world.now);
     this.#lookAgain(judged?.lookAt ?? null);
     return judged;
@@ -235,7 +262,9 @@ class Judging {
   }
 
   #expire(at: number | null): void {
-    if (at !== null && at < this.#validUntil) this.#validUntil = at;
+    if (at === null) return;
+    this.#isPassing = true;
+    if (at < this.#validUntil) this.#validUntil = at;
   }
 }
 

@@ -9,8 +9,15 @@ import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
 /** The part of the world that judging a graph looks at besides the graph itself. */
 export type Surroundings = Pick<World, 'now' | 'config' | 'schedules' | 'peers'>;
 
-/** Whether judging the graph again would give the same. */
+/** Whether a judgement still stands. */
 export type StillStands = (view: GraphView, world: Surroundings, copies: Copies) => boolean;
+
+export interface Standing {
+  /** Judging the graph again would give the same. */
+  readonly isValid: StillStands;
+  /** Whatever was said because of the graph's own tasks alone would be said again, as far as those did not change. */
+  readonly holdsForTasks: StillStands;
+}
 
 /** Open in wg's sense: it could be started, now or one day. */
 export function isStartable(task: Pick<Task, 'status'>): boolean {
@@ -31,7 +38,7 @@ export function stillStands(inputs: {
   readonly validUntil: number;
   /** The memory of each schedule that was looked at. */
   readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
-}): StillStands {
+}): Standing {
   // Only what is compared is kept: a whole world would hold on to every graph of its time.
   const { validUntil, remembered } = inputs;
   const { graph, worktree, repo, snapshot, profiles, wgOnPath } = inputs.view;
@@ -48,8 +55,7 @@ export function stillStands(inputs: {
     revision = now;
     return true;
   };
-  return (view, world, copies) =>
-    view.snapshot === snapshot &&
+  const holdsForTasks: StillStands = (view, world, copies) =>
     view.profiles === profiles &&
     view.wgOnPath === wgOnPath &&
     view.worktree === worktree &&
@@ -59,9 +65,16 @@ export function stillStands(inputs: {
     world.config.retry === retry &&
     world.config.schedule === schedule &&
     copies.version(graph) === version &&
-    (world.now === judgedAt || (world.now > judgedAt && world.now < validUntil)) &&
-    peers.every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
-    sameSchedules(world);
+    world.now >= judgedAt;
+  return {
+    holdsForTasks,
+    isValid: (view, world, copies) =>
+      view.snapshot === snapshot &&
+      holdsForTasks(view, world, copies) &&
+      (world.now === judgedAt || world.now < validUntil) &&
+      peers.every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
+      sameSchedules(world),
+  };
 }
 
 function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, string | undefined])[] {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { createMemo, decide } from '../../src/decide/decide.ts';
 import type { Action, GraphView, ScheduleMemory, World } from '../../src/decide/world.ts';
 import { taskKey } from '../../src/domain/ids.ts';
+import type { Task } from '../../src/domain/task.ts';
 import type { Verdict } from '../../src/domain/verdict.ts';
 import {
   claude,
@@ -402,6 +403,84 @@ describe('properties, over worlds that change', () => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  test('after any edits of a few tasks, what is kept of the others is what judging them again gives', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', '.evaluate-a', '.evaluate-b'];
+    const edited = oneTask.map((made) => made as Parameters<typeof task>[1]);
+    const edit = fc.record({
+      graph: fc.constantFrom('m', 'n', 'o'),
+      id: fc.constantFrom(...names),
+      more: fc.oneof({ weight: 4, arbitrary: edited }, { weight: 1, arbitrary: fc.constant(null) }),
+      /** Only the waiting is changed, or all but the waiting. */
+      only: fc.constantFrom('all', 'all', 'after', 'status'),
+      after: fc.array(fc.constantFrom(...names, 'peer:x'), { maxLength: 3 }),
+      first: fc.boolean(),
+    });
+    const moment = fc.record({
+      edits: fc.array(edit, { maxLength: 3 }),
+      elapsed: fc.constantFrom(0, 0, 0, 1, 1000, 16_000, 90_000, -40_000),
+      hold: fc.constantFrom(false, false, false, true),
+      peer: fc.constantFrom('open', 'done'),
+      note: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(moment, { minLength: 2, maxLength: 12 }), (moments) => {
+        const memo = createMemo();
+        const schedules = new Map<string, ScheduleMemory>();
+        const tasks = new Map(['m', 'n', 'o'].map((name) => [name, new Map<string, Task>()]));
+        const views = ['m', 'n', 'o'].map((name) =>
+          graphView(name, [], {
+            repo: name === 'o' ? '/o/.git' : '/r/.git',
+            worktreeIsMain: name === 'm',
+            tracked: true,
+            profiles: PROFILES,
+          }),
+        );
+        let now = NOW;
+        for (const { edits, elapsed, hold, peer, note } of moments) {
+          now += elapsed;
+          for (const { graph: name, id, more, only, after, first } of edits) {
+            const before = tasks.get(name) ?? new Map<string, Task>();
+            const old = before.get(id);
+            const made =
+              more && only !== 'all' && old
+                ? { ...old, ...(only === 'after' ? { after } : { status: more.status ?? 'open' }) }
+                : more && task(id, { ...more, after });
+            const others = [...before].filter(([other]) => other !== id);
+            const fresh: [string, Task][] = made ? [[id, made]] : [];
+            if (old && made) tasks.set(name, new Map(before).set(id, made));
+            else tasks.set(name, new Map(first ? [...fresh, ...others] : [...others, ...fresh]));
+          }
+          for (const [i, view] of views.entries()) {
+            const now = [...(tasks.get(['m', 'n', 'o'][i] ?? '')?.values() ?? [])];
+            const before = [...view.snapshot.tasks.values()];
+            const isSame = now.length === before.length && now.every((one, at) => one === before[at]);
+            views[i] = {
+              ...view,
+              ...(isSame ? {} : { snapshot: snapshot(view.graph, now) }),
+              hold: hold && i === 1 ? { code: 'wg-daemon', because: 'a daemon' } : null,
+            };
+          }
+          const at = world([...views], {
+            now,
+            schedules: new Map(schedules),
+            peers: new Map([['peer:x', peer]]),
+          });
+          const kept = decide(at, memo);
+          const fresh = decide(at);
+          expect(kept.actions).toEqual(fresh.actions);
+          expect([...kept.verdicts]).toEqual([...fresh.verdicts]);
+          expect(kept.wakeAt).toBe(fresh.wakeAt);
+          expect(kept.schedules).toEqual(fresh.schedules);
+          if (!note) continue;
+          for (const action of kept.actions)
+            if (action.kind === 'note-schedule')
+              schedules.set(taskKey(action.graph, action.task), action.memory);
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 });
