@@ -27,7 +27,13 @@ export const dispatchData = z.object({
       z.object({ id: text, title: text, status: text, artifacts: z.array(text), log: z.array(text) }),
     ),
   }),
-  worktree: z.object({ id: text, path: text, branch: textOrNull, head: textOrNull }),
+  worktree: z.object({
+    id: text,
+    path: text,
+    branch: textOrNull,
+    head: textOrNull,
+    remote: textOrNull.describe('where it can be fetched from; without credentials'),
+  }),
   repo: z.object({ name: text, path: text }),
   attempt: z.object({
     id: text,

@@ -36,6 +36,8 @@ export interface Assignment {
     readonly path: string;
     readonly branch: string | null;
     readonly head: string | null;
+    /** Where it can be fetched from. */
+    readonly remote?: string | null;
   };
   readonly repo: { readonly name: string; readonly path: string };
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */

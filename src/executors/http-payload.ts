@@ -49,7 +49,13 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
         log,
       })),
     },
-    worktree: { id: worktree.id, path: worktree.path, branch: worktree.branch, head: worktree.head },
+    worktree: {
+      id: worktree.id,
+      path: worktree.path,
+      branch: worktree.branch,
+      head: worktree.head,
+      remote: worktree.remote ?? null,
+    },
     repo: { name: assignment.repo.name, path: assignment.repo.path },
     attempt: {
       id: assignment.run,

@@ -8,6 +8,7 @@ import type { TaskDetail } from '../domain/task.ts';
 import type { Assignment, DependencyResult } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { worktreeId } from '../seams/identity.ts';
+import { remoteOf } from '../worktrees/remote.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 
 /** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
@@ -69,6 +70,8 @@ export function buildAssignment(input: {
       path: run.worktree,
       branch: graph.worktree.branch,
       head: graph.worktree.head,
+      // Only who works elsewhere has to fetch it.
+      remote: run.type === 'http' || run.type === 'external' ? remoteOf(graph.repository.id) : null,
     },
     repo: { name: graph.repository.name, path: graph.repository.path },
     folder: run.folder ?? '',

@@ -124,7 +124,7 @@ export function dispatched(task: string) {
       graph: '/g1',
       depends_on: [],
     },
-    worktree: { id: 'w1', path: '/w1', branch: null, head: null },
+    worktree: { id: 'w1', path: '/w1', branch: null, head: null, remote: null },
     repo: { name: 'shop', path: '/w1' },
     attempt: {
       id: 'run_new',

@@ -51,7 +51,7 @@ describe('our own payload', () => {
             { id: 'design', title: 'Design', status: 'done', artifacts: ['design.md'], log: ['drew boxes'] },
           ],
         },
-        worktree: { id: 'wt3f9a', path: '/home/u/p', branch: 'feat/x', head: 'abc123' },
+        worktree: { id: 'wt3f9a', path: '/home/u/p', branch: 'feat/x', head: 'abc123', remote: null },
         repo: { name: 'p', path: '/home/u/p' },
         attempt: {
           id: RUN,

@@ -1,0 +1,52 @@
+// Where a repository's work is fetched from: what agents on other machines need to get at it. Read from git's own file
+// rather than by running git, because every dispatch asks. Knows nothing of graphs.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Configurations of repositories are small; something else under that name is not read whole. */
+const MAX_LENGTH = 1_000_000;
+
+/**
+ * The URL of `origin`, else of the first remote, in the repository with this common git dir; without user and password
+ * where it is an http one, as it is told to others. Null when there is none, or it cannot be read.
+ */
+export function remoteOf(commonDir: string): string | null {
+  let text: string;
+  try {
+    text = readFileSync(join(commonDir, 'config'), 'utf8');
+  } catch {
+    // A repository that is just being removed, or somebody else's: then nothing is said of it.
+    return null;
+  }
+  const urls = text.length > MAX_LENGTH ? new Map<string, string>() : remotes(text);
+  const url = urls.get('origin') ?? [...urls.values()][0];
+  return url === undefined ? null : withoutCredentials(url);
+}
+
+/** Names of remotes to their first URL, in the order in which they are written. */
+function remotes(text: string): Map<string, string> {
+  const urls = new Map<string, string>();
+  let remote: string | null = null;
+  for (const line of text.split('\n')) {
+    const header = /^\s*\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]/.exec(line);
+    if (header) remote = header[1]?.toLowerCase() === 'remote' ? unescaped(header[2] ?? '') : null;
+    const value = /^\s*(?:\[[^\]]*\]\s*)?url\s*=\s*(.*)$/i.exec(line)?.[1];
+    if (remote === null || value === undefined || urls.has(remote)) continue;
+    const written = /^"((?:[^"\\]|\\.)*)"/.exec(value)?.[1] ?? value.replace(/\s+[#;].*$/, '').trim();
+    if (written !== '') urls.set(remote, unescaped(written));
+  }
+  return urls;
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/g, '$1');
+}
+
+function withoutCredentials(url: string): string {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return url;
+  const parsed = new URL(url);
+  parsed.username = '';
+  parsed.password = '';
+  return parsed.href;
+}
