@@ -1,20 +1,21 @@
 // The programs that do without a running supervisor: a look at the world, and a bare store for adding and editing. Wired
 // apart from compose.ts, so that the short commands load neither servers nor watchers nor executors.
 
-import { besideWg } from './beside-wg.ts';
+import { existsSync } from 'node:fs';
 import { openLookConfig } from './config/look-config.ts';
 import type { Paths } from './config/paths.ts';
 import type { Config } from './domain/config.ts';
 import { type GraphPath, taskKey } from './domain/ids.ts';
 import type { GraphStore } from './graph/store.ts';
 import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './ground.ts';
-import { openLedger } from './runs/ledger.ts';
+import type { LedgerView } from './runs/ledger.ts';
 import { createBus } from './seams/bus.ts';
-import { systemClock } from './seams/clock.ts';
-import { type Environment, processEnvironment } from './seams/environment.ts';
+import { type Clock, systemClock } from './seams/clock.ts';
+import { type Environment, findOnPath, processEnvironment } from './seams/environment.ts';
 import { createLocker } from './seams/flock.ts';
 import { silentLog } from './seams/log.ts';
 import { Lookout } from './supervisor/lookout.ts';
+import { Peers } from './supervisor/peers.ts';
 import { SupervisedGraphs } from './supervisor/supervised-graphs.ts';
 import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
@@ -35,15 +36,13 @@ export async function composeLookout(
     lock: null,
     rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
   });
-  const [ledger] = await Promise.all([
-    openLedger({ file: paths.ledgerFile, clock, readOnly: true }),
-    graphs.rediscover(ground.config()),
-  ]);
+  const [ledger] = await Promise.all([ledgerAt(paths.ledgerFile, clock), graphs.rediscover(ground.config())]);
   const problems = source.problems().map((message) => ({ code: 'config', message }));
   const { variables, home } = options.environment;
-  const beside = besideWg(clock, ground.graphParts.openStore, graphs, silentLog, { variables, home });
-  await beside.maintenance.look();
-  const { gate, afterEnd } = beside;
+  const { openStore } = ground.graphParts;
+  const peers = new Peers(openStore, home);
+  await graphs.lookAround(peers, findOnPath('wg', options.environment) !== null);
+  const closing: (() => Promise<void>)[] = [() => peers.close(), () => graphs.release()];
   const lookout = new Lookout({
     config: ground.config(),
     graphs,
@@ -51,10 +50,15 @@ export async function composeLookout(
     clock,
     version: VERSION,
     problems,
-    gate,
-    afterEnd,
+    async completionMeans() {
+      const { besideWg } = await import('./beside-wg.ts');
+      const beside = besideWg(clock, openStore, graphs, silentLog, { variables, home });
+      closing.push(() => beside.close());
+      return { gate: beside.gate, afterEnd: beside.afterEnd };
+    },
     async letGo(graph, task) {
       if (!ledger) return;
+      const { openLedger } = await import('./runs/ledger.ts');
       const writable = await openLedger({ file: paths.ledgerFile, clock });
       writable.clearPause('task', taskKey(graph, task));
       writable.resetAttempts(graph, task);
@@ -66,10 +70,15 @@ export async function composeLookout(
     paths,
     async close() {
       ledger?.close();
-      await beside.close();
-      await graphs.release();
+      for (const close of closing) await close();
     },
   };
+}
+
+/** The ledger for reading; null, and nothing loaded for it, where no supervisor ever ran. */
+async function ledgerAt(file: string, clock: Clock): Promise<LedgerView | null> {
+  if (!existsSync(file)) return null;
+  return (await import('./runs/ledger.ts')).openLedger({ file, clock, readOnly: true });
 }
 
 /** The graph that somebody who stands in a folder means; with `create` one is made where the worktree has none. */

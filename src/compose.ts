@@ -17,19 +17,15 @@ import { writeAgentTools } from './executors/agent-tools.ts';
 import { createExecutors } from './executors/executors.ts';
 import type { GraphDraft } from './graph/store.ts';
 import { createGraphWatcher } from './graph/watcher.ts';
+import { type ComposeOptions, mainProgram, pathsOf, rivalOf, wrapped } from './ground.ts';
+import { createOutbox } from './notify/outbox.ts';
 import {
   agentVariables,
-  type ComposeOptions,
-  layGround,
+  layRunningGround,
   lockGraph,
   lockMachine,
-  mainProgram,
-  pathsOf,
-  rivalOf,
-  wrapped,
   wrappedExecutors,
-} from './ground.ts';
-import { createOutbox } from './notify/outbox.ts';
+} from './running-ground.ts';
 import { openLedger } from './runs/ledger.ts';
 import { ledgerPresence } from './runs/ledger-presence.ts';
 import { drainSpool } from './runs/spool.ts';
@@ -68,7 +64,7 @@ export async function composeSupervisor(
 ): Promise<RunningSupervisor> {
   const paths = pathsOf(options);
   const source = createConfigSource({ paths, environment: options.environment });
-  const ground = layGround(options, paths, source);
+  const ground = layRunningGround(options, paths, source);
   const { clock, identity, log } = ground;
   const observeOnly = (options.observe ?? false) || source.current().mode === 'observe';
   ensureFolders(paths);

@@ -1,28 +1,23 @@
 // What every program of this package stands on: time, paths, configuration, discovery, and who else is about. Wired here
-// once, used by compose.ts.
+// once, used by compose-look.ts and, with what only a supervisor that runs needs, by running-ground.ts.
 
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from './config/paths.ts';
 import { machineZoneReader } from './config/timezone.ts';
 import type { GraphHold } from './decide/world.ts';
 import type { Config, RepoSettings } from './domain/config.ts';
-import { SupervisorError } from './domain/errors.ts';
 import type { GraphPath } from './domain/ids.ts';
 import type { ExecutorType, ProfileSet } from './domain/profile.ts';
 import type { Executor } from './executors/executor.ts';
-import { createProcesses } from './executors/processes.ts';
-import { processTable } from './executors/processes-ps.ts';
 import { createGraphStore, type GraphStore } from './graph/store.ts';
 import type { Ledger } from './runs/ledger.ts';
 import { type Clock, systemClock } from './seams/clock.ts';
 import type { Environment } from './seams/environment.ts';
 import { createLocker, type Locker } from './seams/flock.ts';
 import { type Identity, systemIdentity } from './seams/identity.ts';
-import { holdInstanceLock, type InstanceLock } from './seams/instance-lock.ts';
 import { type Log, silentLog } from './seams/log.ts';
 import type { SupervisedGraphsParts } from './supervisor/supervised-graphs.ts';
-import { VERSION } from './version.ts';
 import type { DaemonDetector } from './wg/daemon.ts';
 import { readServicePause } from './wg/provider-health.ts';
 import { createRegistry, type Registry } from './wg/registry.ts';
@@ -82,7 +77,6 @@ export function layGround<Source extends GroundSource>(
   const inZone = followingZone(options.machineZone ?? machineZoneReader(environment.variables));
   const config = () => servingSomething(inZone(source.current()), cwd);
   const locker = createLocker();
-  const processes = createProcesses(processTable(environment.platform));
   const discovery = createDiscovery({ environment });
   const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
     discover: (wanted) => discovery.list(wanted),
@@ -94,7 +88,7 @@ export function layGround<Source extends GroundSource>(
     openRegistry: (graph) => wrapped(createRegistry({ graph, locker, clock }), options.wrap?.registry),
     profiles: async (graph, settings) => source.profilesFor(graph, settings),
   };
-  return { clock, identity, log, paths, source, config, locker, processes, graphParts };
+  return { clock, identity, log, paths, source, config, locker, graphParts };
 }
 
 /** The part itself, or what stands in front of it. */
@@ -111,14 +105,6 @@ function followingZone(zone: () => string): (config: Config) => Config {
       last = { from, config: timezone === from.timezone ? from : { ...from, timezone } };
     return last.config;
   };
-}
-
-/** The same for every executor. */
-export function wrappedExecutors(
-  executors: ReadonlyMap<ExecutorType, Executor>,
-  wrap: PartWrappers['executor'],
-): ReadonlyMap<ExecutorType, Executor> {
-  return new Map([...executors].map(([type, executor]) => [type, wrapped(executor, wrap)]));
 }
 
 /** Without a repository or root in the configuration, the one that the command was started in is served. */
@@ -148,46 +134,6 @@ export function openStore(
   return createGraphStore({ graph, locker, clock, limits });
 }
 
-/**
- * One supervisor a machine and user. Null only for an observer beside a running one. `onCompromised` hears when another
- * host took the lock of a shared folder away.
- */
-export async function lockMachine(
-  ground: Ground,
-  observeOnly: boolean,
-  onCompromised: (because: string) => void,
-): Promise<InstanceLock | null> {
-  const { clock, paths, locker, processes } = ground;
-  try {
-    return await holdInstanceLock({
-      lockFile: paths.lockFile,
-      holderFile: `${paths.lockFile}.json`,
-      locker,
-      processes,
-      scope: 'machine',
-      facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
-      onCompromised: (because) => onCompromised(because),
-    });
-  } catch (thrown) {
-    if (observeOnly && thrown instanceof SupervisorError && thrown.code === 'already-running') return null;
-    throw thrown;
-  }
-}
-
-/** One supervisor a graph, also across users and state folders. */
-export function lockGraph(graph: GraphPath, ground: Ground) {
-  const { clock, locker, processes, paths } = ground;
-  const folder = join(graph, 'service');
-  return holdInstanceLock({
-    lockFile: join(folder, '.supervisor.lock'),
-    holderFile: join(folder, '.supervisor.json'),
-    locker,
-    processes,
-    scope: 'graph',
-    facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
-  });
-}
-
 /** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
 export async function rivalOf(
   graph: GraphPath,
@@ -202,20 +148,6 @@ export async function rivalOf(
   const who = daemon.pid === null ? 'a wg daemon' : `the wg daemon with pid ${daemon.pid}`;
   const how = `\`supervisor adopt ${dirname(graph)}\` stops it and takes its graph over`;
   return { code: 'wg-daemon', because: `${who} serves this graph (${daemon.because}); ${how}` };
-}
-
-/** The supervisor's own variables as agents may inherit them, with the `supervisor` command in front of PATH. */
-export function agentVariables(
-  environment: Environment,
-  tools: string,
-  paths: Paths,
-): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment.variables))
-    if (value !== undefined) variables[name] = value;
-  variables.PATH = variables.PATH ? `${tools}:${variables.PATH}` : tools;
-  variables.SUPERVISOR_STATE_DIR = paths.stateDir;
-  return variables;
 }
 
 /** The built command itself, for the agents' `supervisor`. */

@@ -19,7 +19,6 @@ import type { Run } from '../domain/run.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Clock } from '../seams/clock.ts';
 import { askedRuns, endedMeanwhile } from './asked-runs.ts';
-import { completeByHand } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { type FoundTask, findTask } from './find-task.ts';
 import { observeWorld } from './observe.ts';
@@ -33,16 +32,20 @@ import {
   taskReports,
 } from './reports.ts';
 import type { RunnerParts } from './runner-parts.ts';
-import { reopenInGraph } from './settlement.ts';
 import type { SupervisedGraphs } from './supervised-graphs.ts';
 
-export interface LookoutParts extends Pick<RunnerParts, 'gate' | 'afterEnd'> {
+/** What stands between a completion and the graph. */
+export type CompletionMeans = Pick<RunnerParts, 'gate' | 'afterEnd'>;
+
+export interface LookoutParts {
   readonly config: Config;
   readonly graphs: SupervisedGraphs;
   readonly ledger: LedgerView | null;
   readonly clock: Clock;
   readonly version: string;
   readonly problems: readonly ReportedProblem[];
+  /** Loaded when something is completed; absent: nothing stands in between. */
+  completionMeans?(): Promise<CompletionMeans>;
   /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
   letGo?(graph: GraphPath, task: TaskId): Promise<void>;
 }
@@ -121,9 +124,12 @@ export class Lookout {
     const found = this.#find(request);
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
-    const { gate, afterEnd, clock } = this.#parts;
-    const means = { ...(gate ? { gate } : {}), ...(afterEnd ? { afterEnd } : {}) };
-    const done = await completeByHand(means, graph, { ...request, task: found.task.id }, clock.now());
+    const [{ completeByHand }, means = {}] = await Promise.all([
+      import('./complete-by-hand.ts'),
+      this.#parts.completionMeans?.(),
+    ]);
+    const asked = { ...request, task: found.task.id };
+    const done = await completeByHand(means, graph, asked, this.#parts.clock.now());
     return { task: found.task.id, worktree: found.view.worktree, ...done, late: false };
   }
 
@@ -131,6 +137,7 @@ export class Lookout {
   async retry(query: TaskQuery): Promise<TaskReport> {
     const found = this.#find(query);
     const store = this.#store(found);
+    const { reopenInGraph } = await import('./settlement.ts');
     // What the last supervisor parked, the next one is to try again.
     await this.#parts.letGo?.(found.view.graph, found.task.id);
     await reopenInGraph(store, found.task.id, this.#parts.clock.now());

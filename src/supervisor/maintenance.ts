@@ -43,14 +43,7 @@ export class Maintenance {
 
   /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
   async look(): Promise<void> {
-    const { graphs, peers } = this.#parts;
-    const all = graphs.all();
-    const wgOnPath = this.#parts.wgOnPath();
-    await Promise.all(
-      all.map(async (graph) => {
-        graphs.inform(graph.path, { peers: await peers.statuses(graph, all), wgOnPath });
-      }),
-    );
+    await this.#parts.graphs.lookAround(this.#parts.peers, this.#parts.wgOnPath());
   }
 
   /** Does what is due. `runs`: those that are under way. Resolves with when to look again at the latest, ms. */

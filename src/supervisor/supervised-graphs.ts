@@ -14,6 +14,7 @@ import type { Bus } from '../seams/bus.ts';
 import type { InstanceLock } from '../seams/instance-lock.ts';
 import type { Registry } from '../wg/registry.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
+import type { Peers } from './peers.ts';
 
 /** One graph with what serving it takes. */
 export interface SupervisedGraph {
@@ -127,6 +128,16 @@ export class SupervisedGraphs {
     const entry = this.#entries.get(path);
     if (entry) await this.#judgeHold(entry);
     return entry?.graph.hold ?? null;
+  }
+
+  /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
+  async lookAround(peers: Pick<Peers, 'statuses'>, wgOnPath: boolean): Promise<void> {
+    const all = this.all();
+    await Promise.all(
+      all.map(async (graph) => {
+        this.inform(graph.path, { peers: await peers.statuses(graph, all), wgOnPath });
+      }),
+    );
   }
 
   /** Notes what was found out about a graph elsewhere. */

@@ -21,6 +21,8 @@ const RANKS: Readonly<Record<string, number>> = {
   install: 4,
   'version.ts': 0,
   'ground.ts': 4,
+  // Between the two: compose.ts stands on it, a look without a supervisor does not.
+  'running-ground.ts': 4.5,
   'beside-wg.ts': 4,
   'compose.ts': 5,
   'compose-look.ts': 5,
