@@ -1,4 +1,6 @@
 import { getEventListeners } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { HttpProfile } from '../../src/domain/profile.ts';
 import type { Assignment, Begun, Handle } from '../../src/executors/executor.ts';
@@ -208,6 +210,58 @@ describe('addresses', () => {
     expect(begun.kind).toBe('handed-off');
     expect(looked).toBe(1);
     expect(server.received[0]?.headers.host).toBe(`agent.invalid:${server.port}`);
+  });
+
+  test('a name that leads elsewhere at the next delivery is judged anew, and nothing is sent there', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
+    const answers = ['127.0.0.1', '169.254.169.254'];
+    const lookup = async () => [{ address: answers.shift() ?? 'none left', family: 4 as const }];
+    const begun = await executor({ lookup }).begin(
+      await assign({ endpoint: `http://agent.invalid:${server.port}/t` }),
+      runControl(),
+    );
+    expect(outcomeOf(begun)).toMatchObject({
+      failure: 'refused',
+      message: expect.stringContaining('169.254.169.254'),
+    });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('a status request is judged like a delivery', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const answers = ['127.0.0.1', '169.254.169.254'];
+    const lookup = async () => [{ address: answers.shift() ?? 'none left', family: 4 as const }];
+    const assignment = await assign({
+      endpoint: `http://agent.invalid:${server.port}/t`,
+      completion: 'poll',
+    });
+    const control = runControl();
+    const http = executor({
+      lookup: async () => {
+        const found = await lookup();
+        if (answers.length === 0) setImmediate(() => control.stop('cancelled'));
+        return found;
+      },
+    });
+    expect((await http.begin(assignment, control)).kind).toBe('handed-off');
+    expect(await http.attend(assignment, HANDLE, control)).toMatchObject({ kind: 'stopped' });
+    expect(server.received.map(({ method }) => method)).toEqual(['POST']);
+    const output = await readFile(join(assignment.folder, 'output.log'), 'utf8');
+    expect(output).toContain('169.254.169.254');
+  });
+
+  test('of several addresses that may be used, one that answers is', async () => {
+    const server = tidy.add(await listen((_q, r) => json(r, 202, {})));
+    const lookup = async () => [
+      { address: '::1', family: 6 as const },
+      { address: '127.0.0.1', family: 4 as const },
+    ];
+    const begun = await executor({ clock: systemClock(), lookup }).begin(
+      await assign({ endpoint: `http://agent.invalid:${server.port}/t` }),
+      runControl(),
+    );
+    expect(begun.kind).toBe('handed-off');
+    expect(server.received).toHaveLength(1);
   });
 
   test.each([
