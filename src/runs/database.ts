@@ -2,6 +2,8 @@
 // transactions, and errors in our own words. Knows nothing of runs.
 
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { createGroupSync } from './group-sync.ts';
+import { createLogSync } from './log-sync.ts';
 
 /** What may be bound. libsql ends the whole process on a boolean, so there are none. */
 export type SqlValue = string | number | null;
@@ -26,6 +28,11 @@ export interface Database {
    * this program never does, and nothing later is kept without it. Spares a sync where losing it costs nothing.
    */
   relaxed<T>(act: () => T): T;
+  /**
+   * Resolves when everything that was committed so far is on the disk. Syncs outside of the event loop, once for all who
+   * ask at the same time; rejects for all of them when the disk says no.
+   */
+  synced(): Promise<void>;
   close(): void;
 }
 
@@ -88,26 +95,61 @@ export async function openDatabase(file: string, readOnly: boolean): Promise<Dat
     return guarded(act);
   };
   const exec = (sql: string) => open(() => void raw.exec(sql));
+  let relaxing = 0;
+  /** What SQLite was told last; changed only when it matters, for telling it costs as much as a small write. */
+  let syncsItself = true;
+  const level = () => {
+    const wanted = relaxing === 0;
+    if (wanted === syncsItself || raw.inTransaction) return;
+    raw.exec(`PRAGMA synchronous = ${wanted ? 'FULL' : 'NORMAL'}`);
+    syncsItself = wanted;
+  };
+  const log = createLogSync(file);
+  /** The log could not be synced once: what the system says of it later is not to be trusted. */
+  let doubtful = false;
+  const synced = createGroupSync(async () => {
+    try {
+      if (doubtful) foldIn();
+      else await log.sync();
+      doubtful = false;
+    } catch (thrown) {
+      doubtful = true;
+      throw inOurWords(thrown, file);
+    }
+  });
+  /** Everything goes from the log into the ledger itself, and the log begins anew. */
+  function foldIn(): void {
+    const row = raw.prepare<[SqlValue[]]>('PRAGMA wal_checkpoint(TRUNCATE)').get([]) as SqlRow | undefined;
+    if (row?.busy !== 0) throw new Error(`The ledger ${file} could not be brought to the disk yet.`);
+  }
   return {
     prepare(sql) {
       const statement = open(() => raw.prepare<[SqlValue[]]>(sql));
+      const writes = !/^\s*(?:SELECT|PRAGMA)\b/i.test(sql);
+      const carryOut = <T>(act: () => T): T =>
+        open(() => {
+          if (writes) level();
+          return act();
+        });
       return {
-        run: (...values) => open(() => statement.run(values).changes),
-        one: (...values) => open(() => (statement.get(values) as SqlRow | undefined) ?? null),
-        all: (...values) => open(() => statement.all(values) as SqlRow[]),
+        run: (...values) => carryOut(() => statement.run(values).changes),
+        one: (...values) => carryOut(() => (statement.get(values) as SqlRow | undefined) ?? null),
+        all: (...values) => carryOut(() => statement.all(values) as SqlRow[]),
       };
     },
     exec,
     one: (sql) => open(() => (raw.prepare<[SqlValue[]]>(sql).get([]) as SqlRow | undefined) ?? null),
     relaxed(act) {
-      exec('PRAGMA synchronous = NORMAL');
+      relaxing++;
       try {
         return act();
       } finally {
-        if (!closed) exec('PRAGMA synchronous = FULL');
+        relaxing--;
       }
     },
+    synced,
     transaction(act) {
+      open(level);
       exec('BEGIN IMMEDIATE');
       try {
         const result = act();
@@ -125,6 +167,7 @@ export async function openDatabase(file: string, readOnly: boolean): Promise<Dat
     close() {
       if (closed) return;
       closed = true;
+      log.close();
       try {
         // libsql lets go of the file only with its last statement; so at least the log is folded in now.
         if (!readOnly) raw.exec('PRAGMA wal_checkpoint(TRUNCATE)');

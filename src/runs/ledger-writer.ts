@@ -23,6 +23,8 @@ export interface Ledger extends LedgerView, ScheduleBook, OldRuns {
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
    */
   open(run: NewRun, tokenHash: string): Run;
+  /** The same for many, in one write: for each the run, or what it was refused for. Throws when nothing was written. */
+  openAll(runs: readonly (readonly [NewRun, string])[]): (Run | SupervisorError)[];
   /**
    * Takes up an open run that the ledger lost, as its folder remembers it. False when it knows the run, or knows a
    * run of the task that is open or newer: then the ledger is right.
@@ -33,6 +35,11 @@ export interface Ledger extends LedgerView, ScheduleBook, OldRuns {
    * unknown run are bugs and throw a plain Error.
    */
   move(id: RunId, to: RunPhase, facts?: RunFacts): Run;
+  /**
+   * As `move`, and resolves once no power cut can take it back. Those who wait at the same time share one sync; when that
+   * fails, all of them are told, and the move stands as far as this program can tell.
+   */
+  advance(id: RunId, to: RunPhase, facts?: RunFacts): Promise<Run>;
   /** Keeps what the work told about itself, without a move. An unknown run is ignored: it may have been pruned. */
   note(id: RunId, facts: { readonly session?: string; readonly reference?: string }): void;
   /** A person said `retry`: attempts so far count no more. */
@@ -130,11 +137,46 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   const write = (before: Run, after: Run): boolean =>
     update.run(...changeableValues(after), before.id, before.phase) === 1;
 
+  const openOne = (run: NewRun, tokenHash: string): Run => {
+    refuseUnfaithful('graph path', run.graph);
+    refuseUnfaithful('task id', run.task);
+    refuseUnfaithful('creation time', run.taskCreatedAt);
+    const other = openOfTask.one(run.graph, run.task);
+    if (other !== null)
+      throw new SupervisorError(
+        'conflict',
+        `Task ${run.task} already has the open run ${String(other.id)} (${String(other.phase)}).`,
+        {
+          hint: 'It must end before another can begin.',
+          details: { run: other.id, phase: other.phase },
+        },
+      );
+    const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
+    put({ ...run, fence, deadlineAt: run.deadlineAt ?? null, openedAt: clock.now() }, tokenHash);
+    return known(run.id);
+  };
+
   const openRuns = createOpenRuns(database, () => view.openRuns());
   const kept = (run: Run): Run => {
     openRuns.wrote(run);
     return run;
   };
+
+  function carryOut(id: RunId, to: RunPhase, facts: RunFacts): Run {
+    const step = (before: Run): Run => {
+      const after = moved(before, to, facts, clock.now());
+      // Lost to another process that moved it: its move stands, and ours is judged against that.
+      if (!write(before, after)) return step(known(id));
+      const { graph, task, occurrence } = after;
+      const begun = !isOpenRun(after) || to === 'started' || to === 'handed-off' || to === 'finished';
+      if (occurrence !== null && begun && to !== 'abandoned')
+        schedules.noteOccurrence({ graph, task }, occurrence);
+      return after;
+    };
+    const before = openRuns.get(id) ?? known(id);
+    // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
+    return before.occurrence === null ? step(before) : database.transaction(() => step(known(id)));
+  }
 
   return {
     ...view,
@@ -142,29 +184,26 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     ...createOldRuns(database, clock),
     openRuns: () => openRuns.all(),
 
-    open(run, tokenHash) {
-      refuseUnfaithful('graph path', run.graph);
-      refuseUnfaithful('task id', run.task);
-      refuseUnfaithful('creation time', run.taskCreatedAt);
-      // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.
+    // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.
+    open: (run, tokenHash) =>
+      kept(database.relaxed(() => database.transaction(() => openOne(run, tokenHash)))),
+
+    openAll(runs) {
       const opened = database.relaxed(() =>
-        database.transaction(() => {
-          const other = openOfTask.one(run.graph, run.task);
-          if (other !== null)
-            throw new SupervisorError(
-              'conflict',
-              `Task ${run.task} already has the open run ${String(other.id)} (${String(other.phase)}).`,
-              {
-                hint: 'It must end before another can begin.',
-                details: { run: other.id, phase: other.phase },
-              },
-            );
-          const fence = Number(nextFence.one(run.graph, run.task, run.fenceAbove ?? 0)?.fence);
-          put({ ...run, fence, deadlineAt: run.deadlineAt ?? null, openedAt: clock.now() }, tokenHash);
-          return known(run.id);
-        }),
+        database.transaction(() =>
+          runs.map(([run, tokenHash]) => {
+            try {
+              return openOne(run, tokenHash);
+            } catch (thrown) {
+              // Refused before anything of it was written; what the disk refuses ends the whole write.
+              if (thrown instanceof SupervisorError && thrown.code !== 'failed') return thrown;
+              throw thrown;
+            }
+          }),
+        ),
       );
-      return kept(opened);
+      for (const run of opened) if (!(run instanceof SupervisorError)) openRuns.wrote(run);
+      return opened;
     },
 
     restore(run, tokenHash) {
@@ -181,21 +220,15 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       });
     },
 
-    move(id, to, facts = {}) {
-      const step = (): Run => {
-        const before = known(id);
-        const after = moved(before, to, facts, clock.now());
-        // Lost to another process that moved it: its move stands, and ours is judged against that.
-        if (!write(before, after)) return step();
-        const { graph, task, occurrence } = after;
-        const begun = !isOpenRun(after) || to === 'started' || to === 'handed-off' || to === 'finished';
-        if (occurrence !== null && begun && to !== 'abandoned')
-          schedules.noteOccurrence({ graph, task }, occurrence);
-        return after;
-      };
-      // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
-      const commit = () => (known(id).occurrence === null ? step() : database.transaction(step));
-      return kept(outlivesPower(to, facts) ? commit() : database.relaxed(commit));
+    move: (id, to, facts = {}) =>
+      kept(
+        outlivesPower(to, facts) ? carryOut(id, to, facts) : database.relaxed(() => carryOut(id, to, facts)),
+      ),
+
+    async advance(id, to, facts = {}) {
+      const run = kept(database.relaxed(() => carryOut(id, to, facts)));
+      await database.synced();
+      return run;
     },
 
     note(id, facts) {

@@ -8,6 +8,8 @@ import type { Database } from './database.ts';
 export interface OpenRuns {
   /** Every open run, oldest first. */
   all(): Run[];
+  /** The open run of this id as it is now; null: it is not known here to be open. */
+  get(id: RunId): Run | null;
   /** What this process just wrote of a run; null: read it anew with the next question. */
   wrote(run: Run | null): void;
 }
@@ -18,15 +20,17 @@ export function createOpenRuns(database: Database, read: () => Run[]): OpenRuns 
   const version = database.prepare('PRAGMA data_version');
   let seen: unknown = null;
   let runs: Map<RunId, Run> | null = null;
+  const current = (): Map<RunId, Run> => {
+    const now = version.one()?.data_version;
+    if (runs === null || now !== seen) {
+      runs = new Map(read().map((run) => [run.id, run]));
+      seen = now;
+    }
+    return runs;
+  };
   return {
-    all() {
-      const now = version.one()?.data_version;
-      if (runs === null || now !== seen) {
-        runs = new Map(read().map((run) => [run.id, run]));
-        seen = now;
-      }
-      return [...runs.values()];
-    },
+    all: () => [...current().values()],
+    get: (id) => current().get(id) ?? null,
     wrote(run) {
       if (run === null) runs = null;
       // A run keeps its place in the map: it was opened when it was opened.

@@ -12,8 +12,8 @@ import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import { Leases } from './leases.ts';
-import type { LiveRun } from './live-run.ts';
-import { reopenRecurring, tellPassed } from './recurring.ts';
+import { LiveRun } from './live-run.ts';
+import { noteSchedules, reopenRecurring } from './recurring.ts';
 import { Runner } from './runner.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { nextSilenceAt, silenceLevel, silenceText } from './silence.ts';
@@ -54,34 +54,49 @@ export class Dispatcher {
     this.#queue.concurrency = Math.max(1, this.#parts.config().maxConcurrent);
     let dispatched = 0;
     let failed: unknown = null;
-    const untold: unknown = this.#noteSchedules(actions);
+    const untold: unknown = noteSchedules(actions, this.#parts);
+    const plans: Plan[] = [];
     for (const action of actions) {
-      // An instant that could not be written down could be run twice.
-      if (untold !== null && action.kind === 'dispatch' && action.plan.occurrence !== null) continue;
+      if (action.kind === 'dispatch') {
+        // An instant that could not be written down could be run twice.
+        if (untold === null || action.plan.occurrence === null) plans.push(action.plan);
+        continue;
+      }
       try {
         this.#apply(action);
-        if (action.kind === 'dispatch') dispatched++;
       } catch (thrown) {
         // What is under way must be settled even while nothing new can be begun (a full disk).
         failed ??= thrown;
       }
+    }
+    try {
+      for (const [n, opened] of (plans.length === 0 ? [] : this.runner.openAll(plans)).entries()) {
+        const plan = plans[n];
+        if (opened instanceof LiveRun && plan !== undefined) {
+          this.#carry(opened, plan);
+          dispatched++;
+        } else failed ??= opened;
+      }
+    } catch (thrown) {
+      failed ??= thrown;
     }
     failed ??= untold;
     if (failed !== null) throw failed;
     return dispatched;
   }
 
+  #carry(live: LiveRun, plan: Plan): void {
+    const carry = () => this.runner.carry(live, plan);
+    // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
+    if (plan.profile.type === 'external') this.#track(carry());
+    else this.#track(this.#queue.add(carry, { priority: plan.priority }));
+  }
+
   #apply(action: Action): void {
     switch (action.kind) {
-      case 'dispatch': {
-        const live = this.runner.open(action.plan);
-        const { priority } = action.plan;
-        const carry = () => this.runner.carry(live, action.plan);
-        // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
-        if (action.plan.profile.type === 'external') this.#track(carry());
-        else this.#track(this.#queue.add(carry, { priority }));
+      case 'dispatch':
+        // Opened with all the others, in one write.
         break;
-      }
       case 'attend':
         this.#takeUp(action.run);
         break;
@@ -249,18 +264,6 @@ export class Dispatcher {
   #profileOf(run: Run): Profile | null {
     const profiles = this.#parts.graphs.get(run.graph)?.profiles;
     return profiles ? profileOfRun(run, profiles) : null;
-  }
-
-  /** Writes down how far schedules have come, in one go; gives what went wrong, or null. */
-  #noteSchedules(actions: readonly Action[]): unknown {
-    const notes = actions.filter((action) => action.kind === 'note-schedule');
-    try {
-      this.#parts.ledger.noteSchedules(notes);
-    } catch (thrown) {
-      return thrown;
-    }
-    for (const note of notes) tellPassed(note, note.passed ?? [], this.#parts);
-    return null;
   }
 
   #reopen(action: Extract<Action, { kind: 'reopen' }>): void {

@@ -29,8 +29,23 @@ export async function reopenRecurring(
   parts.wake('reopened');
 }
 
+/** Writes down how far schedules have come, in one go, and tells it; gives what went wrong, or null. */
+export function noteSchedules(
+  actions: readonly Action[],
+  parts: Pick<RunnerParts, 'ledger' | 'bus'>,
+): unknown {
+  const notes = actions.filter((action) => action.kind === 'note-schedule');
+  try {
+    parts.ledger.noteSchedules(notes);
+  } catch (thrown) {
+    return thrown;
+  }
+  for (const note of notes) tellPassed(note, note.passed ?? [], parts);
+  return null;
+}
+
 /** Says which instants are let go, once it is written down that they are. */
-export function tellPassed(
+function tellPassed(
   { graph, task }: TaskRef,
   passed: readonly PassedInstants[],
   { bus }: Pick<RunnerParts, 'bus'>,

@@ -54,7 +54,7 @@ export class RunEnding {
     const { ledger, graphs, clock, log } = this.#parts;
     const now = clock.now();
     const again = ledger.run(run.id)?.phase === 'finished';
-    const finished = ledger.move(run.id, 'finished', { outcome: reported, finishedAt: now });
+    const finished = await ledger.advance(run.id, 'finished', { outcome: reported, finishedAt: now });
     // The ledger keeps the first outcome that it was told.
     const first = finished.outcome;
     const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
@@ -79,7 +79,7 @@ export class RunEnding {
         this.emit('run.settled', settled, { outcome, status: write.status ?? 'gone' });
         if (retry?.again) this.emit('run.retrying', settled, { againAt: retry.at, because: retry.because });
       }
-      await this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
+      this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
       return { status: write.status, written: write.kind === 'written' };
     } catch (thrown) {
       // The outcome is safe in the ledger; the next tick's reconcile asks for the settlement again.
@@ -108,7 +108,7 @@ export class RunEnding {
     if (graph) {
       const { paused = false } = options;
       await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because, paused });
-      await this.leaveRegistry(graph, run, 'dead');
+      this.leaveRegistry(graph, run, 'dead');
     }
     const { outcome = null } = options;
     ledger.move(run.id, 'interrupted', { finishedAt: clock.now(), outcome });
@@ -123,7 +123,7 @@ export class RunEnding {
       const task = graph.store.snapshot().tasks.get(run.task);
       if (graph.repository.id !== run.repo || !isOurs(task, run)) continue;
       await releaseInGraph(graph.store, run, { now: clock.now(), because });
-      await this.leaveRegistry(graph, run, 'dead');
+      this.leaveRegistry(graph, run, 'dead');
     }
     ledger.move(run.id, 'overruled', { finishedAt: clock.now() });
     this.emit('run.overruled', run, { because });
@@ -250,7 +250,7 @@ export class RunEnding {
     const graph = graphs.get(run.graph);
     if (graph) {
       await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because: outcome.because });
-      await this.leaveRegistry(graph, run, 'dead');
+      this.leaveRegistry(graph, run, 'dead');
     }
     ledger.move(run.id, 'interrupted', { outcome, finishedAt: clock.now() });
     this.emit('run.released', run, { because: outcome.because });
@@ -271,11 +271,10 @@ export class RunEnding {
       : { again: false as const, because: parked };
   }
 
-  /** Tells wg's registry that an agent is over; the graph and the ledger have it already. */
-  async leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): Promise<void> {
+  /** Tells wg's registry that an agent is over, soon: nothing waits for that, for the graph and the ledger have it already. */
+  leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): void {
     if (run.agent === '') return;
-    await graph.registry.update([{ agent: run.agent, status }]).catch((thrown: unknown) => {
-      // The registry only shows wg what happened; the graph and the ledger have it already.
+    void graph.registry.update([{ agent: run.agent, status }], { lazily: true }).catch((thrown: unknown) => {
       this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
     });
   }

@@ -2,20 +2,19 @@
 // ledger opened → registry → graph claim → start → ledger finished → graph settle → ledger settled.
 // What its outcome means is run-ending.ts.
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { Bus } from '../seams/bus.ts';
-import { tokenHash } from '../seams/identity.ts';
 import { type CallbackAddress, deadlineOf } from './assignment.ts';
 import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
 import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
 import { LiveRun } from './live-run.ts';
+import { openRuns } from './opening.ts';
 import { notePromises } from './promises.ts';
 import { Recovery } from './recovery.ts';
 import { assignRun } from './run-assignment.ts';
@@ -38,35 +37,25 @@ export class Runner {
     this.recovery = new Recovery(parts);
   }
 
-  /** Writes down the intent to run a plan. Nothing has happened outside the ledger when this returns. */
+  /**
+   * Writes down the intent to run each of these plans, all in one write. Nothing has happened outside the ledger when this
+   * returns. For each the run, or what it was refused for; throws when nothing could be written.
+   */
+  openAll(plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
+    const opened = openRuns(this.#parts, plans);
+    for (const live of opened) {
+      if (live instanceof SupervisorError) continue;
+      this.live.set(live.run.id, live);
+      this.#emit('run.opened', live, { because: live.run.because });
+    }
+    return opened;
+  }
+
+  /** The same for one plan; throws what it was refused for, `conflict` when the task has an open run. */
   open(plan: Plan): LiveRun {
-    const { ledger, clock, identity, graphs, tokens } = this.#parts;
-    const now = clock.now();
-    const task = graphs.get(plan.graph)?.store.snapshot().tasks.get(plan.task);
-    const id = identity.runId(now);
-    const token = tokens.of('wgl_', id);
-    const createdAt = task?.createdAt ?? null;
-    const run = ledger.open(
-      {
-        id,
-        graph: plan.graph,
-        task: plan.task,
-        taskCreatedAt: createdAt,
-        worktree: plan.worktree,
-        repo: plan.repo,
-        executor: plan.profile.name,
-        type: plan.profile.type,
-        because: plan.because,
-        attempt: ledger.countedAttempts(plan.graph, plan.task, createdAt) + 1,
-        occurrence: plan.occurrence,
-      },
-      tokenHash(token),
-    );
-    const live = new LiveRun(run, token, now);
-    live.signedToken = signedTokenOf(this.#parts, live.run);
-    this.live.set(run.id, live);
-    this.#emit('run.opened', live, { because: plan.because });
-    return live;
+    const [live] = this.openAll([plan]);
+    if (live instanceof LiveRun) return live;
+    throw live;
   }
 
   /** Claims, begins and attends. Resolves when the run's slot is free again; never rejects. */
@@ -159,7 +148,7 @@ export class Runner {
     if (agent === undefined) throw new Error('the registry gave no agent id');
     const folder = join(run.graph, 'agents', agent);
     // Before the graph says so: a crash in between leaves a claim that the ledger knows whose it is.
-    live.run = ledger.move(run.id, 'opened', { agent, folder });
+    live.run = await ledger.advance(run.id, 'opened', { agent, folder });
     const now = clock.now();
     const facts = { executorName: profile.name, external: profile.type === 'external', now };
     const because = await claimTask(this.#parts.gate, graph.store, run, agent, facts, (draft) =>
@@ -167,10 +156,9 @@ export class Runner {
     );
     if (because !== null) {
       this.#abandon(live, because);
-      await this.ending.leaveRegistry(graph, live.run, 'dead');
+      this.ending.leaveRegistry(graph, live.run, 'dead');
       return false;
     }
-    await mkdir(folder, { recursive: true });
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineOf(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
@@ -218,7 +206,9 @@ export class Runner {
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
           this.#later(
-            graph.registry.update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }]),
+            graph.registry.update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }], {
+              lazily: true,
+            }),
           );
         return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
       }

@@ -152,7 +152,12 @@ export class SupervisedGraphs {
   async release(): Promise<void> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
-    await Promise.all(entries.map((entry) => entry.lock?.release()));
+    await Promise.all(
+      entries.map(async (entry) => {
+        await entry.graph.registry.flush();
+        await entry.lock?.release();
+      }),
+    );
   }
 
   async #admit(path: GraphPath, found: Serving): Promise<void> {
