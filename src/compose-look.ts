@@ -14,9 +14,7 @@ import { type Clock, systemClock } from './seams/clock.ts';
 import { type Environment, findOnPath, processEnvironment } from './seams/environment.ts';
 import { createLocker } from './seams/flock.ts';
 import { silentLog } from './seams/log.ts';
-import { Lookout } from './supervisor/lookout.ts';
-import { Peers } from './supervisor/peers.ts';
-import { SupervisedGraphs } from './supervisor/supervised-graphs.ts';
+import type { Lookout } from './supervisor/lookout.ts';
 import { VERSION } from './version.ts';
 import { createDaemonDetector } from './wg/daemon.ts';
 import { type LocatedGraph, locateGraph as locateGraphAround } from './worktrees/locate.ts';
@@ -29,14 +27,23 @@ export async function composeLookout(
   const source = await openLookConfig({ paths, environment: options.environment });
   const ground = layGround({ machineZone: () => source.current().timezone, ...options }, paths, source);
   const { clock } = ground;
+  // Under way while the rest is loaded: git answers in the meantime. It never rejects.
+  const discovered = ground.graphParts.discover(ground.config());
+  const [{ Lookout }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
+    import('./supervisor/lookout.ts'),
+    import('./supervisor/peers.ts'),
+    import('./supervisor/supervised-graphs.ts'),
+    ledgerAt(paths.ledgerFile, clock),
+  ]);
   const daemons = createDaemonDetector({ clock });
   const graphs = new SupervisedGraphs({
     ...ground.graphParts,
+    discover: () => discovered,
     bus: createBus(clock),
     lock: null,
     rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
   });
-  const [ledger] = await Promise.all([ledgerAt(paths.ledgerFile, clock), graphs.rediscover(ground.config())]);
+  await graphs.rediscover(ground.config());
   const problems = source.problems().map((message) => ({ code: 'config', message }));
   const { variables, home } = options.environment;
   const { openStore } = ground.graphParts;

@@ -1,7 +1,7 @@
 // How commands reach the supervisor: the running one over its socket, else a look without one. Both answer the same
 // questions, so that commands need not care.
 
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { SupervisorClient } from '../api/client.ts';
 import { SupervisorError } from '../domain/errors.ts';
@@ -23,14 +23,31 @@ export interface View {
 
 /** The running supervisor, or null. Inside an agent, the one that started it. */
 export async function connect(context: Context): Promise<SupervisorClient | null> {
+  const { apiFile } = await context.paths();
+  const socket = ownSupervisor(context);
+  // Nothing is loaded to find nobody.
+  if (socket === null && isAbsent(apiFile)) return null;
   const { connectSupervisor } = await import('../api/client.ts');
-  const paths = await context.paths();
-  const client = await connectSupervisor({ apiFile: paths.apiFile });
-  if (client) return client;
+  const client = await connectSupervisor({ apiFile });
+  return client ?? (socket === null ? null : await connectSupervisor({ socket }));
+}
+
+/** Inside an agent, the socket of the supervisor that started it, unless another one was named. */
+function ownSupervisor(context: Context): string | null {
   const { SUPERVISOR_API, SUPERVISOR_RUN_ID } = context.environment.variables;
   const named = context.config !== undefined || context.stateDir !== undefined;
-  if (named || !SUPERVISOR_RUN_ID || !SUPERVISOR_API || !isAbsolute(SUPERVISOR_API)) return null;
-  return connectSupervisor({ socket: SUPERVISOR_API });
+  return named || !SUPERVISOR_RUN_ID || !SUPERVISOR_API || !isAbsolute(SUPERVISOR_API)
+    ? null
+    : SUPERVISOR_API;
+}
+
+function isAbsent(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    // It cannot be looked at: whoever reads it says why.
+    return false;
+  }
 }
 
 /** Does something with the running supervisor; throws `not-running` when there is none. */

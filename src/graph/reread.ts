@@ -58,7 +58,7 @@ async function rereadSmall(handle: FileHandle, size: number, before: GraphText):
   const rest = bytes.subarray(size - Math.min(size, before.length) + sameStart);
   const sameEnd = before.sameBefore(before.length, rest);
   // Copied, so that the rest of what was read need not be kept.
-  const fresh = Buffer.from(bytes.subarray(sameStart, size - sameEnd));
+  const fresh = sameStart + sameEnd === 0 ? bytes : Buffer.from(bytes.subarray(sameStart, size - sameEnd));
   const text = before.replaced([{ from: sameStart, to: before.length - sameEnd, bytes: fresh }]);
   return { text, sameStart, sameEnd };
 }

@@ -25,7 +25,6 @@ import {
   type FileReading,
   type FileState,
   readGraphFile,
-  stateOfFile,
   stateOfFileNow,
   writeGraphFile,
 } from './graph-file.ts';
@@ -140,7 +139,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   async function readOnce(): Promise<Snapshot> {
     for (;;) {
       const begun = published;
-      const found = await stateOfFile(graph);
+      // Before the first reading there is nothing to compare with.
+      const found = state === null ? null : await stateOfFile(graph);
       if (published !== begun) continue;
       if (isUnchanged(found)) return current;
       const seen = await look();
@@ -150,7 +150,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
 
   /** The file is the one that was read last, and has been for long enough to be sure. */
   function isUnchanged(found: FileState | null): boolean {
-    return found !== null && found.print === state?.print && clock.now() - found.modifiedAt > FRESH_MS;
+    if (found === null || found.print !== state?.print) return false;
+    return isOwn || clock.now() - found.modifiedAt > FRESH_MS;
   }
 
   /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
