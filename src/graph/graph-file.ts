@@ -1,8 +1,8 @@
 // graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
 // locking to its caller.
 
-import { constants, statSync } from 'node:fs';
-import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { constants, fstatSync, realpathSync, statSync } from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphProblem } from '../domain/graph.ts';
@@ -31,17 +31,10 @@ export type FileReading =
 /** How often a file that changes while it is read is read again before that is called unstable. */
 const MAX_READS = 5;
 
-/** The state of the graph file; null when it is missing or cannot be looked at. */
-export async function stateOfFile(graph: GraphPath): Promise<FileState | null> {
-  try {
-    return stateOf(await stat(graphFile(graph), { bigint: true }));
-  } catch {
-    // Reading it will say why.
-    return null;
-  }
-}
-
-/** The same without waiting for the thread pool, which costs more than the look itself. */
+/**
+ * The state of the graph file; null when it is missing or cannot be looked at. At once: waiting for the thread pool costs
+ * more than the look itself.
+ */
 export function stateOfFileNow(graph: GraphPath): FileState | null {
   try {
     const found = statSync(graphFile(graph), { bigint: true, throwIfNoEntry: false });
@@ -109,20 +102,17 @@ export async function writeGraphFile(
   let temporary: string | null = null;
   let handle: FileHandle | undefined;
   try {
-    const target = previous === null ? path : await realpath(path);
+    const target = previous === null ? path : realpathSync.native(path);
     temporary = join(dirname(target), `.graph.tmp.${process.pid}`);
     handle = await openNew(temporary);
     await writeAll(handle, text);
-    if (previous !== null) {
-      await keepOwner(handle, previous);
-      await handle.chmod(previous.mode & 0o7777);
-    }
+    if (previous !== null) await keepOwner(handle, previous);
     await handle.sync();
     await handle.close();
     handle = undefined;
     await rename(temporary, target);
     temporary = null;
-    return stateOf(await stat(path, { bigint: true }));
+    return stateOf(statSync(path, { bigint: true }));
   } catch (thrown) {
     throw cannotWrite(path, thrown);
   } finally {
@@ -162,14 +152,19 @@ function without(parts: readonly Buffer[], bytes: number): Buffer[] {
   return text;
 }
 
+/** Owner and mode of the file that is replaced. */
 async function keepOwner(handle: FileHandle, previous: FileState): Promise<void> {
-  const now = await handle.stat();
-  if (now.uid === previous.uid && now.gid === previous.gid) return;
-  try {
-    await handle.chown(previous.uid, previous.gid);
-  } catch {
-    // Only root may give files away; for others the file becomes theirs, as it does with wg.
+  const now = fstatSync(handle.fd);
+  if (now.uid !== previous.uid || now.gid !== previous.gid) {
+    try {
+      await handle.chown(previous.uid, previous.gid);
+    } catch {
+      // Only root may give files away; for others the file becomes theirs, as it does with wg.
+    }
   }
+  // Giving a file away takes some of its mode.
+  const mode = previous.mode & 0o7777;
+  if ((fstatSync(handle.fd).mode & 0o7777) !== mode) await handle.chmod(mode);
 }
 
 async function removeIfThere(path: string): Promise<void> {

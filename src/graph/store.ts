@@ -140,8 +140,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     for (;;) {
       const begun = published;
       // Before the first reading there is nothing to compare with.
-      const found = state === null ? null : await stateOfFile(graph);
-      if (published !== begun) continue;
+      const found = state === null ? null : stateOfFileNow(graph);
       if (isUnchanged(found)) return current;
       const seen = await look();
       if (published === begun) return publish(seen);
