@@ -3,7 +3,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { createServer as createSecureServer } from 'node:https';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -72,6 +74,58 @@ async function until(look: () => boolean | Promise<boolean>, what: string): Prom
 }
 
 const statusOf = async () => (await playground.readGraph(playground.repo)).get('job')?.status;
+
+describe('an agent behind TLS', () => {
+  const tls = (name: string) => readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url));
+
+  /** Dispatches one task with the built command; gives what the agent received and how the task ended. */
+  async function dispatchTo(host: string, env: Record<string, string>) {
+    const paths: string[] = [];
+    const server = createSecureServer(
+      { key: tls('localhost.key'), cert: tls('localhost.crt') },
+      (request, response) => {
+        paths.push(`${request.method} ${request.headers['webhook-id'] !== undefined}`);
+        json(response, 200, { status: 'completed' });
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await playground.writeGraph(playground.repo, [{ id: 'job', tags: ['executor:agent'] }]);
+    await playground.writeConfig(
+      `[api]\nlisten = "127.0.0.1:0"\n[executors.agent]\ntype = "http"\nendpoint = "https://${host}:${port}/t"\n` +
+        'delivery = { attempts = 1 }\n',
+    );
+    const place = ['--config', playground.configFile, '--state-dir', playground.stateDir];
+    const program = spawn(process.execPath, [join(BUILD, 'cli', 'main.js'), 'run', '--once', ...place], {
+      cwd: playground.folder,
+      env: personEnvironment(playground.folder, env),
+      stdio: 'ignore',
+    });
+    await once(program, 'close');
+    await new Promise((resolve) => server.close(resolve));
+    const task = (await playground.readGraph(playground.repo)).get('job');
+    return { paths, status: task?.status, log: JSON.stringify(task?.log) };
+  }
+
+  const trusted = {
+    NODE_EXTRA_CA_CERTS: fileURLToPath(new URL('../../fixtures/tls/localhost.crt', import.meta.url)),
+  };
+
+  test('is reached at the address that was judged, its certificate held against the name', async () => {
+    const { paths, status } = await dispatchTo('localhost', trusted);
+    expect([paths, status]).toEqual([['POST true'], 'done']);
+  });
+
+  test.each<[string, string, Record<string, string>, RegExp]>([
+    ['that nobody vouches for', 'localhost', {}, /self-signed certificate/],
+    ['of another name', '127.0.0.1', trusted, /altnames|Hostname/],
+  ])('with a certificate %s is sent nothing', async (_which, host, env, because) => {
+    const { paths, status, log } = await dispatchTo(host, env);
+    // Trouble on the way is tried again later, by another attempt.
+    expect([paths, status]).toEqual([[], 'open']);
+    expect(log).toMatch(because);
+  });
+});
 
 describe('killed with SIGKILL', () => {
   let child: ChildProcess | null = null;
