@@ -283,7 +283,8 @@ export class RunEnding {
   emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
     const { id, graph, task, worktree, executor, attempt } = run;
     const outside = run.type === 'http' || run.type === 'external';
-    const ref = outside ? this.#parts.ledger.lease(id)?.externalRef : null;
+    const lease = this.#live.get(id)?.lease ?? (outside ? this.#parts.ledger.lease(id) : null);
+    const ref = lease?.externalRef;
     const of = { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
     this.#parts.bus.emit(name, { ...of, ...more } as never);
   }
