@@ -25,7 +25,6 @@ import {
   type FileReading,
   type FileState,
   readGraphFile,
-  stateOfFile,
   stateOfFileNow,
   writeGraphFile,
 } from './graph-file.ts';
@@ -141,8 +140,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     for (;;) {
       const begun = published;
       // Before the first reading there is nothing to compare with.
-      const found = state === null ? null : await stateOfFile(graph);
-      if (published !== begun) continue;
+      const found = state === null ? null : stateOfFileNow(graph);
       if (isUnchanged(found)) return current;
       const seen = await look();
       if (published === begun) return publish(seen);
@@ -151,7 +149,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
 
   /** The file is the one that was read last, and has been for long enough to be sure. */
   function isUnchanged(found: FileState | null): boolean {
-    return found !== null && found.print === state?.print && clock.now() - found.modifiedAt > FRESH_MS;
+    if (found === null || found.print !== state?.print) return false;
+    return isOwn || clock.now() - found.modifiedAt > FRESH_MS;
   }
 
   /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
