@@ -73,12 +73,13 @@ const leaseSeconds = optional(seconds(86_400)).describe(
 );
 
 const errorText = z.string().min(1).max(20_000);
+const errorMessage = z.string().min(1).max(2000);
 
 /** What went wrong, as a text or as an object with a message. */
 const reportedError = z.union([
-  errorText,
+  errorMessage,
   z.object({
-    message: errorText,
+    message: errorMessage,
     code: optional(z.union([z.string().max(200), z.number()])),
     details: z.unknown().optional(),
   }),
