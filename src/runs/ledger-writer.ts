@@ -107,6 +107,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
   const addToken = database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)');
 
+  /** As it is on the disk, whatever is in memory. */
   const known = (id: RunId): Run => {
     const run = view.run(id);
     if (run === null) throw new Error(`run ${id} is not in the ledger`);
@@ -182,6 +183,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     ...view,
     ...schedules,
     ...createOldRuns(database, clock),
+    // What is open is asked for all the time, and is in memory as it was written.
+    run: (id) => openRuns.get(id) ?? view.run(id),
     openRuns: () => openRuns.all(),
 
     // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.

@@ -8,7 +8,7 @@ import type { Database } from './database.ts';
 export interface OpenRuns {
   /** Every open run, oldest first. */
   all(): Run[];
-  /** The open run of this id as it is now; null: it is not known here to be open. */
+  /** The open run of this id as this process knows it; null: it is not known to be open. */
   get(id: RunId): Run | null;
   /** What this process just wrote of a run; null: read it anew with the next question. */
   wrote(run: Run | null): void;
@@ -30,7 +30,7 @@ export function createOpenRuns(database: Database, read: () => Run[]): OpenRuns 
   };
   return {
     all: () => [...current().values()],
-    get: (id) => current().get(id) ?? null,
+    get: (id) => runs?.get(id) ?? null,
     wrote(run) {
       if (run === null) runs = null;
       // A run keeps its place in the map: it was opened when it was opened.

@@ -1,7 +1,8 @@
 // The file `run.json` in a run's own folder: what the ledger knows of the run, kept beside its output, so that a lost
 // ledger costs neither a running agent nor its result. Only believed where the ledger does not know the run.
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../domain/run.ts';
 import { rowOf, runOf } from './run-row.ts';
@@ -18,11 +19,14 @@ export interface RememberedRun {
 const FILE = 'run.json';
 
 /** Keeps a run in its folder, which must exist. Survives a crash of this program, not every power cut. */
-export function writeRunFile(folder: string, { run, tokenHash, stateDir }: RememberedRun): void {
+export async function writeRunFile(
+  folder: string,
+  { run, tokenHash, stateDir }: RememberedRun,
+): Promise<void> {
   const path = join(folder, FILE);
   const text = JSON.stringify({ state_dir: stateDir, token_hash: tokenHash, ...rowOf(run) }, null, 1);
-  writeFileSync(`${path}.tmp`, `${text}\n`, { mode: 0o600 });
-  renameSync(`${path}.tmp`, path);
+  await writeFile(`${path}.tmp`, `${text}\n`, { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
 }
 
 /** The run that a folder remembers; null when there is none, or none that makes sense. */

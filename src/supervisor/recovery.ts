@@ -23,11 +23,11 @@ export class Recovery {
   }
 
   /** Keeps in the run's folder what a supervisor with an empty ledger would have to know. */
-  remember({ run, token }: LiveRun): void {
+  async remember({ run, token }: LiveRun): Promise<void> {
     if (run.folder === null || token === null) return;
     try {
       const { stateDir } = this.#parts;
-      writeRunFile(run.folder, { run, tokenHash: tokenHash(token), stateDir });
+      await writeRunFile(run.folder, { run, tokenHash: tokenHash(token), stateDir });
     } catch (thrown) {
       // The ledger has it; only a lost ledger would miss it.
       this.#parts.log.warn('run.unremembered', { run: run.id, because: messageOf(thrown) });

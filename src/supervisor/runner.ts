@@ -162,7 +162,7 @@ export class Runner {
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineOf(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
-    this.recovery.remember(live);
+    await this.recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
     return true;
   }
@@ -202,7 +202,7 @@ export class Runner {
         return this.ending.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
-        this.recovery.remember(live);
+        await this.recovery.remember(live);
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
           this.#later(
@@ -217,7 +217,7 @@ export class Runner {
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         notePromises(ledger, live, begun, this.#parts.clock.now());
-        this.recovery.remember(live);
+        this.#later(this.recovery.remember(live));
         this.#emit('run.handed-off', live, { reference: begun.reference });
         this.ending.availability.works(live.run);
         // The slot is free again: the attending goes on without it.

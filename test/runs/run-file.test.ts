@@ -29,15 +29,15 @@ const remembered = {
   stateDir: '/state',
 };
 
-test('what is written is read again, also over an older one', () => {
+test('what is written is read again, also over an older one', async () => {
   expect(readRunFile(folder)).toBeNull();
-  writeRunFile(folder, { ...remembered, stateDir: '/before' });
-  writeRunFile(folder, remembered);
+  await writeRunFile(folder, { ...remembered, stateDir: '/before' });
+  await writeRunFile(folder, remembered);
   expect(readRunFile(folder)).toEqual(remembered);
 });
 
 test('a torn, foreign or hostile file is none', async () => {
-  writeRunFile(folder, remembered);
+  await writeRunFile(folder, remembered);
   const file = join(folder, 'run.json');
   for (const text of ['', '{', 'null', '[]', '{"state_dir":"/state","token_hash":"x"}', '{"state_dir":7}']) {
     await writeFile(file, text);
@@ -55,5 +55,5 @@ test('a torn, foreign or hostile file is none', async () => {
 test('a folder that is gone throws to write and reads as none', async () => {
   await rm(folder, { recursive: true });
   expect(readRunFile(folder)).toBeNull();
-  expect(() => writeRunFile(folder, remembered)).toThrow('ENOENT');
+  await expect(writeRunFile(folder, remembered)).rejects.toThrow('ENOENT');
 });

@@ -165,7 +165,7 @@ describe('agents that a daemon left behind', () => {
   test('a run of another supervisor is its own to judge', async () => {
     const agent = await left();
     const theirs = { ...run('repo', 'a'), graph, agent };
-    writeRunFile(join(graph, 'agents', agent), { run: theirs, tokenHash: 'x', stateDir: '/elsewhere' });
+    await writeRunFile(join(graph, 'agents', agent), { run: theirs, tokenHash: 'x', stateDir: '/elsewhere' });
     await maintenance().work([]);
     expect(store.snapshot().tasks.get('a')?.status).toBe('in-progress');
   });
