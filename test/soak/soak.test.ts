@@ -15,12 +15,12 @@ import { startOutsideAgent } from '../crash/outside-agent.ts';
 import { personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 
-const TASKS = Number(process.env.SOAK_TASKS ?? 360);
+const TASKS = Number(process.env.SOAK_TASKS ?? 192);
 const LONG = TASKS >= 2000;
 const WORKTREES = LONG ? 50 : 4;
 /** Tasks that are added to a graph together: one of each kind. */
 const BATCH = 8;
-const WAVES = LONG ? 10 : 6;
+const WAVES = LONG ? 10 : 4;
 /** So many times as fast as real: the long form does about a hundred tasks a second, and they are to fill two hours. */
 const SPEED = LONG ? Math.round(720_000 / TASKS) : 240;
 const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
