@@ -5,7 +5,7 @@ import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
-import { holdsSlot, type Run } from '../domain/run.ts';
+import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Pause } from './world.ts';
 
 /** What judging the room takes to know of the world. */
@@ -42,7 +42,7 @@ export function profileKey(profile: Profile, graph: string): string {
 }
 
 /** Whether a run takes one of the machine's places: only work that goes on here does. */
-export function occupiesPlace(run: Pick<Run, 'phase' | 'type'>): boolean {
+export function occupiesPlace(run: Pick<Run, 'phase' | 'type' | 'waits'>): boolean {
   return holdsSlot(run) && run.type !== 'external';
 }
 
@@ -67,7 +67,7 @@ export class Room {
     this.#state = state;
     for (const run of state.runs) {
       if (occupiesPlace(run)) this.#takePlace(run.repo, run.worktree);
-      if (holdsSlot(run) || run.phase === 'handed-off') {
+      if (isUnderWay(run) || run.phase === 'handed-off') {
         const profile = state.profileOf(run);
         add(this.#profiles, profile ? profileKey(profile, run.graph) : run.executor);
       }
@@ -134,7 +134,7 @@ export class Room {
         this.#probed.set(`${pause.scope} ${pause.name}`, { pause, isTried: false });
     if (this.#probed.size === 0) return;
     for (const run of runs) {
-      const profile = holdsSlot(run) ? profileOf(run) : null;
+      const profile = isUnderWay(run) ? profileOf(run) : null;
       if (!profile) continue;
       for (const probed of this.#probedOf({ profile, graph: run.graph }))
         if (run.openedAt >= (probed.pause.until ?? 0)) probed.isTried = true;

@@ -63,6 +63,8 @@ export interface Run {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly outcome: Outcome | null;
+  /** It gave its place back and waits for the far side. Never written down: a run that is taken up begins anew. */
+  readonly waits?: boolean;
 }
 
 /** Phases in which a run still holds its task. */
@@ -79,7 +81,12 @@ export function isOpenRun(run: Pick<Run, 'phase'>): boolean {
   }
 }
 
-/** Phases in which a run occupies one of the machine's places; handed-off work does not. */
-export function holdsSlot(run: Pick<Run, 'phase'>): boolean {
+/** Whether a run is on its way or at work here, as opposed to handed off or over. */
+export function isUnderWay(run: Pick<Run, 'phase'>): boolean {
   return run.phase === 'opened' || run.phase === 'claimed' || run.phase === 'started';
+}
+
+/** Whether a run occupies one of the machine's places; handed-off work and a delivery that waits do not. */
+export function holdsSlot(run: Pick<Run, 'phase' | 'waits'>): boolean {
+  return isUnderWay(run) && run.waits !== true;
 }

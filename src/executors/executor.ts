@@ -72,6 +72,8 @@ export interface RunControl {
   progress(message: string): void;
   /** The far side did what it should, an account answered: what paused it is over. */
   works?(): void;
+  /** It waits for a far side that cannot take the work just now: nothing goes on here, its place may be given away. */
+  waits?(): void;
   /** Keep what the stream told: session id, usage so far. */
   note(facts: { readonly session?: string; readonly reference?: string }): void;
   /** Keeps deliveries to the far side over a crash; absent where nobody keeps them. */

@@ -110,6 +110,8 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
         });
       }
       control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
+      // As many as may be in flight. Where that has no limit, places are the limit.
+      if (Number.isFinite(target.delivery.inFlight)) control.waits?.();
       await clock.sleep(delay, control.signal);
       if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
     }

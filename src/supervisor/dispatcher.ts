@@ -1,7 +1,6 @@
-// Carries out what was decided and decides nothing more. Owns the shared queue: what is in it has been admitted and
-// is on its way or running, so the queue is never the place where work waits for room.
+// Carries out what was decided and decides nothing more. What goes through its places has been admitted and is on its way
+// or running, so that work never waits for room there.
 
-import PQueue from 'p-queue';
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -13,6 +12,7 @@ import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import { Leases } from './leases.ts';
 import { LiveRun } from './live-run.ts';
+import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
 import { Runner } from './runner.ts';
 import type { RunnerParts } from './runner-parts.ts';
@@ -24,7 +24,7 @@ export class Dispatcher {
   /** Tasks that somebody outside is just taking over: no tick may dispatch them in between. */
   readonly changingHands = new Set<TaskKey>();
   readonly #parts: RunnerParts;
-  readonly #queue: PQueue;
+  readonly places: Places;
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   readonly #pending = new Set<Promise<void>>();
@@ -35,7 +35,7 @@ export class Dispatcher {
     this.#parts = parts;
     this.runner = new Runner(parts);
     this.leases = new Leases({ ...parts, ending: this.runner.ending });
-    this.#queue = new PQueue({ concurrency: Math.max(1, parts.config().maxConcurrent) });
+    this.places = new Places(parts.config().maxConcurrent);
   }
 
   /** Runs that this process attends to or is just now writing about. */
@@ -51,7 +51,7 @@ export class Dispatcher {
 
   /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
   apply(actions: readonly Action[]): number {
-    this.#queue.concurrency = Math.max(1, this.#parts.config().maxConcurrent);
+    this.places.resize(this.#parts.config().maxConcurrent);
     let dispatched = 0;
     let failed: unknown = null;
     const untold: unknown = noteSchedules(actions, this.#parts);
@@ -89,7 +89,7 @@ export class Dispatcher {
     const carry = () => this.runner.carry(live, plan);
     // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
     if (plan.profile.type === 'external') this.#track(carry());
-    else this.#track(this.#queue.add(carry, { priority: plan.priority }));
+    else this.#track(this.places.take(live, carry, plan.priority));
   }
 
   #apply(action: Action): void {
@@ -143,7 +143,7 @@ export class Dispatcher {
   /** Begins a run of a plan; its work goes on in the background. Throws `conflict` when the task has one. */
   dispatch(plan: Plan): LiveRun {
     const live = this.runner.open(plan);
-    this.#track(this.#queue.add(() => this.runner.carry(live, plan), { priority: plan.priority }));
+    this.#track(this.places.take(live, () => this.runner.carry(live, plan), plan.priority));
     return live;
   }
 
@@ -224,7 +224,7 @@ export class Dispatcher {
     const profile = this.#profileOf(run);
     if (!profile) return;
     const live = this.runner.retake(run);
-    this.#track(this.#queue.add(() => this.runner.resume(live, profile)));
+    this.#track(this.places.take(live, () => this.runner.resume(live, profile)));
   }
 
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */

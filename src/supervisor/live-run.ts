@@ -26,12 +26,21 @@ export class LiveRun {
   declared: Outcome | null = null;
   /** When a process whose task is already over is ended at the latest, ms. */
   lingerUntil: number | null = null;
+  /** Resolves when its place is free before it is over: nothing of it goes on here for a while. */
+  readonly placeIsFree: Promise<void>;
+  /** Frees its place, for good. */
+  readonly freePlace: () => void;
   readonly #abort = new AbortController();
 
   constructor(run: Run, token: string | null, now: number) {
     this.run = run;
     this.token = token;
     this.progressAt = now;
+    let freePlace = () => {};
+    this.placeIsFree = new Promise((resolve) => {
+      freePlace = resolve;
+    });
+    this.freePlace = freePlace;
   }
 
   /** Aborted with the reason of the first `stop`. */

@@ -3,6 +3,7 @@
 import type { GraphHold, PeerStatuses, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import type { RunId, TaskKey } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { type SupervisedGraphs, viewOf } from './supervised-graphs.ts';
 
@@ -14,6 +15,8 @@ export function observeWorld(parts: {
   /** Null: no ledger, as for one-shot commands on a machine where no supervisor ever ran. */
   readonly ledger: LedgerView | null;
   readonly attended: ReadonlySet<RunId>;
+  /** Of these, who gave their place back. */
+  readonly waiting?: ReadonlySet<RunId>;
   readonly lingering: ReadonlySet<TaskKey>;
   readonly peers: PeerStatuses;
   readonly standstill: GraphHold | null;
@@ -23,7 +26,7 @@ export function observeWorld(parts: {
     now: parts.now,
     config: parts.config,
     graphs: parts.graphs.all().map(viewOf),
-    runs: ledger?.openRuns() ?? [],
+    runs: withWaiting(ledger?.openRuns() ?? [], parts.waiting),
     attended: parts.attended,
     lingering: parts.lingering,
     schedules: ledger?.scheduleMemory() ?? new Map(),
@@ -32,4 +35,9 @@ export function observeWorld(parts: {
     peers: parts.peers,
     standstill: parts.standstill,
   };
+}
+
+function withWaiting(runs: readonly Run[], waiting: ReadonlySet<RunId> = new Set()): readonly Run[] {
+  if (waiting.size === 0) return runs;
+  return runs.map((run) => (waiting.has(run.id) ? { ...run, waits: true } : run));
 }

@@ -262,6 +262,10 @@ export class Runner {
     return {
       ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
       works: () => this.ending.availability.works(live.run),
+      waits: () => {
+        live.freePlace();
+        this.#parts.wake('waiting');
+      },
     };
   }
 

@@ -213,6 +213,7 @@ export class Supervisor implements Service {
       graphs,
       ledger,
       attended: this.dispatcher.attended(),
+      waiting: this.dispatcher.places.waiting,
       lingering: this.dispatcher.lingering(),
       peers: new Map(),
       standstill: this.#standstill(),

@@ -142,6 +142,19 @@ describe('limits', () => {
     ]);
   });
 
+  test('a delivery that waits takes no place of the machine, but one of its profile', () => {
+    const waits = running('r/w/z', { phase: 'claimed', type: 'http', executor: 'far', waits: true });
+    expect(occupiesPlace(waits)).toBe(false);
+    const far = http('far', { maxConcurrent: 1 });
+    expect(
+      outcome([plan('r/w/a', { profile: far }), plan('r/w/b')], {
+        maxConcurrent: 1,
+        runs: [waits],
+        profileOf: () => far,
+      }),
+    ).toEqual({ admitted: ['b'], held: { a: 'profile-limit' } });
+  });
+
   test('more running than the limit, after it was lowered, admits nothing', () => {
     const runs = ['a', 'b', 'c'].map((id) => running(`r/w/${id}`));
     expect(outcome([plan('r/w/x')], { maxConcurrent: 1, runs }).admitted).toEqual([]);

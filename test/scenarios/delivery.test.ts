@@ -444,4 +444,31 @@ describe('while it lives', () => {
     expect(second?.headers['workgraph-attempt']).toBe('1');
     expect(second?.headers['webhook-id']).not.toBe(first?.headers['webhook-id']);
   });
+
+  test('an endpoint that cannot take its task just now keeps no place from others, and no more of its own', async () => {
+    await configure(
+      'max_concurrent = 2\n[executors.local]\ntype = "command"\ncommand = ["true"]\n[supervisor]\nmax_concurrent = 1\n',
+    );
+    const jobs = ['job', 'job-2', 'job-3'].map((id) => ({ id, tags: ['executor:agent'], priority: 20 }));
+    await playground.writeGraph(playground.repo, [...jobs, { id: 'mine', executor: 'local', priority: 1 }]);
+    let isDown = true;
+    answer = (_request, response) =>
+      isDown ? json(response, 503, {}, { 'retry-after': '600' }) : json(response, 202, {});
+    supervised = await supervise(playground);
+    await supervised.event('run.settled', 'mine');
+    const waiting = (await supervised.control.runs({ open: true })).filter((run) => run.executor === 'agent');
+    expect(waiting.map((run) => run.phase)).toEqual(['claimed', 'claimed']);
+    expect(await supervised.control.why({ task: 'job-3' })).toMatchObject({ code: 'profile-limit' });
+    expect((await supervised.control.status()).limits).toMatchObject({ max_concurrent: 1, running: 0 });
+    // Stopped in the wait: what nobody has taken is given back.
+    isDown = false;
+    await supervised.stop({ cancelAgents: false });
+    const tasks = [...(await playground.readGraph(playground.repo)).values()];
+    expect(tasks.map(({ id, status }) => `${id} ${status}`)).toEqual([
+      'job open',
+      'job-2 open',
+      'job-3 open',
+      'mine done',
+    ]);
+  });
 });
