@@ -2,6 +2,7 @@
 // wg does this in `wg done`, in `wg fail` and in every tick of its daemon.
 
 import { durationOrNull } from '../domain/duration.ts';
+import { cycleOwners } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import { cycleMembers } from './cycles.ts';
@@ -26,7 +27,7 @@ const CONVERGED = 'converged';
 
 /** The moves of every cycle of the graph. */
 export function cycleMoves(view: TickerView): TickerMove[] {
-  if (![...view.tasks.values()].some((task) => task.hasCycleConfig)) return [];
+  if (!hasOwner(view.tasks)) return [];
   return cycleMembers(view.tasks).flatMap((ids) => movesOf(ids, view));
 }
 
@@ -36,7 +37,7 @@ export function cycleMoves(view: TickerView): TickerMove[] {
  */
 export function cycleMovesAfter(id: TaskId, view: TickerView): TickerMove[] {
   const task = view.tasks.get(id);
-  if (!task || ![...view.tasks.values()].some((one) => one.hasCycleConfig)) return [];
+  if (!task || !hasOwner(view.tasks)) return [];
   const cycle = cycleMembers(view.tasks).find((ids) => ids.includes(id));
   if (cycle) return movesOf(cycle, view);
   if (!task.hasCycleConfig || task.status !== 'done') return [];
@@ -49,9 +50,15 @@ export function cycleMovesAfter(id: TaskId, view: TickerView): TickerMove[] {
 /** Whether the task takes part in a cycle that somebody configured. */
 export function isInConfiguredCycle(id: TaskId, tasks: TickerView['tasks']): boolean {
   if (tasks.get(id)?.hasCycleConfig) return true;
-  if (![...tasks.values()].some((task) => task.hasCycleConfig)) return false;
+  if (!hasOwner(tasks)) return false;
   const cycle = cycleMembers(tasks).find((ids) => ids.includes(id));
   return cycle?.some((member) => tasks.get(member)?.hasCycleConfig) ?? false;
+}
+
+/** Whether anybody configured a cycle at all. */
+function hasOwner(tasks: TickerView['tasks']): boolean {
+  for (const _owner of cycleOwners(tasks)) return true;
+  return false;
 }
 
 function movesOf(ids: readonly TaskId[], view: TickerView): TickerMove[] {

@@ -13,10 +13,12 @@ export function backEdgeKey(dependency: TaskId, task: TaskId): string {
 
 /** Every edge that only closes a cycle. */
 export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
-  const { ids, next } = adjacency(tasks);
   const found = new Set<string>();
+  const nodes = cycleNodes(tasks);
+  // Order matters only where there is a cycle, and putting many tasks in order takes long.
+  if (components(edgesOf(nodes)).cyclic.length === 0) return found;
+  const { ids, next } = adjacency(nodes);
   const { of, cyclic } = components(next);
-  if (cyclic.length === 0) return found;
   const entered = enteredNodes(of, next);
   for (const members of cyclic) {
     // The one member that the outside leads to; the first by id when none or several are.
@@ -54,23 +56,37 @@ export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskI
 /** Tasks that wg scaffolds around others take no part in cycles. */
 const SCAFFOLD = /^\.(assign|flip|evaluate|place)-/;
 
+/** For each node the nodes that wait for it, in the order in which the edges were found; duplicates kept. */
+type Edges = readonly (readonly number[] | undefined)[];
+
 interface Adjacency {
   readonly ids: readonly TaskId[];
-  /** For each node the nodes that wait for it, in the order in which the edges were found; duplicates kept. */
-  readonly next: readonly (readonly number[])[];
+  readonly next: Edges;
+}
+
+function cycleNodes(tasks: Iterable<Waiting>): Waiting[] {
+  return [...tasks].filter((task) => !SCAFFOLD.test(task.id));
 }
 
 function adjacency(tasks: Iterable<Waiting>): Adjacency {
-  const nodes = [...tasks].filter((task) => !SCAFFOLD.test(task.id)).sort((a, b) => compareBytes(a.id, b.id));
+  const nodes = cycleNodes(tasks).sort((a, b) => compareBytes(a.id, b.id));
+  return { ids: nodes.map((task) => task.id), next: edgesOf(nodes) };
+}
+
+/** A hole stands where nobody waits: that is most of a large graph. */
+function edgesOf(nodes: readonly Waiting[]): Edges {
   const index = new Map(nodes.map((task, i) => [task.id, i]));
-  const next: number[][] = nodes.map(() => []);
+  const next: number[][] = new Array(nodes.length);
   nodes.forEach((task, i) => {
     for (const dependency of task.after) {
       const from = index.get(dependency);
-      if (from !== undefined) next[from]?.push(i);
+      if (from === undefined) continue;
+      const known = next[from];
+      if (known) known.push(i);
+      else next[from] = [i];
     }
   });
-  return { ids: nodes.map((task) => task.id), next };
+  return next;
 }
 
 /** Order of the UTF-8 bytes, as Rust sorts strings; JavaScript's own order differs beyond the basic plane. */
@@ -97,7 +113,7 @@ interface Components {
 }
 
 /** Tarjan's algorithm with its own stack. */
-function components(next: readonly (readonly number[])[]): Components {
+function components(next: Edges): Components {
   const count = next.length;
   const index = new Int32Array(count).fill(-1);
   const low = new Int32Array(count);
@@ -152,7 +168,7 @@ function walkComponent(
   header: number,
   of: Int32Array,
   ids: readonly TaskId[],
-  next: readonly (readonly number[])[],
+  next: Edges,
   found: Set<string>,
 ): void {
   const own = of[header];
@@ -176,10 +192,10 @@ function walkComponent(
 }
 
 /** Marks every node that an edge from another component leads to. */
-function enteredNodes(of: Int32Array, next: readonly (readonly number[])[]): Uint8Array {
+function enteredNodes(of: Int32Array, next: Edges): Uint8Array {
   const entered = new Uint8Array(next.length);
   next.forEach((targets, node) => {
-    for (const target of targets) if (of[target] !== of[node]) entered[target] = 1;
+    for (const target of targets ?? []) if (of[target] !== of[node]) entered[target] = 1;
   });
   return entered;
 }

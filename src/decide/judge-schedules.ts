@@ -66,6 +66,14 @@ export class GraphSchedules {
     return judged;
   }
 
+  /** Puts what is to be done into an order that does not depend on the order of judging. */
+  sort(): void {
+    const byTask = (a: { readonly task: TaskId }, b: { readonly task: TaskId }) => (a.task < b.task ? -1 : 1);
+    this.notes.sort(byTask);
+    this.reopenings.sort(byTask);
+    this.replaced.sort();
+  }
+
   /** Whether it can be a recurring task at all: most are not, and there are many that are over. */
   mayRecur(task: Task): boolean {
     return this.#profileHasOne || task.cronEnabled || hasSchedule(task, null);

@@ -8,6 +8,7 @@ import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
 import { lazyBackEdges } from './cycles.ts';
 import { isPeerReference } from './dependencies.ts';
+import { GraphVerdicts } from './graph-verdicts.ts';
 import type { Copies } from './identity.ts';
 import { GraphSchedules } from './judge-schedules.ts';
 import { graphHold, isStartable, type Standing, type Surroundings, stillStands } from './judged-inputs.ts';
@@ -18,7 +19,7 @@ import type { NotReady, ReadinessView } from './readiness-view.ts';
 import { runKey, untilReopened, whileFailed } from './recur.ts';
 import { type Route, type Routed, routeTask } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
-import { type Judged, StandingVerdicts } from './standing-verdicts.ts';
+import { type Again, type Judged, toJudgeAgain } from './standing-verdicts.ts';
 import type { ScheduleJudgement } from './task-schedule.ts';
 import { isDueForOneSecond } from './wg-cron.ts';
 import type { GraphView, World } from './world.ts';
@@ -79,8 +80,10 @@ class Judging {
   readonly #copies: Copies;
   readonly #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
-  /** What stands of an earlier judgement; null: everything is judged. */
-  readonly #standing: StandingVerdicts | null;
+  /** What may stand of an earlier judgement; null: everything is judged. */
+  readonly #before: Judged | null;
+  readonly #again: Again | null;
+  readonly #peers = new Map<string, string | undefined>();
   readonly #passing = new Set<TaskId>();
   /** The task that is being judged will be judged again though it may not change. */
   #isPassing = false;
@@ -102,17 +105,20 @@ class Judging {
     this.#world = world;
     this.#copies = copies;
     this.#schedules = new GraphSchedules(view, world, cache);
-    this.#standing = before && new StandingVerdicts(before, view.snapshot.tasks);
+    this.#before = before;
+    this.#again = before && toJudgeAgain(before, view.snapshot.tasks);
     const readiness = viewForReadiness(view, world, copies);
-    const sameBackEdges = before && this.#standing?.sameBackEdges;
-    this.#readiness = sameBackEdges ? { ...readiness, isBackEdge: before.isBackEdge } : readiness;
+    this.#readiness =
+      before && this.#again?.sameBackEdges ? { ...readiness, isBackEdge: before.isBackEdge } : readiness;
     this.#hold = graphHold(view);
   }
 
   judge(): JudgedGraph {
     const { tasks } = this.#view.snapshot;
-    const verdicts = new Map<TaskId, Verdict>();
-    for (const task of tasks.values()) verdicts.set(task.id, this.#standing?.of(task) ?? this.#judged(task));
+    const fresh = new Map<TaskId, Verdict>();
+    for (const task of this.#again?.tasks ?? tasks.values()) fresh.set(task.id, this.#judged(task));
+    const verdicts = this.#before?.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh);
+    this.#schedules.sort();
     this.#candidates.sort(inOrder);
     return {
       tasks,
@@ -129,15 +135,22 @@ class Judging {
         copies: this.#copies,
         validUntil: this.#validUntil,
         remembered: this.#schedules.remembered,
+        peers: this.#peers,
       }),
     };
   }
 
   #judged(task: Task): Verdict {
-    this.#isPassing = task.after.some(isPeerReference);
+    this.#isPassing = false;
+    for (const id of task.after) if (isPeerReference(id)) this.#askedPeer(id);
     const verdict = this.#verdict(task);
     if (this.#isPassing || verdict.state === 'ready') this.#passing.add(task.id);
     return verdict;
+  }
+
+  #askedPeer(id: TaskId): void {
+    this.#peers.set(id, this.#readiness.peers.get(id));
+    this.#isPassing = true;
   }
 
   #verdict(task: Task): Verdict {

@@ -2,7 +2,6 @@
 
 import type { TaskKey } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
-import { isPeerReference } from './dependencies.ts';
 import type { Copies } from './identity.ts';
 import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
 
@@ -38,15 +37,16 @@ export function stillStands(inputs: {
   readonly validUntil: number;
   /** The memory of each schedule that was looked at. */
   readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
+  /** What each task of another repository was that was looked at. */
+  readonly peers: ReadonlyMap<string, string | undefined>;
 }): Standing {
   // Only what is compared is kept: a whole world would hold on to every graph of its time.
-  const { validUntil, remembered } = inputs;
+  const { validUntil, remembered, peers } = inputs;
   const { graph, worktree, repo, snapshot, profiles, wgOnPath } = inputs.view;
   const { now: judgedAt, config } = inputs.world;
   const { timezone, retry, schedule } = config;
   const hold = graphHold(inputs.view);
   const version = inputs.copies.version(graph);
-  const peers = peerStatuses(inputs.view, inputs.world);
   let revision = inputs.world.schedules.revisionOf?.(graph);
   const sameSchedules = ({ schedules }: Surroundings): boolean => {
     const now = schedules.revisionOf?.(graph);
@@ -72,17 +72,9 @@ export function stillStands(inputs: {
       view.snapshot === snapshot &&
       holdsForTasks(view, world, copies) &&
       (world.now === judgedAt || world.now < validUntil) &&
-      peers.every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
+      [...peers].every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
       sameSchedules(world),
   };
-}
-
-function peerStatuses(view: GraphView, world: Surroundings): (readonly [string, string | undefined])[] {
-  const asked = new Set<string>();
-  for (const task of view.snapshot.tasks.values())
-    if (isStartable(task)) for (const id of task.after) if (isPeerReference(id)) asked.add(id);
-  const peers = view.peers ?? world.peers;
-  return [...asked].map((id) => [id, peers.get(id)] as const);
 }
 
 function isSameHold(a: GraphHold | null, b: GraphHold | null): boolean {

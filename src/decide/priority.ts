@@ -1,5 +1,6 @@
 // In which order ready tasks of one graph start: wg's effective priority (interop 4.5).
 
+import { type Tasks, unfinishedTasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import { parseInstant } from './instant.ts';
@@ -44,14 +45,14 @@ function nextTier(priority: number): number {
   return priority;
 }
 
-/** What a task's direct dependents raise it to: their highest priority, those that are over left out. */
-export function dependentPriorities(tasks: ReadonlyMap<TaskId, Task>): ReadonlyMap<TaskId, number> {
+/** What the direct dependents of unfinished tasks raise them to: their highest priority, those that are over left out. */
+export function dependentPriorities(tasks: Tasks): ReadonlyMap<TaskId, number> {
   const highest = new Map<TaskId, number>();
   const raise = (id: TaskId, priority: number) => {
     if (priority > (highest.get(id) ?? -1)) highest.set(id, priority);
   };
-  for (const task of tasks.values()) {
-    if (!isTerminal(task.status)) for (const id of task.after) raise(id, task.priority);
+  for (const task of unfinishedTasks(tasks)) {
+    for (const id of task.after) raise(id, task.priority);
     // wg walks the mirror; it may know an edge that `after` lost.
     for (const id of task.before) {
       const dependent = tasks.get(id);

@@ -1,8 +1,9 @@
 // What wg's own standing rules look at (interop 4.7) and how they answer: moves of single tasks, to be written under
 // the graph's lock. Shared by the parts of the ticker.
 
+import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
-import type { Task, TaskDetail } from '../domain/task.ts';
+import type { TaskDetail } from '../domain/task.ts';
 import { graphTime } from './instant.ts';
 import type { TaskPatch } from './settle.ts';
 import type { PeerStatuses } from './world.ts';
@@ -31,7 +32,7 @@ export const TICKER_DEFAULTS: TickerSettings = { evalGateThreshold: 0.7, gateMax
 
 /** One graph with everything that its standing rules look at. */
 export interface TickerView {
-  readonly tasks: ReadonlyMap<TaskId, Task>;
+  readonly tasks: Tasks;
   readonly now: number;
   readonly peers: PeerStatuses;
   readonly settings: TickerSettings;

@@ -1,6 +1,7 @@
 // The transitions that only wg's daemon makes, in its order (interop 4.7): without them tasks of these states would
 // wait for ever. Decides only; whoever applies it asks again on the fresh bytes. Recurring tasks are not its business.
 
+import { unfinishedTasks } from '../domain/graph.ts';
 import { isTerminal, satisfiesDependents, type Task, type TaskDetail } from '../domain/task.ts';
 import { cycleMoves } from './cycle-iteration.ts';
 import { isPeerReference } from './dependencies.ts';
@@ -25,7 +26,7 @@ export function tickerMoves(view: TickerView): TickerDecision {
   const later = (at: number | null) => {
     if (at !== null) nextAt = nextAt === null ? at : Math.min(nextAt, at);
   };
-  for (const task of view.tasks.values()) {
+  for (const task of mayMove(view)) {
     if (task.foreignKeys.length > 0) continue;
     switch (task.status) {
       case 'pending-validation':
@@ -49,7 +50,7 @@ export function tickerMoves(view: TickerView): TickerDecision {
         add(unblocked(task, view));
         break;
       case 'done': {
-        const detail = view.addressed.has(task.id) ? view.detail(task.id) : null;
+        const detail = view.detail(task.id);
         const found = detail ? resurrectionMoves(detail, view) : null;
         add(found?.moves ?? []);
         later(found?.nextAt ?? null);
@@ -61,6 +62,15 @@ export function tickerMoves(view: TickerView): TickerDecision {
   const cycles = cycleMoves(view);
   if (!cycles.some((move) => moves.has(move.task))) add(cycles);
   return { moves: [...moves.values()], nextAt };
+}
+
+/** Of what is done, only what somebody wrote to can move again; in a large graph that is next to nothing. */
+function* mayMove(view: TickerView): Iterable<Task> {
+  yield* unfinishedTasks(view.tasks);
+  for (const id of view.addressed) {
+    const task = view.tasks.get(id);
+    if (task?.status === 'done') yield task;
+  }
 }
 
 function isOver(evaluation: Task | undefined): boolean {

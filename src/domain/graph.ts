@@ -1,7 +1,7 @@
 // A graph at one moment: its tasks, or the one reason why it cannot be acted upon; and what differs between two moments.
 
 import type { GraphPath, TaskId } from './ids.ts';
-import type { Task } from './task.ts';
+import { isTerminal, type Task } from './task.ts';
 
 /** Why a graph cannot be trusted just now. Its tasks are held; other graphs go on. */
 export interface GraphProblem {
@@ -18,6 +18,20 @@ export interface GraphProblem {
 export interface Tasks extends ReadonlyMap<TaskId, Task> {
   /** The ids whose tasks differ from those of an earlier table; null when every task must be compared to tell. */
   changedSince?(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null;
+  /** The tasks that are not over, in the order of the file; absent: they are looked for among all. */
+  unfinished?(): Iterable<Task>;
+  /** The tasks that carry a cycle_config, likewise. */
+  cycleOwners?(): Iterable<Task>;
+}
+
+/** The tasks that are not over: most tasks of a large graph are, and need no second look. */
+export function unfinishedTasks(tasks: Tasks): Iterable<Task> {
+  return tasks.unfinished?.() ?? [...tasks.values()].filter((task) => !isTerminal(task.status));
+}
+
+/** The tasks that carry a cycle_config. */
+export function cycleOwners(tasks: Tasks): Iterable<Task> {
+  return tasks.cycleOwners?.() ?? [...tasks.values()].filter((task) => task.hasCycleConfig);
 }
 
 /** The ids whose tasks came, went or are others than before. */

@@ -170,17 +170,21 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
 function changedLines(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
   const all = base.lines.all.slice();
   const end = all.length;
-  let first = end;
+  let from = end;
+  let to = 0;
   for (const [id, { task }] of changes) {
     const line: GraphLine = { id, task, fault: null };
     const index = base.tasks.lineOf(id);
-    if (index === undefined) all.push(line);
-    else {
+    if (index === undefined) {
+      all.push(line);
+      to = all.length;
+    } else {
       all[index] = line;
-      first = Math.min(first, index);
+      from = Math.min(from, index);
+      to = Math.max(to, index + 1);
     }
   }
-  return { all, tasks: base.tasks.changed(all, first, end, all.length) };
+  return { all, tasks: base.tasks.changed(all, from, Math.min(to, end), to) };
 }
 
 /** The base's text with the changed lines in place of the old ones and the new ones at the end, and where lines begin. */

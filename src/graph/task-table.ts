@@ -3,7 +3,7 @@
 
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
-import type { Task } from '../domain/task.ts';
+import { isTerminal, type Task } from '../domain/task.ts';
 import type { GraphLine } from './lines.ts';
 
 /** Where each id stands. Shared by tables of the same ids on the same lines; grows when lines with new ids are added. */
@@ -14,6 +14,50 @@ interface Index {
   lines: number;
 }
 
+/** Which lines hold a task of some kind, ascending. Repeated ids may be among them. */
+class Picked {
+  readonly #isOne: (task: Task) => boolean;
+  readonly places: readonly number[];
+
+  private constructor(isOne: (task: Task) => boolean, places: readonly number[]) {
+    this.#isOne = isOne;
+    this.places = places;
+  }
+
+  static of(lines: readonly GraphLine[], isOne: (task: Task) => boolean): Picked {
+    return new Picked(isOne, []).changed(lines, 0, 0, lines.length);
+  }
+
+  changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): Picked {
+    const before = this.#first(from);
+    const behind = this.#first(oldTo);
+    const places = this.places.slice(0, before);
+    for (let i = from; i < to; i++) {
+      const task = lines[i]?.task;
+      if (task && this.#isOne(task)) places.push(i);
+    }
+    for (let i = behind; i < this.places.length; i++) places.push((this.places[i] ?? 0) + to - oldTo);
+    return new Picked(this.#isOne, places);
+  }
+
+  /** How many stand before a line. */
+  #first(line: number): number {
+    let low = 0;
+    let high = this.places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.places[middle] ?? 0) < line) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+interface Kinds {
+  readonly unfinished: Picked;
+  readonly cycleOwners: Picked;
+}
+
 export class TaskTable implements Tasks {
   readonly size: number;
   readonly #lines: readonly GraphLine[];
@@ -21,9 +65,18 @@ export class TaskTable implements Tasks {
   /** Some id stands on several lines. */
   readonly hasRepeated: boolean;
 
-  private constructor(lines: readonly GraphLine[], index: Index, hasRepeated: boolean, size: number) {
+  readonly #kinds: Kinds;
+
+  private constructor(
+    lines: readonly GraphLine[],
+    index: Index,
+    kinds: Kinds,
+    hasRepeated: boolean,
+    size: number,
+  ) {
     this.#lines = lines;
     this.#index = index;
+    this.#kinds = kinds;
     this.hasRepeated = hasRepeated;
     this.size = size;
   }
@@ -40,7 +93,11 @@ export class TaskTable implements Tasks {
     }
     let size = 0;
     for (const line of at.values()) if (lines[line]?.task) size++;
-    return new TaskTable(lines, { at, lines: lines.length }, at.size < named, size);
+    const kinds = {
+      unfinished: Picked.of(lines, (task) => !isTerminal(task.status)),
+      cycleOwners: Picked.of(lines, (task) => task.hasCycleConfig),
+    };
+    return new TaskTable(lines, { at, lines: lines.length }, kinds, at.size < named, size);
   }
 
   /**
@@ -55,11 +112,16 @@ export class TaskTable implements Tasks {
     if (!isSameLength && !grows) return TaskTable.of(lines);
     let { size } = this;
     for (let i = from; i < oldTo; i++) {
+      if (lines[i] === old[i]) continue;
       if (lines[i]?.id !== old[i]?.id) return TaskTable.of(lines);
       if (this.hasRepeated && !this.#counts(i)) continue;
       size += Number(Boolean(lines[i]?.task)) - Number(Boolean(old[i]?.task));
     }
-    if (!grows) return new TaskTable(lines, this.#index, this.hasRepeated, size);
+    const kinds = {
+      unfinished: this.#kinds.unfinished.changed(lines, from, oldTo, to),
+      cycleOwners: this.#kinds.cycleOwners.changed(lines, from, oldTo, to),
+    };
+    if (!grows) return new TaskTable(lines, this.#index, kinds, this.hasRepeated, size);
     const added = new Map<string, number>();
     for (let i = oldTo; i < to; i++) {
       const { id = null, task = null } = lines[i] ?? {};
@@ -71,7 +133,7 @@ export class TaskTable implements Tasks {
     const index = this.#index.lines === old.length ? this.#index : this.#ownIndex();
     for (const [id, line] of added) index.at.set(id, line);
     index.lines = lines.length;
-    return new TaskTable(lines, index, this.hasRepeated, size);
+    return new TaskTable(lines, index, kinds, this.hasRepeated, size);
   }
 
   /** Index of the line that an id stands on, resources included. */
@@ -100,6 +162,21 @@ export class TaskTable implements Tasks {
       if (!this.hasRepeated || this.#index.at.get(id) === i) found.add(id);
     }
     return found;
+  }
+
+  unfinished(): Iterable<Task> {
+    return this.#picked(this.#kinds.unfinished);
+  }
+
+  cycleOwners(): Iterable<Task> {
+    return this.#picked(this.#kinds.cycleOwners);
+  }
+
+  *#picked({ places }: Picked): Iterable<Task> {
+    for (const place of places) {
+      const task = this.#lines[place]?.task;
+      if (task && (!this.hasRepeated || this.#counts(place))) yield task;
+    }
   }
 
   *values(): MapIterator<Task> {

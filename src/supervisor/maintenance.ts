@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
+import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import { readRunFile } from '../runs/run-file.ts';
@@ -72,7 +73,7 @@ export class Maintenance {
     const snapshot = graph.store.snapshot();
     if (graph.hold !== null || snapshot.problem !== null) return;
     const ours = new Set(runs.filter((run) => run.graph === graph.path).map((run) => run.task));
-    const others = [...snapshot.tasks.values()].some((task) => mayBeLeft(task) && !ours.has(task.id));
+    const others = [...unfinishedTasks(snapshot.tasks)].some((task) => mayBeLeft(task) && !ours.has(task.id));
     if (!others) return;
     try {
       const agents = graph.registry.entries();
@@ -83,7 +84,7 @@ export class Maintenance {
         return readRunFile(join(graph.path, 'agents', assigned)) !== null;
       };
       const find = (tasks: typeof snapshot.tasks) =>
-        orphans(tasks.values(), agents, { now: clock.now(), isOurs, isLive });
+        orphans(unfinishedTasks(tasks), agents, { now: clock.now(), isOurs, isLive });
       if (find(snapshot.tasks).length === 0) return;
       const found = await graph.store.change((draft) => {
         const fresh = find(draft.snapshot.tasks);

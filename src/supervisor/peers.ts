@@ -2,7 +2,7 @@
 // not be supervised too.
 
 import type { PeerStatuses } from '../decide/world.ts';
-import type { Snapshot } from '../domain/graph.ts';
+import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { peerGraph, peerReference } from '../wg/federation.ts';
@@ -51,7 +51,7 @@ export class Peers {
     const known = this.#asked.get(snapshot);
     if (known) return known;
     const found = new Set<string>();
-    for (const task of snapshot.tasks.values()) {
+    for (const task of unfinishedTasks(snapshot.tasks)) {
       if (task.status !== 'open' && task.status !== 'incomplete' && task.status !== 'blocked') continue;
       for (const id of task.after) if (peerReference(id)) found.add(id);
     }

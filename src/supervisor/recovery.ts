@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
+import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
@@ -46,7 +47,7 @@ export class Recovery {
       const snapshot = graph.store.snapshot();
       if (this.#looked.has(graph.path) || graph.hold || snapshot.problem) continue;
       this.#looked.add(graph.path);
-      for (const task of snapshot.tasks.values()) if (this.#takeUp(graph, task)) found++;
+      for (const task of unfinishedTasks(snapshot.tasks)) if (this.#takeUp(graph, task)) found++;
       await this.#tidyRegistry(graph);
     }
     return found;

@@ -7,7 +7,7 @@ import { tickerMoves } from '../decide/ticker.ts';
 import type { TickerMove, TickerView } from '../decide/ticker-view.ts';
 import type { PeerStatuses } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { Snapshot } from '../domain/graph.ts';
+import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { GraphDraft } from '../graph/store.ts';
@@ -129,7 +129,7 @@ export class StandingRules {
 }
 
 function hasWaiting(snapshot: Snapshot): boolean {
-  for (const task of snapshot.tasks.values()) if (task.status === 'waiting') return true;
+  for (const task of unfinishedTasks(snapshot.tasks)) if (task.status === 'waiting') return true;
   return false;
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { changedTasks } from '../../src/domain/graph.ts';
+import { changedTasks, cycleOwners, unfinishedTasks } from '../../src/domain/graph.ts';
 import { detailOf, lineBytes, type ParsedGraph, parseGraph } from '../../src/graph/format.ts';
 import { bytesOfLine } from '../../src/graph/lines.ts';
 
@@ -202,8 +202,11 @@ describe('problems', () => {
 /** Random files out of lines that are good, bad and neither. */
 const fileLine = fc.oneof(
   fc
-    .tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.constantFrom('open', 'done'))
-    .map(([id, status]) => task(id, { status })),
+    .tuple(
+      fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+      fc.constantFrom({ status: 'open' }, { status: 'done' }, { cycle_config: { max_iterations: 3 } }),
+    )
+    .map(([id, more]) => task(id, more)),
   fc.constantFrom('', '  ', '# comment', '\r', '{"kind":"resource","id":"r"}', 'broken', `${task('z')}\r`),
 );
 const file = fc
@@ -217,6 +220,8 @@ function told({ snapshot, text, lines, tasks }: ParsedGraph) {
     ...snapshot,
     tasks: [...snapshot.tasks],
     size: snapshot.tasks.size,
+    unfinished: [...unfinishedTasks(snapshot.tasks)],
+    cycleOwners: [...cycleOwners(snapshot.tasks)],
     byId: ids.map((id) => [snapshot.tasks.get(id), snapshot.tasks.has(id), tasks.lineOf(id)]),
     bytes: text.slice(0, text.length).toString('latin1'),
     lines: lines.all,
@@ -233,6 +238,9 @@ describe('reading again', () => {
         for (const text of [first, second, third, first]) {
           const again = parse(text, previous);
           expect(told(again)).toEqual(told(parse(text)));
+          const plain = new Map(again.snapshot.tasks);
+          expect([...unfinishedTasks(again.snapshot.tasks)]).toEqual(unfinishedTasks(plain));
+          expect([...cycleOwners(again.snapshot.tasks)]).toEqual(cycleOwners(plain));
           readings.push({ reading: again, as: told(again) });
           previous = again;
         }
