@@ -2,6 +2,7 @@
 // now, until it is taken, refused, given up or aborted. Knows nothing of what happens to the run afterwards.
 
 import type { Outcome } from '../domain/outcome.ts';
+import type { HttpProfile } from '../domain/profile.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Identity } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
@@ -173,7 +174,7 @@ function begunBy(
       return ended({
         kind: 'deferred',
         code: meaning.code,
-        because: `${name}: ${meaning.because}; change [executors.${profile.name}], or resume it`,
+        because: `${name}: ${meaning.because}; ${wayOut(profile)}, or \`supervisor resume ${profile.name}\``,
         scope: 'profile',
       });
     case 'accepted': {
@@ -190,6 +191,11 @@ function begunBy(
       };
     }
   }
+}
+
+/** What has to change before an endpoint that wants nothing more is dispatched to again. */
+function wayOut({ name, origin }: HttpProfile): string {
+  return origin.file === 'task' ? 'name another executor on the task' : `change [executors.${name}]`;
 }
 
 /** An agent that reports failed work is well; one that refuses or lets its time run out is not. */

@@ -380,6 +380,21 @@ describe('410, and the header webhook-delivery of a non-2xx', () => {
     expect(received).toHaveLength(1);
   });
 
+  test('the person is told the way out, which is another one where a task named the address itself', async () => {
+    const profile = await dispatch([[410]]);
+    expect(profile.begun).toHaveProperty(
+      'outcome.because',
+      expect.stringMatching(/change \[executors\.deploy-agent\], or `supervisor resume deploy-agent`$/),
+    );
+    const adHoc = await dispatch([[410]], { origin: { file: 'task' }, name: 'http://localhost/t' });
+    expect(adHoc.begun).toHaveProperty(
+      'outcome.because',
+      expect.stringMatching(
+        /name another executor on the task, or `supervisor resume http:\/\/localhost\/t`$/,
+      ),
+    );
+  });
+
   test('abort-message ends this message alone, whatever the status would mean', async () => {
     const { begun, received } = await dispatch([[503, '', { 'webhook-delivery': 'abort-message' }]]);
     expect(begun).toMatchObject(permanent);
