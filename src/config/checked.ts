@@ -40,10 +40,14 @@ export function checkedConfig(kept: string, text: string, facts: CheckedFacts): 
   }
 }
 
-/** Keeps a configuration that was loaded from this text. Never throws: where it cannot be kept, it is not. */
+/**
+ * Keeps a configuration that was loaded from this text. Never throws: where it cannot be kept, it is not. Nor is it in a
+ * folder of somebody else: a command run with sudo must not leave root's files in a user's home.
+ */
 export function keepChecked(kept: string, text: string, facts: CheckedFacts, loaded: LoadedConfig): void {
   const temporary = `${kept}.${process.pid}.tmp`;
   try {
+    if (!isOurs(dirname(kept))) return;
     const plain = flattened(loaded);
     // What JSON cannot carry, such as a date in a body, is left to be checked each time.
     if (!isDeepStrictEqual(revived(plain), loaded)) return;
@@ -60,6 +64,13 @@ export function keepChecked(kept: string, text: string, facts: CheckedFacts, loa
     // A full disk, a folder of somebody else's, or another command at the very same moment.
     removeIfThere(temporary);
   }
+}
+
+/** The folder, or the nearest above it that exists, belongs to this user. */
+function isOurs(folder: string): boolean {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found !== undefined) return found.uid === process.getuid?.();
+  return folder !== dirname(folder) && isOurs(dirname(folder));
 }
 
 function removeIfThere(file: string): void {

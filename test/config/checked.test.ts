@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -85,6 +94,17 @@ describe('what was checked once', () => {
     keep(TEXT.replace('2.5', '2026-01-01T00:00:00Z'));
     expect(() => readFileSync(kept)).toThrow(/ENOENT/);
   });
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+  asRoot.each([['the state folder'], ['the folder above it']])(
+    "%s is somebody else's: left alone",
+    (which) => {
+      if (which === 'the state folder') mkdirSync(join(folder, 'state'));
+      chownSync(which === 'the state folder' ? join(folder, 'state') : folder, 12_345, 12_345);
+      keep(TEXT);
+      expect(readdirSync(folder, { recursive: true })).toEqual(which === 'the state folder' ? ['state'] : []);
+    },
+  );
 
   test('where it cannot be kept, nothing is thrown and nothing left', () => {
     writeFileSync(join(folder, 'state'), 'a file where the folder should be');
