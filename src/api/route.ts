@@ -1,5 +1,5 @@
 // What a route is: method, path, schemas, who may use it, and a handler that knows nothing of HTTP's dangers. Mounting
-// one puts the checks around it, always in the same order: token, body, schema, task.
+// one puts the checks around it, always in the same order: token, body, task, schema.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
@@ -122,7 +122,6 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       const access = mayCarryToken ? accessWithBody(first, raw, parts.gate) : first;
       if (access.kind === 'unknown') throw parts.gate.nobody();
       if (route.access === 'task-operator') requireOperator(access, parts.gate);
-      const body = parse(route.body, raw, 'body');
       const { worktree, near } = parse(route.query, context.req.query(), 'query');
       const id = parse(taskId, context.req.param('id'), 'task id');
       const named = {
@@ -131,6 +130,7 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
         ...(near === undefined ? {} : { near }),
       };
       const { query, caller } = await accessTask(parts.control, access, named);
+      const body = parse(route.body, raw, 'body');
       const call = {
         task: query,
         caller,

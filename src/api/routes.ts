@@ -18,7 +18,8 @@ import {
   requireOperator,
 } from './route.ts';
 import { supervisorRoutes } from './supervisor-routes.ts';
-import { entityTag, matchesTag, taskRoutes } from './task-routes.ts';
+import { entityTag, matchesTag } from './task-news.ts';
+import { taskRoutes } from './task-routes.ts';
 
 /** The app. Everything it throws goes to `answer`, which makes a problem of it. */
 export function createApiApp(

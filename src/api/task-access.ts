@@ -1,6 +1,7 @@
 // Which task a request means, and whether its token may touch that task. A run's token is good for the task of that
 // run alone; for it a bare id always means its own graph, however many worktrees carry the same id.
 
+import { SupervisorError } from '../domain/errors.ts';
 import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
 import { ApiProblem } from './problem.ts';
 import type { Access, RunAccess } from './security.ts';
@@ -11,7 +12,7 @@ export interface TaskAccess {
   readonly caller: Caller;
 }
 
-/** Throws `forbidden` when a run's token is used for another task, and whatever looking the task up throws. */
+/** Throws `forbidden` when a run's token is used for another task, or for one that is not there. */
 export async function accessTask(
   control: Pick<SupervisorControl, 'task'>,
   access: Exclude<Access, { kind: 'unknown' }>,
@@ -37,6 +38,12 @@ async function isOwnTask(
   // A foreign id is refused without being looked up, so that a token cannot find out what exists.
   if (!bare && !named.task.endsWith(`~${access.task}`)) return false;
   if (bare && named.worktree === undefined) return true;
-  const found = await control.task(named);
-  return found.task === access.task && found.graph === access.graph;
+  try {
+    const found = await control.task(named);
+    return found.task === access.task && found.graph === access.graph;
+  } catch (thrown) {
+    // Which worktrees and tasks there are besides its own is not for a run to find out.
+    if (thrown instanceof SupervisorError) return false;
+    throw thrown;
+  }
 }

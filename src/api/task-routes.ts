@@ -1,7 +1,6 @@
 // The routes about one task: reading it, and every way its work is taken, reported on, ended or begun again.
 
-import { createHash } from 'node:crypto';
-import type { ClaimTerms, CompletionRequest, TaskQuery } from '../supervisor/control.ts';
+import type { ClaimTerms, CompletionRequest } from '../supervisor/control.ts';
 import {
   answeredAnswer,
   claimAnswer,
@@ -29,12 +28,14 @@ import {
   releaseBody,
   taskQuery,
 } from './schemas.ts';
+import { createTaskNews } from './task-news.ts';
 
 /** How long a claim holds when its worker says nothing of it, seconds. */
 const DEFAULT_LEASE_S = 300;
 
 /** Every route below `/api/task/:id`. */
 export function taskRoutes(): readonly MountableRoute[] {
+  const news = createTaskNews();
   return [
     taskRoute({
       method: 'GET',
@@ -44,8 +45,10 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: emptyBody,
       answer: taskDetailAnswer,
-      handle: ({ task, request, gone }, parts) =>
-        taskNews(task, request.header('if-none-match'), preferredWait(request.header('prefer')), gone, parts),
+      handle: ({ task, caller, request, gone }, parts) => {
+        const [known, prefer] = [request.header('if-none-match'), request.header('prefer')];
+        return news.of({ task, caller, known, wait: preferredWait(prefer), gone }, parts);
+      },
     }),
     taskRoute({
       method: 'GET',
@@ -230,32 +233,6 @@ export function claimTerms(body: {
   };
 }
 
-/** The task as it is, or once it is no longer what the client knows, for as long as the client would wait. */
-async function taskNews(
-  task: TaskQuery,
-  known: string | undefined,
-  wait: number | null,
-  gone: () => AbortSignal,
-  { control, clock }: ApiParts,
-): Promise<Reply> {
-  if (wait === null || known === undefined) return { body: await control.task(task) };
-  const signal = gone();
-  const until = clock.now() + wait * 1000;
-  for (;;) {
-    const left = Math.max(0, until - clock.now());
-    const enough = new AbortController();
-    // Listens before it looks: what changes in between is heard.
-    const change = control.changed(task, left, AbortSignal.any([signal, enough.signal]));
-    const body = await control.task(task);
-    if (left > 0 && !signal.aborted && matchesTag(known, entityTag(JSON.stringify(body)))) {
-      await change;
-      continue;
-    }
-    enough.abort();
-    return { headers: { 'preference-applied': `wait=${wait}` }, body };
-  }
-}
-
 /** The word for a task's status that callbacks use. */
 function callbackWord(status: string): string {
   if (status === 'done') return 'completed';
@@ -279,18 +256,4 @@ async function onlyOpenRun(
         hint: 'send the token of the run, or name the worktree',
         members: { candidates: runs.map((run) => ({ run: run.run, worktree: run.worktree })) },
       });
-}
-
-/** The entity tag of a JSON body: equal tags mean equal bytes. */
-export function entityTag(body: string): string {
-  return `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`;
-}
-
-/** Whether an If-None-Match header names the tag. */
-export function matchesTag(header: string | undefined, tag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((one) => {
-    const name = one.trim();
-    return name === '*' || name === tag || name === `W/${tag}`;
-  });
 }

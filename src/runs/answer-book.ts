@@ -10,6 +10,13 @@ export const ANSWERS_KEPT_MS = 24 * 3_600_000;
 
 const SWEEP_EVERY_MS = 3_600_000;
 
+/** Kept answers of one run; of those who make up a new key for every heartbeat the older ones go. */
+const MOST_OF_A_RUN = 1000;
+const THIN_EVERY = 200;
+
+/** Whoever may do everything has no such limit. */
+const UNLIMITED = 'operator';
+
 export interface KeptAnswer {
   /** Of the request that was made with the key. */
   readonly requestHash: string;
@@ -34,7 +41,12 @@ export function createAnswerBook(database: Database, clock: Clock): AnswerBook {
   const find = database.prepare('SELECT * FROM idempotency_keys WHERE scope = ? AND key = ?');
   const drop = database.prepare('DELETE FROM idempotency_keys WHERE scope = ? AND key = ?');
   const dropOld = database.prepare('DELETE FROM idempotency_keys WHERE created_at <= ?');
+  const dropBeyond = database.prepare(
+    `DELETE FROM idempotency_keys WHERE scope = ? AND key IN
+       (SELECT key FROM idempotency_keys WHERE scope = ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)`,
+  );
   let sweptAt = Number.NEGATIVE_INFINITY;
+  let reserved = 0;
   return {
     reserve(scope, key, requestHash) {
       return database.transaction(() => {
@@ -43,6 +55,7 @@ export function createAnswerBook(database: Database, clock: Clock): AnswerBook {
           dropOld.run(now - ANSWERS_KEPT_MS);
           sweptAt = now;
         }
+        if (scope !== UNLIMITED && ++reserved % THIN_EVERY === 0) dropBeyond.run(scope, scope, MOST_OF_A_RUN);
         const row = find.one(scope, key);
         if (row !== null && now - Number(row.created_at) < ANSWERS_KEPT_MS)
           return {

@@ -10,7 +10,8 @@ import type { GraphStore } from '../graph/store.ts';
 import { completeByHand, reportedOutcome } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
-import { keepLarge } from './large-results.ts';
+import type { GatedOutcome } from './gated-end.ts';
+import { keepLarge, keepLargeOf } from './large-results.ts';
 import {
   contradiction,
   newestRun,
@@ -49,9 +50,6 @@ export class Completions {
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
     const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
     if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
-    const artifacts = await keepLarge(request.artifacts, graph.store.graph);
-    // While that was written, everything may have changed.
-    if (artifacts !== request.artifacts) return await this.complete({ ...request, artifacts }, find);
     const { ending } = this.#supervisor.dispatcher.runner;
     const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
     if (underWay) {
@@ -72,8 +70,10 @@ export class Completions {
     }
     const late = run !== null && this.#refuseOver(run, request, found) === 'late';
     if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
-    const task = found.task.id;
-    const done = await completeByHand(this.#parts, graph, { ...request, task }, clock.now(), (fresh) => {
+    // Only what will be written: a report that is refused leaves nothing on the disk.
+    const artifacts = await keepLarge(request.artifacts, found.view.graph);
+    const report = { ...request, artifacts, task: found.task.id };
+    const done = await completeByHand(this.#parts, graph, report, clock.now(), (fresh) => {
       // Since we looked, somebody else may have begun: their work is not to be ended by an older attempt.
       if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
     });
@@ -83,8 +83,7 @@ export class Completions {
 
   async #report(store: GraphStore, run: Run, request: CompletionRequest) {
     const late = this.#isLate(run);
-    const outcome = reportedOutcome(request);
-    const settledAs = await this.#pass(store, run, outcome);
+    const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
     const { status, written } = await this.#supervisor.dispatcher.runner.ending.declare(
       run,
       outcome,
@@ -97,18 +96,19 @@ export class Completions {
   }
 
   /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */
-  async #pass(store: GraphStore, run: Run, outcome: Succeeded | Failed): Promise<string | undefined> {
+  async #pass(store: GraphStore, run: Run, said: Succeeded | Failed): Promise<GatedOutcome> {
     const { gate } = this.#parts;
-    if (!gate) return undefined;
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     const before = live?.declared ?? null;
-    if (live) live.declared = outcome;
+    if (live) live.declared = said;
     try {
+      const outcome = await keepLargeOf(said, run.graph);
+      if (!gate) return { outcome };
       const passed =
         outcome.kind === 'succeeded'
           ? await gate.require(store, run.task, outcome, run.agent)
           : await gate.fail(store, run.task, outcome);
-      return passed?.kind === 'by-wg' ? passed.status : undefined;
+      return { outcome, ...(passed?.kind === 'by-wg' ? { settledAs: passed.status } : {}) };
     } catch (thrown) {
       if (live) live.declared = before;
       throw thrown;

@@ -3,7 +3,7 @@
 // their graph does; the output of runs does not.
 
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { lstat, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { artifactStrings } from '../decide/settle.ts';
 import { systemCode } from '../domain/errors.ts';
@@ -87,8 +87,10 @@ async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   await mkdir(folder).catch((thrown: unknown) => {
     if (systemCode(thrown) !== 'EEXIST') throw thrown;
   });
+  // Repositories are not trusted to say where files are written.
+  if (!(await lstat(folder)).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
   const draftFile = `${file}.${process.pid}-${++drafts}.tmp`;
-  const draft = await open(draftFile, 'w', 0o600);
+  const draft = await open(draftFile, 'wx', 0o600);
   try {
     await draft.writeFile(bytes);
     await draft.sync();
