@@ -186,7 +186,8 @@ function begunBy(
         reference: monitor ?? externalId,
         deadlineAt: assignment.deadlineAt,
         ...(externalId === null ? {} : { externalId }),
-        ...(heartbeatEveryS === null ? {} : { heartbeatEveryS }),
+        // Who is asked need not say that it lives.
+        ...(heartbeatEveryS === null || profile.completion === 'poll' ? {} : { heartbeatEveryS }),
         ...(askAfterMs === null ? {} : { askAt: now + askAfterMs }),
       };
     }

@@ -22,9 +22,11 @@ const SHORT_FAILURE = 1000;
  * the lists of inputs and deliverables. `task.truncated` names what was. Larger than the limit where all that is not enough.
  */
 export function fitted(data: FittedData, bytesOf: (data: unknown) => Buffer): Buffer {
-  const bytes = bytesOf(data);
-  if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
   const { task, attempt } = data;
+  if (task.instructions.length <= MAX_PAYLOAD_BYTES) {
+    const bytes = bytesOf(data);
+    if (bytes.length <= MAX_PAYLOAD_BYTES) return bytes;
+  }
   const bare = task.depends_on.map((dependency) => ({ ...dependency, log: [], artifacts: [] }));
   const failure = attempt.previous_failure?.slice(0, SHORT_FAILURE) ?? null;
   const steps = [
@@ -36,7 +38,7 @@ export function fitted(data: FittedData, bytesOf: (data: unknown) => Buffer): Bu
       attempt: { ...attempt, previous_failure: failure },
     },
   ];
-  let last = bytes;
+  let last: Buffer = Buffer.alloc(0);
   for (const step of steps) {
     const build = (instructions: string) =>
       bytesOf({
@@ -57,14 +59,17 @@ export function fitted(data: FittedData, bytesOf: (data: unknown) => Buffer): Bu
 
 /** The bytes with as much of the text as fits, and a note where that is not all; larger than the limit where even none fits. */
 export function cutToFit(text: string, build: (text: string) => Buffer, detailsUrl: string | null): Buffer {
-  const whole = build(text);
-  if (whole.length <= MAX_PAYLOAD_BYTES) return whole;
+  // A character takes a byte at least.
+  if (text.length <= MAX_PAYLOAD_BYTES) {
+    const whole = build(text);
+    if (whole.length <= MAX_PAYLOAD_BYTES) return whole;
+  }
   const where = detailsUrl === null ? '' : `at ${detailsUrl} (GET, with the token of this attempt), and `;
   const note = (kept: number) =>
     `\n\n[Cut: ${kept} of ${text.length} characters. The whole description is ${where}in the task graph, by \`supervisor show\`.]`;
   // The largest length that fits. Escaping makes bytes grow unevenly with characters, so it is searched for.
   let low = 0;
-  let high = text.length;
+  let high = Math.min(text.length, MAX_PAYLOAD_BYTES);
   let best = build(note(0));
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);

@@ -21,6 +21,9 @@ const TROUBLE_CAP_MS = 60_000;
 /** Nobody asks oftener than this, whatever a profile says, ms. */
 const MIN_INTERVAL_MS = 20;
 
+/** So many changes of status are kept with the run: an agent that says something new each time would fill the disk. */
+const MAX_NEWS = 1000;
+
 export interface PollParts {
   readonly clock: Clock;
   readonly random: () => number;
@@ -45,6 +48,7 @@ export async function pollUntilOver(
   let troubles = 0;
   let unknown = 0;
   let said = '';
+  let news = 0;
   if (askAt > parts.clock.now()) await parts.clock.sleep(askAt - parts.clock.now(), control.signal);
   while (!control.signal.aborted) {
     const answer = await parts.ask();
@@ -53,7 +57,8 @@ export async function pollUntilOver(
     if (meaning.kind === 'ended') return meaning.outcome;
 
     const words = parts.clean(meaning.kind === 'running' ? meaning.message : meaning.because);
-    if (words !== said) await parts.record(`status: ${words}`);
+    if (words !== said && ++news <= MAX_NEWS)
+      await parts.record(news < MAX_NEWS ? `status: ${words}` : 'status: (no more of these are kept)');
     said = words;
     troubles = meaning.kind === 'running' ? 0 : troubles + 1;
     unknown = meaning.kind === 'unknown' ? unknown + 1 : 0;

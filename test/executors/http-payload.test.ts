@@ -123,6 +123,14 @@ describe('our own payload', () => {
     expect(data.attempt.previous_failure).toHaveLength(1000);
   });
 
+  test('a description of many megabytes is cut without being written out again and again', () => {
+    const task = taskDetail({ description: 'x'.repeat(16_000_000) });
+    const start = performance.now();
+    const { body } = made(httpProfile(), { task });
+    expect(body?.bytes.length).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
   test('without an address the note names the command alone', () => {
     const { body } = made(httpProfile(), {
       task: taskDetail({ description: 'x'.repeat(400_000) }),

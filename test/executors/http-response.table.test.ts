@@ -118,6 +118,8 @@ describe('202', () => {
 
   test('with heartbeat_every_s: a promise of signs of life; nonsense is none', async () => {
     expect((await dispatch([[202, { heartbeat_every_s: 30 }]])).begun).toMatchObject({ heartbeatEveryS: 30 });
+    const polled = await dispatch([[202, { heartbeat_every_s: 30 }]], { completion: 'poll' });
+    expect(polled.begun).not.toHaveProperty('heartbeatEveryS');
     for (const nonsense of [0, -5, '30', 1e9, null])
       expect((await dispatch([[202, { heartbeat_every_s: nonsense }]])).begun).not.toHaveProperty(
         'heartbeatEveryS',

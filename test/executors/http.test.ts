@@ -428,6 +428,22 @@ describe('attend', () => {
     expect(outcome).toEqual({ kind: 'succeeded' });
   });
 
+  test('an agent that has something new to say each time does not fill the disk', async () => {
+    let asked = 0;
+    const client: NonNullable<HttpExecutorParts['client']> = async () => {
+      const status = ++asked > 1200 ? 'done' : `running ${asked} ${'x'.repeat(500)}`;
+      const body = Buffer.from(JSON.stringify({ status }));
+      return { kind: 'answer', status: 200, headers: {}, body, end: 'complete' };
+    };
+    const assignment = await assign({ endpoint: 'http://127.0.0.1:1/', completion: 'poll' });
+    expect(await executor({ client }).attend(assignment, HANDLE, runControl())).toEqual({
+      kind: 'succeeded',
+    });
+    const lines = (await readFile(join(assignment.folder, 'output.log'), 'utf8')).trim().split('\n');
+    expect(lines).toHaveLength(1000);
+    expect(lines.at(-1)).toContain('no more of these are kept');
+  });
+
   test('a task that the agent keeps not knowing is lost', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 404, { error: 'no such job' })));
     const outcome = await executor().attend(
