@@ -10,6 +10,8 @@ import { scheduleMemoryOf } from './schedule-book.ts';
 
 export interface RunsFilter {
   readonly graph?: GraphPath;
+  /** Any of these; none of them fits nothing. */
+  readonly graphs?: readonly GraphPath[];
   readonly task?: TaskId;
   readonly openOnly?: boolean;
   /** At most so many. */
@@ -84,6 +86,10 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       if (filter.graph !== undefined) {
         where.push('graph = ?');
         values.push(filter.graph);
+      }
+      if (filter.graphs !== undefined) {
+        where.push(`graph IN (${filter.graphs.map(() => '?').join(', ')})`);
+        values.push(...filter.graphs);
       }
       if (filter.task !== undefined) {
         where.push('task = ?');

@@ -32,10 +32,12 @@ export function askedRuns(
 ): Run[] {
   const { task, worktree, open, limit = LIMIT } = filter;
   const places = askedPlaces(views, worktree);
-  const which = { ...(open === undefined ? {} : { openOnly: open }), limit };
-  const runs = (ledger?.runs({ ...(task === undefined ? {} : { task }), ...which }) ?? []).filter(
-    (run) => places === null || places.some((view) => view.graph === run.graph),
-  );
+  const which = {
+    ...(open === undefined ? {} : { openOnly: open }),
+    ...(places === null ? {} : { graphs: places.map((view) => view.graph) }),
+    limit,
+  };
+  const runs = ledger?.runs({ ...(task === undefined ? {} : { task }), ...which }) ?? [];
   if (task === undefined || runs.length > 0) return runs;
   if ((places ?? views).some((view) => view.snapshot.tasks.has(task))) return [];
   // A task that was removed from its graph is still known by what ran.

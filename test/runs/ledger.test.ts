@@ -207,6 +207,8 @@ describe('asking', () => {
     expect(ledger.runs().map((run) => run.id)).toEqual(['r3', 'r2', 'r1']);
     expect(ledger.runs({ limit: 1 }).map((run) => run.id)).toEqual(['r3']);
     expect(ledger.runs({ graph: '/g/.workgraph' }).map((run) => run.id)).toEqual(['r2', 'r1']);
+    expect(ledger.runs({ graphs: ['/g/.workgraph'], limit: 1 }).map((run) => run.id)).toEqual(['r2']);
+    expect(ledger.runs({ graphs: [] })).toEqual([]);
     expect(ledger.runs({ task: 'build-api', openOnly: true }).map((run) => run.id)).toEqual(['r3']);
     expect(ledger.latestRun('/g/.workgraph', 'build-api')?.id).toBe('r2');
     expect(ledger.latestRun('/nowhere', 'build-api')).toBeNull();

@@ -257,7 +257,7 @@ test('several worktrees, spawned and external work in one graph: one process ser
     expect([...tasks.values()].map((task) => task.status)).toEqual(['done', 'done', 'done', 'done']);
     expect(tasks.get('approve')?.tags ?? []).toEqual([]);
     expect(tasks.get('approve')?.artifacts).toEqual(['{"approved":true}']);
-    const [run] = (await supervised.control.runs({ task: 'build', worktree })) ?? [];
+    const [run] = (await supervised.control.runs({ task: 'build', worktree, limit: 1 })) ?? [];
     expect(await readFile(run?.output ?? '', 'utf8')).toBe(`${worktree}\n`);
   }
 });
