@@ -5,8 +5,8 @@ import type { TaskId } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
 
 /** So many verdicts, and one in so many, may lie above the others before all are put into one map again. */
-const FEW = 256;
-const SHARE = 64;
+const FEW = 1024;
+const SHARE = 16;
 
 export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   /** Whose verdicts these are; in this order they are told. */
