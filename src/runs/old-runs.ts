@@ -56,7 +56,7 @@ export function createOldRuns(database: Database, clock: Clock): OldRuns {
           database.prepare(`DELETE FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`).run();
         database
           .prepare(
-            `DELETE FROM deliveries WHERE created_at < ? AND state NOT IN ('queued', 'sending')
+            `DELETE FROM deliveries WHERE created_at < ? AND state <> 'queued'
              AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
           )
           .run(before);

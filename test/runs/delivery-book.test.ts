@@ -92,6 +92,8 @@ describe('leases and further tokens', () => {
     });
     ledger.setLease('run_1', lease);
     ledger.deliveries.beginDispatch('msg_1', 'run_1', 'http://a');
+    // Of this one nobody ever noted what came of it: its run was ended in the middle.
+    ledger.deliveries.beginDispatch('msg_2', 'run_1', 'http://a');
     await reopen();
     expect(ledger.lease('run_1')).toEqual(lease);
     expect([ledger.runOfToken('hash-1')?.id, ledger.runOfToken('hash-2')?.id]).toEqual(['run_1', 'run_1']);
@@ -100,8 +102,7 @@ describe('leases and further tokens', () => {
     ledger.deliveries.noteDispatch('msg_1', 'refused', null);
     now = 1_000_000;
     expect(ledger.prune({ runsOlderThanMs: 10 })).toBe(1);
-    expect([ledger.lease('run_1'), ledger.runOfToken('hash-2'), ledger.deliveries.dispatch('msg_1')]).toEqual(
-      [null, null, null],
-    );
+    expect([ledger.lease('run_1'), ledger.runOfToken('hash-2')]).toEqual([null, null]);
+    for (const id of ['msg_1', 'msg_2']) expect(ledger.deliveries.dispatch(id)).toBeNull();
   });
 });

@@ -293,6 +293,21 @@ describe('while it lives', () => {
     expect(agent.received.length).toBe(2);
   });
 
+  test('an endpoint that was gone is tried again by a supervisor that finds it configured otherwise', async () => {
+    await configure();
+    answer = (_request, response, before) => json(response, before === 0 ? 410 : 202, {});
+    supervised = await supervise(playground);
+    await until(
+      async () => (await supervised?.control.why({ task: 'job' }))?.code === 'endpoint-gone',
+      'the hold',
+    );
+    await supervised.stop({ cancelAgents: false });
+    await configure('headers = { x-version = "2" }\n');
+    supervised = await supervise(playground);
+    await supervised.event('run.handed-off', 'job');
+    expect(agent.received.map(({ headers }) => headers['x-version'])).toEqual([undefined, '2']);
+  });
+
   test('an agent that once sent a heartbeat is given up when it falls silent; its late result still counts', async () => {
     await configure();
     answer = (_request, response) => json(response, 202, {});
