@@ -169,10 +169,20 @@ export function createLocker(options: LockerOptions = {}): Locker {
 
 function openLock(path: string): number {
   try {
-    // Writable, because network file systems refuse an exclusive lock on a read-only descriptor.
-    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o666);
+    return openOrCreate(path);
   } catch (thrown) {
     throw cannotLock(path, messageOf(thrown), thrown);
+  }
+}
+
+function openOrCreate(path: string): number {
+  try {
+    // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT where
+    // it is there: to create, the system waits for whatever else is just being made or renamed in the folder.
+    return openSync(path, constants.O_RDWR);
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'ENOENT') throw thrown;
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o666);
   }
 }
 

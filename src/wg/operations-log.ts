@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { isoTime } from '../seams/clock.ts';
 import { makeWithin } from './folder-within.ts';
@@ -24,8 +24,7 @@ const LONGEST_LINE = 4095;
 export function appendOperation(graph: GraphPath, operation: Operation, at: number): void {
   const path = join(graph, 'log', 'operations.jsonl');
   try {
-    makeWithin(graph, 'log');
-    const handle = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666);
+    const handle = openLog(graph, path);
     try {
       const line = lineOf(operation, at);
       // Somebody died within a line: ours must not become part of it.
@@ -44,6 +43,17 @@ export function appendOperation(graph: GraphPath, operation: Operation, at: numb
         cause: thrown,
       },
     );
+  }
+}
+
+function openLog(graph: GraphPath, path: string): number {
+  const flags = constants.O_RDWR | constants.O_APPEND;
+  try {
+    return openSync(path, flags);
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'ENOENT') throw thrown;
+    makeWithin(graph, 'log');
+    return openSync(path, flags | constants.O_CREAT, 0o666);
   }
 }
 
