@@ -100,14 +100,19 @@ const JUDGES: readonly Judge[] = [
   },
 ];
 
+/** Said of nearly every task of a large graph, so there is one of each. */
+const DONE = notReady('finished', 'status-done', 'it is done');
+const ABANDONED = notReady('finished', 'status-abandoned', 'it is abandoned');
+
 function statusAgainst(task: Task): NotReady | null {
   switch (task.status) {
     case 'open':
     case 'incomplete':
       return null;
     case 'done':
+      return DONE;
     case 'abandoned':
-      return notReady('finished', `status-${task.status}`, `it is ${task.status}`);
+      return ABANDONED;
     case 'failed':
       return notReady('finished', 'status-failed', failedText(task));
     case 'in-progress': {
