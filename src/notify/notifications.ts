@@ -64,6 +64,11 @@ export function aboutOutcome(run: RunFacts, outcome: Outcome, status: string): N
   return aboutRun(status === 'open' ? 'task.retrying' : 'task.failed', run, { outcome, status });
 }
 
+/** What the end of a cancelled run says to whoever waits for it. */
+export function aboutCancelled(run: RunFacts, outcome: Outcome, status: string): Notification {
+  return aboutRun('task.failed', run, { outcome, status });
+}
+
 /** A task that is kept from running for too long. `since` in ms. */
 export function aboutHeld(verdict: Verdict, worktree: string, since: number): Notification {
   return {

@@ -13,8 +13,9 @@ import type { Bus } from '../seams/bus.ts';
 import { type Clock, isoTime } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
+import { type Asker, askerOf } from './asker.ts';
 import { createHeldWatch } from './held-watch.ts';
-import { aboutOutcome, type Notification, notificationOf } from './notifications.ts';
+import { aboutCancelled, aboutOutcome, type Notification, notificationOf } from './notifications.ts';
 import { createPostman, type PostmanParts } from './postman.ts';
 
 export interface OutboxParts extends Omit<PostmanParts, 'book'> {
@@ -53,9 +54,11 @@ export function createOutbox(parts: OutboxParts): Service {
     const wanted = parts.webhooks().filter((webhook) => webhook.events.includes(notification.type));
     // A problem may come back after it was healed; everything else happens once.
     const moment = notification.type === 'supervisor.problem' ? isoTime(clock.now()) : '';
-    for (const { url } of wanted) queue(url, notification, moment);
-    const once = onceUrl(notification);
-    if (once !== null) queue(`once:${once}`, notification, moment);
+    const asker = wanted.length > 0 || isEnd(notification) ? askerOfNotified(notification) : null;
+    const named = asker ? withName(notification, asker) : notification;
+    for (const { url } of wanted) queue(url, named, moment);
+    const once = isEnd(notification) ? (asker?.notifyUrl ?? null) : null;
+    if (once !== null) queue(`once:${once}`, named, moment);
     if (wanted.length > 0 || once !== null) postman.pump();
   }
 
@@ -65,10 +68,21 @@ export function createOutbox(parts: OutboxParts): Service {
     book.queueEvent({ id, target, payload: JSON.stringify({ type, timestamp: isoTime(clock.now()), data }) });
   }
 
-  /** Where whoever asked for this run wants to hear of its end. */
-  function onceUrl({ type, run }: Notification): string | null {
-    if (run === null || (type !== 'task.completed' && type !== 'task.failed')) return null;
-    return ledger.lease(run)?.notifyUrl ?? null;
+  /** Whoever asked for the run that a notification is about. */
+  function askerOfNotified({ run }: Notification): Asker | null {
+    return run === null ? null : askerOf(ledger, run);
+  }
+
+  /** Nobody is told of a cancelled run, who cancelled it knows; but a page that waits for its end must not wait on. */
+  function cancelled(id: string): void {
+    const run = ledger.run(id);
+    if (run?.outcome?.kind !== 'stopped' || run.outcome.reason !== 'cancelled') return;
+    const { notifyUrl, externalRef } = askerOf(ledger, id);
+    if (notifyUrl === null) return;
+    const status = parts.statusOf(run.graph, run.task) ?? 'gone';
+    const facts = { ...factsOf(run, ledger), ...(externalRef === null ? {} : { external_ref: externalRef }) };
+    queue(`once:${notifyUrl}`, aboutCancelled(facts, run.outcome, status), '');
+    postman.pump();
   }
 
   function hear(event: Event): void {
@@ -82,6 +96,7 @@ export function createOutbox(parts: OutboxParts): Service {
       // Not before the graphs are known: they tell a failure that is tried again from one that stays.
       if (event.name === 'supervisor.started') catchUp();
       if (event.name === 'tick.finished') watchHeld();
+      if (event.name === 'run.released') cancelled(event.run);
       const notification = notificationOf(event);
       if (notification) tell(notification);
       if (event.name === 'run.settled') ledger.setMeta(SEEN, String(event.at));
@@ -127,7 +142,19 @@ export function createOutbox(parts: OutboxParts): Service {
 }
 
 function factsOf(run: Run, ledger: Ledger) {
-  const ref = ledger.lease(run.id)?.externalRef;
+  const ref = askerOf(ledger, run.id).externalRef;
   const { id, graph, task, worktree, executor, attempt } = run;
   return { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
+}
+
+/** Whether it says that a run is over for good. */
+function isEnd({ type }: Notification): boolean {
+  return type === 'task.completed' || type === 'task.failed';
+}
+
+/** The name of whoever asked, where the run itself does not have it: a later attempt of what they asked for. */
+function withName(notification: Notification, { externalRef }: Asker): Notification {
+  const { data } = notification;
+  if (externalRef === null || data.external_ref !== null) return notification;
+  return { ...notification, data: { ...data, external_ref: externalRef } };
 }

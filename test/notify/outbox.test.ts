@@ -299,6 +299,20 @@ describe('what survives', () => {
     expect(told.sort()).toEqual(['build', 'late']);
   });
 
+  test('a page that is never there is given up after three more tries', async () => {
+    webhooks = [];
+    ledger.setLease('run_1', newLease('http', { notifyUrl: `${hook.url}/webhook-waiting/7` }));
+    answers = () => ({ status: 404 });
+    await begin();
+    bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
+    for (let tries = 1; tries <= 3; tries++) {
+      await until(() => postponed === tries);
+      clock.advance(10_000);
+    }
+    await until(() => states().refused === 1);
+    expect(hook.received.length).toBe(4);
+  });
+
   test('whoever asked for one run hears of its end: not yet there is tried again, called already is well', async () => {
     webhooks = [];
     ledger.setLease('run_1', newLease('http', { notifyUrl: `${hook.url}/webhook-waiting/7?x=1` }));

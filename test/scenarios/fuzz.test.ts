@@ -233,6 +233,7 @@ function requests(
           path: path
             .replace('{id}', encodeURIComponent(wellFormed(id)))
             .replace('{token}', `wgc_${'q'.repeat(43)}`)
+            .replace('{attempt}', encodeURIComponent(wellFormed(id)))
             .concat(parts.query.length > 0 ? `?${query}` : ''),
           headers: {
             ...Object.fromEntries(
