@@ -16,7 +16,8 @@ export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
   const found = new Set<string>();
   const nodes = cycleNodes(tasks);
   // Order matters only where there is a cycle, and putting many tasks in order takes long.
-  if (components(edgesOf(nodes)).cyclic.length === 0) return found;
+  const waiting = nodes.filter((task) => task.after.length > 0);
+  if (components(edgesOf(waiting)).cyclic.length === 0) return found;
   const { ids, next } = adjacency(nodes);
   const { of, cyclic } = components(next);
   const entered = enteredNodes(of, next);
