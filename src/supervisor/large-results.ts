@@ -3,7 +3,7 @@
 // their graph does; the output of runs does not.
 
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, open, rename } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { artifactStrings } from '../decide/settle.ts';
 import { systemCode } from '../domain/errors.ts';
@@ -74,9 +74,6 @@ function sizeOf(part: unknown): number {
   return Buffer.byteLength(typeof part === 'string' ? part : (JSON.stringify(part) ?? ''));
 }
 
-/** Two may write the same file at once. */
-let drafts = 0;
-
 /** On the disk before its name is anywhere. */
 async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   const isText = typeof value === 'string';
@@ -89,14 +86,19 @@ async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   });
   // Repositories are not trusted to say where files are written.
   if (!(await lstat(folder)).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
-  const draftFile = `${file}.${process.pid}-${++drafts}.tmp`;
-  const draft = await open(draftFile, 'wx', 0o600);
+  // A folder of its own: two may write the same file at once.
+  const draftFolder = await mkdtemp(join(folder, '.draft-'));
   try {
-    await draft.writeFile(bytes);
-    await draft.sync();
+    const draft = await open(join(draftFolder, 'draft'), 'wx', 0o600);
+    try {
+      await draft.writeFile(bytes);
+      await draft.sync();
+    } finally {
+      await draft.close();
+    }
+    await rename(join(draftFolder, 'draft'), file);
   } finally {
-    await draft.close();
+    await rm(draftFolder, { recursive: true, force: true });
   }
-  await rename(draftFile, file);
   return { file: relative(dirname(graph), file), bytes: bytes.length };
 }
