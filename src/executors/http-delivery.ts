@@ -35,12 +35,14 @@ export interface Dispatch {
   readonly target: Target;
   readonly body: Body | null;
   readonly permit: Permit;
+  /** Says that the message rests until it is delivered again; the function that is given back, that it is. */
+  rest(): () => void;
 }
 
 /** Makes the function that delivers a run. It never rejects for anything that an endpoint does. */
 export function createDelivery({ clock, identity, log, sender, limits, version }: DeliveryParts) {
   async function deliver(
-    { assignment, target, body, permit }: Dispatch,
+    { assignment, target, body, permit, rest }: Dispatch,
     control: RunControl,
   ): Promise<Answered> {
     const { profile, endpoint, secrets } = target;
@@ -113,7 +115,9 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
       control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
       // As many as may be in flight. Where that has no limit, places are the limit.
       if (Number.isFinite(target.delivery.inFlight)) control.waits?.();
+      const awake = rest();
       await clock.sleep(delay, control.signal);
+      awake();
       if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
     }
   }

@@ -7,15 +7,25 @@ import type { Clock } from '../seams/clock.ts';
 export type EndpointLimits = Pick<HttpDelivery, 'inFlight' | 'perSecond' | 'burst'>;
 
 export type Entry =
-  | { readonly kind: 'in'; leave(): void }
+  | {
+      readonly kind: 'in';
+      leave(): void;
+      /** It is not at the endpoint for a while, but will be again; the function that is given back says when. */
+      rest(): () => void;
+    }
   /** When it is worth asking again, ms since the epoch. */
   | { readonly kind: 'later'; readonly until: number; readonly because: string };
 
 /** Longer waits give the run's place back; each time that costs two writes to the graph, so not sooner. */
 const LONGEST_WAIT_MS = 10_000;
 
+/** How long nobody else need ask where everybody who is in waits for the endpoint to recover, ms. */
+const RECOVERY_MS = 60_000;
+
 interface State {
   inFlight: number;
+  /** Of these, who rests. */
+  resting: number;
   /** Below zero: so many are waiting for theirs. */
   tokens: number;
   at: number;
@@ -35,15 +45,23 @@ export function createEndpointPace(clock: Clock): EndpointPace {
     async enter(endpoint, limits, signal) {
       const state = states.get(endpoint) ?? {
         inFlight: 0,
+        resting: 0,
         tokens: limits.burst,
         at: clock.now(),
         waiting: new Set(),
       };
       states.set(endpoint, state);
       const patience = clock.now() + LONGEST_WAIT_MS;
-      while (state.inFlight >= limits.inFlight && clock.now() < patience && !signal.aborted)
+      const isStuck = () => state.resting >= limits.inFlight;
+      while (state.inFlight >= limits.inFlight && !isStuck() && clock.now() < patience && !signal.aborted)
         await oneLess(state, clock, patience - clock.now(), signal);
       const now = clock.now();
+      if (isStuck())
+        return {
+          kind: 'later',
+          until: now + RECOVERY_MS,
+          because: `${state.resting} messages to ${endpoint} wait to be delivered again`,
+        };
       if (state.inFlight >= limits.inFlight)
         return {
           kind: 'later',
@@ -70,6 +88,14 @@ export function createEndpointPace(clock: Clock): EndpointPace {
       let left = false;
       return {
         kind: 'in',
+        rest() {
+          let rests = true;
+          state.resting += 1;
+          return () => {
+            if (rests) state.resting -= 1;
+            rests = false;
+          };
+        },
         leave() {
           if (left) return;
           left = true;

@@ -77,7 +77,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
           until: entry.until,
           scope: 'profile',
         });
-      return await deliver({ assignment, target, body, permit }, control);
+      return await deliver({ assignment, target, body, permit, rest: entry.rest }, control);
     } finally {
       if (entry.kind === 'in') entry.leave();
       permit.dropped();

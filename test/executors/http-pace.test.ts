@@ -41,6 +41,33 @@ describe('the pace of an endpoint', () => {
     expect(order).toEqual(['in', 'later']);
   });
 
+  test('where everybody who is in rests, the next is sent away at once, until one is awake', async () => {
+    const clock = eagerClock();
+    const pace = createEndpointPace(clock);
+    const limits = { perSecond: null, burst: 1, inFlight: 2 };
+    const [one, two] = [
+      await pace.enter('http://a', limits, signal),
+      await pace.enter('http://a', limits, signal),
+    ];
+    if (one.kind !== 'in' || two.kind !== 'in') throw new Error('both came in');
+    const awake = [one.rest(), two.rest()];
+    expect(await pace.enter('http://a', limits, signal)).toEqual({
+      kind: 'later',
+      until: clock.now() + 60_000,
+      because: '2 messages to http://a wait to be delivered again',
+    });
+    expect(clock.slept).toEqual([]);
+    awake[0]?.();
+    awake[0]?.();
+    expect(await pace.enter('http://a', limits, signal)).toMatchObject({
+      because: '2 requests to http://a are under way already',
+    });
+    expect(clock.slept).toEqual([10_000]);
+    two.leave();
+    awake[1]?.();
+    expect((await pace.enter('http://a', limits, signal)).kind).toBe('in');
+  });
+
   test('who waits too long for room is told when to come back', async () => {
     const clock = eagerClock();
     const pace = createEndpointPace(clock);
