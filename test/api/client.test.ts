@@ -49,6 +49,11 @@ describe('a running supervisor', () => {
     });
   });
 
+  test('an answer to a question reaches its task', async () => {
+    expect(await client.answer({ task: 'deploy' }, 'yes')).toMatchObject({ answer: 'yes', duplicate: false });
+    expect(lastCall()).toEqual({ name: 'answer', args: [{ task: 'deploy' }, 'yes', undefined] });
+  });
+
   test('completions arrive whole, as the operator or as the run', async () => {
     const answer = await client.complete({
       task: 'build',
