@@ -71,8 +71,11 @@ export function* readLines(text: GraphText, maxLineBytes: number): Steps<Lines> 
   return { all, starts: Float64Array.from([...starts, text.length]) };
 }
 
-/** Larger texts are taken apart as bytes: making a string of them takes long, and others wait meanwhile. */
-const MAX_PLAIN_BYTES = 4 * 1024 * 1024;
+/**
+ * Larger texts are taken apart as bytes: making a string of them takes long, and one of more than a megabyte is put
+ * outside of the heap, where it stays until everything is collected.
+ */
+const MAX_PLAIN_BYTES = 1_000_000;
 
 /** The text as one string in which characters stand where bytes do; cheaper to take apart. Null where it is not ASCII. */
 function plainText(text: GraphText): string | null {
