@@ -33,7 +33,13 @@ export function deadlineOf(
 
 /** Machine-wide id of a task, as agents outside see it: `wt3f9a01~build-api`. */
 export function globalTaskId(graph: string, task: string): string {
-  return `${worktreeId(graph)}~${task}`;
+  return globalTaskIds(graph)(task);
+}
+
+/** The same for many tasks of one graph. */
+export function globalTaskIds(graph: string): (task: string) => string {
+  const worktree = worktreeId(graph);
+  return (task) => `${worktree}~${task}`;
 }
 
 /** Builds the assignment of a run. */

@@ -22,7 +22,7 @@ import type { Lease } from '../runs/lease-row.ts';
 import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { askedPlaces } from './asked-runs.ts';
-import { globalTaskId } from './assignment.ts';
+import { globalTaskId, globalTaskIds } from './assignment.ts';
 import type { TaskFilter } from './control.ts';
 import { questionOf } from './questions.ts';
 import { worktreeReports } from './worktree-reports.ts';
@@ -128,9 +128,12 @@ function leaseReport(lease: Lease): LeaseReport {
 
 /** Every task of every graph, with its verdict. */
 export function taskReports(input: Pick<Reportable, 'world' | 'decision'>): TaskReport[] {
-  return input.world.graphs.flatMap((view) =>
-    [...view.snapshot.tasks.values()].map((task) => judgedTaskReport(task, view, input.decision)),
-  );
+  return input.world.graphs.flatMap((view) => {
+    const idOf = globalTaskIds(view.graph);
+    return [...view.snapshot.tasks.values()].map((task) =>
+      judgedTaskReport(task, view, input.decision, idOf(task.id)),
+    );
+  });
 }
 
 /** One task as a decision judges it, with the next instant of its schedule. */
@@ -138,17 +141,24 @@ export function judgedTaskReport(
   task: Task,
   { graph, worktree }: Pick<GraphView, 'graph' | 'worktree'>,
   decision: Decision,
+  id = globalTaskId(graph, task.id),
 ): TaskReport {
-  const report = taskReport(task, graph, worktree, verdictOf(decision.verdicts, graph, task.id));
+  const report = taskReport(task, graph, worktree, verdictOf(decision.verdicts, graph, task.id), id);
   const next = decision.schedules.get(graph)?.get(task.id)?.nextAt ?? null;
-  return report.next_at === null ? { ...report, next_at: instant(next) } : report;
+  return report.next_at === null && next !== null ? { ...report, next_at: instant(next) } : report;
 }
 
 /** One task with its verdict. */
-export function taskReport(task: Task, graph: GraphPath, worktree: string, verdict?: Verdict): TaskReport {
+export function taskReport(
+  task: Task,
+  graph: GraphPath,
+  worktree: string,
+  verdict?: Verdict,
+  id = globalTaskId(graph, task.id),
+): TaskReport {
   return {
     task: task.id,
-    id: globalTaskId(graph, task.id),
+    id,
     title: task.title,
     status: task.status,
     worktree,
