@@ -26,7 +26,7 @@ export function mountA2a(app: ApiApp, parts: ApiParts): void {
         `The body must be an A2A StreamResponse with exactly one of ${A2A_PAYLOADS.join(', ')}.`,
         { hint: 'A2A 1.0 is spoken here; an agent of an earlier version needs its compatibility layer' },
       );
-    const { status, headers } = await doneOnce(context, parts, run, body, async () => {
+    const reply = await doneOnce(context, parts, run, body, async () => {
       const taken = parts.control.pushed(run, said);
       let cancel = () => {};
       const late = new Promise<void>((resolve) => {
@@ -37,7 +37,9 @@ export function mountA2a(app: ApiApp, parts: ApiParts): void {
       await Promise.race([taken, late]).finally(() => cancel());
       return { status: 204, body: null };
     });
-    return context.body(null, (status ?? 204) as 204, headers);
+    // A refusal that is repeated for the same Idempotency-Key has a body.
+    if (reply.status !== 204) return context.json(reply.body ?? null, reply.status as 409, reply.headers);
+    return context.body(null, 204, reply.headers);
   });
   refuseOtherMethods(app, A2A_PATH, ['POST'], parts);
 }

@@ -252,6 +252,19 @@ describe('what is pushed', () => {
     expect([end.status, end.json.code]).toEqual([410, 'task-cancelled']);
   });
 
+  test('a keyed push is answered alike when it is repeated: 204 without a body, a refusal with one', async () => {
+    await begin();
+    const keyed = async (body: object, key: string) => {
+      const { status: is, json, headers } = await push(body, { 'idempotency-key': key });
+      return [is, json.code, headers.get('idempotency-replayed')];
+    };
+    expect(await keyed(status('COMPLETED'), 'one')).toEqual([204, undefined, null]);
+    expect(await keyed(status('COMPLETED'), 'one')).toEqual([204, undefined, 'true']);
+    expect(await keyed(status('FAILED'), 'two')).toEqual([409, 'already-terminal', null]);
+    expect(await keyed(status('FAILED'), 'two')).toEqual([409, 'already-terminal', 'true']);
+    expect(await keyed(status('FAILED'), 'one')).toEqual([422, 'idempotency-key-reused', null]);
+  });
+
   test('a verify command that takes its time does not keep the agent waiting', async () => {
     await begin({ verify: 'sleep 8' });
     const begun = Date.now();
