@@ -13,7 +13,14 @@ import type { Copies } from './identity.ts';
 import { GraphSchedules } from './judge-schedules.ts';
 import { graphHold, isStartable, type Standing, type Surroundings, stillStands } from './judged-inputs.ts';
 import type { Situation } from './occurrences.ts';
-import { dependentPriorities, effectivePriority, madeAt, nextAgingAt } from './priority.ts';
+import {
+  byRank,
+  dependentPriorities,
+  effectivePriority,
+  madeAt,
+  nextAgingAt,
+  type Ranked,
+} from './priority.ts';
 import { assessReadiness } from './readiness.ts';
 import type { NotReady, ReadinessView } from './readiness-view.ts';
 import { runKey, untilReopened, whileFailed } from './recur.ts';
@@ -69,10 +76,7 @@ export function judgeGraph(
   return new Judging(view, world, copies, cache, before).judge();
 }
 
-interface Candidate extends Ready {
-  readonly task: Task;
-  readonly made: number | null;
-}
+type Candidate = Ready & Ranked;
 
 class Judging {
   readonly #view: GraphView;
@@ -119,7 +123,7 @@ class Judging {
     for (const task of this.#again?.tasks ?? tasks.values()) fresh.set(task.id, this.#judged(task));
     const verdicts = this.#before?.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh);
     this.#schedules.sort();
-    this.#candidates.sort(inOrder);
+    this.#candidates.sort(byRank);
     return {
       tasks,
       verdicts,
@@ -287,16 +291,6 @@ function wrongRoute(route: Route): Pick<Verdict, 'state' | 'code' | 'because' | 
 
 function wrongSchedule(judged: ScheduleJudgement | null): ScheduleJudgement['hold'] {
   return judged?.hold?.state === 'held' ? judged.hold : null;
-}
-
-/** wg's order: priority, then what was started least often; then the oldest, then by id, so that order is stable. */
-function inOrder(a: Candidate, b: Candidate): number {
-  return (
-    b.plan.priority - a.plan.priority ||
-    a.task.dispatchCount - b.task.dispatchCount ||
-    (a.made ?? 0) - (b.made ?? 0) ||
-    (a.task.id < b.task.id ? -1 : 1)
-  );
 }
 
 /** Graphs whose judgement is kept. */

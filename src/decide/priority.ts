@@ -71,3 +71,21 @@ export function effectivePriority(
 ): number {
   return Math.max(agedPriority(task.priority, made, now), dependents.get(task.id) ?? 0);
 }
+
+/** What decides which of several tasks starts first. */
+export interface Ranked {
+  readonly plan: { readonly priority: number };
+  readonly task: Task;
+  /** ms; null: unknown. */
+  readonly made: number | null;
+}
+
+/** wg's order: priority, then what was started least often; then the oldest, then by id, so that order is stable. */
+export function byRank(a: Ranked, b: Ranked): number {
+  return (
+    b.plan.priority - a.plan.priority ||
+    a.task.dispatchCount - b.task.dispatchCount ||
+    (a.made ?? 0) - (b.made ?? 0) ||
+    (a.task.id < b.task.id ? -1 : 1)
+  );
+}
