@@ -2,7 +2,7 @@
 
 import type { Context } from '../context.ts';
 import { preferHere, taskQuery, withSupervisor } from '../reach.ts';
-import { plain } from '../render/plain.ts';
+import { plain, plainLines } from '../render/plain.ts';
 
 /** Flags that name a task's place and one's right to it. */
 export interface LeaseOptions {
@@ -67,7 +67,7 @@ export async function heartbeat(
   const { WG_TASK_ID, SUPERVISOR_TOKEN } = context.environment.variables;
   const token = options.token ?? (WG_TASK_ID === task ? SUPERVISOR_TOKEN : undefined);
   const query = taskQuery(context, task, options.worktree);
-  const { directive } = await withSupervisor(context, (client) =>
+  const { directive, answer } = await withSupervisor(context, (client) =>
     preferHere(query, context.cwd, (q) =>
       client.heartbeat(q, {
         ...(token === undefined ? {} : { token }),
@@ -75,8 +75,10 @@ export async function heartbeat(
       }),
     ),
   );
-  if (context.json) context.outJson({ directive });
-  else
+  if (context.json) context.outJson({ directive, ...(answer === undefined ? {} : { answer }) });
+  else {
     context.out(directive === 'continue' ? 'continue\n' : 'cancel: the work is no longer wanted, stop it\n');
+    if (answer !== undefined) context.out(`answer: ${plainLines(answer).trimEnd()}\n`);
+  }
   return directive === 'continue' ? 0 : 1;
 }

@@ -45,6 +45,7 @@ describe('with a supervisor', () => {
       out: expect.stringMatching(/^answered: Blue or red\?\n/),
     });
     expect((await supervised.control.heartbeat(run.run)).answer).toBe('blue');
+    expect(await cli('heartbeat', 'job')).toMatchObject({ status: 0, out: 'continue\nanswer: blue\n' });
     expect(JSON.parse((await cli('answer', 'job', 'blue', '--json')).out)).toMatchObject({ duplicate: true });
     for (const argv of [['status'], ['why', 'job'], ['show', 'job']])
       expect((await cli(...argv)).out).not.toContain('supervisor answer');
