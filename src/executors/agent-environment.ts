@@ -6,6 +6,7 @@ import type { Deferred } from '../domain/outcome.ts';
 import { fillPlaceholders } from '../domain/placeholder.ts';
 import type { Assignment } from './executor.ts';
 import { placeholderValue } from './placeholder-values.ts';
+import { traceState } from './trace-state.ts';
 
 /** Carried by every process of a run and inherited by its children: how escaped ones are found. */
 export const RUN_MARK = 'SUPERVISOR_RUN_ID';
@@ -143,6 +144,7 @@ export function agentEnvironment(
     SUPERVISOR_ATTEMPT: String(assignment.attempt),
     SUPERVISOR_TOKEN: callback.token,
     TRACEPARENT: assignment.traceparent,
+    TRACESTATE: traceState(assignment.run),
     ...(api === null ? {} : { SUPERVISOR_API: api }),
     ...(callback.url === null ? {} : { SUPERVISOR_TASK_URL: callback.url }),
   });

@@ -9,6 +9,7 @@ import type { HttpSecrets } from './http-secrets.ts';
 import { signatureHeader } from './http-signature.ts';
 import { placeholderValue } from './placeholder-values.ts';
 import { encodeForUrl, fillTemplate } from './template.ts';
+import { traceState } from './trace-state.ts';
 
 /** How often an agent that sends heartbeats should do so, seconds. */
 const HEARTBEAT_EVERY_S = 60;
@@ -165,7 +166,7 @@ function commonHeaders(assignment: Assignment, version: string): Record<string, 
     'workgraph-task-id': headerText(assignment.globalTaskId),
     'workgraph-attempt': String(assignment.attempt),
     traceparent: assignment.traceparent,
-    tracestate: `workgraph=${assignment.run}`,
+    tracestate: traceState(assignment.run),
   };
 }
 
@@ -223,7 +224,7 @@ function envelopeOf(profile: HttpProfile, assignment: Assignment, now: number, h
       time: isoTime(now),
       datacontenttype: 'application/json',
       traceparent: assignment.traceparent,
-      tracestate: `workgraph=${assignment.run}`,
+      tracestate: traceState(assignment.run),
       data,
     }),
   };

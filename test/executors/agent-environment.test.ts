@@ -104,6 +104,7 @@ describe('the environment of an agent', () => {
         SUPERVISOR_API: assignment.callback.socket,
         SUPERVISOR_TOKEN: assignment.callback.token,
         TRACEPARENT: assignment.traceparent,
+        TRACESTATE: `workgraph=${assignment.run}`,
       },
     });
   });
