@@ -91,7 +91,7 @@ export interface Rules {
 }
 
 /** Folders of test/ that mirror nothing in src/. */
-const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'support/'];
+const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'soak/', 'support/'];
 
 interface SourceFile {
   readonly path: string;
