@@ -2,7 +2,7 @@
 // buffer, and not kept twice. Knows bytes, not lines; whether the file stood still meanwhile is for its caller to say.
 
 import type { FileHandle } from 'node:fs/promises';
-import { GraphText } from './text.ts';
+import type { GraphText } from './text.ts';
 
 /** A file's text, and how much of the earlier one it begins and ends with. */
 export interface Rereading {
@@ -11,14 +11,12 @@ export interface Rereading {
   readonly sameEnd: number;
 }
 
-/** Fits into the caches of most processors, and takes less than a millisecond to compare. */
-const CHUNK = 1 << 20;
-
-/** Reads a file of `size` bytes; null when it turns out to be shorter. */
-export async function readText(handle: FileHandle, size: number): Promise<GraphText | null> {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  return (await fill(handle, bytes, 0)) ? GraphText.of(bytes) : null;
-}
+/** Up to here a file is read at once. */
+const SMALL = 1 << 20;
+/** The largest piece: it fits into the caches of most processors and takes less than a millisecond to compare. */
+const MAX_CHUNK = 1 << 20;
+/** The smallest: fewer bytes cost as much to ask for as to read. */
+const MIN_CHUNK = 1 << 17;
 
 /** Reads a file of `size` bytes of which `before` is known; null when it turns out to be shorter. */
 export async function rereadText(
@@ -26,12 +24,11 @@ export async function rereadText(
   size: number,
   before: GraphText,
 ): Promise<Rereading | null> {
-  if (size <= CHUNK) return rereadSmall(handle, size, before);
+  if (size <= SMALL) return rereadSmall(handle, size, before);
   const most = Math.min(size, before.length);
-  const scratch = [
-    Buffer.allocUnsafeSlow(Math.min(CHUNK, most)),
-    Buffer.allocUnsafeSlow(Math.min(CHUNK, most)),
-  ];
+  // No larger than needed: what is left of it waits for the next collection.
+  const chunk = Math.min(MAX_CHUNK, Math.max(MIN_CHUNK, Math.ceil(most / 32)));
+  const scratch = [Buffer.allocUnsafeSlow(chunk), Buffer.allocUnsafeSlow(chunk)];
   const sameStart = await compare(most, scratch, {
     read: (chunk, done) => fill(handle, chunk, done),
     same: (chunk, done) => before.sameFrom(done, chunk),
@@ -70,7 +67,7 @@ async function compare(
   by: { read(chunk: Buffer, done: number): Promise<boolean>; same(chunk: Buffer, done: number): number },
 ): Promise<number | null> {
   const next = (turn: number, done: number) => {
-    const chunk = (scratch[turn % 2] as Buffer).subarray(0, Math.min(CHUNK, most - done));
+    const chunk = (scratch[turn % 2] as Buffer).subarray(0, most - done);
     return { chunk, isRead: by.read(chunk, done) };
   };
   let done = 0;
