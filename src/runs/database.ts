@@ -3,7 +3,7 @@
 
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { createGroupSync } from './group-sync.ts';
-import { createLogSync } from './log-sync.ts';
+import { createLogSync, type LogSync } from './log-sync.ts';
 
 /** What may be bound. libsql ends the whole process on a boolean, so there are none. */
 export type SqlValue = string | number | null;
@@ -77,8 +77,12 @@ function readOnlyUri(file: string): string {
   return `file:${encodeURI(file).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro`;
 }
 
-/** Opens a database file; the native part is loaded on first use, for it costs 20 ms. */
-export async function openDatabase(file: string, readOnly: boolean): Promise<Database> {
+/** Opens a database file; the native part is loaded on first use, for it costs 20 ms. `log` brings its log to the disk. */
+export async function openDatabase(
+  file: string,
+  readOnly: boolean,
+  log: LogSync = createLogSync(file),
+): Promise<Database> {
   const { default: Libsql } = await import('libsql');
   const guarded = <T>(act: () => T): T => {
     try {
@@ -104,7 +108,6 @@ export async function openDatabase(file: string, readOnly: boolean): Promise<Dat
     raw.exec(`PRAGMA synchronous = ${wanted ? 'FULL' : 'NORMAL'}`);
     syncsItself = wanted;
   };
-  const log = createLogSync(file);
   /** The log could not be synced once: what the system says of it later is not to be trusted. */
   let doubtful = false;
   const synced = createGroupSync(async () => {

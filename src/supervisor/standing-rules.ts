@@ -70,7 +70,10 @@ export class StandingRules {
       detail,
       now: parts.clock.now(),
       peers: graph.peers ?? new Map(),
-      settings: parts.settings(path),
+      // Read from files, and asked for only where a rule may apply.
+      get settings() {
+        return parts.settings(path);
+      },
       addressed: parts.addressed(path),
       messages: (id) => parts.messages(path, id),
       score: (id) => parts.score(path, id),

@@ -55,6 +55,9 @@ interface Entry {
   wasProblem: string | null;
 }
 
+/** Graphs looked at before everything else gets its turn. */
+const LOOKS_AT_A_TIME = 100;
+
 export class SupervisedGraphs {
   readonly #parts: SupervisedGraphsParts;
   readonly #entries = new Map<GraphPath, Entry>();
@@ -111,6 +114,19 @@ export class SupervisedGraphs {
   /** Whether a graph's file may hold something else than was read last. */
   mayDiffer(path: GraphPath): boolean {
     return this.#entries.get(path)?.graph.store.mayDiffer() ?? false;
+  }
+
+  /** Graphs whose file or profiles may be others than were read last. Only looks; reads no graph. */
+  async changed(): Promise<readonly GraphPath[]> {
+    const found: GraphPath[] = [];
+    let looked = 0;
+    for (const { graph } of [...this.#entries.values()]) {
+      const { path, store, settings } = graph;
+      if (store.mayDiffer() || (await this.#parts.profiles(path, settings)) !== graph.profiles)
+        found.push(path);
+      if (++looked % LOOKS_AT_A_TIME === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    return found;
   }
 
   /** Reads the named graphs and their profiles again, where they changed. */

@@ -238,7 +238,7 @@ export class Supervisor implements Service {
     }
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
       this.#safetyAt = now + limits.safetyPassMs;
-      for (const graph of graphs.all()) this.#dirty.add(graph.path);
+      for (const path of await graphs.changed()) this.#dirty.add(path);
       await this.#parts.chores();
       await graphs.recheckHolds();
     }

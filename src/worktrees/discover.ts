@@ -1,6 +1,7 @@
 // Finds every repository under supervision with all its worktrees and the graphs they reach. Runs git only where
 // something changed; whatever cannot be read becomes a repository with a problem, never an exception.
 
+import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
@@ -50,6 +51,9 @@ const AT_ONCE = 4;
 
 /** Equal to no fingerprint. */
 const UNKNOWN = '';
+
+/** Worktrees looked at before everything else gets its turn. */
+const AT_A_TIME = 100;
 
 interface Listing {
   readonly fingerprint: string;
@@ -129,7 +133,7 @@ class DiskDiscovery implements Discovery {
     try {
       const folder = await stat(path);
       if (!folder.isDirectory()) return { problem: `${path} is a file, not a folder; correct the path` };
-      const stamp = `${folder.dev}:${folder.ino} ${await fileStamp(join(path, '.git'))}`;
+      const stamp = `${folder.dev}:${folder.ino} ${fileStamp(join(path, '.git'))}`;
       const known = this.#ids.get(path);
       if (known?.stamp === stamp && (await realPath(known.id)) === known.id) return { id: known.id };
       const id = (await this.#seenAndListed(path)) ?? (await this.#asked(path));
@@ -203,8 +207,12 @@ class DiskDiscovery implements Discovery {
     const path = main?.path ?? settings.path;
     const [first, ...others] = listed;
     const owner = first ? await this.#reach(id, first, path, null) : null;
-    const linked = await Promise.all(others.map((one) => this.#reach(id, one, path, owner)));
-    const reached = owner ? [owner, ...linked] : linked;
+    const reached = owner ? [owner] : [];
+    for (let from = 0; from < others.length; from += AT_A_TIME) {
+      const some = others.slice(from, from + AT_A_TIME);
+      reached.push(...(await Promise.all(some.map((one) => this.#reach(id, one, path, owner)))));
+      if (from + AT_A_TIME < others.length) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     const worktrees = reached.map((one) => one.worktree);
     const repository: Repository = {
       id,
@@ -217,12 +225,12 @@ class DiskDiscovery implements Discovery {
   }
 
   async #reach(id: string, listed: ListedWorktree, main: string, owner: Reached | null): Promise<Reached> {
-    const missing = !(await isFolder(listed.path));
+    const missing = !isFolderNow(listed.path);
     const none = { path: null, alias: false, identity: null };
     let graph: { path: string | null; alias: boolean; identity: string | null } = none;
     if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
       graph = { path: owner.worktree.graph, alias: true, identity: owner.identity };
-    else if (!missing && !listed.bare) graph = (await graphFolderBeside(listed.path, this.#globals)) ?? none;
+    else if (!missing && !listed.bare) graph = graphFolderBeside(listed.path, this.#globals) ?? none;
     const own = graph.path !== null && !graph.alias ? graph.path : null;
     const worktree: Worktree = {
       ...listed,
@@ -265,6 +273,15 @@ function sentenceOf(path: string, thrown: unknown): string {
       return `${path} may not be read; give the user who runs the supervisor access to it`;
     default:
       return `${path} cannot be read: ${messageOf(thrown)}`;
+  }
+}
+
+function isFolderNow(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    // As below.
+    return false;
   }
 }
 

@@ -1,8 +1,8 @@
 // Which graph folder a worktree reaches (interop 1.1, 1.4). Looks at folders only; whether there is a graph.jsonl in
 // it, and a readable one, is the graph store's business.
 
-import { existsSync } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 
@@ -24,17 +24,16 @@ export async function graphFolderIn(folder: string, home: string): Promise<Graph
   return graphFolderBeside(folder, await globalGraphFolders(home));
 }
 
-/** The same for many folders: `globals` are those that are never a graph, looked up once. */
-export async function graphFolderBeside(
-  folder: string,
-  globals: ReadonlySet<string>,
-): Promise<GraphFolder | null> {
+/**
+ * The same for many folders: `globals` are those that are never a graph, looked up once. At once, for all worktrees are
+ * looked at every half minute, and the thread pool costs more than the looks.
+ */
+export function graphFolderBeside(folder: string, globals: ReadonlySet<string>): GraphFolder | null {
   for (const name of GRAPH_FOLDER_NAMES) {
-    const found = await folderAt(join(folder, name));
+    const found = folderAt(join(folder, name));
     if (found === null) continue;
     if (globals.has(found.path)) continue;
-    const owner = await realPath(folder);
-    return { ...found, alias: found.path !== join(owner ?? folder, name) };
+    return { ...found, alias: found.path !== join(realPathNow(folder) ?? folder, name) };
   }
   return null;
 }
@@ -56,12 +55,21 @@ export async function realPath(path: string): Promise<string | null> {
   }
 }
 
-async function folderAt(path: string): Promise<Omit<GraphFolder, 'alias'> | null> {
+function realPathNow(path: string): string | null {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    // As above.
+    return null;
+  }
+}
+
+function folderAt(path: string): Omit<GraphFolder, 'alias'> | null {
   // Half of the names are never there: an error costs more than a look.
-  const real = existsSync(path) ? await realPath(path) : null;
+  const real = existsSync(path) ? realPathNow(path) : null;
   if (real === null) return null;
   try {
-    const found = await stat(real, { bigint: true });
+    const found = statSync(real, { bigint: true });
     return found.isDirectory() ? { path: real, identity: `${found.dev}:${found.ino}` } : null;
   } catch {
     // It went away between two looks; the next listing sees what became of it.

@@ -11,6 +11,7 @@ import type { Git } from './git.ts';
 /** Answers whether graphs are tracked, and remembers. */
 export class TrackedGraphs {
   readonly #git: Git;
+  readonly #indexes = new Map<string, { readonly dotGit: string; readonly index: string }>();
   readonly #known = new Map<string, { readonly stamp: string; readonly tracked: boolean }>();
 
   constructor(git: Git) {
@@ -19,8 +20,8 @@ export class TrackedGraphs {
 
   /** For a graph folder right in the worktree. Where git cannot say, it counts as not tracked. */
   async isTracked(worktree: string, graph: GraphPath): Promise<boolean> {
-    const index = indexOf(worktree);
-    const stamp = `${basename(graph)} ${await fileStamp(index)}`;
+    const index = this.#indexOf(worktree);
+    const stamp = `${basename(graph)} ${fileStamp(index)}`;
     const known = this.#known.get(worktree);
     if (known?.stamp === stamp) return known.tracked;
     let tracked: boolean;
@@ -35,8 +36,19 @@ export class TrackedGraphs {
     return tracked;
   }
 
+  /** Where the index is, found out once for each state of the worktree's `.git`. */
+  #indexOf(worktree: string): string {
+    const dotGit = fileStamp(join(worktree, '.git'));
+    const known = this.#indexes.get(worktree);
+    if (known?.dotGit === dotGit) return known.index;
+    const index = indexOf(worktree);
+    this.#indexes.set(worktree, { dotGit, index });
+    return index;
+  }
+
   /** Forgets worktrees that are no longer there. */
   keepOnly(worktrees: ReadonlySet<string>): void {
+    for (const worktree of this.#indexes.keys()) if (!worktrees.has(worktree)) this.#indexes.delete(worktree);
     for (const worktree of this.#known.keys()) if (!worktrees.has(worktree)) this.#known.delete(worktree);
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -34,6 +34,67 @@ describe('the database', () => {
       insert.run(`${n}`, n);
       expect(database.prepare('SELECT n FROM a WHERE id = ?').one(`${n}`)?.n).toBe(n);
     }
+  });
+
+  test('what is relaxed does not sync by itself; whatever is written next does again', () => {
+    const level = () => database.one('PRAGMA synchronous')?.synchronous;
+    const insert = database.prepare('INSERT INTO a VALUES (?, ?)');
+    const ways: [string, () => unknown][] = [
+      ['a statement', () => insert.run('1', 1)],
+      [
+        'a statement that gives rows',
+        () => database.prepare('INSERT INTO a VALUES (2, 2) RETURNING n').one(),
+      ],
+      ['a transaction', () => database.transaction(() => insert.run('3', 3))],
+    ];
+    for (const [name, write] of ways) {
+      database.relaxed(() => database.transaction(() => insert.run(`r-${name}`, 0)));
+      expect([name, level()]).toEqual([name, 1]);
+      write();
+      expect([name, level()]).toEqual([name, 2]);
+    }
+    expect(() =>
+      database.relaxed(() => {
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    insert.run('4', 4);
+    expect(level()).toBe(2);
+  });
+
+  test('a sync that fails is told to all who shared it, and later ones are not taken at their word', async () => {
+    const file = join(folder, 'b.sqlite');
+    let broken = false;
+    let syncs = 0;
+    const other = await openDatabase(file, false, {
+      async sync() {
+        syncs++;
+        if (broken) throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
+      },
+      close() {},
+    });
+    makeDurable(other);
+    other.exec('CREATE TABLE a (id TEXT PRIMARY KEY)');
+    const insert = other.prepare('INSERT INTO a VALUES (?)');
+    const write = (id: string) => {
+      other.relaxed(() => insert.run(id));
+      return other.synced();
+    };
+    await Promise.all([write('1'), write('2')]);
+    expect(syncs).toBe(1);
+    broken = true;
+    const shared = await Promise.allSettled([write('3'), write('4')]);
+    expect(shared.map((result) => result.status)).toEqual(['rejected', 'rejected']);
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(0);
+    broken = false;
+    await write('5');
+    // Everything went into the ledger itself: the log, of which the system may have lost a part, begins anew.
+    expect(statSync(`${file}-wal`).size).toBe(0);
+    expect(syncs).toBe(2);
+    await write('6');
+    expect(syncs).toBe(3);
+    other.close();
+    expect(() => write('7')).toThrow('after it was closed');
   });
 
   test('a transaction that throws leaves nothing, and the next one works', () => {

@@ -159,6 +159,49 @@ describe('a run in the ledger', () => {
     expect(ledger.open(newRun('r2'), 'h2').fence).toBe(42);
   });
 
+  test('many are opened in one write: one that is refused keeps nobody else back', async () => {
+    const ledger = await opened();
+    ledger.open(newRun('r0'), 'h0');
+    const [first, again, odd, last] = ledger.openAll([
+      [newRun('r1', { task: 'a' }), 'h1'],
+      [newRun('r2'), 'h2'],
+      [newRun('r3', { task: 'half \ud800' }), 'h3'],
+      [newRun('r4', { task: 'b' }), 'h4'],
+    ]);
+    expect(first).toMatchObject({ id: 'r1', phase: 'opened', fence: 1 });
+    expect(again).toMatchObject({ code: 'conflict', details: { run: 'r0' } });
+    expect(odd).toMatchObject({ code: 'graph' });
+    expect(last).toMatchObject({ id: 'r4', task: 'b' });
+    expect(ledger.openRuns().map(({ id }) => id)).toEqual(['r0', 'r1', 'r4']);
+    expect((await reading())?.openRuns().map(({ id }) => id)).toEqual(['r0', 'r1', 'r4']);
+    // A token that is known already breaks the database's own rule: nothing of that write stays.
+    expect(() =>
+      ledger.openAll([
+        [newRun('r5', { task: 'c' }), 'h5'],
+        [newRun('r6', { task: 'd' }), 'h1'],
+      ]),
+    ).toThrow();
+    expect(ledger.openRuns().map(({ id }) => id)).toEqual(['r0', 'r1', 'r4']);
+    expect(ledger.run('r5')).toBeNull();
+  });
+
+  test('an advance is there for everybody when it resolves, and many share a sync', async () => {
+    const ledger = await opened();
+    const ids = Array.from({ length: 20 }, (_, n) => `r${n}`);
+    ledger.openAll(ids.map((id) => [newRun(id, { task: id }), `h-${id}`] as const));
+    const moved = await Promise.all(
+      ids.map((id) => ledger.advance(id, 'opened', { agent: `agent-${id}`, folder: `/f/${id}` })),
+    );
+    expect(moved.map(({ agent }) => agent)).toEqual(ids.map((id) => `agent-${id}`));
+    expect((await reading())?.runs().map(({ agent }) => agent)).toEqual(
+      ids.map((id) => `agent-${id}`).reverse(),
+    );
+    await expect(ledger.advance('r0', 'settled')).rejects.toThrow('cannot go');
+    await expect(ledger.advance('r99', 'claimed')).rejects.toThrow('not in the ledger');
+    ledger.close();
+    await expect(ledger.advance('r0', 'claimed')).rejects.toThrow('after it was closed');
+  });
+
   test('a refused open leaves nothing behind, not even a used-up fence', async () => {
     const ledger = await opened();
     ledger.open(newRun('r1'), 'h1');
