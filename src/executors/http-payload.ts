@@ -11,8 +11,11 @@ import { placeholderValue } from './placeholder-values.ts';
 import { encodeForUrl, fillTemplate } from './template.ts';
 import { traceState } from './trace-state.ts';
 
-/** How often an agent that sends heartbeats should do so, seconds. */
+/** How often an agent that sends heartbeats should do so, seconds; more often where its lease is short. */
 const HEARTBEAT_EVERY_S = 60;
+
+/** Signs of life that fit into a lease: two may be lost. */
+const HEARTBEATS_A_LEASE = 3;
 
 export interface Body {
   readonly bytes: Buffer;
@@ -68,7 +71,11 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
       deadline,
       previous_failure: assignment.previousFailure,
     },
-    lease: { token: callback.token, expires_at: leaseEnd(assignment), heartbeat_every_s: HEARTBEAT_EVERY_S },
+    lease: {
+      token: callback.token,
+      expires_at: leaseEnd(assignment),
+      heartbeat_every_s: heartbeatEveryS(assignment, now),
+    },
     callback:
       callback.url === null
         ? null
@@ -88,6 +95,13 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
 function leaseEnd({ deadlineAt, leaseUntil }: Assignment): string | null {
   const at = leaseUntil ?? deadlineAt;
   return at === null ? null : isoTime(at);
+}
+
+/** A worker that keeps this pace keeps its lease. */
+function heartbeatEveryS({ leaseUntil }: Assignment, now: number): number {
+  if (leaseUntil == null) return HEARTBEAT_EVERY_S;
+  const pace = Math.round((leaseUntil - now) / HEARTBEATS_A_LEASE / 1000);
+  return Math.min(HEARTBEAT_EVERY_S, Math.max(1, pace));
 }
 
 /** The body of a dispatch: ours or the profile's template; null for methods that carry none. */

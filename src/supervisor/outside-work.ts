@@ -4,7 +4,7 @@
 import { routeTask } from '../decide/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { taskKey } from '../domain/ids.ts';
+import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { RunReport } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphDraft } from '../graph/store.ts';
@@ -135,11 +135,22 @@ export class OutsideWork {
 
   /** Resolves when something happened to the task, after `ms`, or when nobody waits any more. */
   async changed({ view, task }: FoundTask, ms: number, signal?: AbortSignal): Promise<void> {
+    const standing = this.#standing(taskKey(view.graph, task.id));
+    const before = standing();
     const concerns = (event: Event) =>
       ('task' in event && event.task === task.id && event.graph === view.graph) ||
-      (event.name === 'graph.changed' && event.graph === view.graph);
+      (event.name === 'graph.changed' && event.graph === view.graph) ||
+      // Time, other tasks, claims and signs of life change it without an event of its own.
+      (event.name === 'tick.finished' && standing() !== before);
     let looks = 0;
     await waitFor(this.#parts, { ms, signal }, concerns, () => (looks++ > 0 ? true : null));
+  }
+
+  /** What is said of a task and of the lease that it has now. Cheap: many wait, and look after every tick. */
+  #standing(key: TaskKey): () => string {
+    // A run that begins later has events.
+    const live = [...this.#runner.live.values()].find(({ run }) => taskKey(run.graph, run.task) === key);
+    return () => JSON.stringify([this.#supervisor.decided?.decision.verdicts.get(key), live?.lease]);
   }
 
   /** The run when it is over, or as it stands after `ms`. */

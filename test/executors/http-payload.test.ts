@@ -27,6 +27,17 @@ function parsed(body: { bytes: Buffer } | null) {
 }
 
 describe('our own payload', () => {
+  test.each([
+    [null, 60],
+    [300_000, 60],
+    [60_000, 20],
+    [1000, 1],
+    [-5000, 1],
+  ])('a lease of %p ms is kept by a heartbeat every %p s', (leaseMs, every) => {
+    const { body } = made(httpProfile(), { leaseUntil: leaseMs === null ? null : NOW + leaseMs });
+    expect(parsed(body).data.lease.heartbeat_every_s).toBe(every);
+  });
+
   test('has the shape that agents rely on', () => {
     const { body } = made(httpProfile(), { deadlineAt: NOW + 3_600_000, previousFailure: 'exit 1' });
     const base = 'http://127.0.0.1:7420/api/task/wt3f9a~build-api';

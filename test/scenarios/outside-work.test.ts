@@ -400,6 +400,18 @@ describe('the other rows', () => {
     expect(news.headers.get('etag')).not.toBe(etag);
   });
 
+  test('that somebody claimed it is news to whoever waits for a task', async () => {
+    await begin([held('job')]);
+    await supervised.event('run.handed-off', 'job');
+    await supervised.supervisor.quiet();
+    const etag = (await api.get('/api/task/job')).headers.get('etag') ?? '';
+    const waiting = api.get('/api/task/job', { 'if-none-match': etag, prefer: 'wait=50' });
+    // By the time that this is answered the other one waits.
+    await api.get('/api/health');
+    expect((await api.post('/api/task/job/claim', { worker_id: 'w', lease_s: 0 })).status).toBe(200);
+    expect((await waiting).json).toMatchObject({ runs: [{ lease: { worker: 'w' } }] });
+  });
+
   test('a keyed request is done once: replayed, refused for another body, kept over a restart', async () => {
     await begin([held('a'), held('b'), held('c')]);
     for (const id of ['a', 'b', 'c']) await supervised.event('run.handed-off', id);
