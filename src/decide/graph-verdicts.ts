@@ -1,8 +1,18 @@
 // The verdicts of one graph's tasks. A value: the next judgement's verdicts are laid over these, as most of them stay.
 
 import type { Tasks } from '../domain/graph.ts';
-import type { TaskId } from '../domain/ids.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
+
+/** What a verdict says. */
+export type Reason = Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'>;
+
+/** The verdict of a task. `executor`: where it would go; null: not known or of no matter. */
+export function verdictOf(graph: GraphPath, task: Task, executor: string | null, reason: Reason): Verdict {
+  const { state, code, because, nextAt } = reason;
+  return { graph, task: task.id, state, code, because, nextAt, executor };
+}
 
 /** So many verdicts, and one in so many, may lie above the others before all are put into one map again. */
 const FEW = 1024;
@@ -13,27 +23,38 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   readonly #tasks: Tasks;
   readonly #earlier: ReadonlyMap<TaskId, Verdict>;
   readonly #later: ReadonlyMap<TaskId, Verdict>;
+  /** What is said of a task that has no verdict of its own: most are over, and one that nobody asks for is not made. */
+  readonly #ofOthers: (task: Task) => Verdict;
 
   private constructor(
     tasks: Tasks,
     earlier: ReadonlyMap<TaskId, Verdict>,
     later: ReadonlyMap<TaskId, Verdict>,
+    ofOthers: (task: Task) => Verdict,
   ) {
     this.#tasks = tasks;
     this.#earlier = earlier;
     this.#later = later;
+    this.#ofOthers = ofOthers;
   }
 
-  /** `all`: a verdict for each of the tasks. */
-  static of(tasks: Tasks, all: ReadonlyMap<TaskId, Verdict>): GraphVerdicts {
-    return new GraphVerdicts(tasks, all, new Map());
+  /** `made`: verdicts of some of the tasks. */
+  static of(
+    tasks: Tasks,
+    made: ReadonlyMap<TaskId, Verdict>,
+    ofOthers: (task: Task) => Verdict,
+  ): GraphVerdicts {
+    return new GraphVerdicts(tasks, made, new Map(), ofOthers);
   }
 
   /** The verdicts of these tasks: the fresh ones, and ours for all others. */
   with(tasks: Tasks, fresh: ReadonlyMap<TaskId, Verdict>): GraphVerdicts {
-    const now = new GraphVerdicts(tasks, this.#earlier, new Map([...this.#later, ...fresh]));
-    const isMuch = now.#later.size > FEW + tasks.size / SHARE;
-    return isMuch ? GraphVerdicts.of(tasks, new Map(now)) : now;
+    const later = new Map([...this.#later, ...fresh]);
+    if (later.size <= FEW + tasks.size / SHARE)
+      return new GraphVerdicts(tasks, this.#earlier, later, this.#ofOthers);
+    const made = new Map([...this.#earlier, ...later]);
+    for (const id of made.keys()) if (!tasks.has(id)) made.delete(id);
+    return GraphVerdicts.of(tasks, made, this.#ofOthers);
   }
 
   get size(): number {
@@ -41,7 +62,8 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   }
 
   get(id: TaskId): Verdict | undefined {
-    return this.#tasks.has(id) ? (this.#later.get(id) ?? this.#earlier.get(id)) : undefined;
+    const task = this.#tasks.get(id);
+    return task && this.#said(task);
   }
 
   has(id: TaskId): boolean {
@@ -53,15 +75,12 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   }
 
   *values(): MapIterator<Verdict> {
-    for (const [, verdict] of this.entries()) yield verdict;
+    for (const task of this.#tasks.values()) yield this.#said(task);
     return undefined;
   }
 
   *entries(): MapIterator<[TaskId, Verdict]> {
-    for (const id of this.#tasks.keys()) {
-      const verdict = this.#later.get(id) ?? this.#earlier.get(id);
-      if (verdict) yield [id, verdict];
-    }
+    for (const task of this.#tasks.values()) yield [task.id, this.#said(task)];
     return undefined;
   }
 
@@ -74,5 +93,9 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
     self?: unknown,
   ): void {
     for (const [id, verdict] of this.entries()) act.call(self, verdict, id, this);
+  }
+
+  #said(task: Task): Verdict {
+    return this.#later.get(task.id) ?? this.#earlier.get(task.id) ?? this.#ofOthers(task);
   }
 }

@@ -3,12 +3,12 @@
 
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { Task } from '../domain/task.ts';
+import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
 import { lazyBackEdges } from './cycles.ts';
 import { isPeerReference } from './dependencies.ts';
-import { GraphVerdicts } from './graph-verdicts.ts';
+import { GraphVerdicts, type Reason, verdictOf } from './graph-verdicts.ts';
 import type { Copies } from './identity.ts';
 import { GraphSchedules } from './judge-schedules.ts';
 import { graphHold, isStartable, type Standing, type Surroundings, stillStands } from './judged-inputs.ts';
@@ -21,7 +21,7 @@ import {
   nextAgingAt,
   type Ranked,
 } from './priority.ts';
-import { assessReadiness } from './readiness.ts';
+import { assessReadiness, overBecause } from './readiness.ts';
 import type { NotReady, ReadinessView } from './readiness-view.ts';
 import { runKey, untilReopened, whileFailed } from './recur.ts';
 import { type Route, type Routed, routeTask } from './route.ts';
@@ -118,10 +118,12 @@ class Judging {
   }
 
   judge(): JudgedGraph {
-    const { tasks } = this.#view.snapshot;
+    const { graph, snapshot } = this.#view;
+    const { tasks } = snapshot;
     const fresh = new Map<TaskId, Verdict>();
-    for (const task of this.#again?.tasks ?? tasks.values()) fresh.set(task.id, this.#judged(task));
-    const verdicts = this.#before?.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh);
+    for (const task of this.#again?.tasks ?? this.#all()) fresh.set(task.id, this.#judged(task));
+    const ofOver = (task: Task) => verdictOf(graph, task, null, overBecause(task));
+    const verdicts = this.#before?.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh, ofOver);
     this.#schedules.sort();
     this.#candidates.sort(byRank);
     return {
@@ -142,6 +144,12 @@ class Judging {
         peers: this.#peers,
       }),
     };
+  }
+
+  /** Every task but those that are simply over. */
+  *#all(): Iterable<Task> {
+    for (const task of this.#view.snapshot.tasks.values())
+      if (!isTerminal(task.status) || this.#schedules.mayRecur(task)) yield task;
   }
 
   #judged(task: Task): Verdict {
@@ -251,25 +259,13 @@ class Judging {
     if (plan.priority <= 0) this.#lookAgain(agingAt);
     else this.#expire(agingAt);
     this.#candidates.push({ plan, task, made, agingAt });
-    return {
-      graph,
-      task: task.id,
-      state: 'ready',
-      code: 'dispatched',
-      because,
-      nextAt: null,
-      executor: route.profile.name,
-    };
+    const reason = { state: 'ready', code: 'dispatched', because, nextAt: null } as const;
+    return verdictOf(graph, task, route.profile.name, reason);
   }
 
-  #not(
-    task: Task,
-    executor: string | null,
-    reason: Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'>,
-  ): Verdict {
-    const { state, code, because, nextAt } = reason;
-    this.#lookAgain(nextAt);
-    return { graph: this.#view.graph, task: task.id, state, code, because, nextAt, executor };
+  #not(task: Task, executor: string | null, reason: Reason): Verdict {
+    this.#lookAgain(reason.nextAt);
+    return verdictOf(this.#view.graph, task, executor, reason);
   }
 
   #lookAgain(at: number | null): void {
@@ -285,7 +281,7 @@ class Judging {
   }
 }
 
-function wrongRoute(route: Route): Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'> | null {
+function wrongRoute(route: Route): Reason | null {
   return route.routed ? null : { state: 'held', code: route.code, because: route.because, nextAt: null };
 }
 

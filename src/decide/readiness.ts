@@ -110,11 +110,9 @@ function statusAgainst(task: Task): NotReady | null {
     case 'incomplete':
       return null;
     case 'done':
-      return DONE;
     case 'abandoned':
-      return ABANDONED;
     case 'failed':
-      return notReady('finished', 'status-failed', failedText(task));
+      return overBecause(task);
     case 'in-progress': {
       const since = task.startedAt ? ` since ${task.startedAt}` : '';
       const who = task.assigned
@@ -135,6 +133,13 @@ const PARKED = {
   'pending-eval': 'done, and waits for its evaluation (a running wg service or `wg service tick`)',
   'failed-pending-eval': 'failed, and waits for the evaluation that may rescue it (a running wg service)',
 } as const;
+
+/** What is said of a task that is over. */
+export function overBecause(task: Task): NotReady {
+  if (task.status === 'done') return DONE;
+  if (task.status === 'abandoned') return ABANDONED;
+  return notReady('finished', 'status-failed', failedText(task));
+}
 
 function failedText(task: Task): string {
   return task.failureReason ? `it failed: ${task.failureReason}` : 'it failed';
