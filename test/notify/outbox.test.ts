@@ -128,13 +128,15 @@ describe('what is told', () => {
       bus.emit('run.settled', { ...of('run_3'), outcome: FAILED, status: 'open' });
       bus.emit('run.stale', { ...of('run_4'), because: 'no sign of life', action: 'flag' });
       bus.emit('run.input', { ...of('run_5'), question: 'Red?', options: ['yes'] });
+      bus.emit('run.answered', { ...of('run_5'), question: 'Red?', answer: 'yes' });
       bus.emit('graph.problem', { graph: '/g', message: 'line 3' });
     }
-    await until(() => (states().delivered ?? 0) === 7);
+    await until(() => (states().delivered ?? 0) === 8);
     expect(types().sort()).toEqual([
       'supervisor.problem',
       'task.completed',
       'task.failed',
+      'task.input_answered',
       'task.input_required',
       'task.retrying',
       'task.stale',
@@ -148,7 +150,9 @@ describe('what is told', () => {
     bus.emit('graph.healed', { graph: '/g' });
     clock.advance(1);
     bus.emit('graph.problem', { graph: '/g', message: 'line 3' });
-    await until(() => (states().delivered ?? 0) === 8);
+    await until(() => (states().delivered ?? 0) === 9);
+    const answered = hook.received.find(({ body }) => body.includes('task.input_answered'));
+    expect(JSON.parse(answered?.body ?? '')).toMatchObject({ data: { question: 'Red?', answer: 'yes' } });
   });
 
   test('only what a webhook asked for', async () => {

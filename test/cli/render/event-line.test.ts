@@ -35,6 +35,26 @@ describe('eventLine', () => {
     );
   });
 
+  test('a question and its answer, without what would steer the terminal', () => {
+    const asked = {
+      name: 'run.input',
+      at: AT,
+      ...OF,
+      question: 'Blue\u001b[2J or red?',
+      options: [],
+    } as const;
+    expect(line(asked)).toMatch(/^09:00:00 {2}asks {9}build \(shop\) → claude {2}Blue.* or red\?$/);
+    expect(line(asked)).not.toContain('\u001b');
+    const answered = {
+      name: 'run.answered',
+      at: AT,
+      ...OF,
+      question: 'Which?',
+      answer: 'blue\nish',
+    } as const;
+    expect(line(answered)).toBe('09:00:00  answered     build (shop) → claude  blue ish');
+  });
+
   test('a retry is told now, for later', () => {
     const later = AT + 90_000;
     expect(line({ name: 'run.retrying', ...OF, at: AT, againAt: later, because: 'unreachable' })).toBe(
