@@ -20,14 +20,21 @@ export interface FolderState {
  * which costs four times as much; whoever looks at many folders gives others a turn in between.
  */
 export function lookAt(graph: GraphPath): FolderState {
-  const folder = statOrNull(graph);
-  const gone = folder === null || !folder.isDirectory();
+  const folder = folderNow(graph);
+  const gone = folder === null;
   return {
-    // The number of a deleted folder is often given to the next one, its time of birth is not.
-    folder: gone ? null : `${folder.dev}:${folder.ino}:${folder.birthtimeNs}`,
+    folder,
     files: gone ? '' : WATCHED_FILES.map((name) => printOf(statOrNull(join(graph, name)))).join('|'),
     linked: !gone && isLink(join(graph, 'graph.jsonl')),
   };
+}
+
+/** The first of these calls alone: a folder that is watched tells of its files by itself. */
+export function folderNow(graph: GraphPath): string | null {
+  const folder = statOrNull(graph);
+  if (folder === null || !folder.isDirectory()) return null;
+  // The number of a deleted folder is often given to the next one, its time of birth is not.
+  return `${folder.dev}:${folder.ino}:${folder.birthtimeNs}`;
 }
 
 function isLink(path: string): boolean {

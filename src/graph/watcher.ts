@@ -6,7 +6,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { Cancel, Clock } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { inTurns, type Steps } from '../seams/turns.ts';
-import { type FolderState, lookAt } from './folder-state.ts';
+import { type FolderState, folderNow, lookAt } from './folder-state.ts';
 import { type FolderWatch, type Hint, systemWatch, type WatchFunction, watchFolder } from './folder-watch.ts';
 
 export interface GraphWatcherOptions {
@@ -24,7 +24,7 @@ export interface GraphWatcher extends Service {
   watch(graphs: readonly GraphPath[]): void;
   /** Graphs that are looked at every two seconds, because they cannot be watched or are reached through a link. */
   pollingGraphs(): readonly GraphPath[];
-  /** Looks at every folder; watches anew those that were replaced, and those that could not be watched before. */
+  /** Looks at every folder, watches anew those that were replaced, and those that could not be watched before. */
   recheck(): Promise<void>;
 }
 
@@ -159,6 +159,11 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     }
   }
 
+  /** What a working watch cannot tell: that the folder is another one. Its files are looked at by whoever reads them. */
+  function lookAgain(w: Watched): void {
+    if (w.state !== 'watching' || folderNow(w.graph) !== w.seen?.folder) look(w);
+  }
+
   const isPolled = (w: Watched) =>
     w.state === 'polled' || (w.state === 'watching' && w.seen?.linked === true);
 
@@ -253,7 +258,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
 
     async recheck() {
       if (!running) return;
-      await inTurns(each([...all.values()], look));
+      await inTurns(each([...all.values()], lookAgain));
       // One is tried again, so that a limit that still stands is not run into for every folder.
       const [first, ...others] = [...all.values()].filter((w) => w.state === 'polled');
       if (first === undefined) return;

@@ -1,7 +1,7 @@
 // Messages to tasks, as `wg msg send` keeps them: messages/<task>.jsonl. Read only: wg rewrites these files without
 // the lock that it appends under (interop 11.44), so whoever else writes there loses messages.
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { TaskMessage } from '../decide/ticker-view.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
@@ -11,8 +11,11 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /** The tasks of a graph that somebody ever wrote to; none when there is no messages folder. */
 export function addressedTasks(graph: GraphPath): ReadonlySet<TaskId> {
+  const folder = join(graph, 'messages');
+  // Asked of every graph again and again, and hardly ever there: an error costs more than a look.
+  if (!existsSync(folder)) return new Set();
   try {
-    const names = readdirSync(join(graph, 'messages'));
+    const names = readdirSync(folder);
     return new Set(names.filter((name) => name.endsWith('.jsonl')).map((name) => basename(name, '.jsonl')));
   } catch {
     // No folder, as in most graphs, or not ours to read: nobody wrote anything that we could know of.
