@@ -18,7 +18,8 @@ const NOBODY: Asker = { notifyUrl: null, externalRef: null };
 export function askerOf(ledger: Pick<Ledger, 'run' | 'runs' | 'lease'>, id: string): Asker {
   const own = ledger.lease(id);
   const run = ledger.run(id);
-  if (own?.notifyUrl != null || run === null) return own ?? NOBODY;
+  // The first to hold a task has no earlier attempts.
+  if (own?.notifyUrl != null || run === null || run.fence <= 1) return own ?? NOBODY;
   const earlier = ledger
     .runs({ graph: run.graph, task: run.task, limit: 50 })
     .filter((one) => one.openedAt <= run.openedAt && one.id !== id);
