@@ -71,7 +71,7 @@ async function plantGraph(farm: Farm, tasks: number, samples: number): Promise<v
           exec: 'true',
           description: 'x'.repeat(1200),
           after: isWaiting
-            ? [`paused-${n % samples}`]
+            ? [`paused-${n % samples}`, 'task-0']
             : n % 20 > 1 && !isPaused
               ? [`task-${n - (n % 20)}`]
               : [],
