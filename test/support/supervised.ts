@@ -23,6 +23,7 @@ export async function supervise(
     start?: boolean;
     clock?: Parameters<typeof composeSupervisor>[0]['clock'];
     executors?: Parameters<typeof composeSupervisor>[0]['executors'];
+    wrap?: Parameters<typeof composeSupervisor>[0]['wrap'];
     machineZone?: () => string;
   } = {},
 ): Promise<Supervised> {
@@ -38,6 +39,7 @@ export async function supervise(
     observe: options.observe ?? false,
     ...(options.clock ? { clock: options.clock } : {}),
     ...(options.executors ? { executors: options.executors } : {}),
+    ...(options.wrap ? { wrap: options.wrap } : {}),
     ...(options.machineZone ? { machineZone: options.machineZone } : {}),
   });
   type Seen = { name: EventName; task?: string; worktree?: string };
