@@ -6,6 +6,7 @@ import type { Snapshot } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
 import { isoTime } from '../seams/clock.ts';
+import { atOnce } from '../seams/turns.ts';
 import { appendLogTo, editLine, type FieldChanges, taskLine } from './edit.ts';
 import { detailOf, graphFile, lineBytes, type ParsedGraph, parsedGraph } from './format.ts';
 import { bytesOfLine, type GraphLine, megabytes } from './lines.ts';
@@ -184,7 +185,7 @@ function changedLines(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
       to = Math.max(to, index + 1);
     }
   }
-  return { all, tasks: base.tasks.changed(all, from, Math.min(to, end), to) };
+  return { all, tasks: atOnce(base.tasks.changed(all, from, Math.min(to, end), to)) };
 }
 
 /** The base's text with the changed lines in place of the old ones and the new ones at the end, and where lines begin. */

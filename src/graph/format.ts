@@ -56,7 +56,7 @@ export function parseGraph(
 /** Reads every line of a graph file. */
 export function* parseWhole(graph: GraphPath, text: GraphText, options: ParseOptions): Steps<ParsedGraph> {
   const lines = yield* readLines(text, options.maxLineBytes);
-  return parsedGraph(graph, text, lines, TaskTable.of(lines.all), options.revision);
+  return parsedGraph(graph, text, lines, yield* TaskTable.of(lines.all), options.revision);
 }
 
 /** Reads what differs from an earlier reading. */
@@ -69,7 +69,7 @@ export function* parseChange(
     { ...change, before: previous },
     options.maxLineBytes,
   );
-  const tasks = previous.tasks.changed(lines.all, from, oldTo, to);
+  const tasks = yield* previous.tasks.changed(lines.all, from, oldTo, to);
   return parsedGraph(previous.snapshot.graph, change.text, lines, tasks, options.revision);
 }
 

@@ -4,6 +4,7 @@
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
+import type { Steps } from '../seams/turns.ts';
 import type { GraphLine } from './lines.ts';
 
 /** Where each id stands. Shared by tables of the same ids on the same lines; grows when lines with new ids are added. */
@@ -19,13 +20,9 @@ class Picked {
   readonly #isOne: (task: Task) => boolean;
   readonly places: readonly number[];
 
-  private constructor(isOne: (task: Task) => boolean, places: readonly number[]) {
+  constructor(isOne: (task: Task) => boolean, places: readonly number[]) {
     this.#isOne = isOne;
     this.places = places;
-  }
-
-  static of(lines: readonly GraphLine[], isOne: (task: Task) => boolean): Picked {
-    return new Picked(isOne, []).changed(lines, 0, 0, lines.length);
   }
 
   changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): Picked {
@@ -52,6 +49,12 @@ class Picked {
     return low;
   }
 }
+
+const isUnfinished = (task: Task) => !isTerminal(task.status);
+const isCycleOwner = (task: Task) => task.hasCycleConfig;
+
+/** Lines put into the index between two chances to let others have their turn. */
+const LINES_A_STEP = 2048;
 
 interface Kinds {
   readonly unfinished: Picked;
@@ -81,39 +84,49 @@ export class TaskTable implements Tasks {
     this.size = size;
   }
 
-  /** The table of these lines. */
-  static of(lines: readonly GraphLine[]): TaskTable {
+  /** The table of these lines; in steps, as there may be many. */
+  static *of(lines: readonly GraphLine[]): Steps<TaskTable> {
     const at = new Map<string, number>();
-    let named = 0;
-    for (let i = 0; i < lines.length; i++) {
-      const id = lines[i]?.id ?? null;
-      if (id === null) continue;
-      named++;
-      at.set(id, i);
-    }
+    const unfinished: number[] = [];
+    const cycleOwners: number[] = [];
+    let hasRepeated = false;
     let size = 0;
-    for (const line of at.values()) if (lines[line]?.task) size++;
+    for (let i = 0; i < lines.length; i++) {
+      if (i % LINES_A_STEP === 0) yield;
+      const { id = null, task = null } = lines[i] ?? {};
+      if (id === null) continue;
+      const earlier = at.get(id);
+      if (earlier !== undefined) {
+        hasRepeated = true;
+        if (lines[earlier]?.task) size--;
+      }
+      at.set(id, i);
+      if (task === null) continue;
+      size++;
+      if (isUnfinished(task)) unfinished.push(i);
+      if (isCycleOwner(task)) cycleOwners.push(i);
+    }
     const kinds = {
-      unfinished: Picked.of(lines, (task) => !isTerminal(task.status)),
-      cycleOwners: Picked.of(lines, (task) => task.hasCycleConfig),
+      unfinished: new Picked(isUnfinished, unfinished),
+      cycleOwners: new Picked(isCycleOwner, cycleOwners),
     };
-    return new TaskTable(lines, { at, lines: lines.length }, kinds, at.size < named, size);
+    return new TaskTable(lines, { at, lines: lines.length }, kinds, hasRepeated, size);
   }
 
   /**
    * The table of lines that came from this one's: `oldTo - from` of them, beginning with the line `from`, were replaced
    * by `to - from` others.
    */
-  changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): TaskTable {
+  *changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): Steps<TaskTable> {
     const old = this.#lines;
     // The end of a file may grow by new ids; anywhere else the ids must be those that stood there.
     const isSameLength = to === oldTo;
     const grows = oldTo === old.length && to > oldTo;
-    if (!isSameLength && !grows) return TaskTable.of(lines);
+    if (!isSameLength && !grows) return yield* TaskTable.of(lines);
     let { size } = this;
     for (let i = from; i < oldTo; i++) {
       if (lines[i] === old[i]) continue;
-      if (lines[i]?.id !== old[i]?.id) return TaskTable.of(lines);
+      if (lines[i]?.id !== old[i]?.id) return yield* TaskTable.of(lines);
       if (this.hasRepeated && !this.#counts(i)) continue;
       size += Number(Boolean(lines[i]?.task)) - Number(Boolean(old[i]?.task));
     }
@@ -126,7 +139,7 @@ export class TaskTable implements Tasks {
     for (let i = oldTo; i < to; i++) {
       const { id = null, task = null } = lines[i] ?? {};
       if (id === null) continue;
-      if (added.has(id) || this.lineOf(id) !== undefined) return TaskTable.of(lines);
+      if (added.has(id) || this.lineOf(id) !== undefined) return yield* TaskTable.of(lines);
       added.set(id, i);
       if (task) size++;
     }
