@@ -18,6 +18,8 @@ export interface Replacement {
 /** So many bytes may be in a piece of their own without anybody minding. */
 const PIECE_BYTES = 65_536;
 const FEW_PIECES = 16;
+/** A text of so many bytes is copied within a few ms; a larger one rather holds what it does not need for a while. */
+const SOON_COPIED = 8_000_000;
 
 export class GraphText {
   readonly length: number;
@@ -101,7 +103,8 @@ export class GraphText {
     let held = 0;
     for (const buffer of new Set(this.#pieces.map(({ bytes }) => bytes.buffer))) held += buffer.byteLength;
     const isMany = this.#pieces.length > FEW_PIECES + this.length / PIECE_BYTES;
-    if (!isMany && held <= 2 * this.length + FEW_PIECES * PIECE_BYTES) return this;
+    const spare = this.length <= SOON_COPIED ? this.length / 4 : this.length;
+    if (!isMany && held <= this.length + spare + PIECE_BYTES) return this;
     const bytes = Buffer.allocUnsafeSlow(this.length);
     for (const piece of this.#pieces) piece.bytes.copy(bytes, piece.at);
     return GraphText.of(bytes);

@@ -69,6 +69,11 @@ describe('a text in pieces', () => {
     const held = new Set(text.parts(0, text.length).map((part) => part.buffer));
     expect([...held].reduce((sum, buffer) => sum + buffer.byteLength, 0)).toBeLessThan(2_000_000);
     expect(whole(text)).toBe(`${'a'.repeat(10)}b${'a'.repeat(10)}`);
+    // Two changes far apart leave a new middle between the ends of the old text.
+    let large = GraphText.of(Buffer.alloc(4_000_000, 'a'));
+    large = large.replaced([{ from: 10, to: 3_999_990, bytes: Buffer.alloc(3_999_980, 'c') }]);
+    const memory = new Set(large.parts(0, large.length).map((part) => part.buffer));
+    expect([...memory].reduce((sum, buffer) => sum + buffer.byteLength, 0)).toBeLessThan(5_100_000);
   });
 });
 
