@@ -154,7 +154,9 @@ function readWorktreeFile(
 /** Identity of a file's content, as far as the file system tells. */
 function stampOf(file: string): string {
   try {
-    const stat = statSync(file, { bigint: true });
+    // Most graphs have no such file, and an error costs more than a look.
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) return 'none:ENOENT';
     return `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
   } catch (thrown) {
     return `none:${systemCode(thrown) ?? ''}`;

@@ -1,6 +1,6 @@
 // What a look at a graph folder tells without reading any file: is it still the same folder, did a file in it change.
 
-import { type BigIntStats, lstatSync, statSync } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -34,7 +34,7 @@ export function folderNow(graph: GraphPath): string | null {
   const folder = statOrNull(graph);
   if (folder === null || !folder.isDirectory()) return null;
   // The number of a deleted folder is often given to the next one, its time of birth is not.
-  return `${folder.dev}:${folder.ino}:${folder.birthtimeNs}`;
+  return `${folder.dev}:${folder.ino}:${folder.birthtimeMs}`;
 }
 
 function isLink(path: string): boolean {
@@ -46,14 +46,14 @@ function isLink(path: string): boolean {
   }
 }
 
-function printOf(stats: BigIntStats | null): string {
+function printOf(stats: Stats | null): string {
   if (!stats) return 'none';
-  return `${stats.dev}:${stats.ino}:${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}`;
+  return `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.ctimeMs}:${stats.size}`;
 }
 
-function statOrNull(path: string): BigIntStats | null {
+function statOrNull(path: string): Stats | null {
   try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
   } catch (thrown) {
     // A part of the path is no folder, or may not be entered: reading the graph will say which.
     if (systemCode(thrown) === undefined) throw thrown;

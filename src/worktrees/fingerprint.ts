@@ -46,11 +46,12 @@ function* stampEach(files: readonly string[], stamps: string[]): Steps<void> {
  */
 export function fileStamp(file: string): string {
   try {
-    const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+    // Numbers are to a quarter of a microsecond what big integers are to the nanosecond, for half of the garbage.
+    const found = statSync(file, { throwIfNoEntry: false });
     if (found === undefined) return '';
     // A folder's times change with whatever happens inside; here only whether it is the same one matters.
     if (found.isDirectory()) return `${found.dev}:${found.ino}`;
-    return `${found.dev}:${found.ino}:${found.mtimeNs}:${found.ctimeNs}:${found.size}`;
+    return `${found.dev}:${found.ino}:${found.mtimeMs}:${found.ctimeMs}:${found.size}`;
   } catch {
     // Not there, or not to be looked at: git would not see it either.
     return '';
