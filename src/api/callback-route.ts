@@ -29,7 +29,8 @@ export function mountCallback(app: ApiApp, parts: ApiParts): void {
     const { status, headers, body } = await doneOnce(context, parts, run, bytes.toString('base64'), act);
     return context.json(body ?? null, (status ?? 200) as 200, headers);
   });
-  refuseOtherMethods(app, CALLBACK_PATH, ['POST'], parts);
+  // Other pre-signed URLs take PUT: whoever tries that here must not look like somebody who guesses tokens.
+  refuseOtherMethods(app, CALLBACK_PATH, ['POST'], null);
 }
 
 function success(value: unknown): Pick<CompletionRequest, 'result' | 'summary' | 'artifacts'> {

@@ -12,6 +12,9 @@ import { ApiProblem, type ProblemAnswer, problemAnswer } from './problem.ts';
 import type { ApiApp } from './route.ts';
 import { checkOrigin, type Door } from './security.ts';
 
+/** How long a peer that is hung up on has to read why, ms. */
+const LINGER_MS = 1000;
+
 /** How long and how much a peer may keep us busy. */
 export interface ListenerLimits {
   readonly headersTimeoutMs: number;
@@ -143,12 +146,25 @@ export function createListener(options: {
     }
     handle(incoming, outgoing);
   });
+  // Whatever else a client expects of us, it gets the answer.
+  server.on('checkExpectation', handle);
+  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => {
+    const problem = new ApiProblem('malformed-request', 'This is no proxy.');
+    hangUp(socket, rawAnswer(book.problem(problem, null), false));
+  });
   server.on('clientError', (error: Error, socket: Duplex) => {
     const response = current.get(socket);
     const midAnswer = response?.headersSent === true && !response.writableEnded;
     if (midAnswer || !socket.writable || systemCode(error) === 'ECONNRESET') return void socket.destroy();
-    socket.end(rawAnswer(book.problem(brokenRequest(error), null), isHead(error)));
+    hangUp(socket, rawAnswer(book.problem(brokenRequest(error), null), isHead(error)));
   });
+  /** Says its last word. A peer that does not hang up in turn would keep one of few connections for good. */
+  function hangUp(socket: Duplex, answer: string): void {
+    const cancel = clock.after(LINGER_MS, () => socket.destroy());
+    socket.once('close', cancel);
+    socket.once('error', () => socket.destroy());
+    socket.end(answer);
+  }
   return server;
 }
 

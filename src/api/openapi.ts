@@ -97,9 +97,7 @@ function operation(route: MountableRoute): Json {
   const parameters = [
     ...pathParameters(path),
     ...queryParameters(route.query),
-    ...(isPost
-      ? [header('Idempotency-Key', 'a repeated request with the same key is answered, not done')]
-      : []),
+    ...(isPost ? [IDEMPOTENCY_KEY] : []),
     ...(waits ? [header('Prefer', 'wait=N: seconds to wait for news, at most 50')] : []),
     ...(path === '/api/task/:id' && !isPost ? [header('If-None-Match', 'the ETag that is known')] : []),
   ];
@@ -148,6 +146,7 @@ function callbackOperation(): Json {
     parameters: [
       { name: 'token', in: 'path', required: true, schema: { type: 'string', pattern: '^wgc_' } },
       ...queryParameters(callbackQuery),
+      IDEMPOTENCY_KEY,
     ],
     requestBody: { content: { '*/*': { schema: {} } } },
     responses: {
@@ -168,7 +167,10 @@ function a2aOperation(): Json {
     summary: 'Where an A2A 1.0 agent pushes how the attempt is getting on',
     tags: ['tasks'],
     security: [{ lease: [] }, { notification: [] }],
-    parameters: [{ name: 'attempt', in: 'path', required: true, schema: { type: 'string' } }],
+    parameters: [
+      { name: 'attempt', in: 'path', required: true, schema: { type: 'string' } },
+      IDEMPOTENCY_KEY,
+    ],
     requestBody: { content: { 'application/a2a+json': { schema: { oneOf } } } },
     responses: { 204: { description: 'Taken' }, ...problemRefs(POST_STATUSES) },
   };
@@ -211,6 +213,11 @@ function pathParameters(path: string): Json[] {
 function header(name: string, description: string): Json {
   return { name, in: 'header', required: false, description, schema: { type: 'string' } };
 }
+
+const IDEMPOTENCY_KEY = header(
+  'Idempotency-Key',
+  'a repeated request with the same key is answered, not done',
+);
 
 function openPath(path: string): string {
   return path.replaceAll(/:(\w+)/g, '{$1}');

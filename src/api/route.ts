@@ -223,17 +223,20 @@ export function mountRoutes(app: ApiApp, routes: readonly MountableRoute[], part
   for (const [path, methods] of methodsByPath) refuseOtherMethods(app, path, [...methods], parts);
 }
 
-/** Answers 405 to whatever the path does not do. Mount it after the path's routes. */
+/**
+ * Answers 405 to whatever the path does not do. Mount it after the path's routes. `parts` null: whoever asks is told
+ * without a token, because the right to be here is not in a header.
+ */
 export function refuseOtherMethods(
   app: ApiApp,
   path: string,
   methods: readonly string[],
-  parts: ApiParts,
+  parts: ApiParts | null,
 ): void {
   const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
   app.all(path, (context) => {
     const { incoming, door } = context.env;
-    if (parts.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
+    if (parts?.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
     throw new ApiProblem('method-not-allowed', `${incoming.method ?? 'This'} is not done here.`, {
       hint: `use ${allow}`,
       headers: { allow },

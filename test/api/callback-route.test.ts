@@ -63,9 +63,10 @@ describe('the pre-signed callback', () => {
     for (const token of [RUN_TOKEN, UNKNOWN_TOKEN, `wgc_${'z'.repeat(43)}`, 'x'])
       expect((await call(`/api/callback/${token}`, '{}')).status).toBe(401);
     expect((await call(`${PATH}?outcome=maybe`, '{}')).status).toBe(422);
-    expect((await call(PATH, undefined, {}, 'GET')).status).toBe(401);
-    const wrong = await api.askTcp({ path: PATH });
-    expect([wrong.status, wrong.headers.allow]).toEqual([405, 'POST']);
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+      const wrong = await call(PATH, undefined, {}, method);
+      expect([method, wrong.status, wrong.headers.allow]).toEqual([method, 405, 'POST']);
+    }
     const held = await api.askTcp({
       path: '/api/task/build',
       headers: { authorization: `Bearer ${CALLBACK_TOKEN}` },

@@ -1,6 +1,7 @@
 // Whatever comes in: never a 5xx, never a hang, never a call with something unchecked, and the server lives on.
 
 import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { sendRaw, startApi, type TestApi } from './api-kit.ts';
@@ -184,6 +185,33 @@ test('raw garbage on the socket is answered or hung up on, never waited for', as
   await sendRaw({ path: api.socket }, randomBytes(1_000_000));
   expect((await api.ask({ path: '/api/health' })).status).toBe(200);
   expect(api.log.lines.filter((line) => line.level === 'error')).toEqual([]);
+});
+
+test('whoever expects something else, or takes us for a proxy, gets an answer like everybody', async () => {
+  const expecting = await sendRaw(
+    { path: api.socket },
+    'GET /api/health HTTP/1.1\r\nhost: x\r\nexpect: the-moon\r\nconnection: close\r\n\r\n',
+  );
+  expect(expecting).toMatch(/^HTTP\/1\.1 200 OK\r\n.*"status":"ok"/s);
+  const tunnel = await sendRaw({ path: api.socket }, 'CONNECT evil.example:443 HTTP/1.1\r\nhost: x\r\n\r\n');
+  expect(tunnel).toMatch(/^HTTP\/1\.1 400 .*application\/problem\+json.*"code":"malformed-request"/s);
+});
+
+test('whoever is too slow and never hangs up is hung up on', async () => {
+  // Only reads to the end and never closes its own side.
+  const socket = connect({ path: api.socket, allowHalfOpen: true });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const ended = new Promise((resolve) => socket.once('end', resolve));
+  const gone = new Promise<{ readonly code?: string }>((resolve) => socket.once('error', resolve));
+  socket.write('GET /api/health HTTP/1.1\r\nx: ');
+  await ended;
+  expect(Buffer.concat(chunks).toString()).toContain('"code":"request-timeout"');
+  // Writing shows when the other side is gone for good.
+  const writing = setInterval(() => socket.write('a'), 100).unref();
+  expect((await gone).code).toMatch(/EPIPE|ECONNRESET/);
+  clearInterval(writing);
+  socket.destroy();
 });
 
 test('any id comes through the address unchanged', async () => {
