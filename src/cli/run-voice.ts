@@ -1,7 +1,7 @@
 // Where the words of `supervisor run` go: live lines for people, JSON for machines.
 
 import type { Event } from '../domain/event.ts';
-import type { Log } from '../seams/log.ts';
+import { type Log, redact } from '../seams/log.ts';
 import type { Context } from './context.ts';
 import { eventLine } from './render/event-line.ts';
 
@@ -34,10 +34,10 @@ export async function createVoice(context: Context): Promise<Voice> {
     log,
     hear(event) {
       if (json) logEvent(log, event);
-      if (context.json) context.out(`${JSON.stringify(event)}\n`);
+      if (context.json) context.out(redact(`${JSON.stringify(event)}\n`));
       if (!live) return;
       const line = eventLine(event, context.paint);
-      if (line !== null) context.out(`${line}\n`);
+      if (line !== null) context.out(redact(`${line}\n`));
     },
     say(text) {
       if (json && service) log.info('supervisor.note', { message: text });

@@ -7,6 +7,7 @@ import { taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
+import { redact } from '../seams/log.ts';
 import { completeByHand, reportedOutcome } from './complete-by-hand.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
@@ -39,10 +40,8 @@ export class Completions {
    * Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one or
    * comes for a cancelled task. One whose time was up counts as long as nobody else has begun.
    */
-  async complete(
-    request: CompletionRequest,
-    find: (query: TaskQuery) => FoundTask,
-  ): Promise<CompletionAnswer> {
+  async complete(said: CompletionRequest, find: (query: TaskQuery) => FoundTask): Promise<CompletionAnswer> {
+    const request = withoutTokens(said);
     const { ledger, clock } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
     const found = run ? findOwn(run, find) : find(request);
@@ -161,6 +160,16 @@ export class Completions {
     const counted = this.#parts.ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
     return { attempts_left: request.retryable === true ? Math.max(0, policy.attempts - counted) : 0 };
   }
+}
+
+/** Its words without tokens of ours, such as an error that quotes the headers it was sent: graphs are shared. */
+function withoutTokens(request: CompletionRequest): CompletionRequest {
+  const { reason, summary } = request;
+  return {
+    ...request,
+    ...(reason === undefined ? {} : { reason: redact(reason) }),
+    ...(summary === undefined ? {} : { summary: redact(summary) }),
+  };
 }
 
 /** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */

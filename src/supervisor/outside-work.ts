@@ -9,6 +9,7 @@ import type { RunReport } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphDraft } from '../graph/store.ts';
 import { newLease } from '../runs/lease-row.ts';
+import { redact } from '../seams/log.ts';
 import { notReady, planOf } from './claims.ts';
 import type {
   AnsweredQuestion,
@@ -44,9 +45,10 @@ export class OutsideWork {
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
-  heartbeat(id: string, message: string | undefined, facts: LifeFacts = {}): HeartbeatAnswer {
+  heartbeat(id: string, said: string | undefined, facts: LifeFacts = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    const message = said === undefined ? undefined : redact(said);
     if (message !== undefined) live.progress = message;
     const answer = this.#supervisor.dispatcher.leases.renew(live, facts);
     if (message !== undefined) this.#runner.ending.emit('run.progress', live.run, { message });
@@ -56,9 +58,10 @@ export class OutsideWork {
   }
 
   /** The worker waits for a person: its clock stands still. Asked twice, it is asked once. */
-  input(id: string, asked: Question, facts: LifeFacts = {}): HeartbeatAnswer {
+  input(id: string, said: Question, facts: LifeFacts = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    const asked = { ...said, question: redact(said.question), options: said.options.map(redact) };
     const { leases } = this.#supervisor.dispatcher;
     if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
     const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
@@ -187,7 +190,9 @@ export class OutsideWork {
     const latest = newestRun(ledger, run);
     if (latest && latest.fence > run.fence) throw superseded(run, latest);
     if (isOpenRun(run) && run.phase !== 'finished') return true;
-    const task = graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+    const known = graphs.get(run.graph)?.store.snapshot();
+    const task = known?.tasks.get(run.task);
+    if (known && !known.problem && !task) throw taskRemoved(run);
     if (wasCancelled(run)) throw taskCancelled(run, task?.status ?? 'gone');
     if (run.phase === 'interrupted' && run.outcome === null) return false;
     throw contradiction(run);

@@ -263,6 +263,30 @@ describe('leases and fences', () => {
     for (let n = 0; n < 100 && answer.status !== 410; n++)
       answer = await api.post('/api/task/job/complete', {}, given?.lease.token);
     expect(code(answer)).toEqual([410, 'task-removed']);
+    for (const verb of ['heartbeat', 'release'])
+      expect(code(await api.post(`/api/task/job/${verb}`, {}, given?.lease.token))).toEqual([
+        410,
+        'task-removed',
+      ]);
+  });
+
+  test('a worker that quotes its own token puts it into no graph, event or report', async () => {
+    await begin([held('job')]);
+    await supervised.event('run.handed-off', 'job');
+    const events: unknown[] = [];
+    supervised.bus.on((event) => void events.push(event));
+    const [given] = await claimMany({});
+    const token = given?.lease.token ?? '';
+    const said = `sent with Bearer ${token}`;
+    await api.post('/api/task/job/heartbeat', { progress: said }, token);
+    await api.post('/api/task/job/input', { question: said, options: [said] }, token);
+    const asking = await api.get('/api/task/job');
+    await api.post('/api/task/job/fail', { error: { message: said } }, token);
+    const settled = await supervised.event('run.settled', 'job');
+    const graph = [...(await playground.readGraph(playground.repo)).values()];
+    const told = JSON.stringify([asking.json, events, settled, graph]);
+    expect(told).toContain('sent with Bearer wgl_[redacted]');
+    expect(told).not.toContain(token);
   });
 
   test.each(['flag', 'retry', 'fail'] as const)('on_stale = "%s"', async (policy) => {
