@@ -45,6 +45,7 @@ export const outcomeAnswer = z.discriminatedUnion('kind', [
     ]),
     message: text,
     retryable: z.boolean(),
+    notBefore: z.number().exactOptional(),
     exitCode: z.number().exactOptional(),
     usage: usage.exactOptional(),
   }),

@@ -94,11 +94,11 @@ function afterFailure(
     const because = 'the quota is used up; waiting for it costs no attempt';
     return { again: true, at: now + withJitter(wait, random), counted: false, because };
   }
-  return nextAttempt(outcome.failure, policy, counted, now, random);
+  return nextAttempt(outcome, policy, counted, now, random);
 }
 
 function nextAttempt(
-  failure: FailureKind,
+  { failure, notBefore = 0 }: Pick<Failed, 'failure' | 'notBefore'>,
   policy: RetryPolicy,
   counted: number,
   now: number,
@@ -110,7 +110,7 @@ function nextAttempt(
   if (counted >= allowed)
     return { again: false, because: `attempt ${counted} of ${allowed} failed (${failure})` };
   const wait = Math.min(policy.backoffMs * 2 ** Math.min(counted - 1, 30), policy.maxBackoffMs);
-  const at = now + withJitter(wait, random);
+  const at = Math.max(now + withJitter(wait, random), notBefore);
   const because = `attempt ${counted} of ${allowed} failed (${failure}); the next at ${instantText(at)}`;
   return { again: true, at, counted: true, because };
 }
@@ -149,7 +149,7 @@ function afterStop(
       };
     case 'timeout':
     case 'silent':
-      return nextAttempt(reason, policy, counted, now, random);
+      return nextAttempt({ failure: reason }, policy, counted, now, random);
     case 'cancelled':
       return { again: false, because: 'it was cancelled' };
     case 'lost-claim':

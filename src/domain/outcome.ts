@@ -72,6 +72,8 @@ export interface Failed {
   readonly message: string;
   /** Whether trying again could help. */
   readonly retryable: boolean;
+  /** When the other side wants to be tried again at the earliest, ms; absent: it did not say. */
+  readonly notBefore?: number;
   /** Who reported it, where that is not the run's own agent. */
   readonly by?: string;
   readonly exitCode?: number;

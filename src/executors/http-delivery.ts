@@ -105,9 +105,12 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
       const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
       if (delivery >= attempts || clock.now() + delay > end) {
         permit.failed();
+        const asked = retryAfterMs(meaning.retryAfter, clock.now());
         return ended({
           kind: 'failed',
           failure: 'unreachable',
+          // Longer than we may wait here is still what it asked for: the next attempt begins then.
+          ...(asked === null ? {} : { notBefore: clock.now() + asked }),
           message: `${target.name} did not take the task in ${delivery} ${delivery === 1 ? 'delivery' : 'deliveries'}; the last answer: ${meaning.because}`,
           retryable: true,
         });

@@ -326,6 +326,12 @@ describe('408, 425, 429, 500, 502, 503, 504, no connection, no answer', () => {
   test('no delivery after an hour, or after the deadline of the attempt', async () => {
     const late = await dispatch([[503, '', { 'retry-after': '1900' }]]);
     expect(late.received).toHaveLength(2);
+    // 1,900 s after the second delivery, which came 1,900 s after the first: the next attempt begins no sooner.
+    const [second] = late.received.slice(-1);
+    const asked = (Number(second?.headers['webhook-timestamp']) + 1900) * 1000;
+    expect(late.begun).toMatchObject({ outcome: { failure: 'unreachable', notBefore: expect.any(Number) } });
+    const { outcome } = late.begun as { readonly outcome: { readonly notBefore: number } };
+    expect(Math.abs(outcome.notBefore - asked)).toBeLessThan(1500);
     const server = tidy.add(await listen((_request, response) => json(response, 503, {})));
     const clock = eagerClock();
     const deadlineAt = clock.now() + 8000;
