@@ -24,10 +24,12 @@ export function findOnPath(name: string, environment: Pick<Environment, 'variabl
         .map((folder) => join(folder, name));
   for (const path of candidates) {
     try {
+      // Looked for first: an error costs more than a look.
+      if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
       accessSync(path, constants.X_OK);
-      if (statSync(path).isFile()) return path;
+      return path;
     } catch {
-      // Not there or not ours to run: the next folder may have it.
+      // Not ours to run, or in a folder that is closed to us: the next folder may have it.
     }
   }
   return null;

@@ -2,14 +2,15 @@
 // what follows from the answer is decided elsewhere. A trace that a dead daemon left behind counts for nothing.
 
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { readFile, readlink, realpath } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Clock } from '../seams/clock.ts';
+import { inTurns, type Steps } from '../seams/turns.ts';
 
 /** A daemon that lives, and by what it was recognised. */
 export interface Daemon {
@@ -179,23 +180,54 @@ export async function scanDaemons(): Promise<Map<GraphPath, number>> {
 
 async function scanProc(): Promise<Map<GraphPath, number>> {
   const found = new Map<GraphPath, number>();
-  for (const name of await readdir('/proc')) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
+  for (const { pid, dir } of await inTurns(daemonProcesses()))
     try {
-      const raw = await readFile(`/proc/${pid}/cmdline`);
-      // Most processes are none: looked at as bytes before they are taken apart.
-      if (!raw.includes('daemon')) continue;
-      const args = raw.toString('utf8').split('\0');
-      const dir = isDaemonCommand(args) ? dirOf(args) : null;
-      if (dir === null) continue;
       const from = isAbsolute(dir) ? '/' : await readlink(`/proc/${pid}/cwd`);
       found.set(await realpath(resolve(from, dir)), pid);
     } catch {
-      // Ended in between, not ours to look at, or its folder is gone: in each case no daemon of a graph of ours.
+      // Ended in between, or its folder is gone: no daemon of a graph of ours.
     }
+  return found;
+}
+
+/** As much of a command line as is looked at: `wg` writes `--dir` and `service daemon` at its beginning. */
+const COMMAND_BYTES = 16 * 1024;
+
+/** Processes that are a wg daemon, and the folder that they were told. */
+function* daemonProcesses(): Steps<{ readonly pid: number; readonly dir: string }[]> {
+  const found: { pid: number; dir: string }[] = [];
+  const buffer = Buffer.allocUnsafe(COMMAND_BYTES);
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const command = commandLine(pid, buffer);
+    // Most processes are none: looked at as bytes before they are taken apart.
+    if (command?.includes('daemon')) {
+      const args = command.toString('utf8').split('\0');
+      const dir = isDaemonCommand(args) ? dirOf(args) : null;
+      if (dir !== null) found.push({ pid, dir });
+    }
+    yield;
   }
   return found;
+}
+
+/**
+ * The beginning of a process's command line, in the buffer that is given; null when it has ended or is not ours to look
+ * at. By plain calls: there may be hundreds, and /proc is no disk that one would have to wait for.
+ */
+function commandLine(pid: number, buffer: Buffer): Buffer | null {
+  try {
+    const file = openSync(`/proc/${pid}/cmdline`, 'r');
+    try {
+      return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // Whatever is the matter with it, it is no daemon that we could tell.
+    return null;
+  }
 }
 
 function dirOf(args: readonly string[]): string | null {
