@@ -1,6 +1,7 @@
 // The routes about one task: reading it, and every way its work is taken, reported on, ended or begun again.
 
-import type { ClaimTerms, CompletionRequest } from '../supervisor/control.ts';
+import type { RunReport } from '../domain/report.ts';
+import type { ClaimTerms, CompletionRequest, TaskQuery } from '../supervisor/control.ts';
 import {
   answeredAnswer,
   claimAnswer,
@@ -169,7 +170,7 @@ export function taskRoutes(): readonly MountableRoute[] {
           ...(body.notify_url ? { notifyUrl: body.notify_url } : {}),
           ...(body.external_ref ? { externalRef: body.external_ref } : {}),
         });
-        const location = `/api/task/${encodeURIComponent(task.task)}`;
+        const location = placeOf(task, run);
         const wait = preferredWait(request.header('prefer'));
         if (wait === null) return { status: 202, headers: { location, 'retry-after': '2' }, body: run };
         const now = await control.ended(run.run, wait * 1000, gone());
@@ -197,7 +198,7 @@ export function taskRoutes(): readonly MountableRoute[] {
         const run = await control.cancel(task, body.reason ?? 'cancelled through the API');
         return {
           status: 202,
-          headers: { location: `/api/task/${encodeURIComponent(task.task)}` },
+          headers: { location: placeOf(task, run) },
           body: run,
         };
       },
@@ -231,6 +232,14 @@ export function claimTerms(body: {
     ...(leaseMs === 0 ? {} : { leaseMs }),
     ...(body.external_ref ? { externalRef: body.external_ref } : {}),
   };
+}
+
+/** Where the task of a run is, said as precisely as it was asked for. */
+function placeOf({ task, worktree, near }: TaskQuery, run: RunReport): string {
+  const byRun = task === run.run;
+  const path = `/api/task/${encodeURIComponent(byRun ? run.task : task)}`;
+  const isEnough = !byRun && worktree === undefined && near === undefined;
+  return isEnough ? path : `${path}?worktree=${encodeURIComponent(run.worktree)}`;
 }
 
 /** The word for a task's status that callbacks use. */

@@ -312,6 +312,13 @@ describe('the other transitions', () => {
 
   test('cancel is accepted, with where to look', async () => {
     expect((await post('/api/task/deploy/cancel', {})).headers.location).toBe('/api/task/deploy');
+    // An id that several worktrees have, or a run's: what the answer names is found all the same.
+    const near = await post('/api/task/deploy/cancel?near=/somewhere', {});
+    const { worktree } = near.json as { readonly worktree: string };
+    expect(near.headers.location).toBe(`/api/task/deploy?worktree=${encodeURIComponent(worktree)}`);
+    const byRun = await post('/api/task/run_x/cancel', {});
+    expect(byRun.json).toMatchObject({ run: 'run_x', task: 'build', worktree: '/w1' });
+    expect(byRun.headers.location).toBe('/api/task/build?worktree=%2Fw1');
   });
 });
 
