@@ -133,12 +133,12 @@ const limitsShape = {
   ),
   safety_pass: withDefault(
     rhythm,
-    '15s',
+    '30s',
     'How often every graph is looked at although nothing was heard: file events can be missed.',
   ),
   relist: withDefault(
     rhythm,
-    '30s',
+    '60s',
     'How often worktrees are listed although nothing was heard. Cheap: git runs only where something changed.',
   ),
 };
