@@ -40,7 +40,7 @@ describe('supervisor.toml.example', () => {
   test('a default that is shown is the default', () => {
     for (const [key, value] of [
       ['max_concurrent', '8'],
-      ['safety_pass', '"15s"'],
+      ['safety_pass', '"30s"'],
       ['permission_mode', '"bypassPermissions"'],
       ['stale_after', '"24h"'],
     ])
