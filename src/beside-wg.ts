@@ -24,6 +24,8 @@ import { runVerify } from './wg/verify.ts';
 const SETTINGS_MS = 5000;
 /** PATH is looked through again after this, ms. */
 const PATH_MS = 10_000;
+/** Answers kept at most. */
+const MOST_REMEMBERED = 5000;
 
 /** The parts, for a supervisor and for a look without one. */
 export interface BesideWg {
@@ -96,6 +98,8 @@ function remembered<T>(ms: number, clock: Clock, ask: (key: string) => T): (key:
     const last = known.get(key);
     if (last && now >= last.at && now < last.at + ms) return last.value;
     const value = ask(key);
+    // Graphs that are gone are not told of: those that are asked for again are there again at once.
+    if (known.size >= MOST_REMEMBERED) known.clear();
     known.set(key, { at: now, value });
     return value;
   };

@@ -35,13 +35,15 @@ export class GraphSchedules {
   /** What each judgement was made from. */
   readonly remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
   readonly #view: GraphView;
-  readonly #world: Surroundings;
+  readonly #world: Pick<Surroundings, 'now' | 'config' | 'schedules'>;
   readonly #cache: ScheduleCache;
   readonly #profileHasOne: boolean;
 
   constructor(view: GraphView, world: Surroundings, cache: ScheduleCache) {
     this.#view = view;
-    this.#world = world;
+    // Kept with the judgement, and a whole world would hold on to every graph of its time.
+    const { now, config, schedules } = world;
+    this.#world = { now, config, schedules };
     this.#cache = cache;
     this.#profileHasOne = [...view.profiles.byName.values()].some(
       (profile) => profile.type === 'schedule' && profile.schedule !== null,

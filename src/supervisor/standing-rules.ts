@@ -52,6 +52,7 @@ export class StandingRules {
 
   /** Applies the rules to graphs that are ours. Resolves with when to look again at the latest, ms; never rejects. */
   async work(graphs: readonly SupervisedGraph[]): Promise<number | null> {
+    this.#forgetOthers(graphs);
     const times = await Promise.all(graphs.map((graph) => this.#one(graph)));
     const known = times.filter((at) => at !== null);
     return known.length === 0 ? null : Math.min(...known);
@@ -85,6 +86,13 @@ export class StandingRules {
   afterEnd(graph: SupervisedGraph, draft: GraphDraft, task: TaskId): void {
     const view = this.view(graph, draft.snapshot.tasks, (id) => draft.detail(id));
     for (const move of cycleMovesAfter(task, view)) applyMove(draft, move);
+  }
+
+  /** What was seen of graphs that are gone is not kept. */
+  #forgetOthers(graphs: readonly SupervisedGraph[]): void {
+    if (this.#looked.size <= graphs.length) return;
+    const here = new Set(graphs.map(({ path }) => path));
+    for (const path of this.#looked.keys()) if (!here.has(path)) this.#looked.delete(path);
   }
 
   async #one(graph: SupervisedGraph): Promise<number | null> {

@@ -95,8 +95,8 @@ endpoint = "${agent.url}"
     expect(last.watches).toBeLessThanOrEqual(first.watches);
     expect(last.timers).toBeLessThanOrEqual(first.timers);
     const mb = (held: Held) => (held.heapUsed + held.external) / 2 ** 20;
-    expect(mb(last)).toBeLessThan(mb(first) * 1.15 + 3);
     const half = samples[Math.floor(WAVES / 2)] as Held;
+    expect(mb(last)).toBeLessThan(mb(half) * 1.04 + 1);
     expect(last.ledgerBytes).toBeLessThan(half.ledgerBytes * 1.5 + 256 * 1024);
     expect(field.revenants()).toEqual([]);
     // The first waves are older than what is kept of runs and of their output.
