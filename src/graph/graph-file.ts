@@ -1,7 +1,7 @@
 // graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
 // locking to its caller.
 
-import { constants, fstatSync, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -46,6 +46,23 @@ export function stateOfFileNow(graph: GraphPath): FileState | null {
 }
 
 /**
+ * The same by opening the file: where folders are shared over a network, only that asks whoever keeps the file, and the
+ * plain look may be told what was true seconds ago.
+ */
+export function stateOfOpenedFile(graph: GraphPath): FileState | null {
+  let fd: number | null = null;
+  try {
+    fd = openSync(graphFile(graph), constants.O_RDONLY | constants.O_NONBLOCK);
+    return stateOf(fstatSync(fd, { bigint: true }));
+  } catch {
+    // Reading it will say why.
+    return null;
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+/**
  * Reads the graph file; of what is the same as in `before`, the earlier text is kept. Anything that keeps it from being
  * read whole is a problem, not an error.
  */
@@ -71,8 +88,7 @@ export async function readGraphFile(
       const state = stateOf(after);
       if (reading !== null && state.print === stateOf(stood).print) return { kind: 'text', reading, state };
     }
-    const message = `${path} keeps changing while it is read; nothing is done with it until its writer pauses`;
-    return { kind: 'problem', problem: { code: 'unstable', message } };
+    return { kind: 'problem', problem: keepsChanging(graph) };
   } catch (thrown) {
     if (systemCode(thrown) === 'ENOENT' || systemCode(thrown) === 'ENOTDIR')
       return {
@@ -88,16 +104,36 @@ export async function readGraphFile(
   }
 }
 
+/** Said of a graph file whose writer does not pause. */
+export function keepsChanging(graph: GraphPath): GraphProblem {
+  const message = `${graphFile(graph)} keeps changing while it is read; nothing is done with it until its writer pauses`;
+  return { code: 'unstable', message };
+}
+
+/** Said of a graph file that may be just about to be written in place. */
+export function justEmptied(graph: GraphPath): FileReading {
+  const message = `${graphFile(graph)} was emptied a moment ago, so it may be half written; it is read again shortly`;
+  return { kind: 'problem', problem: { code: 'unstable', message } };
+}
+
+/** A graph file as it was replaced. */
+export interface Written {
+  readonly state: FileState;
+  /** As long as the file has this state nobody else wrote it, however soon after us. */
+  readonly isSure: boolean;
+}
+
 /**
- * Replaces the graph file: a temporary file beside it, fsync, the old mode, rename. A graph file that is a symlink
- * stays one. On failure the old file is untouched, nothing is left behind, and a SupervisorError says what to do.
+ * Replaces the graph file: a temporary file beside it, the old mode, fsync, rename. A graph file that is a symlink
+ * stays one. On failure the old file is untouched, nothing is left behind, and a SupervisorError says what to do;
+ * null: the file is not the `previous` one any more, and is left as it is.
  * The caller holds the graph's lock, so that the temporary name is ours alone.
  */
 export async function writeGraphFile(
   graph: GraphPath,
   text: GraphText,
   previous: FileState | null,
-): Promise<FileState> {
+): Promise<Written | null> {
   const path = graphFile(graph);
   let temporary: string | null = null;
   let handle: FileHandle | undefined;
@@ -107,12 +143,15 @@ export async function writeGraphFile(
     handle = await openNew(temporary);
     await writeAll(handle, text);
     if (previous !== null) await keepOwner(handle, previous);
+    const made = await marked(handle);
     await handle.sync();
     await handle.close();
     handle = undefined;
+    // Bringing it to the disk takes its time, and editors ask for no lock.
+    if (stateOfFileNow(graph)?.print !== previous?.print) return null;
     await rename(temporary, target);
     temporary = null;
-    return stateOf(statSync(path, { bigint: true }));
+    return written(path, made);
   } catch (thrown) {
     throw cannotWrite(path, thrown);
   } finally {
@@ -165,6 +204,42 @@ async function keepOwner(handle: FileHandle, previous: FileState): Promise<void>
   // Giving a file away takes some of its mode.
   const mode = previous.mode & 0o7777;
   if ((fstatSync(handle.fd).mode & 0o7777) !== mode) await handle.chmod(mode);
+}
+
+/** So much earlier than its last write a file of ours says that it was written, ns. */
+const EARLIER_NS = 2000n;
+
+interface Marked {
+  readonly stats: BigIntStats;
+  readonly isMarked: boolean;
+}
+
+/**
+ * Puts the time of the last write a little back, before anything that the system will say of a later one. File systems
+ * count time in steps of some ms: without this, whoever writes as many bytes within the same step would not be seen.
+ */
+async function marked(handle: FileHandle): Promise<Marked> {
+  const natural = await handle.stat({ bigint: true });
+  try {
+    const seconds = Number(natural.mtimeNs - EARLIER_NS) / 1e9;
+    await handle.utimes(seconds, seconds);
+  } catch {
+    // Not every file system lets times be set; then the file is read again.
+  }
+  const stats = await handle.stat({ bigint: true });
+  return { stats, isMarked: stats.mtimeNs < natural.mtimeNs };
+}
+
+/** What was written, unless somebody who asks for no lock was quicker: what is there then is not ours. */
+function written(path: string, { stats, isMarked }: Marked): Written {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const isOurs =
+    found !== undefined &&
+    found.dev === stats.dev &&
+    found.ino === stats.ino &&
+    found.mtimeNs === stats.mtimeNs &&
+    found.size === stats.size;
+  return isOurs ? { state: stateOf(found), isSure: isMarked } : { state: stateOf(stats), isSure: false };
 }
 
 async function removeIfThere(path: string): Promise<void> {

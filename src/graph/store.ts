@@ -24,8 +24,11 @@ import {
 import {
   type FileReading,
   type FileState,
+  justEmptied,
+  keepsChanging,
   readGraphFile,
   stateOfFileNow,
+  stateOfOpenedFile,
   writeGraphFile,
 } from './graph-file.ts';
 
@@ -47,13 +50,16 @@ export interface GraphStore {
   snapshot(): Snapshot;
   /** Looks at the file and reads it when it changed. The same bytes give the same snapshot object. Never rejects. */
   refresh(): Promise<Snapshot>;
-  /** Whether the file may hold something else than was read last. Only looks at it; cheap, and never throws. */
-  mayDiffer(): boolean;
+  /**
+   * Whether the file may hold something else than was read last. Only looks at it; cheap, and never throws. `likely`: only
+   * what can be told by looking, for whoever asks again later without this.
+   */
+  mayDiffer(how?: 'likely'): boolean;
   /** The whole task as last read, or null when there is none of that id. */
   detail(id: TaskId): TaskDetail | null;
   /**
-   * Runs an edit on the fresh graph under its lock and writes what it changed. The edit must be synchronous; what it
-   * throws rejects this call alone. Rejects with SupervisorError `graph` when the lock, the file or the disk is in the
+   * Runs an edit on the fresh graph under its lock and writes what it changed. The edit must be synchronous, and is run
+   * again when somebody wrote meanwhile without the lock; what it throws rejects this call alone. Rejects with SupervisorError `graph` when the lock, the file or the disk is in the
    * way; then nothing is written. `create` allows making a graph.jsonl that does not exist.
    */
   change<T>(edit: (draft: GraphDraft) => T, options?: { readonly create?: boolean }): Promise<T>;
@@ -70,11 +76,15 @@ interface Waiting {
 }
 
 /** What a look at the file found. */
-type Look = { readonly problem: GraphProblem } | { readonly parsed: ParsedGraph; readonly state: FileState };
+type Look =
+  | { readonly problem: GraphProblem }
+  | { readonly parsed: ParsedGraph; readonly state: FileState; readonly isSure: boolean };
 
 const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 /** Edits in one rewrite at most, so that the event loop and other writers get their turn. */
 const MAX_BATCH = 256;
+/** Edits made anew because somebody who asks for no lock wrote meanwhile, at most. */
+const MAX_ATTEMPTS = 5;
 /** A file written this recently, ms, may change again without looking different: file systems count in steps. */
 const FRESH_MS = 50;
 
@@ -85,8 +95,8 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   let parsed: ParsedGraph | null = null;
   /** State of the file that `current` shows; null while it shows none. */
   let state: FileState | null = null;
-  /** The file that `current` shows was written by this very store: nobody was in the middle of writing it. */
-  let isOwn = false;
+  /** Nobody can have written the file since without changing its state. */
+  let isSure = false;
   /** State of the file when it was last read whole. */
   let lastWhole: FileState | null = null;
   let current: Snapshot = unreadableSnapshot(graph, '0', {
@@ -103,7 +113,6 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
 
   function publish(seen: Look): Snapshot {
     published++;
-    isOwn = false;
     if ('problem' in seen) {
       state = null;
       const { problem } = seen;
@@ -112,45 +121,44 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
         current = unreadableSnapshot(graph, `${++revision}`, problem);
       return current;
     }
-    show(seen.parsed, seen.state);
+    show(seen.parsed, seen.state, seen.isSure);
     return current;
   }
 
-  function show(now: ParsedGraph, file: FileState): void {
+  function show(now: ParsedGraph, file: FileState, sure: boolean): void {
     parsed = now;
     current = now.snapshot;
     state = file;
+    isSure = sure;
     lastWhole = file;
   }
 
   /** Reads the file, and what differs in it; in turns, as it may be large. Publishes nothing. */
   async function look(): Promise<Look> {
     const before = parsed;
+    const begunAt = clock.now();
     const found = await readFile(before);
     if (found.kind === 'problem') return found;
+    const { state } = found;
     const { text } = found.reading;
-    if (before?.text === text) return { parsed: before, state: found.state };
+    const isSure = begunAt - state.modifiedAt > FRESH_MS;
+    if (before?.text === text) return { parsed: before, state, isSure };
     const options = { revision: `${++revision}`, maxLineBytes: limits.maxLineBytes };
     const steps =
       before === null ? parseWhole(graph, text, options) : parseChange(before, found.reading, options);
-    return { parsed: await inTurns(steps), state: found.state };
+    return { parsed: await inTurns(steps), state, isSure };
   }
 
-  async function readOnce(): Promise<Snapshot> {
+  /** `stateNow`: looks at the file. */
+  async function readOnce(stateNow: (graph: GraphPath) => FileState | null): Promise<Snapshot> {
     for (;;) {
       const begun = published;
       // Before the first reading there is nothing to compare with.
-      const found = state === null ? null : stateOfFileNow(graph);
-      if (isUnchanged(found)) return current;
+      const found = state === null ? null : stateNow(graph);
+      if (isSure && found !== null && found.print === state?.print) return current;
       const seen = await look();
       if (published === begun) return publish(seen);
     }
-  }
-
-  /** The file is the one that was read last, and has been for long enough to be sure. */
-  function isUnchanged(found: FileState | null): boolean {
-    if (found === null || found.print !== state?.print) return false;
-    return isOwn || clock.now() - found.modifiedAt > FRESH_MS;
   }
 
   /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
@@ -159,7 +167,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     if (result.kind === 'problem' || result.state.size > 0 || lastWhole === null || lastWhole.size === 0)
       return result;
     const fresh = Math.abs(clock.now() - result.state.modifiedAt) <= FRESH_MS;
-    return fresh && result.state.inode === lastWhole.inode ? beingRewritten(graph) : result;
+    return fresh && result.state.inode === lastWhole.inode ? justEmptied(graph) : result;
   }
 
   async function writeAll(): Promise<void> {
@@ -188,22 +196,24 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     writing = null;
   }
 
-  async function writeBatch(batch: readonly Waiting[]): Promise<void> {
-    await readOnce();
+  async function writeBatch(all: readonly Waiting[], attempt = 1): Promise<void> {
+    await readOnce(stateOfOpenedFile);
     const found = state;
+    let batch = all;
     let base = parsed;
     if (current.problem !== null || base === null) {
       const problem = current.problem;
       if (problem?.code !== 'missing') throw refused(problem);
       for (const change of batch) if (!change.create) change.fail(refused(problem));
-      if (batch.every((change) => !change.create)) return;
+      batch = batch.filter((change) => change.create);
+      if (batch.length === 0) return;
       base = parseGraph(graph, Buffer.alloc(0), {
         revision: `${++revision}`,
         maxLineBytes: limits.maxLineBytes,
       });
     }
     const edits = gatherEdits(base, clock.now(), limits.maxLineBytes);
-    for (const change of batch) if (current.problem === null || change.create) change.run(edits.run);
+    for (const change of batch) change.run(edits.run);
     const result = edits.result(`${++revision}`);
     if (result === null) return;
     if (result.text.length > limits.maxGraphBytes)
@@ -211,9 +221,10 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     // Every changed line was judged already; this is the last look before the file that everybody shares is replaced.
     if (result.snapshot.problem !== null) throw refused(result.snapshot.problem);
     const written = await writeGraphFile(graph, result.text, found);
+    if (written === null && attempt < MAX_ATTEMPTS) return await writeBatch(batch, attempt + 1);
+    if (written === null) throw refused(keepsChanging(graph));
     published++;
-    show(result, written);
-    isOwn = true;
+    show(result, written.state, written.isSure);
   }
 
   function refused(problem: GraphProblem | null): SupervisorError {
@@ -235,7 +246,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     refresh() {
       // Whoever asks while a reading is under way may know of a later change, so one more reading follows it.
       if (reading === null) {
-        reading = readOnce().finally(() => {
+        reading = readOnce(stateOfFileNow).finally(() => {
           reading = null;
         });
         return reading;
@@ -244,18 +255,18 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
         .catch(() => current)
         .then(() => {
           nextReading = null;
-          reading = readOnce().finally(() => {
+          reading = readOnce(stateOfFileNow).finally(() => {
             reading = null;
           });
           return reading;
         });
       return nextReading;
     },
-    mayDiffer() {
+    mayDiffer(how) {
       const found = stateOfFileNow(graph);
       if (found === null) return published === 0 || current.problem?.code !== 'missing';
       if (found.print !== state?.print) return true;
-      return !isOwn && clock.now() - found.modifiedAt <= FRESH_MS;
+      return !isSure && (how !== 'likely' || clock.now() - found.modifiedAt <= FRESH_MS);
     },
     detail(id) {
       if (parsed === null || current !== parsed.snapshot || !current.tasks.has(id)) return null;
@@ -286,9 +297,4 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       await writing;
     },
   };
-}
-
-function beingRewritten(graph: GraphPath): FileReading {
-  const message = `${graphFile(graph)} was emptied a moment ago, so it may be half written; it is read again shortly`;
-  return { kind: 'problem', problem: { code: 'unstable', message } };
 }

@@ -111,9 +111,9 @@ export class SupervisedGraphs {
     return true;
   }
 
-  /** Whether a graph's file may hold something else than was read last. */
+  /** Whether a graph's file looks like another one than was read last; what does not show is found by `changed`. */
   mayDiffer(path: GraphPath): boolean {
-    return this.#entries.get(path)?.graph.store.mayDiffer() ?? false;
+    return this.#entries.get(path)?.graph.store.mayDiffer('likely') ?? false;
   }
 
   /** Graphs whose file or profiles may be others than were read last. Only looks; reads no graph. */

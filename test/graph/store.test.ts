@@ -238,7 +238,21 @@ describe('whether there is anything new', () => {
     // Its writer may write on within the same tick of the file system's clock.
     expect(store.mayDiffer()).toBe(true);
     await clock.sleep(60);
+    expect(store.mayDiffer('likely')).toBe(false);
+    expect(store.mayDiffer()).toBe(true);
+    await store.refresh();
     expect(store.mayDiffer()).toBe(false);
+  });
+
+  test('what this store wrote says that it was written before anything that is written after it', async () => {
+    const store = makeStore();
+    await store.change((draft) => draft.add({ id: 'a', title: 'A' }), { create: true });
+    const ours = statSync(file, { bigint: true });
+    expect(ours.mtimeNs).toBeLessThan(ours.birthtimeNs);
+    expect(ours.birthtimeNs - ours.mtimeNs).toBeLessThan(1_000_000n);
+    writeFileSync(file, readFileSync(file));
+    expect(statSync(file, { bigint: true }).mtimeNs).toBeGreaterThan(ours.mtimeNs);
+    expect(store.mayDiffer('likely')).toBe(true);
   });
 
   test('a graph that cannot be read is asked for again and again', async () => {
@@ -634,6 +648,43 @@ describe('beside others', () => {
     expect(fields('theirs').retry_count).toBe(rounds);
     expect(fields('ours').retry_count).toBe(counts.ours);
     expect(fields('yours').retry_count).toBe(counts.yours);
+  });
+});
+
+describe('somebody who asks for no lock', () => {
+  test('writes while ours is brought to the disk: both changes are there', async () => {
+    await replace(`${task('ours')}\n${task('theirs')}\n`);
+    const store = makeStore();
+    await store.refresh();
+    let runs = 0;
+    const changed = store.change((draft) => {
+      runs++;
+      draft.patch('ours', { priority: 20 });
+      return draft.snapshot.tasks.get('theirs')?.title;
+    });
+    while (!existsSync(join(graph, `.graph.tmp.${process.pid}`)))
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    writeFileSync(file, readFileSync(file, 'utf8').replace('Task theirs', 'Task THEIRS'));
+    expect(await changed).toBe('Task THEIRS');
+    expect(runs).toBe(2);
+    expect(fields('theirs').title).toBe('Task THEIRS');
+    expect(fields('ours').priority).toBe(20);
+    expect(readdirSync(graph).filter((name) => name.startsWith('.graph.tmp'))).toEqual([]);
+  });
+
+  test('writes in place within the step of a coarse clock: the next change does not undo it', async () => {
+    await replace(`${task('ours')}\n${task('theirs')}\n`);
+    // A clock that stands for a while is what a file system with coarse times looks like.
+    const store = makeStore();
+    await store.refresh();
+    await store.change((draft) => draft.patch('ours', { priority: 20 }));
+    const { mtimeMs } = statSync(file);
+    await clock.sleep(80);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('Task theirs', 'Task THEIRS'));
+    // As near to our own time as another writer's can be.
+    await utimes(file, mtimeMs / 1000 + 0.000004, mtimeMs / 1000 + 0.000004);
+    await store.change((draft) => draft.patch('ours', { priority: 30 }));
+    expect(fields('theirs').title).toBe('Task THEIRS');
   });
 });
 
