@@ -1,7 +1,7 @@
 // service/registry.json as bytes: reading it by wg's rules, and replacing it so that nobody ever sees half of it.
 // Who may write when, and what, is registry.ts.
 
-import { constants, readFileSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -106,16 +106,29 @@ function unusable(path: string, why: string, cause?: unknown): SupervisorError {
   });
 }
 
-/** What tells one state of the registry's file from another; null when there is none, or none to look at. */
+/**
+ * What tells one state of the registry's file from another; null when there is none, or none to look at. It is opened for
+ * that: of a folder that is shared over a network the plain look may tell what was true seconds ago.
+ */
 export function registryPrint(graph: GraphPath): string | null {
+  const found = registryStats(graph);
+  return found && printOf(found);
+}
+
+function printOf({ dev, ino, mtimeNs, ctimeNs, size }: BigIntStats): string {
+  return `${dev}:${ino}:${mtimeNs}:${ctimeNs}:${size}`;
+}
+
+function registryStats(graph: GraphPath): BigIntStats | null {
+  let fd: number | null = null;
   try {
-    const found = statSync(registryPath(graph), { bigint: true, throwIfNoEntry: false });
-    return found === undefined
-      ? null
-      : `${found.dev}:${found.ino}:${found.mtimeNs}:${found.ctimeNs}:${found.size}`;
+    fd = openSync(registryPath(graph), constants.O_RDONLY | constants.O_NONBLOCK);
+    return fstatSync(fd, { bigint: true });
   } catch {
     // Reading it will say why.
     return null;
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
 }
 
@@ -124,7 +137,8 @@ export type EntryTexts = WeakMap<RegistryEntry, string>;
 
 /**
  * Replaces the registry whole: temporary file of wg's fixed name, fsync, rename. Only to be called under
- * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept. Resolves with its print.
+ * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept. Resolves with its print;
+ * null: somebody who asks for no lock has written since.
  */
 export async function writeRegistry(
   graph: GraphPath,
@@ -134,17 +148,21 @@ export async function writeRegistry(
   const path = registryPath(graph);
   const temporary = join(graph, 'service', '.registry.json.tmp');
   try {
+    let made: BigIntStats;
     const handle = await openNew(temporary);
     try {
       const mode = modeOf(path);
       if (mode !== null) await handle.chmod(mode);
       await handle.writeFile(textOf(content, texts));
       await handle.sync();
+      made = await handle.stat({ bigint: true });
     } finally {
       await handle.close();
     }
     await rename(temporary, path);
-    return registryPrint(graph);
+    const now = registryStats(graph);
+    const isOurs = now?.ino === made.ino && now.mtimeNs === made.mtimeNs && now.size === made.size;
+    return isOurs ? printOf(now) : null;
   } catch (thrown) {
     try {
       await rm(temporary, { force: true });

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import {
   chmod,
   lstat,
@@ -652,6 +652,46 @@ describe('beside others', () => {
 });
 
 describe('somebody who asks for no lock', () => {
+  /** Runs `act` in the very moment when a write of this process has replaced the graph, before anybody else could know. */
+  async function onceReplaced(act: () => void): Promise<void> {
+    const { ino } = statSync(file);
+    for (;;) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      const isUnderWay = existsSync(join(graph, `.graph.tmp.${process.pid}`));
+      // The replacing is done by another thread, while this one waits for it here: its end is told at the next turn.
+      const until = Date.now() + (isUnderWay ? 20 : 0);
+      do if (statSync(file).ino !== ino) return act();
+      while (Date.now() < until);
+    }
+  }
+
+  test.each([
+    ['writes into the file', (text: string) => writeFileSync(file, text)],
+    [
+      'replaces the file',
+      (text: string) => {
+        writeFileSync(`${file}.theirs`, text);
+        renameSync(`${file}.theirs`, file);
+      },
+    ],
+    [
+      'writes as many bytes as there were',
+      () => writeFileSync(file, readFileSync(file, 'utf8').replace('Task theirs', 'Task THEIRS')),
+    ],
+  ])('%s right behind our writing: the next change does not undo it', async (_what, write) => {
+    await replace(`${task('ours')}\n${task('theirs')}\n`);
+    const store = makeStore();
+    await store.refresh();
+    const changed = store.change((draft) => draft.patch('ours', { priority: 20 }));
+    await onceReplaced(() => write(`${readFileSync(file, 'utf8').replace('Task theirs', 'Task THEIRS')}`));
+    await changed;
+    expect(store.mayDiffer('likely')).toBe(true);
+    await store.change((draft) => draft.patch('ours', { priority: 30 }));
+    expect(fields('theirs').title).toBe('Task THEIRS');
+    expect(fields('ours').priority).toBe(30);
+    expect(store.snapshot().tasks.get('theirs')?.title).toBe('Task THEIRS');
+  });
+
   test('writes while ours is brought to the disk: both changes are there', async () => {
     await replace(`${task('ours')}\n${task('theirs')}\n`);
     const store = makeStore();

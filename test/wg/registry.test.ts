@@ -312,6 +312,25 @@ describe('updating agents', () => {
     expect(await registry.allocate([{ task_id: 'w', executor: 'claude' }])).toEqual(['agent-41']);
   });
 
+  test('what somebody writes without the lock right behind our write counts too', async () => {
+    await registry.allocate([{ task_id: 'first', executor: 'claude' }]);
+    const { ino } = statSync(path());
+    const allocated = registry.allocate([{ task_id: 'second', executor: 'claude' }]);
+    for (let isReplaced = false; !isReplaced; ) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      const isUnderWay = existsSync(join(graph, 'service', '.registry.json.tmp'));
+      // The replacing is done by another thread, while this one waits for it here: its end is told at the next turn.
+      const until = Date.now() + (isUnderWay ? 20 : 0);
+      do isReplaced = statSync(path()).ino !== ino;
+      while (Date.now() < until && !isReplaced);
+    }
+    const theirs = onDisk();
+    put({ ...theirs, agents: { ...theirs.agents, 'agent-9': foreign('agent-9') } });
+    await allocated;
+    await registry.allocate([{ task_id: 'third', executor: 'claude' }]);
+    expect(Object.keys(onDisk().agents)).toEqual(expect.arrayContaining(['agent-1', 'agent-2', 'agent-9']));
+  });
+
   test('the file is spelled as wg spells it', async () => {
     await registry.allocate([{ task_id: 't "x"\nü', executor: 'claude', worktree_path: '/w' }]);
     await registry.update([{ agent: 'agent-1', pid: 50 }]);
