@@ -4,9 +4,9 @@ import { isSystemTask, type Task } from '../domain/task.ts';
 import { instantText } from './instant.ts';
 import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
 
-/** wg starts nothing that is assigned to somebody. */
+/** wg starts nothing that is assigned to somebody. Of what is at work or over it only says who has it, or had it. */
 export function assignedAgainst(task: Task): NotReady | null {
-  if (task.assigned === undefined) return null;
+  if (task.assigned === undefined || (task.status !== 'open' && task.status !== 'incomplete')) return null;
   const how = `\`wg unclaim ${task.id}\` frees it`;
   return notReady('held', 'assigned', `it is open, yet assigned to ${task.assigned}; ${how}`);
 }

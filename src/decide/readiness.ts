@@ -88,7 +88,11 @@ const JUDGES: readonly Judge[] = [
     fine: (task) => (task.after.length === 0 ? 'it waits for nothing' : `done: ${nameList(task.after)}`),
     against: dependenciesAgainst,
   },
-  { name: 'assigned', fine: () => 'nobody holds it', against: assignedAgainst },
+  {
+    name: 'assigned',
+    fine: (task) => (task.assigned === undefined ? 'nobody holds it' : `it went to ${task.assigned}`),
+    against: assignedAgainst,
+  },
   { name: 'daemon tags', fine: () => "it carries no tag of wg's daemon loops", against: daemonTagAgainst },
   { name: 'respawn throttle', fine: () => 'its agents did not die lately', against: throttleAgainst },
   { name: 'failed starts', fine: (task) => startsText(task.spawnFailures), against: spawnFailuresAgainst },

@@ -252,6 +252,15 @@ describe("the dispatcher's filters", () => {
     expect(because(task('a', { assigned: 'agent-1' }))).toContain('wg unclaim a');
   });
   test.each([
+    'done',
+    'in-progress',
+    'failed',
+  ] as const)('whoever has a task that is %s is nothing against it', (status) => {
+    const one = task('a', { status, assigned: 'agent-1' });
+    const said = explainReadiness(one, view([one])).find(({ name }) => name === 'assigned');
+    expect(said).toMatchObject({ met: true, because: 'it went to agent-1' });
+  });
+  test.each([
     'compact-loop',
     'archive-loop',
     'chat-loop',
