@@ -107,8 +107,8 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
   // What comes back is what our own server of the same package sent: its shape is taken as it is.
   const get = async <T>(path: string): Promise<T> =>
     (await callSocket({ ...base, method: 'GET', path })) as T;
-  const post = async <T>(path: string, body: unknown): Promise<T> =>
-    (await callSocket({ ...base, method: 'POST', path, body })) as T;
+  const post = async <T>(path: string, body: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<T> =>
+    (await callSocket({ ...base, timeoutMs, method: 'POST', path, body })) as T;
 
   return {
     socket,
@@ -124,13 +124,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       const { result, token, agent, summary, artifacts, reason, retryable } = request;
       const path = taskPath(request, result === 'failed' ? '/fail' : '/complete');
       const body = { lease_token: token, agent, summary, artifacts, reason, retryable };
-      return callSocket({
-        ...base,
-        timeoutMs: COMPLETION_TIMEOUT_MS,
-        method: 'POST',
-        path,
-        body,
-      }) as Promise<CompletionAnswer>;
+      return post(path, body, COMPLETION_TIMEOUT_MS);
     },
     heartbeat: (query, { token, message } = {}) =>
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),

@@ -3,12 +3,13 @@
 // text it was made from. Whoever does not have the text learns nothing from it, and a torn, foreign or outdated one does
 // not open. Losing it costs time and nothing else.
 
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../domain/config.ts';
+import { sealText, unsealText } from '../seams/seal.ts';
 import { VERSION } from '../version.ts';
 import type { LoadedConfig } from './load.ts';
 
@@ -22,20 +23,14 @@ export interface CheckedFacts {
   readonly zone: string | undefined;
 }
 
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-
 /** The checked configuration that was kept for this very text, or null. Never throws. */
 export function checkedConfig(kept: string, text: string, facts: CheckedFacts): LoadedConfig | null {
   try {
-    const sealed = readFileSync(kept);
-    const opening = createDecipheriv(CIPHER, keyOf(text, facts), sealed.subarray(0, NONCE_BYTES));
-    opening.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
-    const written = opening.update(sealed.subarray(NONCE_BYTES + TAG_BYTES));
-    return revived(Buffer.concat([written, opening.final()]).toString('utf8'));
+    const plain = unsealText(readFileSync(kept), keyOf(text, facts));
+    // Of another text or program, or torn: the text is checked, as it always was.
+    return plain === null ? null : revived(plain);
   } catch {
-    // None yet, of another text or program, or torn: the text is checked, as it always was.
+    // None yet, or none that can be read.
     return null;
   }
 }
@@ -51,14 +46,8 @@ export function keepChecked(kept: string, text: string, facts: CheckedFacts, loa
     const plain = flattened(loaded);
     // What JSON cannot carry, such as a date in a body, is left to be checked each time.
     if (!isDeepStrictEqual(revived(plain), loaded)) return;
-    const nonce = randomBytes(NONCE_BYTES);
-    const sealing = createCipheriv(CIPHER, keyOf(text, facts), nonce);
-    const written = Buffer.concat([sealing.update(plain, 'utf8'), sealing.final()]);
     mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, Buffer.concat([nonce, sealing.getAuthTag(), written]), {
-      flag: 'wx',
-      mode: 0o600,
-    });
+    writeFileSync(temporary, sealText(plain, keyOf(text, facts)), { flag: 'wx', mode: 0o600 });
     renameSync(temporary, kept);
   } catch {
     // A full disk, a folder of somebody else's, or another command at the very same moment.
