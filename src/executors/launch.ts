@@ -1,7 +1,7 @@
 // Starts one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper that
 // writes down the exit status, so that whoever comes after can go on attending.
 
-import { type FileHandle, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { messageOf, systemCode } from '../domain/errors.ts';
@@ -110,7 +110,6 @@ async function spawn(
 ): Promise<{ identity: ProcessIdentity | null; child: Child }> {
   const exitFile = join(assignment.folder, EXIT_FILE);
   const pidFile = join(assignment.folder, PID_FILE);
-  await makeFolder(assignment.folder);
   // A status from an earlier use of this folder would end the run before it began.
   await rm(exitFile, { force: true });
   const files: FileHandle[] = [];
@@ -151,15 +150,6 @@ async function spawn(
     return { identity, child };
   } finally {
     await Promise.all(files.map((file) => file.close()));
-  }
-}
-
-/** Only the folder itself: a worktree that is being removed must not come back as an empty shell. */
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (thrown) {
-    if (systemCode(thrown) !== 'EEXIST') throw thrown;
   }
 }
 

@@ -3,12 +3,13 @@
 // their graph does; the output of runs does not.
 
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { artifactStrings } from '../decide/settle.ts';
 import { systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import { makeWithin } from '../wg/folder-within.ts';
 
 /** As much of a result as is kept in the task's own line, bytes. */
 const MAX_INLINE_BYTES = 64 * 1024;
@@ -81,9 +82,7 @@ async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   const name = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
   const folder = join(graph, FOLDER);
   const file = join(folder, `result-${name}.${isText ? 'txt' : 'json'}`);
-  await mkdir(folder).catch((thrown: unknown) => {
-    if (systemCode(thrown) !== 'EEXIST') throw thrown;
-  });
+  makeWithin(graph, FOLDER);
   // Repositories are not trusted to say where files are written.
   if (!(await lstat(folder)).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
   // A folder of its own: two may write the same file at once.
