@@ -8,8 +8,11 @@ import { join } from 'node:path';
 import type { StopReason } from '../../src/domain/outcome.ts';
 import type { HttpProfile } from '../../src/domain/profile.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
-import type { Assignment, RunControl } from '../../src/executors/executor.ts';
+import type { Assignment, Begun, RunControl } from '../../src/executors/executor.ts';
+import { createHttpExecutor } from '../../src/executors/http.ts';
+import type { HttpExecutorParts } from '../../src/executors/http-options.ts';
 import type { Clock } from '../../src/seams/clock.ts';
+import type { Log } from '../../src/seams/log.ts';
 
 export const RUN = 'run_01JDABCDEFGHJKMNPQRSTVWXYZ';
 export const TOKEN = `wgl_${'t'.repeat(43)}`;
@@ -95,6 +98,24 @@ export function assignmentFor(
     resumeSession: null,
     ...changes,
   };
+}
+
+/** The executor with a clock that does not wait and no chance. */
+export function executor(parts: Partial<HttpExecutorParts> = {}) {
+  return createHttpExecutor({ clock: eagerClock(), identity: { random: () => 0.5 }, ...parts });
+}
+
+export function outcomeOf(begun: Begun) {
+  if (begun.kind !== 'ended') throw new Error(`expected the run to have ended, it is ${begun.kind}`);
+  return begun.outcome;
+}
+
+/** Everything that was logged, as one text. */
+export function recordingLog() {
+  const lines: string[] = [];
+  const write = (name: string, fields?: object) => lines.push(JSON.stringify({ name, ...fields }));
+  const log: Log = { debug: write, info: write, warn: write, error: write };
+  return { log, text: () => lines.join('\n') };
 }
 
 export interface Controlled extends RunControl {
@@ -192,16 +213,20 @@ export function json(response: ServerResponse, status: number, body: unknown, he
 /** Collects what a test must tidy up, and does so. */
 export function tidying() {
   const acts: (() => Promise<unknown>)[] = [];
+  const folder = async (): Promise<string> => {
+    const path = await mkdtemp(join(tmpdir(), 'http-run-'));
+    acts.push(() => rm(path, { recursive: true, force: true }));
+    return path;
+  };
   return {
     add: <T extends { close(): Promise<void> }>(closable: T): T => {
       acts.push(() => closable.close());
       return closable;
     },
-    async folder(): Promise<string> {
-      const path = await mkdtemp(join(tmpdir(), 'http-run-'));
-      acts.push(() => rm(path, { recursive: true, force: true }));
-      return path;
-    },
+    folder,
+    /** An assignment in a folder of its own. */
+    assign: async (changes: Partial<HttpProfile>, run: Partial<Assignment> = {}): Promise<Assignment> =>
+      assignmentFor(httpProfile(changes), await folder(), run),
     async run(): Promise<void> {
       for (const act of acts.splice(0).reverse()) await act();
     },

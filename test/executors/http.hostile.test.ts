@@ -7,17 +7,15 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { HttpDelivery, HttpProfile } from '../../src/domain/profile.ts';
-import type { Assignment, Begun } from '../../src/executors/executor.ts';
-import { createHttpExecutor } from '../../src/executors/http.ts';
 import type { HttpExecutorParts } from '../../src/executors/http-options.ts';
 import { systemClock } from '../../src/seams/clock.ts';
-import type { Log } from '../../src/seams/log.ts';
 import {
-  assignmentFor,
   eagerClock,
-  httpProfile,
+  executor,
   json,
   listen,
+  outcomeOf,
+  recordingLog,
   runControl,
   TOKEN,
   tidying,
@@ -26,26 +24,7 @@ import {
 const tidy = tidying();
 afterEach(() => tidy.run());
 
-function executor(parts: Partial<HttpExecutorParts> = {}) {
-  return createHttpExecutor({ clock: eagerClock(), identity: { random: () => 0.5 }, ...parts });
-}
-
-async function assign(changes: Partial<HttpProfile>, run: Partial<Assignment> = {}): Promise<Assignment> {
-  return assignmentFor(httpProfile(changes), await tidy.folder(), run);
-}
-
-function outcomeOf(begun: Begun) {
-  if (begun.kind !== 'ended') throw new Error(`expected the run to have ended, it is ${begun.kind}`);
-  return begun.outcome;
-}
-
-/** Everything that was logged, as one text. */
-function recordingLog() {
-  const lines: string[] = [];
-  const write = (name: string, fields?: object) => lines.push(JSON.stringify({ name, ...fields }));
-  const log: Log = { debug: write, info: write, warn: write, error: write };
-  return { log, text: () => lines.join('\n') };
-}
+const { assign } = tidy;
 
 /** A server that speaks for itself: `act` gets each connection once the request's first bytes are there. */
 async function raw(act: (socket: Socket, before: number) => void): Promise<{ url: string; count(): number }> {

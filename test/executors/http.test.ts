@@ -2,39 +2,26 @@ import { getEventListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { HttpProfile } from '../../src/domain/profile.ts';
-import type { Assignment, Begun, Handle } from '../../src/executors/executor.ts';
-import { createHttpExecutor } from '../../src/executors/http.ts';
+import type { Handle } from '../../src/executors/executor.ts';
 import type { HttpExecutorParts } from '../../src/executors/http-options.ts';
 import { systemClock } from '../../src/seams/clock.ts';
-import type { Log } from '../../src/seams/log.ts';
-import { assignmentFor, eagerClock, httpProfile, json, listen, runControl, tidying } from './http-support.ts';
+import {
+  eagerClock,
+  executor,
+  json,
+  listen,
+  outcomeOf,
+  recordingLog,
+  runControl,
+  tidying,
+} from './http-support.ts';
 
 const tidy = tidying();
 afterEach(() => tidy.run());
 
 const HANDLE: Handle = { process: null, reference: null, adopted: false };
 
-function executor(parts: Partial<HttpExecutorParts> = {}) {
-  return createHttpExecutor({ clock: eagerClock(), identity: { random: () => 0.5 }, ...parts });
-}
-
-async function assign(changes: Partial<HttpProfile>, run: Partial<Assignment> = {}): Promise<Assignment> {
-  return assignmentFor(httpProfile(changes), await tidy.folder(), run);
-}
-
-function outcomeOf(begun: Begun) {
-  if (begun.kind !== 'ended') throw new Error(`expected the run to have ended, it is ${begun.kind}`);
-  return begun.outcome;
-}
-
-/** Everything that was logged, as one text. */
-function recordingLog() {
-  const lines: string[] = [];
-  const write = (name: string, fields?: object) => lines.push(JSON.stringify({ name, ...fields }));
-  const log: Log = { debug: write, info: write, warn: write, error: write };
-  return { log, text: () => lines.join('\n') };
-}
+const { assign } = tidy;
 
 describe('begin', () => {
   test('an existing agent gets its own request shape with GET, too', async () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { newLease } from '../../src/runs/lease-row.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import type { Clock } from '../../src/seams/clock.ts';
+import { newRun } from './new-run.ts';
 
 let folder: string;
 let ledger: Ledger;
@@ -24,20 +25,6 @@ afterEach(() => {
   ledger.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const NEW_RUN = {
-  id: 'run_1',
-  graph: '/g',
-  task: 't',
-  taskCreatedAt: null,
-  worktree: '/w',
-  repo: '/r',
-  executor: 'agent',
-  type: 'http',
-  because: 'x',
-  attempt: 1,
-  occurrence: null,
-} as const;
 
 describe('dispatches', () => {
   test('their number rises, over a restart too, and what came of them is kept', async () => {
@@ -81,7 +68,7 @@ describe('events', () => {
 
 describe('leases and further tokens', () => {
   test('are kept with their run and dropped with it', async () => {
-    ledger.open(NEW_RUN, 'hash-1');
+    ledger.open(newRun('run_1'), 'hash-1');
     ledger.addToken('run_1', 'hash-2');
     const lease = newLease('hold', {
       worker: 'w',

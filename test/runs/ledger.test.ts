@@ -21,6 +21,7 @@ import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { LEDGER_VERSION } from '../../src/runs/migrations.ts';
 import type { NewRun } from '../../src/runs/run-row.ts';
 import type { Clock } from '../../src/seams/clock.ts';
+import { newRun } from './new-run.ts';
 
 const SUCCESS: Outcome = {
   kind: 'succeeded',
@@ -63,23 +64,6 @@ async function reading() {
   const view = await openLedger({ file, clock, readOnly: true });
   if (view !== null) ledgers.push(view);
   return view;
-}
-
-function newRun(id: string, more: Partial<NewRun> = {}): NewRun {
-  return {
-    id,
-    graph: '/g/.workgraph',
-    task: 'build-api',
-    taskCreatedAt: '2027-01-01T00:00:00Z',
-    worktree: '/g',
-    repo: '/g/.git',
-    executor: 'default',
-    type: 'claude',
-    because: 'built-in default',
-    attempt: 1,
-    occurrence: null,
-    ...more,
-  };
 }
 
 function fail(ledger: Ledger, id: string, outcome: Outcome = FAILURE, more: Partial<NewRun> = {}): void {

@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/runs/database.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { PRUNED_AT_ONCE } from '../../src/runs/old-runs.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
+import { newRun } from './new-run.ts';
 
 let folder: string;
 let clock: FakeClock;
@@ -23,22 +24,7 @@ afterEach(() => {
 });
 
 function endedRun(id: string, task = id, folderOfRun: string | null = null): void {
-  ledger.open(
-    {
-      id,
-      graph: '/g/.workgraph',
-      task,
-      taskCreatedAt: null,
-      worktree: '/g',
-      repo: 'g',
-      executor: 'command',
-      type: 'command',
-      because: 'it says so',
-      attempt: 1,
-      occurrence: null,
-    },
-    `hash-${id}`,
-  );
+  ledger.open(newRun(id, { task }), `hash-${id}`);
   if (folderOfRun !== null) ledger.move(id, 'opened', { agent: 'agent-1', folder: folderOfRun });
   ledger.move(id, 'abandoned');
 }
@@ -66,22 +52,7 @@ describe('what is over', () => {
   });
 
   test('an open run keeps its folder and its place', () => {
-    ledger.open(
-      {
-        id: 'run_1',
-        graph: '/g/.workgraph',
-        task: 'a',
-        taskCreatedAt: null,
-        worktree: '/g',
-        repo: 'g',
-        executor: 'command',
-        type: 'command',
-        because: '',
-        attempt: 1,
-        occurrence: null,
-      },
-      'hash',
-    );
+    ledger.open(newRun('run_1'), 'hash');
     ledger.move('run_1', 'opened', { agent: 'agent-1', folder: '/g/.workgraph/agents/agent-1' });
     clock.advance(1e9);
     expect(ledger.endedWithFolder(10, 10)).toEqual([]);

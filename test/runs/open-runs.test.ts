@@ -7,6 +7,7 @@ import type { RunPhase } from '../../src/domain/run.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { mayMove } from '../../src/runs/run-moves.ts';
 import { systemClock } from '../../src/seams/clock.ts';
+import { newRun } from './new-run.ts';
 
 let folder: string;
 const open: Ledger[] = [];
@@ -23,21 +24,6 @@ afterEach(() => {
   for (const ledger of open.splice(0)) ledger.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const newRun = (id: string) =>
-  ({
-    id,
-    graph: '/g',
-    task: id,
-    taskCreatedAt: null,
-    worktree: '/w',
-    repo: '/r',
-    executor: 'agent',
-    type: 'http',
-    because: 'x',
-    attempt: 1,
-    occurrence: null,
-  }) as const;
 
 test('what is remembered is what is written, whatever two processes do in whatever order', async () => {
   const [one, two] = [await ledgerAt(), await ledgerAt()];
@@ -66,7 +52,7 @@ test('what is remembered is what is written, whatever two processes do in whatev
         const run = id === undefined ? null : ledger.run(id);
         if (what === 'open') {
           ids.push(`run_${++count}`);
-          ledger.open(newRun(`run_${count}`), `hash-${count}`);
+          ledger.open(newRun(`run_${count}`, { task: `run_${count}` }), `hash-${count}`);
         } else if (what === 'note' && id !== undefined) ledger.note(id, { reference: `ref-${which}` });
         else if (what === 'move' && run && mayMove(run.phase, to))
           ledger.move(run.id, to, { outcome: { kind: 'succeeded' } });
