@@ -60,7 +60,7 @@ async function dispatch(
   );
   const folder = await tidy.folder();
   const assignment = assignmentFor(httpProfile({ endpoint: `${server.url}/api/task`, ...profile }), folder, {
-    deadlineAt: clock.now() + 86_400_000,
+    deadlineAt: (parts.clock ?? clock).now() + 86_400_000,
   });
   const executor = createHttpExecutor({ clock, identity: { random: () => 0.5 }, ...parts });
   const begun = await executor.begin(assignment, runControl());
@@ -270,6 +270,12 @@ describe('408, 425, 429, 500, 502, 503, 504, no connection, no answer', () => {
   test('no connection, no TLS and no answer in time', async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket.on('error', () => {})));
+    tidy.add({
+      async close() {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => silent.close(resolve));
+      },
+    });
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as AddressInfo;
     const delivery = { connectMs: 60, responseMs: 100, attempts: 2, backoffMs: 1 };
@@ -281,8 +287,6 @@ describe('408, 425, 429, 500, 502, 503, 504, no connection, no answer', () => {
         outcome: { failure: 'unreachable', message: expect.stringContaining('in 2 deliveries') },
       });
     }
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => silent.close(resolve));
   });
 
   const soon = (ms: number) => new Date(Date.parse('2026-11-22T05:57:52.000Z') + ms).toUTCString();
