@@ -7,7 +7,7 @@ import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { composeSupervisor } from '../src/compose.ts';
+import { composeSupervisor } from '../src/compose/daemon.ts';
 import { doneTasks, type Farm, plantFarm, writeTasks } from './farm.ts';
 import { measure } from './idle.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';

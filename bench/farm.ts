@@ -5,7 +5,7 @@ import { cp, mkdir, mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { composeSupervisor, type RunningSupervisor } from '../src/compose.ts';
+import { composeSupervisor, type RunningSupervisor } from '../src/compose/daemon.ts';
 import type { Executor } from '../src/executors/executor.ts';
 
 const run = promisify(execFile);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { composeSupervisor } from '../src/compose.ts';
+import { composeSupervisor } from '../src/compose/daemon.ts';
 import { type Farm, plantFarm, writeTasks } from './farm.ts';
 import type { Benchmark } from './report.ts';
 

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { composeSupervisor } from '../src/compose.ts';
+import { composeSupervisor } from '../src/compose/daemon.ts';
 import type { Executor } from '../src/executors/executor.ts';
 import type { Farm } from './farm.ts';
 import { type LoopDelay, watchLoop } from './loop-delay.ts';

@@ -1,7 +1,7 @@
 // Where A2A 1.0 agents push how they are getting on: a StreamResponse, with the token of the attempt as they were given it.
 // Answered 204 as soon as it is written down, or soon enough where a verify command takes its time.
 
-import { A2A_PAYLOADS, readStreamResponse } from '../executors/a2a-reading.ts';
+import { A2A_PAYLOADS, readStreamResponse } from '../executors/http/a2a.ts';
 import { readJsonBody } from './body.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiApp, type ApiContext, type ApiParts, doneOnce, refuseOtherMethods } from './route.ts';

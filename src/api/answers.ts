@@ -2,10 +2,12 @@
 // against them, and the compiler holds them against the domain.
 
 import { z } from 'zod';
+import type { CompletionAnswer } from '../control/control.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
-import type { AnsweredQuestion, CompletionAnswer, HeartbeatAnswer } from '../supervisor/control.ts';
+import type { HeartbeatAnswer } from '../run/leases.ts';
+import type { AnsweredQuestion } from '../run/questions.ts';
 import { dispatchData } from './dispatch-schema.ts';
 import { VERDICT_STATES } from './schemas.ts';
 

@@ -1,7 +1,7 @@
 // The pre-signed callback: for tools that can neither set headers nor shape a body. The URL is the right to end one run,
 // the whole body is its result, whatever type it has.
 
-import type { CompletionRequest } from '../supervisor/control.ts';
+import type { CompletionRequest } from '../control/control.ts';
 import { looseValue, readAnyBody } from './body.ts';
 import { type ApiApp, type ApiParts, doneOnce, parse, type Reply, refuseOtherMethods } from './route.ts';
 import { callbackQuery } from './schemas.ts';

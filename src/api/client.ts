@@ -2,17 +2,17 @@
 // SupervisorControl; what the server refuses comes out as the SupervisorError it was.
 
 import { Agent } from 'node:http';
-import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
-import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import type {
-  AnsweredQuestion,
   CompletionAnswer,
   CompletionRequest,
-  HeartbeatAnswer,
   RunFilter,
   TaskFilter,
   TaskQuery,
-} from '../supervisor/control.ts';
+} from '../control/control.ts';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type { HeartbeatAnswer } from '../run/leases.ts';
+import type { AnsweredQuestion } from '../run/questions.ts';
 import { readApiFile } from './api-file.ts';
 import { callSocket, type SocketCall, streamSocket } from './client-call.ts';
 import { readServerEvents, type ServerEvent } from './server-events.ts';

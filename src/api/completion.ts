@@ -1,7 +1,7 @@
 // What agents write when they are done, read as one completion request. Agents differ in their words (`status`,
 // `error`, `reason`, `result`, `artifacts`); a finished piece of work is never refused over that.
 
-import type { CompletionRequest } from '../supervisor/control.ts';
+import type { CompletionRequest } from '../control/control.ts';
 import type { CompleteBody, FailBody, HeartbeatBody } from './schemas.ts';
 
 type Report = Omit<CompletionRequest, 'task' | 'worktree' | 'caller'>;

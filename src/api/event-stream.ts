@@ -2,9 +2,9 @@
 // of past events and the open streams; knows nothing of what the events mean.
 
 import type { ServerResponse } from 'node:http';
+import type { SupervisorControl } from '../control/control.ts';
 import type { Event } from '../domain/event.ts';
 import type { Clock } from '../seams/clock.ts';
-import type { SupervisorControl } from '../supervisor/control.ts';
 
 /** Events kept for replay. */
 const RING_SIZE = 1000;

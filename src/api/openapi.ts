@@ -2,7 +2,7 @@
 // and webhooks are sent stands under `webhooks`. Describes; checks nothing.
 
 import { z } from 'zod';
-import { A2A_PAYLOADS } from '../executors/a2a-reading.ts';
+import { A2A_PAYLOADS } from '../executors/http/a2a.ts';
 import { dispatchPayload, notificationPayload } from './dispatch-schema.ts';
 import { PROBLEM_TYPE, PROBLEMS } from './problem.ts';
 import { type MountableRoute, plainRoute } from './route.ts';

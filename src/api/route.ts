@@ -4,8 +4,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
+import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import type { Clock } from '../seams/clock.ts';
-import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
 import { readJsonBody } from './body.ts';
 import type { Once } from './once.ts';
 import { hungUp } from './prefer.ts';

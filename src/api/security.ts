@@ -3,8 +3,8 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { SupervisorControl } from '../control/control.ts';
 import type { Clock } from '../seams/clock.ts';
-import type { SupervisorControl } from '../supervisor/control.ts';
 import { ApiProblem } from './problem.ts';
 
 /** The run that a token belongs to. */

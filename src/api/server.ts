@@ -1,13 +1,13 @@
 // The API as a service: the unix socket always, TCP when it is wanted, api.json for those who look for it.
 
 import type { Server } from 'node:http';
+import type { SupervisorControl } from '../control/control.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { AnswerBook } from '../runs/answer-book.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
-import type { SupervisorControl } from '../supervisor/control.ts';
 import { keepPort, lastPort, removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { listenOnSocket, listenOnTcp, type TcpWish, tcpWish } from './listen.ts';

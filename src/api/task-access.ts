@@ -1,8 +1,8 @@
 // Which task a request means, and whether its token may touch that task. A run's token is good for the task of that
 // run alone; for it a bare id always means its own graph, however many worktrees carry the same id.
 
+import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { Caller, SupervisorControl, TaskQuery } from '../supervisor/control.ts';
 import { ApiProblem } from './problem.ts';
 import type { Access, RunAccess } from './security.ts';
 

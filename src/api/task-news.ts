@@ -1,7 +1,7 @@
 // A task as it is, or as soon as it is no longer what the client knows: entity tags, and waiting for another one.
 
 import { createHash } from 'node:crypto';
-import type { Caller, TaskQuery } from '../supervisor/control.ts';
+import type { Caller, TaskQuery } from '../control/control.ts';
 import type { ApiParts, Reply } from './route.ts';
 
 /** Whoever asks for a task. */

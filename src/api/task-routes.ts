@@ -1,7 +1,7 @@
 // The routes about one task: reading it, and every way its work is taken, reported on, ended or begun again.
 
+import type { ClaimTerms, CompletionRequest, TaskQuery } from '../control/control.ts';
 import type { RunReport } from '../domain/report.ts';
-import type { ClaimTerms, CompletionRequest, TaskQuery } from '../supervisor/control.ts';
 import {
   answeredAnswer,
   claimAnswer,

@@ -4,10 +4,10 @@
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { SupervisorClient } from '../api/client.ts';
+import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
+import type { Lookout } from '../control/offline-control.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
-import type { RunFilter, TaskFilter, TaskQuery } from '../supervisor/control.ts';
-import type { Lookout } from '../supervisor/lookout.ts';
 import { type Context, compositionOf } from './context.ts';
 
 /** What can be asked with and without a running supervisor. */
@@ -72,7 +72,7 @@ export async function withLookout<T>(
   context: Context,
   act: (lookout: Lookout) => Promise<T> | T,
 ): Promise<T> {
-  const { composeLookout } = await import('../compose-look.ts');
+  const { composeLookout } = await import('../compose/offline.ts');
   const composed = await composeLookout(compositionOf(context));
   try {
     return await act(composed.lookout);

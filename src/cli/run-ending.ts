@@ -1,6 +1,6 @@
 // How `supervisor run` comes to its end: what each signal means, and what is said of work that goes on.
 
-import type { RunningSupervisor } from '../compose.ts';
+import type { RunningSupervisor } from '../compose/daemon.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { RunReport } from '../domain/report.ts';
 import type { Context } from './context.ts';

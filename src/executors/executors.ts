@@ -4,15 +4,15 @@ import type { ExecutorType } from '../domain/profile.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Identity } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
-import { createClaudeExecutor } from './claude.ts';
-import { createCommandExecutor } from './command.ts';
-import { type SweptProcess, sweepOrphans } from './ending.ts';
 import type { Executor } from './executor.ts';
 import { createExternalExecutor } from './external.ts';
-import { createHttpExecutor } from './http.ts';
-import { createPoller } from './poller.ts';
-import type { Processes } from './processes.ts';
-import { createSubprocesses } from './subprocess.ts';
+import { createHttpExecutor } from './http/executor.ts';
+import { createClaudeExecutor } from './process/claude.ts';
+import { createCommandExecutor } from './process/command.ts';
+import { createPoller } from './process/poller.ts';
+import type { Processes } from './process/process-table.ts';
+import { createSubprocesses } from './process/subprocess.ts';
+import { type SweptProcess, sweepOrphans } from './process/terminate.ts';
 
 /** How often output and adopted processes are looked at, ms. */
 const LOOK_EVERY_MS = 500;

@@ -3,10 +3,10 @@
 
 import type { NotifySettings } from '../domain/config.ts';
 import type { SecretValue } from '../domain/profile.ts';
-import { retryAfterMs } from '../executors/backoff.ts';
-import { type Lookup, parseEndpoint, resolveEndpoint, systemLookup } from '../executors/http-address.ts';
-import { type HttpAnswer, type HttpClient, sendWithGot } from '../executors/http-client.ts';
-import { signatureHeader, signingKey } from '../executors/http-signature.ts';
+import { type Lookup, parseEndpoint, resolveEndpoint, systemLookup } from '../executors/http/address.ts';
+import { retryAfterMs } from '../executors/http/backoff.ts';
+import { type HttpAnswer, type HttpClient, sendWithGot } from '../executors/http/client.ts';
+import { signatureHeader, signingKey } from '../executors/http/signature.ts';
 import type { DeliveryBook, QueuedEvent } from '../runs/delivery-book.ts';
 import type { Cancel, Clock } from '../seams/clock.ts';
 import { tokenHash } from '../seams/identity.ts';

@@ -10,13 +10,13 @@ import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
-import { Leases } from './leases.ts';
-import { LiveRun } from './live-run.ts';
+import { Leases } from '../run/leases.ts';
+import { LiveRun } from '../run/live-run.ts';
+import type { RunnerParts } from '../run/run-services.ts';
+import { Runner } from '../run/runner.ts';
+import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
 import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
-import { Runner } from './runner.ts';
-import type { RunnerParts } from './runner-parts.ts';
-import { nextSilenceAt, silenceLevel, silenceText } from './silence.ts';
 
 export class Dispatcher {
   readonly runner: Runner;

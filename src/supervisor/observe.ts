@@ -4,8 +4,8 @@ import type { GraphHold, PeerStatuses, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import type { RunId, TaskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
+import { type SupervisedGraphs, viewOf } from '../graphs/supervised-graphs.ts';
 import type { LedgerView } from '../runs/ledger.ts';
-import { type SupervisedGraphs, viewOf } from './supervised-graphs.ts';
 
 /** The world as it is now. `standstill` says why nothing at all is dispatched, null when something may be. */
 export function observeWorld(parts: {

@@ -3,7 +3,7 @@
 
 import PQueue from 'p-queue';
 import type { RunId } from '../domain/ids.ts';
-import type { LiveRun } from './live-run.ts';
+import type { LiveRun } from '../run/live-run.ts';
 
 export class Places {
   readonly #queue: PQueue;

@@ -4,8 +4,8 @@
 import { recurPatch } from '../decide/recur.ts';
 import type { Action, PassedInstants } from '../decide/world.ts';
 import type { TaskRef } from '../domain/ids.ts';
-import type { RunnerParts } from './runner-parts.ts';
-import { applyPatch } from './settlement.ts';
+import { applyPatch } from '../graphs/task-writes.ts';
+import type { RunnerParts } from '../run/run-services.ts';
 
 type Reopen = Extract<Action, { kind: 'reopen' }>;
 

@@ -2,11 +2,11 @@
 // for it, and never right after a start or a jump of the clock: what a wrong clock takes for old would be lost.
 
 import type { Config } from '../domain/config.ts';
+import type { RunnerParts } from '../run/run-services.ts';
 import { PRUNED_AT_ONCE } from '../runs/old-runs.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
-import type { RunnerParts } from './runner-parts.ts';
 
 interface RetentionParts {
   readonly ledger: Pick<RunnerParts['ledger'], 'endedWithFolder' | 'forgetFolder' | 'prune'>;

@@ -6,14 +6,14 @@ import type { Decision, GraphHold, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import type { Maintenance } from '../graphs/maintenance.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
+import type { RunnerParts } from '../run/run-services.ts';
 import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { liftOutdatedHolds } from './endpoint-holds.ts';
-import type { Maintenance } from './maintenance.ts';
 import { observeWorld } from './observe.ts';
-import type { RunnerParts } from './runner-parts.ts';
-import type { SupervisedGraphs } from './supervised-graphs.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 

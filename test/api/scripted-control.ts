@@ -1,6 +1,12 @@
 // A supervisor that does what its script says: two worktrees that share the id `build`, one run whose token is known,
 // one superseded run. Everything it was asked is written down.
 
+import type {
+  CompletionAnswer,
+  CompletionRequest,
+  SupervisorControl,
+  TaskQuery,
+} from '../../src/control/control.ts';
 import { SupervisorError } from '../../src/domain/errors.ts';
 import type { Event } from '../../src/domain/event.ts';
 import type {
@@ -10,12 +16,6 @@ import type {
   TaskReport,
   WhyReport,
 } from '../../src/domain/report.ts';
-import type {
-  CompletionAnswer,
-  CompletionRequest,
-  SupervisorControl,
-  TaskQuery,
-} from '../../src/supervisor/control.ts';
 
 export const RUN_TOKEN = `wgl_${'r'.repeat(43)}`;
 export const OLD_TOKEN = `wgl_${'o'.repeat(43)}`;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { preferHere, withSupervisor, worktreePath } from '../../src/cli/reach.ts';
+import type { TaskQuery } from '../../src/control/control.ts';
 import { SupervisorError } from '../../src/domain/errors.ts';
-import type { TaskQuery } from '../../src/supervisor/control.ts';
 import { fakeContext } from './fake-surroundings.ts';
 
 describe('preferHere', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { usesCallbackUrl } from '../../src/domain/callback-use.ts';
 import type { CommandProfile, Profile } from '../../src/domain/profile.ts';
-import { httpProfile } from '../executors/http-support.ts';
+import { httpProfile } from '../executors/http/support.ts';
 
 const URL_HERE = 'report to {{ callback.complete_url }} please';
 

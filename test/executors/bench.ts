@@ -7,10 +7,10 @@ import type { StopReason } from '../../src/domain/outcome.ts';
 import type { ClaudeProfile, CommandProfile, Profile } from '../../src/domain/profile.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
-import { createPoller } from '../../src/executors/poller.ts';
-import { createProcesses, type Processes } from '../../src/executors/processes.ts';
-import { processTable } from '../../src/executors/processes-ps.ts';
-import type { ProcessMeans } from '../../src/executors/subprocess.ts';
+import { createPoller } from '../../src/executors/process/poller.ts';
+import { createProcesses, type Processes } from '../../src/executors/process/process-table.ts';
+import { processTable } from '../../src/executors/process/process-table-ps.ts';
+import type { ProcessMeans } from '../../src/executors/process/subprocess.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 
 /** The folder of the misbehaving executables. */

@@ -2,9 +2,13 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { remainsOf, sweepOrphans } from '../../src/executors/ending.ts';
 import type { Assignment, Executor } from '../../src/executors/executor.ts';
-import { createSubprocesses, type ProcessMeans, type Subprocesses } from '../../src/executors/subprocess.ts';
+import {
+  createSubprocesses,
+  type ProcessMeans,
+  type Subprocesses,
+} from '../../src/executors/process/subprocess.ts';
+import { remainsOf, sweepOrphans } from '../../src/executors/process/terminate.ts';
 import { eventually, type makeAssignment, processMeans, temporaryFolder } from './bench.ts';
 import type { Behaviour, ContractBench } from './contract.ts';
 

@@ -16,7 +16,7 @@ import { createBus } from '../../src/seams/bus.ts';
 import type { Clock } from '../../src/seams/clock.ts';
 import { silentLog } from '../../src/seams/log.ts';
 import type { Service } from '../../src/seams/service.ts';
-import { listen, type Received, type TestServer } from '../executors/http-support.ts';
+import { listen, type Received, type TestServer } from '../executors/http/support.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const OLD_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;

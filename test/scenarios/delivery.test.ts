@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openLedger } from '../../src/runs/ledger.ts';
 import { systemClock } from '../../src/seams/clock.ts';
-import { json, listen, type Received, type TestServer } from '../executors/http-support.ts';
+import { json, listen, type Received, type TestServer } from '../executors/http/support.ts';
 import { personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

@@ -2,7 +2,7 @@
 // Arguments: scope, lock file, holder file, state folder.
 
 import { writeSync } from 'node:fs';
-import { createProcesses, linuxProcessTable } from '../../src/executors/processes.ts';
+import { createProcesses, linuxProcessTable } from '../../src/executors/process/process-table.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 import { createLocker } from '../../src/seams/flock.ts';
 import { holdInstanceLock } from '../../src/seams/instance-lock.ts';

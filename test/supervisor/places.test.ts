@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Run } from '../../src/domain/run.ts';
-import { LiveRun } from '../../src/supervisor/live-run.ts';
+import { LiveRun } from '../../src/run/live-run.ts';
 import { Places } from '../../src/supervisor/places.ts';
 
 const live = (id: string) => new LiveRun({ id } as Run, null, 0);

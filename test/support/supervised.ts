@@ -1,6 +1,6 @@
 // A real supervisor over a playground, stopped for sure at the end of the test.
 
-import { composeSupervisor, type RunningSupervisor } from '../../src/compose.ts';
+import { composeSupervisor, type RunningSupervisor } from '../../src/compose/daemon.ts';
 import type { EventMap, EventName } from '../../src/domain/event.ts';
 import type { Playground } from './playground.ts';
 

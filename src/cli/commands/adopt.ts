@@ -6,7 +6,7 @@ import { plain } from '../render/plain.ts';
 
 /** Stops the daemon, and says what becomes of the work that it began. */
 export async function adopt(context: Context, place: string | undefined): Promise<number> {
-  const { composeStore, locateGraph } = await import('../../compose-look.ts');
+  const { composeStore, locateGraph } = await import('../../compose/offline.ts');
   const { createDaemonDetector, isLive } = await import('../../wg/daemon.ts');
   const { createWgCommand } = await import('../../wg/command.ts');
   const { daemonUnit, stopDaemon } = await import('../../wg/adopt.ts');

@@ -1,7 +1,7 @@
 // `add` and `edit`: tasks written into a graph, with or without a supervisor running.
 
 import { SupervisorError } from '../../domain/errors.ts';
-import type { TaskRequest } from '../../supervisor/authoring.ts';
+import type { TaskRequest } from '../../graphs/authoring.ts';
 import { type Context, shortPath } from '../context.ts';
 import { taskQuery, withLookout, worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
@@ -32,8 +32,8 @@ export async function add(context: Context, title: string, options: AuthorOption
     throw new SupervisorError('usage', 'the title is empty', { hint: 'say what is to be done' });
   const request = await requestOf(options);
   const [{ composeStore, locateGraph }, { addTask }] = await Promise.all([
-    import('../../compose-look.ts'),
-    import('../../supervisor/authoring.ts'),
+    import('../../compose/offline.ts'),
+    import('../../graphs/authoring.ts'),
   ]);
   const place = await locateGraph({
     cwd: context.cwd,
@@ -65,7 +65,7 @@ export async function edit(context: Context, task: string, options: AuthorOption
     throw new SupervisorError('usage', 'nothing to change was given', {
       hint: '`supervisor edit --help` lists what can be changed',
     });
-  const { editTask } = await import('../../supervisor/authoring.ts');
+  const { editTask } = await import('../../graphs/authoring.ts');
   const changed = await withLookout(context, async (lookout) => {
     const found = lookout.storeOf(taskQuery(context, task, options.worktree));
     await editTask(found.store, found.task, request);

@@ -3,8 +3,8 @@
 
 import { realpathSync } from 'node:fs';
 import type { SupervisorClient } from '../../api/client.ts';
+import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../supervisor/control.ts';
 import { readArtifacts } from '../artifacts.ts';
 import type { Context } from '../context.ts';
 import { connect, preferHere, taskQuery, withLookout } from '../reach.ts';
@@ -167,7 +167,7 @@ async function spool(
 }
 
 async function graphAt(context: Context, worktree: string | undefined): Promise<string | null> {
-  const { locateGraph } = await import('../../compose-look.ts');
+  const { locateGraph } = await import('../../compose/offline.ts');
   try {
     const place = { cwd: context.cwd, create: false, ...(worktree === undefined ? {} : { worktree }) };
     return (await locateGraph(place)).graph;

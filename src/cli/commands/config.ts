@@ -74,7 +74,7 @@ export async function trust(
     paths,
     { worktreePath },
   ] = await Promise.all([
-    import('../../compose-look.ts'),
+    import('../../compose/offline.ts'),
     import('../../config/trust.ts'),
     import('../../config/config-text.ts'),
     import('../../config/worktree.ts'),

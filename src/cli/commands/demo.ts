@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { composeSupervisor } from '../../compose.ts';
+import { composeSupervisor } from '../../compose/daemon.ts';
 import type { Event } from '../../domain/event.ts';
 import type { StatusReport } from '../../domain/report.ts';
 import { systemClock } from '../../seams/clock.ts';

@@ -1,7 +1,7 @@
 // The commands that only look: status, why, list, show, runs, worktrees.
 
+import type { TaskFilter } from '../../control/control.ts';
 import type { TaskReport } from '../../domain/report.ts';
-import type { TaskFilter } from '../../supervisor/control.ts';
 import type { Context } from '../context.ts';
 import { taskQuery, withView, worktreePath } from '../reach.ts';
 import { page } from '../render/page.ts';

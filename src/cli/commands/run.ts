@@ -1,6 +1,6 @@
 // `supervisor run`: the supervisor in the foreground.
 
-import type { RunningSupervisor } from '../../compose.ts';
+import type { RunningSupervisor } from '../../compose/daemon.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import type { RunReport } from '../../domain/report.ts';
@@ -24,7 +24,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
   let lastWords = '';
   try {
     const voice = await createVoice(context);
-    const { composeSupervisor } = await import('../../compose.ts');
+    const { composeSupervisor } = await import('../../compose/daemon.ts');
     const running = await composeSupervisor({
       ...compositionOf(context),
       observe: options.observe === true,

@@ -1,8 +1,8 @@
 // `supervisor service install|uninstall|status|logs`: the supervisor as a systemd user unit or a launchd agent.
 
 import { spawn } from 'node:child_process';
+import { mainProgram } from '../../compose/base.ts';
 import { loadMachineConfig } from '../../config/load.ts';
-import { mainProgram } from '../../ground.ts';
 import { serviceManager } from '../../install/service-manager.ts';
 import type { Context } from '../context.ts';
 

@@ -1,7 +1,7 @@
 // One line of Claude's stream-json as people read it. What says nothing to them has no line; what is no JSON is shown
 // as it is, because hooks and shells print into the same stream.
 
-import { type Fields, fields, parseFields } from '../../executors/stream-fields.ts';
+import { type Fields, fields, parseFields } from '../../executors/process/stream-fields.ts';
 import { plain, plainLines } from './plain.ts';
 import { shorten } from './text-width.ts';
 

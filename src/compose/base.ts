@@ -1,0 +1,156 @@
+// What every program of this package stands on: time, paths, configuration, discovery, and who else is about. Wired here
+// once, used by offline.ts and, with what only a supervisor that runs needs, by services.ts.
+
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Paths, resolvePaths } from '../config/paths.ts';
+import { machineZoneReader } from '../config/timezone.ts';
+import type { GraphHold } from '../decide/world.ts';
+import type { Config, RepoSettings } from '../domain/config.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { ExecutorType, ProfileSet } from '../domain/profile.ts';
+import type { Executor } from '../executors/executor.ts';
+import { createGraphStore, type GraphStore } from '../graph/store.ts';
+import type { SupervisedGraphsParts } from '../graphs/supervised-graphs.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import { type Clock, systemClock } from '../seams/clock.ts';
+import type { Environment } from '../seams/environment.ts';
+import { createLocker, type Locker } from '../seams/flock.ts';
+import { type Identity, systemIdentity } from '../seams/identity.ts';
+import { type Log, silentLog } from '../seams/log.ts';
+import type { DaemonDetector } from '../wg/daemon.ts';
+import { readServicePause } from '../wg/provider-health.ts';
+import { createRegistry, type Registry } from '../wg/registry.ts';
+import { createDiscovery } from '../worktrees/discover.ts';
+
+/** Which configuration and state to use, and from where the question is asked. */
+export interface ComposeOptions {
+  readonly environment: Environment;
+  readonly cwd: string;
+  readonly config?: string;
+  readonly stateDir?: string;
+  readonly log?: Log;
+  /** Tests and benchmarks pass a clock, ids and executors of their own. */
+  readonly clock?: Clock;
+  readonly identity?: Identity;
+  readonly executors?: ReadonlyMap<ExecutorType, Executor>;
+  /** The zone that the machine is in just now. */
+  readonly machineZone?: () => string;
+  /** What stands between the parts: each is handed over once, before it is used. */
+  readonly wrap?: PartWrappers;
+}
+
+/** Wraps parts, so that a test can end the program at any step of the order of writes. */
+export interface PartWrappers {
+  readonly ledger?: (ledger: Ledger) => Ledger;
+  readonly store?: (store: GraphStore) => GraphStore;
+  readonly registry?: (registry: Registry) => Registry;
+  readonly executor?: (executor: Executor) => Executor;
+}
+
+export type Ground = ReturnType<typeof layGround>;
+
+/** Where the configuration comes from: watched and read again, or as it is just now. */
+export interface GroundSource {
+  current(): Config;
+  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet | Promise<ProfileSet>;
+}
+
+/** The paths that the options mean. */
+export function pathsOf({ environment, config, stateDir }: ComposeOptions): Paths {
+  return resolvePaths(environment, {
+    ...(config === undefined ? {} : { config }),
+    ...(stateDir === undefined ? {} : { stateDir }),
+  });
+}
+
+/** What every program needs: time, paths, configuration, discovery. */
+export function layGround<Source extends GroundSource>(
+  options: ComposeOptions,
+  paths: Paths,
+  source: Source,
+) {
+  const clock = options.clock ?? systemClock();
+  const identity = options.identity ?? systemIdentity();
+  const log = options.log ?? silentLog;
+  const { environment, cwd } = options;
+  const inZone = followingZone(options.machineZone ?? machineZoneReader(environment.variables));
+  const config = () => servingSomething(inZone(source.current()), cwd);
+  const locker = createLocker();
+  const discovery = createDiscovery({ environment });
+  const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
+    discover: (wanted) => discovery.list(wanted),
+    openStore: (graph) =>
+      wrapped(
+        openStore(graph, locker, clock, () => source.current()),
+        options.wrap?.store,
+      ),
+    openRegistry: (graph) => wrapped(createRegistry({ graph, locker, clock }), options.wrap?.registry),
+    profiles: async (graph, settings) => source.profilesFor(graph, settings),
+  };
+  return { clock, identity, log, paths, source, config, locker, graphParts };
+}
+
+/** The part itself, or what stands in front of it. */
+export function wrapped<T>(part: T, wrap: ((part: T) => T) | undefined): T {
+  return wrap === undefined ? part : wrap(part);
+}
+
+/** Where no file names a zone, schedules follow the machine's; the same object while nothing changed. */
+function followingZone(zone: () => string): (config: Config) => Config {
+  let last: { readonly from: Config; readonly config: Config } | null = null;
+  return (from) => {
+    const timezone = from.timezoneIsMachines ? zone() : from.timezone;
+    if (last?.from !== from || last.config.timezone !== timezone)
+      last = { from, config: timezone === from.timezone ? from : { ...from, timezone } };
+    return last.config;
+  };
+}
+
+/** Without a repository or root in the configuration, the one that the command was started in is served. */
+function servingSomething(config: Config, cwd: string): Config {
+  if (config.repos.length > 0 || config.roots.length > 0) return config;
+  const here = {
+    path: cwd,
+    weight: 1,
+    maxConcurrent: null,
+    maxConcurrentPerWorktree: null,
+    include: [],
+    exclude: [],
+    trust: true,
+    duplicates: 'once' as const,
+  };
+  return { ...config, repos: [here] };
+}
+
+/** The store of one graph, within the configured limits. */
+export function openStore(
+  graph: GraphPath,
+  locker: Locker,
+  clock: Clock,
+  config: () => Config | null,
+): GraphStore {
+  const limits = config()?.limits ?? { maxLineBytes: 16 * 1024 * 1024, maxGraphBytes: 1024 ** 3 };
+  return createGraphStore({ graph, locker, clock, limits });
+}
+
+/** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
+export async function rivalOf(
+  graph: GraphPath,
+  daemons: DaemonDetector,
+  config: Config,
+  now: number,
+): Promise<GraphHold | null> {
+  const pause = readServicePause(graph, now);
+  if (pause) return { code: 'wg-paused', because: pause.because };
+  const daemon = config.whenWgDaemon === 'ignore' ? null : await daemons.detect(graph);
+  if (!daemon) return null;
+  const who = daemon.pid === null ? 'a wg daemon' : `the wg daemon with pid ${daemon.pid}`;
+  const how = `\`supervisor adopt ${dirname(graph)}\` stops it and takes its graph over`;
+  return { code: 'wg-daemon', because: `${who} serves this graph (${daemon.because}); ${how}` };
+}
+
+/** The built command itself, for the agents' `supervisor`. */
+export function mainProgram(): string {
+  return fileURLToPath(new URL('../cli/main.js', import.meta.url));
+}

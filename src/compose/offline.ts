@@ -1,0 +1,105 @@
+// The programs that do without a running supervisor: a look at the world, and a bare store for adding and editing. Wired
+// apart from daemon.ts, so that the short commands load neither servers nor watchers nor executors.
+
+import { existsSync } from 'node:fs';
+import { openLookConfig } from '../config/look-config.ts';
+import type { Paths } from '../config/paths.ts';
+import type { Lookout } from '../control/offline-control.ts';
+import type { Config } from '../domain/config.ts';
+import { type GraphPath, taskKey } from '../domain/ids.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { LedgerView } from '../runs/ledger.ts';
+import { createBus } from '../seams/bus.ts';
+import { type Clock, systemClock } from '../seams/clock.ts';
+import { type Environment, findOnPath, processEnvironment } from '../seams/environment.ts';
+import { createLocker } from '../seams/flock.ts';
+import { silentLog } from '../seams/log.ts';
+import { VERSION } from '../version.ts';
+import { createDaemonDetector } from '../wg/daemon.ts';
+import { type LocatedGraph, locateGraph as locateGraphAround } from '../worktrees/locate.ts';
+import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './base.ts';
+
+/** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
+export async function composeLookout(
+  options: ComposeOptions,
+): Promise<{ readonly lookout: Lookout; readonly paths: Paths; close(): Promise<void> }> {
+  const paths = pathsOf(options);
+  const source = await openLookConfig({ paths, environment: options.environment });
+  const ground = layGround({ machineZone: () => source.current().timezone, ...options }, paths, source);
+  const { clock } = ground;
+  // Under way while the rest is loaded: git answers in the meantime. It never rejects.
+  const discovered = ground.graphParts.discover(ground.config());
+  const [{ Lookout }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
+    import('../control/offline-control.ts'),
+    import('../graphs/peers.ts'),
+    import('../graphs/supervised-graphs.ts'),
+    ledgerAt(paths.ledgerFile, clock),
+  ]);
+  const daemons = createDaemonDetector({ clock });
+  const graphs = new SupervisedGraphs({
+    ...ground.graphParts,
+    discover: () => discovered,
+    bus: createBus(clock),
+    lock: null,
+    rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
+  });
+  await graphs.rediscover(ground.config());
+  const problems = source.problems().map((message) => ({ code: 'config', message }));
+  const { variables, home } = options.environment;
+  const { openStore } = ground.graphParts;
+  const peers = new Peers(openStore, home);
+  await graphs.lookAround(peers, findOnPath('wg', options.environment) !== null);
+  const closing: (() => Promise<void>)[] = [() => peers.close(), () => graphs.release()];
+  const lookout = new Lookout({
+    config: ground.config(),
+    graphs,
+    ledger,
+    clock,
+    version: VERSION,
+    problems,
+    async completionMeans() {
+      const { besideWg } = await import('./wg.ts');
+      const beside = besideWg(clock, openStore, graphs, silentLog, { variables, home });
+      closing.push(() => beside.close());
+      return { gate: beside.gate, afterEnd: beside.afterEnd };
+    },
+    async letGo(graph, task) {
+      if (!ledger) return;
+      const { openLedger } = await import('../runs/ledger.ts');
+      const writable = await openLedger({ file: paths.ledgerFile, clock });
+      writable.clearPause('task', taskKey(graph, task));
+      writable.resetAttempts(graph, task);
+      writable.close();
+    },
+  });
+  return {
+    lookout,
+    paths,
+    async close() {
+      ledger?.close();
+      for (const close of closing) await close();
+    },
+  };
+}
+
+/** The ledger for reading; null, and nothing loaded for it, where no supervisor ever ran. */
+async function ledgerAt(file: string, clock: Clock): Promise<LedgerView | null> {
+  if (!existsSync(file)) return null;
+  return (await import('../runs/ledger.ts')).openLedger({ file, clock, readOnly: true });
+}
+
+/** The graph that somebody who stands in a folder means; with `create` one is made where the worktree has none. */
+export async function locateGraph(options: {
+  readonly cwd: string;
+  readonly worktree?: string;
+  readonly create: boolean;
+  readonly environment?: Environment;
+}): Promise<LocatedGraph> {
+  const { home } = options.environment ?? processEnvironment();
+  return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
+}
+
+/** A store over one graph, for commands that write into it themselves. */
+export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
+  return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);
+}

@@ -1,0 +1,89 @@
+// What only a supervisor that runs stands on, besides base.ts: the table of processes, the locks that make it the only
+// one, and what its agents are given. Apart from base.ts so that short commands do not load it.
+
+import { join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { ExecutorType } from '../domain/profile.ts';
+import type { Executor } from '../executors/executor.ts';
+import { createProcesses } from '../executors/process/process-table.ts';
+import { processTable } from '../executors/process/process-table-ps.ts';
+import type { Environment } from '../seams/environment.ts';
+import { holdInstanceLock, type InstanceLock } from '../seams/instance-lock.ts';
+import { VERSION } from '../version.ts';
+import { type ComposeOptions, type GroundSource, layGround, type PartWrappers, wrapped } from './base.ts';
+
+export type RunningGround = ReturnType<typeof layRunningGround>;
+
+/** What every program needs, and the processes of this machine. */
+export function layRunningGround<Source extends GroundSource>(
+  options: ComposeOptions,
+  paths: Paths,
+  source: Source,
+) {
+  const processes = createProcesses(processTable(options.environment.platform));
+  return { ...layGround(options, paths, source), processes };
+}
+
+/** The same for every executor. */
+export function wrappedExecutors(
+  executors: ReadonlyMap<ExecutorType, Executor>,
+  wrap: PartWrappers['executor'],
+): ReadonlyMap<ExecutorType, Executor> {
+  return new Map([...executors].map(([type, executor]) => [type, wrapped(executor, wrap)]));
+}
+
+/**
+ * One supervisor a machine and user. Null only for an observer beside a running one. `onCompromised` hears when another
+ * host took the lock of a shared folder away.
+ */
+export async function lockMachine(
+  ground: RunningGround,
+  observeOnly: boolean,
+  onCompromised: (because: string) => void,
+): Promise<InstanceLock | null> {
+  const { clock, paths, locker, processes } = ground;
+  try {
+    return await holdInstanceLock({
+      lockFile: paths.lockFile,
+      holderFile: `${paths.lockFile}.json`,
+      locker,
+      processes,
+      scope: 'machine',
+      facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
+      onCompromised: (because) => onCompromised(because),
+    });
+  } catch (thrown) {
+    if (observeOnly && thrown instanceof SupervisorError && thrown.code === 'already-running') return null;
+    throw thrown;
+  }
+}
+
+/** One supervisor a graph, also across users and state folders. */
+export function lockGraph(graph: GraphPath, ground: RunningGround) {
+  const { clock, locker, processes, paths } = ground;
+  const folder = join(graph, 'service');
+  return holdInstanceLock({
+    lockFile: join(folder, '.supervisor.lock'),
+    holderFile: join(folder, '.supervisor.json'),
+    locker,
+    processes,
+    scope: 'graph',
+    facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
+  });
+}
+
+/** The supervisor's own variables as agents may inherit them, with the `supervisor` command in front of PATH. */
+export function agentVariables(
+  environment: Environment,
+  tools: string,
+  paths: Paths,
+): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment.variables))
+    if (value !== undefined) variables[name] = value;
+  variables.PATH = variables.PATH ? `${tools}:${variables.PATH}` : tools;
+  variables.SUPERVISOR_STATE_DIR = paths.stateDir;
+  return variables;
+}

@@ -1,0 +1,106 @@
+// What living beside wg takes, wired: its command, its settings, its standing rules, and the gate that completions pass.
+
+import { statSync } from 'node:fs';
+import { readWgConfig } from '../config/wg-config.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { allowedEnvironment } from '../executors/process/environment.ts';
+import type { GraphStore } from '../graph/store.ts';
+import { CompletionGate } from '../graphs/completion-gate.ts';
+import { Maintenance } from '../graphs/maintenance.ts';
+import { Peers } from '../graphs/peers.ts';
+import { StandingRules } from '../graphs/standing-rules.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { RunnerParts } from '../run/run-services.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import { createWgCommand, type WgCommand } from '../wg/command.ts';
+import { isLive } from '../wg/daemon.ts';
+import { newestScore } from '../wg/evaluations.ts';
+import { addressedTasks, readMessages } from '../wg/messages.ts';
+import { type WgSettings, wgSettings } from '../wg/settings.ts';
+import { runVerify } from '../wg/verify.ts';
+
+/** Settings are read again after this, ms. */
+const SETTINGS_MS = 5000;
+/** PATH is looked through again after this, ms. */
+const PATH_MS = 10_000;
+/** Answers kept at most. */
+const MOST_REMEMBERED = 5000;
+
+/** The parts, for a supervisor and for a look without one. */
+export interface BesideWg {
+  readonly wg: WgCommand;
+  readonly gate: CompletionGate;
+  readonly maintenance: Maintenance;
+  readonly afterEnd: NonNullable<RunnerParts['afterEnd']>;
+  close(): Promise<void>;
+}
+
+/** Wires them over the graphs of one program. */
+export function besideWg(
+  clock: Clock,
+  openStore: (graph: GraphPath) => GraphStore,
+  graphs: SupervisedGraphs,
+  log: Log,
+  environment: { readonly variables: Readonly<Record<string, string | undefined>>; readonly home: string },
+): BesideWg {
+  const wg = createWgCommand(environment);
+  const told = new Set<string>();
+  const settings = remembered(SETTINGS_MS, clock, (graph: string): WgSettings => {
+    const { documents, problems } = readWgConfig(graph, environment.home);
+    for (const because of problems) {
+      if (!told.has(because)) log.warn('wg-config.unread', { graph, because });
+      told.add(because);
+    }
+    return wgSettings(documents);
+  });
+  const wgOnPath = remembered(PATH_MS, clock, () => wg.path() !== null);
+  const rules = new StandingRules({
+    clock,
+    log,
+    settings,
+    addressed: addressedTasks,
+    messages: readMessages,
+    score: newestScore,
+    modifiedAt: (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null,
+  });
+  const gate = new CompletionGate({
+    clock,
+    wg,
+    settings,
+    verify: (command, cwd, timeoutMs) =>
+      runVerify({ command, cwd, timeoutMs, clock, variables: allowedEnvironment(environment.variables) }),
+  });
+  const peers = new Peers(openStore, environment.home);
+  const maintenance = new Maintenance({
+    graphs,
+    peers,
+    rules,
+    clock,
+    log,
+    wgOnPath: () => wgOnPath(''),
+    isLive,
+  });
+  return {
+    wg,
+    gate,
+    maintenance,
+    afterEnd: (graph, draft, task) => rules.afterEnd(graph, draft, task),
+    close: () => peers.close(),
+  };
+}
+
+/** Asks once for a while, for each key. */
+function remembered<T>(ms: number, clock: Clock, ask: (key: string) => T): (key: string) => T {
+  const known = new Map<string, { readonly at: number; readonly value: T }>();
+  return (key) => {
+    const now = clock.now();
+    const last = known.get(key);
+    if (last && now >= last.at && now < last.at + ms) return last.value;
+    const value = ask(key);
+    // Graphs that are gone are not told of: those that are asked for again are there again at once.
+    if (known.size >= MOST_REMEMBERED) known.clear();
+    known.set(key, { at: now, value });
+    return value;
+  };
+}

@@ -1,0 +1,285 @@
+// Tasks that somebody outside comes for: orchestrators, workers, people. A hold (the graph names an outside executor) is
+// taken where it stands; a hold whose worker fell silent is taken over under a new fence; any other ready task is
+// claimed like a dispatch. Who gets what is settled before anything is awaited.
+
+import { routeTask } from '../decide/route.ts';
+import type { Decision, GraphView, World } from '../decide/world.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import { type TaskKey, taskKey } from '../domain/ids.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Profile } from '../domain/profile.ts';
+import { dispatchData } from '../executors/http/payload.ts';
+import type { GraphDraft } from '../graph/store.ts';
+import { globalTaskId } from '../run/assignment.ts';
+import { isHeld } from '../run/leases.ts';
+import type { LiveRun } from '../run/live-run.ts';
+import { newLease } from '../runs/lease-row.ts';
+import { tokenHash } from '../seams/identity.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import type { Claimed, ClaimTerms, ClaimWish } from './control.ts';
+import { type FoundTask, viewsAt } from './find-task.ts';
+import type { ControlParts } from './live-control.ts';
+import { runReport } from './reports.ts';
+import { waitFor } from './wait-for.ts';
+
+/** What a worker is given when it takes a task. */
+interface Taking {
+  readonly worker: string;
+  readonly terms: ClaimTerms;
+}
+
+export class Claims {
+  readonly #supervisor: Supervisor;
+  readonly #parts: ControlParts;
+
+  constructor(supervisor: Supervisor, parts: ControlParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+  }
+
+  /** Takes one task. Throws `conflict` (`already-claimed`, `not-ready`), `not-running` while nothing new is taken. */
+  async claim(found: FoundTask, worker: string, terms: ClaimTerms): Promise<Claimed> {
+    this.#refuseStandstill();
+    const key = taskKey(found.view.graph, found.task.id);
+    const hold = this.#holdOf(key);
+    const taking = { worker, terms };
+    const claimed = hold ? await this.#takeHold(hold, taking) : null;
+    if (claimed) return claimed;
+    const verdict = this.#decided().decision.verdicts.get(key);
+    if (hold || verdict?.state === 'running' || this.#dispatcher.changingHands.has(key))
+      throw new SupervisorError(
+        'conflict',
+        `${found.task.id} is claimed already${verdict ? `: ${verdict.because}` : ''}`,
+        { details: { code: 'already-claimed', task_id: found.task.id } },
+      );
+    return await this.#takeReady(found, taking);
+  }
+
+  /** Takes what there is, the most important first; waits for the first one where that is wished. */
+  async claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
+    const { ms, signal } = { ms: wish.waitMs, signal: wish.signal };
+    const concerns = (event: Event) =>
+      event.name === 'run.handed-off' ||
+      event.name === 'run.stale' ||
+      (wish.executors !== undefined && event.name === 'tick.finished');
+    const look = () => {
+      if (this.#supervisor.decided?.world.standstill) return null;
+      const taken = this.#take(wish);
+      return taken.length > 0 ? taken : null;
+    };
+    const until = this.#parts.clock.now() + ms;
+    for (;;) {
+      const left = until - this.#parts.clock.now();
+      const taking = await waitFor(this.#parts, { ms: Math.max(0, left), signal }, concerns, look);
+      if (taking === null) return [];
+      const claimed = (await Promise.all(taking)).filter((one) => one !== null);
+      // All of them were lost to somebody quicker in the graph itself: wait on, as long as was wished.
+      if (claimed.length > 0 || this.#parts.clock.now() >= until) return claimed;
+    }
+  }
+
+  /** Begins taking; what is returned is already out of everybody else's reach. */
+  #take(wish: ClaimWish): Promise<Claimed | null>[] {
+    const { world, decision } = this.#decided();
+    const taking: Taking = { worker: wish.worker, terms: wish };
+    const views = new Map(world.graphs.map((view) => [view.graph, view]));
+    const places = wish.worktrees?.flatMap((path) => viewsAt(world.graphs, path));
+    const fits = (view: GraphView, id: string, executor: string, external: boolean): boolean =>
+      (wish.executors === undefined ? external : wish.executors.includes(executor)) &&
+      (places === undefined || places.includes(view)) &&
+      (wish.tasks === undefined ||
+        wish.tasks.includes(id) ||
+        wish.tasks.includes(globalTaskId(view.graph, id))) &&
+      (wish.topics === undefined || hasTopic(view.snapshot.tasks.get(id)?.tags ?? [], wish.topics));
+    const chosen: { readonly priority: number; readonly take: () => Promise<Claimed | null> }[] = [];
+    for (const live of this.#runner.live.values()) {
+      const view = views.get(live.run.graph);
+      if (!view || !this.#isFree(live) || !fits(view, live.run.task, live.run.executor, true)) continue;
+      const priority = view.snapshot.tasks.get(live.run.task)?.priority ?? 0;
+      chosen.push({ priority, take: () => this.#takeHold(live, taking) });
+    }
+    if (wish.executors !== undefined)
+      for (const verdict of decision.verdicts.values()) {
+        const view = views.get(verdict.graph);
+        const task = view?.snapshot.tasks.get(verdict.task);
+        if (!view || !task || (verdict.state !== 'ready' && verdict.state !== 'queued')) continue;
+        if (verdict.executor === null || !fits(view, task.id, verdict.executor, false)) continue;
+        const take = () => this.#takeReady({ view, task }, taking).catch(lost);
+        chosen.push({ priority: task.priority, take });
+      }
+    return chosen
+      .sort((a, b) => b.priority - a.priority)
+      .slice(0, wish.max)
+      .map(({ take }) => take());
+  }
+
+  /** Takes a hold; null when it is not to be had. */
+  async #takeHold(live: LiveRun, taking: Taking): Promise<Claimed | null> {
+    if (!this.#isFree(live)) return null;
+    const graph = this.#parts.graphs.get(live.run.graph);
+    const profile = graph?.profiles.byName.get(live.run.executor) ?? graph?.profiles.byName.get('external');
+    if (!graph || !profile) return null;
+    if (live.lease?.worker == null) {
+      const token = this.#parts.identity.token('wgl_');
+      this.#parts.ledger.addToken(live.run.id, tokenHash(token));
+      this.#agree(live, 'hold', taking);
+      return await this.#handOver(live, profile, token);
+    }
+    // Its worker fell silent. A new fence keeps that one out for good.
+    const key = taskKey(live.run.graph, live.run.task);
+    const view = this.#decided().world.graphs.find((one) => one.graph === live.run.graph);
+    if (!view) return null;
+    return await this.#whileChanging(key, async () => {
+      await this.#runner.ending.release(live.run, `taken over by ${taking.worker}`);
+      live.stop('completed');
+      this.#runner.live.delete(live.run.id);
+      const task = graph.store.snapshot().tasks.get(live.run.task);
+      if (!task) return null;
+      const because = `claimed by ${taking.worker}`;
+      return await this.#carry(planOf({ view, task }, profile, because), 'hold', taking);
+    }).catch(lost);
+  }
+
+  async #takeReady(found: FoundTask, taking: Taking): Promise<Claimed> {
+    const profile = found.view.profiles.byName.get('external');
+    if (profile?.type !== 'external')
+      throw new SupervisorError('config', 'the profile `external` is not of type external here');
+    this.#refuseUnready(found);
+    const route = routeTask(found.task, found.view.profiles);
+    const hold = route.routed && route.profile.type === 'external';
+    const plan = planOf(found, hold ? route.profile : profile, `claimed by ${taking.worker}`);
+    const key = taskKey(found.view.graph, found.task.id);
+    return await this.#whileChanging(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
+  }
+
+  async #carry(plan: Plan, kind: 'hold' | 'claim', taking: Taking): Promise<Claimed> {
+    const live = this.#runner.open(plan);
+    // Before it is handed off: whoever else waits must not find it free.
+    this.#agree(live, kind, taking);
+    await this.#runner.carry(live, plan);
+    if (live.run.phase !== 'handed-off') throw notReady(plan.task, 'somebody was quicker, or it changed');
+    this.#agree(live, kind, taking);
+    return await this.#handOver(live, plan.profile, live.token ?? '');
+  }
+
+  #agree(live: LiveRun, kind: 'hold' | 'claim', { worker, terms }: Taking): void {
+    const now = this.#parts.clock.now();
+    const leaseMs = terms.leaseMs ?? null;
+    this.#dispatcher.leases.set(
+      live,
+      newLease(kind, {
+        worker,
+        leaseMs,
+        expiresAt: leaseMs === null ? null : now + leaseMs,
+        heartbeatAt: now,
+        externalRef: terms.externalRef ?? null,
+      }),
+    );
+    // Somebody's clock runs now: the one timer must know.
+    this.#supervisor.wake();
+  }
+
+  async #handOver(live: LiveRun, profile: Profile, token: string): Promise<Claimed> {
+    const graph = this.#parts.graphs.get(live.run.graph);
+    if (!graph) throw new SupervisorError('graph', `${live.run.graph} is no longer supervised`);
+    const assignment = await this.#runner.assign(live, graph, profile);
+    const { callback } = assignment;
+    const here = `/api/task/${encodeURIComponent(assignment.globalTaskId)}`;
+    const data = dispatchData(
+      // Without TCP the URLs are paths on whatever the worker came in by.
+      { ...assignment, callback: { ...callback, token, url: callback.url ?? here } },
+      this.#parts.clock.now(),
+    );
+    return { run: runReport(live.run, live.progress, live.lease), token, data };
+  }
+
+  #isFree(live: LiveRun): boolean {
+    const { run, signal, declared, lease } = live;
+    if (run.type !== 'external' || run.phase !== 'handed-off' || signal.aborted || declared) return false;
+    if (lease?.kind === 'claim' || this.#dispatcher.changingHands.has(taskKey(run.graph, run.task)))
+      return false;
+    return !isHeld(lease, this.#parts.clock.now());
+  }
+
+  #holdOf(key: TaskKey): LiveRun | null {
+    for (const live of this.#runner.live.values())
+      if (taskKey(live.run.graph, live.run.task) === key && live.run.phase === 'handed-off') return live;
+    return null;
+  }
+
+  async #whileChanging<T>(key: TaskKey, act: () => Promise<T>): Promise<T> {
+    const { changingHands } = this.#dispatcher;
+    changingHands.add(key);
+    try {
+      return await act();
+    } finally {
+      changingHands.delete(key);
+    }
+  }
+
+  /** Throws `not-ready` where the fresh graph has something against it. */
+  #refuseUnready({ view, task }: FoundTask): void {
+    const graph = this.#parts.graphs.get(view.graph);
+    if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
+    const draft = { snapshot: graph.store.snapshot() } as GraphDraft;
+    const because = this.#parts.refuseClaim(graph, draft, task.id);
+    if (because !== null) throw notReady(task.id, because);
+    if (this.#parts.ledger.openRuns().some((run) => run.graph === view.graph && run.task === task.id))
+      throw new SupervisorError('conflict', `${task.id} has a run already`, {
+        details: { code: 'already-claimed', task_id: task.id },
+      });
+  }
+
+  #refuseStandstill(): void {
+    const { standstill } = this.#decided().world;
+    if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
+  }
+
+  #decided(): { readonly world: World; readonly decision: Decision } {
+    const { decided } = this.#supervisor;
+    if (!decided)
+      throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
+    return decided;
+  }
+
+  get #dispatcher() {
+    return this.#supervisor.dispatcher;
+  }
+
+  get #runner() {
+    return this.#supervisor.dispatcher.runner;
+  }
+}
+
+/** The plan that a request makes instead of a decision. */
+export function planOf({ view, task }: FoundTask, profile: Profile, because: string): Plan {
+  return {
+    graph: view.graph,
+    task: task.id,
+    worktree: view.worktree,
+    repo: view.repo,
+    profile,
+    because,
+    priority: task.priority,
+    occurrence: null,
+  };
+}
+
+/** The refusal of a task that may not start. */
+export function notReady(task: string, because: string): SupervisorError {
+  return new SupervisorError('conflict', `${task} cannot be claimed: ${because}`, {
+    hint: `\`supervisor why ${task}\` says what it waits for`,
+    details: { code: 'not-ready', task_id: task },
+  });
+}
+
+/** One of many that was lost to somebody else is no error of the whole. */
+function lost(thrown: unknown): null {
+  if (thrown instanceof SupervisorError) return null;
+  throw thrown;
+}
+
+function hasTopic(tags: readonly string[], topics: readonly string[]): boolean {
+  return topics.some((topic) => tags.includes(topic) || tags.includes(`topic:${topic}`));
+}

@@ -1,0 +1,55 @@
+// Completion of a task that no run of ours works on, with everything that stands before it: blockers, the verify
+// command or wg's own command, then the write.
+
+import { SupervisorError } from '../domain/errors.ts';
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Task } from '../domain/task.ts';
+import type { GraphDraft } from '../graph/store.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import type { RunnerParts } from '../run/run-services.ts';
+import { type Completed, completeInGraph, openBlockers } from './completion.ts';
+import type { CompletionRequest } from './control.ts';
+
+/** Completes a task. Throws `failed` when its gate refuses, and what completeInGraph throws. */
+export async function completeByHand(
+  parts: Pick<RunnerParts, 'gate' | 'afterEnd'>,
+  graph: SupervisedGraph,
+  request: Omit<CompletionRequest, 'caller'>,
+  now: number,
+  refuse: (task: Task) => void = () => {},
+): Promise<Completed> {
+  const { store } = graph;
+  const snapshot = await store.refresh();
+  const task = snapshot.tasks.get(request.task);
+  const blocked = task && request.result === 'succeeded' && openBlockers(snapshot.tasks, task).length > 0;
+  if (parts.gate && task && !blocked && task.status !== 'abandoned') {
+    const outcome = reportedOutcome(request);
+    const passed =
+      outcome.kind === 'succeeded'
+        ? await parts.gate.require(store, task.id, outcome, request.agent ?? null)
+        : await parts.gate.fail(store, task.id, outcome);
+    if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
+    if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
+  }
+  const after = (draft: GraphDraft) => parts.afterEnd?.(graph, draft, request.task);
+  return await completeInGraph(store, request, now, after, refuse);
+}
+
+/** What a completion request says, as an outcome. */
+export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Succeeded | Failed {
+  const by = request.agent === undefined ? {} : { by: request.agent };
+  if (request.result === 'succeeded')
+    return {
+      kind: 'succeeded',
+      ...by,
+      ...(request.summary === undefined ? {} : { summary: request.summary }),
+      ...(request.artifacts === undefined ? {} : { artifacts: request.artifacts }),
+    };
+  return {
+    kind: 'failed',
+    failure: 'reported',
+    message: request.reason ?? 'reported as failed',
+    retryable: request.retryable ?? false,
+    ...by,
+  };
+}

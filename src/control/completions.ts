@@ -1,0 +1,187 @@
+// Reports that work is over, taken by a running supervisor: matched with the run they belong to, fenced, and written
+// down once however often they come.
+
+import { profileNamed } from '../decide/route.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { GraphStore } from '../graph/store.ts';
+import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
+import type { GatedOutcome } from '../run/gated-end.ts';
+import { redact } from '../seams/log.ts';
+import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
+import { completeByHand, reportedOutcome } from './complete-in-graph.ts';
+import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
+import type { FoundTask } from './find-task.ts';
+import {
+  contradiction,
+  newestRun,
+  superseded,
+  taskCancelled,
+  taskRemoved,
+  wasCancelled,
+} from './refusals.ts';
+
+type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd'>;
+
+export class Completions {
+  readonly #supervisor: Supervisor;
+  readonly #parts: CompletionParts;
+  /** Reports that are being written, by run. */
+  readonly #reporting = new Map<string, Promise<unknown>>();
+
+  constructor(supervisor: Supervisor, parts: CompletionParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+  }
+
+  /**
+   * Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one or
+   * comes for a cancelled task. One whose time was up counts as long as nobody else has begun.
+   */
+  async complete(said: CompletionRequest, find: (query: TaskQuery) => FoundTask): Promise<CompletionAnswer> {
+    const request = withoutTokens(said);
+    const { ledger, clock } = this.#parts;
+    const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
+    const found = run ? findOwn(run, find) : find(request);
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
+    const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
+    if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
+    const { ending } = this.#supervisor.dispatcher.runner;
+    const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
+    if (underWay) {
+      // Another report of it, or its giving back, is being written: what this one means depends on how that ends.
+      await underWay.catch(() => {
+        // Whoever began that has the error.
+      });
+      return await this.complete(request, find);
+    }
+    const answer = { task: found.task.id, worktree: found.view.worktree };
+    if (latest && isOpenRun(latest) && latest.agent !== '') {
+      if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
+      const reporting = this.#report(graph.store, latest, request).finally(() =>
+        this.#reporting.delete(latest.id),
+      );
+      this.#reporting.set(latest.id, reporting);
+      return { ...answer, ...(await reporting) };
+    }
+    const late = run !== null && this.#refuseOver(run, request, found) === 'late';
+    if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
+    // Only what will be written: a report that is refused leaves nothing on the disk.
+    const artifacts = await keepLarge(request.artifacts, found.view.graph);
+    const report = { ...request, artifacts, task: found.task.id };
+    const done = await completeByHand(this.#parts, graph, report, clock.now(), (fresh) => {
+      // Since we looked, somebody else may have begun: their work is not to be ended by an older attempt.
+      if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
+    });
+    this.#supervisor.wake();
+    return { ...answer, ...done, late };
+  }
+
+  async #report(store: GraphStore, run: Run, request: CompletionRequest) {
+    const late = this.#isLate(run);
+    const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
+    const { status, written } = await this.#supervisor.dispatcher.runner.ending.declare(
+      run,
+      outcome,
+      settledAs,
+    );
+    // The graph had given the task to nobody or to somebody else in the meantime, and keeps its word.
+    if (!written && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
+    this.#delayRetry(run, request, status);
+    return { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
+  }
+
+  /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */
+  async #pass(store: GraphStore, run: Run, said: Succeeded | Failed): Promise<GatedOutcome> {
+    const { gate } = this.#parts;
+    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    const before = live?.declared ?? null;
+    if (live) live.declared = said;
+    try {
+      const outcome = await keepLargeOf(said, run.graph);
+      if (!gate) return { outcome };
+      const passed =
+        outcome.kind === 'succeeded'
+          ? await gate.require(store, run.task, outcome, run.agent)
+          : await gate.fail(store, run.task, outcome);
+      return { outcome, ...(passed?.kind === 'by-wg' ? { settledAs: passed.status } : {}) };
+    } catch (thrown) {
+      if (live) live.declared = before;
+      throw thrown;
+    }
+  }
+
+  /** A report that comes while an earlier one is being written: the same is a duplicate, another a contradiction. */
+  async #again(run: Run, request: CompletionRequest) {
+    const { outcome } = run;
+    if (outcome?.kind !== 'succeeded' && outcome?.kind !== 'failed')
+      throw new Error(`run ${run.id} is finished without a result`);
+    if (outcome.kind !== request.result) throw contradiction(run);
+    const { status } = await this.#supervisor.dispatcher.runner.ending.finish(run, outcome);
+    return { status: status ?? 'gone', duplicate: true, late: false };
+  }
+
+  /** What a report for a run that is over means: the same again, or late but still welcome. Throws for the others. */
+  #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
+    const { outcome } = run;
+    if (wasCancelled(run)) throw taskCancelled(run, task.status);
+    const ours = outcome?.kind === 'failed' && OUR_VERDICTS.has(outcome.failure);
+    if (outcome?.kind === request.result) return 'duplicate';
+    if (outcome?.kind === 'succeeded' || (outcome?.kind === 'failed' && !ours)) throw contradiction(run);
+    // Somebody else took it without us: their work is not to be ended by an older attempt.
+    if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
+    return 'late';
+  }
+
+  #isLate(run: Run): boolean {
+    const now = this.#parts.clock.now();
+    const lease = this.#parts.ledger.lease(run.id);
+    return (
+      (run.deadlineAt !== null && now > run.deadlineAt) || (lease?.expiresAt != null && now > lease.expiresAt)
+    );
+  }
+
+  /** Whoever failed may know when it is worth trying again. */
+  #delayRetry(run: Run, request: CompletionRequest, status: string | null): void {
+    if (request.result !== 'failed' || request.retryAfterMs === undefined || status !== 'open') return;
+    const until = this.#parts.clock.now() + request.retryAfterMs;
+    const because = 'its agent asked to be tried again later';
+    const name = taskKey(run.graph, run.task);
+    this.#parts.ledger.setPause({ scope: 'task', name, code: 'retry-after', because, until });
+  }
+
+  #attemptsLeft(run: Run, request: CompletionRequest): { readonly attempts_left?: number } {
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    const policy = profiles && profileNamed(run.executor, profiles)?.retry;
+    if (request.result !== 'failed' || !policy) return {};
+    const counted = this.#parts.ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    return { attempts_left: request.retryable === true ? Math.max(0, policy.attempts - counted) : 0 };
+  }
+}
+
+/** Its words without tokens of ours, such as an error that quotes the headers it was sent: graphs are shared. */
+function withoutTokens(request: CompletionRequest): CompletionRequest {
+  const { reason, summary } = request;
+  return {
+    ...request,
+    ...(reason === undefined ? {} : { reason: redact(reason) }),
+    ...(summary === undefined ? {} : { summary: redact(summary) }),
+  };
+}
+
+/** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */
+const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
+
+/** The task of a run's token. One that is gone is told as gone: asking again does not help. */
+function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask {
+  try {
+    return find({ task: run.task, worktree: run.graph });
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found' || thrown.details.unknown)
+      throw thrown;
+    throw taskRemoved(run);
+  }
+}

@@ -1,0 +1,89 @@
+// From what people type to one task: an id, a machine-wide id, a worktree, or the folder they stand in.
+
+import { sep } from 'node:path';
+import type { Decision, GraphView } from '../decide/world.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import { taskKey } from '../domain/ids.ts';
+import { nearest } from '../domain/nearest.ts';
+import type { Task } from '../domain/task.ts';
+import { globalTaskId } from '../run/assignment.ts';
+import type { TaskQuery } from './control.ts';
+
+/** A task and the graph it was found in. */
+export interface FoundTask {
+  readonly view: GraphView;
+  readonly task: Task;
+}
+
+/**
+ * The one task that a query means. Throws `not-found` (with the nearest known id) or `ambiguous` (with the
+ * candidates in `details.candidates`).
+ */
+export function findTask(views: readonly GraphView[], query: TaskQuery, decision?: Decision): FoundTask {
+  const places = query.worktree === undefined ? views : viewsAt(views, query.worktree);
+  if (query.worktree !== undefined && places.length === 0) throw unknownWorktree(query.worktree);
+  const found = places.flatMap((view): FoundTask[] => {
+    const task = view.snapshot.tasks.get(query.task) ?? byGlobalId(view, query.task);
+    return task ? [{ view, task }] : [];
+  });
+  const [only, another] = found;
+  if (!only) {
+    const known = places.flatMap((view) => [...view.snapshot.tasks.keys()]);
+    const close = nearest(query.task, known);
+    throw new SupervisorError('not-found', `there is no task ${query.task}`, {
+      hint: close === null ? '`supervisor list` shows every task' : `did you mean ${close}?`,
+    });
+  }
+  if (!another) return only;
+  const near = query.near === undefined ? [] : viewsAt(places, query.near);
+  const here = found.filter((candidate) => near.includes(candidate.view));
+  if (here.length === 1 && here[0]) return here[0];
+  // Copies of one task in several worktrees are one task: the one that is dispatched.
+  const originals = found.filter(
+    ({ view, task }) => decision?.verdicts.get(taskKey(view.graph, task.id))?.state !== 'copy',
+  );
+  if (originals.length === 1 && originals[0]) return originals[0];
+  const candidates = found.map(({ view, task }) => ({
+    task: task.id,
+    id: globalTaskId(view.graph, task.id),
+    worktree: view.worktree,
+  }));
+  throw new SupervisorError(
+    'ambiguous',
+    `${query.task} is a task in ${candidates.length} worktrees: ${candidates.map((c) => c.worktree).join(', ')}`,
+    { hint: 'say which with --worktree PATH', details: { candidates } },
+  );
+}
+
+/** The refusal of a path at which nothing is supervised. */
+export function unknownWorktree(path: string): SupervisorError {
+  return new SupervisorError('not-found', `no supervised worktree has a graph at ${path}`, {
+    hint: '`supervisor worktrees` lists what was found',
+    details: { unknown: 'worktree' },
+  });
+}
+
+/** The graphs that a path means: of the worktree it lies in (the deepest one), or the graph folder itself. */
+export function viewsAt(views: readonly GraphView[], path: string): GraphView[] {
+  const named = views.filter((view) => path === view.graph || view.repoName === path || view.branch === path);
+  const inside = views.flatMap((view) =>
+    [view.worktree, ...(view.aliases ?? [])]
+      .filter((worktree) => isInside(path, worktree))
+      .map((worktree) => ({ view, worktree })),
+  );
+  const deepest = Math.max(...inside.map(({ worktree }) => worktree.length));
+  const around = inside.filter(({ worktree }) => worktree.length === deepest).map(({ view }) => view);
+  return [...new Set([...named, ...around])];
+}
+
+/** Whether a path is a folder or lies in it. */
+export function isInside(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+function byGlobalId(view: GraphView, id: string): Task | undefined {
+  const tilde = id.indexOf('~');
+  if (tilde < 0) return undefined;
+  const task = view.snapshot.tasks.get(id.slice(tilde + 1));
+  return task && globalTaskId(view.graph, task.id) === id ? task : undefined;
+}

@@ -1,0 +1,290 @@
+// Answers what the API and the commands ask of a running supervisor. Reads the last decision, and hands every
+// change to the part that owns it.
+
+import { explainTask } from '../decide/explain.ts';
+import type { Decision, World } from '../decide/world.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import { taskKey } from '../domain/ids.ts';
+import type { Pushed } from '../domain/pushed.ts';
+import type {
+  ReportedProblem,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import { reopenInGraph } from '../graphs/task-writes.ts';
+import type { HeartbeatAnswer } from '../run/leases.ts';
+import type { AnsweredQuestion } from '../run/questions.ts';
+import { silenceText } from '../run/silence.ts';
+import { tokenHash } from '../seams/identity.ts';
+import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
+import { askedRuns } from './asked-runs.ts';
+import { Claims } from './claims.ts';
+import { Completions } from './completions.ts';
+import type {
+  Caller,
+  Claimed,
+  ClaimTerms,
+  ClaimWish,
+  CompletionAnswer,
+  CompletionRequest,
+  DispatchWish,
+  RunFilter,
+  SupervisorControl,
+  TaskFilter,
+  TaskQuery,
+} from './control.ts';
+import { type FoundTask, findTask } from './find-task.ts';
+import { firstLook } from './first-look.ts';
+import { pauseTarget } from './pause-target.ts';
+import { takePush } from './pushes.ts';
+import { nothingUnderWay } from './refusals.ts';
+import { reportableOf } from './reportable.ts';
+import {
+  detailReport,
+  filterTasks,
+  judgedTaskReport,
+  runReport,
+  statusReport,
+  taskReports,
+} from './reports.ts';
+import { OutsideWork } from './worker-calls.ts';
+
+/** What answering takes besides the supervisor itself. */
+export interface ControlParts extends SupervisorParts {
+  readonly version: string;
+  problems(): readonly ReportedProblem[];
+  pollingGraphs(): readonly string[];
+}
+
+export class ControlFace implements SupervisorControl {
+  readonly #supervisor: Supervisor;
+  readonly #parts: ControlParts;
+  readonly #startedAt: number;
+  readonly #completions: Completions;
+  readonly #claims: Claims;
+  readonly #outside: OutsideWork;
+  /** Resolves when everything was looked at for the first time: questions can be answered from then on. */
+  readonly #begun: Promise<void>;
+
+  constructor(supervisor: Supervisor, parts: ControlParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+    this.#startedAt = parts.clock.now();
+    this.#completions = new Completions(supervisor, parts);
+    this.#claims = new Claims(supervisor, parts);
+    this.#outside = new OutsideWork(supervisor, parts);
+    this.#begun = firstLook(parts.bus);
+  }
+
+  async status(): Promise<StatusReport> {
+    await this.#begun;
+    return statusReport(
+      reportableOf(this.#supervisor, this.#parts, this.#startedAt, (run) => this.#progressOf(run)),
+    );
+  }
+
+  async why(query: TaskQuery): Promise<WhyReport> {
+    await this.#begun;
+    const { world, decision } = this.#supervisor.judge();
+    const found = findTask(world.graphs, query, decision);
+    const { conditions } = explainTask(world, found.view.graph, found.task.id);
+    return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
+  }
+
+  async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {
+    await this.#begun;
+    const { world, decision } = this.#supervisor.judge();
+    return filterTasks(taskReports({ world, decision }), filter, world.graphs);
+  }
+
+  async task(query: TaskQuery): Promise<TaskDetailReport> {
+    await this.#begun;
+    const found = this.#find(query);
+    const detail = this.#graph(found).store.detail(found.task.id);
+    return detailReport(this.#report(found), detail, this.#runsOf(found));
+  }
+
+  async runs(filter: RunFilter): Promise<readonly RunReport[]> {
+    await this.#begun;
+    return askedRuns(this.#parts.ledger, this.#freshViews(), filter).map((run) =>
+      runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)),
+    );
+  }
+
+  async complete(request: CompletionRequest): Promise<CompletionAnswer> {
+    await this.#begun;
+    return await this.#completions.complete(request, (query) => this.#find(query));
+  }
+
+  runOfToken(token: string): { run: string; task: string; graph: string } | null {
+    const run = this.#parts.ledger.runOfToken(tokenHash(token));
+    return run ? { run: run.id, task: run.task, graph: run.graph } : null;
+  }
+
+  async heartbeat(...said: Parameters<OutsideWork['heartbeat']>): Promise<HeartbeatAnswer> {
+    return this.#outside.heartbeat(...said);
+  }
+
+  async input(...said: Parameters<OutsideWork['input']>): Promise<HeartbeatAnswer> {
+    return this.#outside.input(...said);
+  }
+
+  async pushed(run: string, said: Pushed): Promise<void> {
+    const { ledger } = this.#parts;
+    await takePush(run, said, {
+      ledger,
+      outside: this.#outside,
+      complete: (report) => this.complete(report),
+    });
+  }
+
+  async answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion> {
+    await this.#begun;
+    const run = this.#latestRun(query);
+    return this.#outside.answer(run, run?.task ?? query.task, answer, question);
+  }
+
+  async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
+    await this.#begun;
+    const run = this.#openRun(query);
+    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
+    if (live) live.stop('cancelled');
+    else
+      await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
+        paused: true,
+        outcome: { kind: 'stopped', reason: 'cancelled' },
+      });
+    return runReport(run, live?.progress ?? null);
+  }
+
+  async retry(query: TaskQuery): Promise<TaskReport> {
+    await this.#begun;
+    const { ledger, clock } = this.#parts;
+    const found = this.#find(query);
+    ledger.clearPause('task', taskKey(found.view.graph, found.task.id));
+    ledger.resetAttempts(found.view.graph, found.task.id);
+    await reopenInGraph(this.#graph(found).store, found.task.id, clock.now());
+    await this.#supervisor.tick();
+    return this.#report(this.#find(query));
+  }
+
+  async claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {
+    await this.#begun;
+    return await this.#claims.claim(this.#find(query), worker, terms);
+  }
+
+  claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
+    return this.#claims.claimMany(wish);
+  }
+
+  async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
+    const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
+    await this.#outside.release(run, caller, reason, delayMs);
+    return this.#report(this.#find({ task: run.task, worktree: run.graph }));
+  }
+
+  async dispatch(query: TaskQuery, how: DispatchWish): Promise<RunReport> {
+    return this.#outside.dispatch(this.#find(query), how);
+  }
+
+  changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#outside.changed(this.#find(query), ms, signal);
+  }
+
+  ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
+    return this.#outside.ended(run, ms, signal);
+  }
+
+  async pause(target: string | null, because: string): Promise<void> {
+    await this.#begun;
+    this.#parts.ledger.setPause({
+      ...pauseTarget(target, this.#decided().world.graphs),
+      code: 'paused',
+      because,
+      until: null,
+    });
+    this.#supervisor.wake();
+  }
+
+  async resume(target: string | null): Promise<void> {
+    await this.#begun;
+    const { scope, name } = pauseTarget(target, this.#decided().world.graphs);
+    this.#parts.ledger.clearPause(scope, name);
+    if (scope === 'profile') this.#supervisor.dispatcher.runner.ending.availability.resume(name);
+    if (target === null) this.#supervisor.undrain();
+    this.#supervisor.wake();
+  }
+
+  async drain(): Promise<void> {
+    this.#supervisor.drain('asked for');
+  }
+
+  async reload(): Promise<{ problems: readonly string[] }> {
+    const problems = await this.#parts.reloadConfig();
+    this.#supervisor.markEverything();
+    return { problems };
+  }
+
+  events(hear: (event: Event) => void): () => void {
+    return this.#parts.bus.on(hear);
+  }
+
+  #openRun(query: TaskQuery): Run {
+    const run = this.#latestRun(query);
+    if (run && isOpenRun(run)) return run;
+    throw nothingUnderWay(run?.task ?? query.task);
+  }
+
+  /** The run with that id, else the latest one of the task; null when it has none. */
+  #latestRun(query: TaskQuery): Run | null {
+    const byId = this.#parts.ledger.run(query.task);
+    if (byId) return byId;
+    const found = this.#find(query);
+    return this.#parts.ledger.latestRun(found.view.graph, found.task.id);
+  }
+
+  #find(query: TaskQuery): FoundTask {
+    return findTask(this.#freshViews(), query, this.#decided().decision);
+  }
+
+  #freshViews() {
+    return this.#decided().world.graphs.map((view) => ({
+      ...view,
+      snapshot: this.#parts.graphs.get(view.graph)?.store.snapshot() ?? view.snapshot,
+    }));
+  }
+
+  #graph(found: FoundTask) {
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
+    return graph;
+  }
+
+  #report(found: FoundTask): TaskReport {
+    return judgedTaskReport(found.task, found.view, this.#decided().decision);
+  }
+
+  #runsOf(found: FoundTask): RunReport[] {
+    return this.#parts.ledger
+      .runs({ graph: found.view.graph, task: found.task.id, limit: 20 })
+      .map((run) => runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)));
+  }
+
+  #progressOf(run: string): string | null {
+    const live = this.#supervisor.dispatcher.runner.live.get(run);
+    return live ? (silenceText(live, this.#parts.clock.now()) ?? live.progress) : null;
+  }
+
+  #decided(): { world: World; decision: Decision } {
+    const { decided } = this.#supervisor;
+    if (!decided)
+      throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
+    return decided;
+  }
+}

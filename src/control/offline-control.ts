@@ -1,0 +1,180 @@
+// A look at the world without a running supervisor: the same graphs, the same deciding, nothing dispatched and
+// nothing locked. Serves `status`, `why`, `list`, `show`, `runs`, and completions while no supervisor runs.
+
+import { decide } from '../decide/decide.ts';
+import { explainTask } from '../decide/explain.ts';
+import type { Decision, World } from '../decide/world.ts';
+import type { Config } from '../domain/config.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type {
+  ReportedProblem,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
+import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { RunnerParts } from '../run/run-services.ts';
+import type { LedgerView } from '../runs/ledger.ts';
+import type { Clock } from '../seams/clock.ts';
+import { observeWorld } from '../supervisor/observe.ts';
+import { askedRuns, endedMeanwhile } from './asked-runs.ts';
+import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
+import { type FoundTask, findTask } from './find-task.ts';
+import {
+  detailReport,
+  filterTasks,
+  judgedTaskReport,
+  runReport,
+  statusReport,
+  taskReport,
+  taskReports,
+} from './reports.ts';
+
+/** What stands between a completion and the graph. */
+export type CompletionMeans = Pick<RunnerParts, 'gate' | 'afterEnd'>;
+
+export interface LookoutParts {
+  readonly config: Config;
+  readonly graphs: SupervisedGraphs;
+  readonly ledger: LedgerView | null;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly problems: readonly ReportedProblem[];
+  /** Loaded when something is completed; absent: nothing stands in between. */
+  completionMeans?(): Promise<CompletionMeans>;
+  /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
+  letGo?(graph: GraphPath, task: TaskId): Promise<void>;
+}
+
+export class Lookout {
+  readonly #parts: LookoutParts;
+  readonly #world: World;
+  readonly #decision: Decision;
+
+  /** `graphs` must have been discovered and read. */
+  constructor(parts: LookoutParts) {
+    this.#parts = parts;
+    this.#world = observeWorld({
+      now: parts.clock.now(),
+      config: parts.config,
+      graphs: parts.graphs,
+      ledger: parts.ledger,
+      attended: new Set(),
+      lingering: new Set(),
+      peers: new Map(),
+      standstill: {
+        code: 'not-running',
+        because: 'ready, but no supervisor is running: start one with `supervisor run`',
+      },
+    });
+    this.#decision = decide(this.#world);
+  }
+
+  status(): StatusReport {
+    const { graphs, runs } = this.#world;
+    return statusReport({
+      // What runs is what is still to be done: a run whose task ended meanwhile only waits to be closed.
+      world: { ...this.#world, runs: runs.filter((run) => endedMeanwhile(run, graphs) === null) },
+      decision: this.#decision,
+      repositories: this.#parts.graphs.repositories(),
+      polling: new Set(),
+      problems: this.#parts.problems,
+      supervisor: {
+        running: false,
+        pid: null,
+        version: this.#parts.version,
+        started_at: null,
+        mode: this.#parts.config.mode,
+        state: 'stopped',
+      },
+      progressOf: () => null,
+    });
+  }
+
+  why(query: TaskQuery): WhyReport {
+    const found = this.#find(query);
+    const { conditions } = explainTask(this.#world, found.view.graph, found.task.id);
+    return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
+  }
+
+  tasks(filter: TaskFilter): readonly TaskReport[] {
+    return filterTasks(
+      taskReports({ world: this.#world, decision: this.#decision }),
+      filter,
+      this.#world.graphs,
+    );
+  }
+
+  task(query: TaskQuery): TaskDetailReport {
+    const found = this.#find(query);
+    const detail = this.#parts.graphs.get(found.view.graph)?.store.detail(found.task.id) ?? null;
+    return detailReport(this.#report(found), detail, this.#runsOf(found));
+  }
+
+  runs(filter: RunFilter): readonly RunReport[] {
+    return askedRuns(this.#parts.ledger, this.#world.graphs, filter).map((run) => this.#runReport(run));
+  }
+
+  /** Writes a completion into the graph; the next supervisor notices it there. */
+  async complete(request: CompletionRequest): Promise<CompletionAnswer> {
+    const found = this.#find(request);
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
+    const [{ completeByHand }, means = {}] = await Promise.all([
+      import('./complete-in-graph.ts'),
+      this.#parts.completionMeans?.(),
+    ]);
+    const asked = { ...request, task: found.task.id };
+    const done = await completeByHand(means, graph, asked, this.#parts.clock.now());
+    return { task: found.task.id, worktree: found.view.worktree, ...done, late: false };
+  }
+
+  /** Opens a failed task again. */
+  async retry(query: TaskQuery): Promise<TaskReport> {
+    const found = this.#find(query);
+    const store = this.#store(found);
+    const { reopenInGraph } = await import('../graphs/task-writes.ts');
+    // What the last supervisor parked, the next one is to try again.
+    await this.#parts.letGo?.(found.view.graph, found.task.id);
+    await reopenInGraph(store, found.task.id, this.#parts.clock.now());
+    const task = store.snapshot().tasks.get(found.task.id) ?? found.task;
+    return taskReport(task, found.view.graph, found.view.worktree);
+  }
+
+  /** The store of the graph that a task query or a folder means, for `add` and `edit`. */
+  storeOf(query: TaskQuery) {
+    const found = this.#find(query);
+    return { store: this.#store(found), task: found.task.id, worktree: found.view.worktree };
+  }
+
+  #store(found: FoundTask) {
+    const graph = this.#parts.graphs.get(found.view.graph);
+    if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
+    return graph.store;
+  }
+
+  #find(query: TaskQuery): FoundTask {
+    return findTask(this.#world.graphs, query, this.#decision);
+  }
+
+  #report(found: FoundTask): TaskReport {
+    return judgedTaskReport(found.task, found.view, this.#decision);
+  }
+
+  #runsOf(found: FoundTask): RunReport[] {
+    const runs = this.#parts.ledger?.runs({ graph: found.view.graph, task: found.task.id, limit: 20 }) ?? [];
+    return runs.map((run) => this.#runReport(run));
+  }
+
+  /** Nobody closes a run while no supervisor runs, though its task may have ended: that is said with it. */
+  #runReport(run: Run): RunReport {
+    const ended = endedMeanwhile(run, this.#world.graphs);
+    const progress =
+      ended === null ? null : `its task is ${ended} in the graph; the next supervisor closes it`;
+    return runReport(run, progress);
+  }
+}

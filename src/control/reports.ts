@@ -1,0 +1,233 @@
+// World and decision in the words of `status`, `list`, `why` and `runs`. Pure: the same for a running supervisor and
+// for a command that looks without one.
+
+import { orderedPauses } from '../decide/pauses.ts';
+import { verdictOf } from '../decide/verdicts.ts';
+import type { Decision, GraphView, World } from '../decide/world.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type {
+  HeldReport,
+  LeaseReport,
+  ReportedProblem,
+  RunReport,
+  ScheduleReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+} from '../domain/report.ts';
+import { holdsSlot, type Run } from '../domain/run.ts';
+import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
+import { questionOf } from '../run/questions.ts';
+import type { Lease } from '../runs/lease-row.ts';
+import { isoTime } from '../seams/clock.ts';
+import type { DiscoveredRepository } from '../worktrees/discover.ts';
+import { askedPlaces } from './asked-runs.ts';
+import type { TaskFilter } from './control.ts';
+import { worktreeReports } from './worktree-reports.ts';
+
+/** What a report is made of. */
+export interface Reportable {
+  readonly world: World;
+  readonly decision: Decision;
+  readonly repositories: readonly DiscoveredRepository[];
+  /** Graphs that are watched by looking every now and then, for want of inotify watches. */
+  readonly polling: ReadonlySet<GraphPath>;
+  readonly problems: readonly ReportedProblem[];
+  readonly supervisor: StatusReport['supervisor'];
+  /** The last sign of life of a run, in words. */
+  progressOf(run: string): string | null;
+  /** Who holds a run that is worked on elsewhere. */
+  leaseOf?(run: string): Lease | null;
+}
+
+/** The whole of `status --json` (contract section 5). */
+export function statusReport(input: Reportable): StatusReport {
+  const { world } = input;
+  const held: HeldReport[] = [];
+  const schedules: ScheduleReport[] = [];
+  let queued = 0;
+  for (const view of world.graphs) {
+    const states = input.decision.schedules.get(view.graph);
+    for (const task of view.snapshot.tasks.values()) {
+      const verdict = verdictOf(input.decision.verdicts, view.graph, task.id);
+      if (!verdict) continue;
+      if (verdict.state === 'queued') queued++;
+      const own = states?.get(task.id);
+      const schedule = own?.text ?? (verdict.state === 'finished' ? null : scheduleText(task));
+      if (schedule !== null)
+        schedules.push({
+          task: task.id,
+          worktree: view.worktree,
+          schedule,
+          next_at: instant(own ? own.nextAt : verdict.nextAt),
+        });
+      if (verdict.state !== 'running' && verdict.state !== 'finished')
+        held.push({
+          task: task.id,
+          worktree: view.worktree,
+          state: verdict.state,
+          code: verdict.code,
+          because: verdict.because,
+          next_at: instant(verdict.nextAt),
+        });
+    }
+  }
+  return {
+    generated_at: isoTime(world.now),
+    supervisor: input.supervisor,
+    limits: {
+      max_concurrent: world.config.maxConcurrent,
+      running: world.runs.filter(holdsSlot).length,
+      queued,
+    },
+    worktrees: worktreeReports(input),
+    runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
+    held,
+    schedules,
+    problems: [
+      ...orderedPauses(world).map(({ code, because }) => ({ code, message: because })),
+      ...input.problems,
+    ],
+  };
+}
+
+/** One run as `runs` shows it. */
+export function runReport(run: Run, progress: string | null, lease: Lease | null = null): RunReport {
+  return {
+    run: run.id,
+    task: run.task,
+    worktree: run.worktree,
+    executor: run.executor,
+    type: run.type,
+    attempt: run.attempt,
+    phase: run.phase,
+    agent: run.agent,
+    pid: run.process?.pid ?? null,
+    started_at: instant(run.startedAt),
+    finished_at: instant(run.finishedAt),
+    output: run.folder === null ? null : `${run.folder}/output.log`,
+    because: run.because,
+    outcome: run.outcome,
+    progress,
+    ...(lease === null ? {} : { lease: leaseReport(lease) }),
+  };
+}
+
+function leaseReport(lease: Lease): LeaseReport {
+  return {
+    worker: lease.worker,
+    expires_at: instant(lease.expiresAt),
+    heartbeat_at: instant(lease.heartbeatAt),
+    external_ref: lease.externalRef,
+    ...questionOf(lease),
+    stale_since: instant(lease.staleAt),
+  };
+}
+
+/** Every task of every graph, with its verdict. */
+export function taskReports(input: Pick<Reportable, 'world' | 'decision'>): TaskReport[] {
+  return input.world.graphs.flatMap((view) => {
+    const idOf = globalTaskIds(view.graph);
+    return [...view.snapshot.tasks.values()].map((task) =>
+      judgedTaskReport(task, view, input.decision, idOf(task.id)),
+    );
+  });
+}
+
+/** One task as a decision judges it, with the next instant of its schedule. */
+export function judgedTaskReport(
+  task: Task,
+  { graph, worktree }: Pick<GraphView, 'graph' | 'worktree'>,
+  decision: Decision,
+  id = globalTaskId(graph, task.id),
+): TaskReport {
+  const report = taskReport(task, graph, worktree, verdictOf(decision.verdicts, graph, task.id), id);
+  const next = decision.schedules.get(graph)?.get(task.id)?.nextAt ?? null;
+  return report.next_at === null && next !== null ? { ...report, next_at: instant(next) } : report;
+}
+
+/** One task with its verdict. */
+export function taskReport(
+  task: Task,
+  graph: GraphPath,
+  worktree: string,
+  verdict?: Verdict,
+  id = globalTaskId(graph, task.id),
+): TaskReport {
+  return {
+    task: task.id,
+    id,
+    title: task.title,
+    status: task.status,
+    worktree,
+    graph,
+    state: verdict?.state ?? 'held',
+    code: verdict?.code ?? 'unjudged',
+    because: verdict?.because ?? 'not looked at yet',
+    next_at: instant(verdict?.nextAt ?? null),
+    executor: verdict?.executor ?? null,
+    priority: task.priority,
+    assigned: task.assigned ?? null,
+    after: task.after,
+    tags: task.tags,
+  };
+}
+
+/** One task whole; artifacts that are JSON come as values. */
+export function detailReport(
+  report: TaskReport,
+  detail: TaskDetail | null,
+  runs: readonly RunReport[],
+): TaskDetailReport {
+  return {
+    ...report,
+    description: detail?.description ?? null,
+    artifacts: (detail?.artifacts ?? []).map(jsonOrText),
+    log: (detail?.log ?? []).map(({ timestamp, actor, message }) => ({
+      timestamp,
+      message,
+      ...(actor === undefined ? {} : { actor }),
+    })),
+    fields: detail?.fields ?? {},
+    runs,
+  };
+}
+
+/** The tasks that a filter lets through. Throws `not-found` for an unknown worktree. */
+export function filterTasks(
+  tasks: readonly TaskReport[],
+  filter: TaskFilter,
+  views: readonly GraphView[],
+): TaskReport[] {
+  const place = askedPlaces(views, filter.worktree);
+  return tasks.filter(
+    (task) =>
+      (place === null || place.some((view) => view.graph === task.graph)) &&
+      (filter.state === undefined || task.state === filter.state) &&
+      (filter.status === undefined || task.status === filter.status) &&
+      (filter.executor === undefined || task.executor === filter.executor),
+  );
+}
+
+function jsonOrText(text: string): unknown {
+  if (!/^[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A path or remark that merely begins like JSON stays the text it is.
+    return text;
+  }
+}
+
+/** The schedule a task carries, as it is written: key, tag, or wg's cron. */
+export function scheduleText(task: Task): string | null {
+  return (
+    task.schedule ?? tagValue(task, 'schedule:') ?? (task.cronEnabled ? (task.cronSchedule ?? null) : null)
+  );
+}
+
+function instant(at: number | null): string | null {
+  return at === null ? null : isoTime(at);
+}

@@ -1,0 +1,199 @@
+// What agents and orchestrators outside ask about work that goes on: signs of life, questions, handing back, beginning a
+// task by request, and waiting for news of one.
+
+import { routeTask } from '../decide/route.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
+import { type TaskKey, taskKey } from '../domain/ids.ts';
+import type { RunReport } from '../domain/report.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { GraphDraft } from '../graph/store.ts';
+import type { HeartbeatAnswer, LifeFacts } from '../run/leases.ts';
+import type { AnsweredQuestion, Question } from '../run/questions.ts';
+import { answerQuestion, isAskedAlready, writeQuestion } from '../run/questions.ts';
+import { newLease } from '../runs/lease-row.ts';
+import { redact } from '../seams/log.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import { notReady, planOf } from './claims.ts';
+import type { Caller, DispatchWish } from './control.ts';
+import type { FoundTask } from './find-task.ts';
+import type { ControlParts } from './live-control.ts';
+import {
+  contradiction,
+  newestRun,
+  notClaimed,
+  superseded,
+  taskCancelled,
+  taskRemoved,
+  wasCancelled,
+} from './refusals.ts';
+import { runReport } from './reports.ts';
+import { waitFor } from './wait-for.ts';
+
+export class OutsideWork {
+  readonly #supervisor: Supervisor;
+  readonly #parts: ControlParts;
+
+  constructor(supervisor: Supervisor, parts: ControlParts) {
+    this.#supervisor = supervisor;
+    this.#parts = parts;
+  }
+
+  /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
+  heartbeat(id: string, said: string | undefined, facts: LifeFacts = {}): HeartbeatAnswer {
+    const live = this.#working(id);
+    if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    const message = said === undefined ? undefined : redact(said);
+    if (message !== undefined) live.progress = message;
+    const answer = this.#supervisor.dispatcher.leases.renew(live, facts);
+    if (message !== undefined) this.#runner.ending.emit('run.progress', live.run, { message });
+    // The new end of the lease may be the next thing that time has to do.
+    if (answer.lease.expires_at !== null) this.#supervisor.wake();
+    return answer;
+  }
+
+  /** The worker waits for a person: its clock stands still. Asked twice, it is asked once. */
+  input(id: string, said: Question, facts: LifeFacts = {}): HeartbeatAnswer {
+    const live = this.#working(id);
+    if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
+    const asked = { ...said, question: redact(said.question), options: said.options.map(redact) };
+    const { leases } = this.#supervisor.dispatcher;
+    if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
+    const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
+    const { question, options } = asked;
+    live.progress = `asks: ${question}`;
+    this.#runner.ending.emit('run.input', live.run, { question, options });
+    return answer;
+  }
+
+  /** Answers what a worker asks. Throws `conflict`: `not-claimed` where nobody works (any more). */
+  answer(run: Run | null, task: string, answer: string, question?: string): AnsweredQuestion {
+    const live = run && this.#runner.live.get(run.id);
+    if (!live || live.signal.aborted || live.declared)
+      throw new SupervisorError('conflict', `nobody works on ${task} and waits for an answer`, {
+        hint: `\`supervisor why ${task}\` says how it stands`,
+        details: { code: 'not-claimed', task_id: task },
+      });
+    const { leases } = this.#supervisor.dispatcher;
+    const answered = answerQuestion(live, { answer, question }, { leases, ending: this.#runner.ending });
+    // Its clock runs again: the one timer must know.
+    this.#supervisor.wake();
+    return answered;
+  }
+
+  /** Hands a run back, no attempt counted. Its own worker may do so twice; what was handed back stays so. */
+  async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
+    if (caller.kind === 'run' && !this.#mayRelease(run)) return;
+    if (delayMs !== undefined && delayMs > 0) {
+      const name = taskKey(run.graph, run.task);
+      const until = this.#parts.clock.now() + delayMs;
+      const because = reason ?? 'it was handed back to be tried later';
+      this.#parts.ledger.setPause({ scope: 'task', name, code: 'handed-back', because, until });
+    }
+    const live = this.#runner.live.get(run.id);
+    await this.#runner.ending.release(run, reason ?? 'handed back');
+    live?.stop('completed');
+    await this.#supervisor.tick();
+  }
+
+  /** Begins a task now. Throws `conflict` when it may not begin or has begun. */
+  dispatch(found: FoundTask, how: DispatchWish): RunReport {
+    const { view, task } = found;
+    const standstill = this.#supervisor.decided?.world.standstill;
+    if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
+    const graph = this.#parts.graphs.get(view.graph);
+    if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
+    const named = how.executor === undefined ? task : { ...task, executor: how.executor };
+    const route = routeTask(named, graph.profiles);
+    if (!route.routed)
+      throw new SupervisorError('executor-unavailable', route.because, { details: { code: 'not-ready' } });
+    const open = this.#parts.ledger
+      .openRuns()
+      .find((run) => run.graph === view.graph && run.task === task.id);
+    if (open)
+      throw new SupervisorError('conflict', `${task.id} has a run already: ${open.id} (${open.phase})`, {
+        details: { code: 'already-claimed', task_id: task.id },
+      });
+    const draft = { snapshot: graph.store.snapshot() } as GraphDraft;
+    const because = this.#parts.refuseClaim(graph, draft, task.id);
+    if (because !== null) throw notReady(task.id, because);
+    const by =
+      how.executor === undefined ? 'dispatched by request' : `dispatched by request, to ${how.executor}`;
+    const live = this.#supervisor.dispatcher.dispatch(planOf(found, route.profile, by));
+    if (how.notifyUrl !== undefined || how.externalRef !== undefined)
+      this.#supervisor.dispatcher.leases.set(
+        live,
+        newLease(live.run.type === 'http' ? 'http' : 'hold', {
+          notifyUrl: how.notifyUrl ?? null,
+          externalRef: how.externalRef ?? null,
+        }),
+      );
+    return runReport(live.run, null, live.lease);
+  }
+
+  /** Resolves when something happened to the task, after `ms`, or when nobody waits any more. */
+  async changed({ view, task }: FoundTask, ms: number, signal?: AbortSignal): Promise<void> {
+    const standing = this.#standing(taskKey(view.graph, task.id));
+    const before = standing();
+    const concerns = (event: Event) =>
+      ('task' in event && event.task === task.id && event.graph === view.graph) ||
+      (event.name === 'graph.changed' && event.graph === view.graph) ||
+      // Time, other tasks, claims and signs of life change it without an event of its own.
+      (event.name === 'tick.finished' && standing() !== before);
+    let looks = 0;
+    await waitFor(this.#parts, { ms, signal }, concerns, () => (looks++ > 0 ? true : null));
+  }
+
+  /** What is said of a task and of the lease that it has now. Cheap: many wait, and look after every tick. */
+  #standing(key: TaskKey): () => string {
+    // A run that begins later has events.
+    const live = [...this.#runner.live.values()].find(({ run }) => taskKey(run.graph, run.task) === key);
+    return () => JSON.stringify([this.#supervisor.decided?.decision.verdicts.get(key), live?.lease]);
+  }
+
+  /** The run when it is over, or as it stands after `ms`. */
+  async ended(id: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
+    const look = () => {
+      const run = this.#parts.ledger.run(id);
+      return run && (isOpenRun(run) || run.phase === 'finished') ? null : run;
+    };
+    const concerns = (event: Event) => 'run' in event && event.run === id;
+    const run = (await waitFor(this.#parts, { ms, signal }, concerns, look)) ?? this.#parts.ledger.run(id);
+    if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
+    return runReport(run, this.#runner.live.get(id)?.progress ?? null, this.#parts.ledger.lease(id));
+  }
+
+  /** The live run that somebody works on; null when they should stop. */
+  #working(id: string) {
+    const { ledger, graphs } = this.#parts;
+    const run = ledger.run(id);
+    if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
+    const latest = newestRun(ledger, run);
+    if (latest && latest.fence > run.fence) throw superseded(run, latest);
+    const graph = graphs.get(run.graph);
+    const known = graph?.store.snapshot();
+    if (graph && known && !known.problem && !known.tasks.has(run.task)) throw taskRemoved(run);
+    const live = this.#runner.live.get(id);
+    if (live && !live.signal.aborted && !live.declared) return live;
+    if (run.phase === 'interrupted' && run.outcome === null) throw notClaimed(run);
+    return null;
+  }
+
+  /** Whether there is something to hand back. Throws where the run is over otherwise. */
+  #mayRelease(run: Run): boolean {
+    const { ledger, graphs } = this.#parts;
+    const latest = newestRun(ledger, run);
+    if (latest && latest.fence > run.fence) throw superseded(run, latest);
+    if (isOpenRun(run) && run.phase !== 'finished') return true;
+    const known = graphs.get(run.graph)?.store.snapshot();
+    const task = known?.tasks.get(run.task);
+    if (known && !known.problem && !task) throw taskRemoved(run);
+    if (wasCancelled(run)) throw taskCancelled(run, task?.status ?? 'gone');
+    if (run.phase === 'interrupted' && run.outcome === null) return false;
+    throw contradiction(run);
+  }
+
+  get #runner() {
+    return this.#supervisor.dispatcher.runner;
+  }
+}

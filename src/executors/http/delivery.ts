@@ -1,0 +1,252 @@
+// Delivers one run to its endpoint, again and again with the same message id where the endpoint cannot take it just
+// now, until it is taken, refused, given up or aborted. Knows nothing of what happens to the run afterwards.
+
+import type { Outcome } from '../../domain/outcome.ts';
+import type { HttpProfile } from '../../domain/profile.ts';
+import type { Clock } from '../../seams/clock.ts';
+import type { Identity } from '../../seams/identity.ts';
+import type { Log } from '../../seams/log.ts';
+import { type Assignment, type Begun, type RunControl, stopReason } from '../executor.ts';
+import { stoppedOutcome } from '../stopped.ts';
+import { nextDelay, retryAfterMs } from './backoff.ts';
+import type { Permit } from './circuit-breaker.ts';
+import type { HttpLimits } from './options.ts';
+import { type Body, dispatchHeaders, messageId } from './payload.ts';
+import { type DispatchMeaning, readDispatchAnswer } from './response.ts';
+import { scrub } from './secrets.ts';
+import type { Sender } from './sender.ts';
+import { refused, type Target } from './target.ts';
+
+/** How a dispatch can have gone: over, or handed to somebody else. */
+export type Answered = Exclude<Begun, { kind: 'running' }>;
+
+export interface DeliveryParts {
+  readonly clock: Clock;
+  readonly identity: Pick<Identity, 'random'>;
+  readonly log: Log;
+  readonly sender: Sender;
+  readonly limits: HttpLimits;
+  readonly version: string;
+}
+
+/** One run, ready to be sent. */
+export interface Dispatch {
+  readonly assignment: Assignment;
+  readonly target: Target;
+  readonly body: Body | null;
+  readonly permit: Permit;
+  /** Says that the message rests until it is delivered again; the function that is given back, that it is. */
+  rest(): () => void;
+}
+
+/** Makes the function that delivers a run. It never rejects for anything that an endpoint does. */
+export function createDelivery({ clock, identity, log, sender, limits, version }: DeliveryParts) {
+  async function deliver(
+    { assignment, target, body, permit, rest }: Dispatch,
+    control: RunControl,
+  ): Promise<Answered> {
+    const { profile, endpoint, secrets } = target;
+    const { attempts, backoffMs, maxBackoffMs, windowMs, connectMs } = target.delivery;
+    const pace = { baseMs: backoffMs, capMs: maxBackoffMs };
+    const end = Math.min(clock.now() + windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
+    const message = messageId(assignment.run);
+    const notes = control.deliveries;
+    for (let count = 1; ; count++) {
+      const delivery = notes?.begin(message, target.name) ?? count;
+      const now = clock.now();
+      const answer = await patiently(control.signal, (signal) =>
+        sender.send(
+          {
+            method: profile.method,
+            url: endpoint,
+            headers: dispatchHeaders(assignment, profile, secrets, body, delivery, now, version),
+            body: body?.bytes ?? null,
+            connectMs,
+            responseMs: responseMs(target, assignment.deadlineAt, now),
+            maxBytes: profile.completion === 'response' ? limits.maxResultBytes : limits.maxAnswerBytes,
+          },
+          target.namedBy,
+          signal,
+        ),
+      );
+      // An answer that came within the grace of a detached run is as good as any: it says who has the work.
+      const late = control.signal.aborted && stopReason(control.signal) === 'detached';
+      if (control.signal.aborted && (!late || answer.kind === 'none')) return stopped(control.signal);
+      if (answer.kind === 'refused') {
+        notes?.end(message, 'refused', answer.because);
+        return ended(refused(answer.because));
+      }
+
+      const meaning = scrub(
+        readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint }),
+        secrets.hidden,
+      );
+      log.debug('http.delivery', {
+        run: assignment.run,
+        message,
+        endpoint: target.name,
+        delivery,
+        meaning: meaning.kind,
+        ms: clock.now() - now,
+        ...(answer.kind === 'answer' ? { status: answer.status } : {}),
+      });
+      notes?.end(
+        message,
+        meaning.kind === 'retry' ? 'retrying' : meaning.kind,
+        'because' in meaning ? meaning.because : null,
+      );
+      await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
+      await sender.recordBody(assignment, answer, secrets.hidden, profile.completion === 'response');
+      if (meaning.kind !== 'retry') {
+        tellCircuit(permit, meaning);
+        return begunBy(meaning, assignment, target, clock.now());
+      }
+
+      const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
+      if (delivery >= attempts || clock.now() + delay > end) {
+        permit.failed();
+        const asked = retryAfterMs(meaning.retryAfter, clock.now());
+        return ended({
+          kind: 'failed',
+          failure: 'unreachable',
+          // Longer than we may wait here is still what it asked for: the next attempt begins then.
+          ...(asked === null ? {} : { notBefore: clock.now() + asked }),
+          message: `${target.name} did not take the task in ${delivery} ${delivery === 1 ? 'delivery' : 'deliveries'}; the last answer: ${meaning.because}`,
+          retryable: true,
+        });
+      }
+      control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
+      // As many as may be in flight. Where that has no limit, places are the limit.
+      if (Number.isFinite(target.delivery.inFlight)) control.waits?.();
+      const awake = rest();
+      await clock.sleep(delay, control.signal);
+      awake();
+      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+    }
+  }
+
+  /** Runs a request with a signal that aborts with the run's, but a little later where the run is only detached. */
+  async function patiently<T>(signal: AbortSignal, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const own = new AbortController();
+    let cancel = () => {};
+    const stop = () => {
+      if (stopReason(signal) === 'detached') cancel = clock.after(limits.detachGraceMs, () => own.abort());
+      else own.abort();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await request(own.signal);
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  return deliver;
+}
+
+/** An answer that is the result does not come after the run's deadline. */
+function responseMs({ profile, delivery }: Target, deadlineAt: number | null, now: number): number {
+  if (profile.completion !== 'response' || deadlineAt === null) return delivery.responseMs;
+  return Math.max(1, Math.min(deadlineAt - now, delivery.responseMs));
+}
+
+/**
+ * The run was aborted between two deliveries: the agent has not got the work. Left as `detached`, the next supervisor
+ * would wait for a callback that nobody will make; given back, the task is simply dispatched again.
+ */
+export function untaken(signal: AbortSignal, name: string, now: number): Answered {
+  if (stopReason(signal) !== 'detached') return stopped(signal);
+  return ended({
+    kind: 'deferred',
+    code: 'interrupted',
+    because: `the supervisor stopped before ${name} had taken the task`,
+    until: now,
+    scope: 'task',
+  });
+}
+
+function begunBy(
+  meaning: Exclude<DispatchMeaning, { kind: 'retry' }>,
+  assignment: Assignment,
+  { profile, name }: Target,
+  now: number,
+): Answered {
+  switch (meaning.kind) {
+    case 'ended':
+      return ended(meaning.outcome);
+    case 'refused':
+      return ended(refused(`${name} refused the task: ${meaning.because}`));
+    case 'closed':
+      return ended({
+        kind: 'deferred',
+        code: meaning.code,
+        because: `${name}: ${meaning.because}; ${wayOut(profile)}, or \`supervisor resume ${profile.name}\``,
+        scope: 'profile',
+      });
+    case 'accepted': {
+      const { monitor, externalId, heartbeatEveryS } = meaning;
+      const askAfterMs = retryAfterMs(meaning.retryAfter, now);
+      return {
+        kind: 'handed-off',
+        // What it named and nothing of ours: where else it is asked may hold the endpoint's credentials.
+        reference: monitor ?? externalId,
+        deadlineAt: assignment.deadlineAt,
+        ...(externalId === null ? {} : { externalId }),
+        // Who is asked need not say that it lives.
+        ...(heartbeatEveryS === null || profile.completion === 'poll' ? {} : { heartbeatEveryS }),
+        ...(askAfterMs === null ? {} : { askAt: now + askAfterMs }),
+      };
+    }
+  }
+}
+
+/** What has to change before an endpoint that wants nothing more is dispatched to again. */
+function wayOut({ name, origin }: HttpProfile): string {
+  return origin.file === 'task' ? 'name another executor on the task' : `change [executors.${name}]`;
+}
+
+/** An agent that reports failed work is well; one that refuses or lets its time run out is not. */
+function tellCircuit(permit: Permit, meaning: Exclude<DispatchMeaning, { kind: 'retry' }>): void {
+  if (meaning.kind === 'closed') {
+    permit.dropped();
+    return;
+  }
+  const unwell =
+    meaning.kind === 'refused' ||
+    (meaning.kind === 'ended' && meaning.outcome.kind === 'failed' && meaning.outcome.failure !== 'reported');
+  if (unwell) permit.failed();
+  else permit.taken();
+}
+
+function stopped(signal: AbortSignal): Answered {
+  return ended(stoppedOutcome(stopReason(signal)));
+}
+
+/** A run that is over, or that never began. */
+export function ended(outcome: Outcome): Answered {
+  return { kind: 'ended', outcome };
+}
+
+/** What is said of an outcome in the run's output. */
+export function outcomeInWords(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'failed':
+      return outcome.message;
+    case 'deferred':
+      return outcome.because;
+    default:
+      return outcome.kind;
+  }
+}
+
+function inWords(meaning: DispatchMeaning): string {
+  switch (meaning.kind) {
+    case 'ended':
+      return outcomeInWords(meaning.outcome);
+    case 'accepted':
+      return `accepted (${meaning.message})`;
+    default:
+      return meaning.because;
+  }
+}

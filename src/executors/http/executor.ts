@@ -1,0 +1,146 @@
+// Sends a run to an HTTP agent and, where it can be asked, learns when it is over. One run at a time is all it knows:
+// new attempts belong to the dispatcher, results that are called back to the API. What is sent is in http-payload.ts,
+// what answers mean in http-response.ts, how deliveries are repeated in http-delivery.ts.
+
+import { hostname } from 'node:os';
+import type { Outcome } from '../../domain/outcome.ts';
+import { silentLog } from '../../seams/log.ts';
+import {
+  type Assignment,
+  type Begun,
+  type Executor,
+  type Handle,
+  type RunControl,
+  stopReason,
+} from '../executor.ts';
+import { aborted, stoppedOutcome } from '../stopped.ts';
+import { parseEndpoint, systemLookup } from './address.ts';
+import { createCircuits } from './circuit-breaker.ts';
+import { sendWithGot } from './client.ts';
+import { createDelivery, ended, outcomeInWords, untaken } from './delivery.ts';
+import { MAX_PAYLOAD_BYTES } from './fit-body.ts';
+import { CIRCUIT, type HttpExecutorParts, LIMITS } from './options.ts';
+import { dispatchBody, pollHeaders } from './payload.ts';
+import { type PollParts, pollUntilOver, statusUrl } from './poll.ts';
+import { createEndpointPace } from './rate-limit.ts';
+import { scrub } from './secrets.ts';
+import { createSender } from './sender.ts';
+import { httpProfile, refused, targetOf } from './target.ts';
+
+/** The executor of `type = "http"`. */
+export function createHttpExecutor(parts: HttpExecutorParts): Executor {
+  const { clock, identity } = parts;
+  const log = parts.log ?? silentLog;
+  const variables = parts.variables ?? {};
+  const version = parts.version ?? '';
+  const limits = { ...LIMITS, ...parts.limits };
+  const circuits = createCircuits(clock, { ...CIRCUIT, ...parts.circuit });
+  const sender = createSender({
+    clock,
+    log,
+    client: parts.client ?? sendWithGot,
+    lookup: parts.lookup ?? systemLookup,
+  });
+  const deliver = createDelivery({ clock, identity, log, sender, limits, version });
+  const pace = createEndpointPace(clock);
+
+  async function begin(assignment: Assignment, control: RunControl): Promise<Begun> {
+    if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
+    const target = targetOf(assignment, variables, parts.delivery);
+    if ('outcome' in target) return ended(target.outcome);
+    // Sent once more after a crash it must be the same to the last byte: the idempotency key says so.
+    const at = assignment.claimedAt ?? clock.now();
+    const body = dispatchBody(assignment, target.profile, at, parts.host ?? hostname());
+    if (body !== null && body.bytes.length > MAX_PAYLOAD_BYTES)
+      return ended(
+        refused(
+          `the task is larger than ${MAX_PAYLOAD_BYTES} bytes even without its description; give [executors.${target.profile.name}] a shorter body of its own`,
+        ),
+      );
+    const permit = circuits.admit(target.key);
+    if (permit.kind === 'open')
+      return ended({
+        kind: 'deferred',
+        code: 'circuit-open',
+        because: permit.because,
+        until: permit.until,
+        scope: 'profile',
+      });
+    const entry = await pace.enter(target.key, target.delivery, control.signal);
+    try {
+      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+      if (entry.kind === 'later')
+        return ended({
+          kind: 'deferred',
+          code: 'endpoint-rate',
+          because: entry.because,
+          until: entry.until,
+          scope: 'profile',
+        });
+      return await deliver({ assignment, target, body, permit, rest: entry.rest }, control);
+    } finally {
+      if (entry.kind === 'in') entry.leave();
+      permit.dropped();
+    }
+  }
+
+  async function attend(assignment: Assignment, handle: Handle, control: RunControl): Promise<Outcome> {
+    const profile = httpProfile(assignment);
+    if (profile.completion === 'response' && !control.signal.aborted)
+      return {
+        kind: 'failed',
+        failure: 'interrupted',
+        message: `the supervisor stopped while it waited for the answer of ${profile.name}`,
+        retryable: true,
+      };
+    if (profile.completion === 'callback' || control.signal.aborted) return untilStopped(control.signal);
+
+    // The work goes on elsewhere: a missing secret or a changed profile only keeps us from asking about it.
+    const target = targetOf(assignment, variables, parts.delivery);
+    if ('outcome' in target) return unasked(assignment, control, outcomeInWords(target.outcome));
+    const text = statusUrl(profile, assignment, target.endpoint, handle.reference);
+    const url = text === null ? { because: 'no status URL comes of this task' } : parseEndpoint(text);
+    if ('because' in url) return unasked(assignment, control, url.because);
+
+    const { hidden } = target.secrets;
+    const questions: PollParts = {
+      clock,
+      random: () => identity.random(),
+      clean: (words) => scrub(words, hidden),
+      record: (line) => sender.record(assignment, line),
+      ask: async () => {
+        const answer = await sender.send(
+          {
+            method: 'GET',
+            url,
+            headers: pollHeaders(assignment, target.secrets, version),
+            body: null,
+            connectMs: target.delivery.connectMs,
+            responseMs: target.delivery.responseMs,
+            maxBytes: limits.maxResultBytes,
+          },
+          target.namedBy,
+          control.signal,
+        );
+        return answer.kind === 'refused'
+          ? { kind: 'none', timedOut: false, message: answer.because }
+          : answer;
+      },
+    };
+    return scrub(await pollUntilOver(profile, control, questions, handle.askAt), hidden);
+  }
+
+  /** Asking is not possible: a callback, a person or the deadline must end this run, and the run says so. */
+  async function unasked(assignment: Assignment, control: RunControl, because: string): Promise<Outcome> {
+    log.warn('http.poll-impossible', { run: assignment.run, because });
+    await sender.record(assignment, `the agent cannot be asked how it is getting on: ${because}`);
+    return untilStopped(control.signal);
+  }
+
+  return { type: 'http', begin, attend };
+}
+
+async function untilStopped(signal: AbortSignal): Promise<Outcome> {
+  await aborted(signal);
+  return stoppedOutcome(stopReason(signal));
+}

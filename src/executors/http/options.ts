@@ -1,0 +1,82 @@
+// What the HTTP executor is made of and the numbers it goes by, with their defaults.
+
+import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
+import type { Clock } from '../../seams/clock.ts';
+import type { Identity } from '../../seams/identity.ts';
+import type { Log } from '../../seams/log.ts';
+import type { Lookup } from './address.ts';
+import type { CircuitOptions } from './circuit-breaker.ts';
+import type { HttpClient } from './client.ts';
+import type { Variables } from './secrets.ts';
+
+export interface HttpLimits {
+  /** How long a delivery under way may still be answered after an abort with `detached`, ms. */
+  readonly detachGraceMs: number;
+  /** Most that is read of an answer that acknowledges, bytes. */
+  readonly maxAnswerBytes: number;
+  /** Most that is read of an answer that may hold the result, to a status request or with `completion = "response"`. */
+  readonly maxResultBytes: number;
+}
+
+export interface HttpExecutorParts {
+  readonly clock: Clock;
+  readonly identity: Pick<Identity, 'random'>;
+  readonly log?: Log;
+  readonly client?: HttpClient;
+  readonly lookup?: Lookup;
+  /** Where `{ env = "NAME" }` is looked up first: the supervisor's own environment. */
+  readonly variables?: Variables;
+  /** Name of this machine in CloudEvents sources. */
+  readonly host?: string;
+  readonly version?: string;
+  /** Other defaults for every endpoint. */
+  readonly delivery?: Partial<HttpDelivery>;
+  readonly circuit?: Partial<CircuitOptions>;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** How an endpoint is delivered to where its profile says nothing else (protocols 1.3). */
+const DELIVERY: HttpDelivery = {
+  connectMs: 5000,
+  // Enough for an agent that only acknowledges.
+  responseMs: 20_000,
+  attempts: 8,
+  backoffMs: 5000,
+  maxBackoffMs: 600_000,
+  windowMs: 3_600_000,
+  inFlight: 10,
+  perSecond: 1,
+  burst: 5,
+};
+
+/** Where the answer is the result it lasts as long as the work, and a request under way is a run at work: how many of those there may be, max_concurrent says. */
+const ANSWERED: Partial<HttpDelivery> = { responseMs: 1_800_000, inFlight: Number.POSITIVE_INFINITY };
+
+/** A service of this machine is bounded by the machine's own limits; a rate would only slow its user down. */
+const ON_THIS_MACHINE: Partial<HttpDelivery> = { perSecond: null };
+
+/** How this endpoint is delivered to. `otherwise` stands between the defaults and the profile. */
+export function deliveryTo(
+  profile: Pick<HttpProfile, 'completion' | 'delivery'>,
+  endpoint: URL,
+  otherwise: Partial<HttpDelivery> = {},
+): HttpDelivery {
+  const host = endpoint.hostname;
+  const isHere = host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
+  return {
+    ...DELIVERY,
+    ...(isHere ? ON_THIS_MACHINE : {}),
+    ...(profile.completion === 'response' ? ANSWERED : {}),
+    ...otherwise,
+    ...profile.delivery,
+  };
+}
+
+/** Five dispatches in a row that came to nothing rest an endpoint for a minute. */
+export const CIRCUIT: CircuitOptions = { failures: 5, openMs: 60_000 };
+
+export const LIMITS: HttpLimits = {
+  detachGraceMs: 1000,
+  maxAnswerBytes: 64 * 1024,
+  maxResultBytes: 1024 * 1024,
+};

@@ -1,0 +1,171 @@
+// What Claude's stream-json lines tell, folded line by line into a few facts. Pure; it judges nothing, and a line that
+// it does not understand changes nothing. Shapes as recorded from the real CLI.
+
+import type { Usage } from '../../domain/outcome.ts';
+import { type Fields, fields, parseFields } from './stream-fields.ts';
+
+export interface ClaudeResult {
+  readonly isError: boolean;
+  readonly subtype: string;
+  /** HTTP status of the provider's refusal, where one was to blame. */
+  readonly apiErrorStatus: number | null;
+  readonly text: string;
+  readonly errors: readonly string[];
+}
+
+export interface RateLimit {
+  /** allowed, allowed_warning or rejected. */
+  readonly status: string;
+  /** ms since the epoch; null when not told. */
+  readonly resetsAt: number | null;
+  readonly type: string | null;
+}
+
+export interface ClaudeFacts {
+  readonly session: string | null;
+  readonly model: string | null;
+  /** The last word on the account's limit. */
+  readonly rateLimit: RateLimit | null;
+  /** The last failed request that the CLI will try again; null once something was answered. */
+  readonly retry: { readonly status: number | null; readonly error: string; readonly attempt: number } | null;
+  /** The last thing that the assistant wrote. */
+  readonly lastText: string | null;
+  /** Machine word of an error that came in place of an answer, such as `rate_limit` or `authentication_failed`. */
+  readonly error: string | null;
+  readonly result: ClaudeResult | null;
+  /** From the result line; before that summed over messages, so that an ended run has numbers too. */
+  readonly usage: Usage;
+  /** The message that was counted last: one message comes in several lines, each with the same usage. */
+  readonly counted: string | null;
+  /** One short line on what it is doing. */
+  readonly doing: string | null;
+}
+
+export const NO_FACTS: ClaudeFacts = {
+  session: null,
+  model: null,
+  rateLimit: null,
+  retry: null,
+  lastText: null,
+  error: null,
+  result: null,
+  usage: {},
+  counted: null,
+  doing: null,
+};
+
+const TEXT_CHARS = 4_000;
+const DOING_CHARS = 200;
+
+/** The facts after one more line of the stream. */
+export function readClaudeLine(facts: ClaudeFacts, line: string): ClaudeFacts {
+  // Tool results can be huge and say nothing that is wanted here.
+  if (line.startsWith('{"type":"user"')) return facts;
+  const event = parseFields(line);
+  if (event === null) return facts;
+  const session = text(event.session_id);
+  const known = session === null ? facts : { ...facts, session };
+  switch (event.type) {
+    case 'system':
+      return readSystem(known, event);
+    case 'assistant':
+      return readAssistant(known, event);
+    case 'rate_limit_event':
+      return readRateLimit(known, event);
+    case 'result':
+      return readResult(known, event);
+    default:
+      return known;
+  }
+}
+
+function readSystem(facts: ClaudeFacts, event: Fields): ClaudeFacts {
+  if (event.subtype === 'init') return { ...facts, model: text(event.model), doing: 'session started' };
+  if (event.subtype !== 'api_retry') return facts;
+  const status = number(event.error_status);
+  const error = text(event.error) ?? 'unknown error';
+  const attempt = number(event.attempt) ?? 0;
+  const doing = `the provider answered ${status ?? ''} ${error}, retry ${attempt} of ${number(event.max_retries) ?? '?'}`;
+  return { ...facts, retry: { status, error, attempt }, doing };
+}
+
+function readAssistant(facts: ClaudeFacts, event: Fields): ClaudeFacts {
+  const message = fields(event.message);
+  const id = text(message.id);
+  const usage =
+    id !== null && id === facts.counted ? facts.usage : addUsage(facts.usage, fields(message.usage));
+  const next = { ...facts, usage, counted: id, error: text(event.error), retry: null };
+  let { lastText, doing } = next;
+  for (const part of Array.isArray(message.content) ? message.content.map(fields) : []) {
+    if (part.type === 'text' && typeof part.text === 'string' && part.text.trim() !== '') {
+      lastText = part.text.slice(0, TEXT_CHARS);
+      doing = part.text;
+    }
+    if (part.type === 'tool_use') {
+      const about = text(fields(part.input).description);
+      doing = about === null ? `${text(part.name) ?? 'a tool'}` : `${text(part.name) ?? 'a tool'}: ${about}`;
+    }
+  }
+  return {
+    ...next,
+    lastText,
+    doing: doing === null ? null : doing.replace(/\s+/g, ' ').trim().slice(0, DOING_CHARS),
+  };
+}
+
+function readRateLimit(facts: ClaudeFacts, event: Fields): ClaudeFacts {
+  const info = fields(event.rate_limit_info);
+  const seconds = number(info.resetsAt);
+  const rateLimit = {
+    status: text(info.status) ?? 'unknown',
+    resetsAt: seconds === null ? null : seconds * 1_000,
+    type: text(info.rateLimitType),
+  };
+  return { ...facts, rateLimit };
+}
+
+function readResult(facts: ClaudeFacts, event: Fields): ClaudeFacts {
+  const result: ClaudeResult = {
+    isError: event.is_error !== false,
+    subtype: text(event.subtype) ?? '',
+    apiErrorStatus: number(event.api_error_status),
+    text: (text(event.result) ?? '').slice(0, TEXT_CHARS),
+    errors: Array.isArray(event.errors)
+      ? event.errors.map(String).map((one) => one.slice(0, TEXT_CHARS))
+      : [],
+  };
+  const cost = number(event.total_cost_usd);
+  const turns = number(event.num_turns);
+  const durationMs = number(event.duration_ms);
+  const usage: Usage = {
+    ...addUsage({}, fields(event.usage)),
+    ...(cost === null ? {} : { costUsd: cost }),
+    ...(turns === null ? {} : { turns }),
+    ...(durationMs === null ? {} : { durationMs }),
+  };
+  return { ...facts, result, usage };
+}
+
+const COUNTERS = [
+  ['inputTokens', 'input_tokens'],
+  ['outputTokens', 'output_tokens'],
+  ['cacheReadInputTokens', 'cache_read_input_tokens'],
+  ['cacheCreationInputTokens', 'cache_creation_input_tokens'],
+] as const;
+
+function addUsage(so: Usage, more: Fields): Usage {
+  const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...so };
+  for (const [ours, theirs] of COUNTERS) {
+    const count = number(more[theirs]);
+    if (count !== null) sum[ours] = (sum[ours] ?? 0) + count;
+  }
+  return sum;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function number(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,161 @@
+// Runs a command of the profile, or the task's own `exec`, in the worktree. What comes out is the log; the exit status
+// is the result. It knows nothing of processes beyond how a command wants to be ended.
+
+import { appendFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { messageOf } from '../../domain/errors.ts';
+import type { Deferred, Outcome } from '../../domain/outcome.ts';
+import { fillPlaceholders } from '../../domain/placeholder.ts';
+import type { CommandProfile } from '../../domain/profile.ts';
+import { redact } from '../../seams/log.ts';
+import type { Assignment, Executor, RunControl } from '../executor.ts';
+import { placeholderValue } from '../placeholder-values.ts';
+import { stoppedOutcome } from '../stopped.ts';
+import { agentEnvironment } from './environment.ts';
+import { describeStatus, vanishedOutcome } from './exit-text.ts';
+import { shellScript } from './shell-script.ts';
+import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
+import { sizeOf, tailOf } from './tail.ts';
+
+/** Signals that end a command, from polite to hard. */
+const LADDER = ['SIGTERM', 'SIGKILL'] as const;
+const TAIL_BYTES = 16 * 1024;
+/** A summary is one line of the graph's log. */
+const SUMMARY_CHARS = 500;
+const MESSAGE_CHARS = 1_500;
+
+/** Where everything that a command prints ends up. */
+export function outputLog(assignment: Pick<Assignment, 'folder'>): string {
+  return join(assignment.folder, 'output.log');
+}
+
+/** The executor of `type = "command"`. */
+export function createCommandExecutor(means: ProcessMeans, subprocesses: Subprocesses): Executor {
+  return {
+    type: 'command',
+    recover: (run) => subprocesses.recover(run),
+    async begin(assignment, control) {
+      const { profile } = assignment;
+      if (profile.type !== 'command') throw new Error(`profile ${profile.name} is no command profile`);
+      const argv = commandLine(assignment, profile);
+      if (argv === null) return { kind: 'ended', outcome: noCommand(assignment) };
+      const environment = agentEnvironment(means.variables, assignment, {});
+      if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
+      const output = outputLog(assignment);
+      const begun = await subprocesses.launch(
+        assignment,
+        {
+          argv,
+          cwd: resolve(assignment.worktree.path, profile.cwd ?? '.'),
+          environment: environment.variables,
+          stdin: null,
+          stdout: output,
+          stderr: output,
+        },
+        control,
+      );
+      if (begun.kind === 'running') await noteForWg(assignment, means.clock.now(), control);
+      return begun;
+    },
+    async attend(assignment, handle, control) {
+      const exit = await subprocesses.attend(assignment, handle, control, watchOutput(assignment, control));
+      return commandOutcome(exit, await tailOf(outputLog(assignment), TAIL_BYTES));
+    },
+  };
+}
+
+/** The argv to run, or null when neither the profile nor the task has a command. */
+function commandLine(assignment: Assignment, profile: CommandProfile): [string, ...string[]] | null {
+  const value = placeholderValue(assignment);
+  if (profile.command !== null) {
+    const [program, ...args] = profile.command.map((part) =>
+      fillPlaceholders(part, value).replaceAll('\0', ''),
+    );
+    return program === undefined ? null : [program, ...args];
+  }
+  if (profile.shell !== null) {
+    const script = shellScript(profile.shell, value);
+    return ['/bin/sh', '-c', script.text, 'supervisor-shell', ...script.values];
+  }
+  const exec = assignment.task.exec?.replaceAll('\0', '');
+  return exec === undefined || exec.trim() === '' ? null : ['/bin/sh', '-c', exec, 'supervisor-exec'];
+}
+
+function noCommand({ task, profile }: Assignment): Deferred {
+  return {
+    kind: 'deferred',
+    code: 'no-command',
+    because:
+      `profile ${profile.name} has neither \`command\` nor \`shell\` and task ${task.id} has no \`exec\`: ` +
+      'give one of them, or route the task to another executor',
+    scope: 'task',
+  };
+}
+
+/** wg ends agents that printed nothing for five minutes, unless their stream says that they have begun. */
+async function noteForWg(assignment: Assignment, now: number, control: RunControl): Promise<void> {
+  const init = { type: 'init', executor_type: 'command', timestamp_ms: now };
+  try {
+    await appendFile(join(assignment.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`, { mode: 0o600 });
+  } catch (thrown) {
+    // The command runs already; a note for another program is no reason to fail it.
+    control.progress(`stream.jsonl could not be written: ${messageOf(thrown)}`);
+  }
+}
+
+function watchOutput(assignment: Assignment, control: RunControl): Watch {
+  const path = outputLog(assignment);
+  let seen = 0;
+  return {
+    ladder: LADDER,
+    async look() {
+      const size = await sizeOf(path);
+      if (size === seen) return 'go-on';
+      seen = size;
+      const line = lastLine(await tailOf(path, 4_096));
+      if (line !== null) control.progress(line.slice(0, 200));
+      return 'go-on';
+    },
+  };
+}
+
+/** The lines of an output's end, without terminal codes, secrets or empty ones. */
+function linesOf(tail: string): string[] {
+  return redact(stripVTControlCharacters(tail))
+    .split(/\r?\n|\r/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line.trim() !== '');
+}
+
+function lastLine(tail: string): string | null {
+  return linesOf(tail).at(-1)?.trim() ?? null;
+}
+
+/** What came of a command: status 0 is success, told by its last line of output. */
+export function commandOutcome(exit: Exit, tail: string): Outcome {
+  switch (exit.kind) {
+    case 'stopped':
+      return stoppedOutcome(exit.reason);
+    case 'exited': {
+      const last = lastLine(tail);
+      if (exit.code === 0)
+        return { kind: 'succeeded', ...(last === null ? {} : { summary: last.slice(0, SUMMARY_CHARS) }) };
+      return {
+        kind: 'failed',
+        failure: 'exit',
+        message: `${describeStatus(exit.code)}${saying(linesOf(tail))}`,
+        retryable: true,
+        exitCode: exit.code,
+      };
+    }
+    case 'ended':
+    case 'vanished':
+      return vanishedOutcome();
+  }
+}
+
+function saying(lines: readonly string[]): string {
+  if (lines.length === 0) return ', no output';
+  return `: ${lines.slice(-10).join('\n').slice(-MESSAGE_CHARS)}`;
+}

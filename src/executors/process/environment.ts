@@ -1,0 +1,165 @@
+// Which environment a spawned agent sees: an allow-list of the supervisor's own, the profile's values, and who it is.
+// An allow-list, because what leaks from an outer agent or from the service manager makes an agent report to the wrong
+// place. It knows nothing of how the agent is started.
+
+import type { Deferred } from '../../domain/outcome.ts';
+import { fillPlaceholders } from '../../domain/placeholder.ts';
+import type { Assignment } from '../executor.ts';
+import { placeholderValue } from '../placeholder-values.ts';
+import { traceState } from '../trace-state.ts';
+
+/** Carried by every process of a run and inherited by its children: how escaped ones are found. */
+export const RUN_MARK = 'SUPERVISOR_RUN_ID';
+/** Whose run it is: two supervisors never end each other's agents. */
+export const STATE_MARK = 'SUPERVISOR_STATE_DIR';
+
+const ALLOWED = new Set([
+  ...[
+    'PATH',
+    'HOME',
+    'USER',
+    'LOGNAME',
+    'SHELL',
+    'LANG',
+    'LANGUAGE',
+    'TERM',
+    'COLORTERM',
+    'NO_COLOR',
+    'TZ',
+    'TMPDIR',
+  ],
+  ...[
+    'SSH_AUTH_SOCK',
+    'SSH_AGENT_PID',
+    'GNUPGHOME',
+    'DBUS_SESSION_BUS_ADDRESS',
+    'DISPLAY',
+    'WAYLAND_DISPLAY',
+  ],
+  // Who commits, and how git reaches a remote. Not GIT_DIR, GIT_INDEX_FILE and the like: they point at another checkout.
+  ...[
+    'GIT_AUTHOR_NAME',
+    'GIT_AUTHOR_EMAIL',
+    'GIT_COMMITTER_NAME',
+    'GIT_COMMITTER_EMAIL',
+    'GIT_SSH',
+    'GIT_SSH_COMMAND',
+  ],
+  ...['GIT_ASKPASS', 'GIT_TERMINAL_PROMPT', 'GIT_CONFIG_GLOBAL', 'GIT_CONFIG_SYSTEM', 'GIT_CONFIG_NOSYSTEM'],
+  ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'],
+  ...['NIX_SSL_CERT_FILE', 'GIT_SSL_CAINFO', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'],
+  ...['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy', 'FTP_PROXY', 'ftp_proxy'],
+  // Claude: account and provider. Every other CLAUDE_CODE_* describes an outer session.
+  ...[
+    'CLAUDE_CONFIG_DIR',
+    'CLAUDE_CODE_OAUTH_TOKEN',
+    'CLAUDE_CODE_USE_BEDROCK',
+    'CLAUDE_CODE_USE_VERTEX',
+    'IS_SANDBOX',
+  ],
+  ...['AWS_PROFILE', 'AWS_REGION', 'AWS_DEFAULT_REGION', 'CLOUD_ML_REGION', 'GOOGLE_APPLICATION_CREDENTIALS'],
+  ...[
+    'CARGO_HOME',
+    'RUSTUP_HOME',
+    'GOPATH',
+    'GOROOT',
+    'JAVA_HOME',
+    'NVM_DIR',
+    'VOLTA_HOME',
+    'PNPM_HOME',
+    'BUN_INSTALL',
+  ],
+  ...[
+    'PYENV_ROOT',
+    'RBENV_ROOT',
+    'ASDF_DIR',
+    'ASDF_DATA_DIR',
+    'MISE_DATA_DIR',
+    'DOCKER_HOST',
+    'DOCKER_CONFIG',
+  ],
+]);
+const ALLOWED_PREFIXES = ['LC_', 'XDG_', 'ANTHROPIC_'];
+
+// With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may throw away what a
+// person has there uncommitted: only a profile that names all three gets them.
+const MERGING = ['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT'];
+
+// Not even a profile may set the rest: wg takes it for its own agent worktrees and cleans those up, and Claude refuses
+// to start inside what it takes for another session.
+const FORBIDDEN = [
+  ...MERGING,
+  'WG_WORKTREE_ACTIVE',
+  ...['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'NOTIFY_SOCKET'],
+];
+
+/** The part of an environment that agents may see (contract 6). */
+export function allowedEnvironment(
+  variables: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined) continue;
+    if (ALLOWED.has(name) || ALLOWED_PREFIXES.some((prefix) => name.startsWith(prefix))) kept[name] = value;
+  }
+  return kept;
+}
+
+/** What environment the agent gets, or why it cannot have it. */
+export type AgentEnvironment =
+  | { readonly kind: 'environment'; readonly variables: Readonly<Record<string, string>> }
+  | { readonly kind: 'deferred'; readonly outcome: Deferred };
+
+/**
+ * The environment of one run's agent: `assignment.environment` reduced to the allow-list, the profile's `env`
+ * (`{ env = "NAME" }` read from `base`, the supervisor's own variables), `extra`, and last, never to be overridden,
+ * who the agent is. A variable that a profile names and `base` lacks defers the profile.
+ */
+export function agentEnvironment(
+  base: Readonly<Record<string, string | undefined>>,
+  assignment: Assignment,
+  extra: Readonly<Record<string, string>>,
+): AgentEnvironment {
+  const { profile, callback } = assignment;
+  const variables: Record<string, string> = allowedEnvironment(assignment.environment);
+  const value = placeholderValue(assignment);
+  for (const [name, setting] of Object.entries(profile.env)) {
+    if (typeof setting === 'string') {
+      variables[name] = fillPlaceholders(setting, value);
+      continue;
+    }
+    const found = base[setting.env] ?? assignment.environment[setting.env];
+    if (found === undefined)
+      return { kind: 'deferred', outcome: missingVariable(assignment, name, setting.env) };
+    variables[name] = found;
+  }
+  const merges = MERGING.every((name) => Object.hasOwn(profile.env, name));
+  for (const name of FORBIDDEN) if (!merges || !MERGING.includes(name)) delete variables[name];
+  const api = callback.socket ?? callback.url;
+  Object.assign(variables, extra, {
+    WG_DIR: assignment.graph,
+    WG_TASK_ID: assignment.task.id,
+    WG_AGENT_ID: assignment.agent,
+    [RUN_MARK]: assignment.run,
+    SUPERVISOR_ATTEMPT: String(assignment.attempt),
+    SUPERVISOR_TOKEN: callback.token,
+    TRACEPARENT: assignment.traceparent,
+    TRACESTATE: traceState(assignment.run),
+    ...(api === null ? {} : { SUPERVISOR_API: api }),
+    ...(callback.url === null ? {} : { SUPERVISOR_TASK_URL: callback.url }),
+  });
+  // The kernel takes no NUL in a variable; a task's text may hold one.
+  for (const [name, text] of Object.entries(variables)) variables[name] = text.replaceAll('\0', '');
+  return { kind: 'environment', variables };
+}
+
+function missingVariable(assignment: Assignment, name: string, wanted: string): Deferred {
+  return {
+    kind: 'deferred',
+    code: 'executor-unavailable',
+    because:
+      `profile ${assignment.profile.name} (${assignment.profile.origin.file}) takes ${name} from the environment ` +
+      `variable ${wanted}, which the supervisor does not have: set it where the supervisor is started`,
+    scope: 'profile',
+  };
+}

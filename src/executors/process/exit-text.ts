@@ -1,0 +1,22 @@
+// Exit statuses and vanished processes in words, shared by the executors that spawn.
+
+import type { Outcome } from '../../domain/outcome.ts';
+
+/** An exit status in words; those that shells give to signals and missing programs by name. */
+export function describeStatus(code: number): string {
+  if (code === 126) return 'exit status 126 (found, but not executable)';
+  if (code === 127) return 'exit status 127 (a program was not found)';
+  if (code > 128 && code <= 192) return `exit status ${code} (ended by signal ${code - 128})`;
+  return `exit status ${code}`;
+}
+
+/** The outcome of a process that is gone without an exit status. */
+export function vanishedOutcome(): Outcome & { readonly kind: 'failed' } {
+  return {
+    kind: 'failed',
+    failure: 'interrupted',
+    message:
+      'The agent is gone and left no exit status: it was killed together with its wrapper (out of memory?), or the machine went down.',
+    retryable: true,
+  };
+}

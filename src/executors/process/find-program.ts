@@ -1,0 +1,76 @@
+// Finds the program of a profile as the agent will, before anything is spawned: a missing one is a matter of set-up
+// and must cost no attempt.
+
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Deferred } from '../../domain/outcome.ts';
+import type { Profile } from '../../domain/profile.ts';
+
+async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    // Not there, not reachable or not executable: for us it is all the same, not a program.
+    return false;
+  }
+}
+
+/** Whether a path is a folder that can be entered. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isDirectory();
+  } catch {
+    // As above: whatever keeps us out, nothing can run in it.
+    return false;
+  }
+}
+
+/** The absolute path of a program, looked up in the agent's own PATH; null when there is none. */
+export async function findProgram(
+  name: string,
+  cwd: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<string | null> {
+  if (name === '') return null;
+  if (name.startsWith('~/')) {
+    const path = join(environment.HOME ?? '/', name.slice(2));
+    return (await isProgram(path)) ? path : null;
+  }
+  if (name.includes('/')) {
+    const path = resolve(cwd, name);
+    return (await isProgram(path)) ? path : null;
+  }
+  for (const folder of (environment.PATH ?? '').split(':')) {
+    // An empty or relative entry would make the worktree's own files count as programs.
+    if (!folder.startsWith('/')) continue;
+    const path = join(folder, name);
+    if (await isProgram(path)) return path;
+  }
+  return null;
+}
+
+/** The hold for a program that is not there; names it, where it was looked for and what to do. */
+export function programMissing(
+  name: string,
+  profile: Profile,
+  environment: Readonly<Record<string, string>>,
+): Deferred {
+  const where = name.includes('/') ? '' : ` in PATH (${environment.PATH ?? 'which is not set'})`;
+  return {
+    kind: 'deferred',
+    code: 'executor-unavailable',
+    because:
+      `the program ${JSON.stringify(name)} of profile ${profile.name} is not there or not executable${where}: ` +
+      `install it, or give its full path as \`command\` ${place(profile)}`,
+    scope: 'profile',
+  };
+}
+
+/** Where the profile's settings are written, or are to be written for one that is built in. */
+function place({ name, origin }: Profile): string {
+  if (origin.file !== 'built-in') return `in ${origin.file}`;
+  return `under [executors.${name}] in supervisor.toml`;
+}

@@ -1,0 +1,197 @@
+// Starts one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper that
+// writes down the exit status, so that whoever comes after can go on attending.
+
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { messageOf, systemCode } from '../../domain/errors.ts';
+import type { Deferred } from '../../domain/outcome.ts';
+import type { ProcessIdentity } from '../../domain/run.ts';
+import type { Clock } from '../../seams/clock.ts';
+import type { Assignment } from '../executor.ts';
+import { STATE_MARK } from './environment.ts';
+import { findProgram, isFolder, programMissing } from './find-program.ts';
+import type { Processes } from './process-table.ts';
+
+/** What is to be run, and where its input and output are. */
+export interface Launch {
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** A file to read as standard input; null: none. */
+  readonly stdin: string | null;
+  /** Files that output is added to; may be the same. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const EXIT_FILE = 'exit.json';
+const PID_FILE = 'agent.pid';
+
+// $1 is the exit file, $2 the file for its own pid, the rest the command. The traps do nothing, yet a trapped signal,
+// unlike an ignored one, is back to its default in the command; the shell itself lives on to record what came of it.
+// A signal n shows as 128+n.
+const WRAPPER = `trap : INT TERM HUP QUIT
+f=$1
+echo $$ >"$2"
+shift 2
+"$@"
+c=$?
+trap '' INT TERM HUP QUIT
+printf '{"exit":%d}\\n' "$c" >"$f.tmp.$$" && command -p mv -f "$f.tmp.$$" "$f"
+exit "$c"`;
+
+/** A process that this supervisor started itself. */
+export interface Child {
+  readonly exited: Promise<void>;
+  gone: boolean;
+  /** Its exit status once it is gone; null when it was killed together with its wrapper. */
+  status: number | null;
+  /** Whether it keeps this program from ending. */
+  hold(held: boolean): void;
+}
+
+interface LaunchMeans {
+  readonly clock: Clock;
+  readonly processes: Processes;
+  readonly stateDir: string;
+}
+
+export type Started =
+  /** The identity is null when it was over before it could be looked at. */
+  | { readonly kind: 'started'; readonly identity: ProcessIdentity | null; readonly child: Child }
+  | { readonly kind: 'deferred'; readonly outcome: Deferred };
+
+/** Starts the agent, or says what is missing. Never rejects for anything that the system refuses. */
+export async function startAgent(
+  assignment: Assignment,
+  launch: Launch,
+  means: LaunchMeans,
+): Promise<Started> {
+  const hold = await whatIsMissing(assignment, launch);
+  if (hold !== null) return { kind: 'deferred', outcome: hold };
+  const [name, ...args] = launch.argv;
+  const program = await findProgram(name, launch.cwd, launch.environment);
+  if (program === null)
+    return { kind: 'deferred', outcome: programMissing(name, assignment.profile, launch.environment) };
+  try {
+    return { kind: 'started', ...(await spawn(assignment, { ...launch, argv: [program, ...args] }, means)) };
+  } catch (thrown) {
+    return { kind: 'deferred', outcome: notStarted(assignment, thrown, means.clock.now()) };
+  }
+}
+
+async function whatIsMissing(assignment: Assignment, launch: Launch): Promise<Deferred | null> {
+  const { worktree, task } = assignment;
+  const hold = (code: string, because: string): Deferred => ({
+    kind: 'deferred',
+    code,
+    because,
+    scope: 'task',
+  });
+  if (!(await isFolder(worktree.path)))
+    return hold(
+      'worktree-missing',
+      `the worktree ${worktree.path} of task ${task.id} is not there: restore it, or \`git worktree prune\``,
+    );
+  if (!(await isFolder(launch.cwd)))
+    return hold(
+      'folder-missing',
+      `the folder ${launch.cwd}, where profile ${assignment.profile.name} works (cwd), is not there: ` +
+        `make it, or change \`cwd\` in ${assignment.profile.origin.file}`,
+    );
+  return null;
+}
+
+async function spawn(
+  assignment: Assignment,
+  launch: Launch,
+  means: LaunchMeans,
+): Promise<{ identity: ProcessIdentity | null; child: Child }> {
+  const exitFile = join(assignment.folder, EXIT_FILE);
+  const pidFile = join(assignment.folder, PID_FILE);
+  // A status from an earlier use of this folder would end the run before it began.
+  await rm(exitFile, { force: true });
+  const files: FileHandle[] = [];
+  const opened = async (path: string, flags: string): Promise<number> => {
+    const file = await open(path, flags, 0o600);
+    files.push(file);
+    return file.fd;
+  };
+  try {
+    const stdin = launch.stdin === null ? 'ignore' : await opened(launch.stdin, 'r');
+    const stdout = await opened(launch.stdout, 'a');
+    const stderr = await opened(launch.stderr, 'a');
+    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, pidFile, ...launch.argv], {
+      cwd: launch.cwd,
+      env: { ...launch.environment, [STATE_MARK]: means.stateDir },
+      extendEnv: false,
+      detached: true,
+      cleanup: false,
+      buffer: false,
+      reject: false,
+      // execa's types know the three standard descriptors only; it hands any other on just as well.
+      stdin: stdin as 0 | 'ignore',
+      stdout: stdout as 1,
+      stderr: stderr as 2,
+    });
+    if (running.pid === undefined) throw await running;
+    const identity = means.processes.identify(running.pid);
+    const child: Child = {
+      gone: false,
+      status: null,
+      hold: (held) => (held ? running.ref() : running.unref()),
+      exited: running.then(({ exitCode }) => {
+        child.status = exitCode ?? null;
+        child.gone = true;
+      }),
+    };
+    running.unref();
+    return { identity, child };
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+function notStarted(assignment: Assignment, thrown: unknown, now: number): Deferred {
+  const code = systemCode(thrown);
+  const said = messageOf(thrown);
+  if (code === 'E2BIG')
+    return {
+      kind: 'deferred',
+      code: 'too-large',
+      because: `task ${assignment.task.id} makes a command line longer than this system allows: shorten its text (${said})`,
+      scope: 'task',
+    };
+  return {
+    kind: 'deferred',
+    code: 'executor-unavailable',
+    because: `the agent of task ${assignment.task.id} could not be started in ${assignment.folder}: ${said}`,
+    // No processes, files or space left are nobody's fault for long.
+    until: now + 60_000,
+    scope: 'task',
+  };
+}
+
+/** The pid that the wrapper recorded when it began, or null. Whether that process is still the wrapper is not said. */
+export async function recordedPid(folder: string): Promise<number | null> {
+  try {
+    const pid = Number(await readFile(join(folder, PID_FILE), 'utf8'));
+    return Number.isInteger(pid) && pid > 1 ? pid : null;
+  } catch {
+    // It was never started, or has not come that far.
+    return null;
+  }
+}
+
+/** The exit status that the wrapper recorded, or null. */
+export async function exitStatus(folder: string): Promise<number | null> {
+  try {
+    const recorded: unknown = JSON.parse(await readFile(join(folder, EXIT_FILE), 'utf8'));
+    if (typeof recorded !== 'object' || recorded === null || !('exit' in recorded)) return null;
+    return typeof recorded.exit === 'number' ? recorded.exit : null;
+  } catch {
+    // Missing, or not ours: no status is known, and the caller has a word for that.
+    return null;
+  }
+}

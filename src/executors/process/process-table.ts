@@ -1,0 +1,179 @@
+// Who a process is, and which processes belong to a run: by start time, group and a mark in the environment, never by
+// name. It signals only what it has just recognised. Waiting and the order of signals are ending.ts.
+
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { systemCode } from '../../domain/errors.ts';
+import type { ProcessIdentity } from '../../domain/run.ts';
+import { RUN_MARK, STATE_MARK } from './environment.ts';
+
+/** A live process that carries a run's mark in its environment. */
+export interface MarkedProcess extends ProcessIdentity {
+  readonly run: string;
+  readonly stateDir: string;
+}
+
+export interface Processes {
+  /** Who this pid is just now; null when nobody is (a zombie is nobody: its work is over). */
+  identify(pid: number): ProcessIdentity | null;
+  /** The same process still lives: pid, start time and boot agree, and it is no zombie. */
+  isAlive(process: ProcessIdentity): boolean;
+  /** The live members of a process group. */
+  group(id: number): Promise<readonly ProcessIdentity[]>;
+  /** Every live process with a run mark, except this one and its ancestors. */
+  marked(): Promise<readonly MarkedProcess[]>;
+  /** Signals one process if it still is this one; false when it is gone. */
+  signal(process: ProcessIdentity, signal: NodeJS.Signals): boolean;
+  /** Signals a whole group if `witness`, one of its members, still is who it was; false when it is gone. */
+  signalGroup(id: number, witness: ProcessIdentity, signal: NodeJS.Signals): boolean;
+}
+
+/** One live process of a process table. */
+export interface ProcessRow {
+  readonly startTime: string;
+  readonly group: number;
+  readonly parent: number;
+}
+
+/** What a platform has to know; `createProcesses` makes the rest of it. */
+export interface ProcessTable {
+  bootId(): string;
+  /** Null when there is no such process, and for a zombie. */
+  read(pid: number): ProcessRow | null;
+  pids(): Promise<readonly number[]>;
+  rows(): Promise<ReadonlyMap<number, ProcessRow>>;
+  /** The environment of a process as `NAME=value` texts; empty where it may not be read. */
+  environment(pids: readonly number[]): Promise<ReadonlyMap<number, string>>;
+}
+
+/** Sends a signal; false when there is nobody (any more) to send it to. */
+function send(target: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(target, signal);
+  } catch (thrown) {
+    // ESRCH: gone in between. EPERM: it changed its user, so it cannot be ended by us; it shows as still there.
+    if (systemCode(thrown) === 'ESRCH' || systemCode(thrown) === 'EPERM') return false;
+    throw thrown;
+  }
+}
+
+/** Processes as this platform's table shows them. */
+export function createProcesses(table: ProcessTable): Processes {
+  const identify: Processes['identify'] = (pid) => {
+    // 0 and below address groups, 1 is init: a damaged ledger must not reach them.
+    if (!Number.isInteger(pid) || pid <= 1) return null;
+    const found = table.read(pid);
+    return found === null ? null : { pid, startTime: found.startTime, bootId: table.bootId() };
+  };
+  const isAlive: Processes['isAlive'] = (known) => {
+    const now = identify(known.pid);
+    return now !== null && now.startTime === known.startTime && now.bootId === known.bootId;
+  };
+  let scan: Promise<readonly MarkedProcess[]> | null = null;
+  let nextScan: Promise<readonly MarkedProcess[]> | null = null;
+
+  return {
+    identify,
+    isAlive,
+    async group(id) {
+      if (!Number.isInteger(id) || id <= 1 || !send(-id, 0)) return [];
+      const members: ProcessIdentity[] = [];
+      for (const [pid, row] of await table.rows())
+        if (row.group === id) members.push({ pid, startTime: row.startTime, bootId: table.bootId() });
+      return members;
+    },
+    marked() {
+      // Whoever asks while a scan is under way may know of a process that it has passed already, so one more follows;
+      // a hundred runs that end together share it.
+      if (scan === null) return begin();
+      nextScan ??= scan
+        .catch(() => [])
+        .then(() => {
+          nextScan = null;
+          return begin();
+        });
+      return nextScan;
+    },
+    signal: (known, signal) => isAlive(known) && send(known.pid, signal),
+    signalGroup: (id, witness, signal) =>
+      id > 1 && isAlive(witness) && table.read(witness.pid)?.group === id && send(-id, signal),
+  };
+
+  function begin(): Promise<readonly MarkedProcess[]> {
+    scan = scanMarked().finally(() => {
+      scan = null;
+    });
+    return scan;
+  }
+
+  async function scanMarked(): Promise<readonly MarkedProcess[]> {
+    const own = new Set<number>([process.pid]);
+    for (let pid = process.ppid; pid > 1 && !own.has(pid); pid = table.read(pid)?.parent ?? 0) own.add(pid);
+    const pids = (await table.pids()).filter((pid) => !own.has(pid));
+    const found: MarkedProcess[] = [];
+    for (const [pid, environment] of await table.environment(pids)) {
+      const run = mark(environment, RUN_MARK);
+      if (run === null) continue;
+      const who = identify(pid);
+      if (who !== null) found.push({ ...who, run, stateDir: mark(environment, STATE_MARK) ?? '' });
+    }
+    return found;
+  }
+}
+
+/** The value of a variable in NUL-separated `NAME=value` texts, or null. */
+function mark(environment: string, name: string): string | null {
+  const at = environment.startsWith(`${name}=`) ? 0 : environment.indexOf(`\0${name}=`) + 1;
+  if (at === 0 && !environment.startsWith(`${name}=`)) return null;
+  const end = environment.indexOf('\0', at);
+  return environment.slice(at + name.length + 1, end === -1 ? undefined : end);
+}
+
+/** The process table of Linux, read from /proc. */
+export function linuxProcessTable(): ProcessTable {
+  let boot: string | null = null;
+  const text = (path: string): string | null => {
+    try {
+      return readFileSync(path, 'latin1');
+    } catch {
+      // Gone in between, or another user's: in both cases not a process of ours.
+      return null;
+    }
+  };
+  const pids: ProcessTable['pids'] = async () =>
+    (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const read: ProcessTable['read'] = (pid) => {
+    const stat = text(`/proc/${pid}/stat`);
+    if (stat === null) return null;
+    // The name in parentheses may hold anything, parentheses too: fields are counted after the last one.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return null;
+    return { startTime: fields[19] ?? '', group: Number(fields[2]), parent: Number(fields[1]) };
+  };
+  return {
+    bootId() {
+      boot ??= text('/proc/sys/kernel/random/boot_id')?.trim() ?? 'unknown';
+      return boot;
+    },
+    read,
+    pids,
+    async rows() {
+      const rows = new Map<number, ProcessRow>();
+      for (const pid of await pids()) {
+        const row = read(pid);
+        if (row !== null) rows.set(pid, row);
+      }
+      return rows;
+    },
+    async environment(wanted) {
+      const found = new Map<number, string>();
+      for (const [count, pid] of wanted.entries()) {
+        const raw = text(`/proc/${pid}/environ`);
+        if (raw?.includes(`${RUN_MARK}=`)) found.set(pid, Buffer.from(raw, 'latin1').toString('utf8'));
+        // Reads of /proc are synchronous and quick; others get a turn now and then all the same.
+        if (count % 64 === 63) await Promise.resolve().then(() => readdir('/proc/self/task'));
+      }
+      return found;
+    },
+  };
+}

@@ -1,0 +1,62 @@
+// What a spawned agent is told: its task, what the tasks before it left, why the last attempt failed, and how to say
+// that it is finished. Pure text. Nothing else goes in: how to work is the project's own business (CLAUDE.md).
+
+import type { Assignment, DependencyResult } from '../executor.ts';
+
+/** Log lines of a dependency that are passed on; wg gives as many. */
+const LOG_LINES = 5;
+const LOG_CHARS = 600;
+const FAILURE_CHARS = 4_000;
+
+/** The prompt of one run, Markdown. */
+export function renderPrompt(assignment: Assignment): string {
+  const { task, dependencies, previousFailure, attempt, maxAttempts } = assignment;
+  const sections = [
+    `# Task ${task.id}: ${task.title}`,
+    task.description?.trim(),
+    task.verify === undefined ? undefined : `## How it will be checked\n\n${task.verify.trim()}`,
+    list('Expected deliverables', task.deliverables),
+    list('Inputs', task.inputs),
+    list('Skills', task.skills),
+    dependencies.length === 0
+      ? undefined
+      : `## Results of the tasks before this one\n\n${dependencies.map(describeDependency).join('\n\n')}`,
+    previousFailure === null
+      ? undefined
+      : `## The previous attempt failed\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:\n\n` +
+        previousFailure.slice(0, FAILURE_CHARS).trim(),
+    howToFinish(task.id),
+  ];
+  return `${sections.filter((section) => section !== undefined && section !== '').join('\n\n')}\n`;
+}
+
+function list(title: string, items: readonly string[]): string | undefined {
+  return items.length === 0 ? undefined : `## ${title}\n\n${items.map((item) => `- ${item}`).join('\n')}`;
+}
+
+function describeDependency(dependency: DependencyResult): string {
+  const lines = [`### ${dependency.id}: ${dependency.title} (${dependency.status})`];
+  if (dependency.artifacts.length > 0) lines.push(`Artifacts: ${dependency.artifacts.join(', ')}`);
+  for (const entry of dependency.log.slice(-LOG_LINES)) lines.push(`- ${entry.slice(0, LOG_CHARS)}`);
+  return lines.join('\n');
+}
+
+function howToFinish(id: string): string {
+  const task = shellWord(id);
+  return `## When you are finished
+
+Report the result from this folder, once:
+
+    supervisor done ${task} --summary "what was done, in one or two sentences"
+
+If it cannot be done:
+
+    supervisor fail ${task} --reason "why"
+
+\`wg done ${task}\` and \`wg fail ${task} --reason "why"\` say the same. If you report nothing, ending normally counts as done.`;
+}
+
+/** A text as one word of a shell command. */
+function shellWord(text: string): string {
+  return /^[\w.:@/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,127 @@
+// Reads files that a process is still writing: line by line as they grow, or just their end. It knows nothing of what
+// the lines mean, and holds one unfinished line at most.
+
+import { open, stat } from 'node:fs/promises';
+import { systemCode } from '../../domain/errors.ts';
+
+/** Longest line that is handed on; a longer one is skipped whole. One tool result may well have ten megabytes. */
+export const MAX_LINE_BYTES = 32 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+
+/** Size of a file in bytes; 0 when it is not there or cannot be reached. */
+export async function sizeOf(path: string): Promise<number> {
+  return quietly(async () => (await stat(path)).size, 0);
+}
+
+/** Output that cannot be read counts as none: the exit status tells the outcome all the same. */
+async function quietly<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (systemCode(thrown) === undefined) throw thrown;
+    return otherwise;
+  }
+}
+
+export interface Follower {
+  /** Reads what is new and hands on every finished line; true when the file has grown. */
+  read(): Promise<boolean>;
+  /** Reads to the end and hands on a last line without an end, too. */
+  finish(): Promise<void>;
+}
+
+/** Follows a growing file from its beginning. A file that got shorter is read anew. */
+export function followLines(
+  path: string,
+  onLine: (line: string) => void,
+  maxLineBytes = MAX_LINE_BYTES,
+): Follower {
+  let offset = 0;
+  let pieces: Buffer[] = [];
+  let held = 0;
+  let skipping = false;
+
+  function take(chunk: Buffer): void {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      hold(chunk.subarray(from, end));
+      endLine();
+      from = end + 1;
+    }
+    hold(chunk.subarray(from));
+  }
+
+  function hold(piece: Buffer): void {
+    if (piece.length === 0 || skipping) return;
+    held += piece.length;
+    if (held > maxLineBytes) {
+      skipping = true;
+      pieces = [];
+      return;
+    }
+    pieces.push(Buffer.from(piece));
+  }
+
+  function endLine(): void {
+    if (!skipping && held > 0) onLine(Buffer.concat(pieces).toString('utf8'));
+    pieces = [];
+    held = 0;
+    skipping = false;
+  }
+
+  async function readOn(): Promise<boolean> {
+    const size = await sizeOf(path);
+    if (size === offset) return false;
+    if (size < offset) {
+      offset = 0;
+      pieces = [];
+      held = 0;
+      skipping = false;
+      if (size === 0) return false;
+    }
+    const file = await open(path, 'r');
+    try {
+      const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+      // Only as far as the file went when we looked: a flood must not keep one reader from ever coming back.
+      while (offset < size) {
+        const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - offset), offset);
+        if (bytesRead === 0) break;
+        offset += bytesRead;
+        take(buffer.subarray(0, bytesRead));
+      }
+    } finally {
+      await file.close();
+    }
+    return true;
+  }
+
+  // One reader at a time: the last read comes while a regular one may still be going on.
+  let last: Promise<boolean> = Promise.resolve(false);
+  const read = (): Promise<boolean> => {
+    last = last.then(() => quietly(readOn, false));
+    return last;
+  };
+
+  return {
+    read,
+    async finish() {
+      while (await read());
+      endLine();
+    },
+  };
+}
+
+/** The last bytes of a file as text, at most `bytes`; '' when it is not there. The first line may be torn. */
+export async function tailOf(path: string, bytes: number): Promise<string> {
+  return quietly(async () => {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const length = Math.min(bytes, size);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.subarray(0, bytesRead).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  }, '');
+}

@@ -1,0 +1,198 @@
+// What stands between a reported success and done: the task's verify command, or wg's own command where the task's end
+// calls for wg's semantics. Asked before an outcome is written down; writes refusals, never an end of its own making.
+
+import { dirname } from 'node:path';
+import {
+  type CompletionNeed,
+  completionNeed,
+  failureClassForCommand,
+  resultPatch,
+  verifyFailedPatch,
+} from '../decide/completion-need.ts';
+import { artifactStrings } from '../decide/settle.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { TaskDetail } from '../domain/task.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { WgCommand } from '../wg/command.ts';
+import { timeoutOr, type WgSettings } from '../wg/settings.ts';
+import type { Verified } from '../wg/verify.ts';
+import { applyPatch } from './task-writes.ts';
+
+export interface CompletionGateParts {
+  readonly clock: Clock;
+  readonly wg: WgCommand;
+  settings(graph: GraphPath): WgSettings;
+  /** Runs a verify command in a folder; `timeoutMs` 0: no limit. */
+  verify(command: string, cwd: string, timeoutMs: number): Promise<Verified>;
+}
+
+/** Whether a success may be written. */
+export type Passed =
+  /** Nothing is in the way: written natively. */
+  | { readonly kind: 'native' }
+  /** wg wrote it; `status` is what the graph says now (`open` where a cycle went on at once). */
+  | { readonly kind: 'by-wg'; readonly status: string }
+  /** Refused; `status` is what the graph says now. */
+  | { readonly kind: 'refused'; readonly because: string; readonly status: string };
+
+/** Longer texts belong into the run's output. */
+const REASON_CHARS = 2000;
+/** On top of the verify command's own limit: locks, and wg's other gates. */
+const WG_DONE_MS = 120_000;
+
+export class CompletionGate {
+  readonly #parts: CompletionGateParts;
+  /** A task's gate is passed by one at a time; who asks meanwhile gets the same answer. */
+  readonly #passing = new Map<string, Promise<Passed>>();
+
+  /** The last agent of each task whose end wg wrote. */
+  readonly #byWgEnded = new Map<string, string>();
+
+  constructor(parts: CompletionGateParts) {
+    this.#parts = parts;
+  }
+
+  /** Asks whether the task may be done. `agent`: who did the work; the task must still be theirs when they hold it. */
+  pass(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
+    const key = `${store.graph}\0${id}`;
+    const known = this.#passing.get(key);
+    if (known) return known;
+    const passing = this.#pass(store, id, outcome, agent).finally(() => this.#passing.delete(key));
+    this.#passing.set(key, passing);
+    return passing;
+  }
+
+  /** As `pass`, and throws `failed` for a refusal: for whoever reports by hand. */
+  async require(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
+    const passed = await this.pass(store, id, outcome, agent);
+    if (passed.kind !== 'refused') return passed;
+    throw new SupervisorError('failed', `${id} is not done: ${passed.because}`, {
+      hint:
+        passed.status === 'failed'
+          ? `it counts as failed now; \`supervisor retry ${id}\` opens it again`
+          : 'put that right and report it again',
+      details: { status: passed.status },
+    });
+  }
+
+  /** Whether wg itself wrote the end of this agent's task, its line in the operations log included. */
+  endedByWg(graph: GraphPath, id: TaskId, agent: string): boolean {
+    return this.#byWgEnded.get(`${graph}\0${id}`) === agent;
+  }
+
+  /** Lets wg write a failure that only it may write. Null: it may be written natively. */
+  async fail(store: GraphStore, id: TaskId, outcome: Failed): Promise<Passed | null> {
+    const task = store.detail(id);
+    if (!task || task.foreignKeys.length === 0) return null;
+    const kind = failureClassForCommand(outcome);
+    const args = ['fail', id, '--reason', outcome.message.slice(0, REASON_CHARS)];
+    const answer = await this.#parts.wg.run(store.graph, kind === null ? args : [...args, '--class', kind]);
+    const status = await statusOf(store, id);
+    return status === 'in-progress'
+      ? { kind: 'refused', because: `wg refused: ${answer.said}`, status }
+      : { kind: 'by-wg', status };
+  }
+
+  /** Lets wg claim a task that only it may write. Null: it may be written natively; a text: why it is not ours. */
+  async claim(store: GraphStore, id: TaskId, agent: string): Promise<string | null> {
+    const answer = await this.#parts.wg.run(store.graph, ['claim', id, '--actor', agent]);
+    const task = (await store.refresh()).tasks.get(id);
+    // Exit 0 is no proof: what the graph says now is.
+    if (task?.status === 'in-progress' && task.assigned === agent) return null;
+    return `wg did not give it to ${agent}: ${answer.said || `it is ${task?.status ?? 'gone'}`}`;
+  }
+
+  /** Lets wg give a task back that only it may write. */
+  async release(store: GraphStore, id: TaskId): Promise<void> {
+    await this.#parts.wg.run(store.graph, ['unclaim', id]);
+    await store.refresh();
+  }
+
+  async #pass(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
+    const task = store.detail(id);
+    // What is over already is the graph's own word.
+    if (!task || task.status === 'done' || task.status.startsWith('pending-')) return { kind: 'native' };
+    const need = completionNeed(task, store.snapshot().tasks, this.#parts.wg.path() !== null);
+    switch (need.way) {
+      case 'plain':
+        return { kind: 'native' };
+      case 'verify':
+        return await this.#verify(store, task, need.command, agent);
+      case 'wg':
+        return await this.#byWg(store, task, need, outcome, agent);
+    }
+  }
+
+  async #verify(store: GraphStore, task: TaskDetail, command: string, agent: string | null): Promise<Passed> {
+    const { clock } = this.#parts;
+    const settings = this.#parts.settings(store.graph);
+    const limit = timeoutOr(task.fields.verify_timeout, settings.verifyTimeoutMs);
+    const verified = await this.#parts.verify(command, dirname(store.graph), limit);
+    if (verified.passed) return { kind: 'native' };
+    const actor = agent ?? task.assigned ?? 'supervisor';
+    const status = await store.change((draft) => {
+      const fresh = draft.detail(task.id);
+      if (!fresh) return 'gone';
+      // Somebody else has it by now, or it is over: the count is theirs.
+      if (fresh.status !== task.status || fresh.assigned !== task.assigned) return fresh.status;
+      const patch = verifyFailedPatch(
+        fresh,
+        verified.because,
+        settings.maxVerifyFailures,
+        actor,
+        clock.now(),
+      );
+      applyPatch(draft, task.id, patch);
+      return draft.snapshot.tasks.get(task.id)?.status ?? 'gone';
+    });
+    return { kind: 'refused', because: verified.because, status };
+  }
+
+  async #byWg(
+    store: GraphStore,
+    task: TaskDetail,
+    need: CompletionNeed & { readonly way: 'wg' },
+    outcome: Succeeded,
+    agent: string | null,
+  ): Promise<Passed> {
+    const { wg, clock } = this.#parts;
+    if (wg.path() === null)
+      return {
+        kind: 'refused',
+        because: `${need.because}, whose rules only wg knows, and there is no wg on PATH: install it`,
+        status: task.status,
+      };
+    const before = Number(task.fields.loop_iteration ?? 0);
+    if (need.only) {
+      for (const artifact of artifactStrings(outcome.artifacts))
+        await wg.run(store.graph, ['artifact', task.id, artifact]);
+      if (outcome.summary) await wg.run(store.graph, ['log', task.id, `Result: ${outcome.summary}`]);
+    } else {
+      await store.change((draft) => {
+        const fresh = draft.detail(task.id);
+        if (fresh && fresh.status === task.status && fresh.assigned === task.assigned)
+          applyPatch(draft, task.id, resultPatch(fresh, outcome, agent ?? 'supervisor', clock.now()));
+      });
+    }
+    const settings = this.#parts.settings(store.graph);
+    const timeoutMs = timeoutOr(task.fields.verify_timeout, settings.verifyTimeoutMs) + WG_DONE_MS;
+    const answer = await wg.run(store.graph, ['done', task.id], { timeoutMs });
+    await store.refresh();
+    const after = store.detail(task.id);
+    const status = after?.status ?? 'gone';
+    const wentOn = status === 'open' && Number(after?.fields.loop_iteration ?? 0) > before;
+    if (status === 'done' || status.startsWith('pending-') || wentOn) {
+      if (agent !== null) this.#byWgEnded.set(`${store.graph}\0${task.id}`, agent);
+      return { kind: 'by-wg', status };
+    }
+    const said = answer.said === '' ? `\`wg done\` left it ${status}` : answer.said;
+    return { kind: 'refused', because: `wg refused: ${said}`, status };
+  }
+}
+
+async function statusOf(store: GraphStore, id: TaskId): Promise<string> {
+  return (await store.refresh()).tasks.get(id)?.status ?? 'gone';
+}

@@ -1,0 +1,131 @@
+// What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's standing rules applied,
+// and the registry told that our agents live. Part of every tick; decides nothing about runs.
+
+import { join } from 'node:path';
+import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
+import { messageOf } from '../domain/errors.ts';
+import { unfinishedTasks } from '../domain/graph.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import { readRunFile } from '../runs/run-file.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+import type { AgentChange } from '../wg/registry.ts';
+import type { Peers } from './peers.ts';
+import type { StandingRules } from './standing-rules.ts';
+import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
+import { applyPatch } from './task-writes.ts';
+
+export interface MaintenanceParts {
+  readonly graphs: SupervisedGraphs;
+  readonly peers: Peers;
+  readonly rules: StandingRules;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether there is a `wg` to run. */
+  wgOnPath(): boolean;
+  /** Whether a process is there. */
+  isLive(pid: number): boolean;
+}
+
+/** wg takes an agent for dead after five minutes without a sign of life, and asks for one every two. */
+const HEARTBEAT_MS = 90_000;
+/** How often agents that others started are looked for, ms. */
+const ORPHANS_MS = 10_000;
+
+export class Maintenance {
+  readonly #parts: MaintenanceParts;
+  #beatAt = 0;
+  #orphansAt = 0;
+
+  constructor(parts: MaintenanceParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
+  async look(): Promise<void> {
+    await this.#parts.graphs.lookAround(this.#parts.peers, this.#parts.wgOnPath());
+  }
+
+  /** Does what is due. `runs`: those that are under way. Resolves with when to look again at the latest, ms. */
+  async work(runs: readonly Run[]): Promise<number | null> {
+    const { graphs, rules, clock } = this.#parts;
+    const next = await rules.work(graphs.all());
+    const now = clock.now();
+    if (now >= this.#orphansAt || now < this.#orphansAt - ORPHANS_MS) {
+      this.#orphansAt = now + ORPHANS_MS;
+      await Promise.all(graphs.all().map((graph) => this.#reopenOrphans(graph, runs)));
+    }
+    if (runs.length === 0) {
+      this.#beatAt = now + HEARTBEAT_MS;
+      return next;
+    }
+    if (now >= this.#beatAt || now < this.#beatAt - HEARTBEAT_MS) {
+      this.#beatAt = now + HEARTBEAT_MS;
+      this.#beat(runs);
+    }
+    return Math.min(next ?? Number.POSITIVE_INFINITY, this.#beatAt);
+  }
+
+  /** Opens tasks again whose agents, started by a daemon that is no more, are gone. */
+  async #reopenOrphans(graph: SupervisedGraph, runs: readonly Run[]): Promise<void> {
+    const { clock, log, isLive } = this.#parts;
+    const snapshot = graph.store.snapshot();
+    if (graph.hold !== null || snapshot.problem !== null) return;
+    const ours = new Set(runs.filter((run) => run.graph === graph.path).map((run) => run.task));
+    const others = [...unfinishedTasks(snapshot.tasks)].some((task) => mayBeLeft(task) && !ours.has(task.id));
+    if (!others) return;
+    try {
+      const agents = graph.registry.entries();
+      // A run of any supervisor is its own to judge: it may have a result that only it knows.
+      const isOurs = (id: string) => {
+        const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
+        if (ours.has(id) || status !== 'in-progress') return ours.has(id);
+        return readRunFile(join(graph.path, 'agents', assigned)) !== null;
+      };
+      const find = (tasks: typeof snapshot.tasks) =>
+        orphans(unfinishedTasks(tasks), agents, { now: clock.now(), isOurs, isLive });
+      if (find(snapshot.tasks).length === 0) return;
+      const found = await graph.store.change((draft) => {
+        const fresh = find(draft.snapshot.tasks);
+        for (const orphan of fresh) applyPatch(draft, orphan.task, orphanPatch(orphan, clock.now()));
+        return fresh;
+      });
+      for (const { task, agent, because } of found)
+        log.info('task.reopened', { graph: graph.path, task, agent, because });
+      await graph.registry.update(found.map(({ agent }) => ({ agent, status: 'dead' as const })));
+    } catch (thrown) {
+      // The registry or the graph cannot be read or written just now: the next look asks again.
+      log.warn('orphans.postponed', { graph: graph.path, because: messageOf(thrown) });
+    }
+  }
+
+  /** One write a graph, in the background: the registry's lock may be held for seconds. */
+  #beat(runs: readonly Run[]): void {
+    const byGraph = new Map<GraphPath, AgentChange[]>();
+    for (const run of runs) {
+      const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+      if (run.agent === '' || task?.status !== 'in-progress' || task.assigned !== run.agent) continue;
+      const { pid } = run.process ?? {};
+      const change: AgentChange = {
+        agent: run.agent,
+        heartbeat: true,
+        // Without its entry wg would give the task to somebody else while the agent works.
+        restore: {
+          task_id: run.task,
+          executor: run.executor,
+          worktree_path: run.worktree,
+          ...(pid === undefined ? {} : { pid }),
+        },
+      };
+      byGraph.set(run.graph, [...(byGraph.get(run.graph) ?? []), change]);
+    }
+    for (const [path, changes] of byGraph)
+      this.#parts.graphs
+        .get(path)
+        ?.registry.update(changes)
+        .catch((thrown: unknown) =>
+          this.#parts.log.warn('heartbeat.unwritten', { graph: path, because: messageOf(thrown) }),
+        );
+  }
+}

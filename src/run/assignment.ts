@@ -1,0 +1,117 @@
+// Puts together everything one run needs to know, from the fresh graph, the worktree and the ledger.
+
+import type { Config } from '../domain/config.ts';
+import { parseWgTimeout } from '../domain/duration.ts';
+import type { Profile } from '../domain/profile.ts';
+import type { Run } from '../domain/run.ts';
+import type { TaskDetail } from '../domain/task.ts';
+import type { Assignment, DependencyResult } from '../executors/executor.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import { worktreeId } from '../seams/identity.ts';
+import { remoteOf } from '../worktrees/remote.ts';
+
+/** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
+export interface CallbackAddress {
+  readonly url: string | null;
+  readonly socket: string | null;
+}
+
+/** How many of a finished dependency's last log lines a prompt or payload carries (as wg does). */
+const DEPENDENCY_LOG_LINES = 5;
+
+/** Absolute end of an attempt, ms: the task's own timeout wins over the profile's; null: none. */
+export function deadlineOf(
+  task: { readonly timeout?: string },
+  profile: Profile,
+  startAt: number,
+): number | null {
+  const own = task.timeout === undefined ? null : parseWgTimeout(task.timeout);
+  const limit = own ?? profile.timeoutMs;
+  return limit > 0 ? startAt + limit : null;
+}
+
+/** Machine-wide id of a task, as agents outside see it: `wt3f9a01~build-api`. */
+export function globalTaskId(graph: string, task: string): string {
+  return globalTaskIds(graph)(task);
+}
+
+/** The same for many tasks of one graph. */
+export function globalTaskIds(graph: string): (task: string) => string {
+  const worktree = worktreeId(graph);
+  return (task) => `${worktree}~${task}`;
+}
+
+/** Builds the assignment of a run. */
+export function buildAssignment(input: {
+  readonly run: Run;
+  readonly profile: Profile;
+  readonly task: TaskDetail;
+  readonly graph: SupervisedGraph;
+  readonly config: Config;
+  readonly callback: CallbackAddress;
+  readonly token: string;
+  readonly signedToken?: string | null;
+  readonly leaseUntil?: number | null;
+  readonly traceId: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly previousFailure: string | null;
+}): Assignment {
+  const { run, profile, task, graph, callback } = input;
+  const id = globalTaskId(run.graph, run.task);
+  const session = task.fields.session_id;
+  return {
+    run: run.id,
+    attempt: run.attempt,
+    maxAttempts: profile.retry.attempts,
+    fence: run.fence,
+    agent: run.agent,
+    task,
+    globalTaskId: id,
+    dependencies: dependencyResults(graph.store, task),
+    profile,
+    graph: run.graph,
+    worktree: {
+      id: worktreeId(run.graph),
+      path: run.worktree,
+      branch: graph.worktree.branch,
+      head: graph.worktree.head,
+      // Only who works elsewhere has to fetch it.
+      remote: run.type === 'http' || run.type === 'external' ? remoteOf(graph.repository.id) : null,
+    },
+    repo: { name: graph.repository.name, path: graph.repository.path },
+    folder: run.folder ?? '',
+    deadlineAt: run.deadlineAt,
+    claimedAt: run.startedAt,
+    leaseUntil: input.leaseUntil ?? null,
+    callback: {
+      url: callback.url === null ? null : `${callback.url}/api/task/${encodeURIComponent(id)}`,
+      socket: callback.socket,
+      token: input.token,
+      signedUrl:
+        callback.url === null || !input.signedToken
+          ? null
+          : `${callback.url}/api/callback/${input.signedToken}`,
+    },
+    traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
+    environment: input.environment,
+    previousFailure: input.previousFailure,
+    resumeSession: typeof session === 'string' && session !== '' ? session : null,
+  };
+}
+
+function dependencyResults(store: GraphStore, task: TaskDetail): DependencyResult[] {
+  return task.after.flatMap((id) => {
+    const dependency = store.detail(id);
+    if (!dependency) return [];
+    return [
+      {
+        id,
+        title: dependency.title,
+        status: dependency.status,
+        artifacts: dependency.artifacts,
+        log: dependency.log.slice(-DEPENDENCY_LOG_LINES).map((entry) => entry.message),
+      },
+    ];
+  });
+}

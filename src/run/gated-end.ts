@@ -1,0 +1,104 @@
+// How the completion gate changes what an outcome means: a refused success is a failure, and what wg wrote itself is
+// not written again.
+
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+import type { GraphStore } from '../graph/store.ts';
+import type { CompletionGate, Passed } from '../graphs/completion-gate.ts';
+import { keepLargeOf } from '../graphs/large-results.ts';
+import { claimInGraph, type GraphWrite, releaseInGraph } from '../graphs/task-writes.ts';
+import type { Registry } from '../wg/registry.ts';
+import type { LiveRun } from './live-run.ts';
+
+/** An outcome that may be written down; `settledAs`: the graph shows it already, in this status. */
+export interface GatedOutcome {
+  readonly outcome: Succeeded | Failed;
+  readonly settledAs?: string;
+}
+
+/** Takes what an executor said through the gate. Meanwhile the run counts as declared: nobody else may end it. */
+export async function gateOutcome(
+  gate: CompletionGate | undefined,
+  store: GraphStore | undefined,
+  live: LiveRun,
+  said: Succeeded | Failed,
+): Promise<GatedOutcome> {
+  if (!store) return { outcome: said };
+  if (gate) live.declared = said;
+  const outcome = await keepLargeOf(said, store.graph);
+  if (!gate) return { outcome };
+  const { task, agent } = live.run;
+  const passed =
+    outcome.kind === 'succeeded'
+      ? await gate.pass(store, task, outcome, agent)
+      : await gate.fail(store, task, outcome);
+  return gated(passed, outcome);
+}
+
+/**
+ * An agent that was killed may have been killed by `wg kill`, which says so in the graph only afterwards, holding the
+ * registry's lock all the while: waited for, so that the kill is not taken for a failure of the work.
+ */
+export async function awaitKiller(
+  registry: Registry,
+  agent: string,
+  outcome: Succeeded | Failed,
+): Promise<void> {
+  if (outcome.kind !== 'failed' || agent === '') return;
+  const killed = outcome.failure === 'interrupted' || (outcome.exitCode ?? 0) > 128;
+  if (!killed) return;
+  await registry.update([{ agent }]).catch(() => {
+    // The registry cannot be locked or read: then the exit status is all that there is to go by.
+  });
+}
+
+/** What passing the gate made of an outcome. */
+export function gated(passed: Passed | null, outcome: Succeeded | Failed): GatedOutcome {
+  switch (passed?.kind) {
+    case undefined:
+    case 'native':
+      return { outcome };
+    case 'by-wg':
+      return { outcome, settledAs: passed.status };
+    case 'refused':
+      return {
+        outcome: {
+          kind: 'failed',
+          failure: 'reported',
+          message: passed.because,
+          retryable: true,
+          ...(outcome.usage ? { usage: outcome.usage } : {}),
+        },
+      };
+  }
+}
+
+/** Gives a task back, by wg where only wg may write it. */
+export async function giveBack(
+  gate: CompletionGate | undefined,
+  store: GraphStore,
+  run: Run,
+  facts: Parameters<typeof releaseInGraph>[2],
+): Promise<GraphWrite> {
+  const task = store.snapshot().tasks.get(run.task);
+  if (gate && task && task.foreignKeys.length > 0) {
+    if (task.status === 'in-progress' && task.assigned === run.agent) await gate.release(store, run.task);
+    const after = store.snapshot().tasks.get(run.task);
+    return { kind: 'kept', status: after?.status ?? null, assigned: after?.assigned ?? null };
+  }
+  return await releaseInGraph(store, run, facts);
+}
+
+/** Makes the task the run's, by wg where only wg may write it. Null: it is ours; else why it is not. */
+export async function claimTask(
+  gate: CompletionGate | undefined,
+  store: GraphStore,
+  run: Run,
+  agent: string,
+  facts: Parameters<typeof claimInGraph>[3],
+  refuse: Parameters<typeof claimInGraph>[4],
+): Promise<string | null> {
+  const claim = await claimInGraph(store, run, agent, facts, refuse);
+  if (claim.because !== null || !claim.byWg) return claim.because;
+  return gate ? await gate.claim(store, run.task, agent) : 'only wg may change it';
+}

@@ -1,0 +1,209 @@
+// The clocks of work that goes on elsewhere: a lease that heartbeats move, silence after which work counts as stale, and
+// what then happens. The attempt's own deadline never moves and is kept by the dispatcher. Nothing is decided here about
+// retries: that is what its outcome is for.
+
+import { profileNamed } from '../decide/route.ts';
+import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import { type Lease, newLease } from '../runs/lease-row.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import { type Clock, isoTime } from '../seams/clock.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunEnding } from './run-end.ts';
+
+/** An agent that sends heartbeats is given up after this much silence, ms. One that never does is not. */
+const HTTP_LEASE_MS = 15 * 60_000;
+
+/** How the lease of whoever works on a run stands, and whether to go on. Instants are RFC 3339 text. */
+export interface HeartbeatAnswer {
+  readonly directive: 'continue' | 'cancel';
+  /** Moved by every heartbeat; null: it does not end by itself. */
+  readonly lease: { readonly expires_at: string | null };
+  /** The end of the attempt, moved by nothing; null: none. */
+  readonly deadline: string | null;
+  /** What a person answered to the last question; absent while nobody has. Said until the next question. */
+  readonly answer?: string;
+}
+
+/** What a sign of life says besides that there is one. */
+export interface LifeFacts {
+  readonly extendMs?: number;
+  readonly externalRef?: string;
+  /** The worker goes on without an answer to its question. */
+  readonly goesOn?: boolean;
+  /** Somebody who speaks now and then only: no clock begins to run over it. */
+  readonly casual?: boolean;
+}
+
+interface LeaseParts {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly graphs: SupervisedGraphs;
+  readonly ending: RunEnding;
+}
+
+/** Whether a worker has it just now. */
+export function isHeld(lease: Lease | null, now: number): boolean {
+  return (
+    lease !== null &&
+    lease.worker !== null &&
+    (lease.expiresAt === null || lease.expiresAt > now || waits(lease))
+  );
+}
+
+/** A worker that waits for a person's answer is not late. */
+function waits(lease: Lease): boolean {
+  return lease.question !== null && lease.answer === null;
+}
+
+export class Leases {
+  readonly #parts: LeaseParts;
+
+  constructor(parts: LeaseParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Notes a sign of life and moves the lease. `question`: the worker waits for a person, and its clock stands still, also
+   * over later signs of life.
+   */
+  renew(live: LiveRun, facts: LifeFacts & { readonly question?: string } = {}): HeartbeatAnswer {
+    const { clock } = this.#parts;
+    const now = clock.now();
+    const { run } = live;
+    const before = live.lease ?? newLease(run.type === 'http' ? 'http' : 'hold');
+    const usual = before.leaseMs ?? (before.kind === 'http' && !facts.casual ? HTTP_LEASE_MS : null);
+    const leaseMs = facts.extendMs ?? usual;
+    const question = facts.question ?? (facts.goesOn ? null : before.question);
+    const answer = facts.question === undefined && question !== null ? before.answer : null;
+    live.progressAt = now;
+    this.set(
+      live,
+      {
+        ...before,
+        leaseMs: usual,
+        expiresAt: leaseMs === null || (question !== null && answer === null) ? null : now + leaseMs,
+        heartbeatAt: now,
+        question,
+        answer,
+        staleAt: null,
+        externalRef: facts.externalRef ?? before.externalRef,
+      },
+      question !== before.question,
+    );
+    return leaseAnswer(live, 'continue');
+  }
+
+  /** A person answered: the worker's clock begins anew, whenever the worker comes to hear of it. */
+  answered(live: LiveRun, answer: string): void {
+    const { lease } = live;
+    if (!lease) return;
+    const now = this.#parts.clock.now();
+    const expiresAt = lease.leaseMs === null ? null : now + lease.leaseMs;
+    this.set(live, { ...lease, answer, expiresAt, heartbeatAt: now, staleAt: null });
+  }
+
+  /**
+   * Writes a lease down. Processes of our own have none: their life is their lease. `lasting` false for a mere sign of
+   * life, of which the next one makes good what a power cut took.
+   */
+  set(live: LiveRun, lease: Lease, lasting = true): void {
+    live.lease = lease;
+    this.#parts.ledger.setLease(live.run.id, lease, lasting);
+  }
+
+  /** When the clock of this run has to be looked at next, ms; null: never by itself. */
+  nextAt(live: LiveRun): number | null {
+    if (!this.#ticks(live)) return null;
+    const { lease } = live;
+    if (lease && waits(lease)) return null;
+    if (lease?.expiresAt != null && lease.expiresAt !== live.leaseNotedAt) return lease.expiresAt;
+    return lease?.staleAt != null ? null : this.#staleAt(live);
+  }
+
+  /** Does what the time has come for. */
+  expire(live: LiveRun, now: number): void {
+    const at = this.nextAt(live);
+    if (at === null || at > now) return;
+    const { lease, run } = live;
+    if (lease?.expiresAt === at) {
+      live.leaseNotedAt = at;
+      this.#leaseEnded(live, lease);
+      return;
+    }
+    const since = isoTime(this.#lastSign(live));
+    const because = `no sign of life since ${since}`;
+    const policy = this.#policy(run);
+    this.set(live, { ...(lease ?? newLease('hold')), staleAt: now });
+    live.progress = because;
+    this.#parts.ending.emit('run.stale', run, { because, action: policy?.onStale ?? 'flag' });
+    if (policy?.onStale === 'retry') this.#giveBack(live, `${because}; on_stale = "retry"`);
+    if (policy?.onStale === 'fail')
+      void this.#parts.ending.declare(run, {
+        kind: 'failed',
+        failure: 'silent',
+        message: `${because}; on_stale = "fail"`,
+        retryable: false,
+      });
+  }
+
+  #leaseEnded(live: LiveRun, lease: Lease): void {
+    const who = lease.worker ?? live.run.executor;
+    const because = `the lease of ${who} ended without a sign of life`;
+    switch (lease.kind) {
+      case 'http':
+        live.stop('silent');
+        return;
+      case 'claim':
+        this.#parts.ending.emit('run.stale', live.run, { because, action: 'retry' });
+        this.#giveBack(live, because);
+        return;
+      case 'hold':
+        // Still theirs to finish until somebody else comes for it.
+        live.progress = because;
+        this.#parts.ending.emit('run.stale', live.run, { because, action: 'flag' });
+    }
+  }
+
+  #giveBack(live: LiveRun, because: string): void {
+    const { ending } = this.#parts;
+    void ending.release(live.run, because).then(
+      () => live.stop('completed'),
+      // The graph could not be written; the next expiry or a person tries again.
+      () => {
+        live.leaseNotedAt = null;
+      },
+    );
+  }
+
+  #ticks({ run, signal, declared }: LiveRun): boolean {
+    return run.phase === 'handed-off' && !signal.aborted && declared === null && run.process === null;
+  }
+
+  #lastSign({ lease, run }: LiveRun): number {
+    return lease?.heartbeatAt ?? run.startedAt ?? run.openedAt;
+  }
+
+  #staleAt(live: LiveRun): number | null {
+    const policy = this.#policy(live.run);
+    return policy === null || policy.staleAfterMs <= 0 ? null : this.#lastSign(live) + policy.staleAfterMs;
+  }
+
+  #policy(run: Run) {
+    if (run.type !== 'external') return null;
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    const profile = profiles && profileNamed(run.executor, profiles);
+    return profile?.type === 'external' ? profile : null;
+  }
+}
+
+/** How a worker's lease stands. */
+function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): HeartbeatAnswer {
+  const at = (ms: number | null | undefined) => (ms == null ? null : isoTime(ms));
+  return {
+    directive,
+    lease: { expires_at: at(live.lease?.expiresAt) },
+    deadline: at(live.run.deadlineAt),
+    ...(live.lease?.answer == null ? {} : { answer: live.lease.answer }),
+  };
+}

@@ -1,0 +1,82 @@
+// Questions that whoever works on a run asks a person: how one is kept with the lease, and what an answer to it does.
+// Knows nothing of clocks: those are leases.ts.
+
+import { SupervisorError } from '../domain/errors.ts';
+import type { LeaseReport } from '../domain/report.ts';
+import type { Run } from '../domain/run.ts';
+import type { Lease } from '../runs/lease-row.ts';
+import type { Leases } from './leases.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunEnding } from './run-end.ts';
+
+/** What a worker asks a person. */
+export interface Question {
+  readonly question: string;
+  readonly options: readonly string[];
+  /** Whoever asks may say the same thing twice: the same name means the same question. */
+  readonly name?: string;
+}
+
+/** A question and its answer. */
+export interface AnsweredQuestion {
+  readonly task: string;
+  readonly worktree: string;
+  readonly run: string;
+  readonly question: string;
+  readonly options: readonly string[];
+  readonly answer: string;
+  /** It had been answered so before. */
+  readonly duplicate: boolean;
+}
+
+/** The question as it stands in the ledger. */
+export function writeQuestion({ question, options, name }: Question): string {
+  return JSON.stringify({ question, options, ...(name === undefined ? {} : { name }) });
+}
+
+/** A lease's question, its options and its answer, as reports have them. */
+export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'options' | 'answer'> {
+  const asked = lease.question === null ? null : readQuestion(lease.question);
+  return { question: asked?.question ?? null, options: asked?.options ?? [], answer: lease.answer };
+}
+
+/** Whether this very question is what the lease holds already, answered or not. */
+export function isAskedAlready(lease: Lease | null, asked: Question): boolean {
+  if (lease?.question == null) return false;
+  const open = readQuestion(lease.question);
+  if (asked.name !== undefined && open.name !== undefined) return asked.name === open.name;
+  return lease.answer === null && lease.question === writeQuestion(asked);
+}
+
+/** Answers the open question of a live run. Throws `conflict`: `nothing-asked`, `already-answered`. */
+export function answerQuestion(
+  live: LiveRun,
+  said: { readonly answer: string; readonly question?: string | undefined },
+  parts: { readonly leases: Leases; readonly ending: RunEnding },
+): AnsweredQuestion {
+  const { run, lease } = live;
+  const asked = lease?.question == null ? null : readQuestion(lease.question);
+  if (asked === null) throw refusal(run, 'nothing-asked', 'has asked nothing');
+  if (said.question !== undefined && said.question !== asked.question)
+    throw refusal(run, 'nothing-asked', `asks something else: ${asked.question}`);
+  const { question, options } = asked;
+  const about = { task: run.task, worktree: run.worktree, run: run.id, question, options };
+  if (lease?.answer === said.answer) return { ...about, answer: said.answer, duplicate: true };
+  if (lease?.answer != null)
+    throw refusal(run, 'already-answered', `was answered already: ${lease.answer}`, 'it may have heard that');
+  parts.leases.answered(live, said.answer);
+  live.progress = `was answered: ${said.answer}`;
+  parts.ending.emit('run.answered', run, { question, answer: said.answer });
+  return { ...about, answer: said.answer, duplicate: false };
+}
+
+function refusal(run: Run, code: string, how: string, hint = 'see `supervisor show`'): SupervisorError {
+  return new SupervisorError('conflict', `whoever works on ${run.task} ${how}`, {
+    hint,
+    details: { code, task_id: run.task },
+  });
+}
+
+function readQuestion(text: string): Question {
+  return JSON.parse(text) as Question;
+}

@@ -1,0 +1,109 @@
+// What a start after a crash takes besides the ledger: runs that the ledger lost, known from their folders, and agents
+// that were started but not yet noted. Everything else heals by reconciling.
+
+import { join } from 'node:path';
+import { messageOf } from '../domain/errors.ts';
+import { unfinishedTasks } from '../domain/graph.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import type { Task } from '../domain/task.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import { readRunFile, writeRunFile } from '../runs/run-file.ts';
+import { tokenHash } from '../seams/identity.ts';
+import { NO_PID } from '../wg/registry.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunnerParts } from './run-services.ts';
+
+export class Recovery {
+  readonly #parts: RunnerParts;
+  /** Graphs whose folders were looked through. */
+  readonly #looked = new Set<GraphPath>();
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** Keeps in the run's folder what a supervisor with an empty ledger would have to know. */
+  async remember({ run, token }: LiveRun): Promise<void> {
+    if (run.folder === null || token === null) return;
+    try {
+      const { stateDir } = this.#parts;
+      await writeRunFile(run.folder, { run, tokenHash: tokenHash(token), stateDir });
+    } catch (thrown) {
+      // The ledger has it; only a lost ledger would miss it.
+      this.#parts.log.warn('run.unremembered', { run: run.id, because: messageOf(thrown) });
+    }
+  }
+
+  /**
+   * Takes up what the ledger does not know of a graph that is served for the first time, or again: tasks in progress
+   * whose agent is a run of this supervisor. Returns how many.
+   */
+  async takeUpUnknown(graphs: readonly SupervisedGraph[]): Promise<number> {
+    const here = new Set(graphs.map((graph) => graph.path));
+    for (const path of this.#looked) if (!here.has(path)) this.#looked.delete(path);
+    let found = 0;
+    for (const graph of graphs) {
+      const snapshot = graph.store.snapshot();
+      if (this.#looked.has(graph.path) || graph.hold || snapshot.problem) continue;
+      this.#looked.add(graph.path);
+      for (const task of unfinishedTasks(snapshot.tasks)) if (this.#takeUp(graph, task)) found++;
+      await this.#tidyRegistry(graph);
+    }
+    return found;
+  }
+
+  #takeUp(graph: SupervisedGraph, task: Task): boolean {
+    const { ledger, log, stateDir } = this.#parts;
+    if (task.status !== 'in-progress' || !task.assigned || !/^agent-\d+$/.test(task.assigned)) return false;
+    const folder = join(graph.path, 'agents', task.assigned);
+    const remembered = readRunFile(folder);
+    if (remembered?.stateDir !== stateDir) return false;
+    const { run } = remembered;
+    const fits =
+      run.graph === graph.path &&
+      run.task === task.id &&
+      run.agent === task.assigned &&
+      (task.createdAt ?? null) === run.taskCreatedAt;
+    if (!fits || !ledger.restore({ ...run, folder, outcome: null }, remembered.tokenHash)) return false;
+    log.warn('run.restored', {
+      run: run.id,
+      task: task.id,
+      because: 'the ledger did not know it; its folder did',
+    });
+    return true;
+  }
+
+  /** Marks what never came to be or is long gone as dead, so that wg does not show agents that are none. */
+  async #tidyRegistry(graph: SupervisedGraph): Promise<void> {
+    const { tasks } = graph.store.snapshot();
+    try {
+      const held = new Set(this.#parts.ledger.openRuns().map((run) => `${run.graph} ${run.agent}`));
+      const dead = [...graph.registry.entries().values()].filter(
+        ({ id, status, pid, task_id }) =>
+          status === 'parked' &&
+          pid === NO_PID &&
+          !held.has(`${graph.path} ${id}`) &&
+          tasks.get(task_id)?.assigned !== id,
+      );
+      if (dead.length === 0) return;
+      await graph.registry.update(dead.map(({ id }) => ({ agent: id, status: 'dead' })));
+    } catch (thrown) {
+      this.#parts.log.warn('registry.untidied', { graph: graph.path, because: messageOf(thrown) });
+    }
+  }
+
+  /**
+   * Looks for the agent of a run that was claimed when its supervisor died: it may have been started all the same.
+   * The run is `started` then, whether the agent still runs or has left its exit status. False: it never was.
+   */
+  async findAgent(run: Run): Promise<boolean> {
+    const executor = this.#parts.executors.get(run.type);
+    if (!executor?.recover || run.folder === null) return false;
+    const found = await executor.recover({ id: run.id, folder: run.folder });
+    if (found === 'never') return false;
+    this.#parts.ledger.move(run.id, 'started', { process: found });
+    this.#parts.log.info('run.recovered', { run: run.id, task: run.task, pid: found?.pid ?? null });
+    return true;
+  }
+}

@@ -1,0 +1,40 @@
+// Looks up what the assignment of a run says: its task as it is now, and what became of the attempt before.
+
+import type { Profile } from '../domain/profile.ts';
+import type { Assignment } from '../executors/executor.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import { traceOfRun } from '../seams/identity.ts';
+import { buildAssignment, type CallbackAddress } from './assignment.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunnerParts } from './run-services.ts';
+import { vanishedTask } from './vanished-task.ts';
+
+/** Everything that whoever works on the run needs to know. */
+export function assignRun(
+  parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
+  live: LiveRun,
+  graph: SupervisedGraph,
+  profile: Profile,
+  callback: CallbackAddress,
+): Assignment {
+  const { ledger } = parts;
+  const { run } = live;
+  const task = graph.store.detail(run.task) ?? vanishedTask(run);
+  const previous = ledger
+    .runs({ graph: run.graph, task: run.task, limit: 2 })
+    .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
+  return buildAssignment({
+    run,
+    profile,
+    task,
+    graph,
+    config: parts.config(),
+    callback,
+    token: live.token ?? '',
+    signedToken: live.signedToken,
+    leaseUntil: live.lease?.expiresAt ?? null,
+    traceId: traceOfRun(run.id),
+    environment: parts.environment,
+    previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
+  });
+}

@@ -1,0 +1,298 @@
+// How a run comes to its end: what an outcome means for the ledger and for the graph, in the order of writes that
+// survives a crash (ledger finished → graph settled → ledger settled). The first outcome counts.
+
+import { isOurs } from '../decide/reconcile.ts';
+import { retryDecision } from '../decide/retry.ts';
+import { profileNamed } from '../decide/route.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
+import type { Bus } from '../seams/bus.ts';
+import { Availability } from './availability.ts';
+import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
+import type { LiveRun } from './live-run.ts';
+import { Parking } from './parking.ts';
+import type { RunnerParts } from './run-services.ts';
+
+/** What came of writing an outcome down. */
+export interface Finished {
+  /** The task's status in the graph; null when the task or its graph is gone. */
+  readonly status: string | null;
+  /** False: the graph had moved on and keeps its word. */
+  readonly written: boolean;
+}
+
+export class RunEnding {
+  readonly #parts: RunnerParts;
+  readonly #live: Map<string, LiveRun>;
+  readonly availability: Availability;
+  readonly parking: Parking;
+  readonly #releasing = new Map<string, Promise<void>>();
+  /** Runs whose end is being written; asking again joins it. */
+  readonly #finishing = new Map<string, Promise<Finished>>();
+
+  /** `live`: the runs that this process attends to; an ended one is taken out. */
+  constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
+    this.#parts = parts;
+    this.#live = live;
+    this.availability = new Availability(parts);
+    this.parking = new Parking(parts);
+  }
+
+  /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
+  finish(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
+    const underWay = this.#finishing.get(run.id);
+    if (underWay) return underWay;
+    const finishing = this.#finish(run, outcome, settledAs).finally(() => this.#finishing.delete(run.id));
+    this.#finishing.set(run.id, finishing);
+    return finishing;
+  }
+
+  async #finish(run: Run, reported: Succeeded | Failed, settledAs?: string): Promise<Finished> {
+    const { ledger, graphs, clock, log } = this.#parts;
+    const now = clock.now();
+    const again = ledger.run(run.id)?.phase === 'finished';
+    const finished = await ledger.advance(run.id, 'finished', { outcome: reported, finishedAt: now });
+    // The ledger keeps the first outcome that it was told.
+    const first = finished.outcome;
+    const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
+    if (!again) {
+      this.emit('run.finished', finished, { outcome });
+      if (outcome.kind === 'succeeded') this.availability.works(finished);
+      else this.availability.failed(finished, outcome);
+    }
+    const graph = graphs.get(run.graph);
+    if (!graph) return { status: null, written: false };
+    try {
+      const retry = outcome.kind === 'failed' ? this.#retry(finished, outcome) : null;
+      const write = await settleInGraph(graph.store, finished, outcome, { now, retry }, (draft) =>
+        this.#parts.afterEnd?.(graph, draft, run.task),
+      );
+      if (write.kind === 'kept' && settledAs === undefined && !isSettledBy(write.status, outcome)) {
+        ledger.move(run.id, 'overruled');
+        const because = `the graph says ${write.status ?? 'that the task is gone'}`;
+        this.emit('run.overruled', finished, { because });
+      } else {
+        const settled = ledger.move(run.id, 'settled');
+        this.emit('run.settled', settled, { outcome, status: write.status ?? 'gone' });
+        if (retry?.again) this.emit('run.retrying', settled, { againAt: retry.at, because: retry.because });
+      }
+      this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
+      return { status: write.status, written: write.kind === 'written' };
+    } catch (thrown) {
+      // The outcome is safe in the ledger; the next tick's reconcile asks for the settlement again.
+      log.warn('settle.postponed', { run: run.id, task: run.task, because: messageOf(thrown) });
+      throw thrown;
+    } finally {
+      this.#parts.wake('run');
+    }
+  }
+
+  /** Gives a claimed task back; the attempt does not count. */
+  release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped } = {}): Promise<void> {
+    const releasing = this.#release(run, because, options).finally(() => this.#releasing.delete(run.id));
+    this.#releasing.set(run.id, releasing);
+    return releasing;
+  }
+
+  /** The giving back of a run that is under way, if one is: what comes for it meanwhile must wait and look again. */
+  releaseOf(run: string): Promise<void> | undefined {
+    return this.#releasing.get(run);
+  }
+
+  async #release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped }): Promise<void> {
+    const { ledger, graphs, clock } = this.#parts;
+    const graph = graphs.get(run.graph);
+    if (graph) {
+      const { paused = false } = options;
+      await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because, paused });
+      this.leaveRegistry(graph, run, 'dead');
+    }
+    const { outcome = null } = options;
+    ledger.move(run.id, 'interrupted', { finishedAt: clock.now(), outcome });
+    this.emit('run.released', run, { because });
+  }
+
+  /** Closes a run whose worktree is gone. A task that moved with its worktree is given back there. */
+  async disown(run: Run): Promise<void> {
+    const { ledger, graphs, clock } = this.#parts;
+    const because = `its worktree ${run.worktree} was removed or moved`;
+    for (const graph of graphs.all()) {
+      const task = graph.store.snapshot().tasks.get(run.task);
+      if (graph.repository.id !== run.repo || !isOurs(task, run)) continue;
+      await releaseInGraph(graph.store, run, { now: clock.now(), because });
+      this.leaveRegistry(graph, run, 'dead');
+    }
+    ledger.move(run.id, 'overruled', { finishedAt: clock.now() });
+    this.emit('run.overruled', run, { because });
+    this.#parts.wake('run');
+  }
+
+  /**
+   * Takes an outcome that came by another way than the executor. Writes it down and settles it at once; a process
+   * that still runs may linger for `lingerMs` and is ended then.
+   */
+  async declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
+    const live = this.#live.get(run.id);
+    if (live) {
+      live.declared = outcome;
+      // Who reported failure has nothing left to tidy up, and the next attempt must not wait for it.
+      if (live.run.phase === 'handed-off' || live.run.type === 'http' || outcome.kind === 'failed')
+        live.stop('completed');
+      else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
+    }
+    return await this.finish(run, outcome, settledAs);
+  }
+
+  async #end(live: LiveRun, said: Succeeded | Failed): Promise<void> {
+    const graph = this.#parts.graphs.get(live.run.graph);
+    if (graph) await awaitKiller(graph.registry, live.run.agent, said);
+    const { outcome, settledAs } = await gateOutcome(this.#parts.gate, graph?.store, live, said);
+    await this.finish(live.run, outcome, settledAs);
+  }
+
+  /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
+  async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
+    const { ledger, clock } = this.#parts;
+    const { run } = live;
+    try {
+      if (live.declared) return;
+      switch (outcome.kind) {
+        case 'succeeded':
+        case 'failed':
+          await this.#end(live, await this.#ownWord(run, outcome));
+          return;
+        case 'deferred':
+          return await this.#defer(live, outcome);
+        case 'stopped':
+          switch (outcome.reason) {
+            case 'detached':
+            case 'completed':
+              return;
+            case 'cancelled':
+              return await this.release(run, 'cancelled; it stays paused until it is resumed', {
+                paused: true,
+                outcome,
+              });
+            case 'replaced':
+              return await this.release(run, 'its next occurrence takes its place');
+            case 'shutdown':
+              return await this.release(run, 'the supervisor was told to end its agents');
+            case 'overruled':
+            case 'lost-claim':
+              if (this.#parts.graphs.isGone(run)) return await this.disown(run);
+              ledger.move(run.id, outcome.reason === 'overruled' ? 'overruled' : 'superseded', {
+                outcome,
+                finishedAt: clock.now(),
+              });
+              return;
+            case 'timeout':
+            case 'silent':
+              await this.finish(run, {
+                kind: 'failed',
+                failure: outcome.reason,
+                message: outcome.reason === 'timeout' ? 'its time ran out' : 'no sign of life',
+                retryable: true,
+                ...(outcome.usage ? { usage: outcome.usage } : {}),
+              });
+              return;
+          }
+      }
+    } finally {
+      this.#live.delete(run.id);
+      this.#parts.wake('run');
+    }
+  }
+
+  /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
+  saidInGraph(run: Run): Succeeded | Failed | null {
+    const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
+    if (!task || task.assigned !== run.agent) return null;
+    switch (task.status) {
+      case 'done':
+      case 'pending-eval':
+      case 'pending-validation':
+        return { kind: 'succeeded' };
+      case 'failed':
+      case 'failed-pending-eval':
+        return {
+          kind: 'failed',
+          failure: 'reported',
+          message: task.failureReason ?? 'reported as failed',
+          retryable: false,
+        };
+      default:
+        return null;
+    }
+  }
+
+  /** What an agent said in the graph just before it ended counts more than its exit status. */
+  async #ownWord<T extends Succeeded | Failed>(run: Run, outcome: T): Promise<T | Succeeded | Failed> {
+    await this.#parts.graphs.get(run.graph)?.store.refresh();
+    const said = this.saidInGraph(run);
+    if (!said || said.kind === outcome.kind) return outcome;
+    return outcome.usage ? { ...said, usage: outcome.usage } : said;
+  }
+
+  /** Not begun or given back: the task opens again, what it lacked pauses with a growing delay. */
+  async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
+    const { ledger, clock, graphs } = this.#parts;
+    const { run } = live;
+    this.availability.lacking(run, outcome);
+    this.#parts.bus.emit('task.held', {
+      graph: run.graph,
+      task: run.task,
+      code: outcome.code,
+      because: outcome.because,
+    });
+    const graph = graphs.get(run.graph);
+    if (graph) {
+      await giveBack(this.#parts.gate, graph.store, run, { now: clock.now(), because: outcome.because });
+      this.leaveRegistry(graph, run, 'dead');
+    }
+    ledger.move(run.id, 'interrupted', { outcome, finishedAt: clock.now() });
+    this.emit('run.released', run, { because: outcome.because });
+  }
+
+  #retry(run: Run, outcome: Failed) {
+    const { ledger, clock, identity, graphs } = this.#parts;
+    const profiles = graphs.get(run.graph)?.profiles;
+    const policy = (profiles && profileNamed(run.executor, profiles))?.retry ?? this.#parts.config().retry;
+    const counted = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    const decision = retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
+    // Before the graph says open again: nothing may take it up in between.
+    const parked = this.parking.judge(run, policy.attempts);
+    if (parked === null) return decision;
+    // What vanished is not to blame: it stays open, and rests.
+    return outcome.failure === 'interrupted'
+      ? { again: true as const, at: clock.now(), counted: false, because: parked }
+      : { again: false as const, because: parked };
+  }
+
+  /** Tells wg's registry that an agent is over, soon: nothing waits for that, for the graph and the ledger have it already. */
+  leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): void {
+    if (run.agent === '') return;
+    void graph.registry.update([{ agent: run.agent, status }], { lazily: true }).catch((thrown: unknown) => {
+      this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
+    });
+  }
+
+  /** Emits an event of a run. */
+  emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
+    const { id, graph, task, worktree, executor, attempt } = run;
+    const outside = run.type === 'http' || run.type === 'external';
+    const lease = this.#live.get(id)?.lease ?? (outside ? this.#parts.ledger.lease(id) : null);
+    const ref = lease?.externalRef;
+    const of = { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
+    this.#parts.bus.emit(name, { ...of, ...more } as never);
+  }
+}
+
+/** The graph says already what the outcome would have written. */
+function isSettledBy(status: string | null, outcome: Succeeded | Failed): boolean {
+  if (outcome.kind === 'succeeded')
+    return status === 'done' || status === 'pending-eval' || status === 'pending-validation';
+  return status === 'failed' || status === 'failed-pending-eval';
+}

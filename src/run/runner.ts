@@ -1,0 +1,285 @@
+// Carries one run from `opened` to its end, in the order of writes that survives a crash at every step:
+// ledger opened → registry → graph claim → start → ledger finished → graph settle → ledger settled.
+// What its outcome means is run-end.ts.
+
+import { join } from 'node:path';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { ExecutorType, Profile } from '../domain/profile.ts';
+import type { Run } from '../domain/run.ts';
+import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
+import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import type { Bus } from '../seams/bus.ts';
+import { type CallbackAddress, deadlineOf } from './assignment.ts';
+import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
+import { callbackFor } from './callback-address.ts';
+import { claimTask } from './gated-end.ts';
+import { LiveRun } from './live-run.ts';
+import { openRuns } from './opening.ts';
+import { notePromises } from './promises.ts';
+import { Recovery } from './recovery.ts';
+import { assignRun } from './run-assignment.ts';
+import { runControl } from './run-control.ts';
+import { RunEnding } from './run-end.ts';
+import type { RunnerParts } from './run-services.ts';
+import { signedTokenOf, tokenAgain } from './run-tokens.ts';
+
+export class Runner {
+  /** Every run that this process attends to, by id. */
+  readonly live = new Map<string, LiveRun>();
+  readonly ending: RunEnding;
+  readonly recovery: Recovery;
+  readonly #parts: RunnerParts;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.ending = new RunEnding(parts, this.live);
+    this.recovery = new Recovery(parts);
+  }
+
+  /**
+   * Writes down the intent to run each of these plans, all in one write. Nothing has happened outside the ledger when this
+   * returns. For each the run, or what it was refused for; throws when nothing could be written.
+   */
+  openAll(plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
+    const opened = openRuns(this.#parts, plans);
+    for (const live of opened) {
+      if (live instanceof SupervisorError) continue;
+      this.live.set(live.run.id, live);
+      this.#emit('run.opened', live, { because: live.run.because });
+    }
+    return opened;
+  }
+
+  /** The same for one plan; throws what it was refused for, `conflict` when the task has an open run. */
+  open(plan: Plan): LiveRun {
+    const [live] = this.openAll([plan]);
+    if (live instanceof LiveRun) return live;
+    throw live;
+  }
+
+  /** Claims, begins and attends. Resolves when the run's slot is free again; never rejects. */
+  async carry(live: LiveRun, plan: Plan): Promise<void> {
+    let isBegun = false;
+    try {
+      const graph = this.#parts.graphs.get(plan.graph);
+      if (!graph) return void this.#abandon(live, 'its worktree is gone');
+      // Before the claim: an agent that could not report back is not begun at all.
+      const callback = await callbackFor(this.#parts, plan.profile);
+      if ('kind' in callback) {
+        const { graph, task } = live.run;
+        const { code, because } = callback;
+        this.ending.availability.lacking(live.run, callback);
+        this.#parts.bus.emit('task.held', { graph, task, code, because });
+        return void this.#abandon(live, because);
+      }
+      if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
+      if (!(await this.#claim(live, graph, plan.profile))) return;
+      const assignment = await this.assign(live, graph, plan.profile, callback);
+      const executor = this.#executor(plan.profile.type);
+      isBegun = true;
+      const begun = await executor.begin(assignment, this.#control(live));
+      await this.#begun(live, graph, assignment, executor, begun);
+    } catch (thrown) {
+      if (isBegun) return this.#broken(live, thrown);
+      // It stays attended until it is given back, so that no tick judges it in between.
+      restAfterBreak(this.#parts, live.run, thrown);
+      const isFree = await giveBackUnbegun(this.#parts, this.ending, live.run, thrown);
+      this.live.delete(live.run.id);
+      if (isFree) this.#parts.wake('run');
+    }
+  }
+
+  /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
+  async adopt(run: Run, profile: Profile): Promise<void> {
+    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
+    live.lease = this.#parts.ledger.lease(run.id);
+    this.live.set(run.id, live);
+    try {
+      const graph = this.#parts.graphs.get(run.graph);
+      if (!graph) return void this.live.delete(run.id);
+      const callback = await callbackFor(this.#parts, profile);
+      // What runs already is attended to all the same: it can be asked, and its time runs out.
+      const address = 'kind' in callback ? { url: null, socket: null } : callback;
+      const assignment = await this.assign(live, graph, profile, address);
+      this.#emit('run.adopted', live, { agent: run.agent, pid: run.process?.pid ?? null });
+      const handle = { process: run.process, reference: run.reference, adopted: true };
+      await this.#attend(live, assignment, this.#executor(profile.type), handle);
+    } catch (thrown) {
+      this.#broken(live, thrown);
+    }
+  }
+
+  /** Takes up a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
+  retake(run: Run): LiveRun {
+    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
+    live.signedToken = signedTokenOf(this.#parts, live.run);
+    this.live.set(run.id, live);
+    return live;
+  }
+
+  /** Begins a retaken run once more: the same run, message id and fence. Never rejects. */
+  async resume(live: LiveRun, profile: Profile): Promise<void> {
+    try {
+      const graph = this.#parts.graphs.get(live.run.graph);
+      if (!graph || live.signal.aborted) return this.#leave(live);
+      const callback = await callbackFor(this.#parts, profile);
+      // Whoever has it cannot say so any more: nothing would ever end it.
+      if ('kind' in callback) return await this.ending.conclude(live, callback);
+      const assignment = await this.assign(live, graph, profile, callback);
+      this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
+      const executor = this.#executor(profile.type);
+      const begun = await executor.begin(assignment, this.#control(live));
+      await this.#begun(live, graph, assignment, executor, begun);
+    } catch (thrown) {
+      this.#broken(live, thrown);
+    }
+  }
+
+  async #claim(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<boolean> {
+    const { ledger, clock } = this.#parts;
+    const { run } = live;
+    // A daemon that was started since the last look would take no notice of our claim.
+    const rival = await this.#parts.graphs.recheckHold(run.graph);
+    if (rival) return this.#abandon(live, rival.because);
+    const [agent] = await graph.registry.allocate([
+      { task_id: run.task, executor: profile.name, worktree_path: run.worktree },
+    ]);
+    if (agent === undefined) throw new Error('the registry gave no agent id');
+    const folder = join(run.graph, 'agents', agent);
+    // Before the graph says so: a crash in between leaves a claim that the ledger knows whose it is.
+    live.run = await ledger.advance(run.id, 'opened', { agent, folder });
+    const now = clock.now();
+    const facts = { executorName: profile.name, external: profile.type === 'external', now };
+    const because = await claimTask(this.#parts.gate, graph.store, run, agent, facts, (draft) =>
+      this.#parts.refuseClaim(graph, draft, run.task),
+    );
+    if (because !== null) {
+      this.#abandon(live, because);
+      this.ending.leaveRegistry(graph, live.run, 'dead');
+      return false;
+    }
+    const task = graph.store.snapshot().tasks.get(run.task);
+    const deadlineAt = deadlineOf(task ?? {}, profile, now);
+    live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
+    await this.recovery.remember(live);
+    this.#emit('run.claimed', live, { agent });
+    return true;
+  }
+
+  /** Everything that whoever works on the run needs to know. Without `callback` the address is asked for. */
+  async assign(
+    live: LiveRun,
+    graph: SupervisedGraph,
+    profile: Profile,
+    callback?: CallbackAddress,
+  ): Promise<Assignment> {
+    const address = callback ?? (await this.#parts.callback(profile));
+    return assignRun(this.#parts, live, graph, profile, address);
+  }
+
+  async #begun(
+    live: LiveRun,
+    graph: SupervisedGraph,
+    assignment: Assignment,
+    executor: Executor,
+    begun: Begun,
+  ): Promise<void> {
+    const { ledger } = this.#parts;
+    const { run } = live;
+    if (live.declared) {
+      // Reported as over before it had begun here, by an agent that calls back before it answers.
+      if (begun.kind !== 'running')
+        return this.ending.conclude(live, { kind: 'stopped', reason: 'completed' });
+      return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
+    }
+    switch (begun.kind) {
+      case 'ended':
+        // Left in the middle of a delivery: as claimed it is delivered again by the next supervisor.
+        if (begun.outcome.kind === 'stopped' && begun.outcome.reason === 'detached')
+          return void this.#leave(live);
+        if (begun.outcome.kind !== 'deferred') live.run = ledger.move(run.id, 'started');
+        return this.ending.conclude(live, begun.outcome);
+      case 'running': {
+        live.run = ledger.move(run.id, 'started', { process: begun.process });
+        await this.recovery.remember(live);
+        this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
+        if (begun.process)
+          this.#later(
+            graph.registry.update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }], {
+              lazily: true,
+            }),
+          );
+        return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
+      }
+      case 'handed-off': {
+        ledger.move(run.id, 'started');
+        const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
+        live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
+        notePromises(ledger, live, begun, this.#parts.clock.now());
+        this.#later(this.recovery.remember(live));
+        this.#emit('run.handed-off', live, { reference: begun.reference });
+        this.ending.availability.works(live.run);
+        // The slot is free again: the attending goes on without it.
+        const handle = { ...begun, process: null, adopted: false };
+        this.#later(this.#attend(live, assignment, executor, handle));
+        this.#parts.wake('handed-off');
+        return;
+      }
+    }
+  }
+
+  async #attend(live: LiveRun, assignment: Assignment, executor: Executor, handle: Handle): Promise<void> {
+    try {
+      const outcome = await executor.attend(assignment, handle, this.#control(live));
+      await this.ending.conclude(live, outcome);
+    } catch (thrown) {
+      this.#broken(live, thrown);
+    }
+  }
+
+  #leave(live: LiveRun): void {
+    this.live.delete(live.run.id);
+    this.#parts.wake('detached');
+  }
+
+  #abandon(live: LiveRun, because: string): false {
+    this.#parts.ledger.move(live.run.id, 'abandoned', { finishedAt: this.#parts.clock.now() });
+    this.live.delete(live.run.id);
+    this.#emit('run.abandoned', live, { because });
+    this.#parts.wake('abandoned');
+    return false;
+  }
+
+  /** Something around the work broke: the run stays in the ledger as it was, reconcile heals it. */
+  #broken(live: LiveRun, thrown: unknown): void {
+    this.live.delete(live.run.id);
+    restAfterBreak(this.#parts, live.run, thrown);
+    // No wake: what broke just now would break again at once. The next pass looks at it.
+  }
+
+  #control(live: LiveRun): RunControl {
+    return {
+      ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
+      works: () => this.ending.availability.works(live.run),
+      waits: () => {
+        live.freePlace();
+        this.#parts.wake('waiting');
+      },
+    };
+  }
+
+  #executor(type: ExecutorType): Executor {
+    const executor = this.#parts.executors.get(type);
+    if (!executor) throw new Error(`no executor of type ${type}`);
+    return executor;
+  }
+
+  #later(work: Promise<unknown>): void {
+    work.catch((thrown) => this.#parts.log.warn('background.failed', { because: messageOf(thrown) }));
+  }
+
+  #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
+    this.ending.emit(name, live.run, more);
+  }
+}

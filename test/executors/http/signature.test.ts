@@ -1,0 +1,84 @@
+import { describe, expect, test } from '@jest/globals';
+import { Webhook } from 'standardwebhooks';
+import { signatureHeader, signingKey, verifySignature } from '../../../src/executors/http/signature.ts';
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const OLD = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
+const BODY = JSON.stringify({ title: 'Grüße, 世界' });
+const ID = 'msg_01JDABCDEFGHJKMNPQRSTVWXYZ';
+
+function keyOf(secret: string): Buffer {
+  const parsed = signingKey(secret);
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  return parsed.key;
+}
+
+function signed(secrets: readonly string[], at: number, body = BODY) {
+  const seconds = Math.floor(at / 1000);
+  return {
+    'webhook-id': ID,
+    'webhook-timestamp': String(seconds),
+    'webhook-signature': signatureHeader(secrets.map(keyOf), ID, seconds, body),
+  };
+}
+
+describe('signatures', () => {
+  const now = Date.now();
+
+  test('the reference library accepts ours, with the new and with the old secret', () => {
+    const headers = signed([SECRET, OLD], now);
+    expect(headers['webhook-signature'].split(' ')).toHaveLength(2);
+    for (const secret of [SECRET, OLD])
+      expect(new Webhook(secret).verify(BODY, headers)).toEqual(JSON.parse(BODY));
+  });
+
+  test('the reference library refuses an altered body, id and a time 301 s off', () => {
+    const hook = new Webhook(SECRET);
+    const headers = signed([SECRET], now);
+    expect(() => hook.verify(`${BODY} `, headers)).toThrow();
+    expect(() => hook.verify(BODY, { ...headers, 'webhook-id': 'msg_other' })).toThrow();
+    for (const off of [-301_000, 301_000])
+      expect(() => hook.verify(BODY, signed([SECRET], now + off))).toThrow();
+  });
+
+  test('we accept what the reference library signs, whichever of our secrets it used', () => {
+    const at = new Date(now);
+    const headers = {
+      'webhook-id': ID,
+      'webhook-timestamp': String(Math.floor(now / 1000)),
+      'webhook-signature': `v1a,AAAA ${new Webhook(OLD).sign(ID, at, BODY)}`,
+    };
+    expect(verifySignature([SECRET, OLD], headers, BODY, now)).toEqual({ ok: true });
+    expect(verifySignature([SECRET], headers, BODY, now).ok).toBe(false);
+  });
+
+  test.each<[string, Record<string, string>, string, number]>([
+    ['another body', {}, `${BODY}x`, 0],
+    ['another id', { 'webhook-id': 'msg_x' }, BODY, 0],
+    ['another time', { 'webhook-timestamp': String(Math.floor(now / 1000) + 1) }, BODY, 0],
+    ['too old', {}, BODY, 301_000],
+    ['from the future', {}, BODY, -301_000],
+    ['a time that is no number', { 'webhook-timestamp': '1e9' }, BODY, 0],
+    ['an empty signature', { 'webhook-signature': 'v1,' }, BODY, 0],
+    ['another version', { 'webhook-signature': 'v2,AAAA' }, BODY, 0],
+    ['no signature', { 'webhook-signature': '' }, BODY, 0],
+  ])('refuses %s', (_what, changes, body, later) => {
+    const headers = { ...signed([SECRET], now), ...changes };
+    expect(verifySignature([SECRET], headers, body, now + later)).toMatchObject({ ok: false });
+  });
+
+  test('300 s off is still in time', () => {
+    expect(verifySignature([SECRET], signed([SECRET], now), BODY, now + 300_000)).toEqual({ ok: true });
+  });
+
+  test.each([
+    ['whsec_not base64!', /base64/],
+    ['', /base64/],
+    [`whsec_${Buffer.alloc(23).toString('base64')}`, /24 to 64/],
+    [`whsec_${Buffer.alloc(65).toString('base64')}`, /24 to 64/],
+  ])('%j is no secret, and is not quoted', (secret, problem) => {
+    const parsed = signingKey(secret);
+    expect(parsed).toEqual({ problem: expect.stringMatching(problem) });
+    if (secret !== '') expect(JSON.stringify(parsed)).not.toContain(secret);
+  });
+});

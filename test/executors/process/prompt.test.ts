@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { PLACEHOLDERS } from '../../../src/domain/placeholder.ts';
+import { placeholderValue } from '../../../src/executors/placeholder-values.ts';
+import { renderPrompt } from '../../../src/executors/process/prompt.ts';
+import { claudeProfile, makeAssignment, temporaryFolder } from '../bench.ts';
+
+let root: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeEach(async () => {
+  root = await temporaryFolder();
+});
+afterEach(() => root.remove());
+
+test('the prompt has the task, what came before, and how to finish', async () => {
+  const assignment = await makeAssignment(
+    root.path,
+    claudeProfile(),
+    { description: 'Make it fast.\n', verify: 'npm test passes', deliverables: ['src/api.ts'] },
+    {
+      attempt: 2,
+      previousFailure: 'exit status 1: out of cheese',
+      dependencies: [
+        {
+          id: 'design',
+          title: 'Design it',
+          status: 'done',
+          artifacts: ['design.md', 'api.json'],
+          log: ['1', '2', '3', '4', '5', 'six is kept', 'x'.repeat(5_000)],
+        },
+      ],
+    },
+  );
+  const prompt = renderPrompt(assignment);
+  for (const part of [
+    '# Task build-api: Build the API',
+    'Make it fast.',
+    'npm test passes',
+    '- src/api.ts',
+    '### design: Design it (done)',
+    'Artifacts: design.md, api.json',
+    '- six is kept',
+    'attempt 2 of 3',
+    'out of cheese',
+    'supervisor done build-api --summary',
+    'supervisor fail build-api --reason',
+  ])
+    expect(prompt).toContain(part);
+  expect(prompt).not.toContain('- 2\n');
+  expect(prompt.length).toBeLessThan(3_000);
+});
+
+test('nothing is said of what is not there, and an odd id stays one word', async () => {
+  const prompt = renderPrompt(await makeAssignment(root.path, claudeProfile(), { id: "it's; odd" }));
+  expect(prompt).toContain(`supervisor done 'it'\\''s; odd' --summary`);
+  expect(prompt).not.toMatch(/undefined|null|previous attempt|before this one/);
+});
+
+test('every placeholder has a value, and an unknown one is empty', async () => {
+  const callback = { url: 'http://127.0.0.1:9/api/task/x', socket: null, token: 'wgt_x' };
+  const assignment = await makeAssignment(
+    root.path,
+    claudeProfile(),
+    { description: 'd', tags: ['a', 'category:ops'] },
+    { callback, run: 'run_1', agent: 'agent-1' },
+  );
+  const value = placeholderValue(assignment);
+  expect(Object.fromEntries(PLACEHOLDERS.map((name) => [name, value(name)]))).toEqual({
+    'task.id': 'build-api',
+    'task.title': 'Build the API',
+    'task.description': 'd',
+    'task.tags': 'a,category:ops',
+    'task.category': 'ops',
+    'worktree.path': assignment.worktree.path,
+    'worktree.branch': 'main',
+    'repo.name': 'project',
+    'repo.path': assignment.repo.path,
+    'run.id': 'run_1',
+    'run.attempt': '1',
+    'run.agent': 'agent-1',
+    'callback.complete_url': 'http://127.0.0.1:9/api/task/x/complete',
+    'callback.a2a_url': 'http://127.0.0.1:9/api/a2a/notify/run_1',
+    'callback.token': 'wgt_x',
+  });
+  expect(value('task.nothing' as 'task.id')).toBe('');
+});
