@@ -6,7 +6,7 @@ import { lstat, mkdir, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
-import type { Config } from '../domain/config.ts';
+import type { ListenSetting } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 
 /** macOS takes 103 bytes; Linux takes 107 and silently cuts off the rest, so the socket would be elsewhere. */
@@ -14,45 +14,6 @@ export const MAX_SOCKET_PATH_BYTES = 103;
 
 /** The port that TCP is opened on when nothing else is asked for. */
 export const DEFAULT_PORT = 7420;
-
-/** What `[api] listen` says. */
-export type TcpWish =
-  | { readonly kind: 'off' }
-  | { readonly kind: 'auto' }
-  | { readonly kind: 'at'; readonly host: string; readonly port: number };
-
-/** Reads `[api] listen`. Throws `config` for nonsense, and for an address beyond this machine that is not allowed. */
-export function tcpWish(settings: Config['api']): TcpWish {
-  if (settings.publicUrl !== null && !/^https?:\/\/[^/]/.test(settings.publicUrl))
-    throw new SupervisorError('config', `[api] public_url: '${settings.publicUrl}' is no http address.`, {
-      hint: "write it in full, for example 'https://agents.example.org'",
-    });
-  if (settings.listen === 'auto' || settings.listen === 'off') return { kind: settings.listen };
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s/[\]]+)):(\d{1,5})$/.exec(settings.listen);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65535)
-    throw new SupervisorError('config', `[api] listen: '${settings.listen}' is no address to listen on.`, {
-      hint: "write 'auto', 'off' or host:port, for example '127.0.0.1:7420'",
-    });
-  if (!isLoopback(host) && !(settings.allowRemote && isHttps(settings.publicUrl)))
-    throw new SupervisorError(
-      'config',
-      `[api] listen: '${settings.listen}' can be reached from other machines.`,
-      {
-        hint: 'listen on 127.0.0.1, or set allow_remote = true and a public_url with https (a reverse proxy or tunnel)',
-      },
-    );
-  return { kind: 'at', host: host === 'localhost' ? '127.0.0.1' : host, port };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
-function isHttps(url: string | null): boolean {
-  return url !== null && URL.canParse(url) && new URL(url).protocol === 'https:';
-}
 
 /**
  * Listens on the unix socket, readable by this user alone. A socket file that nobody answers on is replaced; one that
@@ -143,7 +104,7 @@ function connectTrouble(path: string): Promise<string | null> {
  */
 export async function listenOnTcp(
   server: Server,
-  wish: Exclude<TcpWish, { kind: 'off' }>,
+  wish: Exclude<ListenSetting, { kind: 'off' }>,
   lastPort: number | null = null,
 ): Promise<{ readonly host: string; readonly port: number }> {
   const host = wish.kind === 'at' ? wish.host : '127.0.0.1';

@@ -2,7 +2,7 @@
 
 import type { Server } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
-import type { Config } from '../domain/config.ts';
+import type { Config, ListenSetting } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { AnswerBook } from '../runs/answer-book.ts';
 import type { Clock } from '../seams/clock.ts';
@@ -10,7 +10,7 @@ import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
 import { keepPort, lastPort, removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
-import { listenOnSocket, listenOnTcp, type TcpWish, tcpWish } from './listen.ts';
+import { listenOnSocket, listenOnTcp } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
 import { always, createOnce } from './once.ts';
 import { createApiApp } from './routes.ts';
@@ -125,7 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     });
   }
 
-  async function listenTcp(parts: Running, wish: Exclude<TcpWish, { kind: 'off' }>): Promise<string> {
+  async function listenTcp(parts: Running, wish: Exclude<ListenSetting, { kind: 'off' }>): Promise<string> {
     let door: Door | null = null;
     const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
     try {
@@ -143,7 +143,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   async function bringUp(): Promise<void> {
     if (running) return;
-    const wish = tcpWish(config);
+    const wish = config.listen;
     const parts = build();
     stopping = false;
     try {
@@ -196,7 +196,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const parts = running;
         if (!parts)
           throw new SupervisorError('not-running', 'The API is not started, so TCP cannot be opened.');
-        const wish = tcpWish(config);
+        const wish = config.listen;
         if (wish.kind === 'off')
           throw new SupervisorError('config', 'Agents could not call back: [api] listen is off.', {
             hint: "Set [api] listen = 'auto', or have these profiles do without (completion = 'response' or 'poll', no {{callback.complete_url}}).",

@@ -48,8 +48,6 @@ export interface PartWrappers {
   readonly executor?: (executor: Executor) => Executor;
 }
 
-export type Ground = ReturnType<typeof layGround>;
-
 /** Where the configuration comes from: watched and read again, or as it is just now. */
 export interface GroundSource {
   current(): Config;

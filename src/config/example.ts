@@ -62,11 +62,6 @@ const PROFILES_HEAD = [
   'profiles too. A broken profile holds the tasks that need it and nothing else.',
 ];
 
-/** The example with every setting switched on: what a test loads to prove that it is right. */
-export function uncommentExample(text: string): string {
-  return text.replaceAll(/^#(?=[\w[])/gm, '');
-}
-
 /** JSON Schema (draft 2020-12) of supervisor.toml, for editors. */
 export function configJsonSchema(): Record<string, unknown> {
   const whole = machineSchema.extend({

@@ -1,33 +1,31 @@
-// The address of `[api] listen`: its spelling, and whether it may be reached from other machines.
+// `[api] listen`: its spelling, and whether it may be reached from other machines. Read once, when the configuration is;
+// src/api/listen.ts only opens what this gives.
 
-/** A listen address taken apart; IPv6 hosts without brackets. */
-export interface ListenAddress {
-  readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
+import type { ListenSetting } from '../domain/config.ts';
+
+/** What must be known beside it. `publicUrl`: the base URL that callers elsewhere use, or null. */
+export interface ListenContext {
+  readonly allowRemote: boolean;
+  readonly publicUrl: string | null;
 }
 
-/** `host:port` or `[v6]:port`, or null when it is neither. */
-export function parseListen(text: string): ListenAddress | null {
+/** The address that `[api] listen` names, or why it cannot be listened on: the end of a sentence about the key. */
+export function readListen(text: string, { allowRemote, publicUrl }: ListenContext): ListenSetting | string {
+  if (text === 'auto' || text === 'off') return { kind: text };
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  if (!match || port > 65_535) return null;
-  return { host: match[1] ?? match[2] ?? '', port };
-}
-
-/** Whether only this machine can reach the host. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
-/** Why this cannot be listened on, or null. Beyond loopback it must be meant, and callers must know the way in. */
-export function listenTrouble(listen: string, allowRemote: boolean, publicUrl: string | null): string | null {
-  if (listen === 'auto' || listen === 'off') return null;
-  const address = parseListen(listen);
-  if (address === null)
-    return `must be "auto", "off" or HOST:PORT such as "127.0.0.1:7420", not ${JSON.stringify(listen)}`;
-  if (isLoopback(address.host)) return null;
+  if (host === undefined || port > 65_535)
+    return `must be "auto", "off" or HOST:PORT such as "127.0.0.1:7420", not ${JSON.stringify(text)}`;
+  if (isLoopback(host)) return { kind: 'at', host: host === 'localhost' ? '127.0.0.1' : host, port };
   if (!allowRemote)
-    return `${address.host} can be reached from other machines; that takes allow_remote = true`;
-  return publicUrl === null ? 'listening beyond loopback takes public_url as well' : null;
+    return `${host} can be reached from other machines; listen on 127.0.0.1, or set allow_remote = true`;
+  // Tokens travel with every request.
+  if (publicUrl === null || !/^https:/i.test(publicUrl))
+    return 'listening beyond loopback takes a public_url with https as well (a reverse proxy or tunnel)';
+  return { kind: 'at', host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

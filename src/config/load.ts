@@ -2,11 +2,11 @@
 // so that no half-understood configuration is ever acted upon.
 
 import { dirname, resolve } from 'node:path';
-import type { Config, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
+import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { readConfigText } from './config-text.ts';
-import { listenTrouble } from './listen.ts';
+import { readListen } from './listen.ts';
 import { type KeyLines, locateKeys } from './locate.ts';
 import { expandHome } from './paths.ts';
 import { type ConfigProblem, configProblem, describeIssues } from './problems.ts';
@@ -83,8 +83,8 @@ function refused(problems: readonly ConfigProblem[]): SupervisorError {
 function crossTroubles(file: string, written: WrittenConfig, lines: KeyLines): ConfigProblem[] {
   const { api, retry } = written;
   const problems: ConfigProblem[] = [];
-  const listen = listenTrouble(api.listen, api.allow_remote, api.public_url ?? null);
-  if (listen !== null)
+  const listen = listenOf(api);
+  if (typeof listen === 'string')
     problems.push(configProblem(file, lines.line(['api', 'listen']), 'api.listen', listen));
   if (parseDuration(retry.max_backoff) < parseDuration(retry.backoff))
     problems.push(
@@ -98,6 +98,10 @@ function crossTroubles(file: string, written: WrittenConfig, lines: KeyLines): C
   return problems;
 }
 
+function listenOf(api: WrittenConfig['api']): ListenSetting | string {
+  return readListen(api.listen, { allowRemote: api.allow_remote, publicUrl: api.public_url ?? null });
+}
+
 function toConfig(
   file: string | null,
   written: WrittenConfig,
@@ -106,6 +110,8 @@ function toConfig(
   absolute: (path: string) => string,
 ): Config {
   const { supervisor, limits, shutdown, retention, api, log } = written;
+  const listen = listenOf(api);
+  if (typeof listen === 'string') throw new Error(`[api] listen ${listen}`);
   const builtIn = builtInProfiles(retry).filter(
     ({ name }) => !read.profiles.has(name) && !read.broken.has(name),
   );
@@ -132,7 +138,7 @@ function toConfig(
     shutdown: { graceMs: parseDuration(shutdown.grace), lingerMs: parseDuration(shutdown.linger) },
     retention: { runsMs: parseDuration(retention.runs), outputMs: parseDuration(retention.output) },
     api: {
-      listen: api.listen,
+      listen,
       publicUrl: api.public_url ?? null,
       allowRemote: api.allow_remote,
       allowedHosts: api.allowed_hosts,

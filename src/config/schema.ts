@@ -184,7 +184,7 @@ const apiShape = {
   allow_remote: withDefault(
     z.boolean(),
     false,
-    'Must be true, and public_url set, to listen beyond loopback.',
+    'Must be true, and public_url an https URL, to listen beyond loopback.',
   ),
   allowed_hosts: withDefault(
     z.array(text),

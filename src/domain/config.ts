@@ -11,6 +11,12 @@ export interface RetryPolicy {
   readonly maxBackoffMs: number;
 }
 
+/** Where TCP opens: `auto` on loopback when a profile needs callbacks. Port 0 picks a free one; IPv6 hosts have no brackets. */
+export type ListenSetting =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'at'; readonly host: string; readonly port: number };
+
 export interface RepoSettings {
   /** Absolute path of the repository or of any of its worktrees. */
   readonly path: string;
@@ -101,8 +107,7 @@ export interface Config {
     readonly outputMs: number;
   };
   readonly api: {
-    /** `auto`: TCP opens on loopback when a profile needs callbacks; `off`; or `host:port`. */
-    readonly listen: string;
+    readonly listen: ListenSetting;
     readonly publicUrl: string | null;
     readonly allowRemote: boolean;
     readonly allowedHosts: readonly string[];

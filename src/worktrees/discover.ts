@@ -4,11 +4,11 @@
 import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import pLimit from 'p-limit';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Environment } from '../seams/environment.ts';
-import { atMost } from './at-most.ts';
 import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
@@ -94,7 +94,7 @@ class DiskDiscovery implements Discovery {
     this.#globals = await globalGraphFolders(this.#home);
     this.#listedNow.clear();
     const wanted = [...config.repos, ...(await this.#belowRoots(config.roots))];
-    const inTurn = atMost(AT_ONCE);
+    const inTurn = pLimit(AT_ONCE);
     const identified = await Promise.all(
       wanted.map((settings) => inTurn(async () => ({ settings, id: await this.#identify(settings.path) }))),
     );

@@ -1,10 +1,10 @@
 // The three questions that discovery asks git. The only user of simple-git. Knows nothing of graphs.
 
 import { existsSync } from 'node:fs';
+import pLimit from 'p-limit';
 import { simpleGit } from 'simple-git';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Environment } from '../seams/environment.ts';
-import { atMost } from './at-most.ts';
 import { type ListedWorktree, parseWorktreeList } from './porcelain.ts';
 
 /** Questions to git. Each rejects with SupervisorError `graph`: one sentence, and git's own advice as the hint. */
@@ -38,7 +38,7 @@ const PASSED_ON = [
 
 /** git by way of simple-git. Every folder given must exist. */
 export function createGit(environment: Environment): Git {
-  const inTurn = atMost(AT_ONCE);
+  const inTurn = pLimit(AT_ONCE);
   const variables: Record<string, string> = { HOME: environment.home, LC_ALL: 'C' };
   for (const name of PASSED_ON) {
     const value = environment.variables[name];

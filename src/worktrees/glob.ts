@@ -1,27 +1,12 @@
-// Globs on worktree paths: `*` and `?` stay within a folder name, `**` crosses folders, everything else is itself.
+// Globs on worktree paths, as shells and .gitignore have them: picomatch, with one rule of our own.
 
-/** Whether a path fits a glob. A glob without a slash is held against the last folder name alone. */
+import picomatch from 'picomatch';
+
+/** Whether a path matches a glob. A glob without a slash is matched against the last folder name alone. */
 export function matchesGlob(glob: string, path: string): boolean {
+  if (glob === '') return false;
   const subject = glob.includes('/') ? path : (path.split('/').at(-1) ?? path);
-  return globPattern(glob.length > 1 ? glob.replace(/\/+$/, '') : glob).test(subject);
-}
-
-function globPattern(glob: string): RegExp {
-  let pattern = '';
-  // More than two stars mean no more than two; repeated, they would only make matching slow.
-  const text = glob.replace(/\*{3,}/g, '**').replace(/(?:\*\*\/)+/g, '**/');
-  for (let at = 0; at < text.length; at++) {
-    const next = text[at] ?? '';
-    if (text.startsWith('**/', at)) {
-      // Zero or more whole folders.
-      pattern += '(?:[^/]*/)*';
-      at += 2;
-    } else if (text.startsWith('**', at)) {
-      pattern += '.*';
-      at += 1;
-    } else if (next === '*') pattern += '[^/]*';
-    else if (next === '?') pattern += '[^/]';
-    else pattern += next.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
-  }
-  return new RegExp(`^${pattern}$`, 'su');
+  const pattern = glob.length > 1 ? glob.replace(/\/+$/, '') : glob;
+  // A folder whose name begins with a dot, or holds a line feed, is a folder like any other.
+  return picomatch(pattern, { dot: true, nonegate: true, flags: 's' })(subject);
 }

@@ -13,7 +13,7 @@ import type { Log } from '../../src/seams/log.ts';
 import { OPERATOR_TOKEN, type ScriptedControl, scriptedControl } from './scripted-control.ts';
 
 export const API_DEFAULTS: Config['api'] & { maxBodyBytes: number } = {
-  listen: 'auto',
+  listen: { kind: 'auto' },
   publicUrl: null,
   allowRemote: false,
   allowedHosts: [],

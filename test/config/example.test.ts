@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { configExample, configJsonSchema, uncommentExample } from '../../src/config/example.ts';
+import { configExample, configJsonSchema } from '../../src/config/example.ts';
 import { parseMachineConfig } from '../../src/config/load.ts';
 import { profileSchemas } from '../../src/config/profile-schema.ts';
 import { machineSchema, SECTION_ORDER } from '../../src/config/schema.ts';
 
 const FILE = new URL('../../supervisor.toml.example', import.meta.url);
 const HOME = { home: '/home/ada' };
+
+/** The example with every setting switched on. */
+function uncommentExample(text: string): string {
+  return text.replaceAll(/^#(?=[\w[])/gm, '');
+}
 
 describe('supervisor.toml.example', () => {
   test('is what the schema says (write it anew with `supervisor config example > supervisor.toml.example`)', () => {

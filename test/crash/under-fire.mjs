@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [build, config, stateDir, step, side, nth] = process.argv.slice(2);
-const { composeSupervisor } = await import(pathToFileURL(resolve(build, 'compose.js')).href);
+const { composeSupervisor } = await import(pathToFileURL(resolve(build, 'compose/daemon.js')).href);
 
 let left = Number(nth);
 function pass(name, where) {

@@ -324,7 +324,7 @@ describe('what ends things', () => {
       control: starting.control,
       tokens: { operator },
       config: {
-        listen: 'off',
+        listen: { kind: 'off' },
         publicUrl: null,
         allowRemote: false,
         allowedHosts: [],

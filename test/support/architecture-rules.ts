@@ -32,7 +32,6 @@ const RANKS: Readonly<Record<string, number>> = {
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['api/'],
   chokidar: ['worktrees/watcher.ts'],
-  'cli-table3': ['cli/'],
   commander: ['cli/'],
   croner: ['decide/schedule.ts', 'decide/wg-cron.ts'],
   execa: ['executors/'],
@@ -41,12 +40,15 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'jsonc-parser': ['graph/json-tree.ts'],
   koffi: ['seams/flock.ts'],
   libsql: ['runs/'],
+  'p-limit': ['worktrees/'],
   'p-queue': ['supervisor/'],
   picocolors: ['cli/'],
+  picomatch: ['worktrees/glob.ts'],
   pino: ['cli/logging.ts', 'seams/'],
   'proper-lockfile': ['seams/instance-lock.ts'],
   'simple-git': ['worktrees/'],
   'smol-toml': ['config/'],
+  'string-width': ['cli/render/text-width.ts'],
   zod: ['config/', 'api/'],
 };
 

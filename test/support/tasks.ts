@@ -216,7 +216,7 @@ export function config(more: Partial<Config> = {}): Config {
     shutdown: { graceMs: 1, lingerMs: 1 },
     retention: { runsMs: 1, outputMs: 1 },
     api: {
-      listen: 'off',
+      listen: { kind: 'off' },
       publicUrl: null,
       allowRemote: false,
       allowedHosts: [],

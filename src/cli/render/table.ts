@@ -1,7 +1,6 @@
-// The one home of cli-table3: borderless columns that fit the terminal. Where they do not, the widest text columns are
-// shortened first, then the columns that matter least are left out.
+// Borderless columns that fit the terminal. Where they do not, the widest text columns are shortened first, then the
+// columns that matter least are left out.
 
-import CliTable from 'cli-table3';
 import type { Paint } from './color.ts';
 import { plain } from './plain.ts';
 import { shorten, shortenStart, textWidth } from './text-width.ts';
@@ -23,8 +22,8 @@ export type Cell = string | number | { readonly text: string; readonly paint: Pa
 const GAP = 2;
 /** When even leaving out columns did not make room: shorter than this says nothing. */
 const LAST_RESORT = 4;
-/** cli-table3 lays out a whole table at once, at a cost that grows faster than its rows. */
-const ROWS_AT_ONCE = 200;
+/** Where a width is no limit, one long cell does not pad all others of its column to its length. */
+const MAX_PADDING = 60;
 
 /** The table as text with a line feed at its end; '' when there are no rows. `width` may be infinite. */
 export function renderTable(input: {
@@ -44,58 +43,27 @@ export function renderTable(input: {
   );
   const { shown, widths } = fitColumns(input.columns, natural, filled, input.width);
 
+  const pads = widths.map((width) => (Number.isFinite(input.width) ? width : Math.min(width, MAX_PADDING)));
   const line = (row: readonly string[], paintOf: (at: number) => Paint | null) =>
-    shown.map((at) => {
-      const cut = input.columns[at]?.cut === 'start' ? shortenStart : shorten;
-      const text = cut(row[at] ?? '', widths[at] ?? 0);
-      return paintOf(at)?.(text) ?? text;
-    });
-  const lines = [
-    line(
-      input.columns.map((column) => column.head),
-      () => input.head,
-    ),
-    ...texts.map((row, index) =>
-      line(row, (at) => {
-        const cell = input.rows[index]?.[at];
-        return typeof cell === 'object' ? cell.paint : null;
-      }),
-    ),
-  ];
-  let text = '';
-  for (let from = 0; from < lines.length; from += ROWS_AT_ONCE)
-    text += layOut(
-      lines.slice(from, from + ROWS_AT_ONCE),
-      shown.map((at) => widths[at] ?? 0),
-      shown.map((at) => input.columns[at]?.align ?? 'left'),
-    );
-  return text;
-}
-
-function layOut(lines: readonly string[][], widths: readonly number[], aligns: ('left' | 'right')[]): string {
-  const none = [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-  ];
-  const inner = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'];
-  const table = new CliTable({
-    chars: Object.fromEntries([...none, ...inner].map((name) => [name, ''])),
-    style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [] },
-    colWidths: widths.map((width) => width + GAP),
-    colAligns: aligns,
-  });
-  table.push(...lines);
-  return `${table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')}\n`;
+    shown
+      .map((at) => {
+        const column = input.columns[at];
+        const text = (column?.cut === 'start' ? shortenStart : shorten)(row[at] ?? '', widths[at] ?? 0);
+        // Outside of the colour, so that trailing blanks can be taken off the line.
+        const blanks = ' '.repeat(Math.max(0, (pads[at] ?? 0) - textWidth(text)));
+        const painted = text === '' ? '' : (paintOf(at)?.(text) ?? text);
+        return column?.align === 'right' ? blanks + painted : painted + blanks;
+      })
+      .join(' '.repeat(GAP))
+      .trimEnd();
+  const heads = input.columns.map((column) => column.head);
+  const body = texts.map((row, index) =>
+    line(row, (at) => {
+      const cell = input.rows[index]?.[at];
+      return typeof cell === 'object' ? cell.paint : null;
+    }),
+  );
+  return `${[line(heads, () => input.head), ...body].join('\n')}\n`;
 }
 
 /** Which columns are shown and how wide each is. */

@@ -1,19 +1,16 @@
 // How many columns of a terminal a text takes, and how to shorten it to so many. Cuts between graphemes, never within.
 
+import stringWidth from 'string-width';
+
 /** What stands for the part that was cut off. */
 const ELLIPSIS = '…';
 
-const WIDE =
-  /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]|[\u{16fe0}-\u{18cff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]/u;
-const NO_WIDTH = /^[\p{Mark}\p{Format}\p{Control}]*$/u;
 const ASCII = /^[\x20-\x7e]*$/;
 
 /** Columns that plain text (no escapes) takes. */
 export function textWidth(text: string): number {
   if (ASCII.test(text)) return text.length;
-  let width = 0;
-  for (const { segment } of graphemes(text)) width += graphemeWidth(segment);
-  return width;
+  return stringWidth(text, { countAnsiEscapeCodes: true });
 }
 
 /** The text, or as much of it as fits into `width` columns with an ellipsis at its end. */
@@ -23,7 +20,7 @@ export function shorten(text: string, width: number): string {
   let kept = '';
   let used = 1;
   for (const { segment } of graphemes(text)) {
-    used += graphemeWidth(segment);
+    used += textWidth(segment);
     if (used > width) break;
     kept += segment;
   }
@@ -37,7 +34,7 @@ export function shortenStart(text: string, width: number): string {
   let kept = '';
   let used = 1;
   for (const { segment } of [...graphemes(text)].reverse()) {
-    used += graphemeWidth(segment);
+    used += textWidth(segment);
     if (used > width) break;
     kept = segment + kept;
   }
@@ -60,9 +57,4 @@ export function wrap(text: string, width: number): string[] {
 
 function graphemes(text: string): Iterable<{ readonly segment: string }> {
   return new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text);
-}
-
-function graphemeWidth(grapheme: string): number {
-  if (WIDE.test(grapheme)) return 2;
-  return NO_WIDTH.test(grapheme) ? 0 : 1;
 }

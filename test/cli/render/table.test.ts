@@ -50,6 +50,13 @@ describe('renderTable', () => {
     for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(30);
   });
 
+  test('one long cell among many does not pad the others where a width is no limit', () => {
+    const rows = [...Array(3000)].map((_, n) => [n === 7 ? 'x'.repeat(5000) : `t${n}`, 'ready', '/w', 'why']);
+    const text = renderTable({ columns: COLUMNS, rows, width: Number.POSITIVE_INFINITY, head: same });
+    expect(text).toContain('x'.repeat(5000));
+    expect(text.length).toBeLessThan(400_000);
+  });
+
   test('cells are harmless, and colours take no room', () => {
     const { bad } = colors(true);
     const table = renderTable({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Webhook } from 'standardwebhooks';
-import { signatureHeader, signingKey, verifySignature } from '../../../src/executors/http/signature.ts';
+import { signatureHeader, signingKey } from '../../../src/executors/http/signature.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const OLD = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
@@ -39,36 +39,6 @@ describe('signatures', () => {
     expect(() => hook.verify(BODY, { ...headers, 'webhook-id': 'msg_other' })).toThrow();
     for (const off of [-301_000, 301_000])
       expect(() => hook.verify(BODY, signed([SECRET], now + off))).toThrow();
-  });
-
-  test('we accept what the reference library signs, whichever of our secrets it used', () => {
-    const at = new Date(now);
-    const headers = {
-      'webhook-id': ID,
-      'webhook-timestamp': String(Math.floor(now / 1000)),
-      'webhook-signature': `v1a,AAAA ${new Webhook(OLD).sign(ID, at, BODY)}`,
-    };
-    expect(verifySignature([SECRET, OLD], headers, BODY, now)).toEqual({ ok: true });
-    expect(verifySignature([SECRET], headers, BODY, now).ok).toBe(false);
-  });
-
-  test.each<[string, Record<string, string>, string, number]>([
-    ['another body', {}, `${BODY}x`, 0],
-    ['another id', { 'webhook-id': 'msg_x' }, BODY, 0],
-    ['another time', { 'webhook-timestamp': String(Math.floor(now / 1000) + 1) }, BODY, 0],
-    ['too old', {}, BODY, 301_000],
-    ['from the future', {}, BODY, -301_000],
-    ['a time that is no number', { 'webhook-timestamp': '1e9' }, BODY, 0],
-    ['an empty signature', { 'webhook-signature': 'v1,' }, BODY, 0],
-    ['another version', { 'webhook-signature': 'v2,AAAA' }, BODY, 0],
-    ['no signature', { 'webhook-signature': '' }, BODY, 0],
-  ])('refuses %s', (_what, changes, body, later) => {
-    const headers = { ...signed([SECRET], now), ...changes };
-    expect(verifySignature([SECRET], headers, body, now + later)).toMatchObject({ ok: false });
-  });
-
-  test('300 s off is still in time', () => {
-    expect(verifySignature([SECRET], signed([SECRET], now), BODY, now + 300_000)).toEqual({ ok: true });
   });
 
   test.each([
