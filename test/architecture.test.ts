@@ -36,6 +36,29 @@ test('the sources keep the rules of the house', () => {
   expect(sources.size).toBeGreaterThan(50);
 });
 
+test('every section of docs/design that a comment cites is there', () => {
+  const headings = new Map(
+    ['wg-rules', 'http-protocol', 'architecture'].map((name) => {
+      const text = readFileSync(join(ROOT, 'docs/design', `${name}.md`), 'utf8');
+      const sections = [...text.matchAll(/^#+ (\d+(?:\.\d+)?)\.? |^(\d+)\. /gm)];
+      const edges = sections.flatMap(([, , item]) => (item === undefined ? [] : [`9.${item}`]));
+      return [name, new Set([...sections.flatMap(([, section]) => section ?? []), ...edges])] as const;
+    }),
+  );
+  const missing: string[] = [];
+  for (const folder of ['src', 'test'])
+    for (const path of typescriptBelow(folder)) {
+      const source = readFileSync(join(ROOT, folder, path), 'utf8');
+      for (const [, name = '', list = ''] of source.matchAll(
+        /\b(wg-rules|http-protocol|architecture\.md) ((?:\d+(?:\.\d+)?(?:, |–| to | and )?)+)/g,
+      ))
+        for (const [section] of list.matchAll(/\d+(?:\.\d+)?/g))
+          if (!headings.get(name.replace('.md', ''))?.has(section))
+            missing.push(`${folder}/${path}: ${name} ${section}`);
+    }
+  expect(missing).toEqual([]);
+});
+
 /** The violations of sources given in place, and of nothing else. */
 function found(sources: Record<string, string>, tests: string[] = [], rules: Partial<Rules> = {}): string[] {
   return violationsOf(new Map(Object.entries(sources)), tests, [], {

@@ -1,5 +1,5 @@
 // The keys of an http profile that say how its endpoint is delivered to: as they may be written, and as the executor
-// takes them. What holds where nothing is written is the executor's own business (protocols 1.3).
+// takes them. What holds where nothing is written is the executor's own business (http-protocol 1.3).
 
 import { z } from 'zod';
 import { durationOrNull, parseDuration } from '../domain/duration.ts';

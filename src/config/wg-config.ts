@@ -1,4 +1,4 @@
-// wg's own config.toml of a graph, over the global one of its user (interop 8.1): as documents, unjudged. What does not
+// wg's own config.toml of a graph, over the global one of its user (wg-rules 8.1): as documents, unjudged. What does not
 // parse is left out and named, instead of being taken for defaults.
 
 import { readFileSync, statSync } from 'node:fs';

@@ -55,7 +55,7 @@ export function resultPatch(task: TaskDetail, outcome: Succeeded, actor: string,
   };
 }
 
-/** A verify command did not pass: counted, and at the limit the task fails, as in wg (interop 5.2 step 4). */
+/** A verify command did not pass: counted, and at the limit the task fails, as in wg (wg-rules 5.2 step 4). */
 export function verifyFailedPatch(
   task: TaskDetail,
   because: string,
@@ -75,7 +75,7 @@ export function verifyFailedPatch(
   };
 }
 
-/** wg's spelling of a failure on its command line, which is not the one on disk (interop 11.3); null: none fits. */
+/** wg's spelling of a failure on its command line, which is not the one on disk (wg-rules 9.1); null: none fits. */
 export function failureClassForCommand(outcome: Failed): string | null {
   switch (outcome.failure) {
     case 'timeout':

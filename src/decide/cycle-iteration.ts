@@ -1,4 +1,4 @@
-// What becomes of a cycle when its members are over (interop 4.4): the next iteration, or a restart after a failure.
+// What becomes of a cycle when its members are over (wg-rules 4.4): the next iteration, or a restart after a failure.
 // wg does this in `wg done`, in `wg fail` and in every tick of its daemon.
 
 import { durationOrNull } from '../domain/duration.ts';

@@ -1,5 +1,5 @@
 // Which dependencies only close a cycle, so that a task need not wait for them. Follows wg's algorithm step by step
-// (interop 4.4): node order, exclusions, components, header, depth-first walk. Iterative: graphs may be deep.
+// (wg-rules 4.4): node order, exclusions, components, header, depth-first walk. Iterative: graphs may be deep.
 
 import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';

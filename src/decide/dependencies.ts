@@ -1,4 +1,4 @@
-// Whether everything that a task waits for is done (interop 4.1 step 4, 4.6): missing and failed dependencies block,
+// Whether everything that a task waits for is done (wg-rules 4.1, 4.6): missing and failed dependencies block,
 // abandoned ones do not; evaluation gates, peers, copies elsewhere and edges that only close a cycle.
 
 import type { TaskId } from '../domain/ids.ts';

@@ -1,4 +1,4 @@
-// What wg's dispatcher asks of a task on top of readiness (interop 4.5), and what we leave to wg altogether.
+// What wg's dispatcher asks of a task on top of readiness (wg-rules 4.5), and what we leave to wg altogether.
 
 import { isSystemTask, type Task } from '../domain/task.ts';
 import { instantText } from './instant.ts';
@@ -106,7 +106,7 @@ function switchOf(id: string): string {
 const MACHINERY_TAGS: ReadonlySet<string> = new Set(['evaluation', 'flip', 'assignment', 'agency']);
 
 /**
- * wg's agency scaffolding (interop 4.5 filters 7 and 8, 4.8): all system tasks but those that a person gave a command
+ * wg's agency scaffolding (wg-rules 4.5, 4.8): all system tasks but those that a person gave a command
  * of their own, and those that answer messages.
  */
 export function isWgMachinery(task: Pick<Task, 'id' | 'exec' | 'tags'>): boolean {

@@ -1,5 +1,5 @@
 // Tasks whose agents are gone: those that a wg daemon, or a person's `wg spawn`, started and that nobody watches any more
-// (interop 6.6). Ours are not among them: the ledger knows how they stand.
+// (wg-rules 6.6). Ours are not among them: the ledger knows how they stand.
 
 import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
@@ -45,7 +45,7 @@ export function orphans(
     if (!mayBeLeft(task) || task.assigned === undefined || facts.isOurs(task.id)) continue;
     const agent = agents.get(task.assigned);
     if (!agent) {
-      // Opened under the hands of an agent whose entry is gone too: nothing would ever free it (interop 11.9).
+      // Opened under the hands of an agent whose entry is gone too: nothing would ever free it (wg-rules 9.3).
       if (task.status !== 'in-progress' && /^agent-\d+$/.test(task.assigned))
         found.push({ task: task.id, agent: task.assigned, because: 'nobody knows it' });
       continue;
@@ -66,7 +66,7 @@ export function mayBeLeft(task: Pick<Task, 'status' | 'assigned' | 'foreignKeys'
   return held && task.assigned !== undefined && task.foreignKeys.length === 0;
 }
 
-/** Opens such a task again. The words are none that wg's respawn throttle counts (interop 11.25). */
+/** Opens such a task again. The words are none that wg's respawn throttle counts (wg-rules 9.4). */
 export function orphanPatch(orphan: Orphan, now: number): TaskPatch {
   return {
     fields: { status: 'open', assigned: undefined, started_at: undefined },

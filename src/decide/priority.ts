@@ -1,4 +1,4 @@
-// In which order ready tasks of one graph start: wg's effective priority (interop 4.5).
+// In which order ready tasks of one graph start: wg's effective priority (wg-rules 4.5).
 
 import { type Tasks, unfinishedTasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';

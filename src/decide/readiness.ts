@@ -1,4 +1,4 @@
-// May a task start now; if not, because of what. Judges exactly as wg's dispatcher does (interop 4.1–4.6), one graph
+// May a task start now; if not, because of what. Judges exactly as wg's dispatcher does (wg-rules 4.1–4.6), one graph
 // at a time; knows nothing of executors, limits or other worktrees beyond what the view tells it.
 
 import type { TaskId } from '../domain/ids.ts';

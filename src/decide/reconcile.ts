@@ -1,4 +1,4 @@
-// Compares the ledger's open runs with what the graphs say, and says what heals the difference (architecture 6). The
+// Compares the ledger's open runs with what the graphs say, and says what heals the difference (docs/design/architecture.md 6). The
 // graph outranks us. Applied to a world that it has healed, it asks for nothing.
 
 import type { StopReason } from '../domain/outcome.ts';

@@ -1,5 +1,5 @@
 // Recurring tasks: one task is used again and again. When it is done it is opened for its next instant, as wg's own
-// daemon does with its cron tasks (interop 4.3); one that failed stays failed.
+// daemon does with its cron tasks (wg-rules 4.3); one that failed stays failed.
 
 import type { GraphPath, TaskId, TaskRef } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';

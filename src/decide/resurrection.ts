@@ -1,4 +1,4 @@
-// Messages that open a finished task again (interop 4.7): whoever writes to a task that is done wants more of it.
+// Messages that open a finished task again (wg-rules 4.7): whoever writes to a task that is done wants more of it.
 
 import { isSystemTask, type TaskDetail } from '../domain/task.ts';
 import { graphTime, parseInstant } from './instant.ts';

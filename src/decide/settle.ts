@@ -1,4 +1,4 @@
-// The patches that a task's transitions write, in wg's own keys and wording (interop 5). Pure: the caller holds the
+// The patches that a task's transitions write, in wg's own keys and wording (wg-rules 5). Pure: the caller holds the
 // lock, has read the fresh bytes, and knows that the task may be written.
 
 import type { Failed, FailureKind, Outcome, Succeeded } from '../domain/outcome.ts';

@@ -1,4 +1,4 @@
-// What wg's own standing rules look at (interop 4.7) and how they answer: moves of single tasks, to be written under
+// What wg's own standing rules look at (wg-rules 4.7) and how they answer: moves of single tasks, to be written under
 // the graph's lock. Shared by the parts of the ticker.
 
 import type { Tasks } from '../domain/graph.ts';

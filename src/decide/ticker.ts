@@ -1,4 +1,4 @@
-// The transitions that only wg's daemon makes, in its order (interop 4.7): without them tasks of these states would
+// The transitions that only wg's daemon makes, in its order (wg-rules 4.7): without them tasks of these states would
 // wait for ever. Decides only; whoever applies it asks again on the fresh bytes. Recurring tasks are not its business.
 
 import { unfinishedTasks } from '../domain/graph.ts';

@@ -1,5 +1,5 @@
 // Tasks that an agent parked with `wg wait`: whether what they wait for has come, can never come, or comes at a known
-// time (interop 4.7, `waiting`).
+// time (wg-rules 4.7, `waiting`).
 
 import { durationOrNull } from '../domain/duration.ts';
 import type { TaskId } from '../domain/ids.ts';

@@ -1,4 +1,4 @@
-// wg's own recurring tasks: cron_schedule, cron_enabled, last_cron_fire, next_cron_fire (interop 4.3). Always UTC,
+// wg's own recurring tasks: cron_schedule, cron_enabled, last_cron_fire, next_cron_fire (wg-rules 4.3). Always UTC,
 // five or six fields, 1 = Sunday, day of month AND day of week. Our own schedules are another dialect: schedule.ts.
 
 import type { Task } from '../domain/task.ts';

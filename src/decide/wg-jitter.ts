@@ -1,4 +1,4 @@
-// wg's jitter of cron tasks (interop 4.3): a fixed offset for each id, from the hash that Rust's standard library
+// wg's jitter of cron tasks (wg-rules 4.3): a fixed offset for each id, from the hash that Rust's standard library
 // makes of it, so that we write the very next_cron_fire that wg would.
 
 import { nextWgCron, type WgCron } from './wg-cron.ts';

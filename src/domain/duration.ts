@@ -35,7 +35,7 @@ export function parseDuration(value: string | number): number {
 }
 
 /**
- * A task's or wg profile's own timeout in ms: a number with s, m or h, a bare number is seconds (interop 7.6).
+ * A task's or wg profile's own timeout in ms: a number with s, m or h, a bare number is seconds (wg-rules 7.6).
  * 0 means that there is none; null that wg would not take the text (`1d` included).
  */
 export function parseWgTimeout(text: string): number | null {

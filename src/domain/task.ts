@@ -76,7 +76,7 @@ export interface Task {
   readonly schedule?: string;
   /** Our key `timezone`: the IANA name of the zone that the schedule is meant in. */
   readonly timezone?: string;
-  /** Instants (ms) of log entries of the last minutes that wg's respawn throttle counts (interop 4.5). */
+  /** Instants (ms) of log entries of the last minutes that wg's respawn throttle counts (wg-rules 4.5). */
   readonly recentDeaths: readonly number[];
   /** Keys whose transition rules we do not know, such as `lifecycle`; such a task is never edited natively. */
   readonly foreignKeys: readonly string[];

@@ -1,4 +1,4 @@
-// Would wg load this line? A strict reading of one line of graph.jsonl by wg's own rules (interop 2.1 to 2.4): one
+// Would wg load this line? A strict reading of one line of graph.jsonl by wg's own rules (wg-rules 2.1 to 2.4): one
 // line that it refuses makes the whole file unreadable for every wg client. Knows nothing of files.
 
 import { messageOf } from '../domain/errors.ts';

@@ -3,7 +3,7 @@
 import { isTerminal, type LogEntry, type Task, type TaskDetail, type TaskStatus } from '../domain/task.ts';
 import { isKnownKey } from './task-shape.ts';
 
-/** The messages that wg's respawn throttle counts (interop 4.5, item 3). */
+/** The messages that wg's respawn throttle counts (wg-rules 4.5). */
 const DEATHS = ['process exited', 'PID reused', 'Triage:'];
 /** wg gives up at five deaths within its window; more than these never matter. */
 const DEATHS_KEPT = 8;

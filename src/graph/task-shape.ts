@@ -1,4 +1,4 @@
-// The keys of task and resource lines and what wg accepts in each (interop 2.3 and 2.4). A table, and nothing that
+// The keys of task and resource lines and what wg accepts in each (wg-rules 2.3 and 2.4). A table, and nothing that
 // acts on it.
 
 import { TASK_STATUSES } from '../domain/task.ts';

@@ -148,7 +148,7 @@ function applyMove(draft: GraphDraft, move: TickerMove): void {
   applyPatch(draft, move.task, move.patch);
   if (!move.add || draft.snapshot.tasks.has(String(move.add.id))) return;
   draft.add(move.add);
-  // Both ends of the edge (interop 11.5).
+  // Both ends of the edge (wg-rules 9.2).
   const before = draft.snapshot.tasks.get(move.task)?.before ?? [];
   draft.patch(move.task, { before: [...before, String(move.add.id)] });
 }

@@ -1,5 +1,5 @@
 // What wg expects to find of work beside the graph itself: lines in the operations log, and the files of an agent's
-// folder that its monitors look at (interop 5.9, 6.9, 7.1). Hears of it from the bus; never in the way of a run.
+// folder that its monitors look at (wg-rules 5.9, 6.9, 7.1). Hears of it from the bus; never in the way of a run.
 
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

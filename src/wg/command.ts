@@ -1,5 +1,5 @@
 // The `wg` command itself, where there is one on PATH: its own word on transitions that only it knows the rules of.
-// Exit 0 is no proof of anything (interop 11.35): whoever calls reads the graph again.
+// Exit 0 is no proof of anything (wg-rules 9.5): whoever calls reads the graph again.
 
 import { execFile } from 'node:child_process';
 import type { GraphPath } from '../domain/ids.ts';
@@ -31,8 +31,8 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const SAID_CHARS = 1500;
 
 /**
- * Variables by which wg takes its caller for an agent, or merges worktrees into the main checkout (interop 11.37,
- * 11.38): none of them may come from whoever started us.
+ * Variables by which wg takes its caller for an agent, or merges worktrees into the main checkout (wg-rules 9.6).
+ * None of them may come from whoever started us.
  */
 const NOT_OURS = /^(WG_|CLAUDECODE$|CLAUDE_CODE_ENTRYPOINT$)/;
 

@@ -1,4 +1,4 @@
-// Which other repositories a graph calls by name: federation.yaml (interop 4.6). Reads the two shapes that wg writes
+// Which other repositories a graph calls by name: federation.yaml (wg-rules 4.6). Reads the two shapes that wg writes
 // there, and plain paths; opens no graph.
 
 import { readFileSync, statSync } from 'node:fs';

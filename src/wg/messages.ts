@@ -1,5 +1,5 @@
 // Messages to tasks, as `wg msg send` keeps them: messages/<task>.jsonl. Read only: wg rewrites these files without
-// the lock that it appends under (interop 11.44), so whoever else writes there loses messages.
+// the lock that it appends under (wg-rules 9.7), so whoever else writes there loses messages.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';

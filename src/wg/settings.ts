@@ -1,4 +1,4 @@
-// The settings of wg's own config.toml that concern whoever does the work of its daemon (interop 8.2), with wg's
+// The settings of wg's own config.toml that concern whoever does the work of its daemon (wg-rules 8.2), with wg's
 // defaults. Takes a parsed document; knows no file.
 
 import { durationOrNull, parseWgTimeout } from '../domain/duration.ts';
@@ -17,7 +17,7 @@ type Table = Readonly<Record<string, unknown>>;
 
 /**
  * Reads merged documents, global first. Without any `[agency]` its pipeline is on; with one, what it leaves out is
- * off (interop 4.8).
+ * off (wg-rules 4.8).
  */
 export function wgSettings(documents: readonly Table[]): WgSettings {
   const agency = merged(documents, ['agency']);

@@ -1,4 +1,4 @@
-// Runs a task's verify command, wg's gate before done (interop 5.2), where there is no wg to run it: in the project's
+// Runs a task's verify command, wg's gate before done (wg-rules 5.2), where there is no wg to run it: in the project's
 // root, in a process group of its own, ended with all that it started when its time is over.
 
 import { spawn } from 'node:child_process';

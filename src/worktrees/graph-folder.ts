@@ -1,4 +1,4 @@
-// Which graph folder a worktree reaches (interop 1.1, 1.4). Looks at folders only; whether there is a graph.jsonl in
+// Which graph folder a worktree reaches (wg-rules 1.1, 1.2). Looks at folders only; whether there is a graph.jsonl in
 // it, and a readable one, is the graph store's business.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';

@@ -102,7 +102,7 @@ describe('property: against the definition, written plainly', () => {
   });
 });
 
-/** Section 4.4 of the interop notes as straight recursion. */
+/** docs/design/wg-rules.md 4.4 as straight recursion. */
 function plainBackEdges(tasks: readonly { id: string; after: readonly string[] }[]): string[] {
   const nodes = tasks.filter((one) => !one.id.startsWith('.assign-')).sort((a, b) => (a.id < b.id ? -1 : 1));
   const next = new Map<string, string[]>(nodes.map((one) => [one.id, []]));

@@ -1,4 +1,4 @@
-// The table of the REST surface (protocols 2.2), row by row, over a real supervisor: each row by the unix socket, where no
+// The table of the REST surface (http-protocol 2.2), row by row, over a real supervisor: each row by the unix socket, where no
 // token is needed, and by TCP with the operator's. What each status code means is in status-codes.test.ts.
 
 import { readFile } from 'node:fs/promises';

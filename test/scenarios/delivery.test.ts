@@ -1,5 +1,5 @@
 // Dispatches that arrive: repeated with the same id and never twice, also when the supervisor dies in the middle
-// (protocols 1.3; section 7, tests 2, 3, 5 and 7).
+// (http-protocol 1.3).
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Lease and fencing fields (protocols 2.3), bullet by bullet, over a real supervisor whose clock is moved by hand. That an
+// Lease and fencing fields (http-protocol 2.3), bullet by bullet, over a real supervisor whose clock is moved by hand. That an
 // older worker is superseded, and what on_stale does, is in outside-work.test.ts.
 
 import { createServer, type Server } from 'node:http';

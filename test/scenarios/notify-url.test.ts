@@ -1,5 +1,5 @@
 // Whoever begins a task with a notify_url, such as an n8n execution in its Wait node, is told its end once: after however
-// many attempts, and also when somebody cancels it (protocols 2.4 C).
+// many attempts, and also when somebody cancels it (http-protocol 2.4 C).
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,5 +1,5 @@
 // Work that goes on elsewhere, over a real supervisor and its real API: claims, leases, fences, late and repeated reports,
-// staleness (protocols 2.2 and 2.3; section 7, tests 4 and 8).
+// staleness (http-protocol 2.2 and 2.3).
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Called, type Caller, callerOf } from '../support/api-calls.ts';

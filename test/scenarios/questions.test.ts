@@ -1,5 +1,5 @@
 // A worker asks a person, and the person answers: over a real supervisor, its API and its commands' face. The clock of
-// the lease stands still in between (protocols 2.2, `input`).
+// the lease stands still in between (http-protocol 2.2, `input`).
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Called, type Caller, callerOf } from '../support/api-calls.ts';

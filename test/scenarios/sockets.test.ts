@@ -1,4 +1,4 @@
-// Where the socket goes when its path would be too long (protocols 6.3; section 7, test 12). What a killed supervisor leaves
+// Where the socket goes when its path would be too long (http-protocol 6.3). What a killed supervisor leaves
 // behind is in test/api/server.test.ts, what a second one makes of a living one in two-supervisors.test.ts.
 
 import { existsSync, statSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// "Status codes, exactly" (protocols 2.2) and the order of the checks (6.4), line by line over a real supervisor. Duplicate,
+// "Status codes, exactly" (http-protocol 2.2) and the order of the checks (6.4), line by line over a real supervisor. Duplicate,
 // late and superseded reports are in outside-work.test.ts, the rows of the table in api-surface.test.ts.
 
 import { readFile } from 'node:fs/promises';

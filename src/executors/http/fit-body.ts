@@ -1,4 +1,4 @@
-// Keeps the body of a dispatch within its limit (protocols 1.2): what is too long is cut, said to be cut, and whole at
+// Keeps the body of a dispatch within its limit (http-protocol 1.2): what is too long is cut, said to be cut, and whole at
 // `task.details_url`. Pure; knows nothing of envelopes and headers.
 
 /** Larger payloads are refused by many receivers; the spec of Standard Webhooks advises far less. */

@@ -35,7 +35,7 @@ export interface HttpExecutorParts {
   readonly limits?: Partial<HttpLimits>;
 }
 
-/** How an endpoint is delivered to where its profile says nothing else (protocols 1.3). */
+/** How an endpoint is delivered to where its profile says nothing else (http-protocol 1.3). */
 const DELIVERY: HttpDelivery = {
   connectMs: 5000,
   // Enough for an agent that only acknowledges.

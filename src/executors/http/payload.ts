@@ -1,4 +1,4 @@
-// The body and headers of a dispatch (protocols 1.2). Pure: everything it says comes from its arguments. The body is
+// The body and headers of a dispatch (http-protocol 1.2). Pure: everything it says comes from its arguments. The body is
 // made once for a run, so that every delivery of it carries the same bytes; headers are made for each delivery.
 
 import type { HttpProfile } from '../../domain/profile.ts';

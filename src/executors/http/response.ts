@@ -1,4 +1,4 @@
-// What an answer of an HTTP agent means (protocols 1.3). Pure: an answer goes in, a meaning comes out; sends nothing,
+// What an answer of an HTTP agent means (http-protocol 1.3). Pure: an answer goes in, a meaning comes out; sends nothing,
 // waits for nothing. Accepted is not done: only an explicit outcome in the body, or a profile that says so, ends a run.
 
 import type { Outcome } from '../../domain/outcome.ts';

@@ -99,7 +99,7 @@ function sessionToResume({ resumeSession, previousFailure }: Assignment): string
     : resumeSession;
 }
 
-/** The CLI's command line (interop 7.2), by the task's exec_mode: full unless it says light or bare. */
+/** The CLI's command line (wg-rules 7.2), by the task's exec_mode: full unless it says light or bare. */
 export function claudeCommandLine(
   { task }: Pick<Assignment, 'task'>,
   profile: ClaudeProfile,

@@ -93,7 +93,7 @@ const FORBIDDEN = [
   ...['CLAUDECODE', 'CLAUDE_CODE_ENTRYPOINT', 'NOTIFY_SOCKET'],
 ];
 
-/** The part of an environment that agents may see (contract 6). */
+/** The part of an environment that agents may see. */
 export function allowedEnvironment(
   variables: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {

@@ -1,4 +1,4 @@
-// The request as it arrives (protocols 1.2), header by header and field by field: what a real server received over a real
+// The request as it arrives (http-protocol 1.2), header by header and field by field: what a real server received over a real
 // connection. How each part is made is in http-payload.test.ts and http-signature.test.ts.
 
 import { createServer } from 'node:http';

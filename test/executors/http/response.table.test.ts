@@ -1,4 +1,4 @@
-// How each answer to a dispatch is read (protocols 1.3), row by row: a real server answers, the real executor acts. The
+// How each answer to a dispatch is read (http-protocol 1.3), row by row: a real server answers, the real executor acts. The
 // order is that of the table, so that it can be ticked off. What only a supervisor can show of a row (a hold that outlives
 // a restart, a callback between two deliveries) is in test/scenarios/delivery.test.ts; the reading alone, with every odd
 // body, in http-response.test.ts.
