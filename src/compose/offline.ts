@@ -11,10 +11,11 @@ import type { GraphStore } from '../graph/store.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { createBus } from '../seams/bus.ts';
 import { type Clock, systemClock } from '../seams/clock.ts';
-import { type Environment, findOnPath, processEnvironment } from '../seams/environment.ts';
+import { type Environment, processEnvironment } from '../seams/environment.ts';
 import { createLocker } from '../seams/flock.ts';
 import { silentLog } from '../seams/log.ts';
 import { VERSION } from '../version.ts';
+import { createWgCommand, lookForWg } from '../wg/command.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
 import { type LocatedGraph, locateGraph as locateGraphAround } from '../worktrees/locate.ts';
 import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './base.ts';
@@ -27,7 +28,8 @@ export async function composeLookout(
   const source = await openLookConfig({ paths, environment: options.environment });
   const ground = layGround({ machineZone: () => source.current().timezone, ...options }, paths, source);
   const { clock } = ground;
-  // Under way while the rest is loaded: git answers in the meantime. It never rejects.
+  // Under way while the rest is loaded: git and wg answer in the meantime. Neither rejects.
+  const wgHere = lookForWg(createWgCommand(options.environment));
   const discovered = ground.graphParts.discover(ground.config());
   const [{ Lookout }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
     import('../control/offline-control.ts'),
@@ -48,7 +50,7 @@ export async function composeLookout(
   const { variables, home } = options.environment;
   const { openStore } = ground.graphParts;
   const peers = new Peers(openStore, home);
-  await graphs.lookAround(peers, findOnPath('wg', options.environment) !== null);
+  await graphs.lookAround(peers, await wgHere);
   const closing: (() => Promise<void>)[] = [() => peers.close(), () => graphs.release()];
   const lookout = new Lookout({
     config: ground.config(),

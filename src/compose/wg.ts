@@ -13,7 +13,7 @@ import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
-import { createWgCommand, type WgCommand } from '../wg/command.ts';
+import { createWgCommand, lookForWg, type WgCommand } from '../wg/command.ts';
 import { isLive } from '../wg/daemon.ts';
 import { newestScore } from '../wg/evaluations.ts';
 import { addressedTasks, readMessages } from '../wg/messages.ts';
@@ -54,7 +54,7 @@ export function besideWg(
     }
     return wgSettings(documents);
   });
-  const wgOnPath = remembered(PATH_MS, clock, () => wg.path() !== null);
+  const wgHere = remembered(PATH_MS, clock, () => lookForWg(wg));
   const rules = new StandingRules({
     clock,
     log,
@@ -78,7 +78,7 @@ export function besideWg(
     rules,
     clock,
     log,
-    wgOnPath: () => wgOnPath(''),
+    wgHere: () => wgHere(''),
     isLive,
   });
   return {

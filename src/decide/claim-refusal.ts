@@ -31,6 +31,7 @@ export function claimRefusal(
     readinessView(view.snapshot.tasks, world.now, {
       peers: view.peers ?? world.peers,
       wgOnPath: view.wgOnPath ?? false,
+      ...(view.wgCan === undefined ? {} : { wgCan: view.wgCan }),
       statusElsewhere: (dependency) => copies.statusElsewhere(view.graph, dependency),
     }),
   );

@@ -59,6 +59,7 @@ export function viewForReadiness(
     now: world.now,
     peers: view.peers ?? world.peers,
     wgOnPath: view.wgOnPath ?? false,
+    ...(view.wgCan === undefined ? {} : { wgCan: view.wgCan }),
     isBackEdge: lazyBackEdges(view.snapshot.tasks),
     statusElsewhere: (id) => copies.statusElsewhere(view.graph, id),
   };

@@ -42,7 +42,7 @@ export function stillStands(inputs: {
 }): Standing {
   // Only what is compared is kept: a whole world would hold on to every graph of its time.
   const { validUntil, remembered, peers } = inputs;
-  const { graph, worktree, repo, snapshot, profiles, wgOnPath } = inputs.view;
+  const { graph, worktree, repo, snapshot, profiles, wgOnPath, wgCan } = inputs.view;
   const { now: judgedAt, config } = inputs.world;
   const { timezone, retry, schedule } = config;
   const hold = graphHold(inputs.view);
@@ -58,6 +58,7 @@ export function stillStands(inputs: {
   const holdsForTasks: StillStands = (view, world, copies) =>
     view.profiles === profiles &&
     view.wgOnPath === wgOnPath &&
+    view.wgCan === wgCan &&
     view.worktree === worktree &&
     view.repo === repo &&
     isSameHold(graphHold(view), hold) &&

@@ -3,6 +3,7 @@
 import type { TaskId } from '../domain/ids.ts';
 import type { Task, TaskStatus } from '../domain/task.ts';
 import type { VerdictState } from '../domain/verdict.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { VerdictCode } from './codes.ts';
 import type { PeerStatuses } from './world.ts';
 
@@ -24,6 +25,8 @@ export interface ReadinessView {
   readonly peers: PeerStatuses;
   /** There is a `wg` command to run. */
   readonly wgOnPath: boolean;
+  /** What that command can do, where it told. */
+  readonly wgCan?: WgCapabilities;
   /** Whether `task` waits for `dependency` only as the closing edge of a cycle. */
   isBackEdge(dependency: TaskId, task: TaskId): boolean;
   /** Status of the same task in the worktree that dispatches it, when that is another one; else null. */

@@ -33,6 +33,7 @@ export function readinessView(
     now,
     peers: more.peers ?? new Map(),
     wgOnPath: more.wgOnPath ?? false,
+    ...(more.wgCan === undefined ? {} : { wgCan: more.wgCan }),
     isBackEdge: more.isBackEdge ?? lazyBackEdges(tasks),
     statusElsewhere: more.statusElsewhere ?? (() => null),
   };

@@ -8,6 +8,7 @@ import type { Plan } from '../domain/plan.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
 export interface GraphHold {
@@ -37,6 +38,8 @@ export interface GraphView {
   readonly peers?: PeerStatuses;
   /** There is a `wg` command to run, for what only it knows the rules of. */
   readonly wgOnPath?: boolean;
+  /** What that command can do, where it told. */
+  readonly wgCan?: WgCapabilities;
 }
 
 /** Status of a task in another repository, for `peer:task` dependencies; keys are the dependency as written. */

@@ -10,6 +10,7 @@ import type { Run } from '../domain/run.ts';
 import { readRunFile } from '../runs/run-file.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
+import type { WgHere } from '../wg/command.ts';
 import type { AgentChange } from '../wg/registry.ts';
 import type { Peers } from './peers.ts';
 import type { StandingRules } from './standing-rules.ts';
@@ -22,8 +23,8 @@ export interface MaintenanceParts {
   readonly rules: StandingRules;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether there is a `wg` to run. */
-  wgOnPath(): boolean;
+  /** Whether there is a `wg` to run, and what it can do. */
+  wgHere(): Promise<WgHere>;
   /** Whether a process is there. */
   isLive(pid: number): boolean;
 }
@@ -44,7 +45,7 @@ export class Maintenance {
 
   /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
   async look(): Promise<void> {
-    await this.#parts.graphs.lookAround(this.#parts.peers, this.#parts.wgOnPath());
+    await this.#parts.graphs.lookAround(this.#parts.peers, await this.#parts.wgHere());
   }
 
   /** Does what is due. `runs`: those that are under way. Resolves with when to look again at the latest, ms. */

@@ -8,10 +8,12 @@ import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../seams/bus.ts';
 import type { InstanceLock } from '../seams/instance-lock.ts';
+import type { WgHere } from '../wg/command.ts';
 import type { Registry } from '../wg/registry.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import type { Peers } from './peers.ts';
@@ -33,6 +35,8 @@ export interface SupervisedGraph {
   readonly peers?: PeerStatuses;
   /** There is a `wg` command to run. */
   readonly wgOnPath?: boolean;
+  /** What that command can do, where it told. */
+  readonly wgCan?: WgCapabilities;
 }
 
 /** What finding and opening graphs takes; all of it is handed in. */
@@ -147,21 +151,27 @@ export class SupervisedGraphs {
   }
 
   /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
-  async lookAround(peers: Pick<Peers, 'statuses'>, wgOnPath: boolean): Promise<void> {
+  async lookAround(peers: Pick<Peers, 'statuses'>, wg: WgHere): Promise<void> {
     const all = this.all();
     await Promise.all(
       all.map(async (graph) => {
-        this.inform(graph.path, { peers: await peers.statuses(graph, all), wgOnPath });
+        this.inform(graph.path, {
+          peers: await peers.statuses(graph, all),
+          wgOnPath: wg.onPath,
+          ...(wg.can ? { wgCan: wg.can } : {}),
+        });
       }),
     );
   }
 
   /** Notes what was found out about a graph elsewhere. */
-  inform(path: GraphPath, facts: Pick<SupervisedGraph, 'peers' | 'wgOnPath'>): void {
+  inform(path: GraphPath, facts: Pick<SupervisedGraph, 'peers' | 'wgOnPath' | 'wgCan'>): void {
     const entry = this.#entries.get(path);
     if (!entry) return;
-    const { peers, wgOnPath } = entry.graph;
-    if (peers !== facts.peers || wgOnPath !== facts.wgOnPath) entry.graph = { ...entry.graph, ...facts };
+    const { wgCan: _former, ...rest } = entry.graph;
+    const { peers, wgOnPath, wgCan } = entry.graph;
+    if (peers !== facts.peers || wgOnPath !== facts.wgOnPath || wgCan !== facts.wgCan)
+      entry.graph = { ...rest, ...facts };
   }
 
   /** Lets go of every graph. */
@@ -256,6 +266,7 @@ export function viewOf(graph: SupervisedGraph): GraphView {
     hold: graph.hold,
     ...(graph.peers === undefined ? {} : { peers: graph.peers }),
     ...(graph.wgOnPath === undefined ? {} : { wgOnPath: graph.wgOnPath }),
+    ...(graph.wgCan === undefined ? {} : { wgCan: graph.wgCan }),
   };
 }
 

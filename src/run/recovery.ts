@@ -10,7 +10,7 @@ import type { Task } from '../domain/task.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { readRunFile, writeRunFile } from '../runs/run-file.ts';
 import { tokenHash } from '../seams/identity.ts';
-import { NO_PID } from '../wg/registry.ts';
+import { NO_PID, WITHOUT_PROCESS } from '../wg/registry.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './run-services.ts';
 
@@ -81,8 +81,8 @@ export class Recovery {
       const held = new Set(this.#parts.ledger.openRuns().map((run) => `${run.graph} ${run.agent}`));
       const dead = [...graph.registry.entries().values()].filter(
         ({ id, status, pid, task_id }) =>
-          status === 'parked' &&
           pid === NO_PID &&
+          (status === WITHOUT_PROCESS || status === 'parked') &&
           !held.has(`${graph.path} ${id}`) &&
           tasks.get(task_id)?.assigned !== id,
       );

@@ -16,6 +16,12 @@ export function processEnvironment(): Environment {
 
 /** Full path of a program on PATH, or null. A name with a slash is looked up as it stands. */
 export function findOnPath(name: string, environment: Pick<Environment, 'variables'>): string | null {
+  for (const path of onPath(name, environment)) return path;
+  return null;
+}
+
+/** The full paths of all programs of this name on PATH, in its order. */
+export function* onPath(name: string, environment: Pick<Environment, 'variables'>): Generator<string> {
   const candidates = name.includes('/')
     ? [name]
     : (environment.variables.PATH ?? '')
@@ -27,10 +33,10 @@ export function findOnPath(name: string, environment: Pick<Environment, 'variabl
       // Looked for first: an error costs more than a look.
       if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
       accessSync(path, constants.X_OK);
-      return path;
     } catch {
       // Not ours to run, or in a folder that is closed to us: the next folder may have it.
+      continue;
     }
+    yield path;
   }
-  return null;
 }

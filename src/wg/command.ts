@@ -3,7 +3,9 @@
 
 import { execFile } from 'node:child_process';
 import type { GraphPath } from '../domain/ids.ts';
-import { type Environment, findOnPath } from '../seams/environment.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
+import { type Environment, onPath } from '../seams/environment.ts';
+import { createWgKnowledge, type WgKnowledge } from './capabilities.ts';
 
 /** How a wg command ended. */
 export interface WgAnswer {
@@ -15,14 +17,31 @@ export interface WgAnswer {
 }
 
 export interface WgCommand {
-  /** Full path of `wg`, or null where there is none. Looked up anew each time: it may be installed meanwhile. */
+  /**
+   * Full path of `wg`, or null where there is none. Looked up anew each time: it may be installed meanwhile. One that is
+   * known to be WireGuard's is passed over.
+   */
   path(): string | null;
+  /** What the program at `path` can do, asked once; null where there is none, or where it does not tell. */
+  capabilities(): Promise<WgCapabilities | null>;
   /** Runs `wg --dir GRAPH …`; at most `timeoutMs`. Never rejects. */
   run(
     graph: GraphPath,
     args: readonly string[],
     options?: { readonly timeoutMs?: number },
   ): Promise<WgAnswer>;
+}
+
+/** The `wg` command of this machine, as far as judging needs it. */
+export interface WgHere {
+  readonly onPath: boolean;
+  readonly can: WgCapabilities | null;
+}
+
+/** Looks for it, and asks it where nobody has. Never rejects. */
+export async function lookForWg(wg: Pick<WgCommand, 'path' | 'capabilities'>): Promise<WgHere> {
+  const can = await wg.capabilities();
+  return { onPath: wg.path() !== null, can };
 }
 
 /** Ordinary commands are over in milliseconds; wg's daemon may hold the graph's lock for ten seconds and more. */
@@ -37,10 +56,24 @@ const SAID_CHARS = 1500;
 const NOT_OURS = /^(WG_|CLAUDECODE$|CLAUDE_CODE_ENTRYPOINT$)/;
 
 /** The command as this environment finds it. */
-export function createWgCommand(environment: Pick<Environment, 'variables'>): WgCommand {
-  const path = () => findOnPath('wg', environment);
+export function createWgCommand(
+  environment: Pick<Environment, 'variables'>,
+  knowledge: WgKnowledge = createWgKnowledge(environment),
+): WgCommand {
+  const path = () => {
+    for (const program of onPath('wg', environment))
+      if (knowledge.known(program)?.kind !== 'wireguard') return program;
+    return null;
+  };
   return {
     path,
+    async capabilities() {
+      for (const program of onPath('wg', environment)) {
+        const found = await knowledge.ask(program);
+        if (found.kind !== 'wireguard') return found.kind === 'worksgood' ? found.can : null;
+      }
+      return null;
+    },
     run(graph, args, { timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
       const program = path();
       if (program === null)

@@ -22,9 +22,15 @@ import {
 
 /**
  * The pid of an agent without a process here: above every pid a system gives out (Linux: 2^22), so that no kill can
- * hit anything. Such an entry is `parked`, which wg's reapers and its reconciliation leave alone.
+ * hit anything.
  */
 export const NO_PID = 2_147_483_647;
+
+/**
+ * The status of such an agent: one that every age of wg reads, and that its reapers and its reconciliation leave alone.
+ * `parked` would say it better, but makes the whole registry unreadable for a wg of March 2026.
+ */
+export const WITHOUT_PROCESS = 'stopping' satisfies AgentStatus;
 
 export interface NewAgent {
   readonly task_id: string;
@@ -49,7 +55,7 @@ export interface AgentChange {
 }
 
 export interface Registry {
-  /** New agents, `parked` until their process is known, each with its folder `agents/agent-N/`. */
+  /** New agents, without a process until theirs is known, each with its folder `agents/agent-N/`. */
   allocate(agents: readonly NewAgent[]): Promise<string[]>;
   /**
    * Applies changes; resolves with the agents that the registry does not have (any more). `lazily`: they wait up to
@@ -173,6 +179,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     try {
       if (served.some((one) => one.undo !== null)) {
         prune(content);
+        mendParked(content);
         const { counted, ...plain } = content;
         const print = await writeRegistry(graph, plain, texts);
         written = print === null ? null : { print, content: plain, counted };
@@ -196,7 +203,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       executor: agent.executor,
       started_at: now,
       last_heartbeat: now,
-      status: agent.pid === undefined ? 'parked' : 'working',
+      status: agent.pid === undefined ? WITHOUT_PROCESS : 'working',
       output_file: join(graph, 'agents', id, 'output.log'),
       ...(agent.worktree_path === undefined ? {} : { worktree_path: agent.worktree_path }),
     };
@@ -289,6 +296,13 @@ function prune(content: Mutable): void {
   if (finished.length <= KEEP_FINISHED) return;
   finished.sort((a, b) => numberOf(b.id) - numberOf(a.id));
   for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];
+}
+
+/** What an earlier version of ours wrote for agents without a process. */
+function mendParked(content: Mutable): void {
+  for (const [id, entry] of Object.entries(content.agents))
+    if (entry.pid === NO_PID && entry.status === 'parked')
+      content.agents[id] = { ...entry, status: WITHOUT_PROCESS };
 }
 
 function inOurWords(thrown: unknown, graph: GraphPath): unknown {

@@ -72,7 +72,7 @@ function maintenance(): Maintenance {
     clock,
     log: silentLog,
     peers: new Peers(() => store, playground.folder),
-    wgOnPath: () => false,
+    wgHere: async () => ({ onPath: false, can: null }),
     isLive: (pid) => live.has(pid),
   });
 }

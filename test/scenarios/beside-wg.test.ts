@@ -335,7 +335,7 @@ describe('the registry tells the truth', () => {
     await begin([{ id: 'a', tags: ['executor:external'] }]);
     const { agent } = (await supervised?.event('run.claimed', 'a')) ?? { agent: '' };
     await supervised?.event('run.handed-off', 'a');
-    expect(registryNow()[agent]).toMatchObject({ pid: 2_147_483_647, status: 'parked' });
+    expect(registryNow()[agent]).toMatchObject({ pid: 2_147_483_647, status: 'stopping' });
     const stream = readFileSync(join(graph, 'agents', agent, 'stream.jsonl'), 'utf8');
     expect(JSON.parse(stream)).toMatchObject({ type: 'init', executor_type: 'external' });
   });

@@ -12,7 +12,10 @@ process.env.GIT_AUTHOR_NAME = 'test';
 process.env.GIT_AUTHOR_EMAIL = 'test@localhost';
 process.env.GIT_COMMITTER_NAME = 'test';
 process.env.GIT_COMMITTER_EMAIL = 'test@localhost';
+/** Read by the tests themselves: which real wg to try. */
+const FOR_TESTS = 'WG_BIN';
 for (const name of Object.keys(process.env)) {
+  if (name === FOR_TESTS) continue;
   if (name.startsWith('SUPERVISOR_') || name.startsWith('WG_') || name === 'CLAUDECODE')
     delete process.env[name];
 }

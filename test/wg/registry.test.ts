@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Clock } from '../../src/seams/clock.ts';
 import { createLocker, type Locker } from '../../src/seams/flock.ts';
-import { createRegistry, NO_PID, type Registry } from '../../src/wg/registry.ts';
+import { createRegistry, NO_PID, type Registry, WITHOUT_PROCESS } from '../../src/wg/registry.ts';
 
 let graph: string;
 let now: number;
@@ -69,7 +69,7 @@ function foreign(id: string, more: object = {}) {
 }
 
 describe('allocating agents', () => {
-  test('makes registry and folders where there are none, parked, with a pid that nobody has', async () => {
+  test('makes registry and folders where there are none, with a pid that nobody has', async () => {
     const ids = await registry.allocate([
       { task_id: 'build', executor: 'claude', worktree_path: '/wt' },
       { task_id: 'docs', executor: 'http' },
@@ -84,7 +84,7 @@ describe('allocating agents', () => {
           executor: 'claude',
           started_at: '2027-01-15T08:00:00.000Z',
           last_heartbeat: '2027-01-15T08:00:00.000Z',
-          status: 'parked',
+          status: WITHOUT_PROCESS,
           output_file: join(graph, 'agents', 'agent-1', 'output.log'),
           worktree_path: '/wt',
         },
@@ -94,6 +94,18 @@ describe('allocating agents', () => {
     });
     expect(readdirSync(join(graph, 'agents'))).toEqual(['agent-1', 'agent-2']);
     expect(() => process.kill(NO_PID, 0)).toThrow(/ESRCH/);
+  });
+
+  test('an entry that an earlier version left parked is mended with the next write', async () => {
+    await registry.allocate([{ task_id: 'build', executor: 'http' }]);
+    const { agents, next_agent_id } = onDisk();
+    agents['agent-1'].status = 'parked';
+    const theirs = { ...agents['agent-1'], id: 'agent-9', pid: 4_000_000 };
+    put({ agents: { ...agents, 'agent-9': theirs }, next_agent_id });
+    await registry.allocate([{ task_id: 'docs', executor: 'http' }]);
+    const now = onDisk().agents;
+    // An agent that wg itself parked stays as it is.
+    expect([now['agent-1'].status, now['agent-9'].status]).toEqual([WITHOUT_PROCESS, 'parked']);
   });
 
   test.each([
@@ -272,7 +284,7 @@ describe('updating agents', () => {
     locks = 0;
     const over = registry.update([{ agent: 'agent-1', status: 'done' }], { lazily: true });
     await new Promise((resolve) => setImmediate(resolve));
-    expect(onDisk().agents['agent-1'].status).toBe('parked');
+    expect(onDisk().agents['agent-1'].status).toBe(WITHOUT_PROCESS);
     expect(await registry.allocate([{ task_id: 'u', executor: 'claude' }])).toEqual(['agent-2']);
     await over;
     expect(onDisk().agents['agent-1'].status).toBe('done');
