@@ -1,9 +1,11 @@
 // wg's own config.toml of a graph, over the global one of its user (wg-rules 8.1): as documents, unjudged. What does not
 // parse is left out and named, instead of being taken for defaults.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, systemCode } from '../domain/errors.ts';
+import { messageOf } from '../domain/errors.ts';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 import { parseToml } from './toml.ts';
 
 /** The documents, global first, and what is wrong with those left out. */
@@ -23,12 +25,14 @@ export function readWgConfig(graph: string, home: string): WgConfig {
   for (const folder of files) {
     const file = join(folder, 'config.toml');
     try {
-      const toml = parseToml(readFileSync(file, 'utf8'));
+      const text = readTextNow(file, GRAPH_FILES.config);
+      // Absent in most graphs: wg's defaults.
+      if (text === null) continue;
+      const toml = parseToml(text);
       if (toml.ok) documents.push(toml.document);
       else problems.push(`${file}${toml.line === null ? '' : ` line ${toml.line}`}: ${toml.message}`);
     } catch (thrown) {
-      // Absent in most graphs: wg's defaults.
-      if (systemCode(thrown) !== 'ENOENT') problems.push(`${file}: ${messageOf(thrown)}`);
+      problems.push(`${file}: ${messageOf(thrown)}`);
     }
   }
   return { documents, problems };

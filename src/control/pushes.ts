@@ -1,11 +1,12 @@
 // What agents push about their runs, put to use: signs of life, questions, parts of a result and its end. Parts are kept
 // in the run's folder, so that a restart loses none. Knows no protocol.
 
-import { appendFile, readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Pushed } from '../domain/pushed.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { appendText, readText } from '../seams/regular-file.ts';
 import type { CompletionAnswer, CompletionRequest } from './control.ts';
 import type { OutsideWork } from './worker-calls.ts';
 
@@ -68,12 +69,12 @@ async function keepPart(folder: string, part: Part): Promise<void> {
         hint: 'put large results into files and name them',
       },
     );
-  await appendFile(file, line, { mode: 0o600 });
+  await appendText(file, line);
 }
 
 /** The artifacts that came in parts: each one as it was said last, with what was said to go on after it. */
 async function keptParts(folder: string): Promise<readonly unknown[] | null> {
-  const text = await readFile(join(folder, FILE), 'utf8').catch(absent(''));
+  const text = (await readText(join(folder, FILE), { maxBytes: MAX_PARTS_BYTES })) ?? '';
   const whole = new Map<string, unknown>();
   for (const line of text.split('\n')) {
     const read = readLine(line);

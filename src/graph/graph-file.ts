@@ -1,12 +1,13 @@
 // graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
 // locking to its caller.
 
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, realpathSync, statSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphProblem } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { openNow, openRegular } from '../seams/regular-file.ts';
 import { graphFile, tooLarge } from './format.ts';
 import { type Rereading, rereadText } from './reread.ts';
 import { GraphText } from './text.ts';
@@ -27,6 +28,9 @@ export interface FileState {
 export type FileReading =
   | { readonly kind: 'text'; readonly reading: Rereading; readonly state: FileState }
   | { readonly kind: 'problem'; readonly problem: GraphProblem };
+
+/** People link a graph to where it is shared. */
+const LINKED = { links: 'follow' } as const;
 
 /** How often a file that changes while it is read is read again before that is called unstable. */
 const MAX_READS = 5;
@@ -52,8 +56,8 @@ export function stateOfFileNow(graph: GraphPath): FileState | null {
 export function stateOfOpenedFile(graph: GraphPath): FileState | null {
   let fd: number | null = null;
   try {
-    fd = openSync(graphFile(graph), constants.O_RDONLY | constants.O_NONBLOCK);
-    return stateOf(fstatSync(fd, { bigint: true }));
+    fd = openNow(graphFile(graph), constants.O_RDONLY, LINKED);
+    return fd === null ? null : stateOf(fstatSync(fd, { bigint: true }));
   } catch {
     // Reading it will say why.
     return null;
@@ -72,36 +76,33 @@ export async function readGraphFile(
   before: GraphText | null = null,
 ): Promise<FileReading> {
   const path = graphFile(graph);
-  let handle: FileHandle | undefined;
+  let handle: FileHandle | null = null;
   try {
     for (let attempt = 0; attempt < MAX_READS; attempt++) {
-      // Not blocking: a pipe of that name must not hang a thread.
-      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      handle = await openRegular(path, constants.O_RDONLY, LINKED);
+      if (handle === null) return { kind: 'problem', problem: isMissing(path) };
       const stood = await handle.stat({ bigint: true });
-      if (!stood.isFile()) return unreadable(`${path} is not a file; move it away`);
       if (stood.size > maxBytes)
         return { kind: 'problem', problem: tooLarge(graph, Number(stood.size), maxBytes) };
       const reading = await rereadText(handle, Number(stood.size), before ?? GraphText.of(Buffer.alloc(0)));
       const after = await handle.stat({ bigint: true });
       await handle.close();
-      handle = undefined;
+      handle = null;
       const state = stateOf(after);
       if (reading !== null && state.print === stateOf(stood).print) return { kind: 'text', reading, state };
     }
     return { kind: 'problem', problem: keepsChanging(graph) };
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT' || systemCode(thrown) === 'ENOTDIR')
-      return {
-        kind: 'problem',
-        problem: {
-          code: 'missing',
-          message: `${path} does not exist; make the graph with "wg init" or "supervisor add"`,
-        },
-      };
+    if (thrown instanceof SupervisorError) return unreadable(`${thrown.message}; ${thrown.hint}`);
     return unreadable(`${path} cannot be read (${messageOf(thrown)}); check its permissions and its disk`);
   } finally {
     await handle?.close();
   }
+}
+
+function isMissing(path: string): GraphProblem {
+  const message = `${path} does not exist; make the graph with "wg init" or "supervisor add"`;
+  return { code: 'missing', message };
 }
 
 /** Said of a graph file whose writer does not pause. */

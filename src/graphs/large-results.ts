@@ -3,10 +3,10 @@
 // their graph does; the output of runs does not.
 
 import { createHash } from 'node:crypto';
-import { lstat, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { artifactStrings } from '../decide/settle.ts';
-import { systemCode } from '../domain/errors.ts';
+import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { makeWithin } from '../wg/folder-within.ts';
@@ -39,7 +39,7 @@ export async function keepLarge(artifacts: unknown, graph: GraphPath): Promise<u
     return isSmall(parted) ? parted : await kept(artifacts, graph);
   } catch (thrown) {
     // A full disk, a folder that is read-only: a long line is better than a lost result.
-    if (systemCode(thrown) === undefined) throw thrown;
+    if (systemCode(thrown) === undefined && !(thrown instanceof SupervisorError)) throw thrown;
     return artifacts;
   }
 }
@@ -83,8 +83,6 @@ async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   const folder = join(graph, FOLDER);
   const file = join(folder, `result-${name}.${isText ? 'txt' : 'json'}`);
   makeWithin(graph, FOLDER);
-  // Repositories are not trusted to say where files are written.
-  if (!(await lstat(folder)).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
   // A folder of its own: two may write the same file at once.
   const draftFolder = await mkdtemp(join(folder, '.draft-'));
   try {

@@ -14,6 +14,7 @@ import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../seams/bus.ts';
 import type { InstanceLock } from '../seams/instance-lock.ts';
 import type { WgHere } from '../wg/command.ts';
+import { obstacleIn } from '../wg/obstacles.ts';
 import type { Registry } from '../wg/registry.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import type { Peers } from './peers.ts';
@@ -229,8 +230,10 @@ export class SupervisedGraphs {
 
   async #judgeHold(entry: Entry): Promise<void> {
     const { path } = entry.graph;
-    let hold: GraphHold | null = null;
-    if (this.#parts.lock && !entry.lock) {
+    const obstacle = obstacleIn(path);
+    let hold: GraphHold | null = obstacle === null ? null : { code: 'obstacle', because: obstacle };
+    // Beside an obstacle nothing is made, locked or asked.
+    if (hold === null && this.#parts.lock && !entry.lock) {
       try {
         entry.lock = await this.#parts.lock(path);
       } catch (thrown) {

@@ -1,7 +1,6 @@
 // What wg expects to find of work beside the graph itself: lines in the operations log, and the files of an agent's
 // folder that its monitors look at (wg-rules 5.9, 6.9, 7.1). Hears of it from the bus; never in the way of a run.
 
-import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
@@ -9,6 +8,7 @@ import type { Run } from '../domain/run.ts';
 import type { Bus } from '../seams/bus.ts';
 import { type Clock, isoTime } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
+import { appendTextNow, writeTextNow } from '../seams/regular-file.ts';
 import { appendOperation, type Operation } from '../wg/operations-log.ts';
 
 /** Leaves the traces of every run from now on; the result ends that. */
@@ -75,7 +75,7 @@ export function leaveTracesForWg(parts: {
 function beginStream(run: Run, now: number): void {
   if (run.folder === null) return;
   const init = { type: 'init', executor_type: run.type, timestamp_ms: now };
-  appendFileSync(join(run.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`, { mode: 0o600 });
+  appendTextNow(join(run.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`);
 }
 
 function writeMetadata(run: Run): void {
@@ -93,5 +93,5 @@ function writeMetadata(run: Run): void {
     timeout_secs: limit,
     worktree_path: worktree,
   };
-  writeFileSync(join(run.folder, 'metadata.json'), `${JSON.stringify(metadata, null, 2)}\n`, { mode: 0o600 });
+  writeTextNow(join(run.folder, 'metadata.json'), `${JSON.stringify(metadata, null, 2)}\n`);
 }

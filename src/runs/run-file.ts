@@ -1,10 +1,11 @@
 // The file `run.json` in a run's own folder: what the ledger knows of the run, kept beside its output, so that a lost
 // ledger costs neither a running agent nor its result. Only believed where the ledger does not know the run.
 
-import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RUN_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { Run } from '../domain/run.ts';
+import { readTextNow, writeText } from '../seams/regular-file.ts';
 import { rowOf, runOf } from './run-row.ts';
 
 /** A run as its folder remembers it. */
@@ -25,14 +26,16 @@ export async function writeRunFile(
 ): Promise<void> {
   const path = join(folder, FILE);
   const text = JSON.stringify({ state_dir: stateDir, token_hash: tokenHash, ...rowOf(run) }, null, 1);
-  await writeFile(`${path}.tmp`, `${text}\n`, { mode: 0o600 });
+  await writeText(`${path}.tmp`, `${text}\n`);
   await rename(`${path}.tmp`, path);
 }
 
 /** The run that a folder remembers; null when there is none, or none that makes sense. */
 export function readRunFile(folder: string): RememberedRun | null {
   try {
-    const row = JSON.parse(readFileSync(join(folder, FILE), 'utf8')) as Record<string, unknown>;
+    const text = readTextNow(join(folder, FILE), { maxBytes: RUN_FILE_MAX_BYTES });
+    if (text === null) return null;
+    const row = JSON.parse(text) as Record<string, unknown>;
     const { state_dir: stateDir, token_hash: tokenHash } = row;
     if (typeof stateDir !== 'string' || typeof tokenHash !== 'string') return null;
     return { run: runOf(row), tokenHash, stateDir };

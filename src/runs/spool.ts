@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -17,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 
 /** A report that work is over, as it lies on the disk. */
 export interface SpooledCompletion {
@@ -33,6 +33,9 @@ export interface SpooledCompletion {
   readonly reason?: string;
   readonly retryable?: boolean;
 }
+
+/** Larger than anything that is accepted as a completion. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** What came of applying one: done, to be tried again, or never to be. */
 export type SpoolAnswer =
@@ -177,9 +180,10 @@ async function answerOf(
 /** The record, or a sentence why it cannot be read, or null when the file is gone. */
 function readRecord(file: string): SpooledCompletion | string | null {
   try {
-    return parse(readFileSync(file, 'utf8'));
+    const text = readTextNow(file, { maxBytes: MAX_BYTES });
+    return text === null ? null : parse(text);
   } catch (thrown) {
-    return systemCode(thrown) === 'ENOENT' ? null : messageOf(thrown);
+    return messageOf(thrown);
   }
 }
 

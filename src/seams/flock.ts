@@ -1,11 +1,12 @@
 // Owns flock(2), the lock that wg, other supervisors and we agree on, and with it the koffi library. Knows nothing
 // of what is locked. Never blocks a thread of the pool: it tries, and where it must queue, a child queues for it.
 
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { systemClock } from './clock.ts';
 import { type LockProgram, PERL, type Tried, tryWith, UTIL_LINUX, waitWith } from './lock-program.ts';
+import { openNow } from './regular-file.ts';
 
 /** A lock that is held. Releasing twice is harmless; the end of the process releases it too. */
 export interface FileLock {
@@ -176,14 +177,13 @@ function openLock(path: string): number {
 }
 
 function openOrCreate(path: string): number {
-  try {
-    // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT where
-    // it is there: to create, the system waits for whatever else is just being made or renamed in the folder.
-    return openSync(path, constants.O_RDWR);
-  } catch (thrown) {
-    if (systemCode(thrown) !== 'ENOENT') throw thrown;
-    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o666);
-  }
+  // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT where
+  // it is there: to create, the system waits for whatever else is just being made or renamed in the folder. A link to
+  // a lock elsewhere is honoured, as wg does; none is ever followed to make a file.
+  const there = openNow(path, constants.O_RDWR, { links: 'follow' });
+  const fd = there ?? openNow(path, constants.O_RDWR | constants.O_CREAT, {}, 0o666);
+  if (fd === null) throw Object.assign(new Error('its folder does not exist'), { code: 'ENOENT' });
+  return fd;
 }
 
 /** False when the path names another file by now: a lock on a deleted file keeps nobody out. */

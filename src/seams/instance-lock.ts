@@ -2,13 +2,15 @@
 // it at once when the holder dies, and nothing else ever does, not a stop, not a suspended laptop. While holding it,
 // proper-lockfile is taken too, for hosts that share the folder over a network file system. Knows no configuration.
 
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { ProcessIdentity } from '../domain/run.ts';
 import { isoTime } from './clock.ts';
 import type { FileLock, Locker } from './flock.ts';
+import { readTextNow } from './regular-file.ts';
 
 /** What the lock has to know about processes; the executors' process table fits. */
 export interface ProcessWitness {
@@ -189,8 +191,11 @@ function writeHolder(options: InstanceLockOptions): void {
   };
   const temporary = `${holderFile}.tmp-${process.pid}`;
   try {
+    // Left by a process of the same number that was killed; removed rather than opened, as it may be a link.
+    rmSync(temporary, { force: true });
     // A graph's holder must be readable for the other user who comes second.
-    writeFileSync(temporary, `${JSON.stringify(holder)}\n`, { mode: scope === 'machine' ? 0o600 : 0o644 });
+    const mode = scope === 'machine' ? 0o600 : 0o644;
+    writeFileSync(temporary, `${JSON.stringify(holder)}\n`, { flag: 'wx', mode });
     renameSync(temporary, holderFile);
   } catch (thrown) {
     rmSync(temporary, { force: true });
@@ -203,7 +208,7 @@ function writeHolder(options: InstanceLockOptions): void {
 
 function readHolder(holderFile: string): InstanceHolder | null {
   try {
-    const value: unknown = JSON.parse(readFileSync(holderFile, 'utf8'));
+    const value: unknown = JSON.parse(readTextNow(holderFile, GRAPH_FILES.supervisorHolder) ?? 'null');
     if (typeof value !== 'object' || value === null) return null;
     const holder = value as Partial<Record<keyof InstanceHolder, unknown>>;
     if (typeof holder.pid !== 'number') return null;

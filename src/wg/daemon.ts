@@ -8,8 +8,10 @@ import { connect } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCode } from '../domain/errors.ts';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Clock } from '../seams/clock.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 import { inTurns, type Steps } from '../seams/turns.ts';
 
 /** A daemon that lives, and by what it was recognised. */
@@ -83,10 +85,8 @@ export async function detectDaemon(
 }
 
 function readState(path: string): { pid: number; socket: string | null } | null {
-  // Asked of every graph again and again, and hardly ever there: an error costs more than a look.
-  if (!existsSync(path)) return null;
   try {
-    const state: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const state: unknown = JSON.parse(readTextNow(path, GRAPH_FILES.daemonState) ?? 'null');
     if (typeof state !== 'object' || state === null || !('pid' in state)) return null;
     const { pid } = state;
     if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 1 || pid > 2 ** 31 - 1) return null;

@@ -1,8 +1,10 @@
 // Scores that wg's evaluators gave: agency/evaluations/*. Read only.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { EVALUATION_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 
 /** The newest score of a task that counts: not of a flip, not of the system. Null: there is none. */
 export function newestScore(graph: GraphPath, task: TaskId): number | null {
@@ -25,13 +27,15 @@ function names(folder: string): readonly string[] {
 }
 
 function evaluationOf(path: string, task: TaskId): { readonly at: number; readonly score: number } | null {
-  let text: string;
+  let text: string | null;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readTextNow(path, { maxBytes: EVALUATION_MAX_BYTES });
   } catch {
-    // Removed in between.
+    // No evaluation, whatever it is.
     return null;
   }
+  // Removed in between.
+  if (text === null) return null;
   const fields = path.endsWith('.json') ? jsonFields(text) : yamlFields(text);
   if (fields.task_id !== task) return null;
   const source = String(fields.source ?? fields.evaluator ?? '');

@@ -1,10 +1,12 @@
 // Which other repositories a graph calls by name: federation.yaml (wg-rules 4.6). Reads the two shapes that wg writes
 // there, and plain paths; opens no graph.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 
 /** A dependency `peer:task` in its halves; null for an id that names no peer. */
 export function peerReference(id: string): { readonly peer: string; readonly task: string } | null {
@@ -30,14 +32,13 @@ export async function peerGraph(graph: GraphPath, peer: string, home: string): P
 
 /** Peer name → path as written. Nothing when there is no file, or none that can be read. */
 export function readPeers(graph: GraphPath): ReadonlyMap<string, string> {
-  let text: string;
   try {
-    text = readFileSync(join(graph, 'federation.yaml'), 'utf8');
+    // No file is the usual case: no federation.
+    return parsePeers(readTextNow(join(graph, GRAPH_FILES.federation.path), GRAPH_FILES.federation) ?? '');
   } catch {
-    // The usual case: no federation.
+    // Not to be read: what waits for a peer waits on.
     return new Map();
   }
-  return parsePeers(text);
 }
 
 /** The `peers` of a federation.yaml: `name:` with an indented `path:`, or `name: {path: …}`. */

@@ -1,18 +1,53 @@
-// Folders of our own within a graph's folder. A graph that was removed or moved must not come back as an empty shell.
+// Folders of our own within a graph's folder. A graph that was removed or moved must not come back as an empty shell, and
+// a repository does not say where else on the machine files are written.
 
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { systemCode } from '../domain/errors.ts';
+import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
+import { join, sep } from 'node:path';
+import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 
-/** Makes a folder right in the graph's folder where there is none. Throws ENOENT when the graph's folder is gone. */
+/**
+ * Makes a folder right in the graph's folder where there is none. Throws ENOENT when the graph's folder is gone, and
+ * SupervisorError `graph` where something else lies there, or a link that leads out of the graph.
+ */
 export function makeWithin(graph: GraphPath, name: string): void {
   const path = join(graph, name);
   // Asked again and again, and hardly ever not there: an error costs more than a look.
-  if (existsSync(path)) return;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined) {
+    const because = obstacleOf(graph, path, found);
+    if (because === null) return;
+    throw new SupervisorError('graph', because, { hint: 'move it away', details: { folder: path } });
+  }
   try {
     mkdirSync(path);
   } catch (thrown) {
     if (systemCode(thrown) !== 'EEXIST') throw thrown;
+  }
+}
+
+/** Why nothing may be written below a name in the graph's folder, in one sentence; null where it may, or could be made. */
+export function folderObstacle(graph: GraphPath, name: string): string | null {
+  const path = join(graph, name);
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined ? null : obstacleOf(graph, path, found);
+}
+
+function obstacleOf(graph: GraphPath, path: string, found: Stats): string | null {
+  if (found.isDirectory()) return null;
+  if (!found.isSymbolicLink()) return `${path} is not a folder`;
+  const target = realPathOf(path);
+  if (target === null) return `${path} is a link that leads nowhere`;
+  return target.startsWith(graph + sep)
+    ? null
+    : `${path} is a link that leads out of the graph, to ${target}`;
+}
+
+function realPathOf(path: string): string | null {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    // Nothing there, or a circle.
+    return null;
   }
 }

@@ -1,13 +1,12 @@
 // Messages to tasks, as `wg msg send` keeps them: messages/<task>.jsonl. Read only: wg rewrites these files without
 // the lock that it appends under (wg-rules 9.7), so whoever else writes there loses messages.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { TaskMessage } from '../decide/ticker-view.ts';
+import { MESSAGES_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
-
-/** Larger files hold a conversation that nobody reads whole. */
-const MAX_BYTES = 16 * 1024 * 1024;
+import { readTextNow } from '../seams/regular-file.ts';
 
 /** The tasks of a graph that somebody ever wrote to; none when there is no messages folder. */
 export function addressedTasks(graph: GraphPath): ReadonlySet<TaskId> {
@@ -29,11 +28,10 @@ export function readMessages(graph: GraphPath, task: TaskId): readonly TaskMessa
   if (task.includes('/') || task.includes('\0')) return [];
   const path = join(graph, 'messages', `${task}.jsonl`);
   try {
-    if (statSync(path).size > MAX_BYTES) return [];
-    const lines = readFileSync(path, 'utf8').split('\n');
+    const lines = (readTextNow(path, { maxBytes: MESSAGES_MAX_BYTES }) ?? '').split('\n');
     return lines.flatMap((line) => messageOf(line) ?? []).sort((a, b) => a.id - b.id);
   } catch {
-    // Gone in between: no messages.
+    // No file, or one that nobody reads whole: no messages.
     return [];
   }
 }

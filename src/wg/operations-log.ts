@@ -1,11 +1,13 @@
 // The graph's log/operations.jsonl: what was done to it, in wg's words. Only appends; wg rotates it. wg stops reading
 // at the first line that it cannot parse, so a line is written whole or made to stand on its own.
 
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { isoTime } from '../seams/clock.ts';
+import { openNow } from '../seams/regular-file.ts';
 import { makeWithin } from './folder-within.ts';
 import { wellFormedValue } from './well-formed.ts';
 
@@ -22,7 +24,7 @@ const LONGEST_LINE = 4095;
 
 /** Appends one operation with the time `at` (ms). Throws `graph` when the log cannot be written. */
 export function appendOperation(graph: GraphPath, operation: Operation, at: number): void {
-  const path = join(graph, 'log', 'operations.jsonl');
+  const path = join(graph, GRAPH_FILES.operations.path);
   try {
     const handle = openLog(graph, path);
     try {
@@ -47,14 +49,11 @@ export function appendOperation(graph: GraphPath, operation: Operation, at: numb
 }
 
 function openLog(graph: GraphPath, path: string): number {
+  makeWithin(graph, 'log');
   const flags = constants.O_RDWR | constants.O_APPEND;
-  try {
-    return openSync(path, flags);
-  } catch (thrown) {
-    if (systemCode(thrown) !== 'ENOENT') throw thrown;
-    makeWithin(graph, 'log');
-    return openSync(path, flags | constants.O_CREAT, 0o666);
-  }
+  const fd = openNow(path, flags) ?? openNow(path, flags | constants.O_CREAT);
+  if (fd === null) throw new Error('its folder was removed');
+  return fd;
 }
 
 const NEWLINE = Buffer.from('\n');

@@ -1,8 +1,9 @@
 // wg's own word that nothing may be spawned just now: service/provider_health.json. Read only.
 
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 
 export interface ServicePause {
   readonly because: string;
@@ -12,13 +13,13 @@ export interface ServicePause {
 
 /** The pause that wg keeps for a graph, or null. One whose time is over is none. */
 export function readServicePause(graph: GraphPath, now: number): ServicePause | null {
-  const file = join(graph, 'service', 'provider_health.json');
-  if (!existsSync(file)) return null;
   let health: unknown;
   try {
-    health = JSON.parse(readFileSync(file, 'utf8'));
+    const text = readTextNow(join(graph, GRAPH_FILES.providerHealth.path), GRAPH_FILES.providerHealth);
+    if (text === null) return null;
+    health = JSON.parse(text);
   } catch {
-    // Torn while wg writes it: no pause that anybody could name.
+    // Torn while wg writes it, or foreign: no pause that anybody could name.
     return null;
   }
   if (typeof health !== 'object' || health === null) return null;

@@ -1,11 +1,13 @@
 // service/registry.json as bytes: reading it by wg's rules, and replacing it so that nobody ever sees half of it.
 // Who may write when, and what, is registry.ts.
 
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { openNow, readTextNow } from '../seams/regular-file.ts';
 import { wellFormed, wellFormedValue } from './well-formed.ts';
 
 /** Every status that wg accepts; any other makes the whole registry unreadable for it. */
@@ -43,9 +45,6 @@ export interface RegistryContent {
 
 const U32_MAX = 2 ** 32 - 1;
 
-/** Larger than any registry that makes sense; read into memory whole. */
-const MAX_BYTES = 64 * 1024 * 1024;
-
 export function registryPath(graph: GraphPath): string {
   return join(graph, 'service', 'registry.json');
 }
@@ -76,16 +75,13 @@ function problemOf(value: unknown): string | null {
 /** The registry of a graph, or null when it has none. Throws `graph` for one that cannot be understood. */
 export function readRegistry(graph: GraphPath): RegistryContent | null {
   const path = registryPath(graph);
-  let text: string;
+  let text: string | null;
   try {
-    const { size } = statSync(path);
-    if (size > MAX_BYTES) throw unusable(path, `it has ${size} bytes`);
-    text = readFileSync(path, 'utf8');
+    text = readTextNow(path, GRAPH_FILES.registry);
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return null;
-    if (thrown instanceof SupervisorError) throw thrown;
     throw unusable(path, messageOf(thrown), thrown);
   }
+  if (text === null) return null;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -122,8 +118,8 @@ function printOf({ dev, ino, mtimeNs, ctimeNs, size }: BigIntStats): string {
 function registryStats(graph: GraphPath): BigIntStats | null {
   let fd: number | null = null;
   try {
-    fd = openSync(registryPath(graph), constants.O_RDONLY | constants.O_NONBLOCK);
-    return fstatSync(fd, { bigint: true });
+    fd = openNow(registryPath(graph), constants.O_RDONLY);
+    return fd === null ? null : fstatSync(fd, { bigint: true });
   } catch {
     // Reading it will say why.
     return null;
@@ -208,6 +204,6 @@ function textOf({ agents, ...rest }: RegistryContent, texts: EntryTexts): string
 }
 
 function modeOf(path: string): number | null {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found === undefined ? null : found.mode & 0o7777;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isFile() ? found.mode & 0o7777 : null;
 }

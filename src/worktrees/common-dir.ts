@@ -1,11 +1,16 @@
 // Where the common git dir of a folder very likely is, told from a handful of files without asking git, and whether
 // git's own list of worktrees says the same. Only a likely answer: git has the last word.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 import { realPath } from './graph-folder.ts';
 import type { ListedWorktree } from './porcelain.ts';
+
+/** git itself follows links here. */
+const TERMS = { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' } as const;
 
 /** The common git dir of the repository whose worktree begins at `folder`; null wherever that is not plain to see. */
 export async function likelyCommonDir(folder: string): Promise<string | null> {
@@ -24,12 +29,14 @@ export async function likelyCommonDir(folder: string): Promise<string | null> {
 
 /** The git dir that a worktree's `.git` file names, as it is written there; null when it is no such file. */
 export function gitDirNamedIn(dotGit: string): string | null {
-  return /^gitdir: (.*?)\n?$/s.exec(readFileSync(dotGit, 'utf8'))?.[1] ?? null;
+  return /^gitdir: (.*?)\n?$/s.exec(readTextNow(dotGit, TERMS) ?? '')?.[1] ?? null;
 }
 
 function commonDirOf(folder: string, named: string): string {
   const gitDir = resolve(folder, named);
-  return resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').replace(/\n$/, ''));
+  const common = readTextNow(join(gitDir, 'commondir'), TERMS);
+  if (common === null) throw new Error(`${gitDir} names no common git dir`);
+  return resolve(gitDir, common.replace(/\n$/, ''));
 }
 
 /**

@@ -1,11 +1,9 @@
 // Where a repository's work is fetched from: what agents on other machines need to get at it. Read from git's own file
 // rather than by running git, because every dispatch asks. Knows nothing of graphs.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-/** Configurations of repositories are small; something else under that name is not read whole. */
-const MAX_LENGTH = 1_000_000;
+import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
+import { readTextNow } from '../seams/regular-file.ts';
 
 /**
  * The URL of `origin`, else of the first remote, in the repository with this common git dir; without user and password
@@ -14,12 +12,12 @@ const MAX_LENGTH = 1_000_000;
 export function remoteOf(commonDir: string): string | null {
   let text: string;
   try {
-    text = readFileSync(join(commonDir, 'config'), 'utf8');
+    text = readTextNow(join(commonDir, 'config'), { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' }) ?? '';
   } catch {
-    // A repository that is just being removed, or somebody else's: then nothing is said of it.
+    // Somebody else's, or no configuration at all: then nothing is said of it.
     return null;
   }
-  const urls = text.length > MAX_LENGTH ? new Map<string, string>() : remotes(text);
+  const urls = remotes(text);
   const url = urls.get('origin') ?? [...urls.values()][0];
   return url === undefined ? null : withoutCredentials(url);
 }

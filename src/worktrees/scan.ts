@@ -1,9 +1,11 @@
 // Finds repositories below a folder. Looks at names and kinds only; asks git nothing.
 
 import type { Dirent } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../domain/errors.ts';
+import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
+import { readText } from '../seams/regular-file.ts';
 
 /** What was found below a folder. */
 export interface Scan {
@@ -72,7 +74,7 @@ async function looksLikeRepository(folder: string, entries: readonly Dirent[]): 
 /** A submodule belongs to the repository around it, and is no project of its own. */
 async function isSubmodule(file: string): Promise<boolean> {
   try {
-    return /^gitdir: .*\.git\/modules\//.test(await readFile(file, 'utf8'));
+    return /^gitdir: .*\.git\/modules\//.test((await readText(file, { maxBytes: GIT_FILE_MAX_BYTES })) ?? '');
   } catch {
     // Unreadable: git will say what is the matter with it.
     return false;

@@ -1,9 +1,9 @@
 // Whether a worktree's graph.jsonl is committed to git. Asks git once for each state of the worktree's index, and not
 // at all where the index shows at a glance that it is not: most graphs are ignored, and fifty questions take a second.
 
-import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
+import { readBytes } from '../seams/regular-file.ts';
 import { gitDirNamedIn } from './common-dir.ts';
 import { fileStamp } from './fingerprint.ts';
 import type { Git } from './git.ts';
@@ -53,18 +53,22 @@ export class TrackedGraphs {
   }
 }
 
+/** A larger index is left to git, bytes. */
+const INDEX_MAX_BYTES = 256 * 1024 * 1024;
+
 /**
  * Whether an index file cannot hold a path. Only versions 2 and 3 spell every path out, and a split or sparse index
  * keeps some of them elsewhere; where anything is unclear the answer is no, and git decides.
  */
 async function surelyLacks(index: string, file: string): Promise<boolean> {
-  let bytes: Buffer;
+  let bytes: Buffer | null;
   try {
-    bytes = await readFile(index);
+    bytes = await readBytes(index, { maxBytes: INDEX_MAX_BYTES, links: 'follow' });
   } catch {
-    // No index yet, or one that only git may explain.
+    // One that only git may explain.
     return false;
   }
+  if (bytes === null) return false;
   const version = bytes.length >= 12 && bytes.toString('latin1', 0, 4) === 'DIRC' ? bytes.readUInt32BE(4) : 0;
   if (version !== 2 && version !== 3) return false;
   return !['link', 'sdir', file].some((sign) => bytes.includes(sign));

@@ -94,7 +94,7 @@ describe('the spool of completions', () => {
       expect.stringMatching(/^not JSON/),
       'task is missing',
       'not a completion',
-      expect.stringMatching(/^EISDIR/),
+      expect.stringMatching(/is not a file but a folder/),
       'no such task',
     ]);
     for (const { file, because } of report.bad) {

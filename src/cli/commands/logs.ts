@@ -1,10 +1,10 @@
 // `supervisor logs TASK-or-RUN`: what a run wrote, read from its files, so that it works with and without a supervisor.
 
-import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SupervisorError, systemCode } from '../../domain/errors.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import type { RunReport } from '../../domain/report.ts';
+import { openRegular } from '../../seams/regular-file.ts';
 import type { Context } from '../context.ts';
 import { taskQuery, type View, withView } from '../reach.ts';
 import { streamLine } from '../render/claude-line.ts';
@@ -172,13 +172,8 @@ class LineReader implements Reader {
 
   async more(): Promise<string> {
     let text = '';
-    let handle: Awaited<ReturnType<typeof open>>;
-    try {
-      handle = await open(this.file);
-    } catch (thrown) {
-      if (systemCode(thrown) === 'ENOENT') return '';
-      throw thrown;
-    }
+    const handle = await openRegular(this.file, constants.O_RDONLY);
+    if (handle === null) return '';
     try {
       // A file that shrank was begun anew.
       if ((await handle.stat()).size < this.#at) {

@@ -1,10 +1,10 @@
 // Sends one request to addresses that were judged, and keeps what came of it with the run. Does not read meanings.
 
-import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
 import { type Clock, isoTime } from '../../seams/clock.ts';
 import type { Log } from '../../seams/log.ts';
+import { appendText } from '../../seams/regular-file.ts';
 import type { Assignment } from '../executor.ts';
 import { type Lookup, type NamedBy, resolveEndpoint } from './address.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './client.ts';
@@ -53,9 +53,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
 
   async function record(assignment: Assignment, line: string): Promise<void> {
     try {
-      await appendFile(join(assignment.folder, 'output.log'), `${isoTime(clock.now())} ${line}\n`, {
-        mode: 0o600,
-      });
+      await appendText(join(assignment.folder, 'output.log'), `${isoTime(clock.now())} ${line}\n`);
     } catch (error) {
       // The output is for people; a full disk or a removed folder must not end the run.
       log.warn('http.output-lost', { run: assignment.run, message: messageOf(error) });

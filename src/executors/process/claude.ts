@@ -2,12 +2,12 @@
 // stream is judged is claude-outcome.ts.
 
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { ClaudeProfile } from '../../domain/profile.ts';
 import { redact } from '../../seams/log.ts';
+import { writeText } from '../../seams/regular-file.ts';
 import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
 import { claudeOutcome, isHopeless } from './claude-outcome.ts';
 import { type ClaudeFacts, NO_FACTS, readClaudeLine } from './claude-stream.ts';
@@ -35,7 +35,7 @@ export function createClaudeExecutor(means: ProcessMeans, subprocesses: Subproce
       if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
       const prompt = join(folder, 'prompt.txt');
       try {
-        await writeFile(prompt, renderPrompt(assignment), { mode: 0o600 });
+        await writeText(prompt, renderPrompt(assignment));
       } catch (thrown) {
         return cannotWrite(prompt, thrown, means.clock.now());
       }

@@ -1,7 +1,6 @@
 // Runs a command of the profile, or the task's own `exec`, in the worktree. What comes out is the log; the exit status
 // is the result. It knows nothing of processes beyond how a command wants to be ended.
 
-import { appendFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../../domain/errors.ts';
@@ -9,6 +8,7 @@ import type { Deferred, Outcome } from '../../domain/outcome.ts';
 import { fillPlaceholders } from '../../domain/placeholder.ts';
 import type { CommandProfile } from '../../domain/profile.ts';
 import { redact } from '../../seams/log.ts';
+import { appendText } from '../../seams/regular-file.ts';
 import type { Assignment, Executor, RunControl } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';
@@ -97,7 +97,7 @@ function noCommand({ task, profile }: Assignment): Deferred {
 async function noteForWg(assignment: Assignment, now: number, control: RunControl): Promise<void> {
   const init = { type: 'init', executor_type: 'command', timestamp_ms: now };
   try {
-    await appendFile(join(assignment.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`, { mode: 0o600 });
+    await appendText(join(assignment.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`);
   } catch (thrown) {
     // The command runs already; a note for another program is no reason to fail it.
     control.progress(`stream.jsonl could not be written: ${messageOf(thrown)}`);

@@ -1,13 +1,16 @@
 // Starts one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper that
 // writes down the exit status, so that whoever comes after can go on attending.
 
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { messageOf, systemCode } from '../../domain/errors.ts';
+import { RUN_FILE_MAX_BYTES } from '../../domain/graph-files.ts';
 import type { Deferred } from '../../domain/outcome.ts';
 import type { ProcessIdentity } from '../../domain/run.ts';
 import type { Clock } from '../../seams/clock.ts';
+import { openRegular, readText } from '../../seams/regular-file.ts';
 import type { Assignment } from '../executor.ts';
 import { STATE_MARK } from './environment.ts';
 import { findProgram, isFolder, programMissing } from './find-program.ts';
@@ -27,6 +30,9 @@ export interface Launch {
 
 const EXIT_FILE = 'exit.json';
 const PID_FILE = 'agent.pid';
+const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+/** The agent may put anything in the place of the two. */
+const TERMS = { maxBytes: RUN_FILE_MAX_BYTES };
 
 // $1 is the exit file, $2 the file for its own pid, the rest the command. The traps do nothing, yet a trapped signal,
 // unlike an ignored one, is back to its default in the command; the shell itself lives on to record what came of it.
@@ -113,15 +119,16 @@ async function spawn(
   // A status from an earlier use of this folder would end the run before it began.
   await rm(exitFile, { force: true });
   const files: FileHandle[] = [];
-  const opened = async (path: string, flags: string): Promise<number> => {
-    const file = await open(path, flags, 0o600);
+  const opened = async (path: string, flags: number): Promise<number> => {
+    const file = await openRegular(path, flags, {}, 0o600);
+    if (file === null) throw Object.assign(new Error(`there is no ${path}`), { code: 'ENOENT' });
     files.push(file);
     return file.fd;
   };
   try {
-    const stdin = launch.stdin === null ? 'ignore' : await opened(launch.stdin, 'r');
-    const stdout = await opened(launch.stdout, 'a');
-    const stderr = await opened(launch.stderr, 'a');
+    const stdin = launch.stdin === null ? 'ignore' : await opened(launch.stdin, constants.O_RDONLY);
+    const stdout = await opened(launch.stdout, APPENDING);
+    const stderr = await opened(launch.stderr, APPENDING);
     const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, pidFile, ...launch.argv], {
       cwd: launch.cwd,
       env: { ...launch.environment, [STATE_MARK]: means.stateDir },
@@ -176,7 +183,7 @@ function notStarted(assignment: Assignment, thrown: unknown, now: number): Defer
 /** The pid that the wrapper recorded when it began, or null. Whether that process is still the wrapper is not said. */
 export async function recordedPid(folder: string): Promise<number | null> {
   try {
-    const pid = Number(await readFile(join(folder, PID_FILE), 'utf8'));
+    const pid = Number(await readText(join(folder, PID_FILE), TERMS));
     return Number.isInteger(pid) && pid > 1 ? pid : null;
   } catch {
     // It was never started, or has not come that far.
@@ -187,7 +194,7 @@ export async function recordedPid(folder: string): Promise<number | null> {
 /** The exit status that the wrapper recorded, or null. */
 export async function exitStatus(folder: string): Promise<number | null> {
   try {
-    const recorded: unknown = JSON.parse(await readFile(join(folder, EXIT_FILE), 'utf8'));
+    const recorded: unknown = JSON.parse((await readText(join(folder, EXIT_FILE), TERMS)) ?? 'null');
     if (typeof recorded !== 'object' || recorded === null || !('exit' in recorded)) return null;
     return typeof recorded.exit === 'number' ? recorded.exit : null;
   } catch {

@@ -1,8 +1,10 @@
 // Reads files that a process is still writing: line by line as they grow, or just their end. It knows nothing of what
 // the lines mean, and holds one unfinished line at most.
 
-import { open, stat } from 'node:fs/promises';
-import { systemCode } from '../../domain/errors.ts';
+import { constants } from 'node:fs';
+import { type FileHandle, stat } from 'node:fs/promises';
+import { SupervisorError, systemCode } from '../../domain/errors.ts';
+import { openRegular } from '../../seams/regular-file.ts';
 
 /** Longest line that is handed on; a longer one is skipped whole. One tool result may well have ten megabytes. */
 export const MAX_LINE_BYTES = 32 * 1024 * 1024;
@@ -18,10 +20,13 @@ async function quietly<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
   try {
     return await read();
   } catch (thrown) {
-    if (systemCode(thrown) === undefined) throw thrown;
+    if (systemCode(thrown) === undefined && !(thrown instanceof SupervisorError)) throw thrown;
     return otherwise;
   }
 }
+
+/** Null when there is none; whatever an agent puts in its place is not waited for. */
+const opened = (path: string): Promise<FileHandle | null> => openRegular(path, constants.O_RDONLY);
 
 export interface Follower {
   /** Reads what is new and hands on every finished line; true when the file has grown. */
@@ -79,7 +84,8 @@ export function followLines(
       skipping = false;
       if (size === 0) return false;
     }
-    const file = await open(path, 'r');
+    const file = await opened(path);
+    if (file === null) return false;
     try {
       const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       // Only as far as the file went when we looked: a flood must not keep one reader from ever coming back.
@@ -114,7 +120,8 @@ export function followLines(
 /** The last bytes of a file as text, at most `bytes`; '' when it is not there. The first line may be torn. */
 export async function tailOf(path: string, bytes: number): Promise<string> {
   return quietly(async () => {
-    const file = await open(path, 'r');
+    const file = await opened(path);
+    if (file === null) return '';
     try {
       const { size } = await file.stat();
       const length = Math.min(bytes, size);

@@ -1,0 +1,33 @@
+// What in a graph's folder keeps the graph from being served: a pipe where a file belongs, a link that leads out of the
+// graph where files are written, more than anybody reads. Only looks; nothing is opened.
+
+import { join } from 'node:path';
+import { messageOf, systemCode } from '../domain/errors.ts';
+import { GRAPH_FILES, GRAPH_FOLDERS } from '../domain/graph-files.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import { obstacleAt } from '../seams/regular-file.ts';
+import { folderObstacle } from './folder-within.ts';
+
+/** The first obstacle as one sentence that names its path and what to do, or null. */
+export function obstacleIn(graph: GraphPath): string | null {
+  try {
+    const because = firstObstacle(graph);
+    return because === null ? null : `${because}; move it away`;
+  } catch (thrown) {
+    if (systemCode(thrown) === undefined) throw thrown;
+    return `${graph} cannot be looked at (${messageOf(thrown)}); check its permissions and its disk`;
+  }
+}
+
+function firstObstacle(graph: GraphPath): string | null {
+  for (const name of GRAPH_FOLDERS) {
+    const because = folderObstacle(graph, name);
+    if (because !== null) return because;
+  }
+  for (const file of Object.values(GRAPH_FILES)) {
+    const path = join(graph, file.path);
+    const because = obstacleAt(path, file);
+    if (because !== null) return because;
+  }
+  return null;
+}
