@@ -10,6 +10,7 @@ import { checkedConfig, keepChecked } from './checked.ts';
 import { missingConfig, readConfigText } from './config-text.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Paths } from './paths.ts';
+import { routeFiles } from './route-files.ts';
 
 /** The part of a ConfigSource that a look asks. The zone of the machine is already in it. */
 export interface LookConfig {
@@ -42,6 +43,7 @@ export async function openLookConfig(parts: {
             broken: config.brokenProfiles,
             untrusted: [],
             trustPath: dirname(graph),
+            ...(await routeIn(graph, environment.home)),
           };
       known.set(graph, set);
       return set;
@@ -78,10 +80,23 @@ async function load(
 
 /** Whether a worktree's config.toml could hold profiles; most hold settings of wg alone. */
 function mayNameProfiles(file: string): boolean {
+  return holds(file, /executors|\\u/i);
+}
+
+/** What the project asks for, where one of the files could say so. */
+async function routeIn(
+  graph: GraphPath,
+  home: string,
+): Promise<Pick<ProfileSet, 'project' | 'projectUnread'>> {
+  if (!routeFiles(graph, home).some((file) => holds(file, /model|executor|profile|\\u/i))) return {};
+  return (await import('./project-route.ts')).readProjectRoute(graph, home);
+}
+
+/** Whether a file is there whose text fits; keys can be spelled with escapes. */
+function holds(file: string, words: RegExp): boolean {
   try {
     const text = readConfigText(file);
-    // A key can be spelled with escapes.
-    return text !== null && /executors|\\u/i.test(text);
+    return text !== null && words.test(text);
   } catch {
     // What cannot be read is explained by the one that reads it.
     return true;

@@ -40,6 +40,10 @@ const commonShape = {
     text: 'Tags that route a task here; "area:*" is every tag that begins with "area:". Default: none.',
     example: ['agent:deploy', 'area:*'],
   }),
+  route: optional(z.array(text), {
+    text: 'Models that are run here: "pi:*" is every model that asks for pi, "nex:openrouter:*" every one of that provider. Default: none but those of the profile\'s own name.',
+    example: ['pi:*'],
+  }),
   tag_match: optional(text, { text: 'One more such tag, as a plain text.', example: 'deploy:*' }),
   env: optional(secretValues, {
     text: 'Environment of spawned agents, beside the allow-list: texts, or { env = "NAME" } to pass one on under a name.',

@@ -138,6 +138,7 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
     match: [
       ...new Set([...(written.match ?? []), ...(written.tag_match === undefined ? [] : [written.tag_match])]),
     ],
+    ...(written.route === undefined ? {} : { route: [...new Set(written.route)] }),
     env: written.env ?? {},
     overridable: written.overridable,
   };

@@ -13,6 +13,8 @@ import { type LoadedConfig, loadMachineConfig } from './load.ts';
 import type { Paths } from './paths.ts';
 import { type ConfigProblem, configProblem } from './problems.ts';
 import type { ReadProfiles } from './profiles.ts';
+import { readProjectRoute } from './project-route.ts';
+import { routeFiles } from './route-files.ts';
 import { createTrust } from './trust.ts';
 import { loadWorktreeProfiles, mergeProfiles, withoutProfiles } from './worktree.ts';
 
@@ -49,6 +51,7 @@ interface WorktreeFile {
   readonly config: Config;
   readonly text: string;
   readonly read: ReadProfiles;
+  readonly route: ReturnType<typeof readProjectRoute>;
   trusted: boolean;
   set: ProfileSet;
 }
@@ -97,20 +100,22 @@ class FileConfigSource implements ConfigSource {
   profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet {
     const file = join(graph, 'config.toml');
     const config = this.current();
-    const stamp = stampOf(file);
+    const { home } = this.#parts.environment;
+    const stamp = routeFiles(graph, home).map(stampOf).join(' ');
     const known = this.#files.get(graph);
     if (known?.stamp === stamp && known.config === config) {
       const trusted = this.#isTrusted(file, known, settings);
       if (trusted !== known.trusted) {
         known.trusted = trusted;
-        known.set = { ...mergeProfiles(config, known.read, trusted), trustPath: dirname(graph) };
+        known.set = profileSet(graph, config, known, trusted);
       }
       return known.set;
     }
     const { text, read } = readWorktreeFile(file, config);
     const trusted = this.#isTrusted(file, { text, read }, settings);
-    const set = { ...mergeProfiles(config, read, trusted), trustPath: dirname(graph) };
-    this.#files.set(graph, { stamp, config, text, read, trusted, set });
+    const route = readProjectRoute(graph, home);
+    const set = profileSet(graph, config, { read, route }, trusted);
+    this.#files.set(graph, { stamp, config, text, read, route, trusted, set });
     return set;
   }
 
@@ -135,6 +140,15 @@ class FileConfigSource implements ConfigSource {
     if (found.read.profiles.size === 0 && found.read.broken.size === 0) return false;
     return this.#trust.isTrusted(file, found.text);
   }
+}
+
+function profileSet(
+  graph: GraphPath,
+  config: Config,
+  { read, route }: Pick<WorktreeFile, 'read' | 'route'>,
+  trusted: boolean,
+): ProfileSet {
+  return { ...mergeProfiles(config, read, trusted), trustPath: dirname(graph), ...route };
 }
 
 function readWorktreeFile(

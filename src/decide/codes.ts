@@ -48,6 +48,7 @@ export const VERDICT_CODES = {
 
   // Routing.
   'no-profile': 'names an executor that nobody configured',
+  'no-route': 'its model, or the project, asks for a system that no executor serves',
   'broken-profile': 'its profile has an error',
   untrusted: 'its profile is in a worktree that is not trusted',
   'profile-loop': 'schedule profiles that refer to each other',

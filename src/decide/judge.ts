@@ -223,8 +223,9 @@ class Judging {
   #route(task: Task): Route {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
-    const says = task.executor !== undefined || task.exec !== undefined || task.agent !== undefined;
-    if (says || task.tags.length > 0) return routeTask(task, profiles, retry);
+    const says = task.executor ?? task.exec ?? task.agent ?? task.model ?? task.provider ?? task.execMode;
+    if (says !== undefined || task.wgProfile !== undefined || task.tags.length > 0)
+      return routeTask(task, profiles, retry);
     this.#plainRoute ??= routeTask(task, profiles, retry);
     return this.#plainRoute;
   }

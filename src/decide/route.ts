@@ -2,10 +2,12 @@
 // to another executor than the one it names.
 
 import type { RetryPolicy } from '../domain/config.ts';
+import { handlerOfProfile, patternFits } from '../domain/model-route.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { HttpProfile, Profile, ProfileSet, ScheduleProfile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { type Task, tagValue } from '../domain/task.ts';
+import { askedRoute, fittingProfile, isKnown, nobodyServes, whoServes, wrongAccount } from './asked-route.ts';
 import type { VerdictCode } from './codes.ts';
 
 /** A profile for a task, or the reason why there is none. */
@@ -27,7 +29,13 @@ export interface Unrouted {
   readonly because: string;
 }
 
-type RoutedTask = Pick<Task, 'executor' | 'tags' | 'exec' | 'agent'>;
+type RoutedTask = Pick<
+  Task,
+  'executor' | 'tags' | 'exec' | 'agent' | 'model' | 'provider' | 'execMode' | 'wgProfile'
+>;
+
+/** The name of a profile and the rule that gave it, or why there is none. */
+type Choice = { readonly name: string; readonly because: string; readonly owner?: true } | Unrouted;
 
 /** For addresses that tasks name themselves, where no configuration speaks. */
 const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs: 300_000 };
@@ -35,6 +43,7 @@ const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs
 /** Finds the profile of a task. `retry`: the machine's default, for addresses that a task names itself. */
 export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy = AD_HOC_RETRY): Route {
   const chosen = chooseName(task, profiles);
+  if (!('name' in chosen)) return chosen;
   if (chosen.owner === true && !isKnown(chosen.name, profiles))
     return {
       routed: false,
@@ -43,8 +52,11 @@ export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPo
     };
   const found = findProfile(chosen.name, task, profiles, retry);
   if (!found.routed) return { ...found, because: `${found.because} (${chosen.because})` };
-  if (found.profile.type !== 'schedule') return { ...found, because: chosen.because };
-  return routeVia(found.profile, task, profiles, retry, chosen.because);
+  const route =
+    found.profile.type === 'schedule'
+      ? routeVia(found.profile, task, profiles, retry, chosen.because)
+      : { ...found, because: chosen.because };
+  return (route.routed ? wrongAccount(task, route.profile, profiles) : null) ?? route;
 }
 
 /** The profile that a run was started with, by the name the run carries; null when it is configured no more. */
@@ -68,7 +80,7 @@ export function profileOfRun(run: Pick<Run, 'executor' | 'type'>, profiles: Prof
   return run.type === 'http' ? adHocProfile(run.executor, AD_HOC_RETRY) : null;
 }
 
-function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string; owner?: true } {
+function chooseName(task: RoutedTask, profiles: ProfileSet): Choice {
   const key = task.executor?.trim();
   if (key) return { name: key, because: `key executor = ${key}` };
   const tagged = tagValue(task, 'executor:')?.trim();
@@ -82,11 +94,32 @@ function chooseName(task: RoutedTask, profiles: ProfileSet): { name: string; bec
   return defaultName(task, profiles);
 }
 
-/** What runs a task that names no executor. */
-function defaultName(task: RoutedTask, profiles: ProfileSet): { name: string; because: string } {
+/** What runs a task that names no executor: its own command, else what its model or the project asks for. */
+function defaultName(task: RoutedTask, profiles: ProfileSet): Choice {
   if (task.exec?.trim()) return { name: 'command', because: 'its own exec command' };
+  const asked = askedRoute(task, profiles);
+  if (asked) return whoServes(asked, profiles) ?? nobodyServes(asked);
+  const model = task.model?.trim() ?? '';
+  const fitting = model === '' ? null : fittingProfile([model], profiles);
+  if (fitting) return { ...fitting, because: `the task's model ${model}, which ${fitting.because}` };
+  return unreadProject(profiles) ?? plainDefault(profiles);
+}
+
+function plainDefault(profiles: ProfileSet): Choice {
   if (isKnown('default', profiles)) return { name: 'default', because: 'the default profile' };
   return { name: 'claude', because: 'the built-in default' };
+}
+
+/** Nobody's account is spent on a guess: what the project asks for must be known first. */
+function unreadProject({ projectUnread, byName }: ProfileSet): Unrouted | null {
+  if (projectUnread === undefined) return null;
+  const fallback = byName.get('default') ?? byName.get('claude');
+  if (!fallback || handlerOfProfile(fallback) === null) return null;
+  return {
+    routed: false,
+    code: 'no-route',
+    because: `which system the project asks for cannot be read: ${projectUnread}; put that right, or name the task's executor`,
+  };
 }
 
 /** The first profile, in the order in which they are configured, one of whose patterns fits one of the tags. */
@@ -98,17 +131,12 @@ function matchingProfile(
   for (const profile of profiles.byName.values()) {
     if (profile.match.length === 0) continue;
     for (const pattern of profile.match) {
-      const tag = tags.find((candidate) => tagFits(pattern, candidate));
+      const tag = tags.find((candidate) => patternFits(pattern, candidate));
       if (tag !== undefined)
         return { name: profile.name, because: `tag ${tag} matches "${pattern}" of ${profile.name}` };
     }
   }
   return null;
-}
-
-/** `x:*` fits every tag that begins with `x:`; anything else fits itself. */
-function tagFits(pattern: string, tag: string): boolean {
-  return pattern.endsWith('*') ? tag.startsWith(pattern.slice(0, -1)) : tag === pattern;
 }
 
 function agentTag(tags: readonly string[], profiles: ProfileSet): string | null {
@@ -128,17 +156,9 @@ export function ownerOf(task: Pick<Task, 'agent'>): string | null {
   return agent === '' || PERSONA.test(agent) ? null : agent;
 }
 
-/** Somebody configured it, though it may be broken or not trusted. */
-function isKnown(name: string, profiles: ProfileSet): boolean {
-  return profiles.byName.has(name) || profiles.broken.has(name) || profiles.untrusted.includes(name);
-}
+type Found = { readonly routed: true; readonly profile: Profile; readonly scheduleProfile: null } | Unrouted;
 
-function findProfile(
-  name: string,
-  task: RoutedTask,
-  profiles: ProfileSet,
-  retry: RetryPolicy,
-): { readonly routed: true; readonly profile: Profile; readonly scheduleProfile: null } | Unrouted {
+function findProfile(name: string, task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy): Found {
   const profile = profiles.byName.get(name);
   if (profile) return { routed: true, profile, scheduleProfile: null };
   if (isAddress(name)) {
@@ -153,11 +173,17 @@ function findProfile(
       code: 'untrusted',
       because: `executor ${name} is configured in this worktree, which is not trusted: \`supervisor trust ${profiles.trustPath ?? 'PATH'}\` trusts it`,
     };
-  if (name === 'default') return findProfile(defaultName(task, profiles).name, task, profiles, retry);
+  if (name === 'default') return findDefault(task, profiles, retry);
   const known = [...profiles.byName.keys(), ...profiles.broken.keys(), ...profiles.untrusted];
   const near = nearest(name, known);
   const hint = near === null ? 'add [executors.NAME] to supervisor.toml' : `did you mean ${near}?`;
   return { routed: false, code: 'no-profile', because: `no executor ${name} is configured; ${hint}` };
+}
+
+/** What a task gets that is sent to the default, where nobody configured one. */
+function findDefault(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy): Found {
+  const chosen = defaultName(task, profiles);
+  return 'name' in chosen ? findProfile(chosen.name, task, profiles, retry) : chosen;
 }
 
 /** Follows `via` to the profile that does the work; profiles that lead back to themselves are refused. */
@@ -172,8 +198,8 @@ function routeVia(
   let via = schedule.via;
   for (;;) {
     // The default executor of a task with a command of its own is that command.
-    const name = via === 'default' ? defaultName(task, profiles).name : via;
-    const found = findProfile(name, task, profiles, retry);
+    const found =
+      via === 'default' ? findDefault(task, profiles, retry) : findProfile(via, task, profiles, retry);
     if (!found.routed)
       return { ...found, because: `${found.because} (via of ${passed.join(' → ')}; ${because})` };
     if (found.profile.type !== 'schedule')

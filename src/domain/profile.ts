@@ -1,6 +1,7 @@
 // A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
 
 import type { RetryPolicy } from './config.ts';
+import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
 export const EXECUTOR_TYPES = ['claude', 'command', 'http', 'schedule', 'external'] as const;
@@ -27,6 +28,8 @@ interface ProfileBase {
   readonly retry: RetryPolicy;
   /** Tag patterns that route a task here; `x:*` is a prefix. */
   readonly match: readonly string[];
+  /** Patterns on models that are run here, such as `pi:*`; absent: none. */
+  readonly route?: readonly string[];
   readonly env: Readonly<Record<string, SecretValue>>;
   /** A worktree's profile of the same name may replace this one. */
   readonly overridable: boolean;
@@ -128,4 +131,8 @@ export interface ProfileSet {
   readonly untrusted: readonly string[];
   /** What to call `supervisor trust` with for them; absent: not known. */
   readonly trustPath?: string;
+  /** Which system the project's own settings ask for where a task names no model; absent: none. */
+  readonly project?: ProjectRoute;
+  /** Why it is not known which one they ask for; absent: it is known. */
+  readonly projectUnread?: string;
 }

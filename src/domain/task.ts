@@ -50,6 +50,10 @@ export interface Task {
   /** Hard limit of one attempt, wg's spelling: seconds, or with s, m, h. */
   readonly timeout?: string;
   readonly model?: string;
+  /** The system of that model, as earlier ages of wg wrote it beside the name. */
+  readonly provider?: string;
+  /** A profile of wg's own that chooses the model. */
+  readonly wgProfile?: string;
   /** RFC 3339 text as found; one that does not parse gates nothing (wg behaviour). */
   readonly notBefore?: string;
   readonly readyAfter?: string;

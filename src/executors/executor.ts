@@ -58,6 +58,8 @@ export interface Assignment {
   readonly traceparent: string;
   /** Base environment for spawned agents: the supervisor's own, already reduced to the allow-list. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The model that the project's settings name for this executor's tasks, where the task and the profile name none. */
+  readonly projectModel?: string | null;
   /** What the previous attempt came to, for the prompt; null on the first. */
   readonly previousFailure: string | null;
   /** The CLI session to resume, when the task carries one. */

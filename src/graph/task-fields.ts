@@ -36,6 +36,8 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.exec_mode === 'string') task.execMode = fields.exec_mode;
   if (typeof fields.timeout === 'string') task.timeout = fields.timeout;
   if (typeof fields.model === 'string') task.model = fields.model;
+  if (typeof fields.provider === 'string') task.provider = fields.provider;
+  if (typeof fields.profile === 'string') task.wgProfile = fields.profile;
   if (typeof fields.not_before === 'string') task.notBefore = fields.not_before;
   if (typeof fields.ready_after === 'string') task.readyAfter = fields.ready_after;
   if (typeof fields.cron_schedule === 'string') task.cronSchedule = fields.cron_schedule;

@@ -2,6 +2,7 @@
 
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
+import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/model-route.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
@@ -95,9 +96,17 @@ export function buildAssignment(input: {
     },
     traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
     environment: input.environment,
+    projectModel: projectModel(graph.profiles.project, profile),
     previousFailure: input.previousFailure,
     resumeSession: typeof session === 'string' && session !== '' ? session : null,
   };
+}
+
+/** The model that the project's settings name, for a profile of the system that they name it for. */
+function projectModel(project: ProjectRoute | undefined, profile: Profile): string | null {
+  if (!project) return null;
+  const isServed = project.names.includes(profile.name) || project.handler === handlerOfProfile(profile);
+  return isServed || fittingPattern(profile, project.spellings) !== null ? project.model : null;
 }
 
 function dependencyResults(store: GraphStore, task: TaskDetail): DependencyResult[] {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { profileNamed, routeTask } from '../../src/decide/route.ts';
+import { routeOfModel } from '../../src/domain/model-route.ts';
 import type { Profile, ProfileSet } from '../../src/domain/profile.ts';
 import { claude, command, http, profiles, RETRY, scheduled, task } from '../support/tasks.ts';
 
@@ -201,5 +202,147 @@ describe('schedule profiles', () => {
   });
   test('a via of nobody is held', () => {
     expect(via({ executor: 'nightly' }, [scheduled('nightly', { via: 'nobody' })])).toBe('no-profile');
+  });
+});
+
+describe('what a model asks for', () => {
+  const pi = command('pi', { command: ['pi'] });
+
+  test.each<[object, Profile[], string]>([
+    [{ model: 'pi:openrouter:a/b' }, [pi], "pi: the task's model pi:openrouter:a/b"],
+    [
+      { model: 'pi:x' },
+      [command('mine', { route: ['pi:*'] }), pi],
+      'mine: the task\'s model pi:x, which fits "pi:*" of mine',
+    ],
+    [
+      { model: 'openrouter:a/b' },
+      [command('mine', { route: ['nex:openrouter:*'] })],
+      'mine: the task\'s model openrouter:a/b, which fits "nex:openrouter:*" of mine',
+    ],
+    [{ model: 'openrouter:a/b' }, [command('native')], "native: the task's model openrouter:a/b"],
+    [{ model: 'a/b', provider: 'openrouter' }, [command('nex')], "nex: the task's provider openrouter"],
+    [{ model: 'mistral:large' }, [command('mistral')], "mistral: the task's model mistral:large"],
+    [{ execMode: 'codex' }, [command('codex')], "codex: the task's exec_mode codex"],
+    [{ wgProfile: 'night' }, [command('night')], "night: the task's wg profile night"],
+    [
+      { model: 'gpt-5' },
+      [command('g', { route: ['gpt-*'] })],
+      'g: the task\'s model gpt-5, which fits "gpt-*" of g',
+    ],
+    [{ model: 'claude:opus' }, [], "claude: the task's model claude:opus"],
+    [
+      { model: 'claude:opus' },
+      [http('default')],
+      "default: the default profile, for the task's model claude:opus",
+    ],
+    [{ model: 'opus' }, [], 'claude: the built-in default'],
+    [{ model: 'opus' }, [http('default')], 'default: the default profile'],
+    [{ model: 'pi:x', exec: 'make' }, [], 'command: its own exec command'],
+    [{ model: 'pi:x', executor: 'agent' }, [http('agent')], 'agent: key executor = agent'],
+  ])('%j', (more, set, expected) => expect(routed(more, profiles(set))).toBe(expected));
+
+  test.each<[object, Profile[], string]>([
+    [{ model: 'pi:x' }, [], "no-route: the task's model asks for pi; add [executors.pi] (pi:x)"],
+    [
+      { model: 'codex:gpt-5.5' },
+      [pi],
+      "no-route: the task's model asks for codex; add [executors.codex] (codex:gpt-5.5)",
+    ],
+    [
+      { model: 'nex:q' },
+      [claude('default')],
+      "no-route: the task's model asks for nex; add [executors.nex] (nex:q)",
+    ],
+    [
+      { model: 'x', provider: 'deepseek' },
+      [],
+      "no-route: the task's provider asks for deepseek; add [executors.deepseek] (deepseek)",
+    ],
+    [
+      { wgProfile: 'night' },
+      [],
+      "no-route: the task's wg profile asks for night; add [executors.night] (night)",
+    ],
+    [
+      { model: 'pi:x', executor: 'claude' },
+      [pi],
+      "no-route: the task's model asks for pi (pi:x), and its executor claude runs claude; name an executor for pi, or change the model",
+    ],
+    [
+      { model: 'pi:x', tags: ['a'] },
+      [claude('mine', { match: ['a'] })],
+      "no-route: the task's model asks for pi (pi:x), and its executor mine runs claude; name an executor for pi, or change the model",
+    ],
+    [
+      { executor: 'scheduled', model: 'pi:x' },
+      [],
+      "no-route: the task's model asks for pi; add [executors.pi] (pi:x) (via of scheduled; key executor = scheduled)",
+    ],
+    [
+      { executor: 'default', model: 'pi:x' },
+      [],
+      "no-route: the task's model asks for pi; add [executors.pi] (pi:x) (key executor = default)",
+    ],
+  ])('nobody else is paid: %j', (more, set, expected) => expect(routed(more, profiles(set))).toBe(expected));
+
+  test('a wrapper of that name, or with a pattern, is what the user says it is', () => {
+    expect(routed({ model: 'pi:x' }, profiles([claude('pi')]))).toContain('pi:');
+    expect(routed({ model: 'pi:x', executor: 'w' }, profiles([claude('w', { route: ['pi:*'] })]))).toBe(
+      'w: key executor = w',
+    );
+  });
+
+  test('a profile that is broken or not trusted says so instead of giving its work away', () => {
+    const broken = { name: 'pi', origin: { file: 'f' }, problem: 'f line 3: executors.pi.type is missing' };
+    expect(routed({ model: 'pi:x' }, profiles([], { broken: new Map([['pi', broken]]) }))).toContain(
+      'broken-profile: f line 3',
+    );
+    expect(routed({ model: 'pi:x' }, profiles([], { untrusted: ['pi'] }))).toContain('untrusted:');
+  });
+});
+
+describe('what the project asks for', () => {
+  const asks = (model: string): Partial<ProfileSet> => {
+    const route = routeOfModel(model);
+    if (!route) throw new Error(`${model} names no system`);
+    return { project: { ...route, from: '[dispatcher] model of /w/config.toml' } };
+  };
+  const set = (model: string, more: Profile[] = []) => profiles(more, asks(model));
+
+  test('a task that names no model goes where the project says, or nowhere', () => {
+    expect(routed({}, set('pi:x'))).toBe(
+      "no-route: the project's model asks for pi; add [executors.pi] ([dispatcher] model of /w/config.toml)",
+    );
+    expect(routed({}, set('pi:x', [command('pi')]))).toBe(
+      "pi: the project's model ([dispatcher] model of /w/config.toml)",
+    );
+    expect(routed({}, set('claude:haiku'))).toContain('claude: the project');
+    expect(routed({ model: 'gpt-5' }, set('codex:gpt-5.5'))).toContain('no-route');
+  });
+
+  test("a model of Claude's is Claude's, and what the task names itself goes before", () => {
+    expect(routed({ model: 'haiku' }, set('pi:x'))).toBe('claude: the built-in default');
+    expect(routed({ model: 'claude:haiku' }, set('pi:x'))).toBe("claude: the task's model claude:haiku");
+    expect(routed({ executor: 'claude' }, set('pi:x'))).toBe('claude: key executor = claude');
+    expect(routed({ exec: 'make' }, set('pi:x'))).toBe('command: its own exec command');
+  });
+
+  test("the user's own default stands in, unless it would spend another account", () => {
+    expect(routed({}, set('pi:x', [http('default')]))).toContain(
+      'default: the default profile, for the project',
+    );
+    expect(routed({}, set('pi:x', [claude('default')]))).toContain('no-route');
+    expect(routed({}, set('pi:x', [claude('default', { route: ['pi:*'] })]))).toContain('default: ');
+  });
+
+  test('as long as it is not known, no account is spent', () => {
+    const unread = { projectUnread: '/w/config.toml line 2: not valid TOML' };
+    expect(routed({}, profiles([], unread))).toMatch(/^no-route: .*\/w\/config.toml line 2/);
+    expect(routed({}, profiles([http('default')], unread))).toBe('default: the default profile');
+    expect(routed({ executor: 'claude' }, profiles([], unread))).toBe('claude: key executor = claude');
+    expect(routed({ model: 'claude:opus' }, profiles([], unread))).toBe(
+      "claude: the task's model claude:opus",
+    );
   });
 });

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
+import { modelOfTask } from '../../domain/model-route.ts';
 import type { ClaudeProfile } from '../../domain/profile.ts';
 import { redact } from '../../seams/log.ts';
 import { writeText } from '../../seams/regular-file.ts';
@@ -101,12 +102,12 @@ function sessionToResume({ resumeSession, previousFailure }: Assignment): string
 
 /** The CLI's command line (wg-rules 7.2), by the task's exec_mode: full unless it says light or bare. */
 export function claudeCommandLine(
-  { task }: Pick<Assignment, 'task'>,
+  { task, projectModel }: Pick<Assignment, 'task' | 'projectModel'>,
   profile: ClaudeProfile,
   session: string,
   resumed: boolean,
 ): [string, ...string[]] {
-  const model = (task.model ?? profile.model)?.replace(/^claude:/, '');
+  const model = modelOfTask(task.model) ?? modelOfTask(profile.model ?? projectModel ?? undefined);
   return [
     profile.command,
     ...[

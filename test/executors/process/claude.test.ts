@@ -110,12 +110,16 @@ describe('claude', () => {
     expect(sessionOf('run_a')).not.toBe(sessionOf('run_b'));
   });
 
-  test.each([
-    [{ model: 'claude:opus' }, { model: 'sonnet' }, ['--model', 'opus']],
-    [{}, { model: 'claude:sonnet' }, ['--model', 'sonnet']],
-  ])('the model is the task’s, else the profile’s, without wg’s prefix', (task, profile, words) => {
+  test.each<[object, { model?: string }, string | null, string[]]>([
+    [{ model: 'claude:opus' }, { model: 'sonnet' }, 'haiku', ['--model', 'opus']],
+    [{}, { model: 'claude:sonnet' }, 'haiku', ['--model', 'sonnet']],
+    [{}, {}, 'haiku', ['--model', 'haiku']],
+    [{}, {}, null, ['--disable-slash-commands', '--session-id']],
+  ])('the model is the task’s, else the profile’s, else the project’s, without wg’s prefix', (task, profile, projectModel, words) => {
     expect(
-      claudeCommandLine({ task: taskDetail(task) }, claudeProfile(profile), 's', false).join(' '),
+      claudeCommandLine({ task: taskDetail(task), projectModel }, claudeProfile(profile), 's', false).join(
+        ' ',
+      ),
     ).toContain(words.join(' '));
   });
 
