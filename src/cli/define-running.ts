@@ -12,11 +12,11 @@ export function defineSupervisorCommands(program: Command, host: Host): void {
       .command('run')
       .summary('the supervisor, in the foreground')
       .description(
-        'Finds every worktree, watches its graph, and sends each ready task to its executor. One a machine. Without a configured repository it serves the one it is started in.',
+        'Finds every worktree, watches its graph, and sends each ready task to its executor. One per machine. Without a configured repository it serves the one it is started in.',
       )
       .option(
         '--once',
-        'do what is ready and what becomes ready by it, list what stays, and exit: 0 unless a task failed',
+        'run everything that is ready, including tasks it unblocks, list the rest, and exit: 0 unless a task failed',
       )
       .option(
         '--wait <duration>',
@@ -48,7 +48,7 @@ Examples:
       .description(
         'Shows every worktree, what runs, and why the rest does not. Works without a supervisor, and says so.',
       )
-      .option('-w, --watch', 'go on showing it'),
+      .option('-w, --watch', 'refresh continuously'),
     async (context, _args, options) => (await import('./commands/look.ts')).status(context, options),
   );
   host.on(
@@ -61,15 +61,13 @@ Examples:
   const executors = program
     .command('executors')
     .summary('which executors exist, and whether they answer')
-    .description('Lists the executor profiles, from which file each is, and whether it counts.')
+    .description('Lists the executor profiles, where each is defined and whether it is active.')
     .addHelpText('after', '\nExample:\n  supervisor executors test deploy-agent\n');
   host.on(executors, async (context) => (await import('./commands/executors.ts')).executors(context));
   host.on(
     executors
       .command('test')
-      .description(
-        'Looks whether an executor could work: its program is there, its endpoint accepts connections. Starts nothing.',
-      )
+      .description('Checks that an executor is usable: program found, endpoint reachable. Starts nothing.')
       .argument('<name>', 'the profile'),
     async (context, [name = '']) => (await import('./commands/executors.ts')).testExecutor(context, name),
   );
@@ -96,7 +94,7 @@ Examples:
   host.on(
     program
       .command('drain')
-      .summary('take nothing new, let what runs end')
+      .summary('stop dispatching; let running work finish')
       .description('Takes nothing new; what runs goes on. Before an upgrade, for example.'),
     async (context) => (await import('./commands/steer.ts')).drain(context),
   );
@@ -159,7 +157,7 @@ Examples:
   );
   const imports = program
     .command('import')
-    .summary('take over what another tool was told')
+    .summary("import another tool's configuration")
     .description('Turns the configuration of other tools into profiles.');
   host.on<{ write?: boolean }>(
     imports
@@ -201,7 +199,7 @@ Examples:
       .command('demo')
       .summary('see it work in a throw-away repository')
       .description(
-        'Makes a throw-away repository with several worktrees and every type of executor, shows live what happens, and exits 0 only if everything ended as it should. Needs no network.',
+        'Makes a throw-away repository with several worktrees and every type of executor, shows live what happens, and exits 0 only if all tasks finished as expected. Needs no network.',
       ),
     async (context) => (await import('./commands/demo.ts')).demo(context),
   );

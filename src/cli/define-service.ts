@@ -39,7 +39,7 @@ export function defineServiceCommands(program: Command, host: Host): void {
       .command('logs')
       .summary('its log')
       .description('The log, by the service manager’s own tool.')
-      .option('-f, --follow', 'go on showing it'),
+      .option('-f, --follow', 'print new lines as they come'),
     async (context, _args, options) => (await commands()).serviceLogs(context, options),
   );
 }

@@ -7,10 +7,7 @@ import type { CompleteOptions } from './commands/complete.ts';
 import type { ListOptions } from './commands/look.ts';
 import { type Host, repeated, repeatedOrListed, wholeNumber } from './host.ts';
 
-const WORKTREE = [
-  '--worktree <path>',
-  'the worktree that is meant (default: the one of the current folder)',
-] as const;
+const WORKTREE = ['--worktree <path>', "target worktree (default: the current directory's)"] as const;
 
 /** Defines them on the program. */
 export function defineTaskCommands(program: Command, host: Host): void {
@@ -58,7 +55,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('list')
       .alias('ls')
       .summary('tasks across worktrees')
-      .description('Lists the tasks that are not over, of every worktree, with what each waits for.')
+      .description('Lists the unfinished tasks of every worktree, with what each waits for.')
       .option(
         '--state <state>',
         'only ready, running, queued, scheduled, waiting, held, paused, copy or finished',
@@ -74,7 +71,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
   host.on<{ worktree?: string }>(
     program
       .command('show')
-      .summary('one task whole')
+      .summary('show one task in full')
       .description('Shows one task: description, artifacts, log and runs.')
       .argument('<task>', 'its id')
       .option(...WORKTREE),
@@ -156,7 +153,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('heartbeat')
       .summary('say that the work on a task goes on')
       .description(
-        'A sign of life. Prints whether to go on; exit status 1 means: stop, the work is no longer wanted.',
+        'Sends a heartbeat. Prints whether to continue; exit status 1 means: stop, the work is no longer wanted.',
       )
       .argument('<task>', 'its id')
       .option('--message <text>', 'how far it is')
@@ -208,7 +205,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
   host.on<{ worktree?: string }>(
     program
       .command('answer')
-      .summary('answer what the worker on a task asks')
+      .summary("answer a worker's question")
       .description(
         'Answers the open question of a task, or of a run by its id. Whoever works on it hears the answer with its next heartbeat.',
       )

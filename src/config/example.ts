@@ -11,9 +11,9 @@ import { tomlKey, tomlValue } from './toml.ts';
 const WIDTH = 100;
 
 const HEAD = [
-  'supervisor.toml: one per machine. Lines that begin with "#" and a blank are words; a "#" right before a key or a',
+  'supervisor.toml: one per machine. Lines that begin with "#" and a blank are comments; a "#" right before a key or a',
   'table switches a setting off. Every setting is here with its default, or with an example where there is none.',
-  'Durations are texts: "500ms", "30s", "10m", "2h", "1d". "~" is your home folder. Unknown keys are errors.',
+  'Durations are strings: "500ms", "30s", "10m", "2h", "1d". "~" is your home folder. Unknown keys are errors.',
 ];
 
 /** Profiles of the example: enough of them to show every key of every type. */

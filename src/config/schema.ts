@@ -59,7 +59,7 @@ const repoShape = {
   include: withDefault(
     z.array(text),
     [],
-    'Only worktrees that fit one of these globs; none means all. Without a slash a glob is held against the folder name, else against the whole path.',
+    'Only worktrees that fit one of these globs; none means all. Without a slash a glob is matched against the folder name, else against the whole path.',
   ),
   exclude: withDefault(z.array(text), [], 'Not worktrees that fit one of these.'),
   trust: withDefault(
@@ -100,7 +100,7 @@ const scheduleShape = {
   catchup_window: withDefault(
     duration,
     '7d',
-    'Instants missed for longer than this are let go: what a week could wait for is no longer meant.',
+    'Instants missed for longer than this are skipped: what could wait for a week is no longer meant.',
   ),
   overlap: withDefault(
     z.enum(OVERLAPS),
@@ -110,7 +110,7 @@ const scheduleShape = {
   start_deadline: withDefault(
     duration,
     '0',
-    'Due for longer than this and not begun, for want of room or of another task: let go. "0": it waits as long as it takes.',
+    'Due for longer than this and not started, for want of capacity or of another task: skipped. "0": it waits as long as it takes.',
   ),
   jitter: withDefault(
     duration,
@@ -200,7 +200,7 @@ const apiShape = {
 
 const notifyShape = {
   url: required(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
-    text: 'A webhook of yours that is told what happens.',
+    text: 'The webhook that receives the events.',
     example: 'https://hooks.example.net/workgraph',
   }),
   secret: optional(
@@ -215,7 +215,7 @@ const notifyShape = {
   events: withDefault(
     z.array(z.enum(NOTIFY_EVENTS)).min(1),
     ['task.completed', 'task.failed', 'task.stale', 'task.input_required', 'task.held', 'supervisor.problem'],
-    'What it is told of; task.started and task.retrying are left out because they are many.',
+    'The events it receives; task.started and task.retrying are left out because they are many.',
   ),
   held_after: withDefault(
     rhythm,
@@ -260,14 +260,14 @@ export const machineSchema = z.strictObject({
     scheduleShape,
     'What schedules do when they cannot be kept to the letter, unless a schedule profile says otherwise.',
   ),
-  limits: section(limitsShape, 'Sizes and rhythms.'),
-  shutdown: section(shutdownShape, 'Ending things.'),
-  retention: section(retentionShape, 'How long what is over is kept.'),
+  limits: section(limitsShape, 'Limits and intervals.'),
+  shutdown: section(shutdownShape, 'Shutdown.'),
+  retention: section(retentionShape, 'Retention.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
   notify: z
     .array(z.strictObject(notifyShape))
     .default([])
-    .meta({ description: 'Events to webhooks of yours, kept until they are taken; one block for each.' }),
+    .meta({ description: 'Webhook notifications, retried until delivered; one block for each.' }),
   log: section(logShape, 'What it writes about itself.'),
   executors: z.record(z.string(), z.unknown()).default({}),
 });

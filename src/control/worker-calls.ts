@@ -70,7 +70,7 @@ export class OutsideWork {
   answer(run: Run | null, task: string, answer: string, question?: string): AnsweredQuestion {
     const live = run && this.#runner.live.get(run.id);
     if (!live || live.signal.aborted || live.declared)
-      throw new SupervisorError('conflict', `nobody works on ${task} and waits for an answer`, {
+      throw new SupervisorError('conflict', `no worker is waiting for an answer on ${task}`, {
         hint: `\`supervisor why ${task}\` says how it stands`,
         details: { code: 'not-claimed', task_id: task },
       });

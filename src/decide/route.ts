@@ -162,7 +162,8 @@ function findProfile(name: string, task: RoutedTask, profiles: ProfileSet, retry
   const profile = profiles.byName.get(name);
   if (profile) return { routed: true, profile, scheduleProfile: null };
   if (isAddress(name)) {
-    if (!URL.canParse(name)) return { routed: false, code: 'bad-url', because: `${name} is no address` };
+    if (!URL.canParse(name))
+      return { routed: false, code: 'bad-url', because: `${name} is not a valid address` };
     return { routed: true, profile: adHocProfile(name, retry), scheduleProfile: null };
   }
   const broken = profiles.broken.get(name);

@@ -68,7 +68,7 @@ export async function holdInstanceLock(options: InstanceLockOptions): Promise<In
   try {
     mkdirSync(dirname(lockFile), { recursive: true, mode: scope === 'machine' ? 0o700 : 0o777 });
   } catch (thrown) {
-    throw new SupervisorError('config', `${dirname(lockFile)} could not be made: ${messageOf(thrown)}.`, {
+    throw new SupervisorError('config', `${dirname(lockFile)} could not be created: ${messageOf(thrown)}.`, {
       hint: 'Make its parent folder writable.',
       cause: thrown,
     });

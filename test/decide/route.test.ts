@@ -151,7 +151,9 @@ describe('addresses', () => {
     );
   });
   test('one that is none is held', () => {
-    expect(routed({ executor: 'http://' })).toBe('bad-url: http:// is no address (key executor = http://)');
+    expect(routed({ executor: 'http://' })).toBe(
+      'bad-url: http:// is not a valid address (key executor = http://)',
+    );
   });
   test('a run finds its profile again', () => {
     expect(profileNamed('http://h/x', profiles(), RETRY)).toMatchObject({

@@ -50,7 +50,7 @@ export async function add(context: Context, title: string, options: AuthorOption
     if (context.json) context.outJson({ id, worktree: place.worktree, graph: place.graph });
     else {
       context.out(`${plain(id)}\n`);
-      if (place.created) context.note(`supervisor: made the graph ${shortPath(place.graph, context)}`);
+      if (place.created) context.note(`supervisor: created the graph ${shortPath(place.graph, context)}`);
     }
   } finally {
     await store.close();
@@ -81,7 +81,7 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
   if (options.timeout !== undefined && options.timeout !== '') {
     const { parseWgTimeout } = await import('../../domain/duration.ts');
     if (parseWgTimeout(options.timeout) === null)
-      throw new SupervisorError('usage', `--timeout ${options.timeout} is not a time that wg takes`, {
+      throw new SupervisorError('usage', `--timeout ${options.timeout} is not a duration wg accepts`, {
         hint: 'write 90s, 30m or 2h',
       });
   }
@@ -99,7 +99,7 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
   if (options.timezone) {
     const { isTimezone } = await import('../../config/timezone.ts');
     if (!isTimezone(options.timezone))
-      throw new SupervisorError('usage', `--timezone ${options.timezone} is no time zone`, {
+      throw new SupervisorError('usage', `--timezone ${options.timezone} is not a valid time zone`, {
         hint: 'name one like Europe/Paris or UTC',
       });
   }

@@ -66,7 +66,7 @@ export async function demo(context: Context): Promise<number> {
       context.out(statusView(report, context));
       const bad = unfinished(report);
       if (bad.length === 0) {
-        say('\nEverything ended as it should.');
+        say('\nAll tasks finished as expected.');
         return 0;
       }
       for (const sentence of bad) say(sentence);

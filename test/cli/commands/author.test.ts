@@ -17,7 +17,7 @@ describe('add', () => {
   test('makes the graph where there is none, and prints the id alone', async () => {
     const { status, out, err } = await cli('add', 'Fix auth bug');
     expect({ status, out }).toEqual({ status: 0, out: 'fix-auth-bug\n' });
-    expect(err).toContain('made the graph');
+    expect(err).toContain('created the graph');
     const again = await cli('add', 'Fix auth bug');
     expect(again).toMatchObject({ out: 'fix-auth-bug-2\n', err: '' });
     expect((await ground.readGraph(ground.repo)).get('fix-auth-bug')).toMatchObject({
@@ -94,7 +94,7 @@ describe('add', () => {
 
   test.each([
     [['add', ' '], 2, 'the title is empty'],
-    [['add', 'x', '--timeout', '1d'], 2, '--timeout 1d is not a time that wg takes'],
+    [['add', 'x', '--timeout', '1d'], 2, '--timeout 1d is not a duration wg accepts'],
     [['add', 'x', '--schedule', 'at noon'], 2, '--schedule:'],
     [['add', 'x', '--schedule', '09:00', '--timezone', 'Mars/Base'], 2, 'no time zone "Mars/Base"'],
     [['add', 'x', '--priority', 'huge'], 2, 'huge is not a priority'],

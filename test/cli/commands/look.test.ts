@@ -104,7 +104,7 @@ describe('list, show, why', () => {
     expect((await cli('list', '--executor', 'claude', '--state', 'running')).out).toMatch(/^no tasks/);
   });
 
-  test('show prints one task whole', async () => {
+  test('show prints one task in full', async () => {
     expect((await cli('show', 'build')).out).toMatch(/^Build it\n/);
     expect(JSON.parse((await cli('show', 'build', '--json')).out)).toMatchObject({
       task: 'build',
