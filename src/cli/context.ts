@@ -27,6 +27,8 @@ export interface Surroundings {
   onSignal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', hear: () => void): () => void;
   /** Hears that nobody reads stdout any more (`| head`), instead of the silent exit; the result ends that. */
   onClosedPipe(hear: () => void): () => void;
+  /** Leaves the folder that the process was started in, which may be removed while it runs. */
+  leaveFolder(): void;
   /** Ends the process at once. */
   exitNow(status: number): void;
 }

@@ -12,6 +12,17 @@ const WORKTREE = ['--worktree <path>', "target worktree (default: the current di
 /** Defines them on the program. */
 export function defineTaskCommands(program: Command, host: Host): void {
   program.commandsGroup('Tasks:');
+  host.on(
+    program
+      .command('init')
+      .summary('make an empty graph')
+      .description(
+        'Makes an empty .workgraph/ in the worktree, as the first `add` does, and has git ignore it: no clean, stash or reset touches it. A graph that is there stays as it is, and is ignored from now on. Commit a graph with `git add -f`.',
+      )
+      .argument('[path]', 'the worktree (default: the one of the current folder)')
+      .addHelpText('after', examples('supervisor init', 'supervisor init ../shop-feature')),
+    async (context, [path]) => (await import('./commands/init.ts')).init(context, path),
+  );
   authorOptions(
     program
       .command('add')

@@ -40,6 +40,7 @@ export function processSurroundings(): Surroundings {
       closed.add(hear);
       return () => closed.delete(hear);
     },
+    leaveFolder: () => process.chdir('/'),
     exitNow: (status) => process.exit(status),
   };
 }
@@ -66,7 +67,8 @@ function currentFolder(): string {
   try {
     return process.cwd();
   } catch {
-    // ENOENT: the folder is gone. The root is there, and no worktree.
+    // ENOENT: the folder is gone. The root is there, and no worktree; programs that we start ask for a folder too.
+    process.chdir('/');
     return '/';
   }
 }

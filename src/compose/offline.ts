@@ -6,6 +6,7 @@ import { openLookConfig } from '../config/look-config.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Lookout } from '../control/offline-control.ts';
 import type { Config } from '../domain/config.ts';
+import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { LedgerView } from '../runs/ledger.ts';
@@ -17,7 +18,13 @@ import { silentLog } from '../seams/log.ts';
 import { VERSION } from '../version.ts';
 import { createWgCommand, lookForWg } from '../wg/command.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
-import { type LocatedGraph, locateGraph as locateGraphAround } from '../worktrees/locate.ts';
+import { notServed } from '../worktrees/coverage.ts';
+import {
+  beginGraph,
+  type GraphInGit,
+  type LocatedGraph,
+  locateGraph as locateGraphAround,
+} from '../worktrees/locate.ts';
 import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './base.ts';
 
 /** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
@@ -99,6 +106,30 @@ export async function locateGraph(options: {
 }): Promise<LocatedGraph> {
   const { home } = options.environment ?? processEnvironment();
   return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
+}
+
+/** An empty graph in a worktree that has none; `place.created` says whether one was made. What is there is kept from git too. */
+export async function initGraph(options: {
+  readonly cwd: string;
+  readonly worktree?: string;
+  readonly environment: Environment;
+}): Promise<{ readonly place: LocatedGraph; readonly inGit: GraphInGit }> {
+  const place = await locateGraph({ ...options, create: true });
+  const { createGit } = await import('../worktrees/git.ts');
+  return { place, inGit: await beginGraph(place, createGit(options.environment)) };
+}
+
+/** Why no supervisor of this configuration serves a worktree; null where one does, or where that is not plain to see. */
+export async function whyNotServed(options: ComposeOptions, worktree: string): Promise<string | null> {
+  const { environment } = options;
+  try {
+    const source = await openLookConfig({ paths: pathsOf(options), environment });
+    return await notServed(worktree, source.current());
+  } catch (thrown) {
+    // A configuration that cannot be read is told of by the commands that need it.
+    if (thrown instanceof SupervisorError) return null;
+    throw thrown;
+  }
 }
 
 /** A store over one graph, for commands that write into it themselves. */

@@ -76,6 +76,9 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
   return reports;
 }
 
+const MEND_MISSING =
+  'if it was moved, `git worktree repair` where it is now mends that; if it was deleted, `git worktree prune`';
+
 /** Runs of a graph that is not there any more: nothing of them is lost, and somebody should know. */
 function lostRuns(input: Reportable, path: string): ReportedProblem[] {
   const { graphs, runs } = input.world;
@@ -94,11 +97,12 @@ function worktreeState(
   excluded: boolean,
   servedFrom: string | null,
 ): { state: string; because: string } | null {
-  if (worktree.bare) return { state: 'bare', because: 'a bare repository has no files of its own' };
+  if (worktree.bare && worktree.graph === null)
+    return { state: 'bare', because: 'a bare repository has no files of its own' };
   if (worktree.missing)
     return worktree.prunable === null
-      ? { state: 'missing', because: 'its folder is not there' }
-      : { state: 'prunable', because: `git could prune it: ${worktree.prunable}` };
+      ? { state: 'missing', because: `its folder is not there; ${MEND_MISSING}` }
+      : { state: 'prunable', because: `git could prune it: ${worktree.prunable}; ${MEND_MISSING}` };
   if (excluded) return { state: 'excluded', because: 'left out by include or exclude in supervisor.toml' };
   if (worktree.graph === null)
     return { state: 'no-graph', because: 'it has neither a .wg nor a .workgraph folder' };

@@ -28,6 +28,16 @@ export interface Worktree {
   readonly graphIsAlias: boolean;
   /** graph.jsonl is committed to git, so that every worktree checks out a copy of its tasks. */
   readonly graphTracked: boolean;
+  /** Why nothing may run in it though its folder is there; absent or null: something may. */
+  readonly trouble?: WorktreeTrouble | null;
+}
+
+/** An odd state of a worktree. */
+export interface WorktreeTrouble {
+  /** core-bare, worktree-broken, worktree-moved, worktree-copied, not-at-root, no-worktree. */
+  readonly code: string;
+  /** One sentence with the command in it that mends it. */
+  readonly message: string;
 }
 
 /** A repository under supervision. */

@@ -190,7 +190,9 @@ export class SupervisedGraphs {
   async #admit(path: GraphPath, found: Serving): Promise<void> {
     const known = this.#entries.get(path);
     if (known) {
+      const before = known.graph.worktree.trouble?.message;
       known.graph = { ...known.graph, ...found };
+      if (found.worktree.trouble?.message !== before) await this.#judgeHold(known);
       return;
     }
     const entry: Entry = {
@@ -241,6 +243,8 @@ export class SupervisedGraphs {
         hold = { code: taken ? 'other-supervisor' : 'graph-lock', because: messageOf(thrown) };
       }
     }
+    const { trouble } = entry.graph.worktree;
+    if (trouble) hold ??= { code: trouble.code, because: trouble.message };
     hold ??= (await this.#parts.rival?.(path)) ?? null;
     const before = entry.graph.hold;
     if (hold?.code !== before?.code || hold?.because !== before?.because)
@@ -283,8 +287,7 @@ function servingWorktrees(repositories: readonly DiscoveredRepository[]): Map<Gr
   const serving = new Map<GraphPath, Serving>();
   for (const { repository, settings, excluded } of repositories) {
     for (const worktree of repository.worktrees) {
-      if (worktree.graph === null || worktree.missing || worktree.bare || excluded.has(worktree.path))
-        continue;
+      if (worktree.graph === null || worktree.missing || excluded.has(worktree.path)) continue;
       const known = serving.get(worktree.graph);
       const others = known ? [...known.aliases, known.worktree.path] : [];
       if (!known || rank(worktree) < rank(known.worktree))

@@ -7,11 +7,12 @@ import { basename, join } from 'node:path';
 import pLimit from 'p-limit';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
-import type { Repository, Worktree } from '../domain/worktree.ts';
+import type { Repository, Worktree, WorktreeTrouble } from '../domain/worktree.ts';
 import type { Environment } from '../seams/environment.ts';
 import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
+import { bareTrouble, brokenLink } from './git-standing.ts';
 import { globalGraphFolders, graphFolderBeside, isAgentWorktree, realPath } from './graph-folder.ts';
 import { nameGraphs, type Reached } from './graph-names.ts';
 import type { ListedWorktree } from './porcelain.ts';
@@ -230,17 +231,27 @@ class DiskDiscovery implements Discovery {
     let graph: { path: string | null; alias: boolean; identity: string | null } = none;
     if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
       graph = { path: owner.worktree.graph, alias: true, identity: owner.identity };
-    else if (!missing && !listed.bare) graph = graphFolderBeside(listed.path, this.#globals) ?? none;
+    // Bare by mistake: where its git dir lies in it, a folder is a worktree to everybody but git.
+    else if (!missing && (!listed.bare || isFolderNow(join(listed.path, '.git'))))
+      graph = graphFolderBeside(listed.path, this.#globals) ?? none;
     const own = graph.path !== null && !graph.alias ? graph.path : null;
+    const trouble = graph.path === null || graph.alias ? null : this.#troubleOf(listed, main);
     const worktree: Worktree = {
       ...listed,
       repo: id,
       missing,
       graph: graph.path,
       graphIsAlias: graph.alias,
-      graphTracked: own !== null && (await this.#tracked.isTracked(listed.path, own)),
+      graphTracked: own !== null && trouble === null && (await this.#tracked.isTracked(listed.path, own)),
+      trouble,
     };
     return { worktree, identity: graph.identity };
+  }
+
+  /** What keeps work from being done where its graph is. */
+  #troubleOf({ path, main: isMain, bare }: ListedWorktree, main: string): WorktreeTrouble | null {
+    if (bare) return bareTrouble(path);
+    return isMain ? null : brokenLink(path, main);
   }
 
   #forgetAllBut(found: readonly Found[]): void {

@@ -17,7 +17,7 @@ export async function repositoryFingerprint(
 ): Promise<string> {
   const names = await linkedNames(commonDir);
   const files = [
-    ...['HEAD', 'logs/HEAD', 'packed-refs', 'config', 'reftable/tables.list'].map((file) =>
+    ...['HEAD', 'logs/HEAD', 'packed-refs', 'config', 'config.worktree', 'reftable/tables.list'].map((file) =>
       join(commonDir, file),
     ),
     ...names.flatMap((name) =>

@@ -45,7 +45,16 @@ export function createGit(environment: Environment): Git {
     if (value !== undefined) variables[name] = value;
   }
   let runs = 0;
-  const run = (folder: string, args: string[]) =>
+  const run = async (folder: string, args: string[]): Promise<string> => {
+    try {
+      return await runPlain(folder, args);
+    } catch (thrown) {
+      // A person's setting wants bare repositories to be named rather than come across. The configuration named it.
+      if (!/safe\.bareRepository/i.test(messageOf(thrown))) throw thrown;
+      return await runPlain(folder, [`--git-dir=${folder}`, ...args]);
+    }
+  };
+  const runPlain = (folder: string, args: string[]) =>
     inTurn(async () => {
       runs++;
       try {
@@ -56,7 +65,8 @@ export function createGit(environment: Environment): Git {
           // A repository may name a program of its own here, and reading the index would run it. Nobody has
           // said yet that this repository is trusted.
           config: ['core.fsmonitor=false'],
-          unsafe: { allowUnsafeFsMonitor: true },
+          // A git dir is named by nobody but ourselves.
+          unsafe: { allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },
         })
           .env(variables)
           .raw(args);

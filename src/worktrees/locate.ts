@@ -2,17 +2,23 @@
 // is spawned, so that the short commands stay short.
 
 import { mkdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import type { WorktreeTrouble } from '../domain/worktree.ts';
+import type { Git } from './git.ts';
+import { troubleOf } from './git-standing.ts';
 import { graphFolderIn, realPath } from './graph-folder.ts';
+import { ignoreGraph } from './keep-from-git.ts';
 
 export interface LocatedGraph {
   readonly graph: GraphPath;
   /** Root of the worktree. */
   readonly worktree: string;
-  /** The graph folder was made just now. */
+  /** There was no graph: its folder, or the folder of one that went, is ready for one. */
   readonly created: boolean;
+  /** Why nothing will run in it as things stand; null: nothing that can be seen from here. */
+  readonly trouble: WorktreeTrouble | null;
 }
 
 /** What wg keeps out of git inside a graph folder, and what we add to it. */
@@ -20,7 +26,7 @@ const IGNORED = ['agents/', 'service/', 'log/', 'output/', '*.secret', '*.creden
 
 /**
  * The graph of the worktree around `folder` (or that folder itself when it is a graph). With `create`, a worktree that
- * has none gets a `.workgraph/`. Throws `graph`.
+ * has none gets a `.workgraph/` that git ignores, unless nothing could ever run there. Throws `graph`.
  */
 export async function locateGraph(
   folder: string,
@@ -30,19 +36,57 @@ export async function locateGraph(
   if (start === null) throw new SupervisorError('graph', `there is no folder ${folder}`);
   for (let at = start; ; at = dirname(at)) {
     const found = await graphFolderIn(at, options.home);
-    if (found) return { graph: found.path, worktree: at, created: false };
-    if (await exists(join(at, '.git'))) {
+    const isRoot = await exists(join(at, '.git'));
+    if (found || isRoot) {
+      const trouble = isRoot ? troubleOf(at) : null;
+      if (found && (!options.create || (await exists(join(found.path, 'graph.jsonl')))))
+        return { graph: found.path, worktree: at, created: false, trouble: trouble ?? (await notAtRoot(at)) };
       if (!options.create)
         throw new SupervisorError('graph', `${at} has neither a .wg nor a .workgraph folder`, {
           hint: '`supervisor add TITLE` makes one, so does `wg init`',
         });
-      return { graph: await makeGraphFolder(at), worktree: at, created: true };
+      if (trouble !== null) throw new SupervisorError('graph', `no graph is made here: ${trouble.message}`);
+      const graph = found?.path ?? (await makeGraphFolder(at));
+      // Before the first task is in it: from then on there is something to lose.
+      if (isRoot && !found?.alias) await ignoreGraph(at, basename(graph));
+      return { graph, worktree: at, created: true, trouble: null };
     }
     if (at === dirname(at)) break;
   }
   throw new SupervisorError('graph', `${folder} is in no git worktree, and no graph lies above it`, {
     hint: 'go into a repository, or name one with --worktree PATH',
   });
+}
+
+/** What git makes of a graph. */
+export type GraphInGit = 'ignored' | 'committed' | 'untracked';
+
+/** Makes the empty file of a graph where there is none, and has git ignore the graph unless it is committed. */
+export async function beginGraph({ graph, worktree }: LocatedGraph, git: Git): Promise<GraphInGit> {
+  const file = join(graph, 'graph.jsonl');
+  await writeFile(file, '', { flag: 'wx' }).catch((thrown: { code?: string }) => {
+    // It is there, whoever made it.
+    if (thrown.code !== 'EEXIST') throw thrown;
+  });
+  if (dirname(graph) !== worktree) return 'untracked';
+  const isCommitted = await git.isTracked(worktree, file).catch(() => false);
+  if (isCommitted) return 'committed';
+  return (await ignoreGraph(worktree, basename(graph))) ? 'ignored' : 'untracked';
+}
+
+/** A graph elsewhere than at the root of a worktree is wg's to use; the supervisor looks there alone. */
+async function notAtRoot(folder: string): Promise<WorktreeTrouble | null> {
+  if (await exists(join(folder, '.git'))) return null;
+  for (let at = dirname(folder); at !== dirname(at); at = dirname(at))
+    if (await exists(join(at, '.git')))
+      return {
+        code: 'not-at-root',
+        message: `the supervisor serves the graph at the root of a worktree, ${at}, and not the one in ${folder}`,
+      };
+  return {
+    code: 'no-worktree',
+    message: `${folder} is in no git worktree, and the supervisor serves no other graphs; \`git init ${folder}\` makes it one`,
+  };
 }
 
 async function makeGraphFolder(worktree: string): Promise<GraphPath> {

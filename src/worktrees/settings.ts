@@ -21,15 +21,13 @@ export function settingsBelow(root: RootSettings, path: string): RepoSettings {
 
 /** Paths of the worktrees that include and exclude leave out. */
 export function leftOut(worktrees: readonly Worktree[], settings: RepoSettings): Set<string> {
-  const fits = (globs: readonly string[], path: string) => globs.some((glob) => matchesGlob(glob, path));
-  return new Set(
-    worktrees
-      .map(({ path }) => path)
-      .filter(
-        (path) =>
-          (settings.include.length > 0 && !fits(settings.include, path)) || fits(settings.exclude, path),
-      ),
-  );
+  return new Set(worktrees.map(({ path }) => path).filter((path) => isLeftOut(path, settings)));
+}
+
+/** Whether include or exclude leave out the worktree of this path. */
+export function isLeftOut(path: string, { include, exclude }: RepoSettings): boolean {
+  const fits = (globs: readonly string[]) => globs.some((glob) => matchesGlob(glob, path));
+  return (include.length > 0 && !fits(include)) || fits(exclude);
 }
 
 /** The folder's name; for `shop.git`, `shop/.bare` and `shop/.git`, `shop`. */

@@ -60,6 +60,7 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     stdin: { isTTY: options.stdin === undefined, read: async () => options.stdin ?? '' },
     onSignal: listen,
     onClosedPipe: (hear) => listen('closed-pipe', hear),
+    leaveFolder: () => {},
     exitNow: (status) => void exits.push(status),
     written,
     exits,

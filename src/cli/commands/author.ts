@@ -2,7 +2,7 @@
 
 import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskRequest } from '../../graphs/authoring.ts';
-import { type Context, shortPath } from '../context.ts';
+import { type Context, compositionOf, shortPath } from '../context.ts';
 import { taskQuery, withLookout, worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
@@ -31,13 +31,14 @@ export async function add(context: Context, title: string, options: AuthorOption
   if (title.trim() === '')
     throw new SupervisorError('usage', 'the title is empty', { hint: 'say what is to be done' });
   const request = await requestOf(options);
-  const [{ composeStore, locateGraph }, { addTask }] = await Promise.all([
+  const [{ composeStore, locateGraph, whyNotServed }, { addTask }] = await Promise.all([
     import('../../compose/offline.ts'),
     import('../../graphs/authoring.ts'),
   ]);
   const place = await locateGraph({
     cwd: context.cwd,
     create: true,
+    environment: context.environment,
     ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
   });
   const store = composeStore({ graph: place.graph });
@@ -47,11 +48,20 @@ export async function add(context: Context, title: string, options: AuthorOption
       { ...request, title, ...(options.id === undefined ? {} : { id: options.id }) },
       context.now(),
     );
-    if (context.json) context.outJson({ id, worktree: place.worktree, graph: place.graph });
+    const warning = place.trouble?.message ?? (await whyNotServed(compositionOf(context), place.worktree));
+    if (context.json)
+      context.outJson({
+        id,
+        worktree: place.worktree,
+        graph: place.graph,
+        ...(warning === null ? {} : { warning }),
+      });
     else {
       context.out(`${plain(id)}\n`);
       if (place.created) context.note(`supervisor: created the graph ${shortPath(place.graph, context)}`);
     }
+    if (warning !== null)
+      context.note(`supervisor: ${plain(id)} will not run as things stand: ${plain(warning)}`);
   } finally {
     await store.close();
   }

@@ -37,6 +37,8 @@ export async function run(context: Context, options: RunOptions): Promise<number
       if (event.name === 'run.settled') noteOutcome(event, failed);
     });
     ending.attend(running, voice);
+    // A worktree, like as not: when it goes, git and agents could not be started any more.
+    context.leaveFolder();
     try {
       // A signal that came while everything was put together: nothing is begun.
       if (ending.isRequested) return options.once ? STATUS_INTERRUPTED : 0;

@@ -1,0 +1,144 @@
+// Whether git takes a folder for a worktree, and if not, the git command that mends it. Told from a handful of small
+// files, so that the short commands need not run git; git has the last word.
+
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { WorktreeTrouble } from '../domain/worktree.ts';
+
+/** Files of a git dir are small; what is larger is none of those that are read here. */
+const MOST_BYTES = 1024 * 1024;
+
+/**
+ * What keeps git from knowing the worktree that begins at `folder`: nothing would ever run there. Null: all is well, as far
+ * as a few files tell.
+ */
+export function troubleOf(folder: string): WorktreeTrouble | null {
+  const dotGit = join(folder, '.git');
+  if (isFolder(dotGit)) return isBareByConfig(dotGit) ? bareTrouble(folder) : null;
+  const gitDir = gitDirOf(folder);
+  if (gitDir === null || !existsSync(join(gitDir, 'HEAD'))) return brokenTrouble(folder, gitDir, null);
+  const known = readSmall(join(gitDir, 'gitdir'))?.trimEnd();
+  // A submodule, or a git dir that was put elsewhere: nobody else's.
+  if (known === undefined || known === '') return null;
+  const listed = resolve(gitDir, known);
+  if (realPath(listed) === realPath(dotGit)) return null;
+  const place = listed.replace(/\/\.git$/, '');
+  if (existsSync(listed))
+    return {
+      code: 'worktree-copied',
+      message: `git knows the worktree at ${place}, and ${folder} is a copy of it: work there, or make a worktree with \`git worktree add\``,
+    };
+  return {
+    code: 'worktree-moved',
+    message: `git knows the worktree at ${place}, where it is no longer; \`git -C ${folder} worktree repair\` mends that`,
+  };
+}
+
+/** A worktree that git lists, and that does not know its repository any more; null when it does. `main`: where git works. */
+export function brokenLink(folder: string, main: string): WorktreeTrouble | null {
+  if (isFolder(join(folder, '.git'))) return null;
+  const gitDir = gitDirOf(folder);
+  return gitDir !== null && existsSync(join(gitDir, 'HEAD')) ? null : brokenTrouble(folder, gitDir, main);
+}
+
+/** git says bare where work is kept. */
+export function bareTrouble(folder: string): WorktreeTrouble {
+  return {
+    code: 'core-bare',
+    message: `git takes ${folder} for a bare repository (core.bare is true), so nothing runs there; \`${mendBare(folder)}\` mends that`,
+  };
+}
+
+function brokenTrouble(folder: string, gitDir: string | null, main: string | null): WorktreeTrouble {
+  const why =
+    gitDir === null
+      ? 'it has no .git file that names its repository'
+      : `its .git file names ${gitDir}, which is no git dir`;
+  const mend =
+    main === null
+      ? `\`git worktree repair ${folder}\` in the main worktree mends that`
+      : `\`git -C ${main} worktree repair\` mends that`;
+  return { code: 'worktree-broken', message: `${folder} is cut off from its repository: ${why}; ${mend}` };
+}
+
+/** The git dir that the `.git` file of a worktree names; null when there is no such file. */
+function gitDirOf(folder: string): string | null {
+  const named = /^gitdir: (.*?)\n?$/s.exec(readSmall(join(folder, '.git')) ?? '')?.[1];
+  return named === undefined ? null : resolve(folder, named);
+}
+
+function isBareByConfig(gitDir: string): boolean {
+  const config = readSmall(join(gitDir, 'config')) ?? '';
+  const own = isOn(valueIn(config, 'extensions', 'worktreeconfig'))
+    ? valueIn(readSmall(join(gitDir, 'config.worktree')) ?? '', 'core', 'bare')
+    : null;
+  return isOn(own ?? valueIn(config, 'core', 'bare'));
+}
+
+/** The command that says again that there is a worktree: in the file that says there is none. */
+function mendBare(folder: string): string {
+  const own = valueIn(readSmall(join(folder, '.git', 'config.worktree')) ?? '', 'core', 'bare');
+  return `git -C ${folder} config ${own === null ? '' : '--worktree '}core.bare false`;
+}
+
+/** The last value of a key in a configuration file of git's; null when it has none. Includes are not followed. */
+function valueIn(text: string, section: string, key: string): string | null {
+  let at = '';
+  let found: string | null = null;
+  for (const line of text.split('\n')) {
+    const header = /^\s*\[\s*([^\s\]"]+)\s*("[^"]*")?\s*\]/.exec(line);
+    if (header) at = header[2] === undefined ? (header[1] ?? '').toLowerCase() : '';
+    const [, name, value = 'true'] =
+      /^\s*(?:\[[^\]]*\]\s*)?([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*([^#;]*))?/.exec(line) ?? [];
+    if (at === section && name?.toLowerCase() === key) found = value.trim().replace(/^"(.*)"$/, '$1');
+  }
+  return found;
+}
+
+function isOn(value: string | null): boolean {
+  return value !== null && /^(?:true|yes|on|[1-9]\d*)$/i.test(value);
+}
+
+/** The text of a small regular file; null for everything else that may lie there. Never waits. */
+function readSmall(path: string): string | null {
+  let fd: number | null = null;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(fd);
+    if (!found.isFile() || found.size > MOST_BYTES) return null;
+    const bytes = Buffer.alloc(found.size);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
+  } catch {
+    // Not there, or not ours to read: then it tells nothing.
+    return null;
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    // As above.
+    return false;
+  }
+}
+
+function realPath(path: string): string | null {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    // As above.
+    return null;
+  }
+}
