@@ -27,7 +27,7 @@ export async function completeByHand(
     const passed =
       outcome.kind === 'succeeded'
         ? await parts.gate.require(store, task.id, outcome, request.agent ?? null)
-        : await parts.gate.fail(store, task.id, outcome);
+        : await parts.gate.fail(store, task.id, outcome, null);
     if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
     if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
   }

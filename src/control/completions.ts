@@ -106,7 +106,7 @@ export class Completions {
       const passed =
         outcome.kind === 'succeeded'
           ? await gate.require(store, run.task, outcome, run.agent)
-          : await gate.fail(store, run.task, outcome);
+          : await gate.fail(store, run.task, outcome, run.agent);
       return { outcome, ...(passed?.kind === 'by-wg' ? { settledAs: passed.status } : {}) };
     } catch (thrown) {
       if (live) live.declared = before;

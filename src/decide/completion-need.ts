@@ -3,7 +3,6 @@
 
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { isSystemTask, isTerminal, type Task, type TaskDetail } from '../domain/task.ts';
-import { isInConfiguredCycle } from './cycle-iteration.ts';
 import { artifactStrings, EXTERNAL_TAG, type TaskPatch } from './settle.ts';
 import { counter } from './ticker-view.ts';
 import { logLine, usageFields } from './wg-spelling.ts';
@@ -30,11 +29,13 @@ export function completionNeed(
   return verify === '' ? { way: 'plain' } : { way: 'verify', command: verify };
 }
 
-/** What of wg's own semantics a task's end calls for; null: none. */
+/**
+ * What of wg's own semantics a task's end calls for; null: none. Cycles are turned by us: no two ages of `wg done` agree on
+ * which of their tasks it ends, and one of them ends none.
+ */
 function semanticsOf(task: TaskDetail, tasks: ReadonlyMap<string, Task>, verify: string): string | null {
   if (verify !== '') return 'it has a verify command';
   if (task.validation !== undefined && task.validation !== 'none') return 'it is to be validated';
-  if (isInConfiguredCycle(task.id, tasks)) return 'it is part of a cycle';
   const evaluation = tasks.get(`.evaluate-${task.id}`);
   if (evaluation && !isTerminal(evaluation.status) && !isSystemTask(task.id)) return 'it is to be evaluated';
   return null;

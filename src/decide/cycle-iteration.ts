@@ -47,14 +47,6 @@ export function cycleMovesAfter(id: TaskId, view: TickerView): TickerMove[] {
   return details && owner ? iterate(details, owner, view) : [];
 }
 
-/** Whether the task takes part in a cycle that somebody configured. */
-export function isInConfiguredCycle(id: TaskId, tasks: TickerView['tasks']): boolean {
-  if (tasks.get(id)?.hasCycleConfig) return true;
-  if (!hasOwner(tasks)) return false;
-  const cycle = cycleMembers(tasks).find((ids) => ids.includes(id));
-  return cycle?.some((member) => tasks.get(member)?.hasCycleConfig) ?? false;
-}
-
 /** Whether anybody configured a cycle at all. */
 function hasOwner(tasks: TickerView['tasks']): boolean {
   for (const _owner of cycleOwners(tasks)) return true;

@@ -83,10 +83,16 @@ export class CompletionGate {
     return this.#byWgEnded.get(`${graph}\0${id}`) === agent;
   }
 
-  /** Lets wg write a failure that only it may write. Null: it may be written natively. */
-  async fail(store: GraphStore, id: TaskId, outcome: Failed): Promise<Passed | null> {
+  /**
+   * Lets wg write a failure that only it may write. `agent`: whose work it was. Null: it may be written natively, or the task
+   * is not that agent's any more, so that nothing is to be written.
+   */
+  async fail(store: GraphStore, id: TaskId, outcome: Failed, agent: string | null): Promise<Passed | null> {
+    if (store.detail(id)?.foreignKeys.length === 0) return null;
+    await store.refresh();
     const task = store.detail(id);
     if (!task || task.foreignKeys.length === 0) return null;
+    if (agent !== null && (task.status !== 'in-progress' || task.assigned !== agent)) return null;
     const kind = failureClassForCommand(outcome);
     const args = ['fail', id, '--reason', outcome.message.slice(0, REASON_CHARS)];
     const answer = await this.#parts.wg.run(store.graph, kind === null ? args : [...args, '--class', kind]);

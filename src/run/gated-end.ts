@@ -31,7 +31,7 @@ export async function gateOutcome(
   const passed =
     outcome.kind === 'succeeded'
       ? await gate.pass(store, task, outcome, agent)
-      : await gate.fail(store, task, outcome);
+      : await gate.fail(store, task, outcome, agent);
   return gated(passed, outcome);
 }
 

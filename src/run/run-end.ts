@@ -90,6 +90,11 @@ export class RunEnding {
     }
   }
 
+  /** Whether the end of this run is just being written. */
+  isFinishing(run: string): boolean {
+    return this.#finishing.has(run);
+  }
+
   /** Gives a claimed task back; the attempt does not count. */
   release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped } = {}): Promise<void> {
     const releasing = this.#release(run, because, options).finally(() => this.#releasing.delete(run.id));

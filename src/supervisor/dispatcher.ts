@@ -116,6 +116,8 @@ export class Dispatcher {
         });
         break;
       case 'close':
+        // Its end is just being written: what the graph says of it may be that very writing.
+        if (this.runner.ending.isFinishing(action.run.id)) break;
         this.#unlessBegun(action.run, async () => {
           const { ledger, clock } = this.#parts;
           ledger.move(action.run.id, action.phase, { finishedAt: clock.now() });

@@ -208,6 +208,37 @@ describe('completion with wg semantics', () => {
     const done = operations().filter(({ op }) => op === 'done');
     expect(done.map(({ task_id }) => task_id).sort()).toEqual(['good', 'judged', 'plain']);
   });
+
+  test('a wg that opens a task again as it ends it: the run is settled, once, and the next one starts at once', async () => {
+    const bin = join(playground.folder, 'reopening');
+    await mkdir(bin);
+    // Writes at once and answers late, so that the graph is looked at in between.
+    const program = `
+      const { readFileSync, renameSync, writeFileSync } = require('node:fs');
+      const [, , folder, verb] = process.argv.slice(1);
+      if (verb !== 'done') process.exit(1);
+      const file = folder + '/graph.jsonl';
+      const task = JSON.parse(readFileSync(file, 'utf8'));
+      const turn = (task.loop_iteration ?? 0) + 1;
+      if (turn < 3) Object.assign(task, { status: 'open', loop_iteration: turn, assigned: undefined });
+      else task.status = 'done';
+      writeFileSync(file + '.next', JSON.stringify(task) + '\\n');
+      renameSync(file + '.next', file);
+      setTimeout(() => {}, 1500);`;
+    await writeFile(join(bin, 'program.cjs'), program);
+    await writeFile(
+      join(bin, 'wg'),
+      `#!/bin/sh\nexec '${process.execPath}' '${join(bin, 'program.cjs')}' "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    await playground.writeGraph(playground.repo, [{ id: 'a', exec: 'echo a >>ran', verify: 'true' }]);
+    supervised = await supervise(playground, { variables: { PATH: `${bin}:${withoutWg().PATH}` } });
+    await supervised.nth(3, 'run.settled', 'a');
+    expect(readFileSync(join(playground.repo, 'ran'), 'utf8')).toBe('a\na\na\n');
+    expect([supervised.count('run.settled', 'a'), supervised.count('run.overruled', 'a')]).toEqual([3, 0]);
+  });
 });
 
 describe('graphs of a newer wg', () => {
