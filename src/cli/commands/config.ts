@@ -2,7 +2,9 @@
 
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Paths } from '../../config/paths.ts';
 import type { ConfigProblem } from '../../config/problems.ts';
+import type { RouteInUse } from '../../decide/routes-in-use.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
@@ -27,7 +29,9 @@ export async function check(context: Context): Promise<number> {
     problems = found as readonly ConfigProblem[];
   }
   const ok = problems.length === 0;
-  if (context.json) context.outJson({ ok, file, exists: existsSync(file), profiles: known, problems });
+  const routes = ok ? await routesInForce(context, paths) : [];
+  if (context.json)
+    context.outJson({ ok, file, exists: existsSync(file), profiles: known, problems, routes });
   else if (!ok) for (const problem of problems) context.note(`supervisor: ${plain(problem.message)}`);
   else if (existsSync(file))
     context.out(`${shortPath(file, context)} is fine; profiles: ${known.map(plain).join(', ')}\n`);
@@ -35,7 +39,19 @@ export async function check(context: Context): Promise<number> {
     context.out(
       `there is no ${shortPath(file, context)}, so defaults count: the repository of the current folder, no limits but the built-in ones\n`,
     );
+  if (!context.json && routes.length > 0)
+    context.out(`\n${(await import('../routes.ts')).renderRoutes(routes, context)}`);
   return ok ? 0 : 3;
+}
+
+/** What models ask for in the graphs that this configuration serves. */
+async function routesInForce(context: Context, paths: Paths): Promise<readonly RouteInUse[]> {
+  const [{ createConfigSource }, { routesOf, worktreesWithGraphs }] = await Promise.all([
+    import('../../config/source.ts'),
+    import('../routes.ts'),
+  ]);
+  const source = createConfigSource({ paths, environment: context.environment });
+  return routesOf(await worktreesWithGraphs(context), source);
 }
 
 /** `supervisor config example`. */

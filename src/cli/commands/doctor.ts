@@ -31,6 +31,7 @@ export async function doctor(context: Context): Promise<number> {
     ...(await configuration(paths, context)),
     ...programs(context),
     await supervisor(context),
+    ...(await routes(paths, context)),
   ];
   const failed = findings.some((finding) => finding.result === 'failed');
   if (context.json) context.outJson({ ok: !failed, checks: findings });
@@ -171,6 +172,28 @@ async function supervisor(context: Context): Promise<Finding> {
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
     return { check, result: 'failed', because: thrown.message };
+  }
+}
+
+/** The systems that models ask for; one that nobody serves holds its tasks. */
+async function routes(paths: Paths, context: Context): Promise<Finding[]> {
+  const [{ createConfigSource }, { askedBy, routesOf, worktreesWithGraphs }] = await Promise.all([
+    import('../../config/source.ts'),
+    import('../routes.ts'),
+  ]);
+  try {
+    const source = createConfigSource({ paths, environment: context.environment });
+    const found = await routesOf(await worktreesWithGraphs(context), source);
+    return found.map((route): Finding => {
+      const check = `route ${route.route}`;
+      if (route.executor === null)
+        return { check, result: 'note', because: `${askedBy(route)}: ${route.because}` };
+      return { check, result: 'ok', because: `${route.executor} serves it; asked for by ${askedBy(route)}` };
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    // What is wrong with the configuration or the worktrees is a finding of its own.
+    return [];
   }
 }
 

@@ -2,15 +2,15 @@
 
 import { connect as connectSocket } from 'node:net';
 import { createConfigSource } from '../../config/source.ts';
+import type { RouteInUse } from '../../decide/routes-in-use.ts';
 import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import type { Profile } from '../../domain/profile.ts';
-import type { WorktreeReport } from '../../domain/report.ts';
 import { findOnPath } from '../../seams/environment.ts';
 import { type Context, shortPath } from '../context.ts';
-import { withView } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';
+import { isTrusted, renderRoutes, routesOf, worktreesWithGraphs } from '../routes.ts';
 
 /** One profile as it is listed. Public in JSON. */
 interface ListedProfile {
@@ -26,6 +26,7 @@ interface ListedProfile {
   readonly because: string;
   readonly max_concurrent: number | null;
   readonly match: readonly string[];
+  readonly route: readonly string[];
 }
 
 /** How long an endpoint may take to accept a connection, ms. */
@@ -33,9 +34,9 @@ const CONNECT_MS = 3000;
 
 /** `supervisor executors`. */
 export async function executors(context: Context): Promise<number> {
-  const { listed } = await findProfiles(context);
+  const { listed, routes } = await findProfiles(context);
   if (context.json) {
-    context.outJson({ executors: listed });
+    context.outJson({ executors: listed, routes });
     return 0;
   }
   context.out(
@@ -55,7 +56,7 @@ export async function executors(context: Context): Promise<number> {
         each.type,
         { text: each.state, paint: each.state === 'ok' ? context.paint.good : context.paint.bad },
         each.max_concurrent ?? '',
-        each.match.join(' '),
+        [...each.match, ...each.route].join(' '),
         each.worktree === null ? '' : shortPath(each.worktree, context),
         `${shortPath(each.file, context)}${each.line === null ? '' : `:${each.line}`}`,
         each.because,
@@ -64,6 +65,8 @@ export async function executors(context: Context): Promise<number> {
       head: context.paint.faint,
     }),
   );
+  const table = renderRoutes(routes, context);
+  if (table !== '') context.out(`\n${table}`);
   return 0;
 }
 
@@ -166,10 +169,12 @@ function endpoint(url: string): Promise<Answer> {
   });
 }
 
-/** The machine's profiles, then those of each worktree that has its own. */
-async function findProfiles(
-  context: Context,
-): Promise<{ listed: readonly ListedProfile[]; profiles: ReadonlyMap<string, Profile> }> {
+/** The machine's profiles, then those of each worktree that has its own, and what models ask for. */
+async function findProfiles(context: Context): Promise<{
+  readonly listed: readonly ListedProfile[];
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly routes: readonly RouteInUse[];
+}> {
   const paths = await context.paths();
   const source = createConfigSource({ paths, environment: context.environment });
   const { profiles: machine, brokenProfiles } = source.current();
@@ -180,7 +185,7 @@ async function findProfiles(
 
   const worktrees = await worktreesWithGraphs(context);
   for (const worktree of worktrees) {
-    const trusted = !worktree.problems.some((problem) => problem.code === 'untrusted');
+    const trusted = isTrusted(worktree);
     const set = source.profilesFor(worktree.graph, { trust: true });
     for (const profile of set.byName.values()) {
       if (profile === machine.get(profile.name)) continue;
@@ -198,20 +203,7 @@ async function findProfiles(
           because: problem,
         });
   }
-  return { listed, profiles };
-}
-
-async function worktreesWithGraphs(
-  context: Context,
-): Promise<(WorktreeReport & { readonly graph: string })[]> {
-  const report = await withView(context, (view) => view.status());
-  const seen = new Set<string>();
-  return report.worktrees.flatMap((worktree) => {
-    const { graph } = worktree;
-    if (graph === null || seen.has(graph)) return [];
-    seen.add(graph);
-    return [{ ...worktree, graph }];
-  });
+  return { listed, profiles, routes: await routesOf(worktrees, source) };
 }
 
 function listing(profile: Profile, worktree: string | null, state: string, because: string): ListedProfile {
@@ -225,6 +217,7 @@ function listing(profile: Profile, worktree: string | null, state: string, becau
     because,
     max_concurrent: profile.maxConcurrent,
     match: profile.match,
+    route: profile.route ?? [],
   };
 }
 
@@ -239,5 +232,6 @@ function unknown(name: string, file: string, line: number | undefined): ListedPr
     because: '',
     max_concurrent: null,
     match: [],
+    route: [],
   };
 }

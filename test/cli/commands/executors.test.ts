@@ -33,6 +33,47 @@ test('every profile with the file it is from; a broken one with its line', async
   expect((await cli('executors')).out).toMatch(/deploy +command +ok .*x:\*/);
 });
 
+test('the systems that models ask for, and who serves each: in three commands', async () => {
+  await ground.writeConfig('[executors.pi]\ntype = "command"\ncommand = ["true"]\n');
+  await ground.writeGraph(ground.repo, [
+    { id: 'a', model: 'pi:openrouter:a/b' },
+    { id: 'b', model: 'codex:gpt-5.5' },
+    { id: 'over', model: 'nex:q', status: 'done' },
+  ]);
+  const own = join(ground.repo, '.workgraph', 'config.toml');
+  await writeFile(own, '[dispatcher]\nmodel = "pi:openrouter:a/b"\n');
+  const rows = [
+    expect.objectContaining({ route: 'codex', executor: null, state: 'held', tasks: 1 }),
+    expect.objectContaining({
+      route: 'pi',
+      executor: 'pi',
+      state: 'ok',
+      tasks: 1,
+      settings: [`[dispatcher] model of ${own}`],
+    }),
+  ];
+  expect(JSON.parse((await cli('executors', '--json')).out).routes).toEqual(rows);
+  expect(JSON.parse((await cli('config', 'check', '--json')).out).routes).toEqual(rows);
+  for (const argv of [['executors'], ['config', 'check']]) {
+    const { out } = await cli(...argv);
+    expect(out).toMatch(
+      /codex +nobody +held +1 task +the task's model asks for codex; add \[executors\.codex\]/,
+    );
+    expect(out).toMatch(/pi +pi +ok +1 task, \[dispatcher\] model of/);
+  }
+  const { checks } = JSON.parse((await cli('doctor', '--json')).out);
+  expect(checks).toContainEqual({
+    check: 'route pi',
+    result: 'ok',
+    because: expect.stringContaining('pi serves it'),
+  });
+  expect(checks).toContainEqual({
+    check: 'route codex',
+    result: 'note',
+    because: expect.stringContaining('[executors.codex]'),
+  });
+});
+
 describe('executors test', () => {
   test('an endpoint that accepts connections, and one that does not', async () => {
     const server = createServer((socket) => socket.destroy());
