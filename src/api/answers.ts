@@ -91,6 +91,19 @@ export const runAnswer = z.object({
   because: text,
   outcome: outcomeAnswer.nullable(),
   progress: textOrNull,
+  session: textOrNull.exactOptional(),
+  model: textOrNull.exactOptional(),
+  usage: z
+    .object({
+      cost_usd: z.number().nullable(),
+      input_tokens: z.number().nullable(),
+      output_tokens: z.number().nullable(),
+      cache_read_input_tokens: z.number().nullable(),
+      cache_creation_input_tokens: z.number().nullable(),
+      turns: z.number().nullable(),
+    })
+    .nullable()
+    .exactOptional(),
   lease: z
     .object({
       worker: textOrNull,

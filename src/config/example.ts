@@ -23,6 +23,10 @@ const EXAMPLE_PROFILES: readonly {
   readonly without?: string[];
 }[] = [
   { name: 'default', type: 'claude' },
+  { name: 'codex', type: 'codex' },
+  { name: 'pi', type: 'pi' },
+  { name: 'gemini', type: 'gemini' },
+  { name: 'opencode', type: 'opencode' },
   { name: 'build', type: 'command', without: ['shell'] },
   { name: 'deploy', type: 'command', without: ['command'] },
   { name: 'deploy-agent', type: 'http' },
@@ -57,8 +61,8 @@ export function configExample(): string {
 
 const PROFILES_HEAD = [
   'Profiles: named, configured executors. Tasks name one with `--executor NAME`; a task that names none goes to',
-  '"default", else to the built-in "claude". Built in are claude, command (runs the task\'s own exec), external and',
-  "scheduled; a profile of the same name replaces a built-in one. A worktree's .workgraph/config.toml may hold",
+  '"default", else to the built-in "claude". Built in are claude, codex, pi, gemini, opencode, command (runs the',
+  "task's own exec), external and scheduled; a profile of the same name replaces a built-in one. A worktree's .workgraph/config.toml may hold",
   'profiles too. A broken profile holds the tasks that need it and nothing else.',
 ];
 

@@ -51,8 +51,7 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
           sentence: 'names the profile itself; name the one that does the work',
         });
       break;
-    case 'claude':
-    case 'external':
+    default:
       break;
   }
   for (const [path, value] of texts) troubles.push(...placeholderTroubles(path, value));

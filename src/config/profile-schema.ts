@@ -1,6 +1,7 @@
 // What may stand below [executors.NAME], in supervisor.toml and in a worktree's config.toml alike.
 
 import { z } from 'zod';
+import { AGENT_CLIS, type AgentType } from '../domain/agent-cli.ts';
 import type { ExecutorType } from '../domain/profile.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import { httpDeliveryShape } from './http-delivery.ts';
@@ -59,31 +60,52 @@ const commonShape = {
 const timeout = (value: string, why: string) =>
   withDefault(duration, value, `Longest time one attempt may take; "0" means none. ${why}`);
 
-const claudeShape = {
-  type: z.literal('claude').meta({ description: 'Spawns the Claude CLI.' }),
-  ...commonShape,
-  timeout: timeout(
-    '2h',
-    'Two hours are more than nearly every task takes and less than a night lost to a stuck one.',
+const spawnedShape = {
+  pass_env: withDefault(
+    z.array(
+      z
+        .string()
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, { error: 'must be a variable, or its beginning and "*"' }),
+    ),
+    [],
+    'Variables of the supervisor that are handed on beside the allow-list, for instance ["AWS_*", "GH_TOKEN"].',
   ),
-  command: withDefault(text, 'claude', 'The program: a name found in PATH, or a path.'),
-  args: withDefault(z.array(z.string()), [], 'Further arguments, before those of ours.'),
-  model: optional(text, {
-    text: "The model; a task's own model wins. Default: the program's.",
-    example: 'sonnet',
-  }),
-  permission_mode: withDefault(
-    text,
-    'bypassPermissions',
-    'What the agent may do unasked. Nobody is there to answer, so anything less stops at its first question.',
-  ),
-  silence_timeout: withDefault(
+  end_grace: withDefault(
     duration,
-    '0',
-    'Ends a run that said nothing for this long; "0": never, because long tool calls are silent and legitimate.',
+    '60s',
+    'How long a program may stay that said it is finished; then it is ended and its word counts. "0": for ever.',
   ),
-  account: withDefault(text, 'default', 'Tasks of one account share its quota pause.'),
 };
+
+function agentSchema<T extends AgentType>(type: T) {
+  const { title, program, account, permissionMode } = AGENT_CLIS[type];
+  return z.strictObject({
+    type: z.literal(type).meta({ description: `Spawns ${title}.` }),
+    ...commonShape,
+    timeout: timeout(
+      '2h',
+      'Two hours are more than nearly every task takes and less than a night lost to a stuck one.',
+    ),
+    command: withDefault(text, program, 'The program: a name found in PATH, or a path.'),
+    args: withDefault(z.array(z.string()), [], 'Further arguments, after those of ours.'),
+    model: optional(text, {
+      text: "The model; a task's own model wins. Default: the program's.",
+      example: 'sonnet',
+    }),
+    permission_mode: withDefault(
+      text,
+      permissionMode,
+      'What the agent may do unasked. Nobody is there to answer, so anything less stops at its first question.',
+    ),
+    silence_timeout: withDefault(
+      duration,
+      '0',
+      'Ends a run that said nothing for this long; "0": never, because long tool calls are silent and legitimate.',
+    ),
+    account: withDefault(text, account, 'Tasks of one account share its quota pause.'),
+    ...spawnedShape,
+  });
+}
 
 const commandShape = {
   type: z.literal('command').meta({ description: 'Runs a program in the worktree.' }),
@@ -101,6 +123,11 @@ const commandShape = {
     text: 'Where it runs, relative to the worktree. Default: the worktree.',
     example: 'tools',
   }),
+  end_line: optional(text, {
+    text: 'A line of output that holds this text says that the work succeeded; what still runs then has end_grace.',
+    example: '"type":"result"',
+  }),
+  ...spawnedShape,
 };
 
 const httpShape = {
@@ -197,7 +224,11 @@ const externalShape = {
 
 /** One schema for each executor type. */
 export const profileSchemas = {
-  claude: z.strictObject(claudeShape),
+  claude: agentSchema('claude'),
+  codex: agentSchema('codex'),
+  pi: agentSchema('pi'),
+  gemini: agentSchema('gemini'),
+  opencode: agentSchema('opencode'),
   command: z.strictObject(commandShape),
   http: z.strictObject(httpShape),
   schedule: z.strictObject(scheduleShape),
@@ -207,6 +238,10 @@ export const profileSchemas = {
 /** Any profile, told apart by `type`: for the JSON Schema. */
 export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.claude,
+  profileSchemas.codex,
+  profileSchemas.pi,
+  profileSchemas.gemini,
+  profileSchemas.opencode,
   profileSchemas.command,
   profileSchemas.http,
   profileSchemas.schedule,

@@ -1,5 +1,6 @@
 // One [executors.NAME] table → a profile, or the reason why it cannot be one. Shared by supervisor.toml and worktrees.
 
+import { AGENT_TYPES } from '../domain/agent-cli.ts';
 import type { RetryPolicy } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import {
@@ -27,7 +28,7 @@ export interface ReadProfiles {
 
 /** Profiles that exist without being configured; they are what `type` may be left out for. */
 const BUILT_IN_TYPES: ReadonlyMap<string, ExecutorType> = new Map([
-  ['claude', 'claude'],
+  ...AGENT_TYPES.map((type) => [type, type] as const),
   ['command', 'command'],
   ['external', 'external'],
   ['scheduled', 'schedule'],
@@ -143,24 +144,15 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
     overridable: written.overridable,
   };
   switch (written.type) {
-    case 'claude':
-      return {
-        ...base,
-        type: 'claude',
-        command: written.command,
-        args: written.args,
-        model: written.model ?? null,
-        permissionMode: written.permission_mode,
-        silenceTimeoutMs: parseDuration(written.silence_timeout),
-        account: written.account,
-      };
     case 'command':
       return {
         ...base,
+        ...spawned(written),
         type: 'command',
         command: written.command ?? null,
         shell: written.shell ?? null,
         cwd: written.cwd ?? null,
+        endLine: written.end_line ?? null,
       };
     case 'http':
       return {
@@ -193,7 +185,23 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         staleAfterMs: parseDuration(written.stale_after),
         onStale: written.on_stale,
       };
+    default:
+      return {
+        ...base,
+        ...spawned(written),
+        type: written.type,
+        command: written.command,
+        args: written.args,
+        model: written.model ?? null,
+        permissionMode: written.permission_mode,
+        silenceTimeoutMs: parseDuration(written.silence_timeout),
+        account: written.account,
+      };
   }
+}
+
+function spawned(written: { readonly pass_env: readonly string[]; readonly end_grace: string | 0 }) {
+  return { passEnv: written.pass_env, endGraceMs: parseDuration(written.end_grace) };
 }
 
 function secretList(secret: SecretValue | SecretValue[] | undefined): SecretValue[] {

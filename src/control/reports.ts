@@ -14,6 +14,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  UsageReport,
 } from '../domain/report.ts';
 import { holdsSlot, type Run } from '../domain/run.ts';
 import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
@@ -111,7 +112,24 @@ export function runReport(run: Run, progress: string | null, lease: Lease | null
     because: run.because,
     outcome: run.outcome,
     progress,
+    session: run.session ?? null,
+    model: run.model ?? null,
+    usage: usageReport(run),
     ...(lease === null ? {} : { lease: leaseReport(lease) }),
+  };
+}
+
+/** Noted on its way, or told with its outcome. */
+function usageReport({ usage, outcome }: Run): UsageReport | null {
+  const used = usage ?? (outcome && 'usage' in outcome ? outcome.usage : undefined);
+  if (used === undefined || Object.keys(used).length === 0) return null;
+  return {
+    cost_usd: used.costUsd ?? null,
+    input_tokens: used.inputTokens ?? null,
+    output_tokens: used.outputTokens ?? null,
+    cache_read_input_tokens: used.cacheReadInputTokens ?? null,
+    cache_creation_input_tokens: used.cacheCreationInputTokens ?? null,
+    turns: used.turns ?? null,
   };
 }
 

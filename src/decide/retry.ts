@@ -1,6 +1,7 @@
 // What a run's outcome means for the next attempt: one rule for each kind of failure. Knows no clock and no dice; the
 // caller gives both.
 
+import { isAgentType } from '../domain/agent-cli.ts';
 import type { RetryPolicy } from '../domain/config.ts';
 import type { Failed, FailureKind, Outcome, StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
@@ -26,7 +27,7 @@ export function interruptionsInARow(runs: readonly Pick<Run, 'phase' | 'outcome'
   let vanished = 0;
   let neverStarted = 0;
   for (const { phase, outcome, type, process } of runs) {
-    const isOurs = type === 'claude' || type === 'command';
+    const isOurs = isAgentType(type) || type === 'command';
     if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') vanished++;
     else if (outcome?.kind === 'failed' || outcome?.kind === 'succeeded') break;
     else if (phase === 'interrupted' && outcome === null && isOurs && process === null) neverStarted++;

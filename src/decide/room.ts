@@ -4,7 +4,7 @@
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { Profile } from '../domain/profile.ts';
+import { isAgentProfile, type Profile } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Pause } from './world.ts';
 
@@ -111,7 +111,7 @@ export class Room {
       this.#pauses.get('machine ') ??
       this.#pauses.get(`repo ${repo}`) ??
       (named?.code === BY_A_PERSON ? named : this.#pauses.get(`profile ${profileKey(profile, graph)}`)) ??
-      (profile.type === 'claude' ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
+      (isAgentProfile(profile) ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
       null
     );
   }
@@ -143,7 +143,7 @@ export class Room {
 
   #probedOf({ profile, graph }: Pick<Seat, 'profile' | 'graph'>) {
     if (this.#probed.size === 0) return [];
-    const account = profile.type === 'claude' ? this.#probed.get(`account ${profile.account}`) : undefined;
+    const account = isAgentProfile(profile) ? this.#probed.get(`account ${profile.account}`) : undefined;
     return [this.#probed.get(`profile ${profileKey(profile, graph)}`), account].filter(
       (found) => found !== undefined,
     );

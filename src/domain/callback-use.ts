@@ -6,8 +6,6 @@ import type { Profile } from './profile.ts';
 /** Whether a template of the profile mentions a URL of ours: its agents need an address that is open. */
 export function usesCallbackUrl(profile: Profile): boolean {
   switch (profile.type) {
-    case 'claude':
-      return mentions(profile.env);
     case 'command':
       return mentions([profile.command, profile.shell, profile.env]);
     case 'http':
@@ -15,6 +13,8 @@ export function usesCallbackUrl(profile: Profile): boolean {
     case 'schedule':
     case 'external':
       return false;
+    default:
+      return mentions(profile.env);
   }
 }
 

@@ -1,11 +1,13 @@
 // A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
 
+import { AGENT_TYPES, type AgentType, isAgentType } from './agent-cli.ts';
 import type { RetryPolicy } from './config.ts';
 import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
-export const EXECUTOR_TYPES = ['claude', 'command', 'http', 'schedule', 'external'] as const;
-export type ExecutorType = (typeof EXECUTOR_TYPES)[number];
+const OTHER_TYPES = ['command', 'http', 'schedule', 'external'] as const;
+export type ExecutorType = AgentType | (typeof OTHER_TYPES)[number];
+export const EXECUTOR_TYPES: readonly ExecutorType[] = [...AGENT_TYPES, ...OTHER_TYPES];
 
 /** Where a profile (or any setting) was written, for errors and `supervisor executors`. */
 export interface Origin {
@@ -35,11 +37,21 @@ interface ProfileBase {
   readonly overridable: boolean;
 }
 
-export interface ClaudeProfile extends ProfileBase {
-  readonly type: 'claude';
+/** What profiles that spawn something may say of its environment and its end. */
+interface SpawnedProfile extends ProfileBase {
+  /** Names of variables that are handed on, beside the allow-list; `X*` is a prefix. */
+  readonly passEnv: readonly string[];
+  /** How long it may stay once it said that it is finished, ms; 0: as long as it likes. */
+  readonly endGraceMs: number;
+}
+
+/** A profile of an agent CLI. */
+export interface AgentProfile extends SpawnedProfile {
+  readonly type: AgentType;
   readonly command: string;
   readonly args: readonly string[];
   readonly model: string | null;
+  /** In the words of its CLI. */
   readonly permissionMode: string;
   /** End the run after this much silence, ms; 0 means never. */
   readonly silenceTimeoutMs: number;
@@ -47,13 +59,15 @@ export interface ClaudeProfile extends ProfileBase {
   readonly account: string;
 }
 
-export interface CommandProfile extends ProfileBase {
+export interface CommandProfile extends SpawnedProfile {
   readonly type: 'command';
   /** argv template; null when `shell` or the task's own exec is run. */
   readonly command: readonly string[] | null;
   /** Shell text template; placeholders arrive as quoted arguments. */
   readonly shell: string | null;
   readonly cwd: string | null;
+  /** A line of output that holds this text is the program's last word: its work succeeded. Null: only its exit tells. */
+  readonly endLine: string | null;
 }
 
 /** How an endpoint is delivered to. Durations in ms. */
@@ -113,7 +127,12 @@ export interface ExternalProfile extends ProfileBase {
   readonly onStale: 'flag' | 'retry' | 'fail';
 }
 
-export type Profile = ClaudeProfile | CommandProfile | HttpProfile | ScheduleProfile | ExternalProfile;
+export type Profile = AgentProfile | CommandProfile | HttpProfile | ScheduleProfile | ExternalProfile;
+
+/** Whether a profile runs an agent CLI, which has an account. */
+export function isAgentProfile(profile: Profile): profile is AgentProfile {
+  return isAgentType(profile.type);
+}
 
 /** A profile that could not be used: it holds the tasks that need it, with file, line and key, and stops nothing else. */
 export interface BrokenProfile {

@@ -40,6 +40,16 @@ export interface WorktreeReport {
   readonly problems: readonly ReportedProblem[];
 }
 
+/** What one run used; what nobody told is null. */
+export interface UsageReport {
+  readonly cost_usd: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly cache_read_input_tokens: number | null;
+  readonly cache_creation_input_tokens: number | null;
+  readonly turns: number | null;
+}
+
 /** Who holds a run that is worked on elsewhere. */
 export interface LeaseReport {
   readonly worker: string | null;
@@ -75,6 +85,11 @@ export interface RunReport {
   readonly outcome: Outcome | null;
   /** The last sign of life, in words. */
   readonly progress: string | null;
+  /** The session of its CLI; null where it has none. */
+  readonly session?: string | null;
+  readonly model?: string | null;
+  /** Tokens and money that it used, as far as its executor knows. */
+  readonly usage?: UsageReport | null;
   /** Where somebody outside was heard of: who, and how their time stands. */
   readonly lease?: LeaseReport;
 }

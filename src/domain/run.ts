@@ -1,7 +1,7 @@
 // One execution of one attempt, as the ledger keeps it.
 
 import type { GraphPath, RunId, TaskId } from './ids.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, Usage } from './outcome.ts';
 import type { ExecutorType } from './profile.ts';
 
 /**
@@ -63,8 +63,21 @@ export interface Run {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly outcome: Outcome | null;
+  /** The session of its CLI, which a later call may resume. */
+  readonly session?: string;
+  readonly model?: string;
+  /** Tokens and money, also where the outcome came by another way than the program's end. */
+  readonly usage?: Usage;
   /** It gave its place back and waits for the far side. Never written down: a run that is taken up begins anew. */
   readonly waits?: boolean;
+}
+
+/** What the work may tell of itself on its way. */
+export interface RunNotes {
+  readonly session?: string;
+  readonly reference?: string;
+  readonly model?: string;
+  readonly usage?: Usage;
 }
 
 /** Phases in which a run still holds its task. */

@@ -4,7 +4,7 @@
 import type { RunId } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
-import type { ProcessIdentity } from '../domain/run.ts';
+import type { ProcessIdentity, RunNotes } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 
 /** The result of a task that this one waited for: what a prompt or payload says of it. */
@@ -76,8 +76,8 @@ export interface RunControl {
   works?(): void;
   /** It waits for a far side that cannot take the work just now: nothing goes on here, its place may be given away. */
   waits?(): void;
-  /** Keep what the stream told: session id, usage so far. */
-  note(facts: { readonly session?: string; readonly reference?: string }): void;
+  /** Keep what the work told of itself. What it used is kept whatever its outcome counts as. */
+  note(facts: RunNotes): void;
   /** Keeps deliveries to the far side over a crash; absent where nobody keeps them. */
   readonly deliveries?: DeliveryNotes;
 }

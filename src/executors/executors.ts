@@ -7,7 +7,7 @@ import type { Log } from '../seams/log.ts';
 import type { Executor } from './executor.ts';
 import { createExternalExecutor } from './external.ts';
 import { createHttpExecutor } from './http/executor.ts';
-import { createClaudeExecutor } from './process/claude.ts';
+import { createAgentExecutors } from './process/agents.ts';
 import { createCommandExecutor } from './process/command.ts';
 import { createPoller } from './process/poller.ts';
 import type { Processes } from './process/process-table.ts';
@@ -51,7 +51,7 @@ export function createExecutors(parts: ExecutorParts): Executors {
   };
   const subprocesses = createSubprocesses(means);
   const executors: Executor[] = [
-    createClaudeExecutor(means, subprocesses),
+    ...createAgentExecutors(means, subprocesses),
     createCommandExecutor(means, subprocesses),
     createHttpExecutor({ clock, identity, log, variables, version }),
     createExternalExecutor(),

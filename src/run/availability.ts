@@ -6,7 +6,7 @@ import { BY_A_PERSON, profileKey } from '../decide/room.ts';
 import { profileNamed } from '../decide/route.ts';
 import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
-import type { Profile } from '../domain/profile.ts';
+import { isAgentProfile, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { ENDING_AT_ONCE, fingerprint, isEndpointHold, MISSING, rememberHold } from './endpoint-holds.ts';
 import type { RunnerParts } from './run-services.ts';
@@ -92,7 +92,7 @@ export class Availability {
     for (const graph of graphs.all()) {
       this.#forget(taskKey(graph.path, profile));
       const known = graph.profiles.byName.get(profile);
-      if (known?.type !== 'claude') continue;
+      if (!known || !isAgentProfile(known)) continue;
       this.#setbacks.delete(`account ${known.account}`);
       ledger.clearPause('account', known.account);
     }
@@ -129,7 +129,7 @@ export class Availability {
   #tellsOfProfile(run: Run, { failure }: Failed): boolean {
     if (failure !== 'exit' && failure !== 'interrupted' && failure !== 'provider') return false;
     const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);
-    if (profile?.type === 'claude') return true;
+    if (profile && isAgentProfile(profile)) return true;
     return profile?.type === 'command' && (profile.command !== null || profile.shell !== null);
   }
 
@@ -169,6 +169,6 @@ export class Availability {
     if (scope === 'task') return taskKey(run.graph, run.task);
     const profile = this.#profileOf(run);
     if (scope === 'profile') return profile ? profileKey(profile, run.graph) : run.executor;
-    return profile?.type === 'claude' ? profile.account : run.executor;
+    return profile && isAgentProfile(profile) ? profile.account : run.executor;
   }
 }

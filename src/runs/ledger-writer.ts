@@ -4,7 +4,7 @@
 import type { Pause } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
-import { isOpenRun, type Run, type RunPhase } from '../domain/run.ts';
+import { isOpenRun, type Run, type RunNotes, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../seams/clock.ts';
 import { type AnswerBook, createAnswerBook } from './answer-book.ts';
 import type { Database } from './database.ts';
@@ -41,7 +41,7 @@ export interface Ledger extends LedgerView, ScheduleBook, OldRuns {
    */
   advance(id: RunId, to: RunPhase, facts?: RunFacts): Promise<Run>;
   /** Keeps what the work told about itself, without a move. An unknown run is ignored: it may have been pruned. */
-  note(id: RunId, facts: { readonly session?: string; readonly reference?: string }): void;
+  note(id: RunId, notes: RunNotes): void;
   /** A person said `retry`: attempts so far count no more. */
   resetAttempts(graph: GraphPath, task: TaskId): void;
   setPause(pause: Pause): void;
@@ -98,7 +98,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     `UPDATE runs SET ${CHANGEABLE.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND phase = ?`,
   );
   const annotate = database.prepare(
-    'UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference) WHERE id = ?',
+    `UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference),
+       model = coalesce(?, model), usage = coalesce(?, usage) WHERE id = ?`,
   );
   const schedules = createScheduleBook(database);
   const setMeta = database.prepare(
@@ -234,8 +235,9 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       return run;
     },
 
-    note(id, facts) {
-      annotate.run(facts.session ?? null, facts.reference ?? null, id);
+    note(id, { session, reference, model, usage }) {
+      const used = usage === undefined ? null : JSON.stringify(usage);
+      annotate.run(session ?? null, reference ?? null, model ?? null, used, id);
       const run = view.run(id);
       if (run) openRuns.wrote(run);
     },

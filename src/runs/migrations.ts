@@ -131,6 +131,11 @@ export const MIGRATIONS: readonly string[] = [
   -- What a person answered to the question; NULL: nobody has yet.
   ALTER TABLE leases ADD COLUMN answer TEXT;
   `,
+  `
+  -- Which model worked on a run, and what it used (JSON); NULL: nobody said.
+  ALTER TABLE runs ADD COLUMN model TEXT;
+  ALTER TABLE runs ADD COLUMN usage TEXT;
+  `,
 ];
 
 /** The version that this program writes. */

@@ -1,7 +1,7 @@
 // Between a run and its row in the ledger. Knows no SQL beyond column names.
 
 import { SupervisorError } from '../domain/errors.ts';
-import type { Outcome } from '../domain/outcome.ts';
+import type { Outcome, Usage } from '../domain/outcome.ts';
 import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
 import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
 import type { SqlRow, SqlValue } from './database.ts';
@@ -137,6 +137,8 @@ function processOf(row: SqlRow): ProcessIdentity | null {
 /** The run that a row of the table `runs` stands for. */
 export function runOf(row: SqlRow): Run {
   const outcome = textOrNull(row, 'outcome');
+  // Of a run that was kept outside of the ledger these are not known.
+  const { session, model, usage } = row;
   return {
     id: text(row, 'id'),
     graph: text(row, 'graph'),
@@ -160,6 +162,9 @@ export function runOf(row: SqlRow): Run {
     startedAt: numberOrNull(row, 'started_at'),
     finishedAt: numberOrNull(row, 'finished_at'),
     outcome: outcome === null ? null : (JSON.parse(outcome) as Outcome),
+    ...(typeof session === 'string' ? { session } : {}),
+    ...(typeof model === 'string' ? { model } : {}),
+    ...(typeof usage === 'string' ? { usage: JSON.parse(usage) as Usage } : {}),
   };
 }
 

@@ -55,7 +55,16 @@ describe('defaults', () => {
       log: { level: 'info', format: 'auto' },
     });
     expect(() => new Intl.DateTimeFormat('en', { timeZone: config.timezone })).not.toThrow();
-    expect([...config.profiles.keys()].sort()).toEqual(['claude', 'command', 'external', 'scheduled']);
+    expect([...config.profiles.keys()].sort()).toEqual([
+      'claude',
+      'codex',
+      'command',
+      'external',
+      'gemini',
+      'opencode',
+      'pi',
+      'scheduled',
+    ]);
     expect(config.profiles.get('claude')).toMatchObject({
       type: 'claude',
       origin: { file: 'built-in' },

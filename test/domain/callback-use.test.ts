@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { usesCallbackUrl } from '../../src/domain/callback-use.ts';
 import type { CommandProfile, Profile } from '../../src/domain/profile.ts';
+import { commandProfile } from '../executors/bench.ts';
 import { httpProfile } from '../executors/http/support.ts';
 
 const URL_HERE = 'report to {{ callback.complete_url }} please';
 
 function command(changes: Partial<CommandProfile>): Profile {
-  const { type: _type, ...base } = httpProfile();
-  return { ...base, type: 'command', command: null, shell: null, cwd: null, ...changes };
+  return commandProfile(changes);
 }
 
 describe('whether a profile hands the callback URL on', () => {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { StopReason } from '../../src/domain/outcome.ts';
-import type { ClaudeProfile, CommandProfile, Profile } from '../../src/domain/profile.ts';
+import type { AgentProfile, CommandProfile, Profile } from '../../src/domain/profile.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
 import { createPoller } from '../../src/executors/process/poller.ts';
@@ -47,11 +47,22 @@ const base = {
 
 /** A command profile; without `command` and `shell` it runs the task's exec. */
 export function commandProfile(more: Partial<CommandProfile> = {}): CommandProfile {
-  return { ...base, name: 'command', type: 'command', command: null, shell: null, cwd: null, ...more };
+  return {
+    ...base,
+    name: 'command',
+    type: 'command',
+    command: null,
+    shell: null,
+    cwd: null,
+    endLine: null,
+    passEnv: [],
+    endGraceMs: 60_000,
+    ...more,
+  };
 }
 
 /** A claude profile that runs the fake. */
-export function claudeProfile(more: Partial<ClaudeProfile> = {}): ClaudeProfile {
+export function claudeProfile(more: Partial<AgentProfile> = {}): AgentProfile {
   return {
     ...base,
     name: 'claude',
@@ -62,6 +73,8 @@ export function claudeProfile(more: Partial<ClaudeProfile> = {}): ClaudeProfile 
     permissionMode: 'bypassPermissions',
     silenceTimeoutMs: 0,
     account: 'default',
+    passEnv: [],
+    endGraceMs: 60_000,
     ...more,
   };
 }

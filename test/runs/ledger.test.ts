@@ -91,6 +91,7 @@ describe('a run in the ledger', () => {
     const identity = { pid: 4242, startTime: '998877', bootId: 'b-1' };
     ledger.move('r1', 'started', { process: identity });
     ledger.note('r1', { session: 's-1' });
+    ledger.note('r1', { model: 'sonnet', usage: { costUsd: 0.01, outputTokens: 7 } });
     ledger.close();
 
     ledger = await opened();
@@ -108,6 +109,9 @@ describe('a run in the ledger', () => {
         startedAt: now,
         finishedAt: null,
         outcome: null,
+        session: 's-1',
+        model: 'sonnet',
+        usage: { costUsd: 0.01, outputTokens: 7 },
       },
     ]);
     expect(ledger.session('r1')).toBe('s-1');

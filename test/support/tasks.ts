@@ -6,7 +6,7 @@ import type { GraphView, World } from '../../src/decide/world.ts';
 import type { Config, RepoSettings, RetryPolicy } from '../../src/domain/config.ts';
 import type { Snapshot } from '../../src/domain/graph.ts';
 import type {
-  ClaudeProfile,
+  AgentProfile,
   CommandProfile,
   ExternalProfile,
   HttpProfile,
@@ -89,7 +89,7 @@ const BASE = {
   overridable: false,
 } as const;
 
-export function claude(name = 'claude', more: Partial<ClaudeProfile> = {}): ClaudeProfile {
+export function claude(name = 'claude', more: Partial<AgentProfile> = {}): AgentProfile {
   return {
     ...BASE,
     type: 'claude',
@@ -100,12 +100,25 @@ export function claude(name = 'claude', more: Partial<ClaudeProfile> = {}): Clau
     permissionMode: 'default',
     silenceTimeoutMs: 0,
     account: 'default',
+    passEnv: [],
+    endGraceMs: 60_000,
     ...more,
   };
 }
 
 export function command(name = 'command', more: Partial<CommandProfile> = {}): CommandProfile {
-  return { ...BASE, type: 'command', name, command: null, shell: null, cwd: null, ...more };
+  return {
+    ...BASE,
+    type: 'command',
+    name,
+    command: null,
+    shell: null,
+    cwd: null,
+    endLine: null,
+    passEnv: [],
+    endGraceMs: 60_000,
+    ...more,
+  };
 }
 
 export function http(name: string, more: Partial<HttpProfile> = {}): HttpProfile {

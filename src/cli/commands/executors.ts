@@ -5,7 +5,7 @@ import { createConfigSource } from '../../config/source.ts';
 import type { RouteInUse } from '../../decide/routes-in-use.ts';
 import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
-import type { Profile } from '../../domain/profile.ts';
+import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { findOnPath } from '../../seams/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
@@ -110,9 +110,8 @@ async function probe(
   );
   if (typeof missing === 'object')
     return { ok: false, because: `the environment variable ${missing.env} is not set here` };
+  if (isAgentProfile(profile)) return program(profile.command, context);
   switch (profile.type) {
-    case 'claude':
-      return program(profile.command, context);
     case 'command':
       if (profile.command) return program(profile.command[0] ?? '', context);
       return profile.shell === null

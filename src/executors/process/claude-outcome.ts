@@ -2,11 +2,12 @@
 // real CLI; `subtype` is never believed, since a refused request says `success` there.
 
 import type { Deferred, Outcome, Usage } from '../../domain/outcome.ts';
-import type { Profile } from '../../domain/profile.ts';
+import type { AgentProfile } from '../../domain/profile.ts';
 import { stoppedOutcome } from '../stopped.ts';
+import type { AgentEnd } from './agent-cli.ts';
+import { deniedOutcome, hasAnswered, providerHold, quotaHold, unavailable, usedIn } from './agent-report.ts';
 import type { ClaudeFacts } from './claude-stream.ts';
-import { describeStatus, vanishedOutcome } from './exit-text.ts';
-import type { Exit } from './subprocess.ts';
+import { describeStatus, interruptedBySignal, vanishedOutcome } from './exit-text.ts';
 
 const SUMMARY_CHARS = 1_000;
 const MESSAGE_CHARS = 1_500;
@@ -20,32 +21,29 @@ function isRefusal(status: number | null): boolean {
   return status === 401 || status === 403;
 }
 
-/** The outcome of a run. `stderr` is the end of what it printed there, `now` ms since the epoch. */
-export function claudeOutcome(
-  exit: Exit,
-  facts: ClaudeFacts,
-  stderr: string,
-  profile: Profile,
-  now: number,
-): Outcome {
+/** The outcome of a run. */
+export function claudeOutcome(end: AgentEnd<ClaudeFacts>): Outcome {
+  const { exit, facts, stderr, profile } = end;
   const { result, usage } = facts;
-  const used = Object.keys(usage).length === 0 ? {} : { usage };
+  const used = usedIn(usage);
   if (exit.kind === 'stopped') return stoppedOutcome(exit.reason, used.usage);
   if (exit.kind === 'exited' && exit.code === 0 && result?.isError !== true) {
+    if (result !== null && result.denials.length > 0) return deniedOutcome(result.denials, profile, used);
     const summary = (result?.text || facts.lastText || '').trim().slice(0, SUMMARY_CHARS);
     return { kind: 'succeeded', ...(summary === '' ? {} : { summary }), ...used };
   }
-  const hold = holdFor(facts, stderr, profile, now);
+  const hold = holdFor(end);
   if (hold !== null) return hold;
   if (exit.kind !== 'exited') return { ...vanishedOutcome(), ...used };
-  return failure(exit.code, facts, stderr, used);
+  return interruptedBySignal(exit.code, used) ?? failure(exit.code, facts, stderr, used);
 }
 
 /** Why the run says nothing about the task, only about account or set-up. */
-function holdFor(facts: ClaudeFacts, stderr: string, profile: Profile, now: number): Deferred | null {
+function holdFor({ facts, stderr, profile, now }: AgentEnd<ClaudeFacts>): Deferred | null {
   const { result, rateLimit } = facts;
   if (result?.isError !== false && rateLimit?.status === 'rejected') return quota(facts, profile, now);
-  if (result?.apiErrorStatus === 429) return quota(facts, profile, now);
+  // Nobody's money left is a limit, too: it holds for every task of the account until somebody pays.
+  if (result?.apiErrorStatus === 429 || facts.error === 'billing_error') return quota(facts, profile, now);
   if (
     isHopeless(facts) ||
     isRefusal(result?.apiErrorStatus ?? null) ||
@@ -61,6 +59,8 @@ function holdFor(facts: ClaudeFacts, stderr: string, profile: Profile, now: numb
       profile,
       `Claude says "${result.text.trim().slice(0, 200)}": run \`claude /login\` as this user, or give ANTHROPIC_API_KEY in the profile's env`,
     );
+  if (isOutage(facts) && !hasAnswered(facts.usage))
+    return providerHold(profile, result?.text || (facts.retry?.error ?? facts.error ?? 'no answer'));
   if (result !== null) return null;
   if (/cannot be used with root/i.test(stderr))
     return unavailable(
@@ -76,42 +76,28 @@ function holdFor(facts: ClaudeFacts, stderr: string, profile: Profile, now: numb
   return null;
 }
 
-function quota(facts: ClaudeFacts, profile: Profile, now: number): Deferred {
-  const account = profile.type === 'claude' ? profile.account : profile.name;
-  const said = (facts.result?.text || 'the usage limit is reached').trim().slice(0, 200);
-  const resetsAt = facts.rateLimit?.resetsAt ?? null;
-  const known = resetsAt !== null && resetsAt > now;
-  const when = known
-    ? 'until the provider lets it go on'
-    : 'when it ends is not known, so it is tried again soon';
-  return {
-    kind: 'deferred',
-    code: 'quota',
-    because: `account ${account}: ${said}; ${when}`,
-    // Unknown: the pause grows with each try that meets the limit again.
-    ...(known ? { until: resetsAt } : {}),
-    scope: 'account',
-  };
+/** The provider is down, overloaded or not to be reached; the status is missing where nobody answered at all. */
+function isOutage({ result, error, retry }: ClaudeFacts): boolean {
+  if (result !== null && !result.isError) return false;
+  const status = result?.apiErrorStatus ?? retry?.status ?? null;
+  return error === 'server_error' || error === 'overloaded' || (status !== null && status >= 500);
 }
 
-function unavailable(profile: Profile, because: string): Deferred {
-  return {
-    kind: 'deferred',
-    code: 'executor-unavailable',
-    because: `profile ${profile.name}: ${because}`,
-    scope: 'profile',
-  };
+function quota(facts: ClaudeFacts, profile: AgentProfile, now: number): Deferred {
+  const said = facts.result?.text || 'the usage limit is reached';
+  const resetsAt = facts.rateLimit?.resetsAt ?? null;
+  return quotaHold(profile, said, resetsAt !== null && resetsAt > now ? resetsAt : null);
 }
 
 function failure(code: number, facts: ClaudeFacts, stderr: string, used: { usage?: Usage }): Outcome {
-  const { result, retry } = facts;
+  const { result } = facts;
   const said = [...(result?.errors ?? []), result?.text ?? '', stderr.trim(), facts.lastText ?? ''].find(
     (one) => one !== '',
   );
-  const message = `${describeStatus(code)}${said === undefined ? ', no output' : `: ${said.slice(-MESSAGE_CHARS)}`}`;
+  const how = code === 0 ? 'its result is an error' : describeStatus(code);
+  const message = `${how}${said === undefined ? ', no output' : `: ${said.slice(-MESSAGE_CHARS)}`}`;
   const base = { kind: 'failed', message, exitCode: code, ...used } as const;
-  const status = result?.apiErrorStatus ?? retry?.status ?? null;
-  if (status !== null && status >= 500) return { ...base, failure: 'provider', retryable: true };
+  if (isOutage(facts)) return { ...base, failure: 'provider', retryable: true };
   // A request that the provider takes for malformed (a document too large, say) stays so.
   if (result?.apiErrorStatus === 400) return { ...base, failure: 'refused', retryable: false };
   return { ...base, failure: 'exit', retryable: true };

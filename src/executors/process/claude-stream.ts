@@ -2,7 +2,8 @@
 // it does not understand changes nothing. Shapes as recorded from the real CLI.
 
 import type { Usage } from '../../domain/outcome.ts';
-import { type Fields, fields, parseFields } from './stream-fields.ts';
+import type { AgentFacts } from './agent-cli.ts';
+import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 export interface ClaudeResult {
   readonly isError: boolean;
@@ -11,6 +12,8 @@ export interface ClaudeResult {
   readonly apiErrorStatus: number | null;
   readonly text: string;
   readonly errors: readonly string[];
+  /** What it wanted to do and may not, one line each. */
+  readonly denials: readonly string[];
 }
 
 export interface RateLimit {
@@ -21,9 +24,8 @@ export interface RateLimit {
   readonly type: string | null;
 }
 
-export interface ClaudeFacts {
-  readonly session: string | null;
-  readonly model: string | null;
+/** `usage` is that of the result line; before that summed over messages, so that an ended run has numbers too. */
+export interface ClaudeFacts extends AgentFacts {
   /** The last word on the account's limit. */
   readonly rateLimit: RateLimit | null;
   /** The last failed request that the CLI will try again; null once something was answered. */
@@ -33,12 +35,8 @@ export interface ClaudeFacts {
   /** Machine word of an error that came in place of an answer, such as `rate_limit` or `authentication_failed`. */
   readonly error: string | null;
   readonly result: ClaudeResult | null;
-  /** From the result line; before that summed over messages, so that an ended run has numbers too. */
-  readonly usage: Usage;
   /** The message that was counted last: one message comes in several lines, each with the same usage. */
   readonly counted: string | null;
-  /** One short line on what it is doing. */
-  readonly doing: string | null;
 }
 
 export const NO_FACTS: ClaudeFacts = {
@@ -52,6 +50,7 @@ export const NO_FACTS: ClaudeFacts = {
   usage: {},
   counted: null,
   doing: null,
+  lastWord: null,
 };
 
 const TEXT_CHARS = 4_000;
@@ -94,7 +93,15 @@ function readAssistant(facts: ClaudeFacts, event: Fields): ClaudeFacts {
   const id = text(message.id);
   const usage =
     id !== null && id === facts.counted ? facts.usage : addUsage(facts.usage, fields(message.usage));
-  const next = { ...facts, usage, counted: id, error: text(event.error), retry: null };
+  const next = {
+    ...facts,
+    usage,
+    counted: id,
+    error: text(event.error),
+    retry: null,
+    result: null,
+    lastWord: null,
+  };
   let { lastText, doing } = next;
   for (const part of Array.isArray(message.content) ? message.content.map(fields) : []) {
     if (part.type === 'text' && typeof part.text === 'string' && part.text.trim() !== '') {
@@ -133,6 +140,9 @@ function readResult(facts: ClaudeFacts, event: Fields): ClaudeFacts {
     errors: Array.isArray(event.errors)
       ? event.errors.map(String).map((one) => one.slice(0, TEXT_CHARS))
       : [],
+    denials: Array.isArray(event.permission_denials)
+      ? event.permission_denials.map(fields).map(denialText)
+      : [],
   };
   const cost = number(event.total_cost_usd);
   const turns = number(event.num_turns);
@@ -143,7 +153,13 @@ function readResult(facts: ClaudeFacts, event: Fields): ClaudeFacts {
     ...(turns === null ? {} : { turns }),
     ...(durationMs === null ? {} : { durationMs }),
   };
-  return { ...facts, result, usage };
+  return { ...facts, result, usage, lastWord: result.isError ? 'badly' : 'well' };
+}
+
+function denialText(denial: Fields): string {
+  const { command, file_path: file } = fields(denial.tool_input);
+  const about = text(command) ?? text(file) ?? '';
+  return `${text(denial.tool_name) ?? 'a tool'} ${about}`.replace(/\s+/g, ' ').trim().slice(0, DOING_CHARS);
 }
 
 const COUNTERS = [
@@ -160,12 +176,4 @@ function addUsage(so: Usage, more: Fields): Usage {
     if (count !== null) sum[ours] = (sum[ours] ?? 0) + count;
   }
   return sum;
-}
-
-function text(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
-}
-
-function number(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }

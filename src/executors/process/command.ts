@@ -40,7 +40,7 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
       if (profile.type !== 'command') throw new Error(`profile ${profile.name} is no command profile`);
       const argv = commandLine(assignment, profile);
       if (argv === null) return { kind: 'ended', outcome: noCommand(assignment) };
-      const environment = agentEnvironment(means.variables, assignment, {});
+      const environment = agentEnvironment(means.variables, assignment);
       if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
       const output = outputLog(assignment);
       const begun = await subprocesses.launch(

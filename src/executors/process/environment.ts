@@ -2,8 +2,10 @@
 // An allow-list, because what leaks from an outer agent or from the service manager makes an agent report to the wrong
 // place. It knows nothing of how the agent is started.
 
+import { AGENT_CLIS } from '../../domain/agent-cli.ts';
 import type { Deferred } from '../../domain/outcome.ts';
 import { fillPlaceholders } from '../../domain/placeholder.ts';
+import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import type { Assignment } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { traceState } from '../trace-state.ts';
@@ -81,6 +83,9 @@ const ALLOWED = new Set([
 ]);
 const ALLOWED_PREFIXES = ['LC_', 'XDG_', 'ANTHROPIC_'];
 
+/** Names of the supervisor's own that even `pass_env` hands to nobody: they say who an agent is and how it reports. */
+const OURS = /^(SUPERVISOR|WG)_/;
+
 // With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may throw away what a
 // person has there uncommitted: only a profile that names all three gets them.
 const MERGING = ['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT'];
@@ -105,23 +110,43 @@ export function allowedEnvironment(
   return kept;
 }
 
+/** The names of variables that a profile's agents get beside the allow-list: its CLI's own, and those in `pass_env`. */
+export function passedNames(
+  profile: Profile,
+  variables: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  const own = isAgentProfile(profile) ? AGENT_CLIS[profile.type].environment : [];
+  const asked = isAgentProfile(profile) || profile.type === 'command' ? profile.passEnv : [];
+  const patterns = [...own, ...asked];
+  const fits = (name: string) =>
+    patterns.some((pattern) =>
+      pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern,
+    );
+  return Object.keys(variables).filter(
+    (name) => variables[name] !== undefined && fits(name) && !OURS.test(name) && !FORBIDDEN.includes(name),
+  );
+}
+
 /** What environment the agent gets, or why it cannot have it. */
 export type AgentEnvironment =
   | { readonly kind: 'environment'; readonly variables: Readonly<Record<string, string>> }
   | { readonly kind: 'deferred'; readonly outcome: Deferred };
 
 /**
- * The environment of one run's agent: `assignment.environment` reduced to the allow-list, the profile's `env`
- * (`{ env = "NAME" }` read from `base`, the supervisor's own variables), `extra`, and last, never to be overridden,
- * who the agent is. A variable that a profile names and `base` lacks defers the profile.
+ * The environment of one run's agent: `assignment.environment` reduced to the allow-list, what the profile's CLI needs
+ * and what its `pass_env` names, `defaults`, the profile's `env` (`{ env = "NAME" }` read from `base`, the supervisor's
+ * own variables), and last, never to be overridden, who the agent is. A variable that a profile's `env` names and `base`
+ * lacks defers the profile.
  */
 export function agentEnvironment(
   base: Readonly<Record<string, string | undefined>>,
   assignment: Assignment,
-  extra: Readonly<Record<string, string>>,
+  defaults: Readonly<Record<string, string>> = {},
 ): AgentEnvironment {
   const { profile, callback } = assignment;
   const variables: Record<string, string> = allowedEnvironment(assignment.environment);
+  for (const name of passedNames(profile, base)) variables[name] = base[name] ?? '';
+  Object.assign(variables, defaults);
   const value = placeholderValue(assignment);
   for (const [name, setting] of Object.entries(profile.env)) {
     if (typeof setting === 'string') {
@@ -136,7 +161,7 @@ export function agentEnvironment(
   const merges = MERGING.every((name) => Object.hasOwn(profile.env, name));
   for (const name of FORBIDDEN) if (!merges || !MERGING.includes(name)) delete variables[name];
   const api = callback.socket ?? callback.url;
-  Object.assign(variables, extra, {
+  Object.assign(variables, {
     WG_DIR: assignment.graph,
     WG_TASK_ID: assignment.task.id,
     WG_AGENT_ID: assignment.agent,

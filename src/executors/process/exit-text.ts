@@ -1,6 +1,6 @@
 // Exit statuses and vanished processes in words, shared by the executors that spawn.
 
-import type { Outcome } from '../../domain/outcome.ts';
+import type { Outcome, Usage } from '../../domain/outcome.ts';
 
 /** An exit status in words; those that shells give to signals and missing programs by name. */
 export function describeStatus(code: number): string {
@@ -8,6 +8,26 @@ export function describeStatus(code: number): string {
   if (code === 127) return 'exit status 127 (a program was not found)';
   if (code > 128 && code <= 192) return `exit status ${code} (ended by signal ${code - 128})`;
   return `exit status ${code}`;
+}
+
+/**
+ * The outcome of a process that somebody else's signal ended, as its wrapper recorded it; null for every other status.
+ * Only for programs that end with such a status for no other reason.
+ */
+export function interruptedBySignal(
+  code: number,
+  used: { readonly usage?: Usage },
+): (Outcome & { readonly kind: 'failed' }) | null {
+  // Killed, terminated, hung up: 128 and the signal.
+  if (code !== 137 && code !== 143 && code !== 129) return null;
+  return {
+    kind: 'failed',
+    failure: 'interrupted',
+    message: `The agent was ended from outside (${describeStatus(code)}): by a person, or for want of memory.`,
+    retryable: true,
+    exitCode: code,
+    ...used,
+  };
 }
 
 /** The outcome of a process that is gone without an exit status. */

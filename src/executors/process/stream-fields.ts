@@ -1,4 +1,4 @@
-// A line of Claude's stream-json as fields. Knows no event; who reads them is claude-stream.ts and the logs' view.
+// A line of JSON as fields. Knows no event; who reads them are the adapters of agent CLIs and the logs' view.
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -8,7 +8,7 @@ export function parseFields(line: string): Fields | null {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
   } catch {
-    // As above: what is no JSON is none of Claude's.
+    // As above: what is no JSON is none of the CLI's.
     return null;
   }
 }
@@ -16,4 +16,12 @@ export function parseFields(line: string): Fields | null {
 /** A value as fields; none where it is no object. */
 export function fields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
+
+export function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+export function number(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }

@@ -17,7 +17,13 @@ function factsOf(recording: string) {
 const exited = (code: number): Exit => ({ kind: 'exited', code });
 
 function judge(recording: string, exit: Exit, stderr = '') {
-  return claudeOutcome(exit, factsOf(recording), stderr, claudeProfile({ account: 'work' }), NOW);
+  return claudeOutcome({
+    exit: exit,
+    facts: factsOf(recording),
+    stderr: stderr,
+    profile: claudeProfile({ account: 'work' }),
+    now: NOW,
+  });
 }
 
 describe('what the stream tells', () => {
@@ -111,7 +117,13 @@ describe('what came of it', () => {
     // Without an end the pause grows with each setback: its length is not the executor's to say.
     expect(unknown).not.toHaveProperty('until');
     const facts = factsOf('subscription-limit');
-    const over = claudeOutcome(exited(1), facts, '', claudeProfile(), 1_795_336_774_000 + 1);
+    const over = claudeOutcome({
+      exit: exited(1),
+      facts: facts,
+      stderr: '',
+      profile: claudeProfile(),
+      now: 1_795_336_774_000 + 1,
+    });
     expect(over).toMatchObject(soon);
     expect(over).not.toHaveProperty('until');
   });
@@ -120,7 +132,13 @@ describe('what came of it', () => {
     expect(judge('subscription-limit', exited(0))).toMatchObject({ kind: 'deferred', code: 'quota' });
     const refused = '{"type":"result","subtype":"success","is_error":true,"result":"no"}';
     expect(
-      claudeOutcome(exited(0), readClaudeLine(NO_FACTS, refused), '', claudeProfile(), NOW),
+      claudeOutcome({
+        exit: exited(0),
+        facts: readClaudeLine(NO_FACTS, refused),
+        stderr: '',
+        profile: claudeProfile(),
+        now: NOW,
+      }),
     ).toMatchObject({
       kind: 'failed',
       failure: 'exit',
@@ -128,7 +146,9 @@ describe('what came of it', () => {
   });
 
   test('exit 0 without a word is done; exit 3 after a good result is not', () => {
-    expect(claudeOutcome(exited(0), NO_FACTS, '', claudeProfile(), NOW)).toEqual({ kind: 'succeeded' });
+    expect(
+      claudeOutcome({ exit: exited(0), facts: NO_FACTS, stderr: '', profile: claudeProfile(), now: NOW }),
+    ).toEqual({ kind: 'succeeded' });
     expect(judge('text-only', exited(3))).toMatchObject({ kind: 'failed', failure: 'exit', exitCode: 3 });
   });
 
@@ -151,7 +171,15 @@ describe('what came of it', () => {
     ],
     ["error: unknown option '--modell'", "unknown option '--modell'"],
   ])('refused by the CLI itself (%s): the profile is held', (stderr, words) => {
-    expect(claudeOutcome(exited(1), NO_FACTS, `warning\n${stderr}\n`, claudeProfile(), NOW)).toMatchObject({
+    expect(
+      claudeOutcome({
+        exit: exited(1),
+        facts: NO_FACTS,
+        stderr: `warning\n${stderr}\n`,
+        profile: claudeProfile(),
+        now: NOW,
+      }),
+    ).toMatchObject({
       kind: 'deferred',
       scope: 'profile',
       because: expect.stringContaining(words),
@@ -160,9 +188,15 @@ describe('what came of it', () => {
 
   test('words of the model about a login are not the CLI asking for one', () => {
     const line = '{"type":"result","is_error":false,"result":"The page says: not logged in"}';
-    expect(claudeOutcome(exited(0), readClaudeLine(NO_FACTS, line), '', claudeProfile(), NOW).kind).toBe(
-      'succeeded',
-    );
+    expect(
+      claudeOutcome({
+        exit: exited(0),
+        facts: readClaudeLine(NO_FACTS, line),
+        stderr: '',
+        profile: claudeProfile(),
+        now: NOW,
+      }).kind,
+    ).toBe('succeeded');
   });
 
   test('an unknown session fails and names it, so that the next attempt begins afresh', () => {
@@ -175,13 +209,23 @@ describe('what came of it', () => {
     });
   });
 
-  test('overloaded to the end is the provider, a malformed request is refused for good', () => {
+  test('overloaded to the end holds the account, a malformed request is refused for good', () => {
     expect(judge('overloaded-529-first-60s', exited(1))).toMatchObject({
-      failure: 'provider',
-      retryable: true,
+      kind: 'deferred',
+      code: 'provider',
+      scope: 'account',
+      because: expect.stringContaining('overloaded'),
     });
     const line = '{"type":"result","is_error":true,"api_error_status":400,"result":"document too large"}';
-    expect(claudeOutcome(exited(1), readClaudeLine(NO_FACTS, line), '', claudeProfile(), NOW)).toMatchObject({
+    expect(
+      claudeOutcome({
+        exit: exited(1),
+        facts: readClaudeLine(NO_FACTS, line),
+        stderr: '',
+        profile: claudeProfile(),
+        now: NOW,
+      }),
+    ).toMatchObject({
       failure: 'refused',
       retryable: false,
     });
@@ -189,7 +233,7 @@ describe('what came of it', () => {
 
   test('killed from outside: a signal by its number, nothing at all as an interruption', () => {
     expect(judge('sigTERM', exited(143))).toMatchObject({
-      failure: 'exit',
+      failure: 'interrupted',
       message: expect.stringContaining('signal 15'),
     });
     expect(judge('sigKILL', { kind: 'vanished' })).toMatchObject({

@@ -1,10 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { ClaudeProfile } from '../../../src/domain/profile.ts';
+import type { AgentProfile } from '../../../src/domain/profile.ts';
 import type { TaskDetail } from '../../../src/domain/task.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
-import { claudeCommandLine, createClaudeExecutor, sessionOf } from '../../../src/executors/process/claude.ts';
+import { createAgentExecutor, sessionOf } from '../../../src/executors/process/agent.ts';
+import { claude, claudeCommandLine } from '../../../src/executors/process/claude.ts';
 import { createSubprocesses, type ProcessMeans } from '../../../src/executors/process/subprocess.ts';
 import { remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
 import {
@@ -30,7 +31,7 @@ describeExecutorContract({
     openProcessBench({
       sign: 'raw_stream.jsonl',
       ready: /"subtype":"init"/,
-      create: createClaudeExecutor,
+      create: (means, subprocesses) => createAgentExecutor(claude, means, subprocesses),
       flood: () => false,
       assignment(root, behaviour, goFile) {
         const description = {
@@ -65,7 +66,7 @@ describe('claude', () => {
 
   async function begin(
     description: string,
-    profile: Partial<ClaudeProfile> = {},
+    profile: Partial<AgentProfile> = {},
     task: Partial<TaskDetail> = {},
     more: Partial<Assignment> = {},
   ) {
@@ -75,7 +76,7 @@ describe('claude', () => {
       { ...task, description },
       more,
     );
-    const executor = createClaudeExecutor(means, createSubprocesses(means));
+    const executor = createAgentExecutor(claude, means, createSubprocesses(means));
     const control = recordedControl();
     const handle = handleOf(await executor.begin(assignment, control), false);
     return { assignment, control, outcome: executor.attend(assignment, handle, control) };
@@ -117,15 +118,24 @@ describe('claude', () => {
     [{}, {}, null, ['--disable-slash-commands', '--session-id']],
   ])('the model is the task’s, else the profile’s, else the project’s, without wg’s prefix', (task, profile, projectModel, words) => {
     expect(
-      claudeCommandLine({ task: taskDetail(task), projectModel }, claudeProfile(profile), 's', false).join(
-        ' ',
-      ),
+      claudeCommandLine({
+        task: taskDetail(task),
+        projectModel,
+        profile: claudeProfile(profile),
+        session: 's',
+        resumed: false,
+      }).join(' '),
     ).toContain(words.join(' '));
   });
 
   test('a light task may not edit, a bare one may only report', () => {
     const line = (execMode: string) =>
-      claudeCommandLine({ task: taskDetail({ execMode }) }, claudeProfile(), 's', false).join(' ');
+      claudeCommandLine({
+        task: taskDetail({ execMode }),
+        profile: claudeProfile(),
+        session: 's',
+        resumed: false,
+      }).join(' ');
     expect(line('light')).toContain('--disallowedTools Edit,Write,NotebookEdit,Agent');
     expect(line('bare')).toContain('--tools Bash --allowedTools Bash(wg:*),Bash(supervisor:*)');
     expect(line('full')).toContain('--disallowedTools Agent,');

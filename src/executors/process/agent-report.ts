@@ -1,0 +1,193 @@
+// The facts and the judgement that CLIs share which say in words what went wrong. Pure. Which words mean quota, login or
+// an outage was read off recordings of the real programs; a text of the model is never judged.
+
+import { AGENT_CLIS } from '../../domain/agent-cli.ts';
+import type { Deferred, Outcome, Usage } from '../../domain/outcome.ts';
+import type { AgentProfile } from '../../domain/profile.ts';
+import { stoppedOutcome } from '../stopped.ts';
+import type { AgentEnd, AgentFacts } from './agent-cli.ts';
+import { describeStatus, interruptedBySignal, vanishedOutcome } from './exit-text.ts';
+
+/** What a CLI reported of one run. */
+export interface Report extends AgentFacts {
+  /** The last thing that the model wrote. */
+  readonly lastText: string | null;
+  /** What it last said went wrong, in its own words. */
+  readonly trouble: string | null;
+  /** The HTTP status of that, where it names one. */
+  readonly status: number | null;
+  /** What the agent wanted to do and may not. */
+  readonly denials: readonly string[];
+}
+
+export const NOTHING_REPORTED: Report = {
+  session: null,
+  model: null,
+  doing: null,
+  usage: {},
+  lastWord: null,
+  lastText: null,
+  trouble: null,
+  status: null,
+  denials: [],
+};
+
+const SUMMARY_CHARS = 1_000;
+const MESSAGE_CHARS = 1_500;
+const SAID_CHARS = 200;
+const DOING_CHARS = 200;
+
+/** A text as one short line. */
+export function shortly(text: string): string {
+  return text.replace(/\s+/g, ' ').trim().slice(0, DOING_CHARS);
+}
+
+/** The sum of two counts of what was used. */
+export function sumUsage(so: Usage, more: Usage): Usage {
+  const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...so };
+  for (const [key, value] of Object.entries(more) as [keyof Usage, number | undefined][])
+    if (value !== undefined) sum[key] = (sum[key] ?? 0) + value;
+  return sum;
+}
+
+/** The part of an outcome that says what was used; nothing where nothing is known. */
+export function usedIn(usage: Usage): { readonly usage?: Usage } {
+  return Object.keys(usage).length === 0 ? {} : { usage };
+}
+
+/** What a refusal means: the account's quota, its login, the provider, or the request itself. */
+export type TroubleKind = 'quota' | 'login' | 'provider' | 'request';
+
+const WORDS: readonly (readonly [TroubleKind, RegExp])[] = [
+  ['quota', /quota|usage limit|rate.?limit|too many requests|resource.?exhausted|credit balance|billing/i],
+  [
+    'login',
+    /unauthori[sz]ed|authenticat|invalid.{0,20}api key|api key (not valid|not found)|no api key|incorrect api key|missing environment variable|not logged in|log ?in again|auth method|forbidden|permission.?denied/i,
+  ],
+  [
+    'provider',
+    /overloaded|high demand|internal (server )?error|server (had an )?error|service unavailable|bad gateway|stream disconnected|connection|network|fetch failed|ECONN|ENOTFOUND|ETIMEDOUT|unable to connect/i,
+  ],
+];
+
+/** Judges what a CLI said went wrong, by the status where it names one, else by its words. */
+export function kindOfTrouble(said: string, status: number | null): TroubleKind | null {
+  if (status === 429) return 'quota';
+  if (status === 401 || status === 403) return 'login';
+  if (status !== null && status >= 500) return 'provider';
+  const found = WORDS.find(([, words]) => words.test(said))?.[0] ?? null;
+  if (found !== null) return found;
+  return status === 400 || status === 413 || status === 422 ? 'request' : null;
+}
+
+/** The outcome of a run by what its CLI reported and how it ended. */
+export function reportedOutcome(end: AgentEnd<Report>): Outcome {
+  const { exit, facts, stderr, profile } = end;
+  const used = usedIn(facts.usage);
+  if (exit.kind === 'stopped') return stoppedOutcome(exit.reason, used.usage);
+  if (exit.kind === 'exited' && exit.code === 0 && facts.lastWord === 'well' && facts.denials.length === 0) {
+    const summary = (facts.lastText ?? '').trim().slice(0, SUMMARY_CHARS);
+    return { kind: 'succeeded', ...(summary === '' ? {} : { summary }), ...used };
+  }
+  if (facts.denials.length > 0) return deniedOutcome(facts.denials, profile, used);
+  const said = facts.trouble ?? (stderr.trim() || null);
+  const kind = facts.lastWord === 'well' || said === null ? null : kindOfTrouble(said, facts.status);
+  const failure = { kind: 'failed', message: messageOf(end, said), ...exitOf(end), ...used } as const;
+  switch (kind) {
+    case 'quota':
+      return quotaHold(profile, said ?? '', null);
+    case 'login':
+      return loginHold(profile, said ?? '');
+    case 'provider':
+      return hasAnswered(facts.usage)
+        ? { ...failure, failure: 'provider', retryable: true }
+        : providerHold(profile, said ?? '');
+    case 'request':
+      return { ...failure, failure: 'refused', retryable: false };
+    case null:
+      if (exit.kind !== 'exited') return { ...vanishedOutcome(), ...used };
+      return interruptedBySignal(exit.code, used) ?? { ...failure, failure: 'exit', retryable: true };
+  }
+}
+
+function exitOf({ exit }: Pick<AgentEnd<Report>, 'exit'>): { readonly exitCode?: number } {
+  return exit.kind === 'exited' ? { exitCode: exit.code } : {};
+}
+
+function messageOf({ exit, facts }: AgentEnd<Report>, said: string | null): string {
+  const words = said ?? facts.lastText;
+  const how =
+    exit.kind !== 'exited' || exit.code === 0
+      ? 'it did not say that it has finished'
+      : describeStatus(exit.code);
+  return `${how}${words === null ? ', no output' : `: ${words.trim().slice(-MESSAGE_CHARS)}`}`;
+}
+
+/** Whether the model did anything: then what went wrong later is not about the account alone. */
+export function hasAnswered(usage: Usage): boolean {
+  return (usage.outputTokens ?? 0) > 0;
+}
+
+/** An agent that may not do what it must, and says nothing of it, has not done its task. */
+export function deniedOutcome(
+  denials: readonly string[],
+  profile: AgentProfile,
+  used: { readonly usage?: Usage },
+): Outcome {
+  const times = denials.length === 1 ? 'a tool was' : `${denials.length} tools were`;
+  return {
+    kind: 'failed',
+    failure: 'reported',
+    message:
+      `${times} denied to it and it reported nothing: ${denials.slice(0, 5).join('; ')}; ` +
+      `change permission_mode (now ${profile.permissionMode}) or args of profile ${profile.name}`,
+    // The same would be denied again.
+    retryable: false,
+    ...used,
+  };
+}
+
+/** Holds the account until `until`, or with a pause that grows with each try that meets the limit again. */
+export function quotaHold(profile: AgentProfile, said: string, until: number | null): Deferred {
+  const when =
+    until === null
+      ? 'when it ends is not known, so it is tried again soon'
+      : 'until the provider lets it go on';
+  return {
+    kind: 'deferred',
+    code: 'quota',
+    because: `account ${profile.account}: ${shortWords(said)}; ${when}`,
+    ...(until === null ? {} : { until }),
+    scope: 'account',
+  };
+}
+
+/** Holds the account while its provider does not answer: that says nothing about any task. */
+export function providerHold(profile: AgentProfile, said: string): Deferred {
+  return {
+    kind: 'deferred',
+    code: 'provider',
+    because: `account ${profile.account}: its provider does not answer (${shortWords(said)}); it is tried again soon`,
+    scope: 'account',
+  };
+}
+
+/** Holds the profile whose login or key is refused. */
+export function loginHold(profile: AgentProfile, said: string): Deferred {
+  const { title } = AGENT_CLIS[profile.type];
+  return unavailable(profile, `${title} was refused (${shortWords(said)}): log it in, or check its key`);
+}
+
+/** Holds the profile until something about it changes. */
+export function unavailable(profile: AgentProfile, because: string): Deferred {
+  return {
+    kind: 'deferred',
+    code: 'executor-unavailable',
+    because: `profile ${profile.name}: ${because}`,
+    scope: 'profile',
+  };
+}
+
+function shortWords(said: string): string {
+  return said.replace(/\s+/g, ' ').trim().slice(0, SAID_CHARS);
+}

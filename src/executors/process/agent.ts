@@ -1,0 +1,201 @@
+// Runs an agent CLI without a terminal: prompt on standard input, events out as lines of JSON, followed while they grow.
+// Which CLI it is and what its lines mean, its adapter knows.
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { messageOf } from '../../domain/errors.ts';
+import type { RunId } from '../../domain/ids.ts';
+import { type AgentProfile, isAgentProfile } from '../../domain/profile.ts';
+import { redact } from '../../seams/log.ts';
+import { writeText } from '../../seams/regular-file.ts';
+import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
+import type { AgentCli, AgentFacts } from './agent-cli.ts';
+import { usedIn } from './agent-report.ts';
+import { agentEnvironment } from './environment.ts';
+import { lastWord } from './last-word.ts';
+import { renderPrompt } from './prompt.ts';
+import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
+import { followLines, tailOf } from './tail.ts';
+
+const STDERR_BYTES = 8 * 1024;
+
+/** The executor of an agent CLI's type. */
+export function createAgentExecutor<F extends AgentFacts>(
+  cli: AgentCli<F>,
+  means: ProcessMeans,
+  subprocesses: Subprocesses,
+): Executor {
+  const profileOf = ({ profile }: Assignment): AgentProfile => {
+    if (isAgentProfile(profile)) return profile;
+    throw new Error(`profile ${profile.name} is no profile of an agent`);
+  };
+
+  return {
+    type: cli.type,
+    recover: (run) => subprocesses.recover(run),
+    async begin(assignment, control) {
+      const { folder, task, projectModel = null } = assignment;
+      const profile = profileOf(assignment);
+      const environment = agentEnvironment(means.variables, assignment, cli.environment);
+      if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
+      const prompt = join(folder, 'prompt.txt');
+      try {
+        await writeText(prompt, renderPrompt(assignment));
+      } catch (thrown) {
+        return cannotWrite(prompt, thrown, means.clock.now());
+      }
+      const resume = sessionToResume(assignment, cli);
+      const session = resume ?? sessionOf(assignment.run);
+      const begun = await subprocesses.launch(
+        assignment,
+        {
+          argv: cli.commandLine({ task, profile, projectModel, session, resumed: resume !== null }),
+          cwd: assignment.worktree.path,
+          environment: environment.variables,
+          stdin: prompt,
+          stdout: join(folder, 'raw_stream.jsonl'),
+          stderr: join(folder, 'output.log'),
+        },
+        control,
+      );
+      if (begun.kind === 'running' && (cli.takesSession || resume !== null)) control.note({ session });
+      return begun;
+    },
+
+    async attend(assignment, handle, control) {
+      const { folder } = assignment;
+      const profile = profileOf(assignment);
+      const stream = readStream(cli, folder, control);
+      const watch = watchAgent(cli, stream, profile, control, means);
+      const exit = await subprocesses.attend(assignment, handle, control, watch);
+      await stream.finish();
+      const facts = stream.facts();
+      const { model, usage } = facts;
+      control.note({ ...(model === null ? {} : { model }), ...usedIn(usage) });
+      const stderr = redact(await tailOf(join(folder, 'output.log'), STDERR_BYTES));
+      return cli.outcome({ exit: asItSaid(exit, facts), facts, stderr, profile, now: means.clock.now() });
+    },
+  };
+}
+
+/** Who said its last word is not judged by how its process was got rid of. */
+function asItSaid(exit: Exit, { lastWord: word }: AgentFacts): Exit {
+  // A bad word may be its answer to being stopped.
+  if (word === null || exit.kind === 'exited' || (word === 'badly' && exit.kind !== 'ended')) return exit;
+  const isLate =
+    exit.kind !== 'stopped' ||
+    exit.reason === 'timeout' ||
+    exit.reason === 'silent' ||
+    exit.reason === 'shutdown';
+  return isLate ? { kind: 'exited', code: 0 } : exit;
+}
+
+function cannotWrite(path: string, thrown: unknown, now: number): Begun {
+  const because = `the prompt could not be written to ${path}: ${messageOf(thrown)}`;
+  return {
+    kind: 'ended',
+    outcome: { kind: 'deferred', code: 'executor-unavailable', because, until: now + 60_000, scope: 'task' },
+  };
+}
+
+/** The session id of a run: one of its own for each, since CLIs refuse an id that was used before. */
+export function sessionOf(run: RunId): string {
+  const hex = createHash('sha256').update(run).digest('hex');
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join('-');
+}
+
+/** The session that the task carries, unless the last attempt failed because the CLI does not know it (any more). */
+function sessionToResume<F extends AgentFacts>(
+  { resumeSession, previousFailure }: Assignment,
+  cli: AgentCli<F>,
+): string | null {
+  if (resumeSession === null) return null;
+  return previousFailure !== null && cli.isUnknownSession(previousFailure, resumeSession)
+    ? null
+    : resumeSession;
+}
+
+interface Stream<F> {
+  facts(): F;
+  /** Takes in what is new; true when there was something. */
+  read(): Promise<boolean>;
+  /** What comes from now on is not listened to: it was ended, and has nothing to add. */
+  close(): void;
+  finish(): Promise<void>;
+}
+
+function readStream<F extends AgentFacts>(cli: AgentCli<F>, folder: string, control: RunControl): Stream<F> {
+  let facts = cli.nothing;
+  let noted: string | null = null;
+  let isClosed = false;
+  const take = (read: ((facts: F, line: string) => F) | undefined, line: string) => {
+    if (isClosed || read === undefined) return;
+    const before = facts;
+    facts = read(facts, line);
+    if (facts.session !== null && facts.session !== noted) {
+      noted = facts.session;
+      control.note({ session: facts.session });
+    }
+    if (facts.doing !== null && facts.doing !== before.doing) control.progress(redact(facts.doing));
+    // Tokens are counted when the model has answered, not when the CLI has merely begun.
+    if ((before.usage.outputTokens ?? 0) === 0 && (facts.usage.outputTokens ?? 0) > 0) control.works?.();
+  };
+  const output = followLines(join(folder, 'raw_stream.jsonl'), (line) => take(cli.read, line));
+  const errors = followLines(join(folder, 'output.log'), (line) => take(cli.readError, line));
+  return {
+    facts: () => facts,
+    async read() {
+      const grown = await output.read();
+      return (await errors.read()) || grown;
+    },
+    close() {
+      isClosed = true;
+    },
+    async finish() {
+      await output.finish();
+      await errors.finish();
+    },
+  };
+}
+
+function watchAgent<F extends AgentFacts>(
+  cli: AgentCli<F>,
+  stream: Stream<F>,
+  { silenceTimeoutMs: silenceMs, endGraceMs }: AgentProfile,
+  control: RunControl,
+  { clock }: ProcessMeans,
+): Watch {
+  let heardAt = clock.now();
+  let lookedAt = heardAt;
+  const word = lastWord(endGraceMs);
+  return {
+    ladder: cli.ladder,
+    async look() {
+      const now = clock.now();
+      // The machine slept, or we did: nobody was there to hear anything.
+      if (now - lookedAt > 10_000) {
+        heardAt += now - lookedAt;
+        word.shift(now - lookedAt);
+      }
+      lookedAt = now;
+      if (await stream.read()) heardAt = now;
+      if (word.isOverdue(stream.facts().lastWord !== null, now)) {
+        stream.close();
+        control.progress('it has finished and does not leave; ending its processes');
+        return 'end';
+      }
+      if (cli.isHopeless(stream.facts())) {
+        control.progress('the provider refuses this account; ending the run');
+        return 'end';
+      }
+      return silenceMs > 0 && now - heardAt > silenceMs ? 'silent' : 'go-on';
+    },
+  };
+}

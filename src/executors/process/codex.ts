@@ -1,0 +1,73 @@
+// Codex: `codex exec` with its events as lines of JSON. Shapes as recorded from the real CLI, 0.171.
+
+import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
+import { NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
+import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
+
+export const codex: AgentCli<Report> = {
+  type: 'codex',
+  // It dies at once on either and says nothing more; its tools end with it.
+  ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
+  takesSession: false,
+  nothing: NOTHING_REPORTED,
+  commandLine(call: AgentCall) {
+    const { profile, session, resumed } = call;
+    const model = modelOf(call);
+    return [
+      profile.command,
+      ...['exec', '--json', '--skip-git-repo-check', '--sandbox', profile.permissionMode],
+      ...(model ? ['--model', model] : []),
+      ...profile.args,
+      // "-": the prompt is read from standard input.
+      ...(resumed ? ['resume', session, '-'] : ['-']),
+    ];
+  },
+  read(facts, line) {
+    const event = parseFields(line);
+    switch (event?.type) {
+      case 'thread.started':
+        return { ...facts, session: text(event.thread_id), doing: 'session started' };
+      case 'turn.started':
+        return { ...facts, lastWord: null };
+      case 'item.started':
+      case 'item.completed':
+        return readItem(facts, fields(event.item));
+      // It tries again after these; the last one is told once more by turn.failed.
+      case 'error':
+        return { ...facts, doing: shortly(text(event.message) ?? '') };
+      case 'turn.completed':
+        return { ...facts, lastWord: 'well', usage: usageOf(fields(event.usage)) };
+      case 'turn.failed':
+        return { ...facts, lastWord: 'badly', ...troubleOf(text(fields(event.error).message)) };
+      default:
+        return facts;
+    }
+  },
+  isHopeless: () => false,
+  isUnknownSession: (failure, session) => failure.includes('no rollout found') && failure.includes(session),
+  outcome: reportedOutcome,
+};
+
+function readItem(facts: Report, item: Fields): Report {
+  const said = text(item.text);
+  if (item.type === 'agent_message' && said !== null)
+    return { ...facts, lastText: said, doing: shortly(said) };
+  if (item.type === 'command_execution')
+    return { ...facts, doing: shortly(`shell: ${text(item.command) ?? ''}`) };
+  // An item of type `error` is a warning: the run goes on.
+  return facts;
+}
+
+function troubleOf(message: string | null): Pick<Report, 'trouble' | 'status'> {
+  const status = /\bstatus:? (\d{3})\b/.exec(message ?? '')?.[1];
+  return { trouble: message ?? 'the turn failed', status: status === undefined ? null : Number(status) };
+}
+
+function usageOf(usage: Fields): Report['usage'] {
+  const cached = number(usage.cached_input_tokens) ?? 0;
+  return {
+    inputTokens: Math.max(0, (number(usage.input_tokens) ?? 0) - cached),
+    outputTokens: number(usage.output_tokens) ?? 0,
+    cacheReadInputTokens: cached,
+  };
+}

@@ -1,0 +1,95 @@
+// Gemini CLI: `--output-format stream-json`. Shapes as recorded from the real CLI, 0.61.
+
+import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
+import { NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
+import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
+
+const TEXT_CHARS = 4_000;
+
+export const gemini: AgentCli<Report> = {
+  type: 'gemini',
+  ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
+  takesSession: true,
+  nothing: NOTHING_REPORTED,
+  commandLine(call: AgentCall) {
+    const { profile, session, resumed } = call;
+    const model = modelOf(call);
+    return [
+      profile.command,
+      ...['--approval-mode', profile.permissionMode, '--skip-trust', '--output-format', 'stream-json'],
+      ...(model ? ['--model', model] : []),
+      ...(resumed ? ['--resume', session] : ['--session-id', session]),
+      ...profile.args,
+    ];
+  },
+  read(facts, line) {
+    const event = parseFields(line);
+    switch (event?.type) {
+      case 'init':
+        return {
+          ...facts,
+          session: text(event.session_id),
+          model: text(event.model),
+          doing: 'session started',
+        };
+      case 'message':
+        return event.role === 'assistant' ? readMessage(facts, event) : facts;
+      case 'tool_use': {
+        const about = text(fields(event.parameters).description) ?? '';
+        // What it writes after a tool is the next thing that it says.
+        return { ...facts, lastText: null, doing: shortly(`${text(event.tool_name) ?? 'a tool'}: ${about}`) };
+      }
+      case 'result':
+        return readResult(facts, event);
+      default:
+        return facts;
+    }
+  },
+  /** Refused requests are tried again for minutes; only standard error says so. */
+  readError(facts, line) {
+    const found = /^Attempt (\d+) failed with status (\d+)/.exec(line);
+    return found === null
+      ? facts
+      : {
+          ...facts,
+          doing: `the provider answered ${found[2]}, attempt ${found[1]}`,
+          status: Number(found[2]),
+        };
+  },
+  isHopeless: () => false,
+  isUnknownSession: (failure) => /Error resuming session|Invalid session/i.test(failure),
+  outcome: reportedOutcome,
+};
+
+function readMessage(facts: Report, event: Fields): Report {
+  const so = event.delta === true ? (facts.lastText ?? '') : '';
+  const said = `${so}${text(event.content) ?? ''}`.slice(0, TEXT_CHARS);
+  return { ...facts, lastText: said, doing: shortly(said) };
+}
+
+function readResult(facts: Report, event: Fields): Report {
+  const isWell = event.status === 'success';
+  const error = fields(event.error);
+  const message = text(error.message);
+  const stats = fields(event.stats);
+  const cached = number(stats.cached) ?? 0;
+  return {
+    ...facts,
+    lastWord: isWell ? 'well' : 'badly',
+    trouble: isWell ? null : (message ?? text(error.type) ?? 'it failed'),
+    status: isWell ? null : (statusIn(message) ?? facts.status),
+    usage: {
+      inputTokens: Math.max(0, (number(stats.input_tokens) ?? 0) - cached),
+      outputTokens: number(stats.output_tokens) ?? 0,
+      cacheReadInputTokens: cached,
+      ...(number(stats.duration_ms) === null ? {} : { durationMs: number(stats.duration_ms) ?? 0 }),
+    },
+  };
+}
+
+/** The provider's answer is quoted in the message, with its status. */
+function statusIn(message: string | null): number | null {
+  const found =
+    /"code":\s*(\d{3})\b/.exec(message ?? '')?.[1] ?? /\bstatus:? (\d{3})\b/.exec(message ?? '')?.[1];
+  return found === undefined ? null : Number(found);
+}
