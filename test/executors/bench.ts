@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { StopReason } from '../../src/domain/outcome.ts';
 import type { AgentProfile, CommandProfile, Profile } from '../../src/domain/profile.ts';
+import type { RunNotes } from '../../src/domain/run.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
 import { createPoller } from '../../src/executors/process/poller.ts';
@@ -152,14 +153,14 @@ export async function makeAssignment(
 /** A control that remembers what was said, and its switch. */
 export interface RecordedControl extends RunControl {
   readonly said: string[];
-  readonly noted: { session?: string; reference?: string }[];
+  readonly noted: RunNotes[];
   abort(reason: StopReason): void;
 }
 
 export function recordedControl(): RecordedControl {
   const switchOff = new AbortController();
   const said: string[] = [];
-  const noted: { session?: string; reference?: string }[] = [];
+  const noted: RunNotes[] = [];
   return {
     signal: switchOff.signal,
     progress: (message) => said.push(message),

@@ -58,7 +58,9 @@ export interface AgentCli<F extends AgentFacts> {
   /** The same for a line of standard error, where that tells something. */
   readError?(facts: F, line: string): F;
   /** It waits for what will not come: a wrong key does not get better. */
-  isHopeless(facts: F): boolean;
+  isHopeless?(facts: F): boolean;
+  /** Its provider did not answer the last request, and it will ask again, where nothing but our patience ends that. */
+  isWaiting?(facts: F): boolean;
   /** Whether an earlier attempt failed because the CLI does not know this session (any more). */
   isUnknownSession(failure: string, session: string): boolean;
   outcome(end: AgentEnd<F>): Outcome;

@@ -68,6 +68,7 @@ const WORDS: readonly (readonly [TroubleKind, RegExp])[] = [
     'provider',
     /overloaded|high demand|internal (server )?error|server (had an )?error|service unavailable|bad gateway|stream disconnected|connection|network|fetch failed|ECONN|ENOTFOUND|ETIMEDOUT|unable to connect/i,
   ],
+  ['request', /context.?length|context window|prompt is too long|invalid_request_error/i],
 ];
 
 /** Judges what a CLI said went wrong, by the status where it names one, else by its words. */
@@ -79,6 +80,14 @@ export function kindOfTrouble(said: string, status: number | null): TroubleKind 
   if (found !== null) return found;
   return status === 400 || status === 413 || status === 422 ? 'request' : null;
 }
+
+/** It told of trouble, and goes on. */
+export function isWaiting({ trouble, lastWord }: Report): boolean {
+  return trouble !== null && lastWord === null;
+}
+
+/** What is so once the model answered. */
+export const ANSWERED = { trouble: null, status: null } as const;
 
 /** The outcome of a run by what its CLI reported and how it ended. */
 export function reportedOutcome(end: AgentEnd<Report>): Outcome {

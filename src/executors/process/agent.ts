@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { type AgentProfile, isAgentProfile } from '../../domain/profile.ts';
@@ -12,12 +13,14 @@ import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
 import type { AgentCli, AgentFacts } from './agent-cli.ts';
 import { usedIn } from './agent-report.ts';
 import { agentEnvironment } from './environment.ts';
-import { lastWord } from './last-word.ts';
+import { patience } from './patience.ts';
 import { renderPrompt } from './prompt.ts';
 import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, tailOf } from './tail.ts';
 
 const STDERR_BYTES = 8 * 1024;
+/** So long a provider may leave its CLI waiting: some would wait for ever, and hold their place all the while. */
+const PROVIDER_PATIENCE_MS = 3 * 60_000;
 
 /** The executor of an agent CLI's type. */
 export function createAgentExecutor<F extends AgentFacts>(
@@ -72,7 +75,7 @@ export function createAgentExecutor<F extends AgentFacts>(
       const facts = stream.facts();
       const { model, usage } = facts;
       control.note({ ...(model === null ? {} : { model }), ...usedIn(usage) });
-      const stderr = redact(await tailOf(join(folder, 'output.log'), STDERR_BYTES));
+      const stderr = redact(stripVTControlCharacters(await tailOf(join(folder, 'output.log'), STDERR_BYTES)));
       return cli.outcome({ exit: asItSaid(exit, facts), facts, stderr, profile, now: means.clock.now() });
     },
   };
@@ -174,7 +177,8 @@ function watchAgent<F extends AgentFacts>(
 ): Watch {
   let heardAt = clock.now();
   let lookedAt = heardAt;
-  const word = lastWord(endGraceMs);
+  const leaving = patience(endGraceMs);
+  const waiting = patience(PROVIDER_PATIENCE_MS);
   return {
     ladder: cli.ladder,
     async look() {
@@ -182,16 +186,21 @@ function watchAgent<F extends AgentFacts>(
       // The machine slept, or we did: nobody was there to hear anything.
       if (now - lookedAt > 10_000) {
         heardAt += now - lookedAt;
-        word.shift(now - lookedAt);
+        leaving.shift(now - lookedAt);
+        waiting.shift(now - lookedAt);
       }
       lookedAt = now;
       if (await stream.read()) heardAt = now;
-      if (word.isOverdue(stream.facts().lastWord !== null, now)) {
+      if (leaving.isOver(stream.facts().lastWord !== null, now)) {
         stream.close();
         control.progress('it has finished and does not leave; ending its processes');
         return 'end';
       }
-      if (cli.isHopeless(stream.facts())) {
+      if (waiting.isOver(cli.isWaiting?.(stream.facts()) ?? false, now)) {
+        control.progress('the provider does not answer; ending the run');
+        return 'end';
+      }
+      if (cli.isHopeless?.(stream.facts()) ?? false) {
         control.progress('the provider refuses this account; ending the run');
         return 'end';
       }

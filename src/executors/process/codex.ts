@@ -1,7 +1,14 @@
 // Codex: `codex exec` with its events as lines of JSON. Shapes as recorded from the real CLI, 0.171.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import { NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
+import {
+  ANSWERED,
+  isWaiting,
+  NOTHING_REPORTED,
+  type Report,
+  reportedOutcome,
+  shortly,
+} from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 export const codex: AgentCli<Report> = {
@@ -28,13 +35,15 @@ export const codex: AgentCli<Report> = {
       case 'thread.started':
         return { ...facts, session: text(event.thread_id), doing: 'session started' };
       case 'turn.started':
-        return { ...facts, lastWord: null };
+        return { ...facts, ...ANSWERED, lastWord: null };
       case 'item.started':
       case 'item.completed':
         return readItem(facts, fields(event.item));
       // It tries again after these; the last one is told once more by turn.failed.
-      case 'error':
-        return { ...facts, doing: shortly(text(event.message) ?? '') };
+      case 'error': {
+        const message = text(event.message);
+        return { ...facts, ...troubleOf(message), doing: shortly(message ?? '') };
+      }
       case 'turn.completed':
         return { ...facts, lastWord: 'well', usage: usageOf(fields(event.usage)) };
       case 'turn.failed':
@@ -43,7 +52,7 @@ export const codex: AgentCli<Report> = {
         return facts;
     }
   },
-  isHopeless: () => false,
+  isWaiting,
   isUnknownSession: (failure, session) => failure.includes('no rollout found') && failure.includes(session),
   outcome: reportedOutcome,
 };
@@ -51,9 +60,9 @@ export const codex: AgentCli<Report> = {
 function readItem(facts: Report, item: Fields): Report {
   const said = text(item.text);
   if (item.type === 'agent_message' && said !== null)
-    return { ...facts, lastText: said, doing: shortly(said) };
+    return { ...facts, ...ANSWERED, lastText: said, doing: shortly(said) };
   if (item.type === 'command_execution')
-    return { ...facts, doing: shortly(`shell: ${text(item.command) ?? ''}`) };
+    return { ...facts, ...ANSWERED, doing: shortly(`shell: ${text(item.command) ?? ''}`) };
   // An item of type `error` is a warning: the run goes on.
   return facts;
 }

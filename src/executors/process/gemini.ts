@@ -1,7 +1,14 @@
 // Gemini CLI: `--output-format stream-json`. Shapes as recorded from the real CLI, 0.61.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import { NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
+import {
+  ANSWERED,
+  isWaiting,
+  NOTHING_REPORTED,
+  type Report,
+  reportedOutcome,
+  shortly,
+} from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 const TEXT_CHARS = 4_000;
@@ -37,7 +44,12 @@ export const gemini: AgentCli<Report> = {
       case 'tool_use': {
         const about = text(fields(event.parameters).description) ?? '';
         // What it writes after a tool is the next thing that it says.
-        return { ...facts, lastText: null, doing: shortly(`${text(event.tool_name) ?? 'a tool'}: ${about}`) };
+        return {
+          ...facts,
+          ...ANSWERED,
+          lastText: null,
+          doing: shortly(`${text(event.tool_name) ?? 'a tool'}: ${about}`),
+        };
       }
       case 'result':
         return readResult(facts, event);
@@ -47,16 +59,11 @@ export const gemini: AgentCli<Report> = {
   },
   /** Refused requests are tried again for minutes; only standard error says so. */
   readError(facts, line) {
-    const found = /^Attempt (\d+) failed with status (\d+)/.exec(line);
-    return found === null
-      ? facts
-      : {
-          ...facts,
-          doing: `the provider answered ${found[2]}, attempt ${found[1]}`,
-          status: Number(found[2]),
-        };
+    const found = /^Attempt \d+ failed(?: with status (\d+))?/.exec(line);
+    if (found === null) return facts;
+    return { ...facts, doing: shortly(line), trouble: shortly(line), status: Number(found[1] ?? 0) || null };
   },
-  isHopeless: () => false,
+  isWaiting,
   isUnknownSession: (failure) => /Error resuming session|Invalid session/i.test(failure),
   outcome: reportedOutcome,
 };
@@ -64,7 +71,7 @@ export const gemini: AgentCli<Report> = {
 function readMessage(facts: Report, event: Fields): Report {
   const so = event.delta === true ? (facts.lastText ?? '') : '';
   const said = `${so}${text(event.content) ?? ''}`.slice(0, TEXT_CHARS);
-  return { ...facts, lastText: said, doing: shortly(said) };
+  return { ...facts, ...ANSWERED, lastText: said, doing: shortly(said) };
 }
 
 function readResult(facts: Report, event: Fields): Report {

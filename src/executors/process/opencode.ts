@@ -1,7 +1,15 @@
 // OpenCode: `opencode run --format json`. Shapes as recorded from the real CLI, 1.18.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import { NOTHING_REPORTED, type Report, reportedOutcome, shortly, sumUsage } from './agent-report.ts';
+import {
+  ANSWERED,
+  isWaiting,
+  NOTHING_REPORTED,
+  type Report,
+  reportedOutcome,
+  shortly,
+  sumUsage,
+} from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 export const opencode: AgentCli<Report> = {
@@ -30,7 +38,7 @@ export const opencode: AgentCli<Report> = {
     const part = fields(event.part);
     switch (event.type) {
       case 'step_start':
-        return { ...facts, session, lastWord: null };
+        return { ...facts, ...ANSWERED, session, lastWord: null };
       case 'text': {
         const said = text(part.text);
         return said === null ? facts : { ...facts, session, lastText: said, doing: shortly(said) };
@@ -48,7 +56,14 @@ export const opencode: AgentCli<Report> = {
         return facts;
     }
   },
-  isHopeless: () => false,
+  /** Refused requests are tried again for ever; only its log says so. */
+  readError(facts, line) {
+    if (!line.includes('message="stream error"') || !line.includes('small=false')) return facts;
+    const error = /error\.error="([^"]*)"/.exec(line)?.[1];
+    if (error === undefined) return facts;
+    return { ...facts, trouble: error, status: null, doing: shortly(error) };
+  },
+  isWaiting,
   isUnknownSession: (failure) => /session not found|NotFoundError/i.test(failure),
   outcome: reportedOutcome,
 };

@@ -55,7 +55,6 @@ export const pi: AgentCli<PiReport> = {
         return facts;
     }
   },
-  isHopeless: () => false,
   isUnknownSession: (failure) => /no session found/i.test(failure),
   outcome: reportedOutcome,
 };

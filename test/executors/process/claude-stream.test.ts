@@ -231,6 +231,35 @@ describe('what came of it', () => {
     });
   });
 
+  test.each(['server-error-500', 'connection-refused'])('%s to the end holds the account', (recording) => {
+    expect(judge(recording, exited(1))).toMatchObject({
+      kind: 'deferred',
+      code: 'provider',
+      scope: 'account',
+    });
+  });
+
+  test('no credit left holds the account like a quota whose end is not known', () => {
+    const outcome = judge('billing', exited(1));
+    expect(outcome).toMatchObject({
+      kind: 'deferred',
+      code: 'quota',
+      scope: 'account',
+      because: expect.stringContaining('Credit balance is too low'),
+    });
+    expect(outcome).not.toHaveProperty('until');
+  });
+
+  test('a tool that was denied and nothing reported is a failure that names it', () => {
+    expect(judge('permission-denied', exited(0))).toMatchObject({
+      kind: 'failed',
+      failure: 'reported',
+      retryable: false,
+      message: expect.stringContaining('Bash echo hello > out.txt'),
+      usage: { costUsd: 0.0015495 },
+    });
+  });
+
   test('killed from outside: a signal by its number, nothing at all as an interruption', () => {
     expect(judge('sigTERM', exited(143))).toMatchObject({
       failure: 'interrupted',

@@ -141,6 +141,18 @@ describe('claude', () => {
     expect(line('full')).toContain('--disallowedTools Agent,');
   });
 
+  test('whatever else it may do, it may report', () => {
+    const line = (permissionMode: string) =>
+      claudeCommandLine({
+        task: taskDetail(),
+        profile: claudeProfile({ permissionMode }),
+        session: 's',
+        resumed: false,
+      }).join(' ');
+    expect(line('acceptEdits')).toContain('--allowedTools Bash(wg:*),Bash(supervisor:*) --disallowedTools');
+    expect(line('bypassPermissions')).not.toContain('--allowedTools');
+  });
+
   test('a session is resumed, except when the last attempt found out that it is unknown', async () => {
     const note = join(root.path, 'note');
     const resumeSession = '11111111-2222-3333-4444-555555555555';
