@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Caller, TaskQuery } from '../control/control.ts';
+import { nextTurn } from '../seams/turns.ts';
 import type { ApiParts, Reply } from './route.ts';
 
 /** Whoever asks for a task. */
@@ -63,6 +64,7 @@ async function news(
     const body = await control.task(task);
     if (left > 0 && !signal.aborted && matchesTag(known, entityTag(JSON.stringify(body)))) {
       await change;
+      await nextTurn();
       continue;
     }
     enough.abort();

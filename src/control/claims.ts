@@ -16,6 +16,7 @@ import { isHeld } from '../run/leases.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import { newLease } from '../runs/lease-row.ts';
 import { tokenHash } from '../seams/identity.ts';
+import { nextTurn } from '../seams/turns.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { Claimed, ClaimTerms, ClaimWish } from './control.ts';
 import { type FoundTask, viewsAt } from './find-task.ts';
@@ -27,6 +28,39 @@ import { waitFor } from './wait-for.ts';
 interface Taking {
   readonly worker: string;
   readonly terms: ClaimTerms;
+}
+
+/** One task that might be taken: a hold by its run's id, a ready task by its key. */
+interface Candidate {
+  readonly id: string;
+  readonly priority: number;
+  readonly take: () => Promise<Claimed | null>;
+}
+
+/**
+ * What a request tried to take in vain. Until there is a new decision the old one still calls it free: to try it again
+ * would only find the same.
+ */
+class Lost {
+  readonly #ids = new Set<string>();
+  #decided: unknown = null;
+
+  since(decided: unknown): void {
+    if (decided !== this.#decided) this.#ids.clear();
+    this.#decided = decided;
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Notes it as lost unless it is had. */
+  async unless(id: string, taking: Promise<Claimed | null>): Promise<Claimed | null> {
+    const decided = this.#decided;
+    const claimed = await taking;
+    if (claimed === null && decided === this.#decided) this.#ids.add(id);
+    return claimed;
+  }
 }
 
 export class Claims {
@@ -63,9 +97,12 @@ export class Claims {
       event.name === 'run.handed-off' ||
       event.name === 'run.stale' ||
       (wish.executors !== undefined && event.name === 'tick.finished');
+    const lost = new Lost();
     const look = () => {
-      if (this.#supervisor.decided?.world.standstill) return null;
-      const taken = this.#take(wish);
+      const { decided } = this.#supervisor;
+      if (decided?.world.standstill) return null;
+      lost.since(decided);
+      const taken = this.#take(wish, lost);
       return taken.length > 0 ? taken : null;
     };
     const until = this.#parts.clock.now() + ms;
@@ -75,12 +112,13 @@ export class Claims {
       if (taking === null) return [];
       const claimed = (await Promise.all(taking)).filter((one) => one !== null);
       // All of them were lost to somebody quicker in the graph itself: wait on, as long as was wished.
-      if (claimed.length > 0 || this.#parts.clock.now() >= until) return claimed;
+      if (claimed.length > 0 || signal?.aborted || this.#parts.clock.now() >= until) return claimed;
+      await nextTurn();
     }
   }
 
   /** Begins taking; what is returned is already out of everybody else's reach. */
-  #take(wish: ClaimWish): Promise<Claimed | null>[] {
+  #take(wish: ClaimWish, lost: Lost): Promise<Claimed | null>[] {
     const { world, decision } = this.#decided();
     const taking: Taking = { worker: wish.worker, terms: wish };
     const views = new Map(world.graphs.map((view) => [view.graph, view]));
@@ -92,12 +130,12 @@ export class Claims {
         wish.tasks.includes(id) ||
         wish.tasks.includes(globalTaskId(view.graph, id))) &&
       (wish.topics === undefined || hasTopic(view.snapshot.tasks.get(id)?.tags ?? [], wish.topics));
-    const chosen: { readonly priority: number; readonly take: () => Promise<Claimed | null> }[] = [];
+    const chosen: Candidate[] = [];
     for (const live of this.#runner.live.values()) {
       const view = views.get(live.run.graph);
       if (!view || !this.#isFree(live) || !fits(view, live.run.task, live.run.executor, true)) continue;
       const priority = view.snapshot.tasks.get(live.run.task)?.priority ?? 0;
-      chosen.push({ priority, take: () => this.#takeHold(live, taking) });
+      chosen.push({ id: live.run.id, priority, take: () => this.#takeHold(live, taking) });
     }
     if (wish.executors !== undefined)
       for (const verdict of decision.verdicts.values()) {
@@ -105,13 +143,14 @@ export class Claims {
         const task = view?.snapshot.tasks.get(verdict.task);
         if (!view || !task || (verdict.state !== 'ready' && verdict.state !== 'queued')) continue;
         if (verdict.executor === null || !fits(view, task.id, verdict.executor, false)) continue;
-        const take = () => this.#takeReady({ view, task }, taking).catch(lost);
-        chosen.push({ priority: task.priority, take });
+        const take = () => this.#takeReady({ view, task }, taking).catch(notHad);
+        chosen.push({ id: taskKey(view.graph, task.id), priority: task.priority, take });
       }
     return chosen
+      .filter(({ id }) => !lost.has(id))
       .sort((a, b) => b.priority - a.priority)
       .slice(0, wish.max)
-      .map(({ take }) => take());
+      .map(({ id, take }) => lost.unless(id, take()));
   }
 
   /** Takes a hold; null when it is not to be had. */
@@ -138,7 +177,7 @@ export class Claims {
       if (!task) return null;
       const because = `claimed by ${taking.worker}`;
       return await this.#carry(planOf({ view, task }, profile, because), 'hold', taking);
-    }).catch(lost);
+    }).catch(notHad);
   }
 
   async #takeReady(found: FoundTask, taking: Taking): Promise<Claimed> {
@@ -275,7 +314,7 @@ export function notReady(task: string, because: string): SupervisorError {
 }
 
 /** One of many that was lost to somebody else is no error of the whole. */
-function lost(thrown: unknown): null {
+function notHad(thrown: unknown): null {
   if (thrown instanceof SupervisorError) return null;
   throw thrown;
 }

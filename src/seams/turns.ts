@@ -14,9 +14,17 @@ export async function inTurns<T>(steps: Steps<T>): Promise<T> {
     const step = steps.next();
     if (step.done) return step.value;
     if (performance.now() - begun < TURN_MS) continue;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     begun = performance.now();
   }
+}
+
+/**
+ * Lets everything else that waits for the event loop have its turn: timers, sockets, files. A loop that goes round on
+ * promises alone keeps all of them from theirs for as long as it lasts.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Carries the work out at once. */

@@ -12,6 +12,7 @@ import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
+import { nextTurn } from '../seams/turns.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { observeWorld } from './observe.ts';
 
@@ -154,7 +155,7 @@ export class Supervisor implements Service {
     this.#ticking = this.#passes().finally(() => {
       this.#ticking = null;
       // A wake that came after the last look at `again` must not be lost.
-      if (this.#again) this.wake();
+      if (this.#again) void nextTurn().then(() => this.wake());
       const waiting = this.#quiet;
       this.#quiet = [];
       for (const look of waiting) look();
@@ -168,6 +169,7 @@ export class Supervisor implements Service {
       await this.tick();
       if (this.#isQuiet()) return;
       await new Promise<void>((resolve) => this.#quiet.push(resolve));
+      await nextTurn();
     }
   }
 
@@ -187,6 +189,8 @@ export class Supervisor implements Service {
         this.#parts.log.error('tick.failed', { because: messageOf(thrown) });
         this.#sleepUntil(this.#parts.clock.now() + 1000);
       }
+      // A pass that found nothing to read may have waited for nothing but promises.
+      if (this.#again) await nextTurn();
     } while (this.#again && this.#state !== 'stopping');
   }
 

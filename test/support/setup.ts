@@ -1,6 +1,7 @@
 // Before every test file: git behaves the same on every machine, and nothing of an outer agent or supervisor leaks in.
 
-import { jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, jest } from '@jest/globals';
+import { complaint, type LoopWatch, watchLoop } from './loop-watch.ts';
 
 // Thousands of tests wait for real processes and file events. On a shared machine one of them may starve: there it is
 // tried once more, and what went wrong the first time is printed.
@@ -19,3 +20,22 @@ for (const name of Object.keys(process.env)) {
   if (name.startsWith('SUPERVISOR_') || name.startsWith('WG_') || name === 'CLAUDECODE')
     delete process.env[name];
 }
+
+// A supervisor that does not come back to its event loop serves nobody: whatever holds it for a second fails the test.
+// Not watched: loading what a file imports, and a test that is one single turn because it computes something itself.
+let loop: LoopWatch | null = null;
+let isOneTurn = false;
+beforeAll(() => {
+  loop = watchLoop();
+});
+beforeEach(() => {
+  isOneTurn = true;
+  setImmediate(() => {
+    isOneTurn = false;
+  });
+});
+afterEach(() => {
+  const wrong = loop && complaint(loop);
+  if (wrong && !isOneTurn) throw new Error(wrong);
+});
+afterAll(() => loop?.stop());

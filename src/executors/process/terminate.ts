@@ -66,6 +66,8 @@ export async function endRunProcesses(
       const waited = signalRemains(remains, leader, signal, means.processes);
       const gone = await allGone(waited, until, means);
       if (!gone || signal !== 'SIGKILL') break;
+      // What may not be signalled is not waited for above, and is still there when it is looked for again at once.
+      if (waited.length === 0) await means.clock.sleep(LOOK_EVERY_MS);
     } while (means.clock.now() < until);
   }
   const { group, escaped } = await remainsOf(run, leader, means);

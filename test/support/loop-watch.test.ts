@@ -1,0 +1,47 @@
+import { expect, test } from '@jest/globals';
+import { complaint, LONGEST_TURN_MS, watchLoop } from './loop-watch.ts';
+
+test('a loop of promises alone is noticed, though no timer ever saw it, and said in one sentence', async () => {
+  const watch = watchLoop();
+  try {
+    const begun = process.cpuUsage();
+    const busy = () => process.cpuUsage(begun).user / 1000;
+    while (busy() < LONGEST_TURN_MS + 200) await Promise.resolve();
+    expect(complaint(watch)).toMatch(/^The event loop stood still for 1\d\d\d ms of processor time:/);
+    expect(complaint(watch)).toBe(null);
+  } finally {
+    watch.stop();
+  }
+});
+
+test("being late without being busy is nobody's fault", () => {
+  const watch = watchLoop();
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LONGEST_TURN_MS + 100);
+    expect(complaint(watch)).toBe(null);
+  } finally {
+    watch.stop();
+  }
+});
+
+test('much work in turns is fine, one long turn among them is not', () => {
+  let busy = 0;
+  let look = () => {};
+  const watch = watchLoop({
+    busy: () => busy,
+    everyTurn: (given) => {
+      look = given;
+      return () => {};
+    },
+  });
+  const turn = (ms: number) => {
+    busy += ms;
+    look();
+  };
+  for (let n = 0; n < 100; n++) turn(900);
+  expect(watch.stalls()).toEqual([]);
+  turn(1500);
+  turn(10);
+  busy += 2500;
+  expect(watch.stalls()).toEqual([1500, 2500]);
+});

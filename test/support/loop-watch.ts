@@ -1,0 +1,69 @@
+// Notices when the event loop stood still. Measured in this thread's own processor time: a machine that has no time for
+// us makes everything late without anybody being to blame, a loop that goes round and round is busy all the while.
+
+import { readFileSync } from 'node:fs';
+
+/** Longer than any single piece of work may take, in ms of processor time. */
+export const LONGEST_TURN_MS = 1000;
+const LOOK_EVERY_MS = 100;
+
+export interface LoopWatch {
+  /** How long the loop stood still each time since this was asked last, in ms of processor time. */
+  stalls(): readonly number[];
+  stop(): void;
+}
+
+export interface Meters {
+  /** Processor time of this thread so far, ms. */
+  readonly busy: () => number;
+  /** Calls this at every turn of the loop until the result is called, or now and then. */
+  readonly everyTurn: (look: () => void) => () => void;
+}
+
+/** Watches the loop of this thread until it is stopped. */
+export function watchLoop({ busy, everyTurn }: Meters = { busy: threadBusy, everyTurn: byTimer }): LoopWatch {
+  let last = busy();
+  let found: number[] = [];
+  const look = () => {
+    const now = busy();
+    if (now - last >= LONGEST_TURN_MS) found.push(now - last);
+    last = now;
+  };
+  const off = everyTurn(look);
+  return {
+    stalls() {
+      // What still goes on, or ended within this very turn, was seen by no timer.
+      look();
+      const seen = found;
+      found = [];
+      return seen;
+    },
+    stop: off,
+  };
+}
+
+function byTimer(look: () => void): () => void {
+  const timer = setInterval(look, LOOK_EVERY_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Linux knows it of each thread; elsewhere the whole process has to stand for it. */
+function threadBusy(): number {
+  const { user, system } = process.cpuUsage();
+  if (process.platform !== 'linux') return (user + system) / 1000;
+  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1');
+  // After the name, which may hold anything, come state, …; user and system time are the 12th and 13th, in 1/100 s.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** What is wrong with what was seen since this was asked last; null: nothing. */
+export function complaint(watch: LoopWatch): string | null {
+  const stalls = watch.stalls();
+  if (stalls.length === 0) return null;
+  return (
+    `The event loop stood still for ${stalls.map((ms) => `${Math.round(ms)} ms`).join(', ')} of processor time: ` +
+    'long work takes turns (src/seams/turns.ts), and no loop goes round on promises alone.'
+  );
+}
