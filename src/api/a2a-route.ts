@@ -50,7 +50,7 @@ function admit(context: ApiContext, { gate }: ApiParts): RunAccess {
   const bearer = gate.admit(incoming, door);
   const extra = context.req.header('x-a2a-notification-token');
   const own = extra === undefined ? bearer : gate.admitToken(extra);
-  if (own.kind === 'unknown' || (own.kind === 'operator' && incoming.headers.authorization === undefined))
+  if (own.kind === 'unknown' || (own.kind === 'caller' && incoming.headers.authorization === undefined))
     throw gate.nobody();
   const others = bearer.kind === 'run' && own.kind === 'run' && bearer.run !== own.run;
   if (own.kind !== 'run' || own.run !== context.req.param('attempt') || others)

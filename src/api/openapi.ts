@@ -76,7 +76,12 @@ export function describeApi(routes: readonly MountableRoute[], version: string):
     },
     components: {
       securitySchemes: {
-        operator: { type: 'http', scheme: 'bearer', description: 'the token in api.json (wgt_)' },
+        operator: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'the token in api.json, or a named one (wgt_): read-only for GET, worker also for claims and reports, operator for all',
+        },
         lease: { type: 'http', scheme: 'bearer', description: 'the token of one attempt (wgl_)' },
         notification: { type: 'apiKey', in: 'header', name: 'X-A2A-Notification-Token' },
       },

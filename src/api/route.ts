@@ -5,13 +5,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
+import type { TokenScope } from '../runs/named-tokens.ts';
 import type { Clock } from '../seams/clock.ts';
 import { readJsonBody } from './body.ts';
 import type { Once } from './once.ts';
 import { hungUp } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { taskId, type taskQuery } from './schemas.ts';
-import type { Access, Door, Gatekeeper } from './security.ts';
+import { type Access, type CallerAccess, type Door, type Gatekeeper, requireScope } from './security.ts';
 import { accessTask } from './task-access.ts';
 
 /** What the listener hands to every request. */
@@ -49,6 +50,8 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
   readonly query: Q;
   readonly body: B;
   readonly answer: z.ZodType;
+  /** `worker`: taking tasks is no matter of the operator alone. Else GET is for all, and POST for the operator. */
+  readonly scope?: 'worker';
 }
 
 /** A route for the operator, or (`anyone`) without any token. */
@@ -97,12 +100,14 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
     ...route,
     async answerTo(context, parts) {
       const { incoming, door } = context.env;
-      if (route.access === 'operator') requireOperator(parts.gate.admit(incoming, door), parts.gate);
+      const access = route.access === 'anyone' ? null : parts.gate.admit(incoming, door);
+      if (access) requireCaller(access, neededScope(route), parts.gate);
       const raw = await readCallBody(route, context, parts);
       const query = parse(route.query, context.req.query(), 'query');
       const body = parse(route.body, raw, 'body');
       const gone = () => hungUp(context.env.outgoing);
-      return doneOnce(context, parts, 'operator', raw, () => route.handle({ query, body, gone }, parts));
+      const scope = access?.kind === 'caller' ? scopeOf(access) : 'operator';
+      return doneOnce(context, parts, scope, raw, () => route.handle({ query, body, gone }, parts));
     },
   };
 }
@@ -121,7 +126,8 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       const raw = await readCallBody(route, context, parts);
       const access = mayCarryToken ? accessWithBody(first, raw, parts.gate) : first;
       if (access.kind === 'unknown') throw parts.gate.nobody();
-      if (route.access === 'task-operator') requireOperator(access, parts.gate);
+      if (access.kind === 'caller' || route.access === 'task-operator')
+        requireCaller(access, neededScope(route), parts.gate);
       const { worktree, near } = parse(route.query, context.req.query(), 'query');
       const id = parse(taskId, context.req.param('id'), 'task id');
       const named = {
@@ -138,7 +144,7 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
         request: context.req,
         gone: () => hungUp(context.env.outgoing),
       };
-      const scope = caller.kind === 'run' ? caller.run : caller.kind;
+      const scope = access.kind === 'run' ? access.run : scopeOf(access);
       return doneOnce(context, parts, scope, raw, () => route.handle(call, parts));
     },
   };
@@ -155,13 +161,25 @@ function accessWithBody(first: Access, body: unknown, gate: Gatekeeper): Access 
   return run;
 }
 
-/** Throws unless the request may do everything. */
-export function requireOperator(access: Access, gate: Gatekeeper): void {
+/** How far a token must reach for a route. */
+export function neededScope(route: Pick<MountableRoute, 'method' | 'access' | 'scope'>): TokenScope {
+  if (route.method === 'GET') return 'read-only';
+  return route.access === 'task-run' || route.scope === 'worker' ? 'worker' : 'operator';
+}
+
+/** Whose Idempotency-Keys are whose. */
+function scopeOf({ name }: CallerAccess): string {
+  return name === null ? 'operator' : `token ${name}`;
+}
+
+/** Throws unless the request comes with a token that reaches so far, and is not that of a run. */
+export function requireCaller(access: Access, needed: TokenScope, gate: Gatekeeper): void {
   if (access.kind === 'unknown') throw gate.nobody();
   if (access.kind === 'run')
     throw new ApiProblem('forbidden', 'The token of a run is good for its own task only.', {
       hint: 'use the token of api.json, or the socket',
     });
+  requireScope(access, needed);
 }
 
 /** Only what changes something can be done once too often. */

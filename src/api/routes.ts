@@ -15,7 +15,7 @@ import {
   mountRoutes,
   type RequestEnv,
   refuseOtherMethods,
-  requireOperator,
+  requireCaller,
 } from './route.ts';
 import { supervisorRoutes } from './supervisor-routes.ts';
 import { entityTag, matchesTag } from './task-news.ts';
@@ -45,7 +45,7 @@ export function createApiApp(
 
   app.get('/api/events', (context) => {
     const { incoming, outgoing, door } = context.env;
-    requireOperator(parts.gate.admit(incoming, door), parts.gate);
+    requireCaller(parts.gate.admit(incoming, door), 'read-only', parts.gate);
     if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
     parts.events.serve(outgoing, lastEventId(incoming.headers['last-event-id']));
     return RESPONSE_ALREADY_SENT;

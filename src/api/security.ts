@@ -4,6 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
+import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
 import type { Clock } from '../seams/clock.ts';
 import { ApiProblem } from './problem.ts';
 
@@ -15,8 +16,33 @@ export interface RunAccess {
   readonly graph: string;
 }
 
-/** What a request may do: everything, what one run may, or nothing before a token is found in its body. */
-export type Access = { readonly kind: 'operator' } | RunAccess | { readonly kind: 'unknown' };
+/** What a request may do, as far as no single run is concerned. `name`: of its token, null for that of api.json. */
+export interface CallerAccess {
+  readonly kind: 'caller';
+  readonly name: string | null;
+  readonly scope: TokenScope;
+}
+
+/** What a request may do: what its scope allows, what one run may, or nothing before a token is found in its body. */
+export type Access = CallerAccess | RunAccess | { readonly kind: 'unknown' };
+
+const OPERATOR: CallerAccess = { kind: 'caller', name: null, scope: 'operator' };
+
+/** What each scope includes besides itself. */
+const INCLUDED: Readonly<Record<TokenScope, readonly TokenScope[]>> = {
+  operator: ['worker', 'read-only'],
+  worker: ['read-only'],
+  'read-only': [],
+};
+
+/** Throws `forbidden` unless the access reaches as far as `needed`. */
+export function requireScope(access: CallerAccess, needed: TokenScope): void {
+  const { name, scope } = access;
+  if (scope === needed || INCLUDED[scope].includes(needed)) return;
+  throw new ApiProblem('forbidden', `The token ${name} has the scope ${scope}; this needs ${needed}.`, {
+    hint: `create one with \`supervisor token create NAME --scope ${needed}\``,
+  });
+}
 
 /** Where a request came in. A web page can reach TCP, and nothing but processes of this user the socket. */
 export type Door =
@@ -76,6 +102,8 @@ const WINDOW_MS = 60_000;
 export function createGatekeeper(options: {
   readonly operatorToken: string;
   readonly control: Pick<SupervisorControl, 'runOfToken'>;
+  /** Absent: there is no token but the operator's and those of runs. */
+  readonly named?: Pick<NamedTokens, 'admit'> | undefined;
   readonly clock: Clock;
 }): Gatekeeper {
   const operator = digest(options.operatorToken);
@@ -117,11 +145,14 @@ export function createGatekeeper(options: {
     nobody: () => refusal('A token is needed.', 'Bearer realm="workgraph-supervisor"'),
     admit(request, door) {
       const header = request.headers.authorization;
-      if (header === undefined) return { kind: door.kind === 'socket' ? 'operator' : 'unknown' };
+      if (header === undefined) return door.kind === 'socket' ? OPERATOR : { kind: 'unknown' };
       const token = /^bearer +(\S+) *$/i.exec(header)?.[1];
       if (token === undefined) throw wrong();
       // Digests have one length, so the comparison says nothing about how far a guess was right.
-      if (timingSafeEqual(digest(token), operator)) return { kind: 'operator' };
+      if (timingSafeEqual(digest(token), operator)) return OPERATOR;
+      // Hashes are looked up, so there is no guess whose nearness could be measured.
+      const named = token.startsWith('wgt_') ? options.named?.admit(token) : null;
+      if (named) return { kind: 'caller', name: named.name, scope: named.scope };
       return admitToken(token);
     },
   };

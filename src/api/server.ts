@@ -5,6 +5,7 @@ import type { SupervisorControl } from '../control/control.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { AnswerBook } from '../runs/answer-book.ts';
+import type { NamedTokens } from '../runs/named-tokens.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import type { Service } from '../seams/service.ts';
@@ -18,7 +19,8 @@ import { createGatekeeper, type Door, tcpDoor } from './security.ts';
 
 export interface ApiServerOptions {
   readonly control: SupervisorControl;
-  readonly tokens: { readonly operator: string };
+  /** `named`: those that outlive a restart. */
+  readonly tokens: { readonly operator: string; readonly named?: NamedTokens };
   readonly config: Config['api'] & { readonly maxBodyBytes: number };
   readonly socketPath: string;
   readonly clock: Clock;
@@ -78,7 +80,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   function build(): Running {
     const book = createRequestBook(log, clock);
     const events = createEventStream({ control, clock });
-    const gate = createGatekeeper({ operatorToken: options.tokens.operator, control, clock });
+    const gate = createGatekeeper({
+      operatorToken: options.tokens.operator,
+      named: options.tokens.named,
+      control,
+      clock,
+    });
     const { maxBodyBytes } = config;
     const once = options.answers ? createOnce(options.answers) : always;
     const app = createApiApp(
@@ -172,6 +179,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (options.apiFile !== undefined) await removeApiFile(options.apiFile, options.tokens.operator);
     parts.events.close();
     await Promise.all([...parts.servers].map((server) => close(server)));
+    await options.tokens.named?.flush();
   }
 
   function close(server: Server): Promise<void> {

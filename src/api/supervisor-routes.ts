@@ -82,6 +82,7 @@ export function supervisorRoutes(options: {
       summary:
         'Take tasks for an orchestrator outside; an empty list when there are none, after wait_s at the latest',
       access: 'operator',
+      scope: 'worker',
       query: noQuery,
       body: claimManyBody,
       answer: claimsAnswer,

@@ -18,7 +18,7 @@ export async function accessTask(
   access: Exclude<Access, { kind: 'unknown' }>,
   named: TaskQuery,
 ): Promise<TaskAccess> {
-  if (access.kind === 'operator') return { query: named, caller: { kind: 'operator' } };
+  if (access.kind === 'caller') return { query: named, caller: { kind: 'operator' } };
   if (!(await isOwnTask(control, access, named)))
     throw new ApiProblem('forbidden', 'This token is good for the task of its own run only.', {
       hint: 'use the callback URLs that came with the task',

@@ -148,6 +148,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       path: '/api/task/:id/claim',
       summary: 'Take the task for an orchestrator outside',
       access: 'task-operator',
+      scope: 'worker',
       query: taskQuery,
       body: claimBody,
       answer: claimAnswer,

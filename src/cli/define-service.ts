@@ -3,9 +3,10 @@
 import type { Command } from 'commander';
 import type { Host } from './host.ts';
 
-/** Defines `service …` on the program. */
+/** Defines `service …` and `token …` on the program. */
 export function defineServiceCommands(program: Command, host: Host): void {
   program.commandsGroup('Set-up:');
+  defineTokenCommands(program, host);
   const service = program
     .command('service')
     .summary('the supervisor as a systemd user unit or launchd agent')
@@ -41,5 +42,41 @@ export function defineServiceCommands(program: Command, host: Host): void {
       .description('The log, by the service manager’s own tool.')
       .option('-f, --follow', 'print new lines as they come'),
     async (context, _args, options) => (await commands()).serviceLogs(context, options),
+  );
+}
+
+function defineTokenCommands(program: Command, host: Host): void {
+  const token = program
+    .command('token')
+    .summary('tokens of programs that call the API')
+    .description(
+      'Tokens that outlive a restart of the supervisor. They work over TCP; the socket needs none. A running supervisor notices changes at once.',
+    );
+  const commands = () => import('./commands/token.ts');
+  host.on<{ scope: string }>(
+    token
+      .command('create')
+      .summary('create a token and print it, this once')
+      .description(
+        'Prints the new token. Only its hash is stored: it is not shown again. operator: everything. worker: reads, claims tasks and reports on them. read-only: reads.',
+      )
+      .argument('<name>', 'what uses it, for example n8n')
+      .option('--scope <scope>', 'operator, worker or read-only', 'worker'),
+    async (context, [name = ''], options) => (await commands()).createToken(context, name, options),
+  );
+  host.on(
+    token
+      .command('list')
+      .summary('names, scopes and when each was used last')
+      .description('The tokens there are. The tokens themselves are not stored.'),
+    async (context) => (await commands()).listTokens(context),
+  );
+  host.on(
+    token
+      .command('revoke')
+      .summary('take a token away')
+      .description('A running supervisor refuses it from the next request on.')
+      .argument('<name>', 'the name it was created with'),
+    async (context, [name = '']) => (await commands()).revokeToken(context, name),
   );
 }

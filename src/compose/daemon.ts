@@ -25,6 +25,7 @@ import { createOutbox } from '../notify/outbox.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
 import { openLedger } from '../runs/ledger.ts';
 import { ledgerPresence } from '../runs/ledger-presence.ts';
+import { openNamedTokens } from '../runs/named-tokens.ts';
 import { drainSpool } from '../runs/spool.ts';
 import { readTokenKey } from '../runs/token-key.ts';
 import { type Bus, createBus } from '../seams/bus.ts';
@@ -204,7 +205,7 @@ export async function composeSupervisor(
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
-    tokens: { operator: identity.token('wgt_') },
+    tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
     answers: ledger.answers,

@@ -20,6 +20,8 @@ export interface Paths {
   /** pid, socket, URL and operator token of the running supervisor. */
   readonly apiFile: string;
   readonly trustFile: string;
+  /** Named tokens of programs that call the API: hashes. */
+  readonly tokensFile: string;
   /** The configuration as it was checked last: spares short commands checking it again. */
   readonly checkedFile: string;
   /** Completions that arrived while no supervisor could take them. */
@@ -83,6 +85,7 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
     ledgerFile: join(stateDir, 'ledger.sqlite'),
     apiFile: join(stateDir, 'api.json'),
     trustFile: join(stateDir, 'trust.json'),
+    tokensFile: join(stateDir, 'tokens.json'),
     checkedFile: join(stateDir, 'config.checked'),
     spoolDir: join(stateDir, 'spool'),
     logDir:

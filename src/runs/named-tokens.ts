@@ -1,0 +1,212 @@
+// Tokens with a name, for programs that call the API and are to survive a restart of the supervisor: made, listed and
+// revoked by commands, noticed by a running supervisor at the next request. Kept are hashes, in a file that this user
+// alone can read; when each was used last is the supervisor's to say, in a file of its own.
+
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { Clock } from '../seams/clock.ts';
+import { createLocker } from '../seams/flock.ts';
+import { tokenHash } from '../seams/identity.ts';
+
+/** What a token opens: everything; taking tasks and reporting on them, and reading; reading alone. */
+export const TOKEN_SCOPES = ['operator', 'worker', 'read-only'] as const;
+export type TokenScope = (typeof TOKEN_SCOPES)[number];
+
+export interface NamedToken {
+  readonly name: string;
+  readonly scope: TokenScope;
+  /** When it was made, ms. */
+  readonly createdAt: number;
+}
+
+interface KeptToken extends NamedToken {
+  /** SHA-256 of the token, hex. */
+  readonly hash: string;
+}
+
+/** A few hundred tokens; more is no file of ours. */
+const MAX_BYTES = 1 << 20;
+const LOCK_MS = 10_000;
+/** Last uses are written no more often than this. */
+const USES_EVERY_MS = 60_000;
+
+/** The tokens in this file. Throws `config` for a file that is none of ours: nobody is let in by guess. */
+export function readNamedTokens(file: string): readonly KeptToken[] {
+  const value = parse(textOf(file) ?? '{"tokens":[]}', file);
+  const { tokens } = value as { tokens?: unknown };
+  if (!Array.isArray(tokens) || !tokens.every(isKept)) throw foreign(file);
+  return tokens;
+}
+
+/** When each token was used last (ms), by its hash; a file that says nothing of use says nothing. */
+export function readTokenUses(file: string): ReadonlyMap<string, number> {
+  try {
+    const value: unknown = JSON.parse(textOf(usesFile(file)) ?? '{}');
+    return new Map(
+      Object.entries(value ?? {}).filter((one): one is [string, number] => typeof one[1] === 'number'),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
+/** Keeps a new token. Throws `conflict` when the name is taken, `usage` when it is no name. */
+export async function addNamedToken(file: string, token: string, given: NamedToken): Promise<void> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(given.name))
+    throw new SupervisorError('usage', `'${given.name}' is not a valid name for a token`, {
+      hint: 'use letters, digits, dots, dashes and underscores, 64 at most',
+    });
+  await change(file, (tokens) => {
+    if (tokens.some(({ name }) => name === given.name))
+      throw new SupervisorError('conflict', `there is a token ${given.name} already`, {
+        hint: `revoke it first: \`supervisor token revoke ${given.name}\``,
+      });
+    return [...tokens, { ...given, hash: tokenHash(token) }];
+  });
+}
+
+/** Takes a token away. Throws `not-found` when there is none of that name. */
+export async function revokeNamedToken(file: string, name: string): Promise<void> {
+  await change(file, (tokens) => {
+    const left = tokens.filter((token) => token.name !== name);
+    if (left.length === tokens.length)
+      throw new SupervisorError('not-found', `there is no token ${name}`, {
+        hint: '`supervisor token list` lists what there is',
+      });
+    return left;
+  });
+}
+
+/** What a running supervisor asks: whose a token is. Knows of every change at the next question. */
+export interface NamedTokens {
+  /** The token's name and scope, and from now on that it was used; null when there is none. */
+  admit(token: string): NamedToken | null;
+  /** Writes down what was used since. */
+  flush(): Promise<void>;
+}
+
+/** The tokens of this file, for the one supervisor of a state folder. */
+export function openNamedTokens(file: string, clock: Clock): NamedTokens {
+  let print: string | null = null;
+  let byHash: ReadonlyMap<string, KeptToken> = new Map();
+  const uses = new Map(readTokenUses(file));
+  let writtenAt = Number.NEGATIVE_INFINITY;
+  let writing: Promise<void> = Promise.resolve();
+
+  function known(): ReadonlyMap<string, KeptToken> {
+    const now = printOf(file);
+    if (now === print) return byHash;
+    byHash = new Map(now === null ? [] : readNamedTokens(file).map((token) => [token.hash, token]));
+    print = now;
+    return byHash;
+  }
+
+  function flush(): Promise<void> {
+    writing = writing.then(async () => {
+      try {
+        const kept = known();
+        if (uses.size === 0) return;
+        const text = `${JSON.stringify(Object.fromEntries([...uses].filter(([hash]) => kept.has(hash))))}\n`;
+        await replace(usesFile(file), text);
+      } catch {
+        // When a token was used last is a convenience: a disk that is full must not keep its owner out.
+      }
+    });
+    return writing;
+  }
+
+  return {
+    admit(token) {
+      const found = known().get(tokenHash(token));
+      if (!found) return null;
+      const now = clock.now();
+      uses.set(found.hash, now);
+      if (Math.abs(now - writtenAt) >= USES_EVERY_MS) {
+        writtenAt = now;
+        void flush();
+      }
+      return found;
+    },
+    flush,
+  };
+}
+
+async function change(file: string, act: (tokens: readonly KeptToken[]) => KeptToken[]): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const lock = await createLocker().acquire(`${file}.lock`, { timeoutMs: LOCK_MS });
+  try {
+    const tokens = act(readNamedTokens(file));
+    await replace(file, `${JSON.stringify({ tokens }, null, 2)}\n`);
+  } finally {
+    lock.release();
+  }
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  const draft = `${file}.${process.pid}.tmp`;
+  await rm(draft, { force: true });
+  await writeFile(draft, text, { mode: 0o600, flag: 'wx', flush: true });
+  await rename(draft, file);
+}
+
+const usesFile = (file: string) => file.replace(/(\.json)?$/, '-used.json');
+
+/** What changes with the file; null when it is not there. */
+function printOf(file: string): string | null {
+  return withFile(file, (_fd, { mtimeMs, size, ino }) => `${ino} ${size} ${mtimeMs}`);
+}
+
+function textOf(file: string): string | null {
+  return withFile(file, (fd, { size }) => {
+    if (size > MAX_BYTES) throw foreign(file);
+    return readFileSync(fd, 'utf8');
+  });
+}
+
+function withFile<T>(file: string, look: (fd: number, stat: ReturnType<typeof fstatSync>) => T): T | null {
+  let fd: number;
+  try {
+    // Neither a link nor a pipe: opening must not wait, and must not lead elsewhere.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT') return null;
+    throw new SupervisorError('config', `${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw foreign(file);
+    return look(fd, stat);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function parse(text: string, file: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // Said below.
+  }
+  throw foreign(file);
+}
+
+function isKept(value: unknown): value is KeptToken {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, scope, hash, createdAt } = value as Record<string, unknown>;
+  return (
+    typeof name === 'string' &&
+    TOKEN_SCOPES.some((one) => one === scope) &&
+    typeof hash === 'string' &&
+    /^[0-9a-f]{64}$/.test(hash) &&
+    typeof createdAt === 'number'
+  );
+}
+
+function foreign(file: string): SupervisorError {
+  return new SupervisorError('config', `${file} is not a list of tokens`, {
+    hint: 'move it away and create the tokens again',
+  });
+}
