@@ -105,13 +105,17 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
       const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
       if (delivery >= attempts || clock.now() + delay > end) {
         permit.failed();
+        if (meaning.refusedInTheEnd)
+          return ended(
+            refused(`${target.name} refused the task in ${deliveries(delivery)}: ${meaning.because}`),
+          );
         const asked = retryAfterMs(meaning.retryAfter, clock.now());
         return ended({
           kind: 'failed',
           failure: 'unreachable',
           // Longer than we may wait here is still what it asked for: the next attempt begins then.
           ...(asked === null ? {} : { notBefore: clock.now() + asked }),
-          message: `${target.name} did not take the task in ${delivery} ${delivery === 1 ? 'delivery' : 'deliveries'}; the last answer: ${meaning.because}`,
+          message: `${target.name} did not take the task in ${deliveries(delivery)}; the last answer: ${meaning.because}`,
           retryable: true,
         });
       }
@@ -143,6 +147,10 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
   }
 
   return deliver;
+}
+
+function deliveries(count: number): string {
+  return count === 1 ? '1 delivery' : `${count} deliveries`;
 }
 
 /** An answer that is the result does not come after the run's deadline. */

@@ -23,7 +23,13 @@ export type DispatchMeaning =
       /** When it wants to be asked for the first time. */
       readonly retryAfter: string | undefined;
     }
-  | { readonly kind: 'retry'; readonly because: string; readonly retryAfter: string | undefined }
+  | {
+      readonly kind: 'retry';
+      readonly because: string;
+      readonly retryAfter: string | undefined;
+      /** What is still answered so in the end means it: the task is refused. */
+      readonly refusedInTheEnd?: true;
+    }
   /** For this attempt there is no point in trying again. */
   | { readonly kind: 'refused'; readonly because: string }
   /** The endpoint takes no more work at all, until its configuration changes. */
@@ -89,6 +95,9 @@ export function readDispatchAnswer(answer: HttpAnswer, question: DispatchQuestio
       retryAfter: undefined,
     };
   if (status < 400) return { kind: 'refused', because: `${because}; redirects are not followed` };
+  // A service that is just starting knows none of its addresses yet.
+  if (status === 404)
+    return { kind: 'retry', because, retryAfter: answer.headers['retry-after'], refusedInTheEnd: true };
   if (isTransient(status)) return { kind: 'retry', because, retryAfter: answer.headers['retry-after'] };
   return { kind: 'refused', because };
 }

@@ -418,9 +418,26 @@ describe('410, and the header webhook-delivery of a non-2xx', () => {
   });
 });
 
+describe('404', () => {
+  test('from a service that is just starting: delivered again with backoff until it is taken', async () => {
+    expectRetried(await dispatch([[404], [404], [503], [202]]), [2500, 5000, 10_000]);
+  });
+
+  test('after the last delivery it is a refusal, in the words of the endpoint', async () => {
+    const { begun, received, slept } = await dispatch([[404, { detail: 'no such webhook' }]]);
+    expect(begun).toMatchObject(permanent);
+    expect(begun).toHaveProperty(
+      'outcome.message',
+      expect.stringContaining('refused the task in 8 deliveries: HTTP 404: no such webhook'),
+    );
+    expect(received).toHaveLength(8);
+    expect(slept).toHaveLength(7);
+  });
+});
+
 describe('other 4xx, 501, 505', () => {
   test.each([
-    400, 401, 402, 403, 404, 405, 406, 411, 413, 414, 415, 417, 418, 422, 423, 426, 431, 451, 501, 505,
+    400, 401, 402, 403, 405, 406, 411, 413, 414, 415, 417, 418, 422, 423, 426, 431, 451, 501, 505,
   ])('%i fails for good, with the words of the endpoint', async (status) => {
     const problem = { title: 'No', detail: 'no such region' };
     const { begun, received, slept } = await dispatch([[status, problem]]);

@@ -152,12 +152,16 @@ describe('everything else', () => {
   });
 
   test.each([
-    301, 302, 307, 308, 304, 400, 401, 403, 404, 405, 413, 415, 422, 501, 505,
+    301, 302, 307, 308, 304, 400, 401, 403, 405, 413, 415, 422, 501, 505,
   ])('%i is for good', (status) => {
     expect(read(answer(status))).toMatchObject({
       kind: 'refused',
       because: expect.stringContaining(`HTTP ${status}`),
     });
+  });
+
+  test('404 is not for good before it was said again and again: who is just starting says it too', () => {
+    expect(read(answer(404))).toMatchObject({ kind: 'retry', refusedInTheEnd: true });
   });
 
   test('410 closes the endpoint, and so does a wish to be disabled, but not in a 2xx', () => {
