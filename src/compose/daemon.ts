@@ -15,6 +15,7 @@ import { usesCallbackUrl } from '../domain/callback-use.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
+import type { Worktree } from '../domain/worktree.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
 import type { GraphDraft } from '../graph/store.ts';
@@ -35,6 +36,8 @@ import { Retention } from '../supervisor/retention.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { VERSION } from '../version.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
+import { createGit } from '../worktrees/git.ts';
+import { standingOf } from '../worktrees/standing.ts';
 import { createRepositoryWatcher } from '../worktrees/watcher.ts';
 import { type ComposeOptions, mainProgram, pathsOf, rivalOf, wrapped } from './base.ts';
 import { agentVariables, layRunningGround, lockGraph, lockMachine, wrappedExecutors } from './services.ts';
@@ -142,6 +145,7 @@ export async function composeSupervisor(
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
   };
   const retention = new Retention({ ledger, clock, log, config: () => source.current() });
+  const git = createGit(options.environment);
   const parts = {
     ledger,
     graphs,
@@ -162,6 +166,7 @@ export async function composeSupervisor(
       return because === null ? null : { code: 'ledger-gone', because };
     },
     callback,
+    standing: (worktree: Worktree) => standingOf(worktree, git),
     version: VERSION,
     config: () => ground.config(),
     refuseClaim: (graph: SupervisedGraph, draft: GraphDraft, task: string) => {

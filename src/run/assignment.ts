@@ -11,6 +11,7 @@ import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { worktreeId } from '../seams/identity.ts';
 import { remoteOf } from '../worktrees/remote.ts';
+import type { Standing } from '../worktrees/standing.ts';
 
 /** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
 export interface CallbackAddress {
@@ -49,6 +50,8 @@ export function buildAssignment(input: {
   readonly profile: Profile;
   readonly task: TaskDetail;
   readonly graph: SupervisedGraph;
+  /** What its worktree stands on now. */
+  readonly standing: Standing;
   readonly config: Config;
   readonly callback: CallbackAddress;
   readonly token: string;
@@ -75,8 +78,8 @@ export function buildAssignment(input: {
     worktree: {
       id: worktreeId(run.graph),
       path: run.worktree,
-      branch: graph.worktree.branch,
-      head: graph.worktree.head,
+      branch: input.standing.branch,
+      head: input.standing.head,
       // Only who works elsewhere has to fetch it.
       remote: run.type === 'http' || run.type === 'external' ? remoteOf(graph.repository.id) : null,
     },

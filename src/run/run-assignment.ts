@@ -4,6 +4,7 @@ import type { Profile } from '../domain/profile.ts';
 import type { Assignment } from '../executors/executor.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { traceOfRun } from '../seams/identity.ts';
+import type { Standing } from '../worktrees/standing.ts';
 import { buildAssignment, type CallbackAddress } from './assignment.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './run-services.ts';
@@ -15,7 +16,7 @@ export function assignRun(
   live: LiveRun,
   graph: SupervisedGraph,
   profile: Profile,
-  callback: CallbackAddress,
+  address: { readonly callback: CallbackAddress; readonly standing: Standing },
 ): Assignment {
   const { ledger } = parts;
   const { run } = live;
@@ -29,7 +30,7 @@ export function assignRun(
     task,
     graph,
     config: parts.config(),
-    callback,
+    ...address,
     token: live.token ?? '',
     signedToken: live.signedToken,
     leaseUntil: live.lease?.expiresAt ?? null,

@@ -2,6 +2,7 @@
 
 import type { Config } from '../domain/config.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
+import type { Worktree } from '../domain/worktree.ts';
 import type { Executor } from '../executors/executor.ts';
 import type { GraphDraft } from '../graph/store.ts';
 import type { CompletionGate } from '../graphs/completion-gate.ts';
@@ -11,6 +12,7 @@ import type { Bus } from '../seams/bus.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Identity, RunTokens } from '../seams/identity.ts';
 import type { Log } from '../seams/log.ts';
+import type { Standing } from '../worktrees/standing.ts';
 import type { CallbackAddress } from './assignment.ts';
 
 /** What carrying runs takes. */
@@ -29,6 +31,8 @@ export interface RunnerParts {
   config(): Config;
   /** Where agents report back to; opens TCP when the profile needs it. */
   callback(profile: Profile): Promise<CallbackAddress>;
+  /** The commit and branch that a worktree stands on at this moment. */
+  standing(worktree: Worktree): Promise<Standing>;
   /** Judges a task on the fresh bytes with the same predicate as readiness; null: nothing against it. */
   refuseClaim(graph: SupervisedGraph, draft: GraphDraft, task: string): string | null;
   /** What a success passes before it is written; absent: everything is written natively. */

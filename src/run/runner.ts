@@ -175,7 +175,9 @@ export class Runner {
     callback?: CallbackAddress,
   ): Promise<Assignment> {
     const address = callback ?? (await this.#parts.callback(profile));
-    return assignRun(this.#parts, live, graph, profile, address);
+    // Listed a while ago; what an agent is told to work on is asked now.
+    const standing = await this.#parts.standing(graph.worktree);
+    return assignRun(this.#parts, live, graph, profile, { callback: address, standing });
   }
 
   async #begun(

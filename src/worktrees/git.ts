@@ -13,6 +13,8 @@ export interface Git {
   commonDir(folder: string): Promise<string>;
   /** All worktrees of the repository that `folder` is in, whose common git dir is `commonDir`. */
   worktrees(folder: string, commonDir: string): Promise<ListedWorktree[]>;
+  /** The commit and the branch of the worktree; rejects on an unborn branch. */
+  standing(worktree: string): Promise<{ readonly head: string; readonly branch: string | null }>;
   /** Whether `file`, relative to the worktree, is in its index. */
   isTracked(worktree: string, file: string): Promise<boolean>;
   /** How many times git was run: what the cheap re-list is measured by. */
@@ -93,6 +95,11 @@ export function createGit(environment: Environment): Git {
       if (!main) throw gitTrouble(folder, 'git listed no worktree at all', undefined);
       if (main.bare || main.path !== commonDir) return listed;
       return [{ ...main, path: await mainOf(run, folder, commonDir) }, ...others];
+    },
+    async standing(worktree) {
+      const said = await run(worktree, ['rev-parse', 'HEAD', '--symbolic-full-name', 'HEAD']);
+      const [head = '', ref = ''] = said.split('\n');
+      return { head, branch: /^refs\/heads\/(.+)$/.exec(ref)?.[1] ?? null };
     },
     async isTracked(worktree, file) {
       return (await run(worktree, ['ls-files', '-z', '--', file])) !== '';
