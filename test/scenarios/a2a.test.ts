@@ -33,15 +33,24 @@ let agent: Server;
 let sent: Sent[];
 /** What the agent answers to message:send. */
 let answer: () => object;
+/** What it answers to GetTask. */
+let remoteTask: () => readonly [status: number, body: object];
 
 beforeEach(async () => {
   playground = await createPlayground();
   sent = [];
   answer = () => ({ task: { id: 'remote-1', status: { state: 'TASK_STATE_SUBMITTED' } } });
+  remoteTask = () => [200, { id: 'remote-1', status: { state: 'TASK_STATE_WORKING' } }];
   agent = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
+      if (incoming.method === 'GET' && incoming.url === '/tasks/remote-1') {
+        const [status, body] = remoteTask();
+        return void outgoing
+          .writeHead(status, { 'content-type': 'application/a2a+json' })
+          .end(JSON.stringify(body));
+      }
       if (incoming.url !== '/message:send') return void outgoing.writeHead(404).end();
       sent.push({ headers: incoming.headers, ...JSON.parse(Buffer.concat(chunks).toString('utf8')) });
       outgoing.writeHead(200, { 'content-type': 'application/a2a+json' }).end(JSON.stringify(answer()));
@@ -324,4 +333,52 @@ describe('who may push', () => {
     const got = await api.call('GET', url, { token });
     expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST']);
   });
+});
+
+test('what ended while the supervisor restarted is asked for, though the agent answers with trouble at first', async () => {
+  await begin();
+  await supervised.stop({ cancelAgents: false });
+  let asked = 0;
+  remoteTask = () =>
+    ++asked < 3
+      ? [asked === 1 ? 503 : 404, {}]
+      : [
+          200,
+          {
+            id: 'remote-1',
+            status: { state: 'TASK_STATE_COMPLETED', message: message('All found') },
+            artifacts: [{ artifactId: 'a', parts: [{ text: 'one' }] }],
+          },
+        ];
+  supervised = await supervise(playground);
+  await supervised.event('run.settled', 'look');
+  const done = (await playground.readGraph(playground.repo)).get('look');
+  expect(done).toMatchObject({ status: 'done' });
+  expect(JSON.stringify(done)).toContain('artifactId');
+  expect(sent).toHaveLength(1);
+});
+
+test('what goes on over a restart is pushed to its end as ever', async () => {
+  const { configuration } = await begin();
+  await supervised.stop({ cancelAgents: false });
+  let asked = () => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  remoteTask = () => {
+    asked();
+    return [200, { id: 'remote-1', status: { state: 'TASK_STATE_WORKING' } }];
+  };
+  supervised = await supervise(playground);
+  await isAsked;
+  api = await callerOf(supervised);
+  const { url, token } = configuration.taskPushNotificationConfig;
+  const pushed = await api.post(
+    api.url + new URL(url).pathname,
+    { statusUpdate: { taskId: 'remote-1', status: { state: 'TASK_STATE_COMPLETED' } } },
+    token,
+  );
+  expect(pushed.status).toBe(204);
+  await supervised.event('run.settled', 'look');
+  expect((await playground.readGraph(playground.repo)).get('look')).toMatchObject({ status: 'done' });
 });

@@ -45,6 +45,12 @@ export function readSendAnswer(
   return null;
 }
 
+/** How the answer to GetTask says that the work ended; null: it goes on, or it is no such answer. */
+export function readTaskEnd(task: Json): Outcome | null {
+  const said = readTask(task);
+  return said === null ? null : outcomeOf(said);
+}
+
 function readTask(task: Json): Pushed | null {
   if (!isObject(task.status)) return null;
   const artifacts = Array.isArray(task.artifacts) && task.artifacts.length > 0 ? task.artifacts : null;

@@ -14,6 +14,7 @@ import {
   stopReason,
 } from '../executor.ts';
 import { aborted, stoppedOutcome } from '../stopped.ts';
+import { askForEnd, taskUrl } from './a2a-catch-up.ts';
 import { parseEndpoint, systemLookup } from './address.ts';
 import { createCircuits } from './circuit-breaker.ts';
 import { sendWithGot } from './client.ts';
@@ -25,7 +26,7 @@ import { type PollParts, pollUntilOver, statusUrl } from './poll.ts';
 import { createEndpointPace } from './rate-limit.ts';
 import { scrub } from './secrets.ts';
 import { createSender } from './sender.ts';
-import { httpProfile, refused, targetOf } from './target.ts';
+import { httpProfile, refused, type Target, targetOf } from './target.ts';
 
 /** The executor of `type = "http"`. */
 export function createHttpExecutor(parts: HttpExecutorParts): Executor {
@@ -93,17 +94,32 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
         message: `the supervisor stopped while it waited for the answer of ${profile.name}`,
         retryable: true,
       };
-    if (profile.completion === 'callback' || control.signal.aborted) return untilStopped(control.signal);
+    const isCalledBack = profile.completion === 'callback';
+    if (control.signal.aborted || (isCalledBack && !handle.adopted)) return untilStopped(control.signal);
 
     // The work goes on elsewhere: a missing secret or a changed profile only keeps us from asking about it.
     const target = targetOf(assignment, variables, parts.delivery);
-    if ('outcome' in target) return unasked(assignment, control, outcomeInWords(target.outcome));
+    if ('outcome' in target)
+      return isCalledBack
+        ? untilStopped(control.signal)
+        : unasked(assignment, control, outcomeInWords(target.outcome));
+    if (isCalledBack) {
+      const asked = taskUrl(target.endpoint, handle.reference);
+      if (asked === null) return untilStopped(control.signal);
+      const end = await askForEnd(questionsAt(asked, assignment, target, control), control.signal);
+      return end === null ? untilStopped(control.signal) : scrub(end, target.secrets.hidden);
+    }
     const text = statusUrl(profile, assignment, target.endpoint, handle.reference);
     const url = text === null ? { because: 'no status URL comes of this task' } : parseEndpoint(text);
     if ('because' in url) return unasked(assignment, control, url.because);
 
+    const questions = questionsAt(url, assignment, target, control);
+    return scrub(await pollUntilOver(profile, control, questions, handle.askAt), target.secrets.hidden);
+  }
+
+  function questionsAt(url: URL, assignment: Assignment, target: Target, control: RunControl): PollParts {
     const { hidden } = target.secrets;
-    const questions: PollParts = {
+    return {
       clock,
       random: () => identity.random(),
       clean: (words) => scrub(words, hidden),
@@ -127,7 +143,6 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
           : answer;
       },
     };
-    return scrub(await pollUntilOver(profile, control, questions, handle.askAt), hidden);
   }
 
   /** Asking is not possible: a callback, a person or the deadline must end this run, and the run says so. */
