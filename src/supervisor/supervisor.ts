@@ -155,7 +155,7 @@ export class Supervisor implements Service {
     this.#ticking = this.#passes().finally(() => {
       this.#ticking = null;
       // A wake that came after the last look at `again` must not be lost.
-      if (this.#again) void nextTurn().then(() => this.wake());
+      if (this.#again) this.wake();
       const waiting = this.#quiet;
       this.#quiet = [];
       for (const look of waiting) look();
