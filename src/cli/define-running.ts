@@ -146,9 +146,9 @@ Examples:
   host.on<{ revoke?: boolean }>(
     program
       .command('trust')
-      .summary("allow a worktree's own executor profiles")
+      .summary('allow what the tasks of a repository choose to be run')
       .description(
-        "Allows the executor profiles in a worktree's .workgraph/config.toml as they are now. A changed file asks again. Needed only for repositories found below [[roots]].",
+        "Allows what a repository's tasks choose to be run (exec, verify, addresses, agents), in all of its worktrees, and the executor profiles in this worktree's .workgraph/config.toml as they are now. A changed file asks again. Needed only for repositories found below [[roots]].",
       )
       .argument('[path]', 'the worktree (default: the one of the current folder)')
       .option('--revoke', 'take it back'),

@@ -4,9 +4,10 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Paths, resolvePaths } from '../config/paths.ts';
+import type { GraphOwner } from '../config/source.ts';
 import { machineZoneReader } from '../config/timezone.ts';
 import type { GraphHold } from '../decide/world.ts';
-import type { Config, RepoSettings } from '../domain/config.ts';
+import type { Config } from '../domain/config.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ExecutorType, ProfileSet } from '../domain/profile.ts';
 import type { Executor } from '../executors/executor.ts';
@@ -51,7 +52,7 @@ export interface PartWrappers {
 /** Where the configuration comes from: watched and read again, or as it is just now. */
 export interface GroundSource {
   current(): Config;
-  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet | Promise<ProfileSet>;
+  profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet | Promise<ProfileSet>;
 }
 
 /** The paths that the options mean. */
@@ -84,7 +85,7 @@ export function layGround<Source extends GroundSource>(
         options.wrap?.store,
       ),
     openRegistry: (graph) => wrapped(createRegistry({ graph, locker, clock }), options.wrap?.registry),
-    profiles: async (graph, settings) => source.profilesFor(graph, settings),
+    profiles: async (graph, { trust }, repo) => source.profilesFor(graph, { trust, repo }),
   };
   return { clock, identity, log, paths, source, config, locker, graphParts };
 }

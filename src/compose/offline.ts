@@ -132,6 +132,16 @@ export async function whyNotServed(options: ComposeOptions, worktree: string): P
   }
 }
 
+/** The common git dir of a worktree's repository: what a repository is known by. */
+export async function repositoryOf(worktree: string, environment: Environment): Promise<string> {
+  const [{ createGit }, { realPath }] = await Promise.all([
+    import('../worktrees/git.ts'),
+    import('../worktrees/graph-folder.ts'),
+  ]);
+  const common = await createGit(environment).commonDir(worktree);
+  return (await realPath(common)) ?? common;
+}
+
 /** A store over one graph, for commands that write into it themselves. */
 export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
   return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);

@@ -68,6 +68,7 @@ export function besideWg(
     clock,
     wg,
     settings,
+    isUntrusted: (graph) => graphs.get(graph)?.profiles.repositoryUntrusted ?? false,
     verify: (command, cwd, timeoutMs) =>
       runVerify({ command, cwd, timeoutMs, clock, variables: allowedEnvironment(environment.variables) }),
   });

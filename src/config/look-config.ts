@@ -2,7 +2,7 @@
 // The rules are loaded only when they are needed. What a configuration means is load.ts's and source.ts's business.
 
 import { dirname, join } from 'node:path';
-import type { Config, RepoSettings } from '../domain/config.ts';
+import type { Config } from '../domain/config.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Environment } from '../seams/environment.ts';
@@ -11,12 +11,13 @@ import { missingConfig, readConfigText } from './config-text.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Paths } from './paths.ts';
 import { routeFiles } from './route-files.ts';
+import type { GraphOwner } from './source.ts';
 
 /** The part of a ConfigSource that a look asks. The zone of the machine is already in it. */
 export interface LookConfig {
   current(): Config;
   problems(): readonly string[];
-  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): Promise<ProfileSet>;
+  profilesFor(graph: GraphPath, owner: GraphOwner): Promise<ProfileSet>;
 }
 
 /** Opens the configuration. Throws SupervisorError `config`, as loading it does. */
@@ -31,20 +32,22 @@ export async function openLookConfig(parts: {
   return {
     current: () => config,
     problems: () => loaded.problems.map((problem) => problem.message),
-    async profilesFor(graph, settings) {
+    async profilesFor(graph, owner) {
       const before = known.get(graph);
       if (before) return before;
-      const set = mayNameProfiles(join(graph, 'config.toml'))
-        ? (await import('./source.ts'))
-            .createConfigSource({ paths, environment, loaded })
-            .profilesFor(graph, settings)
-        : {
-            byName: config.profiles,
-            broken: config.brokenProfiles,
-            untrusted: [],
-            trustPath: dirname(graph),
-            ...(await routeIn(graph, environment.home)),
-          };
+      // Whether a person has allowed something is on the disk as well.
+      const set =
+        !owner.trust || mayNameProfiles(join(graph, 'config.toml'))
+          ? (await import('./source.ts'))
+              .createConfigSource({ paths, environment, loaded })
+              .profilesFor(graph, owner)
+          : {
+              byName: config.profiles,
+              broken: config.brokenProfiles,
+              untrusted: [],
+              trustPath: dirname(graph),
+              ...(await routeIn(graph, environment.home)),
+            };
       known.set(graph, set);
       return set;
     },

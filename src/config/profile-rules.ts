@@ -1,5 +1,6 @@
 // What a schema of single keys cannot say of a profile: names, placeholders, URLs, keys that exclude each other.
 
+import { AGENT_CLIS, type AgentType } from '../domain/agent-cli.ts';
 import { nearest } from '../domain/nearest.ts';
 import { PLACEHOLDERS, placeholdersIn } from '../domain/placeholder.ts';
 import type { KeyPath } from './locate.ts';
@@ -30,6 +31,11 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
       texts.push([['command'], written.command], [['shell'], written.shell]);
       if (written.command !== undefined && written.shell !== undefined)
         troubles.push({ path: ['shell'], sentence: 'stands beside command; only one of them can be run' });
+      if (written.untrusted && written.command === undefined && written.shell === undefined)
+        troubles.push({
+          path: ['untrusted'],
+          sentence: "needs command or shell beside it: a stranger's own exec is never run",
+        });
       break;
     case 'http':
       texts.push([['endpoint'], written.endpoint], [['headers'], written.headers], [['body'], written.body]);
@@ -51,11 +57,23 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
           sentence: 'names the profile itself; name the one that does the work',
         });
       break;
-    default:
+    case 'external':
       break;
+    default:
+      if (written.untrusted && bypasses(written))
+        troubles.push({
+          path: ['untrusted'],
+          sentence:
+            'is not for an agent that may do everything unasked: give another permission_mode, or run it in a sandbox by a profile of type command',
+        });
   }
   for (const [path, value] of texts) troubles.push(...placeholderTroubles(path, value));
   return troubles;
+}
+
+function bypasses({ type, permission_mode, args }: Extract<WrittenProfile, { type: AgentType }>): boolean {
+  if (permission_mode === AGENT_CLIS[type].permissionMode) return true;
+  return [permission_mode, ...args].some((word) => /bypass|dangerous|danger-full-access|yolo/i.test(word));
 }
 
 function placeholderTroubles(path: KeyPath, value: unknown): Trouble[] {

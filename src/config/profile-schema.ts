@@ -55,6 +55,11 @@ const commonShape = {
     false,
     "Whether a trusted worktree's profile of the same name replaces this one. false: what you configured for this machine holds.",
   ),
+  untrusted: withDefault(
+    z.boolean(),
+    false,
+    'Whether it works for repositories that are not trusted, too: strangers then choose the text of what it is told. An agent may not do everything unasked then. Counts in supervisor.toml alone.',
+  ),
 };
 
 const timeout = (value: string, why: string) =>

@@ -43,6 +43,13 @@ export function builtInProfiles(retry: RetryPolicy): Profile[] {
   }));
 }
 
+/** What an agent that works for strangers may do unasked, unless it is said; of the others it must be said. */
+const STRANGERS_MODES: Partial<Record<ExecutorType, string>> = {
+  claude: 'default',
+  codex: 'read-only',
+  gemini: 'default',
+};
+
 /** Reads the `executors` table of a parsed document. A broken profile says so and spoils no other. */
 export function readProfiles(
   file: string,
@@ -100,7 +107,8 @@ function readProfile(
   if (!isExecutorType(type)) return { problems: [problem(['type'], notOneOf(type, EXECUTOR_TYPES))] };
 
   const schema = profileSchemas[type];
-  const value = { ...written, type };
+  const mode = written.untrusted === true ? STRANGERS_MODES[type] : undefined;
+  const value = { ...(mode === undefined ? {} : { permission_mode: mode }), ...written, type };
   const parsed = schema.safeParse(value);
   if (!parsed.success)
     return { problems: describeIssues({ file, lines, schema, value, issues: parsed.error.issues, prefix }) };
@@ -142,6 +150,7 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
     ...(written.route === undefined ? {} : { route: [...new Set(written.route)] }),
     env: written.env ?? {},
     overridable: written.overridable,
+    ...(written.untrusted ? { untrusted: true as const } : {}),
   };
   switch (written.type) {
     case 'command':

@@ -65,7 +65,7 @@ const repoShape = {
   trust: withDefault(
     z.boolean(),
     true,
-    "Whether [executors] in the worktrees' own config.toml count. true: you named this repository yourself.",
+    "Whether what its content chooses is run: [executors] in the worktrees' own config.toml, a task's exec, verify and address, agents on its text. true: you named this repository yourself.",
   ),
   duplicates: withDefault(
     z.enum(['once', 'each']),
@@ -87,7 +87,7 @@ const rootShape = {
   trust: withDefault(
     z.boolean(),
     false,
-    'As for [[repos]]. false: whoever can put a repository there could run programs; `supervisor trust PATH` allows one file.',
+    'As for [[repos]]. false: whoever can put a repository there could run programs. `supervisor trust PATH` trusts one; external tasks, and profiles with untrusted = true, need no trust.',
   ),
 };
 

@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Config, RepoSettings } from '../domain/config.ts';
+import type { Config } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
@@ -33,9 +33,17 @@ export interface ConfigSource {
   /** What is wrong just now: a refused edit, broken profiles. One sentence each. */
   problems(): readonly string[];
   /** The profiles that count for a graph. The same object as last time while nothing changed. */
-  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet;
+  profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet;
   /** What is wrong with a graph's own config.toml, as last read. One sentence each. */
   problemsOf(graph: GraphPath): readonly string[];
+}
+
+/** The repository that a graph is served for, as far as trust goes. */
+export interface GraphOwner {
+  /** The configuration says so. */
+  readonly trust: boolean;
+  /** Its common git dir, by which a person may have said so; absent: nobody can have. */
+  readonly repo?: string;
 }
 
 /** What a source is made of. */
@@ -52,8 +60,14 @@ interface WorktreeFile {
   readonly text: string;
   readonly read: ReadProfiles;
   readonly route: ReturnType<typeof readProjectRoute>;
-  trusted: boolean;
+  trusted: Trusted;
   set: ProfileSet;
+}
+
+/** What of a worktree is trusted: its own profiles, and what its tasks choose. */
+interface Trusted {
+  readonly profiles: boolean;
+  readonly tasks: boolean;
 }
 
 /** Loads the configuration, or throws SupervisorError `config`: a first start has no last good one to fall back on. */
@@ -97,22 +111,22 @@ class FileConfigSource implements ConfigSource {
     return [...refused, ...this.#loaded.problems.map((problem) => problem.message)];
   }
 
-  profilesFor(graph: GraphPath, settings: Pick<RepoSettings, 'trust'>): ProfileSet {
+  profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet {
     const file = join(graph, 'config.toml');
     const config = this.current();
     const { home } = this.#parts.environment;
     const stamp = routeFiles(graph, home).map(stampOf).join(' ');
     const known = this.#files.get(graph);
     if (known?.stamp === stamp && known.config === config) {
-      const trusted = this.#isTrusted(file, known, settings);
-      if (trusted !== known.trusted) {
+      const trusted = this.#trusted(file, known, owner);
+      if (trusted.profiles !== known.trusted.profiles || trusted.tasks !== known.trusted.tasks) {
         known.trusted = trusted;
         known.set = profileSet(graph, config, known, trusted);
       }
       return known.set;
     }
     const { text, read } = readWorktreeFile(file, config);
-    const trusted = this.#isTrusted(file, { text, read }, settings);
+    const trusted = this.#trusted(file, { text, read }, owner);
     const route = readProjectRoute(graph, home);
     const set = profileSet(graph, config, { read, route }, trusted);
     this.#files.set(graph, { stamp, config, text, read, route, trusted, set });
@@ -130,25 +144,31 @@ class FileConfigSource implements ConfigSource {
     return loaded;
   }
 
-  #isTrusted(
-    file: string,
-    found: Pick<WorktreeFile, 'text' | 'read'>,
-    settings: Pick<RepoSettings, 'trust'>,
-  ): boolean {
-    if (settings.trust) return true;
+  #trusted(file: string, { text, read }: Pick<WorktreeFile, 'text' | 'read'>, owner: GraphOwner): Trusted {
+    if (owner.trust) return TRUSTED;
     // Most files have no profiles: no need to look anything up for them.
-    if (found.read.profiles.size === 0 && found.read.broken.size === 0) return false;
-    return this.#trust.isTrusted(file, found.text);
+    const hasProfiles = read.profiles.size > 0 || read.broken.size > 0;
+    return {
+      profiles: hasProfiles && this.#trust.isTrusted(file, text),
+      tasks: owner.repo !== undefined && this.#trust.isTrustedRepository(owner.repo),
+    };
   }
 }
+
+const TRUSTED: Trusted = { profiles: true, tasks: true };
 
 function profileSet(
   graph: GraphPath,
   config: Config,
   { read, route }: Pick<WorktreeFile, 'read' | 'route'>,
-  trusted: boolean,
+  trusted: Trusted,
 ): ProfileSet {
-  return { ...mergeProfiles(config, read, trusted), trustPath: dirname(graph), ...route };
+  return {
+    ...mergeProfiles(config, read, trusted.profiles),
+    ...(trusted.tasks ? {} : { repositoryUntrusted: true as const }),
+    trustPath: dirname(graph),
+    ...route,
+  };
 }
 
 function readWorktreeFile(

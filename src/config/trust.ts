@@ -1,5 +1,5 @@
-// Which worktree configurations a person has allowed, by content: a file that changed must be allowed again. Knows
-// nothing of what such a file says.
+// Which repositories a person has allowed, by their common git dir, and which worktree configurations, by content: a file
+// that changed must be allowed again. Knows nothing of what such a file says.
 
 import { createHash } from 'node:crypto';
 import {
@@ -22,12 +22,24 @@ export interface Trust {
   trust(configFile: string, text: string): void;
   /** Takes it back; says whether there was anything to take. */
   untrust(configFile: string): boolean;
+  /** Whether the tasks of the repository with this common git dir may choose what is run. */
+  isTrustedRepository(commonDir: string): boolean;
+  /** Allows that. */
+  trustRepository(commonDir: string): void;
+  /** Takes it back; says whether there was anything to take. */
+  untrustRepository(commonDir: string): boolean;
 }
 
-/** The record's shape: file → SHA-256 of the allowed text, hex. */
+/** The record's shape: file → SHA-256 of the allowed text, hex; common git dirs of allowed repositories. */
 interface TrustRecord {
   readonly version: 1;
   readonly files: Readonly<Record<string, string>>;
+  readonly repositories?: readonly string[];
+}
+
+interface Allowed {
+  readonly files: Map<string, string>;
+  readonly repositories: Set<string>;
 }
 
 /** Trust kept in a JSON file (0600). It is read afresh each time: another process may have written it. */
@@ -35,19 +47,40 @@ export function createTrust(file: string): Trust {
   return {
     isTrusted(configFile, text) {
       try {
-        return read(file).get(configFile) === sha256(text);
+        return read(file).files.get(configFile) === sha256(text);
       } catch {
         // A record that cannot be read must not open doors; `trust` reports what is wrong with it.
         return false;
       }
     },
     trust(configFile, text) {
-      write(file, read(file).set(configFile, sha256(text)));
+      const allowed = read(file);
+      allowed.files.set(configFile, sha256(text));
+      write(file, allowed);
     },
     untrust(configFile) {
-      const files = read(file);
-      const known = files.delete(configFile);
-      if (known) write(file, files);
+      const allowed = read(file);
+      const known = allowed.files.delete(configFile);
+      if (known) write(file, allowed);
+      return known;
+    },
+    isTrustedRepository(commonDir) {
+      try {
+        return read(file).repositories.has(commonDir);
+      } catch {
+        // As above.
+        return false;
+      }
+    },
+    trustRepository(commonDir) {
+      const allowed = read(file);
+      allowed.repositories.add(commonDir);
+      write(file, allowed);
+    },
+    untrustRepository(commonDir) {
+      const allowed = read(file);
+      const known = allowed.repositories.delete(commonDir);
+      if (known) write(file, allowed);
       return known;
     },
   };
@@ -57,17 +90,18 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function read(file: string): Map<string, string> {
+function read(file: string): Allowed {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return new Map();
+    if (systemCode(thrown) === 'ENOENT') return { files: new Map(), repositories: new Set() };
     throw unusable(file, messageOf(thrown), thrown);
   }
   try {
     const record: unknown = JSON.parse(text);
-    if (isRecord(record)) return new Map(Object.entries(record.files));
+    if (isRecord(record))
+      return { files: new Map(Object.entries(record.files)), repositories: new Set(record.repositories) };
   } catch (thrown) {
     throw unusable(file, 'it is no valid JSON', thrown);
   }
@@ -78,7 +112,10 @@ function isRecord(value: unknown): value is TrustRecord {
   if (typeof value !== 'object' || value === null || !('version' in value) || value.version !== 1)
     return false;
   if (!('files' in value) || typeof value.files !== 'object' || value.files === null) return false;
-  return Object.values(value.files).every((hash) => typeof hash === 'string');
+  if (!Object.values(value.files).every((hash) => typeof hash === 'string')) return false;
+  if (!('repositories' in value)) return true;
+  const { repositories } = value;
+  return Array.isArray(repositories) && repositories.every((path) => typeof path === 'string');
 }
 
 function unusable(file: string, why: string, cause: unknown): SupervisorError {
@@ -89,8 +126,12 @@ function unusable(file: string, why: string, cause: unknown): SupervisorError {
 }
 
 /** Replaces the record in one step: whoever reads sees the old one or the new one. */
-function write(file: string, files: ReadonlyMap<string, string>): void {
-  const record: TrustRecord = { version: 1, files: Object.fromEntries([...files].sort()) };
+function write(file: string, { files, repositories }: Allowed): void {
+  const record: TrustRecord = {
+    version: 1,
+    files: Object.fromEntries([...files].sort()),
+    repositories: [...repositories].sort(),
+  };
   const temporary = `${file}.${process.pid}.tmp`;
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {

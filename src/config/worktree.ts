@@ -11,8 +11,14 @@ import { parseToml } from './toml.ts';
 /** Reads profiles from the text of a `.workgraph/config.toml`. What a profile's `retry` leaves out comes from `retry`. */
 export function loadWorktreeProfiles(file: string, text: string, retry: RetryPolicy): ReadProfiles {
   const toml = parseToml(text);
-  if (toml.ok) return readProfiles(file, toml.document.executors, locateKeys(text), retry);
+  if (toml.ok) return ofStrangers(readProfiles(file, toml.document.executors, locateKeys(text), retry));
   return withoutProfiles([configProblem(file, toml.line, '', toml.message)]);
+}
+
+/** A repository does not say of itself that it may be worked for though it is not trusted. */
+function ofStrangers({ profiles, ...rest }: ReadProfiles): ReadProfiles {
+  const plain = ({ untrusted: _, ...profile }: Profile): Profile => profile as Profile;
+  return { ...rest, profiles: new Map([...profiles].map(([name, profile]) => [name, plain(profile)])) };
 }
 
 /** A worktree file that gives no profiles, for the reasons given. */

@@ -1,6 +1,8 @@
 // The rows of `status`: every worktree that git lists, with what its graph holds and what is wrong with it.
 
 import { verdictOf } from '../decide/verdicts.ts';
+import type { GraphView } from '../decide/world.ts';
+import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';
 import type { Worktree } from '../domain/worktree.ts';
@@ -48,6 +50,11 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
         problems.push({
           code: 'untrusted',
           message: `its profiles ${view.profiles.untrusted.join(', ')} do not count until you run \`supervisor trust ${worktree.path}\``,
+        });
+      if (view.profiles.repositoryUntrusted && holdsStrangers(input, view))
+        problems.push({
+          code: 'untrusted',
+          message: `this repository is not trusted, so nothing that its content chooses is run until you run \`supervisor trust ${worktree.path}\``,
         });
       if (snapshot.problem)
         problems.unshift({ code: snapshot.problem.code, message: snapshot.problem.message });
@@ -123,6 +130,13 @@ function emptyRow(path: string, repo: string, worktree?: Worktree): WorktreeRepo
     counts: zeroCounts(),
     problems: [],
   };
+}
+
+/** Whether any task is held because its repository is not trusted: one without such tasks asks for nothing. */
+function holdsStrangers(input: Reportable, { graph, snapshot }: GraphView): boolean {
+  for (const task of unfinishedTasks(snapshot.tasks))
+    if (verdictOf(input.decision.verdicts, graph, task.id)?.code === 'untrusted') return true;
+  return false;
 }
 
 function countTasks(input: Reportable, graph: GraphPath): TaskCounts {

@@ -50,7 +50,7 @@ export const VERDICT_CODES = {
   'no-profile': 'names an executor that nobody configured',
   'no-route': 'its model, or the project, asks for a system that no executor serves',
   'broken-profile': 'its profile has an error',
-  untrusted: 'its profile is in a worktree that is not trusted',
+  untrusted: 'its repository, or its profile in the worktree, is not trusted',
   'profile-loop': 'schedule profiles that refer to each other',
   'bad-url': 'names an address that is none',
   owner: 'belongs to somebody who has no profile',

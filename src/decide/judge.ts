@@ -224,7 +224,8 @@ class Judging {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
     const says = task.executor ?? task.exec ?? task.agent ?? task.model ?? task.provider ?? task.execMode;
-    if (says !== undefined || task.wgProfile !== undefined || task.tags.length > 0)
+    const more = task.wgProfile ?? task.verify;
+    if (says !== undefined || more !== undefined || task.tags.length > 0)
       return routeTask(task, profiles, retry);
     this.#plainRoute ??= routeTask(task, profiles, retry);
     return this.#plainRoute;

@@ -31,7 +31,7 @@ export interface Unrouted {
 
 type RoutedTask = Pick<
   Task,
-  'executor' | 'tags' | 'exec' | 'agent' | 'model' | 'provider' | 'execMode' | 'wgProfile'
+  'executor' | 'tags' | 'exec' | 'agent' | 'model' | 'provider' | 'execMode' | 'wgProfile' | 'verify'
 >;
 
 /** The name of a profile and the rule that gave it, or why there is none. */
@@ -42,6 +42,28 @@ const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs
 
 /** Finds the profile of a task. `retry`: the machine's default, for addresses that a task names itself. */
 export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy = AD_HOC_RETRY): Route {
+  const route = routeTrusting(task, profiles, retry);
+  if (!route.routed || !profiles.repositoryUntrusted) return route;
+  const refusal = strangersRefusal(task, route.profile);
+  if (refusal === null) return route;
+  const because = `its repository is not trusted, so ${refusal}: ${howToTrust(profiles)}`;
+  return { routed: false, code: 'untrusted', because };
+}
+
+/** What of a task is not run for a repository that is not trusted; null: all of it may be. */
+function strangersRefusal(task: RoutedTask, profile: Profile): string | null {
+  if (task.verify?.trim()) return 'its verify command is not run';
+  if (profile.type === 'external' || profile.untrusted) return null;
+  if (profile.origin.file === 'task') return `nothing is sent to ${profile.name}`;
+  const runsExec = profile.type === 'command' && profile.command === null && profile.shell === null;
+  return runsExec ? 'its exec command is not run' : `${profile.name} does not work for it`;
+}
+
+function howToTrust(profiles: ProfileSet): string {
+  return `\`supervisor trust ${profiles.trustPath ?? 'PATH'}\` trusts it`;
+}
+
+function routeTrusting(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy): Route {
   const chosen = chooseName(task, profiles);
   if (!('name' in chosen)) return chosen;
   if (chosen.owner === true && !isKnown(chosen.name, profiles))
@@ -172,7 +194,7 @@ function findProfile(name: string, task: RoutedTask, profiles: ProfileSet, retry
     return {
       routed: false,
       code: 'untrusted',
-      because: `executor ${name} is configured in this worktree, which is not trusted: \`supervisor trust ${profiles.trustPath ?? 'PATH'}\` trusts it`,
+      because: `executor ${name} is configured in this worktree, which is not trusted: ${howToTrust(profiles)}`,
     };
   if (name === 'default') return findDefault(task, profiles, retry);
   const known = [...profiles.byName.keys(), ...profiles.broken.keys(), ...profiles.untrusted];

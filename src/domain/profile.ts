@@ -35,6 +35,8 @@ interface ProfileBase {
   readonly env: Readonly<Record<string, SecretValue>>;
   /** A worktree's profile of the same name may replace this one. */
   readonly overridable: boolean;
+  /** Runs tasks of repositories that are not trusted, too; only a machine's profile can. Absent: no. */
+  readonly untrusted?: true;
 }
 
 /** What profiles that spawn something may say of its environment and its end. */
@@ -148,6 +150,8 @@ export interface ProfileSet {
   readonly broken: ReadonlyMap<string, BrokenProfile>;
   /** Set when the worktree has profiles that do not count because its repository is not trusted: their names. */
   readonly untrusted: readonly string[];
+  /** The repository is not trusted: nothing that its content chooses is run. Absent: it is. */
+  readonly repositoryUntrusted?: true;
   /** What to call `supervisor trust` with for them; absent: not known. */
   readonly trustPath?: string;
   /** Which system the project's own settings ask for where a task names no model; absent: none. */

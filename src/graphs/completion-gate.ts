@@ -25,6 +25,8 @@ export interface CompletionGateParts {
   readonly clock: Clock;
   readonly wg: WgCommand;
   settings(graph: GraphPath): WgSettings;
+  /** The graph's repository is not trusted: its verify commands are not run, by wg neither. */
+  isUntrusted(graph: GraphPath): boolean;
   /** Runs a verify command in a folder; `timeoutMs` 0: no limit. */
   verify(command: string, cwd: string, timeoutMs: number): Promise<Verified>;
 }
@@ -121,6 +123,7 @@ export class CompletionGate {
     const task = store.detail(id);
     // What is over already is the graph's own word.
     if (!task || task.status === 'done' || task.status.startsWith('pending-')) return { kind: 'native' };
+    if (task.verify?.trim() && this.#parts.isUntrusted(store.graph)) return unverified(store.graph, task);
     const need = completionNeed(task, store.snapshot().tasks, this.#parts.wg.path() !== null);
     switch (need.way) {
       case 'plain':
@@ -197,6 +200,12 @@ export class CompletionGate {
     const said = answer.said === '' ? `\`wg done\` left it ${status}` : answer.said;
     return { kind: 'refused', because: `wg refused: ${said}`, status };
   }
+}
+
+/** Nothing is counted against the task: whoever trusts its repository may report it again. */
+function unverified(graph: GraphPath, task: TaskDetail): Passed {
+  const because = `its repository is not trusted, so its verify command is not run: \`supervisor trust ${dirname(graph)}\` trusts it`;
+  return { kind: 'refused', because, status: task.status };
 }
 
 async function statusOf(store: GraphStore, id: TaskId): Promise<string> {

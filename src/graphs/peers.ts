@@ -25,7 +25,8 @@ export class Peers {
 
   /** What the tasks of a graph wait for elsewhere; the same object while nothing changed. */
   async statuses(graph: SupervisedGraph, all: readonly SupervisedGraph[]): Promise<PeerStatuses> {
-    const asked = this.#references(graph.store.snapshot());
+    // What a stranger's file names is not looked up: the path may lead anywhere on the machine.
+    const asked = graph.profiles.repositoryUntrusted ? [] : this.#references(graph.store.snapshot());
     const before = this.#last.get(graph.path) ?? NONE;
     if (asked.length === 0) {
       if (before.size > 0) this.#last.delete(graph.path);

@@ -47,7 +47,7 @@ export interface SupervisedGraphsParts {
   openStore(graph: GraphPath): GraphStore;
   openRegistry(graph: GraphPath): Registry;
   /** Profiles that count for a graph: the machine's and, where trusted, the worktree's own. */
-  profiles(graph: GraphPath, settings: RepoSettings): Promise<ProfileSet>;
+  profiles(graph: GraphPath, settings: RepoSettings, repo: string): Promise<ProfileSet>;
   /** Takes the graph for this supervisor; null: not wanted (observing, one-shot commands). */
   lock: ((graph: GraphPath) => Promise<InstanceLock>) | null;
   /** Another dispatcher that serves the graph just now. */
@@ -126,9 +126,8 @@ export class SupervisedGraphs {
     const found: GraphPath[] = [];
     let looked = 0;
     for (const { graph } of [...this.#entries.values()]) {
-      const { path, store, settings } = graph;
-      if (store.mayDiffer() || (await this.#parts.profiles(path, settings)) !== graph.profiles)
-        found.push(path);
+      const { path, store } = graph;
+      if (store.mayDiffer() || (await this.#profiles(path, graph)) !== graph.profiles) found.push(path);
       if (++looked % LOOKS_AT_A_TIME === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     return found;
@@ -200,7 +199,7 @@ export class SupervisedGraphs {
         path,
         store: this.#parts.openStore(path),
         registry: this.#parts.openRegistry(path),
-        profiles: await this.#parts.profiles(path, found.settings),
+        profiles: await this.#profiles(path, found),
         hold: null,
         ...found,
       },
@@ -218,7 +217,7 @@ export class SupervisedGraphs {
     const before = entry.graph.store.snapshot();
     const [snapshot, profiles] = await Promise.all([
       entry.graph.store.refresh(),
-      this.#parts.profiles(path, entry.graph.settings),
+      this.#profiles(path, entry.graph),
     ]);
     if (profiles !== entry.graph.profiles) entry.graph = { ...entry.graph, profiles };
     const problem = snapshot.problem?.message ?? null;
@@ -228,6 +227,10 @@ export class SupervisedGraphs {
     entry.wasProblem = problem;
     if (snapshot !== before)
       this.#parts.bus.emit('graph.changed', { graph: path, tasks: snapshot.tasks.size });
+  }
+
+  #profiles(path: GraphPath, { settings, repository }: Serving): Promise<ProfileSet> {
+    return this.#parts.profiles(path, settings, repository.id);
   }
 
   async #judgeHold(entry: Entry): Promise<void> {

@@ -47,7 +47,9 @@ export class Recovery {
       const snapshot = graph.store.snapshot();
       if (this.#looked.has(graph.path) || graph.hold || snapshot.problem) continue;
       this.#looked.add(graph.path);
-      for (const task of unfinishedTasks(snapshot.tasks)) if (this.#takeUp(graph, task)) found++;
+      // A stranger's folder may say anything of a run, such as which process it has.
+      if (!graph.profiles.repositoryUntrusted)
+        for (const task of unfinishedTasks(snapshot.tasks)) if (this.#takeUp(graph, task)) found++;
       await this.#tidyRegistry(graph);
     }
     return found;

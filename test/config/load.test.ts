@@ -210,6 +210,28 @@ describe('what is refused', () => {
   });
 });
 
+describe('untrusted = true', () => {
+  test('is kept, and makes Claude ask unless it is said what it may do', () => {
+    const { profiles } = parse(
+      '[executors.a]\ntype = "claude"\nuntrusted = true\n[executors.b]\ntype = "claude"\nuntrusted = true\npermission_mode = "plan"\n[executors.c]\ntype = "claude"\n',
+    ).config;
+    expect(profiles.get('a')).toMatchObject({ untrusted: true, permissionMode: 'default' });
+    expect(profiles.get('b')).toMatchObject({ untrusted: true, permissionMode: 'plan' });
+    expect(profiles.get('c')).toMatchObject({ permissionMode: 'bypassPermissions' });
+    expect(profiles.get('c')).not.toHaveProperty('untrusted');
+  });
+
+  test.each([
+    ['type = "claude"\npermission_mode = "bypassPermissions"', 'everything unasked'],
+    ['type = "claude"\nargs = ["--dangerously-skip-permissions"]', 'everything unasked'],
+    ['type = "command"', 'needs command or shell'],
+  ])('is refused beside %s', (toml, words) => {
+    expect(
+      parse(`[executors.a]\n${toml}\nuntrusted = true\n`).config.brokenProfiles.get('a')?.problem,
+    ).toContain(words);
+  });
+});
+
 describe('broken profiles', () => {
   const { config, problems } = parse(fixture('broken-profiles.toml'));
 

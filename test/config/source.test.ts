@@ -77,6 +77,20 @@ describe("a worktree's profiles", () => {
     expect(config.profilesFor(graph, { trust: true }).byName.has('cc')).toBe(false);
   });
 
+  test('a repository below a root is a stranger until it is trusted, at once and without a restart', () => {
+    const config = source();
+    const owner = { trust: false, repo: '/r/.git' };
+    const before = config.profilesFor(graph, owner);
+    expect(before).toMatchObject({ repositoryUntrusted: true });
+    expect(config.profilesFor(graph, owner)).toBe(before);
+    createTrust(paths.trustFile).trustRepository('/r/.git');
+    expect(config.profilesFor(graph, owner)).not.toHaveProperty('repositoryUntrusted');
+    expect(config.profilesFor(graph, { trust: false })).toMatchObject({ repositoryUntrusted: true });
+    createTrust(paths.trustFile).untrustRepository('/r/.git');
+    expect(config.profilesFor(graph, owner)).toMatchObject({ repositoryUntrusted: true });
+    expect(config.profilesFor(graph, { trust: true })).not.toHaveProperty('repositoryUntrusted');
+  });
+
   test('count below a root only once the file is trusted, and no longer when it changes', () => {
     const text = '[executors.a]\ntype = "claude"';
     writeWorktree(text);

@@ -43,6 +43,23 @@ describe('trust', () => {
     expect(daemon.isTrusted('/b', 'y')).toBe(true);
   });
 
+  test('repositories are trusted beside files, also in a record that knows of none', () => {
+    const trust = createTrust(file);
+    trust.trust('/a', 'x');
+    const record = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ version: 1, files: record.files }));
+    expect(trust.isTrustedRepository('/r/.git')).toBe(false);
+    trust.trustRepository('/r/.git');
+    expect(trust.isTrustedRepository('/r/.git')).toBe(true);
+    expect(trust.isTrustedRepository('/other/.git')).toBe(false);
+    expect(trust.isTrusted('/a', 'x')).toBe(true);
+    expect(trust.untrustRepository('/r/.git')).toBe(true);
+    expect(trust.untrustRepository('/r/.git')).toBe(false);
+    expect(trust.isTrustedRepository('/r/.git')).toBe(false);
+    writeFileSync(file, JSON.stringify({ version: 1, files: {}, repositories: [5] }));
+    expect(trust.isTrustedRepository('/r/.git')).toBe(false);
+  });
+
   test('the record is for its owner alone and leaves no temporary file', () => {
     createTrust(file).trust('/a', 'x');
     expect(statSync(file).mode & 0o777).toBe(0o600);

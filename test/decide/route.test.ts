@@ -132,6 +132,38 @@ describe('what is not configured is held, never sent elsewhere', () => {
   });
 });
 
+describe('a repository that is not trusted', () => {
+  const safe = { ...command('safe', { command: ['true'] }), untrusted: true as const };
+  const made = [
+    safe,
+    command('mine', { command: ['true'] }),
+    claude('default'),
+    scheduled('nightly', { via: 'safe' }),
+  ];
+  const strange = profiles(made, { repositoryUntrusted: true, trustPath: '/their/place' });
+
+  test.each<[string, object, string]>([
+    ['an exec of its own', { exec: 'make' }, 'its exec command is not run'],
+    ['the default agent', {}, 'default does not work for it'],
+    ['a profile of the machine', { executor: 'mine' }, 'mine does not work for it'],
+    ['an address', { executor: 'http://x.example/' }, 'nothing is sent to http://x.example/'],
+    ['an exec by way of a schedule', { executor: 'scheduled', exec: 'make' }, 'its exec command is not run'],
+    ['a verify command', { executor: 'safe', verify: 'make test' }, 'its verify command is not run'],
+    ['a verify command for somebody outside', { executor: 'external', verify: 'x' }, 'its verify command'],
+  ])('%s is held with the command that trusts', (_what, more, words) => {
+    expect(routed(more, strange)).toContain(`untrusted: its repository is not trusted, so ${words}`);
+    expect(routed(more, strange)).toContain('`supervisor trust /their/place` trusts it');
+    expect(routed(more, profiles(made))).not.toContain('untrusted');
+  });
+
+  test('external tasks and profiles that say so work, and what is wrong is said as ever', () => {
+    expect(routed({ executor: 'external' }, strange)).toContain('external: key');
+    expect(routed({ executor: 'safe', exec: 'not run by it' }, strange)).toContain('safe: key');
+    expect(routed({ executor: 'nightly' }, strange)).toContain('safe: key');
+    expect(routed({ executor: 'nobody' }, strange)).toContain('no-profile');
+  });
+});
+
 describe('addresses', () => {
   test('become an http profile named by themselves', () => {
     const route = routeTask(task('a', { executor: 'http://localhost:3530/api/task' }), profiles(), RETRY);

@@ -76,60 +76,59 @@ export async function path(context: Context): Promise<number> {
   return 0;
 }
 
-/** `supervisor trust [PATH]`: the worktree's own profiles, as its config.toml says now, may be used. */
+/** `supervisor trust [PATH]`: what the tasks of its repository choose may be run, and the worktree's own profiles as they are now. */
 export async function trust(
   context: Context,
   place: string | undefined,
   options: { readonly revoke?: boolean },
 ): Promise<number> {
-  const [
-    { locateGraph },
-    { createTrust },
-    { readConfigText },
-    { loadWorktreeProfiles },
-    paths,
-    { worktreePath },
-  ] = await Promise.all([
-    import('../../compose/offline.ts'),
-    import('../../config/trust.ts'),
-    import('../../config/config-text.ts'),
-    import('../../config/worktree.ts'),
-    context.paths(),
-    import('../reach.ts'),
-  ]);
-  const { graph } = await locateGraph({
+  const [{ locateGraph, repositoryOf }, { createTrust }, { readConfigText }, paths, { worktreePath }] =
+    await Promise.all([
+      import('../../compose/offline.ts'),
+      import('../../config/trust.ts'),
+      import('../../config/config-text.ts'),
+      context.paths(),
+      import('../reach.ts'),
+    ]);
+  const { graph, worktree } = await locateGraph({
     cwd: context.cwd,
     create: false,
     ...(place === undefined ? {} : { worktree: worktreePath(context.cwd, place) }),
   });
+  const repository = await repositoryOf(worktree, context.environment);
   const file = join(realpathSync(graph), 'config.toml');
   const record = createTrust(paths.trustFile);
   if (options.revoke) {
-    const was = record.untrust(file);
+    const was = [record.untrustRepository(repository), record.untrust(file)].includes(true);
     await tellSupervisor(context);
-    if (context.json) context.outJson({ file, trusted: false });
-    else context.out(`${shortPath(file, context)} ${was ? 'is no longer trusted' : 'was not trusted'}\n`);
+    if (context.json) context.outJson({ file, repository, trusted: false });
+    else context.out(`${shortPath(worktree, context)} ${was ? 'is no longer trusted' : 'was not trusted'}\n`);
     return 0;
   }
   const text = readConfigText(file);
-  if (text === null)
-    throw new SupervisorError('not-found', `there is no ${file}`, {
-      hint: 'a worktree without profiles of its own needs no trust',
-    });
-  const retry = { attempts: 1, backoffMs: 0, maxBackoffMs: 0 };
-  const { profiles, broken, problems } = loadWorktreeProfiles(file, text, retry);
-  const names = [...profiles.keys(), ...broken.keys()];
-  record.trust(file, text);
+  const found = text === null ? null : await profilesIn(file, text);
+  record.trustRepository(repository);
+  if (text !== null) record.trust(file, text);
   await tellSupervisor(context);
-  if (context.json) context.outJson({ file, trusted: true, profiles: names, problems });
+  const names = found?.names ?? [];
+  const problems = found?.problems ?? [];
+  if (context.json) context.outJson({ file, repository, trusted: true, profiles: names, problems });
   else {
-    const what = names.length === 0 ? 'it has no profiles' : `profiles: ${names.map(plain).join(', ')}`;
+    const what = names.length === 0 ? '' : `profiles: ${names.map(plain).join(', ')}; `;
     context.out(
-      `trusted ${plain(shortPath(file, context))} as it is now; ${what}\na changed file asks again\n`,
+      `trusted ${plain(shortPath(worktree, context))}: what its tasks name is run, in all of its worktrees\n` +
+        `${what}a config.toml that comes or changes asks again\n`,
     );
     for (const problem of problems) context.note(`supervisor: ${plain(problem.message)}`);
   }
   return 0;
+}
+
+async function profilesIn(file: string, text: string) {
+  const { loadWorktreeProfiles } = await import('../../config/worktree.ts');
+  const retry = { attempts: 1, backoffMs: 0, maxBackoffMs: 0 };
+  const { profiles, broken, problems } = loadWorktreeProfiles(file, text, retry);
+  return { names: [...profiles.keys(), ...broken.keys()], problems };
 }
 
 /** A running supervisor would find out by itself, but only with its next look at everything. */

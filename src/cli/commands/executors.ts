@@ -25,6 +25,8 @@ interface ListedProfile {
   readonly state: string;
   readonly because: string;
   readonly max_concurrent: number | null;
+  /** It works for repositories that are not trusted, too. */
+  readonly untrusted: boolean;
   readonly match: readonly string[];
   readonly route: readonly string[];
 }
@@ -178,7 +180,9 @@ async function findProfiles(context: Context): Promise<{
   const source = createConfigSource({ paths, environment: context.environment });
   const { profiles: machine, brokenProfiles } = source.current();
   const profiles = new Map(machine);
-  const listed = [...machine.values()].map((profile) => listing(profile, null, 'ok', ''));
+  const listed = [...machine.values()].map((profile) =>
+    listing(profile, null, 'ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''),
+  );
   for (const { name, origin, problem } of brokenProfiles.values())
     listed.push({ ...unknown(name, origin.file, origin.line), state: 'broken', because: problem });
 
@@ -215,6 +219,7 @@ function listing(profile: Profile, worktree: string | null, state: string, becau
     state,
     because,
     max_concurrent: profile.maxConcurrent,
+    untrusted: profile.type === 'external' || profile.untrusted === true,
     match: profile.match,
     route: profile.route ?? [],
   };
@@ -230,6 +235,7 @@ function unknown(name: string, file: string, line: number | undefined): ListedPr
     state: 'broken',
     because: '',
     max_concurrent: null,
+    untrusted: false,
     match: [],
     route: [],
   };

@@ -47,7 +47,8 @@ export function createAgentExecutor<F extends AgentFacts>(
       } catch (thrown) {
         return cannotWrite(prompt, thrown, means.clock.now());
       }
-      const resume = sessionToResume(assignment, cli);
+      // A stranger's task does not choose whose conversation goes on.
+      const resume = profile.untrusted ? null : sessionToResume(assignment, cli);
       const session = resume ?? sessionOf(assignment.run);
       const begun = await subprocesses.launch(
         assignment,

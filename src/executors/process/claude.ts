@@ -9,6 +9,13 @@ const FORBIDDEN_TOOLS = 'Agent,EnterWorktree,ExitWorktree';
 /** Whatever else it may do: an agent that cannot report would count as done. */
 const REPORTING_TOOLS = 'Bash(wg:*),Bash(supervisor:*)';
 
+/** For repositories that nobody trusts: neither hooks and rights of theirs, nor tool servers; it may report, no more. */
+const STRANGERS_OPTIONS = [
+  ...['--allowedTools', 'Bash(supervisor done:*),Bash(supervisor fail:*)'],
+  ...['--disallowedTools', FORBIDDEN_TOOLS],
+  ...['--setting-sources', 'user', '--strict-mcp-config'],
+] as const;
+
 export const claude: AgentCli<ClaudeFacts> = {
   type: 'claude',
   // SIGINT first: only on that does the CLI end its tools, which live in sessions of their own.
@@ -39,7 +46,7 @@ export function claudeCommandLine(call: AgentCall): [string, ...string[]] {
       '--output-format',
       'stream-json',
     ],
-    ...toolOptions(task.execMode, profile.permissionMode),
+    ...(profile.untrusted ? STRANGERS_OPTIONS : toolOptions(task.execMode, profile.permissionMode)),
     '--disable-slash-commands',
     ...(model ? ['--model', model] : []),
     ...(resumed ? ['--resume', session] : ['--session-id', session]),

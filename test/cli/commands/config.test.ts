@@ -84,10 +84,13 @@ describe('trust', () => {
     expect(await because()).toContain('trust');
   });
 
-  test('where there is nothing to trust: exit 8; outside of a repository: exit 6', async () => {
+  test('a worktree without profiles is trusted as well, with all of its repository; outside of one: exit 6', async () => {
     const feature = await ground.worktree('feature');
     await ground.writeGraph(feature, []);
-    expect(await cli('trust', feature)).toMatchObject({ status: 8 });
+    await ground.writeGraph(ground.repo, [{ id: 'a', exec: 'true' }]);
+    expect(await because()).toContain('its exec command is not run');
+    expect(await cli('trust', feature)).toMatchObject({ status: 0 });
+    expect(await because()).not.toContain('trust');
     const nowhere = join(ground.folder, 'nowhere');
     await mkdir(nowhere);
     expect((await cli('trust', nowhere)).status).toBe(6);
