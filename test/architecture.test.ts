@@ -111,6 +111,17 @@ describe('each rule finds what breaks it', () => {
     ],
     ['randomness', { 'seams/a.ts': 'const r = Math.random();' }, 'uses randomness'],
     ['the environment', { 'cli/a.ts': 'const p = process.env.PATH;' }, 'uses the environment'],
+    [
+      'opening a file in a worktree',
+      { 'wg/a.ts': "import { existsSync, readFileSync } from 'node:fs';" },
+      'opens files with readFileSync',
+    ],
+    [
+      'opening one over several lines',
+      { 'graph/a.ts': "import {\n  type FileHandle,\n  open,\n} from 'node:fs/promises';" },
+      'opens files with open',
+    ],
+    ['all of node:fs', { 'graph/a.ts': "import * as fs from 'node:fs';" }, 'imports all of node:fs'],
     ['console in a template', { 'api/a.ts': `const x = \`\${console.log('a')}\`;` }, 'uses console'],
     ['a default export', { 'cli/a.ts': 'export default 5;' }, 'has a default export'],
     ['a star export', { 'cli/a.ts': "export * from './b.ts';" }, 'has a star export'],
@@ -172,7 +183,12 @@ test.each<[string, Record<string, string>]>([
   ],
   [
     'things in their homes',
-    { 'seams/clock.ts': 'Date.now(); setTimeout(f, 5);', 'runs/a.ts': "await import('libsql');" },
+    {
+      'seams/clock.ts': 'Date.now(); setTimeout(f, 5);',
+      'runs/a.ts': "await import('libsql');",
+      'wg/b.ts': "import { statSync } from 'node:fs';",
+      'wg/daemon.ts': "import { readFileSync } from 'node:fs';",
+    },
   ],
 ])('%s: nothing to find', (_what, sources) => {
   expect(found(sources)).toEqual([]);

@@ -17,6 +17,7 @@ interface GraphFile {
 export const GRAPH_FILES = {
   config: { path: 'config.toml', maxBytes: 4 * MIB, links: 'follow' },
   federation: { path: 'federation.yaml', maxBytes: MIB, links: 'follow' },
+  selection: { path: 'profile-selection.json', maxBytes: 4 * MIB, links: 'follow' },
   lock: { path: 'graph.lock', maxBytes: null, links: 'follow' },
   registry: { path: 'service/registry.json', maxBytes: 64 * MIB },
   registryLock: { path: 'service/.registry.lock', maxBytes: null },

@@ -108,17 +108,17 @@ export function writeTextNow(path: string, text: string): void {
 }
 
 /** As `appendTextNow`, by way of the thread pool. */
-export async function appendText(path: string, text: string): Promise<void> {
-  await write(path, text, APPENDING);
+export async function appendText(path: string, text: string, mode = PRIVATE): Promise<void> {
+  await write(path, text, APPENDING, mode);
 }
 
 /** As `writeTextNow`, by way of the thread pool. */
-export async function writeText(path: string, text: string): Promise<void> {
-  await write(path, text, ANEW);
+export async function writeText(path: string, text: string, mode = PRIVATE): Promise<void> {
+  await write(path, text, ANEW, mode);
 }
 
-async function write(path: string, text: string, flags: number): Promise<void> {
-  const handle = await openRegular(path, flags, {}, PRIVATE);
+async function write(path: string, text: string, flags: number, mode: number): Promise<void> {
+  const handle = await openRegular(path, flags, {}, mode);
   if (handle === null) throw noSuchFolder(path);
   try {
     await handle.writeFile(text);

@@ -1,21 +1,11 @@
 // Whether git takes a folder for a worktree, and if not, the git command that mends it. Told from a handful of small
 // files, so that the short commands need not run git; git has the last word.
 
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  openSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { WorktreeTrouble } from '../domain/worktree.ts';
-
-/** Files of a git dir are small; what is larger is none of those that are read here. */
-const MOST_BYTES = 1024 * 1024;
+import { readTextNow } from '../seams/regular-file.ts';
 
 /**
  * What keeps git from knowing the worktree that begins at `folder`: nothing would ever run there. Null: all is well, as far
@@ -110,18 +100,11 @@ function isOn(value: string | null): boolean {
 
 /** The text of a small regular file; null for everything else that may lie there. Never waits. */
 function readSmall(path: string): string | null {
-  let fd: number | null = null;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const found = fstatSync(fd);
-    if (!found.isFile() || found.size > MOST_BYTES) return null;
-    const bytes = Buffer.alloc(found.size);
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
+    return readTextNow(path, { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' });
   } catch {
-    // Not there, or not ours to read: then it tells nothing.
+    // Not ours to read: then it tells nothing.
     return null;
-  } finally {
-    if (fd !== null) closeSync(fd);
   }
 }
 

@@ -5,6 +5,7 @@ import pLimit from 'p-limit';
 import { simpleGit } from 'simple-git';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Environment } from '../seams/environment.ts';
+import { gitObstacle } from './git-obstacles.ts';
 import { type ListedWorktree, parseWorktreeList } from './porcelain.ts';
 
 /** Questions to git. Each rejects with SupervisorError `graph`: one sentence, and git's own advice as the hint. */
@@ -58,6 +59,11 @@ export function createGit(environment: Environment): Git {
   };
   const runPlain = (folder: string, args: string[]) =>
     inTurn(async () => {
+      const obstacle = gitObstacle(folder, args.includes('worktree'));
+      if (obstacle !== null)
+        throw new SupervisorError('graph', `git is not run in ${folder}: ${obstacle}`, {
+          hint: 'move it away, or restore it',
+        });
       runs++;
       try {
         return await simpleGit({

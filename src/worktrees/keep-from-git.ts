@@ -2,12 +2,15 @@
 // ignored; one line in the repository's own exclude file ignores the graphs of all its worktrees, and is no change to
 // anything that is committed.
 
-import { appendFile, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SupervisorError } from '../domain/errors.ts';
+import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
+import { appendText, readText, writeText } from '../seams/regular-file.ts';
 import { likelyCommonDir } from './common-dir.ts';
 
-/** An exclude file of this size was not made by people. */
-const MOST_BYTES = 1024 * 1024;
+/** As git makes files of its own. */
+const SHARED = 0o666;
 
 /**
  * Has git ignore the folder `name` at the root of a worktree. Where the exclude file cannot be written, the folder, which
@@ -17,7 +20,7 @@ export async function ignoreGraph(worktree: string, name: string): Promise<boole
   const commonDir = await likelyCommonDir(worktree);
   if (commonDir !== null && (await excluded(commonDir, name))) return true;
   try {
-    await writeFile(join(worktree, name, '.gitignore'), '*\n');
+    await writeText(join(worktree, name, '.gitignore'), '*\n', SHARED);
     return true;
   } catch {
     // A folder that cannot be written is told of by whoever writes the graph itself.
@@ -34,7 +37,7 @@ async function excluded(commonDir: string, name: string): Promise<boolean> {
     const known = new Set([name, `${name}/`, `/${name}`, `/${name}/`]);
     if (text.split('\n').some((line) => known.has(line.trim()))) return true;
     // One short write at the end: somebody who does the same at this moment adds a second line, which does no harm.
-    await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}/${name}\n`);
+    await appendText(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}/${name}\n`, SHARED);
     return true;
   } catch {
     // Read-only, or not ours: the folder ignores itself instead.
@@ -45,10 +48,10 @@ async function excluded(commonDir: string, name: string): Promise<boolean> {
 /** The text of the file, '' where there is none yet; null for what is no file of text. */
 async function textOf(file: string): Promise<string | null> {
   try {
-    const found = await lstat(file);
-    return found.isFile() && found.size <= MOST_BYTES ? await readFile(file, 'utf8') : null;
-  } catch {
     // Not there yet, as after `git init` with another template.
-    return '';
+    return (await readText(file, { maxBytes: GIT_FILE_MAX_BYTES })) ?? '';
+  } catch (thrown) {
+    if (thrown instanceof SupervisorError) return null;
+    throw thrown;
   }
 }

@@ -54,7 +54,9 @@ async function runOnce(): Promise<Map<string, Row>> {
 const FILES = ['graph.jsonl', ...Object.values(GRAPH_FILES).map(({ path }) => path)];
 /** What is harmless there: the task runs. */
 const HARMLESS = new Set([
-  ...['config.toml', 'federation.yaml', 'graph.lock'].map((file) => `${file} a link out of the graph`),
+  ...Object.values<{ path: string; links?: 'follow' }>(GRAPH_FILES)
+    .filter(({ links }) => links === 'follow')
+    .map(({ path }) => `${path} a link out of the graph`),
   ...FILES.filter((file) => file !== 'graph.jsonl' && file !== GRAPH_FILES.registry.path).map(
     (file) => `${file} random bytes`,
   ),
@@ -115,19 +117,26 @@ test('folders that lead out of the graph: nothing is written there', async () =>
   expect(execFileSync('ls', ['-A', outside], { encoding: 'utf8' })).toBe('');
 }, 60_000);
 
-test('git files that are none: the repository is passed over or named, and the others are served', async () => {
-  const files = ['.git', '.git/HEAD', '.git/commondir', '.git/config'];
-  const cases = await Promise.all(
-    Object.values(HOSTILE).flatMap((how, n) =>
-      files.map(async (file, m) => {
-        const { path } = await repository(`git-${n}-${m}`);
-        put(join(path, file), playground.folder, how);
-        return path;
-      }),
-    ),
+test('git files that are none: git is not run there, the repository is named, and the others are served', async () => {
+  const cases: readonly (readonly [string, keyof typeof HOSTILE])[] = [
+    ['.git/HEAD', 'a named pipe'],
+    ['.git/commondir', 'a link to a device that never ends'],
+    ['.git/config', 'a sparse file of two gigabytes'],
+    ['.git/refs/heads/main', 'a named pipe'],
+  ];
+  const made = await Promise.all(
+    cases.map(async ([file, kind], n) => {
+      const { path } = await repository(`git-${n}`);
+      put(join(path, file), playground.folder, HOSTILE[kind] as Put);
+      return { path, file };
+    }),
   );
   const rows = await runOnce();
-  for (const path of cases) expect([undefined, 'unreadable']).toContain(rows.get(path)?.state);
+  for (const { path, file } of made)
+    expect(rows.get(path)).toMatchObject({
+      state: 'unreadable',
+      because: expect.stringContaining(join(path, file)),
+    });
 }, 240_000);
 
 interface Reader {

@@ -69,6 +69,37 @@ const ONE_HOME: readonly { what: string; pattern: RegExp; homes: readonly string
   { what: 'console', pattern: /(?<![.\w])console\s*\./g, homes: ['cli/'] },
 ];
 
+/** What opens files by name, in `node:fs` and `node:fs/promises`. */
+const OPENING =
+  /^(?:open|readFile|writeFile|appendFile|createReadStream|createWriteStream|copyFile|cp)(?:Sync)?$/;
+
+/**
+ * Who may do so beside the one piece that is there for places where others may put anything. Each is about a place where
+ * nobody else does, or makes a new file that must not exist.
+ */
+const OPENING_HOMES: Readonly<Record<string, string>> = {
+  'seams/regular-file.ts': 'is that piece',
+  'api/api-file.ts': 'the state folder',
+  'config/checked.ts': 'the state folder',
+  'config/trust.ts': 'the state folder',
+  'executors/process/agent-tools.ts': 'the state folder',
+  'runs/ledger.ts': 'the state folder',
+  'runs/log-sync.ts': 'the state folder',
+  'runs/spool.ts': 'writes in the state folder',
+  'runs/token-key.ts': 'the state folder',
+  'install/service-manager.ts': 'the service files of the user',
+  'version.ts': 'the program itself',
+  'wg/capabilities.ts': 'a temporary folder of its own',
+  'wg/daemon.ts': '/proc',
+  'executors/process/process-table.ts': '/proc',
+  'cli/': 'files that a person names, and temporary folders of its own',
+  'graph/graph-file.ts': 'makes a new file beside the graph, exclusively',
+  'graphs/large-results.ts': 'makes new files in a new folder, exclusively',
+  'seams/instance-lock.ts': 'makes a new file beside the lock, exclusively',
+  'wg/registry-file.ts': 'makes a new file beside the registry, exclusively',
+  'worktrees/locate.ts': 'makes a new file in a new graph, exclusively',
+};
+
 /** What is nowhere. */
 const NOWHERE: readonly { what: string; pattern: RegExp }[] = [
   { what: 'a default export', pattern: /\bexport\s+default\b|\bas\s+default\b/g },
@@ -140,6 +171,7 @@ export function violationsOf(
     };
     checkPlace(file, say);
     checkImports(file, say);
+    checkOpening(file, say);
     for (const { what, pattern, homes } of ONE_HOME)
       if (!isAt(file.path, homes)) each(pattern, `uses ${what}, whose home is ${homes.join(' or ')}`);
     for (const { what, pattern } of NOWHERE) each(pattern, `has ${what}`);
@@ -195,6 +227,25 @@ function checkImports(file: SourceFile, say: Say): void {
     if (homes === undefined) say(line, `imports ${specifier}, which has no home`);
     else if (!isAt(file.path, homes)) say(line, `imports ${specifier}, whose home is ${homes.join(' or ')}`);
   }
+}
+
+function checkOpening(file: SourceFile, say: Say): void {
+  if (isAt(file.path, Object.keys(OPENING_HOMES))) return;
+  const imports = /\bimport\s*\{([^}]*)\}\s*from\s*['"]node:fs(?:\/promises)?['"]/g;
+  for (const match of file.source.matchAll(imports))
+    for (const part of (match[1] ?? '').split(',')) {
+      const name = part.trim().split(/\s+/)[0] ?? '';
+      if (OPENING.test(name))
+        say(
+          lineAt(file.source, match.index),
+          `opens files with ${name}; use seams/regular-file.ts, or give it a home`,
+        );
+    }
+  // Whole, it could not be seen what is used of it.
+  for (const match of file.source.matchAll(
+    /\bimport\s+(?:\*\s+as\s+)?\w+\s+from\s*['"]node:fs(?:\/promises)?['"]/g,
+  ))
+    say(lineAt(file.source, match.index), 'imports all of node:fs; name what is used');
 }
 
 function checkLength(file: SourceFile, rules: Rules, say: Say): void {
