@@ -118,6 +118,7 @@ function servingSomething(config: Config, cwd: string): Config {
     exclude: [],
     trust: true,
     duplicates: 'once' as const,
+    onRewind: 'restore' as const,
   };
   return { ...config, repos: [here] };
 }

@@ -127,10 +127,8 @@ export async function composeSupervisor(
     const { socket, url } = api.address();
     return { url: needsTcp ? await api.openTcp() : url, socket };
   };
-  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, {
-    variables,
-    home: options.environment.home,
-  });
+  const wgEnvironment = { variables, home: options.environment.home };
+  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, wgEnvironment, ledger);
   leaveTracesForWg({
     bus,
     clock,
@@ -171,9 +169,10 @@ export async function composeSupervisor(
     config: () => ground.config(),
     refuseClaim: (graph: SupervisedGraph, draft: GraphDraft, task: string) => {
       const world = supervisor.decided?.world;
-      const view = { ...viewOf(graph), snapshot: draft.snapshot };
+      const detail = (id: string) => draft.detail(id);
+      const view = { ...viewOf(graph), snapshot: draft.snapshot, detail };
       return world
-        ? claimRefusal({ ...world, now: clock.now() }, view, task)
+        ? claimRefusal({ ...world, now: clock.now(), results: ledger.results() }, view, task)
         : 'the supervisor is still starting';
     },
     reloadConfig: async () => {

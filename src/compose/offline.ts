@@ -72,12 +72,13 @@ export async function composeLookout(
       closing.push(() => beside.close());
       return { gate: beside.gate, afterEnd: beside.afterEnd };
     },
-    async letGo(graph, task) {
+    async letGo({ graph, repo }, { id, createdAt }) {
       if (!ledger) return;
       const { openLedger } = await import('../runs/ledger.ts');
       const writable = await openLedger({ file: paths.ledgerFile, clock });
-      writable.clearPause('task', taskKey(graph, task));
-      writable.resetAttempts(graph, task);
+      writable.clearPause('task', taskKey(graph, id));
+      writable.resetAttempts(graph, id);
+      writable.forgetResult({ repo, task: id, createdAt: createdAt ?? null });
       writable.close();
     },
   });

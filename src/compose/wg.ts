@@ -11,6 +11,7 @@ import { Peers } from '../graphs/peers.ts';
 import { StandingRules } from '../graphs/standing-rules.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
+import type { LedgerView } from '../runs/ledger-view.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
 import { createWgCommand, lookForWg, type WgCommand } from '../wg/command.ts';
@@ -43,6 +44,7 @@ export function besideWg(
   graphs: SupervisedGraphs,
   log: Log,
   environment: { readonly variables: Readonly<Record<string, string | undefined>>; readonly home: string },
+  ledger?: LedgerView,
 ): BesideWg {
   const wg = createWgCommand(environment);
   const told = new Set<string>();
@@ -81,6 +83,7 @@ export function besideWg(
     log,
     wgHere: () => wgHere(''),
     isLive,
+    ...(ledger ? { ledger } : {}),
   });
   return {
     wg,

@@ -134,6 +134,7 @@ function toConfig(
       maxBodyBytes: limits.max_body_bytes,
       safetyPassMs: parseDuration(limits.safety_pass),
       relistMs: parseDuration(limits.relist),
+      rewindGraceMs: parseDuration(limits.rewind_grace),
     },
     shutdown: { graceMs: parseDuration(shutdown.grace), lingerMs: parseDuration(shutdown.linger) },
     retention: { runsMs: parseDuration(retention.runs), outputMs: parseDuration(retention.output) },
@@ -165,5 +166,6 @@ function toRepo(repo: WrittenConfig['repos'][number], absolute: (path: string) =
     exclude: repo.exclude.map(glob),
     trust: repo.trust,
     duplicates: repo.duplicates,
+    onRewind: repo.on_rewind,
   };
 }

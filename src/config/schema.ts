@@ -72,6 +72,11 @@ const repoShape = {
     'once',
     'Where a graph is committed, every worktree has a copy of the same tasks. "once" dispatches each from one worktree, "each" takes every copy for a task of its own.',
   ),
+  on_rewind: withDefault(
+    z.enum(['restore', 'hold', 'rerun']),
+    'restore',
+    'Where git or a slow writer put an older line of a task back. "restore": claim or result are written again where that can be proven, else the task is held; "hold": it is held until `supervisor retry`; "rerun": the older line counts.',
+  ),
 };
 
 const rootShape = {
@@ -140,6 +145,11 @@ const limitsShape = {
     rhythm,
     '60s',
     'How often worktrees are listed although nothing was heard. Cheap: git runs only where something changed.',
+  ),
+  rewind_grace: withDefault(
+    duration,
+    '5s',
+    'How long a claim or a result must be missing from a graph before anything follows from that: `git stash` and pop, a rebase, or a file that is written in place are over by then.',
   ),
 };
 

@@ -261,7 +261,8 @@ export class Claims {
   #refuseUnready({ view, task }: FoundTask): void {
     const graph = this.#parts.graphs.get(view.graph);
     if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
-    const draft = { snapshot: graph.store.snapshot() } as GraphDraft;
+    const { store } = graph;
+    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as GraphDraft;
     const because = this.#parts.refuseClaim(graph, draft, task.id);
     if (because !== null) throw notReady(task.id, because);
     if (this.#parts.ledger.openRuns().some((run) => run.graph === view.graph && run.task === task.id))

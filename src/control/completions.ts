@@ -83,13 +83,13 @@ export class Completions {
   async #report(store: GraphStore, run: Run, request: CompletionRequest) {
     const late = this.#isLate(run);
     const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
-    const { status, written } = await this.#supervisor.dispatcher.runner.ending.declare(
+    const { status, written, kept } = await this.#supervisor.dispatcher.runner.ending.declare(
       run,
       outcome,
       settledAs,
     );
     // The graph had given the task to nobody or to somebody else in the meantime, and keeps its word.
-    if (!written && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
+    if (!written && !kept && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
     this.#delayRetry(run, request, status);
     return { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
   }

@@ -2,6 +2,7 @@
 // change to the part that owns it.
 
 import { explainTask } from '../decide/explain.ts';
+import { cameBackIn } from '../decide/known-results.ts';
 import type { Decision, World } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
@@ -169,7 +170,10 @@ export class ControlFace implements SupervisorControl {
     const found = this.#find(query);
     ledger.clearPause('task', taskKey(found.view.graph, found.task.id));
     ledger.resetAttempts(found.view.graph, found.task.id);
-    await reopenInGraph(this.#graph(found).store, found.task.id, clock.now());
+    const { view, task } = found;
+    const isRewound = cameBackIn(view, task.id, ledger.results()) !== null;
+    ledger.forgetResult({ repo: view.repo, task: task.id, createdAt: task.createdAt ?? null });
+    await reopenInGraph(this.#graph(found).store, task.id, clock.now(), isRewound);
     await this.#supervisor.tick();
     return this.#report(this.#find(query));
   }

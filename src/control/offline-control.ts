@@ -3,10 +3,10 @@
 
 import { decide } from '../decide/decide.ts';
 import { explainTask } from '../decide/explain.ts';
-import type { Decision, World } from '../decide/world.ts';
+import { cameBackIn } from '../decide/known-results.ts';
+import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -16,6 +16,7 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
+import type { Task } from '../domain/task.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger.ts';
@@ -47,7 +48,7 @@ export interface LookoutParts {
   /** Loaded when something is completed; absent: nothing stands in between. */
   completionMeans?(): Promise<CompletionMeans>;
   /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
-  letGo?(graph: GraphPath, task: TaskId): Promise<void>;
+  letGo?(view: GraphView, task: Task): Promise<void>;
 }
 
 export class Lookout {
@@ -139,8 +140,10 @@ export class Lookout {
     const store = this.#store(found);
     const { reopenInGraph } = await import('../graphs/task-writes.ts');
     // What the last supervisor parked, the next one is to try again.
-    await this.#parts.letGo?.(found.view.graph, found.task.id);
-    await reopenInGraph(store, found.task.id, this.#parts.clock.now());
+    const { view } = found;
+    const isRewound = cameBackIn(view, found.task.id, this.#world.results) !== null;
+    await this.#parts.letGo?.(view, found.task);
+    await reopenInGraph(store, found.task.id, this.#parts.clock.now(), isRewound);
     const task = store.snapshot().tasks.get(found.task.id) ?? found.task;
     return taskReport(task, found.view.graph, found.view.worktree);
   }

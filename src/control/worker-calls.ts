@@ -114,7 +114,8 @@ export class OutsideWork {
       throw new SupervisorError('conflict', `${task.id} has a run already: ${open.id} (${open.phase})`, {
         details: { code: 'already-claimed', task_id: task.id },
       });
-    const draft = { snapshot: graph.store.snapshot() } as GraphDraft;
+    const { store } = graph;
+    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as GraphDraft;
     const because = this.#parts.refuseClaim(graph, draft, task.id);
     if (because !== null) throw notReady(task.id, because);
     const by =

@@ -4,12 +4,13 @@
 import type { Snapshot } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { findCopies } from './identity.ts';
+import { cameBackIn } from './known-results.ts';
 import { assessReadiness, readinessView } from './readiness.ts';
 import type { GraphView, World } from './world.ts';
 
 /** Why the task may not be claimed, in one sentence; null: nothing is against it. `view` carries the fresh snapshot. */
 export function claimRefusal(
-  world: Pick<World, 'now' | 'graphs' | 'peers'>,
+  world: Pick<World, 'now' | 'graphs' | 'peers' | 'results'>,
   view: GraphView,
   id: TaskId,
 ): string | null {
@@ -26,6 +27,8 @@ export function claimRefusal(
   const here = graphs.find((other) => other.graph === view.graph) ?? view;
   const copy = copies.holdOf(here, task);
   if (copy) return copy.because;
+  const back = view.settings.onRewind === 'rerun' ? null : cameBackIn(view, id, world.results);
+  if (back) return `an older line of it came back (git?): ${back.known.run} has ended it already`;
   const readiness = assessReadiness(
     task,
     readinessView(view.snapshot.tasks, world.now, {

@@ -46,6 +46,9 @@ export const VERDICT_CODES = {
   copy: 'another worktree of the repository dispatches the same task',
   'copy-elsewhere': 'another worktree works on its copy of this task, or finished it',
 
+  // Older lines that came back: by git, or by whoever writes the file slowly.
+  rewound: 'its line is older than what was written of it, or its graph is just being rewound',
+
   // Routing.
   'no-profile': 'names an executor that nobody configured',
   'no-route': 'its model, or the project, asks for a system that no executor serves',

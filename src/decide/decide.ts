@@ -1,18 +1,21 @@
 // The brain: from the world at one moment to what is to be done, why everything else is not, and when to look again.
 // Pure: the daemon, `supervisor why` and the tests call this very function.
 
-import { type GraphPath, type TaskId, taskOfKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskId, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type Admission, admit, type PlanQueue } from './admit.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
+import { instantText } from './instant.ts';
 import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
 import { isStartable } from './judged-inputs.ts';
+import { type CameBackMemo, findCameBack } from './known-results.ts';
 import { toldPause } from './pauses.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
 import { mayReopen, stopsForReplaced } from './recur.ts';
+import { type CameBack, type Doubt, doubtOf, rewoundResultWords, rewoundRunWords } from './rewind.ts';
 import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
 import { createScheduleCache, type ScheduleCache } from './schedule.ts';
@@ -24,11 +27,17 @@ export interface DecideMemo {
   readonly graphs: JudgedGraphs;
   readonly copies: CopyMemo;
   readonly schedules: ScheduleCache;
+  readonly cameBack: CameBackMemo;
 }
 
 /** An empty memo. A decision is the same with any memo and with none. */
 export function createMemo(): DecideMemo {
-  return { graphs: new Map(), copies: createCopyMemo(), schedules: createScheduleCache() };
+  return {
+    graphs: new Map(),
+    copies: createCopyMemo(),
+    schedules: createScheduleCache(),
+    cameBack: new Map(),
+  };
 }
 
 const LINGERING = {
@@ -41,25 +50,31 @@ const LINGERING = {
 export function decide(world: World, memo: DecideMemo = createMemo()): Decision {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
   const judged = judgeAll(world, memo);
-  const said = saidOfRuns(world, views);
-  const isBusy = (plan: Plan) => said.busy.get(plan.graph)?.has(plan.task) ?? false;
+  const reconciled = reconcileRuns(world);
+  const said = new Said();
+  sayOfRuns(world, views, reconciled.doubts, said);
+  const rewound = judgeResults(world, findCameBack(world.graphs, world.results, memo.cameBack), judged, said);
+  const doubts = new Map([...reconciled.doubts, ...rewound.doubts]);
+  const unsure = unsureGraphs(world, reconciled.doubts, rewound.unsure);
+  const isBusy = (plan: Plan) => said.isBusy(plan.graph, plan.task);
 
-  const actions: Action[] = reconcileRuns(world);
+  const actions: Action[] = [...reconciled.actions, ...rewound.actions];
   const queues: PlanQueue[] = [];
   let wakeAt: number | null = null;
   for (const [path, graph] of judged) {
     for (const note of graph.schedules.notes) actions.push({ kind: 'note-schedule', ...note });
     for (const reopening of graph.schedules.reopenings) {
       const tasks = views.get(path)?.snapshot.tasks ?? new Map();
-      const isFree = !said.busy.get(path)?.has(reopening.task);
+      const isFree = !said.isBusy(path, reopening.task) && !unsure.has(path);
       if (isFree && mayReopen(reopening, world, tasks, graph.ready.keys()))
         actions.push({ kind: 'reopen', ...reopening });
     }
     const { replaced } = graph.schedules;
     if (replaced.length > 0) actions.push(...stopsForReplaced(path, replaced, world.runs));
-    queues.push(...graph.queues);
+    if (!unsure.has(path)) queues.push(...graph.queues);
     wakeAt = earlier(wakeAt, graph.nextAt);
   }
+  for (const { until } of doubts.values()) wakeAt = earlier(wakeAt, until);
   for (const { until } of world.pauses)
     if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
 
@@ -67,9 +82,10 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   if (!world.standstill) for (const plan of admission.admitted) actions.push({ kind: 'dispatch', plan });
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
-  const ofReady = readyWords(world, judged, admission);
+  const ofReady = readyWords(world, judged, admission, unsure);
   const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
-  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), schedules, wakeAt };
+  const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
+  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), schedules, wakeAt, doubts: since };
 }
 
 /** What is said of the tasks that could start by themselves: they start, or lack room. */
@@ -77,6 +93,7 @@ function readyWords(
   world: World,
   judged: ReadonlyMap<GraphPath, JudgedGraph>,
   admission: Admission,
+  unsure: ReadonlyMap<GraphPath, number>,
 ): (kept: Verdict) => Verdict {
   const admitted = new Set(admission.admitted);
   return (kept) => {
@@ -84,6 +101,8 @@ function readyWords(
     if (!ready) return kept;
     if (admitted.has(ready.plan))
       return world.standstill ? standing(kept, ready.plan, world.standstill) : kept;
+    const until = unsure.get(kept.graph);
+    if (until !== undefined) return { ...kept, ...unsureWords(until) };
     const held = admission.heldBecause(ready.plan);
     // Where nothing is started at all, want of room says nothing.
     if (world.standstill && held.state === 'queued') return standing(kept, ready.plan, world.standstill);
@@ -129,34 +148,111 @@ function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, Judged
   return judged;
 }
 
-/** Which tasks our runs hold, and what is said of them. */
-interface SaidOfRuns {
-  readonly busy: ReadonlyMap<GraphPath, ReadonlySet<TaskId>>;
-  readonly verdicts: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, Verdict>>;
+/** Which tasks may not be begun because of what we know of them, and what is said of those. */
+class Said {
+  readonly verdicts = new Map<GraphPath, Map<TaskId, Verdict>>();
+  readonly #busy = new Map<GraphPath, Set<TaskId>>();
+
+  /** `words` null: the graph has the last word. */
+  say(graph: GraphPath, task: TaskId, executor: string | null, words: Words | null): void {
+    this.#busy.set(graph, (this.#busy.get(graph) ?? new Set()).add(task));
+    if (!words) return;
+    const verdict = { graph, task, nextAt: null, executor, ...words };
+    this.verdicts.set(graph, (this.verdicts.get(graph) ?? new Map<TaskId, Verdict>()).set(task, verdict));
+  }
+
+  isBusy(graph: GraphPath, task: TaskId): boolean {
+    return this.#busy.get(graph)?.has(task) ?? false;
+  }
 }
 
-function saidOfRuns(world: World, views: ReadonlyMap<GraphPath, GraphView>): SaidOfRuns {
-  const busy = new Map<GraphPath, Set<TaskId>>();
-  const verdicts = new Map<GraphPath, Map<TaskId, Verdict>>();
-  const say = (graph: GraphPath, id: TaskId, executor: string | null, words: Words | null) => {
-    busy.set(graph, (busy.get(graph) ?? new Set()).add(id));
-    if (!words) return;
-    const verdict = { graph, task: id, nextAt: null, executor, ...words };
-    verdicts.set(graph, (verdicts.get(graph) ?? new Map<TaskId, Verdict>()).set(id, verdict));
-  };
+function sayOfRuns(
+  world: World,
+  views: ReadonlyMap<GraphPath, GraphView>,
+  doubts: ReadonlyMap<string, Doubt>,
+  said: Said,
+): void {
   for (const key of world.lingering) {
     const ref = taskOfKey(key);
     const task = ref && views.get(ref.graph)?.snapshot.tasks.get(ref.task);
-    if (ref && task) say(ref.graph, ref.task, null, isStartable(task) ? LINGERING : null);
+    if (ref && task) said.say(ref.graph, ref.task, null, isStartable(task) ? LINGERING : null);
   }
   for (const run of world.runs) {
-    const task = views.get(run.graph)?.snapshot.tasks.get(run.task);
-    if (task && isOpenRun(run)) say(run.graph, run.task, run.executor, wordsOf(run, task));
+    if (!isOpenRun(run)) continue;
+    const view = views.get(run.graph);
+    const task = view?.snapshot.tasks.get(run.task);
+    const doubt = doubts.get(run.id);
+    if (doubt) sayOfCopies(run, world.graphs, said);
+    if (!view || !task) continue;
+    const words = doubt ? rewoundRunWords(run, task, doubt, view.settings.onRewind) : wordsOf(run, task);
+    said.say(run.graph, run.task, run.executor, words);
   }
-  return { busy, verdicts };
 }
 
-type Words = Pick<Verdict, 'state' | 'code' | 'because'>;
+/** While the line that a run works on is missing, no copy of it in another worktree may be taken for the task. */
+function sayOfCopies(run: Run, graphs: readonly GraphView[], said: Said): void {
+  for (const { graph, repo, settings, snapshot } of graphs) {
+    if (repo !== run.repo || graph === run.graph || settings.duplicates === 'each') continue;
+    const copy = snapshot.tasks.get(run.task);
+    if (!copy || !isStartable(copy) || copy.createdAt === undefined || copy.createdAt !== run.taskCreatedAt)
+      continue;
+    const because = `${run.agent} works on this task in ${run.worktree}, where its line is missing just now`;
+    said.say(graph, run.task, null, { state: 'held', code: 'copy-elsewhere', because });
+  }
+}
+
+/** What is done and said about tasks that are known to be over and whose line is older. */
+function judgeResults(
+  world: World,
+  cameBack: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, CameBack>>,
+  judged: ReadonlyMap<GraphPath, JudgedGraph>,
+  said: Said,
+): {
+  readonly actions: Action[];
+  readonly doubts: Map<string, Doubt>;
+  readonly unsure: Map<GraphPath, number>;
+} {
+  const actions: Action[] = [];
+  const doubts = new Map<string, Doubt>();
+  const unsure = new Map<GraphPath, number>();
+  for (const { graph, settings, hold } of world.graphs) {
+    for (const [id, back] of cameBack.get(graph) ?? []) {
+      // A copy says so itself: where it is dispatched it is judged.
+      if (said.isBusy(graph, id) || judged.get(graph)?.verdicts.get(id)?.state === 'copy') continue;
+      const key = taskKey(graph, id);
+      const doubt = doubtOf(key, world);
+      doubts.set(key, doubt);
+      if (doubt.until !== null && back.isProven) unsure.set(graph, doubt.until);
+      if (doubt.until === null && back.isProven && settings.onRewind === 'restore' && !hold)
+        actions.push({ kind: 'restore', graph, known: back.known });
+      said.say(graph, id, null, rewoundResultWords(back, doubt, settings.onRewind));
+    }
+  }
+  return { actions, doubts, unsure };
+}
+
+/** Graphs of which an older state came back a moment ago, and until when nothing is begun in them. */
+function unsureGraphs(
+  world: World,
+  ofRuns: ReadonlyMap<string, Doubt>,
+  ofResults: ReadonlyMap<GraphPath, number>,
+): ReadonlyMap<GraphPath, number> {
+  const unsure = new Map(ofResults);
+  for (const run of world.runs) {
+    const until = ofRuns.get(run.id)?.until;
+    if (until) unsure.set(run.graph, Math.max(until, unsure.get(run.graph) ?? 0));
+  }
+  return unsure;
+}
+
+function unsureWords(until: number) {
+  const because =
+    'an older state of this graph came back a moment ago (git?), so nothing is begun in it ' +
+    `until ${instantText(until)}`;
+  return { state: 'held', code: 'rewound', because, nextAt: until } as const;
+}
+
+type Words = Pick<Verdict, 'state' | 'code' | 'because'> & Partial<Pick<Verdict, 'nextAt'>>;
 
 /** How far a run is; null where the graph has the last word. */
 function wordsOf(run: Run, task: Task): Words | null {

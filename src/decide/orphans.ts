@@ -38,11 +38,18 @@ export function orphans(
     /** Tasks that a run of ours holds. */
     isOurs(task: TaskId): boolean;
     isLive(pid: number): boolean;
+    /** How a run of ours ended that the task still names; null: no run of ours, or one that is not over. Absent: never. */
+    ended?(task: TaskId, agent: string): string | null;
   },
 ): Orphan[] {
   const found: Orphan[] = [];
   for (const task of tasks) {
     if (!mayBeLeft(task) || task.assigned === undefined || facts.isOurs(task.id)) continue;
+    const ended = task.status === 'in-progress' ? facts.ended?.(task.id, task.assigned) : null;
+    if (ended) {
+      found.push({ task: task.id, agent: task.assigned, because: ended });
+      continue;
+    }
     const agent = agents.get(task.assigned);
     if (!agent) {
       // Opened under the hands of an agent whose entry is gone too: nothing would ever free it (wg-rules 9.3).

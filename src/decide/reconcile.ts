@@ -4,18 +4,78 @@
 import type { StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
+import { type Doubt, doubtOf, type Loss, lossOf } from './rewind.ts';
 import type { Action, GraphView, World } from './world.ts';
 
-/** What brings graphs and ledger together again, in the order of the runs. */
-export function reconcileRuns(world: Pick<World, 'runs' | 'attended' | 'graphs'>): Action[] {
+/** What brings graphs and ledger together again. */
+export interface Reconciled {
+  /** In the order of the runs. */
+  readonly actions: readonly Action[];
+  /** Runs whose claim is missing without anybody's decision, by id. */
+  readonly doubts: ReadonlyMap<string, Doubt>;
+}
+
+type Known = Pick<World, 'now' | 'config' | 'runs' | 'attended' | 'graphs' | 'doubts'>;
+
+/** Compares every open run with its graph. */
+export function reconcileRuns(world: Known): Reconciled {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
-  return world.runs.flatMap((run) => {
+  const actions: Action[] = [];
+  const doubts = new Map<string, Doubt>();
+  for (const run of world.runs) {
     const view = views.get(run.graph);
     // What cannot be read just now says nothing: neither that the task is ours nor that it is not.
-    if (!view || view.snapshot.problem) return [];
-    const action = reconcileRun(run, view, world.attended.has(run.id));
-    return action ? [action] : [];
-  });
+    if (!view || view.snapshot.problem) continue;
+    const isAttended = world.attended.has(run.id);
+    const { task, loss } = standingOf(run, view);
+    if (loss === 'rewound' || loss === 'gone') {
+      const doubt = doubtOf(run.id, world);
+      const found = missing(run, task, view, isAttended, { loss, isSure: doubt.until === null });
+      if (found !== 'decided') {
+        doubts.set(run.id, doubt);
+        actions.push(...found);
+        continue;
+      }
+    }
+    const action = reconcileRun(run, task, isAttended);
+    if (action) actions.push(action);
+  }
+  return { actions, doubts };
+}
+
+/** The run's task as the graph has it, and how it was lost; `loss` null: it was not, or the run has not claimed it yet. */
+function standingOf(
+  run: Run,
+  view: GraphView,
+): { readonly task: Task | undefined; readonly loss: Loss | null } {
+  const found = view.snapshot.tasks.get(run.task);
+  const task = found && isSameTask(found, run) ? found : undefined;
+  if (run.phase === 'opened' || isOurs(task, run)) return { task, loss: null };
+  if (!found) return { task, loss: 'gone' };
+  return { task, loss: task ? lossOf(run, view.detail?.(run.task) ?? null) : 'decided' };
+}
+
+/**
+ * What is done about a claim that is missing though nobody decided so: nothing that cannot be undone before a second
+ * look, and the agent goes on.
+ */
+function missing(
+  run: Run,
+  task: Task | undefined,
+  view: GraphView,
+  isAttended: boolean,
+  { loss, isSure }: { readonly loss: 'rewound' | 'gone'; readonly isSure: boolean },
+): readonly Action[] | 'decided' {
+  const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
+  const attend: Action[] = isAtWork && !isAttended ? [{ kind: 'attend', run }] : [];
+  if (!isSure) return attend;
+  const { onRewind } = view.settings;
+  // git may bring back what it took away. Elsewhere nobody but a person takes a task out of a graph.
+  if (loss === 'gone') return isAtWork && view.tracked && onRewind !== 'rerun' ? attend : 'decided';
+  if (onRewind === 'rerun') return 'decided';
+  const mayWrite = task !== undefined && task.foreignKeys.length === 0;
+  if (!mayWrite || (onRewind === 'hold' && run.phase !== 'finished')) return attend;
+  return [...attend, { kind: 'reclaim', run }];
 }
 
 /** Whether the graph says that the run works on the task. */
@@ -30,13 +90,11 @@ export function isOurs(task: Task | undefined, run: Run): boolean {
 }
 
 /** A task that was deleted and made anew under the same id is another one. */
-function isSameTask(task: Task, run: Run): boolean {
+export function isSameTask(task: Pick<Task, 'createdAt'>, run: Run): boolean {
   return run.taskCreatedAt === null || task.createdAt === undefined || task.createdAt === run.taskCreatedAt;
 }
 
-function reconcileRun(run: Run, view: GraphView, attended: boolean): Action | null {
-  const found = view.snapshot.tasks.get(run.task);
-  const task = found && isSameTask(found, run) ? found : undefined;
+function reconcileRun(run: Run, task: Task | undefined, attended: boolean): Action | null {
   const ours = isOurs(task, run);
   switch (run.phase) {
     case 'opened':

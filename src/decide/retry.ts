@@ -11,6 +11,18 @@ import { instantText } from './instant.ts';
 export const VANISHED_AT_MOST = 3;
 /** The same for a task whose start the supervisor itself does not survive. */
 export const NEVER_STARTED_AT_MOST = 10;
+/** The same for a task that was taken away from its agent, and for one that was moved on under it (`wg wait` is one). */
+export const LOST_AT_MOST = 5;
+export const OVERRULED_AT_MOST = 10;
+/** From the second time in a row a task that was taken away rests; it doubles up to the longest, ms. */
+const LOST_REST_MS = 10_000;
+const LONGEST_LOST_REST_MS = 5 * 60_000;
+
+/** How long a task rests that was taken away from its agents so often in a row, ms. Once is a person's decision. */
+export function restAfterLoss(lost: number): number {
+  return lost < 2 ? 0 : Math.min(LOST_REST_MS * 2 ** Math.min(lost - 2, 20), LONGEST_LOST_REST_MS);
+}
+
 /** Failed attempts in a task's lifetime, whatever opened it again, until a person says `retry`. */
 const FAILURES_FOR_LIFE = 15;
 
@@ -20,20 +32,30 @@ export function failuresForLife(attemptsAllowed: number): number {
 }
 
 /** How often a task's runs (newest first) were interrupted since one came to an end that tells something. */
-export function interruptionsInARow(runs: readonly Pick<Run, 'phase' | 'outcome' | 'type' | 'process'>[]): {
-  readonly vanished: number;
-  readonly neverStarted: number;
-} {
-  let vanished = 0;
-  let neverStarted = 0;
+export function interruptionsInARow(
+  runs: readonly Pick<Run, 'phase' | 'outcome' | 'type' | 'process'>[],
+): Interruptions {
+  const count = { vanished: 0, neverStarted: 0, lost: 0, overruled: 0 };
   for (const { phase, outcome, type, process } of runs) {
     const isOurs = isAgentType(type) || type === 'command';
-    if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') vanished++;
+    if (phase === 'superseded') count.lost++;
+    else if (phase === 'overruled') count.overruled++;
+    else if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') count.vanished++;
     else if (outcome?.kind === 'failed' || outcome?.kind === 'succeeded') break;
-    else if (phase === 'interrupted' && outcome === null && isOurs && process === null) neverStarted++;
+    else if (phase === 'interrupted' && outcome === null && isOurs && process === null) count.neverStarted++;
     // Anything else (given back for want of something, stopped by a person) says nothing either way.
   }
-  return { vanished, neverStarted };
+  return count;
+}
+
+/** What cut a task's runs short, in a row. */
+export interface Interruptions {
+  readonly vanished: number;
+  readonly neverStarted: number;
+  /** The graph gave the task to somebody else, or to nobody. */
+  readonly lost: number;
+  /** The graph said that it was over, or waits. */
+  readonly overruled: number;
 }
 
 /** Whether a task is tried again, when, and because of which rule. */

@@ -132,9 +132,16 @@ export function completionPatch(completion: {
  * Opens a task again as `wg retry` does, and clears what parks it: a pause, failed starts, a delay. Null when there
  * is nothing to do or the state forbids it.
  */
-export function reopenPatch(reopen: { readonly task: TaskDetail; readonly now: number }): TaskPatch | null {
-  const { task, now } = reopen;
+export function reopenPatch(reopen: {
+  readonly task: TaskDetail;
+  readonly now: number;
+  /** Its line is older than its result: nobody works on it, whatever it says. */
+  readonly isRewound?: boolean;
+}): TaskPatch | null {
+  const { task, now, isRewound = false } = reopen;
   const line = logLine(now, 'supervisor', `Task retried (was ${task.status})`);
+  if (isRewound && task.status !== 'open')
+    return { fields: { ...REOPENED, ...withoutExternalTag(task), ...unparked(task) }, log: line };
   switch (task.status) {
     case 'failed':
     case 'incomplete':

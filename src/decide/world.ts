@@ -7,6 +7,7 @@ import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import type { TaskDetail } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 
@@ -40,6 +41,41 @@ export interface GraphView {
   readonly wgOnPath?: boolean;
   /** What that command can do, where it told. */
   readonly wgCan?: WgCapabilities;
+  /** A whole task of the snapshot, with its log; asked for only where something is amiss. */
+  detail?(id: TaskId): TaskDetail | null;
+}
+
+/** A result that was, or was to be, written into a graph. */
+export interface KnownResult {
+  readonly repo: string;
+  readonly task: TaskId;
+  /** The task's created_at. */
+  readonly createdAt: string | null;
+  /** Where it was worked on. */
+  readonly graph: GraphPath;
+  readonly run: RunId;
+  readonly agent: string;
+  readonly ended: 'succeeded' | 'failed';
+  /** Fingerprint of what the task asked for. */
+  readonly content: string;
+  /** The log entry that the line ends with since the result stands in it; null: it was never written, '': there was none. */
+  readonly mark: string | null;
+  /** When it was known, ms. */
+  readonly at: number;
+}
+
+/** What is known of tasks that are over, whatever their graphs say now. */
+export interface KnownResults {
+  /** The results of the tasks of one id; one made anew under the same id is another task. */
+  of(repo: string, task: TaskId): readonly KnownResult[];
+  /** The ids of all tasks of which a result is known. */
+  tasksOf(repo: string): Iterable<TaskId>;
+  /** Another number whenever something of the repository changed. */
+  revisionOf(repo: string): number;
+  /** The ids of which something else is known than at that revision; null: that is not kept. */
+  changedSince(repo: string, revision: number): Iterable<TaskId> | null;
+  /** Whether the task asks for the same as when the result was known. */
+  isSameContent(known: KnownResult, task: TaskDetail): boolean;
 }
 
 /** Status of a task in another repository, for `peer:task` dependencies; keys are the dependency as written. */
@@ -109,6 +145,10 @@ export interface World {
   readonly peers: PeerStatuses;
   /** Why nothing at all is dispatched (draining, observing, no supervisor): judge everything, dispatch nothing. Null: dispatch. */
   readonly standstill: GraphHold | null;
+  /** Results of tasks that are over; absent: none is known. */
+  readonly results?: KnownResults;
+  /** Since when (ms) something of ours is missing from a graph: by run id or task key, as the last decision said. */
+  readonly doubts?: ReadonlyMap<string, number>;
 }
 
 /** What is to be done. Applying decides nothing more. */
@@ -124,6 +164,10 @@ export type Action =
   | { readonly kind: 'settle'; readonly run: Run; readonly outcome: Outcome }
   /** Give the task back, no attempt counted: it was claimed but never started. */
   | { readonly kind: 'release'; readonly run: Run; readonly because: string }
+  /** An older line of the task came back under its run: the claim is written again. */
+  | { readonly kind: 'reclaim'; readonly run: Run }
+  /** An older line of a task came back that is known to be over: the result is written again. */
+  | { readonly kind: 'restore'; readonly graph: GraphPath; readonly known: KnownResult }
   /** Close the run in the ledger, the graph keeps its word. */
   | {
       readonly kind: 'close';
@@ -155,4 +199,6 @@ export interface Decision {
   readonly schedules: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, ScheduleState>>;
   /** When to look again at the latest, ms; null: when something happens. */
   readonly wakeAt: number | null;
+  /** Since when (ms) something of ours is missing: what the next decision is to be told. */
+  readonly doubts: ReadonlyMap<string, number>;
 }

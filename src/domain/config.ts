@@ -31,6 +31,11 @@ export interface RepoSettings {
   readonly trust: boolean;
   /** `once`: the same committed task runs in one worktree only; `each`: every copy is its own task. */
   readonly duplicates: 'once' | 'each';
+  /**
+   * What happens where a task's line is older than what was written of it: `restore` writes it again where that can be
+   * proven and holds the task where not, `hold` only holds it, `rerun` believes the older line.
+   */
+  readonly onRewind: 'restore' | 'hold' | 'rerun';
 }
 
 export interface RootSettings {
@@ -92,6 +97,8 @@ export interface Config {
     readonly safetyPassMs: number;
     /** How often worktrees are listed even if nothing was heard, ms. */
     readonly relistMs: number;
+    /** How long a claim or a result must be missing from a graph before anything follows from that, ms. */
+    readonly rewindGraceMs: number;
   };
   readonly shutdown: {
     /** From the polite signal to the next harder one, ms. */

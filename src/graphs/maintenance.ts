@@ -6,7 +6,8 @@ import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import type { Run } from '../domain/run.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
+import type { LedgerView } from '../runs/ledger-view.ts';
 import { readRunFile } from '../runs/run-file.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Log } from '../seams/log.ts';
@@ -27,10 +28,14 @@ export interface MaintenanceParts {
   wgHere(): Promise<WgHere>;
   /** Whether a process is there. */
   isLive(pid: number): boolean;
+  /** What is known of runs and results; absent: nothing. */
+  readonly ledger?: Pick<LedgerView, 'runs' | 'results'>;
 }
 
 /** wg takes an agent for dead after five minutes without a sign of life, and asks for one every two. */
 const HEARTBEAT_MS = 90_000;
+/** A claim that comes back is of a run not long ago. */
+const RUNS_LOOKED_AT = 50;
 /** How often agents that others started are looked for, ms. */
 const ORPHANS_MS = 10_000;
 
@@ -82,10 +87,12 @@ export class Maintenance {
       const isOurs = (id: string) => {
         const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
         if (ours.has(id) || status !== 'in-progress') return ours.has(id);
+        if (this.#ended(graph, id, assigned) !== null) return false;
         return readRunFile(join(graph.path, 'agents', assigned)) !== null;
       };
+      const ended = (id: string, agent: string) => this.#ended(graph, id, agent);
       const find = (tasks: typeof snapshot.tasks) =>
-        orphans(unfinishedTasks(tasks), agents, { now: clock.now(), isOurs, isLive });
+        orphans(unfinishedTasks(tasks), agents, { now: clock.now(), isOurs, isLive, ended });
       if (find(snapshot.tasks).length === 0) return;
       const found = await graph.store.change((draft) => {
         const fresh = find(draft.snapshot.tasks);
@@ -99,6 +106,24 @@ export class Maintenance {
       // The registry or the graph cannot be read or written just now: the next look asks again.
       log.warn('orphans.postponed', { graph: graph.path, because: messageOf(thrown) });
     }
+  }
+
+  /**
+   * How the run ended that a task in progress still names: a claim that came back after it was given up would stand for
+   * ever. Null for a task whose result is known: that is written again, or waits for a person.
+   */
+  #ended(graph: SupervisedGraph, id: string, agent: string): string | null {
+    const { ledger } = this.#parts;
+    const run = ledger
+      ?.runs({ graph: graph.path, task: id, limit: RUNS_LOOKED_AT })
+      .find((candidate) => candidate.agent === agent);
+    if (!run || isOpenRun(run)) return null;
+    const isKnown = ledger
+      ?.results()
+      .of(run.repo, id)
+      .some((known) => known.createdAt === run.taskCreatedAt);
+    if (isKnown ? graph.settings.onRewind !== 'rerun' : run.outcome?.kind === 'succeeded') return null;
+    return `its run ${run.id} is over (${run.phase})`;
   }
 
   /** One write a graph, in the background: the registry's lock may be held for seconds. */

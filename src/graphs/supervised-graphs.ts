@@ -272,6 +272,7 @@ export function viewOf(graph: SupervisedGraph): GraphView {
     settings: graph.settings,
     tracked: graph.worktree.graphTracked,
     snapshot: graph.store.snapshot(),
+    detail: (id) => graph.store.detail(id),
     profiles: graph.profiles,
     hold: graph.hold,
     ...(graph.peers === undefined ? {} : { peers: graph.peers }),

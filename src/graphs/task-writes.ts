@@ -1,19 +1,33 @@
 // Writing what came of a run into the graph, and nothing else: every write is conditional on the task still being
 // the run's (in-progress and assigned to its agent). What the graph says outranks us.
 
+import { isSameTask } from '../decide/reconcile.ts';
 import type { RetryDecision } from '../decide/retry.ts';
+import { type Loss, lastMark, lossOf } from '../decide/rewind.ts';
 import { claimPatch, releasePatch, reopenPatch, settlePatch, type TaskPatch } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
-import { isTerminal, type Task } from '../domain/task.ts';
+import { isTerminal, type Task, type TaskDetail } from '../domain/task.ts';
 import type { GraphDraft, GraphStore } from '../graph/store.ts';
 
 /** Whether a write found the task as the run left it. */
 export type GraphWrite =
-  | { readonly kind: 'written'; readonly status: string }
+  | {
+      readonly kind: 'written';
+      readonly status: string;
+      /** By which the line is told from an older one from now on. */
+      readonly mark: string;
+    }
   /** The task is no longer the run's; nothing was written. `status` is null when the task is gone. */
-  | { readonly kind: 'kept'; readonly status: string | null; readonly assigned: string | null };
+  | {
+      readonly kind: 'kept';
+      readonly status: string | null;
+      readonly assigned: string | null;
+      readonly mark: string;
+      /** How the task was lost. */
+      readonly loss: Loss;
+    };
 
 /** Applies a patch with its log line to a draft. */
 export function applyPatch(draft: GraphDraft, task: string, patch: TaskPatch): void {
@@ -79,19 +93,26 @@ export function releaseInGraph(
     readonly failedStart?: boolean;
   },
 ): Promise<GraphWrite> {
-  return whileOurs(store, run, (draft) => {
+  const write = (draft: GraphDraft) => {
     const task = draft.detail(run.task);
     if (task) applyPatch(draft, run.task, releasePatch({ task, agent: run.agent, ...facts }));
-  });
+  };
+  // What a person cancelled stays so on an older line of it as well.
+  return whileOurs(store, run, write, facts.paused === true);
 }
 
-/** Opens a failed, incomplete, paused or abandoned task again, as `wg retry` does; other states are left alone. */
-export function reopenInGraph(store: GraphStore, task: string, now: number): Promise<void> {
+/** Opens a failed, incomplete, paused or abandoned task again, as `wg retry` does; other states are left alone, unless they are older than the task's result. */
+export function reopenInGraph(
+  store: GraphStore,
+  task: string,
+  now: number,
+  isRewound = false,
+): Promise<void> {
   return store.change((draft) => {
     const detail = draft.detail(task);
     if (!detail) return;
     if (detail.foreignKeys.length > 0) throw onlyByWg(detail, 'retry');
-    const patch = reopenPatch({ task: detail, now });
+    const patch = reopenPatch({ task: detail, now, isRewound });
     if (patch) applyPatch(draft, task, patch);
   });
 }
@@ -105,13 +126,32 @@ export function onlyByWg(task: Pick<Task, 'id' | 'foreignKeys'>, verb: string): 
   );
 }
 
-function whileOurs(store: GraphStore, run: Run, write: (draft: GraphDraft) => void): Promise<GraphWrite> {
+function whileOurs(
+  store: GraphStore,
+  run: Run,
+  write: (draft: GraphDraft) => void,
+  alsoRewound = false,
+): Promise<GraphWrite> {
   return store.change((draft): GraphWrite => {
-    const task = draft.snapshot.tasks.get(run.task);
-    if (!task) return { kind: 'kept', status: null, assigned: null };
-    if (task.status !== 'in-progress' || task.assigned !== run.agent || task.foreignKeys.length > 0)
-      return { kind: 'kept', status: task.status, assigned: task.assigned ?? null };
+    const task = draft.detail(run.task);
+    if (!task || task.foreignKeys.length > 0) return kept(run, task);
+    const isOurs = task.status === 'in-progress' && task.assigned === run.agent;
+    const isRewound = alsoRewound && !isOurs && isSameTask(task, run) && lossOf(run, task) === 'rewound';
+    if (!isOurs && !isRewound) return kept(run, task);
     write(draft);
-    return { kind: 'written', status: draft.snapshot.tasks.get(run.task)?.status ?? 'gone' };
+    const after = draft.detail(run.task);
+    return { kind: 'written', status: after?.status ?? 'gone', mark: after ? lastMark(after) : '' };
   });
+}
+
+/** What is said where nothing was written. */
+export function kept(run: Run, task: TaskDetail | null): GraphWrite {
+  if (!task) return { kind: 'kept', status: null, assigned: null, mark: '', loss: 'gone' };
+  return {
+    kind: 'kept',
+    status: task.status,
+    assigned: task.assigned ?? null,
+    mark: lastMark(task),
+    loss: isSameTask(task, run) ? lossOf(run, task) : 'decided',
+  };
 }

@@ -6,7 +6,7 @@ import type { Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { CompletionGate, Passed } from '../graphs/completion-gate.ts';
 import { keepLargeOf } from '../graphs/large-results.ts';
-import { claimInGraph, type GraphWrite, releaseInGraph } from '../graphs/task-writes.ts';
+import { claimInGraph, type GraphWrite, kept, releaseInGraph } from '../graphs/task-writes.ts';
 import type { Registry } from '../wg/registry.ts';
 import type { LiveRun } from './live-run.ts';
 
@@ -83,8 +83,7 @@ export async function giveBack(
   const task = store.snapshot().tasks.get(run.task);
   if (gate && task && task.foreignKeys.length > 0) {
     if (task.status === 'in-progress' && task.assigned === run.agent) await gate.release(store, run.task);
-    const after = store.snapshot().tasks.get(run.task);
-    return { kind: 'kept', status: after?.status ?? null, assigned: after?.assigned ?? null };
+    return kept(run, store.detail(run.task));
   }
   return await releaseInGraph(store, run, facts);
 }

@@ -3,15 +3,21 @@
 
 import {
   failuresForLife,
+  type Interruptions,
   interruptionsInARow,
+  LOST_AT_MOST,
   NEVER_STARTED_AT_MOST,
+  OVERRULED_AT_MOST,
+  restAfterLoss,
   VANISHED_AT_MOST,
 } from '../decide/retry.ts';
 import { type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
-import type { TaskDetail } from '../domain/task.ts';
-import { tokenHash } from '../seams/identity.ts';
+import { contentPrint } from '../runs/result-book.ts';
 import type { RunnerParts } from './run-services.ts';
+
+/** More than all that may be in a row together before something parks. */
+const RUNS_LOOKED_AT = 60;
 
 export class Parking {
   readonly #parts: RunnerParts;
@@ -23,28 +29,32 @@ export class Parking {
   /** Parks the task of a run that is over, where that was one time too many. Says why, or null. */
   judge(run: Run, attemptsAllowed: number): string | null {
     const { ledger } = this.#parts;
-    const { vanished, neverStarted } = interruptionsInARow(
-      ledger.runsSinceReset(run.graph, run.task, VANISHED_AT_MOST + NEVER_STARTED_AT_MOST + 20),
-    );
+    const inARow = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
     const failures = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
-    const most = failuresForLife(attemptsAllowed);
     const why =
-      vanished >= VANISHED_AT_MOST
-        ? `its agent vanished ${vanished} times in a row without an exit status`
-        : neverStarted >= NEVER_STARTED_AT_MOST
-          ? `it was claimed ${neverStarted} times in a row and the supervisor ended before it was started`
-          : failures >= most
-            ? `${failures} attempts failed`
-            : null;
+      tooOften(inARow) ??
+      (failures >= failuresForLife(attemptsAllowed) ? `${failures} attempts failed` : null);
     if (why === null) return null;
     const because = `parked: ${why}; \`supervisor retry ${run.task}\` or a change to the task tries again`;
     const detail = this.#parts.graphs.get(run.graph)?.store.detail(run.task);
     const name = taskKey(run.graph, run.task);
-    if (detail) ledger.setMeta(`parked:${name}`, printOf(detail));
+    if (detail) ledger.setMeta(`parked:${name}`, contentPrint(detail));
     ledger.setPause({ scope: 'task', name, code: 'parked', because, until: null });
     const { graph, task } = run;
     this.#parts.bus.emit('task.held', { graph, task, code: 'parked', because });
     return because;
+  }
+
+  /** Parks the task of a run that lost it, or lets it rest, where that was not the first time in a row. */
+  judgeLoss(run: Run): void {
+    const { ledger, clock } = this.#parts;
+    if (this.judge(run, 0) !== null) return;
+    const { lost } = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
+    const rest = restAfterLoss(lost);
+    if (rest === 0) return;
+    const because = `it was taken away from its agents ${lost} times in a row; it rests before the next one begins`;
+    const name = taskKey(run.graph, run.task);
+    ledger.setPause({ scope: 'task', name, code: 'lost-claim', because, until: clock.now() + rest });
   }
 
   /** Lets go of tasks that were changed since they were parked, or are no more. Returns them. */
@@ -57,7 +67,7 @@ export class Parking {
       const graph = ref ? graphs.get(ref.graph) : undefined;
       if (!ref || !graph || graph.store.snapshot().problem) continue;
       const detail = graph.store.detail(ref.task);
-      if (detail && ledger.meta(`parked:${pause.name}`) === printOf(detail)) continue;
+      if (detail && ledger.meta(`parked:${pause.name}`) === contentPrint(detail)) continue;
       ledger.clearPause('task', pause.name);
       ledger.resetAttempts(ref.graph, ref.task);
       freed.push(pause.name);
@@ -66,19 +76,13 @@ export class Parking {
   }
 }
 
-/**
- * What of a task is for people to change; everything else changes by itself when it is tried. Our own keys are left
- * out, for wg drops them when it rewrites the file; their tags are in.
- */
-function printOf(task: TaskDetail): string {
-  const { title, description, exec, model, execMode, timeout } = task;
-  const { skills, inputs, deliverables, createdAt } = task;
-  const tags = task.tags.filter((tag) => tag !== 'claimed-externally').sort();
-  const after = [...task.after].sort();
-  return tokenHash(
-    JSON.stringify([
-      ...[title, description, exec, model, execMode, timeout, createdAt],
-      ...[tags, after, skills, inputs, deliverables],
-    ]),
-  );
+/** What cut its runs short one time too many; null: nothing did. */
+function tooOften({ vanished, neverStarted, lost, overruled }: Interruptions): string | null {
+  if (vanished >= VANISHED_AT_MOST)
+    return `its agent vanished ${vanished} times in a row without an exit status`;
+  if (neverStarted >= NEVER_STARTED_AT_MOST)
+    return `it was claimed ${neverStarted} times in a row and the supervisor ended before it was started`;
+  if (lost >= LOST_AT_MOST) return `it was taken away from its agents ${lost} times in a row`;
+  if (overruled >= OVERRULED_AT_MOST) return `it was moved on under its agents ${overruled} times in a row`;
+  return null;
 }

@@ -1,14 +1,17 @@
 // How a run comes to its end: what an outcome means for the ledger and for the graph, in the order of writes that
 // survives a crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
-import { isOurs } from '../decide/reconcile.ts';
+import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
+import type { KnownResult } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
+import { reclaimInGraph, restoreInGraph } from '../graphs/rewind-writes.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
+import type { ResultKey } from '../runs/result-book.ts';
 import type { Bus } from '../seams/bus.ts';
 import { Availability } from './availability.ts';
 import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
@@ -20,8 +23,10 @@ import type { RunnerParts } from './run-services.ts';
 export interface Finished {
   /** The task's status in the graph; null when the task or its graph is gone. */
   readonly status: string | null;
-  /** False: the graph had moved on and keeps its word. */
+  /** False: the graph had moved on and keeps its word, or has only an older state of the task. */
   readonly written: boolean;
+  /** Nothing was written, but the result is kept, and written when the graph is itself again. */
+  readonly kept?: true;
 }
 
 export class RunEnding {
@@ -64,6 +69,7 @@ export class RunEnding {
       else this.availability.failed(finished, outcome);
     }
     const graph = graphs.get(run.graph);
+    if (outcome.kind === 'succeeded') this.#remember(finished, outcome, graph);
     if (!graph) return { status: null, written: false };
     try {
       const retry = outcome.kind === 'failed' ? this.#retry(finished, outcome) : null;
@@ -71,10 +77,19 @@ export class RunEnding {
         this.#parts.afterEnd?.(graph, draft, run.task),
       );
       if (write.kind === 'kept' && settledAs === undefined && !isSettledBy(write.status, outcome)) {
-        ledger.move(run.id, 'overruled');
-        const because = `the graph says ${write.status ?? 'that the task is gone'}`;
-        this.emit('run.overruled', finished, { because });
+        if (write.loss === 'gone' || (write.loss === 'rewound' && graph.settings.onRewind !== 'rerun')) {
+          // Not by anybody's decision: the open run keeps the result, and reconcile looks again.
+          log.warn('settle.rewound', {
+            run: run.id,
+            task: run.task,
+            because: `its claim is missing (${write.loss})`,
+          });
+          return { status: write.status, written: false, kept: true };
+        }
+        this.overrule(finished, 'overruled', `the graph says ${write.status ?? 'that the task is gone'}`);
       } else {
+        if (outcome.kind === 'failed' && write.status === 'failed') this.#remember(finished, outcome, graph);
+        ledger.markResult(resultKey(run), run.id, write.mark);
         const settled = ledger.move(run.id, 'settled');
         this.emit('run.settled', settled, { outcome, status: write.status ?? 'gone' });
         if (retry?.again) this.emit('run.retrying', settled, { againAt: retry.at, because: retry.because });
@@ -93,6 +108,51 @@ export class RunEnding {
   /** Whether the end of this run is just being written. */
   isFinishing(run: string): boolean {
     return this.#finishing.has(run);
+  }
+
+  /** Closes a run whose task somebody decided otherwise about. It counts: what ends all runs of a task would never end. */
+  overrule(
+    run: Run,
+    phase: 'overruled' | 'superseded',
+    because: string,
+    outcome: Stopped | null = null,
+  ): void {
+    const { ledger, clock } = this.#parts;
+    ledger.forgetResult(resultKey(run));
+    const closed = ledger.move(run.id, phase, { outcome, finishedAt: clock.now() });
+    this.parking.judgeLoss(closed);
+    if (run.phase === 'finished') this.emit('run.overruled', run, { because });
+  }
+
+  /** Writes the claim of a run again whose task is an older line just now. */
+  async reclaim(run: Run): Promise<void> {
+    const { graphs, clock, log } = this.#parts;
+    const graph = graphs.get(run.graph);
+    if (!graph || !(await reclaimInGraph(graph.store, run, clock.now()))) return;
+    log.warn('run.reclaimed', {
+      run: run.id,
+      task: run.task,
+      because: 'an older state of the graph came back',
+    });
+  }
+
+  /** Writes a known result again into its task's line, which is an older one just now. */
+  async restore(known: KnownResult): Promise<void> {
+    const { ledger, graphs, clock, log } = this.#parts;
+    const graph = graphs.get(known.graph);
+    const outcome = ledger.outcomeOf(known);
+    if (!graph || !outcome) return;
+    const { isSameContent } = ledger.results();
+    const mark = await restoreInGraph(graph, known, outcome, isSameContent, clock.now(), (draft) =>
+      this.#parts.afterEnd?.(graph, draft, known.task),
+    );
+    if (mark === null) return;
+    ledger.markResult(known, known.run, mark);
+    log.warn('result.restored', {
+      run: known.run,
+      task: known.task,
+      because: 'an older state of the graph came back',
+    });
   }
 
   /** Gives a claimed task back; the attempt does not count. */
@@ -160,7 +220,6 @@ export class RunEnding {
 
   /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
   async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
-    const { ledger, clock } = this.#parts;
     const { run } = live;
     try {
       if (live.declared) return;
@@ -188,10 +247,12 @@ export class RunEnding {
             case 'overruled':
             case 'lost-claim':
               if (this.#parts.graphs.isGone(run)) return await this.disown(run);
-              ledger.move(run.id, outcome.reason === 'overruled' ? 'overruled' : 'superseded', {
+              this.overrule(
+                run,
+                outcome.reason === 'overruled' ? 'overruled' : 'superseded',
+                'the graph has the last word',
                 outcome,
-                finishedAt: clock.now(),
-              });
+              );
               return;
             case 'timeout':
             case 'silent':
@@ -209,6 +270,16 @@ export class RunEnding {
       this.#live.delete(run.id);
       this.#parts.wake('run');
     }
+  }
+
+  /** Keeps a result beside the graph, which may be rewound. */
+  #remember(run: Run, outcome: Succeeded | Failed, graph: SupervisedGraph | undefined): void {
+    const { ledger, clock } = this.#parts;
+    const task = graph?.store.detail(run.task) ?? null;
+    const of = task && isSameTask(task, run) ? task : null;
+    const { graph: path, agent, id, finishedAt } = run;
+    const at = finishedAt ?? clock.now();
+    ledger.noteResult({ ...resultKey(run), graph: path, run: id, agent, outcome, of, at });
   }
 
   /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
@@ -293,6 +364,11 @@ export class RunEnding {
     const of = { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
     this.#parts.bus.emit(name, { ...of, ...more } as never);
   }
+}
+
+/** The task of a run, as results are known by it. */
+export function resultKey(run: Run): ResultKey {
+  return { repo: run.repo, task: run.task, createdAt: run.taskCreatedAt };
 }
 
 /** The graph says already what the outcome would have written. */

@@ -20,7 +20,7 @@ import { notePromises } from './promises.ts';
 import { Recovery } from './recovery.ts';
 import { assignRun } from './run-assignment.ts';
 import { runControl } from './run-control.ts';
-import { RunEnding } from './run-end.ts';
+import { RunEnding, resultKey } from './run-end.ts';
 import type { RunnerParts } from './run-services.ts';
 import { signedTokenOf, tokenAgain } from './run-tokens.ts';
 
@@ -162,6 +162,8 @@ export class Runner {
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineOf(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
+    // It may begin anew, so what it came to before is over and done with.
+    ledger.forgetResult(resultKey(run));
     await this.recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
     return true;

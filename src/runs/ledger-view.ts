@@ -1,10 +1,11 @@
 // What can be asked of the ledger. Changes nothing, so it also serves while no supervisor runs.
 
-import type { Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
+import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
+import { readResults } from './result-book.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
 import { scheduleMemoryOf } from './schedule-book.ts';
 
@@ -43,6 +44,8 @@ export interface LedgerView {
   scheduleMemory(): ScheduleMemories;
   /** All pauses, those whose time is over included. */
   pauses(): Pause[];
+  /** What is known of tasks that are over. */
+  results(): KnownResults;
   meta(key: string): string | null;
   close(): void;
 }
@@ -136,6 +139,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
         memory.set(taskKey(String(row.graph), String(row.task)), scheduleMemoryOf(row));
       return memory;
     },
+    results: readResults(database),
     pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),
     meta(key) {
       const row = sql('SELECT value FROM meta WHERE key = ?').one(key);

@@ -13,11 +13,12 @@ import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { createOldRuns, FENCE_FLOOR_SQL, type OldRuns } from './old-runs.ts';
 import { createOpenRuns } from './open-runs.ts';
+import { createResultBook, type ResultBook } from './result-book.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
 import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
 
-export interface Ledger extends LedgerView, ScheduleBook, OldRuns {
+export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns {
   /**
    * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
@@ -183,6 +184,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   return {
     ...view,
     ...schedules,
+    ...createResultBook(database),
     ...createOldRuns(database, clock),
     // What is open is asked for all the time, and is in memory as it was written.
     run: (id) => openRuns.get(id) ?? view.run(id),

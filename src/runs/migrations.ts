@@ -136,6 +136,25 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN model TEXT;
   ALTER TABLE runs ADD COLUMN usage TEXT;
   `,
+  `
+  -- What came of tasks, kept longer than their runs, so that an older state of a graph does not have them done again.
+  -- created_at '': the task has none. mark: the log entry its line ends with since; NULL: the result was never written.
+  CREATE TABLE results (
+    repo TEXT NOT NULL,
+    task TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    graph TEXT NOT NULL,
+    run TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    ended TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    content TEXT NOT NULL,
+    mark TEXT,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (repo, task, created_at)
+  ) WITHOUT ROWID;
+  CREATE INDEX results_by_age ON results (at);
+  `,
 ];
 
 /** The version that this program writes. */

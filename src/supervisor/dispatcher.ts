@@ -18,6 +18,9 @@ import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
 import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
 
+/** How long it is kept when something was written again, ms. */
+const WRITTEN_KEPT_MS = 3_600_000;
+
 export class Dispatcher {
   readonly runner: Runner;
   readonly leases: Leases;
@@ -28,7 +31,9 @@ export class Dispatcher {
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   readonly #pending = new Set<Promise<void>>();
-  /** Recurring tasks that are just being opened again. */
+  /** When claims and results were written again last, by run id or task key. */
+  readonly #written = new Map<string, number>();
+  /** Recurring tasks that are just being opened again, and those whose result is just written again. */
   readonly #reopening = new Set<TaskKey>();
 
   constructor(parts: RunnerParts) {
@@ -119,9 +124,16 @@ export class Dispatcher {
         // Its end is just being written: what the graph says of it may be that very writing.
         if (this.runner.ending.isFinishing(action.run.id)) break;
         this.#unlessBegun(action.run, async () => {
-          const { ledger, clock } = this.#parts;
-          ledger.move(action.run.id, action.phase, { finishedAt: clock.now() });
+          this.#close(action);
         });
+        break;
+      case 'reclaim':
+        this.#again(action.run.id, () =>
+          this.#once(action.run, () => this.runner.ending.reclaim(action.run)),
+        );
+        break;
+      case 'restore':
+        this.#again(taskKey(action.graph, action.known.task), () => this.#restore(action));
         break;
       case 'note-schedule':
         // Written with all the others before anything is begun.
@@ -132,6 +144,37 @@ export class Dispatcher {
       default:
         action satisfies never;
     }
+  }
+
+  #close({ run, phase, because }: Extract<Action, { kind: 'close' }>): void {
+    const { ledger, clock, graphs } = this.#parts;
+    const isGone = !graphs.get(run.graph)?.store.snapshot().tasks.has(run.task);
+    // A task that is gone was not decided about: git may bring it back, and then its result is known.
+    if ((phase === 'overruled' || phase === 'superseded') && !isGone)
+      this.runner.ending.overrule(run, phase, because);
+    else ledger.move(run.id, phase, { finishedAt: clock.now() });
+  }
+
+  /** Writes that the graph did not keep are made again, but not at once: it may not be writable, or rewound again. */
+  #again(key: string, write: () => void): void {
+    const now = this.#parts.clock.now();
+    const last = this.#written.get(key);
+    if (last !== undefined && now >= last && now < last + this.#parts.config().limits.rewindGraceMs) return;
+    for (const [other, at] of this.#written) if (now > at + WRITTEN_KEPT_MS) this.#written.delete(other);
+    this.#written.set(key, now);
+    write();
+  }
+
+  #restore({ graph, known }: Extract<Action, { kind: 'restore' }>): void {
+    const key = taskKey(graph, known.task);
+    if (this.#reopening.has(key)) return;
+    this.#reopening.add(key);
+    this.#track(
+      this.runner.ending.restore(known).finally(() => {
+        this.#reopening.delete(key);
+        this.#parts.wake('restored');
+      }),
+    );
   }
 
   /** A supervisor that was killed while it started an agent did not note it: what was begun is taken up instead. */
@@ -191,11 +234,20 @@ export class Dispatcher {
   /** What people should know of runs that go on: their silence. */
   problems(now: number): ReportedProblem[] {
     return [...this.runner.live.values()].flatMap((live) => {
+      const gone = this.#goneText(live.run);
+      if (gone !== null) return [{ code: 'rewound', message: gone }];
       const silence = silenceText(live, now);
       const { task, agent, process } = live.run;
       if (silence === null) return [];
       return [{ code: 'silent-run', message: `${task} (${agent}, pid ${process?.pid}): ${silence}` }];
     });
+  }
+
+  /** What is said of an agent whose task is missing from its graph. */
+  #goneText({ graph, task, agent, phase }: Run): string | null {
+    const snapshot = this.#parts.graphs.get(graph)?.store.snapshot();
+    if (!snapshot || snapshot.problem || phase === 'opened' || snapshot.tasks.has(task)) return null;
+    return `${agent} works on ${task}, which is gone from ${graph} (git?); its result is kept, \`supervisor runs\` shows it`;
   }
 
   /** Ends a run whose worktree was removed or moved; where its task turned up elsewhere it is open again. */
@@ -238,7 +290,7 @@ export class Dispatcher {
       if (this.#busy.has(run.id)) return;
       const profile = this.#profileOf(run);
       if (!profile) {
-        this.#parts.ledger.move(run.id, reason === 'overruled' ? 'overruled' : 'superseded');
+        this.runner.ending.overrule(run, reason === 'overruled' ? 'overruled' : 'superseded', because);
         return;
       }
       // Ended while nobody attended to it: what is left of it is taken up, to be ended like any other.

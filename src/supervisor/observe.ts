@@ -20,6 +20,8 @@ export function observeWorld(parts: {
   readonly lingering: ReadonlySet<TaskKey>;
   readonly peers: PeerStatuses;
   readonly standstill: GraphHold | null;
+  /** As the last decision said. */
+  readonly doubts?: ReadonlyMap<string, number>;
 }): World {
   const { ledger } = parts;
   return {
@@ -34,6 +36,8 @@ export function observeWorld(parts: {
     pauses: ledger?.pauses() ?? [],
     peers: parts.peers,
     standstill: parts.standstill,
+    ...(ledger ? { results: ledger.results() } : {}),
+    ...(parts.doubts ? { doubts: parts.doubts } : {}),
   };
 }
 

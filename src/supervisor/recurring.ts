@@ -18,6 +18,8 @@ export async function reopenRecurring(
   if (!found) return;
   parts.ledger.resetAttempts(graph, task);
   parts.ledger.noteOver({ graph, task });
+  const createdAt = found.store.snapshot().tasks.get(task)?.createdAt ?? null;
+  parts.ledger.forgetResult({ repo: found.repository.id, task, createdAt });
   const now = parts.clock.now();
   const opened = await found.store.change((draft) => {
     const detail = draft.detail(task);

@@ -9,7 +9,10 @@ import type { Log } from '../seams/log.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 
 interface RetentionParts {
-  readonly ledger: Pick<RunnerParts['ledger'], 'endedWithFolder' | 'forgetFolder' | 'prune'>;
+  readonly ledger: Pick<
+    RunnerParts['ledger'],
+    'endedWithFolder' | 'forgetFolder' | 'prune' | 'forgetResultsBefore'
+  >;
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention'>;
@@ -18,6 +21,9 @@ interface RetentionParts {
 }
 
 const HOUR_MS = 3_600_000;
+
+/** What came of a task is remembered so many times longer than its run: branches live long. */
+const RESULTS_OUTLIVE_RUNS = 12;
 
 /** Folders removed in one go. */
 const FOLDERS_AT_ONCE = 100;
@@ -35,10 +41,11 @@ export class Retention {
   /** Removes what is due, a slice of it. Rejects only when the ledger cannot be written. */
   async work(): Promise<void> {
     if (this.#elapsed() < this.#dueAt) return;
-    const { ledger, log, config } = this.#parts;
+    const { ledger, clock, log, config } = this.#parts;
     const { runsMs } = config().retention;
     const folders = await this.#removeFolders();
     const runs = ledger.prune({ runsOlderThanMs: runsMs });
+    ledger.forgetResultsBefore(clock.now() - RESULTS_OUTLIVE_RUNS * runsMs);
     if (folders > 0 || runs > 0) log.info('retention.removed', { folders, runs });
     const more = folders === FOLDERS_AT_ONCE || runs === PRUNED_AT_ONCE;
     if (!more) this.#dueAt = this.#elapsed() + this.#rhythm();

@@ -5,7 +5,7 @@ import { createMemo, type DecideMemo, decide } from '../decide/decide.ts';
 import type { Decision, GraphHold, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { GraphPath } from '../domain/ids.ts';
+import { type GraphPath, taskOfKey } from '../domain/ids.ts';
 import type { Maintenance } from '../graphs/maintenance.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
@@ -177,7 +177,15 @@ export class Supervisor implements Service {
     const busy = [...this.dispatcher.runner.live.values()].some((live) => live.run.phase !== 'handed-off');
     // An observer leaves what is due to others.
     const due = this.#parts.observeOnly ? 0 : (this.#decided?.decision.actions.length ?? 0);
-    return !busy && due === 0 && !this.#again;
+    return !busy && due === 0 && !this.#again && !this.#isUnsure();
+  }
+
+  /** Something is missing from a graph, and what follows from that is not known yet. */
+  #isUnsure(): boolean {
+    const now = this.#parts.clock.now();
+    const { rewindGraceMs } = this.#parts.config().limits;
+    const doubts = this.#parts.observeOnly ? [] : (this.#decided?.decision.doubts.values() ?? []);
+    return [...doubts].some((since) => now < since + rewindGraceMs);
   }
 
   async #passes(): Promise<void> {
@@ -221,6 +229,7 @@ export class Supervisor implements Service {
       lingering: this.dispatcher.lingering(),
       peers: new Map(),
       standstill: this.#standstill(),
+      ...(this.#decided ? { doubts: this.#decided.decision.doubts } : {}),
     });
     return { world, decision: decide(world, this.#memo) };
   }
@@ -246,6 +255,7 @@ export class Supervisor implements Service {
       await this.#parts.chores();
       await graphs.recheckHolds();
     }
+    for (const path of this.#doubtful()) this.#dirty.add(path);
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     await graphs.refresh(dirty);
@@ -254,6 +264,17 @@ export class Supervisor implements Service {
     const { recovery, ending } = this.dispatcher.runner;
     await recovery.takeUpUnknown(graphs.all());
     for (const task of ending.parking.release()) this.#parts.log.info('task.unparked', { task });
+  }
+
+  /** Graphs from which something of ours is missing: nothing follows from that before they were read once more. */
+  #doubtful(): GraphPath[] {
+    const { doubts } = this.#decided?.decision ?? {};
+    if (!doubts || doubts.size === 0) return [];
+    const runs = this.#parts.ledger.openRuns();
+    return [...doubts.keys()].flatMap((key) => {
+      const graph = taskOfKey(key)?.graph ?? runs.find((run) => run.id === key)?.graph;
+      return graph === undefined ? [] : [graph];
+    });
   }
 
   async #maintain(): Promise<void> {

@@ -16,6 +16,7 @@ export function settingsBelow(root: RootSettings, path: string): RepoSettings {
     exclude: [],
     trust: root.trust,
     duplicates: 'once',
+    onRewind: 'restore',
   };
 }
 

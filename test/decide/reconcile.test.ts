@@ -16,8 +16,13 @@ const ours: Partial<Task> = { status: 'in-progress', assigned: 'agent-1' };
 function asked(more: Partial<Run>, taskMore: Partial<Task> | null, attended: boolean): string {
   const one = run('g', 'a', more);
   const tasks = taskMore === null ? [] : [task('a', taskMore)];
-  const actions = reconcileRuns(
-    world([graphView('g', tasks)], { runs: [one], attended: new Set(attended ? [one.id] : []) }),
+  const { actions } = reconcileRuns(
+    world([graphView('g', tasks)], {
+      runs: [one],
+      attended: new Set(attended ? [one.id] : []),
+      // Whatever is missing is missing for long enough.
+      doubts: new Map([[one.id, NOW - 5000]]),
+    }),
   );
   expect(actions.length).toBeLessThanOrEqual(1);
   const [action] = actions;
@@ -115,8 +120,8 @@ describe('nothing is done', () => {
     const broken = { ...graph, snapshot: snapshot(graph.graph, [], { problem }) };
     for (const phase of RUN_PHASES) {
       const runs = [run('g', 'a', { phase })];
-      expect(reconcileRuns(world([broken], { runs }))).toEqual([]);
-      expect(reconcileRuns(world([], { runs }))).toEqual([]);
+      expect(reconcileRuns(world([broken], { runs })).actions).toEqual([]);
+      expect(reconcileRuns(world([], { runs })).actions).toEqual([]);
     }
   });
   test('about a run that is closed', () => {
@@ -168,9 +173,10 @@ describe('property: applied to its own result it asks for nothing', () => {
         const present = taskMore === null ? [] : [task('a', { ...taskMore, assigned: taskMore.assigned })];
         const all = made.map((one, i) => run('g', 'a', { ...one, id: `run_${i}`, fence: i }));
         const attended = new Set(all.filter((_, i) => made[i]?.attended).map((one) => one.id));
-        let now = world([graphView('g', present)], { runs: all, attended });
+        const doubts = new Map(all.map((one) => [one.id, NOW - 5000]));
+        let now = world([graphView('g', present)], { runs: all, attended, doubts });
         let rounds = 0;
-        for (let actions = reconcileRuns(now); actions.length > 0; actions = reconcileRuns(now)) {
+        for (let { actions } = reconcileRuns(now); actions.length > 0; { actions } = reconcileRuns(now)) {
           if (++rounds > 2)
             throw new Error(`still asks for ${actions.map((action) => action.kind).join(', ')}`);
           now = actions.reduce(applied, now);

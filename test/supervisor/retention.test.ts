@@ -38,6 +38,7 @@ describe('the rhythm', () => {
         forgetFolder: (id) => {
           folders = folders.filter((run) => run.id !== id);
         },
+        forgetResultsBefore: () => {},
         prune: () => {
           asked.push('prune');
           return Math.min(runs, PRUNED_AT_ONCE);

@@ -177,6 +177,7 @@ export function settings(more: Partial<RepoSettings> = {}): RepoSettings {
     exclude: [],
     trust: true,
     duplicates: 'once',
+    onRewind: 'restore',
     ...more,
   };
 }
@@ -225,6 +226,7 @@ export function config(more: Partial<Config> = {}): Config {
       maxBodyBytes: 1,
       safetyPassMs: 1,
       relistMs: 1,
+      rewindGraceMs: 5000,
     },
     shutdown: { graceMs: 1, lingerMs: 1 },
     retention: { runsMs: 1, outputMs: 1 },

@@ -1,0 +1,194 @@
+// What the ledger remembers of tasks that are over, longer than of their runs: graphs can be rewound, and what was done
+// is not to be done again for that. Asked at every look, so it is kept in memory; the outcomes themselves are not.
+
+import type { KnownResult, KnownResults } from '../decide/world.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { TaskDetail } from '../domain/task.ts';
+import { tokenHash } from '../seams/identity.ts';
+import type { Database, SqlRow } from './database.ts';
+import { refuseUnfaithful, textOrNull } from './run-row.ts';
+
+/** A task by what stays the same in all worktrees of its repository. */
+export type ResultKey = Pick<KnownResult, 'repo' | 'task' | 'createdAt'>;
+
+/** A result as it is noted. */
+export type NewResult = Omit<KnownResult, 'ended' | 'mark' | 'content'> & {
+  readonly outcome: Succeeded | Failed;
+  /** The task that it is the result of; null: it is gone from its graph. */
+  readonly of: TaskDetail | null;
+};
+
+export interface ResultBook {
+  results(): KnownResults;
+  /** Keeps a result, before it is written into its graph; replaces what was known of the task. */
+  noteResult(result: NewResult): void;
+  /** Keeps that the result of this run stands in the graph, and by which log entry that is told. */
+  markResult(key: ResultKey, run: string, mark: string): void;
+  /** The outcome of a known result; null: another one took its place. */
+  outcomeOf(known: KnownResult): Succeeded | Failed | null;
+  /** The task was begun anew, or somebody decided that it is not over. */
+  forgetResult(key: ResultKey): void;
+  /** Forgets what was known before this instant, ms. */
+  forgetResultsBefore(at: number): void;
+}
+
+/**
+ * What of a task is for people to change; everything else changes by itself when it is tried. Our own keys are left
+ * out, for wg drops them when it rewrites the file; their tags are in.
+ */
+export function contentPrint(task: TaskDetail): string {
+  const { title, description, exec, model, execMode, timeout } = task;
+  const { skills, inputs, deliverables, createdAt } = task;
+  const tags = task.tags.filter((tag) => tag !== 'claimed-externally').sort();
+  const after = [...task.after].sort();
+  return tokenHash(
+    JSON.stringify([
+      ...[title, description, exec, model, execMode, timeout, createdAt],
+      ...[tags, after, skills, inputs, deliverables],
+    ]),
+  );
+}
+
+/** So many changes of a repository are kept, for whoever asks what changed since. */
+const CHANGES_KEPT = 1000;
+
+/** The results in memory, and what changed of them. */
+class Results implements KnownResults {
+  readonly #repos = new Map<string, Map<TaskId, readonly KnownResult[]>>();
+  readonly #changes = new Map<string, { revision: number; last: TaskId[] }>();
+
+  of(repo: string, task: TaskId): readonly KnownResult[] {
+    return this.#repos.get(repo)?.get(task) ?? [];
+  }
+
+  tasksOf(repo: string): Iterable<TaskId> {
+    return this.#repos.get(repo)?.keys() ?? [];
+  }
+
+  revisionOf(repo: string): number {
+    return this.#changes.get(repo)?.revision ?? 0;
+  }
+
+  changedSince(repo: string, revision: number): Iterable<TaskId> | null {
+    const { revision: now, last } = this.#changes.get(repo) ?? { revision: 0, last: [] };
+    const count = now - revision;
+    return count > last.length ? null : last.slice(last.length - count);
+  }
+
+  isSameContent(known: KnownResult, task: TaskDetail): boolean {
+    return known.content === '' || known.content === contentPrint(task);
+  }
+
+  put(known: KnownResult): void {
+    const others = this.of(known.repo, known.task).filter((one) => one.createdAt !== known.createdAt);
+    this.#set(known, [...others, known]);
+  }
+
+  delete(key: ResultKey): void {
+    const others = this.of(key.repo, key.task).filter((one) => one.createdAt !== key.createdAt);
+    this.#set(key, others);
+  }
+
+  #set({ repo, task }: ResultKey, known: readonly KnownResult[]): void {
+    const tasks = this.#repos.get(repo) ?? new Map<TaskId, readonly KnownResult[]>();
+    this.#repos.set(repo, tasks);
+    if (known.length > 0) tasks.set(task, known);
+    else tasks.delete(task);
+    const changes = this.#changes.get(repo) ?? { revision: 0, last: [] };
+    this.#changes.set(repo, changes);
+    changes.revision++;
+    changes.last.push(task);
+    if (changes.last.length > 2 * CHANGES_KEPT) changes.last = changes.last.slice(-CHANGES_KEPT);
+  }
+}
+
+function knownOf(row: SqlRow): KnownResult {
+  const createdAt = String(row.created_at);
+  return {
+    repo: String(row.repo),
+    task: String(row.task),
+    createdAt: createdAt === '' ? null : createdAt,
+    graph: String(row.graph),
+    run: String(row.run),
+    agent: String(row.agent),
+    ended: row.ended === 'failed' ? 'failed' : 'succeeded',
+    content: String(row.content),
+    mark: textOrNull(row, 'mark'),
+    at: Number(row.at),
+  };
+}
+
+function read(database: Database): Results {
+  const results = new Results();
+  const columns = 'repo, task, created_at, graph, run, agent, ended, content, mark, at';
+  for (const row of database.prepare(`SELECT ${columns} FROM results`).all()) results.put(knownOf(row));
+  return results;
+}
+
+/** The results of a ledger that is only read. */
+export function readResults(database: Database): () => KnownResults {
+  let results: Results | null = null;
+  return () => {
+    results ??= read(database);
+    return results;
+  };
+}
+
+/** The book over an open, migrated database that nobody else writes. */
+export function createResultBook(database: Database): ResultBook {
+  const put = database.prepare(
+    `INSERT OR REPLACE INTO results (repo, task, created_at, graph, run, agent, ended, outcome, content, mark, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)`,
+  );
+  const mark = database.prepare(
+    'UPDATE results SET mark = ? WHERE repo = ? AND task = ? AND created_at = ? AND run = ?',
+  );
+  const one = database.prepare('SELECT * FROM results WHERE repo = ? AND task = ? AND created_at = ?');
+  const drop = database.prepare('DELETE FROM results WHERE repo = ? AND task = ? AND created_at = ?');
+  const old = database.prepare('SELECT * FROM results WHERE at < ?');
+  let book: Results | null = null;
+  const known = () => {
+    book ??= read(database);
+    return book;
+  };
+  const row = ({ repo, task, createdAt }: ResultKey) => one.one(repo, task, createdAt ?? '');
+  const forget = (key: ResultKey): void => {
+    if (
+      !known()
+        .of(key.repo, key.task)
+        .some((result) => result.createdAt === key.createdAt)
+    )
+      return;
+    database.relaxed(() => drop.run(key.repo, key.task, key.createdAt ?? ''));
+    known().delete(key);
+  };
+  return {
+    results: known,
+    noteResult({ of, outcome, ...result }) {
+      const { repo, task, createdAt, graph, run, agent, at } = result;
+      refuseUnfaithful('task id', task);
+      const content = of ? contentPrint(of) : '';
+      const { kind } = outcome;
+      // On the disk with the next write that is; after a power cut the open run tells the same once more.
+      database.relaxed(() =>
+        put.run(repo, task, createdAt ?? '', graph, run, agent, kind, JSON.stringify(outcome), content, at),
+      );
+      known().put({ ...result, ended: kind, content, mark: null });
+    },
+    markResult(key, run, text) {
+      const { repo, task, createdAt } = key;
+      if (database.relaxed(() => mark.run(text, repo, task, createdAt ?? '', run)) === 0) return;
+      const found = row(key);
+      if (found) known().put(knownOf(found));
+    },
+    outcomeOf(result) {
+      const found = row(result);
+      return found?.run === result.run ? (JSON.parse(String(found.outcome)) as Succeeded | Failed) : null;
+    },
+    forgetResult: forget,
+    forgetResultsBefore(at) {
+      for (const result of old.all(at).map(knownOf)) forget(result);
+    },
+  };
+}
