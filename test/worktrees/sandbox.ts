@@ -85,6 +85,7 @@ export function repoAt(path: string, more: Partial<RepoSettings> = {}): RepoSett
     exclude: [],
     trust: true,
     duplicates: 'once',
+    onRewind: 'restore',
     ...more,
   };
 }
