@@ -1,7 +1,7 @@
 // Older states of a graph come back: git stash, reset and checkout, an older copy, a file that is written in place. What
 // runs goes on, what is done is not done again, and what a person decided counts.
 
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/actors.ts';
@@ -236,7 +236,9 @@ describe('after the end', () => {
     supervised = await supervise(playground);
     const running = supervised;
     await supervised.event('run.settled', 't');
-    await playground.git(playground.repo, 'worktree', 'remove', '--force', linked);
+    // What is still being written there is not in the way of that.
+    await rm(linked, { recursive: true, force: true, maxRetries: 10 });
+    await playground.git(playground.repo, 'worktree', 'prune');
     await playground.writeGraph(playground.repo, [...here, task]);
     await supervised.control.reload();
     const why = await eventually(async () => {
@@ -257,7 +259,6 @@ test('a claim that comes back after it was given up does not stand in the way fo
   const claimed = await readFile(file(), 'utf8');
   // Deleted, and longer so than anybody waits.
   await playground.writeGraph(playground.repo, []);
-  await appendFile(file(), '');
   expect(await supervised.event('run.stopping', 't')).toMatchObject({ reason: 'lost-claim' });
   await eventually(async () => (await supervised?.control.runs({ open: true }))?.length === 0);
   await writeFile(file(), claimed);
