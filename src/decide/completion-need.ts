@@ -3,6 +3,7 @@
 
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { isSystemTask, isTerminal, type Task, type TaskDetail } from '../domain/task.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import { artifactStrings, EXTERNAL_TAG, type TaskPatch } from './settle.ts';
 import { counter } from './ticker-view.ts';
 import { logLine, usageFields } from './wg-spelling.ts';
@@ -18,11 +19,13 @@ export function completionNeed(
   task: TaskDetail,
   tasks: ReadonlyMap<string, Task>,
   wgOnPath: boolean,
+  wgCan: Pick<WgCapabilities, 'candidates'> | null = null,
 ): CompletionNeed {
   if (task.foreignKeys.length > 0)
     return { way: 'wg', only: true, because: `it carries ${task.foreignKeys.join(', ')}` };
   const verify = task.verify?.trim() ?? '';
-  if (wgOnPath) {
+  // One that wants candidates takes no word of anybody but its own workers; what it asks of an end is done here.
+  if (wgOnPath && !wgCan?.candidates) {
     const because = semanticsOf(task, tasks, verify);
     if (because !== null) return { way: 'wg', only: false, because };
   }

@@ -1,18 +1,20 @@
-// Whether everything that a task waits for is done (wg-rules 4.1, 4.6): missing and failed dependencies block,
-// abandoned ones do not; evaluation gates, peers, copies elsewhere and edges that only close a cycle.
+// Whether everything that a task waits for is done (wg-rules 4.1, 4.6): missing dependencies block, failed and abandoned
+// ones by the rule of the wg that serves the graph; archived ones, evaluation gates, peers, copies elsewhere and edges
+// that only close a cycle.
 
 import type { TaskId } from '../domain/ids.ts';
-import { isSystemTask, isTerminal, satisfiesDependents, type Task, type TaskStatus } from '../domain/task.ts';
+import { isSystemTask, isTerminal, type Task } from '../domain/task.ts';
 import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
 
 type Blocker = {
-  readonly kind: 'open' | 'failed' | 'missing' | 'peer' | 'evaluation';
+  readonly kind: 'open' | 'failed' | 'abandoned' | 'missing' | 'peer' | 'evaluation';
   readonly text: string;
 };
 
 const DEPENDENCY_CODES = {
   missing: { state: 'held', code: 'dependency-missing' },
   failed: { state: 'held', code: 'dependency-failed' },
+  abandoned: { state: 'held', code: 'dependency-abandoned' },
   evaluation: { state: 'waiting', code: 'evaluation-gate' },
   peer: { state: 'waiting', code: 'dependency-peer' },
   open: { state: 'waiting', code: 'dependency' },
@@ -27,7 +29,7 @@ export function dependenciesAgainst(task: Task, view: ReadinessView): NotReady |
   }
   if (blockers.length === 0) return null;
   // What a person must put right is said first: nothing else could start the task.
-  for (const kind of ['missing', 'failed', 'open', 'peer', 'evaluation'] as const) {
+  for (const kind of ['missing', 'failed', 'abandoned', 'open', 'peer', 'evaluation'] as const) {
     if (!blockers.some((blocker) => blocker.kind === kind)) continue;
     const { state, code } = DEPENDENCY_CODES[kind];
     return notReady(state, code, `waits for ${nameList(blockers.map((blocker) => blocker.text))}`);
@@ -40,15 +42,24 @@ function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null 
   const peer = isPeerReference(id);
   const here = peer ? undefined : view.tasks.get(id);
   const elsewhere = peer ? null : view.statusElsewhere(id);
+  const archived = peer || here ? undefined : view.tasks.archivedStatus?.(id);
   const status = peer ? view.peers.get(id) : here?.status;
-  if (isSatisfied(status) || isSatisfied(elsewhere ?? undefined)) {
+  const ends = [status, elsewhere ?? undefined];
+  if (archived === 'done' || ends.some((end) => countsAsDone(end, [task, here], view))) {
     if (system || isSystemTask(id)) return null;
     return evaluationBlocker(id, view);
   }
   if (system && (isEvaluating(status) || isEvaluating(elsewhere ?? undefined))) return null;
   if (view.isBackEdge(id, task.id)) return null;
   if (peer) return { kind: 'peer', text: `${id} (${status ?? 'cannot be read'})` };
+  if (archived !== undefined)
+    return {
+      kind: 'abandoned',
+      text: `${id} (archived as ${archived}; only what was archived as done counts)`,
+    };
   if (!here) return { kind: 'missing', text: `${id}, which does not exist` };
+  if (here.status === 'abandoned')
+    return { kind: 'abandoned', text: `${id} (abandoned, ${ruleText('abandoned', [task, here], view)})` };
   if (here.status === 'failed') return { kind: 'failed', text: `${id} (failed)` };
   const paused = here.paused && here.status === 'open' ? ', paused' : '';
   return { kind: 'open', text: `${id} (${elsewhere ?? here.status}${paused})` };
@@ -64,8 +75,39 @@ function evaluationBlocker(id: TaskId, view: ReadinessView): Blocker | null {
   return { kind: 'evaluation', text: `the evaluation of ${id}: ${evaluation} (${gate.status})` };
 }
 
-function isSatisfied(status: string | undefined): boolean {
-  return status !== undefined && satisfiesDependents(status as TaskStatus);
+/** What a wg of today writes: there only what is done counts, whatever else is installed. */
+function isOfToday(tasks: readonly (Task | undefined)[]): boolean {
+  return tasks.some((task) => task?.hasLifecycle === true);
+}
+
+/** Failed and abandoned count where the wg on PATH takes them for done; without one, starting too early is not risked. */
+function countsAsDone(
+  status: string | undefined,
+  tasks: readonly (Task | undefined)[],
+  { wgCan }: ReadinessView,
+): boolean {
+  if (status === 'done') return true;
+  return !isOfToday(tasks) && (wgCan?.satisfying.some((end) => end === status) ?? false);
+}
+
+/** Which rule says so. */
+function ruleText(status: string, tasks: readonly (Task | undefined)[], view: ReadinessView): string {
+  if (isOfToday(tasks)) return 'which does not count for the wg that wrote its lifecycle';
+  if (!view.wgCan) return 'which counts as done only where a wg on PATH takes it so';
+  const counts = countsAsDone(status, tasks, view);
+  return `which ${counts ? 'counts as done' : 'does not count'} for the wg on PATH, of ${view.wgCan.age}`;
+}
+
+/** What is said of the dependencies of a task that waits for none of them. */
+export function doneDependencies(task: Task, view: ReadinessView): string {
+  if (task.after.length === 0) return 'it waits for nothing';
+  const names = task.after.map((id) => {
+    const here = view.tasks.get(id);
+    if (!here) return view.tasks.archivedStatus?.(id) === undefined ? id : `${id} (archived)`;
+    if (here.status !== 'abandoned' && here.status !== 'failed') return id;
+    return `${id} (${here.status}, ${ruleText(here.status, [task, here], view)})`;
+  });
+  return `done: ${nameList(names)}`;
 }
 
 function isEvaluating(status: string | undefined): boolean {

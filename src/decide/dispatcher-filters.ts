@@ -116,9 +116,17 @@ export function isWgMachinery(task: Pick<Task, 'id' | 'exec' | 'tags'>): boolean
 }
 
 /** What later versions of wg add may have rules that we would break. */
-export function foreignKeysAgainst(task: Task, { wgOnPath }: ReadinessView): NotReady | null {
-  if (task.foreignKeys.length === 0 || wgOnPath) return null;
+export function foreignKeysAgainst(task: Task, { wgOnPath, wgCan }: ReadinessView): NotReady | null {
+  if (task.foreignKeys.length === 0) return null;
   const keys = nameList(task.foreignKeys);
-  const how = 'install wg where the supervisor finds it on PATH (`cargo install workgraph`)';
+  if (wgCan?.candidates)
+    return notReady(
+      'held',
+      'needs-wg',
+      `it carries ${keys}, and this wg lets only its own workers end such a task (\`wg submit\`): \`wg service start\` does it, and \`wg unclaim ${task.id}\` may free it`,
+    );
+  if (wgOnPath) return null;
+  const how =
+    'install wg where the supervisor finds it on PATH (`cargo install --git https://github.com/graphwork/wg --locked`)';
   return notReady('held', 'needs-wg', `it carries ${keys}, whose rules only wg knows; ${how}`);
 }

@@ -1,7 +1,8 @@
 // What a judgement of one task looks at, and how it says no. Shared by the parts of readiness.
 
+import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
-import type { Task, TaskStatus } from '../domain/task.ts';
+import type { TaskStatus } from '../domain/task.ts';
 import type { VerdictState } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { VerdictCode } from './codes.ts';
@@ -20,7 +21,7 @@ export interface NotReady {
 
 /** All that judging one graph's tasks takes. */
 export interface ReadinessView {
-  readonly tasks: ReadonlyMap<TaskId, Task>;
+  readonly tasks: Tasks;
   readonly now: number;
   readonly peers: PeerStatuses;
   /** There is a `wg` command to run. */

@@ -5,7 +5,7 @@ import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition } from '../domain/verdict.ts';
 import { lazyBackEdges } from './cycles.ts';
-import { dependenciesAgainst } from './dependencies.ts';
+import { dependenciesAgainst, doneDependencies } from './dependencies.ts';
 import {
   assignedAgainst,
   daemonTagAgainst,
@@ -16,7 +16,7 @@ import {
   throttleAgainst,
 } from './dispatcher-filters.ts';
 import { instantText, parseInstant } from './instant.ts';
-import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
+import { type NotReady, notReady, type ReadinessView } from './readiness-view.ts';
 import { judgeCron } from './wg-cron.ts';
 
 /** Whether a task may start now. */
@@ -54,14 +54,14 @@ export function assessReadiness(task: Task, view: ReadinessView): Readiness {
 export function explainReadiness(task: Task, view: ReadinessView): Condition[] {
   return JUDGES.map(({ name, fine, against }) => {
     const reason = against(task, view);
-    return { name, met: reason === null, because: reason?.because ?? fine(task) };
+    return { name, met: reason === null, because: reason?.because ?? fine(task, view) };
   });
 }
 
 interface Judge {
   readonly name: string;
   /** What is said when nothing is against the task. */
-  fine(task: Task): string;
+  fine(task: Task, view: ReadinessView): string;
   against(task: Task, view: ReadinessView): NotReady | null;
 }
 
@@ -86,7 +86,7 @@ const JUDGES: readonly Judge[] = [
   },
   {
     name: 'dependencies',
-    fine: (task) => (task.after.length === 0 ? 'it waits for nothing' : `done: ${nameList(task.after)}`),
+    fine: doneDependencies,
     against: dependenciesAgainst,
   },
   {

@@ -22,6 +22,8 @@ export interface Tasks extends ReadonlyMap<TaskId, Task> {
   unfinished?(): Iterable<Task>;
   /** The tasks that carry a cycle_config, likewise. */
   cycleOwners?(): Iterable<Task>;
+  /** How a task ended that was archived and left only a line saying so; absent: nothing of the kind is known. */
+  archivedStatus?(id: TaskId): string | undefined;
 }
 
 /** The tasks that are not over: most tasks of a large graph are, and need no second look. */

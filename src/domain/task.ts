@@ -74,6 +74,8 @@ export interface Task {
   readonly verify?: string;
   readonly validation?: string;
   readonly hasCycleConfig: boolean;
+  /** wg keeps its own account of this task's attempts, as it does since July 2026. */
+  readonly hasLifecycle?: true;
   /** Our key `executor`: a profile name or an http(s) URL. */
   readonly executor?: string;
   /** Our key `schedule`: `HH:MM`, an ISO instant or a 5-field cron expression. */

@@ -10,9 +10,11 @@ import type { GraphText } from './text.ts';
 
 /** What one line was read as. */
 export interface GraphLine {
-  /** Id of the task or resource; null for blank lines, comments, legacy actors and lines that do not load. */
+  /** Id of the task or resource; null for blank lines, comments, lines of other kinds and lines that do not load. */
   readonly id: string | null;
   readonly task: Task | null;
+  /** How a task ended of which this line is all that was left when it was archived. */
+  readonly archived?: string;
   readonly fault: (LineFault & { readonly code: 'invalid-line' | 'too-large' }) | null;
 }
 
@@ -191,7 +193,10 @@ function readText(line: string): GraphLine {
   const reading = readLine(line);
   switch (reading.kind) {
     case 'skip':
+    case 'other':
       return BLANK;
+    case 'archived':
+      return { ...BLANK, id: reading.id, archived: reading.status };
     case 'resource':
       return { ...BLANK, id: reading.id };
     case 'task': {

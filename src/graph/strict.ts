@@ -17,6 +17,10 @@ export interface LineFault {
 export type LineReading =
   | { readonly kind: 'skip' }
   | { readonly kind: 'resource'; readonly id: string }
+  /** What is left of a task that was archived: enough for those that wait for it. */
+  | { readonly kind: 'archived'; readonly id: string; readonly status: string }
+  /** A kind of another age of wg: carried as it stands. */
+  | { readonly kind: 'other' }
   | { readonly kind: 'task'; readonly fields: Readonly<Record<string, unknown>>; readonly priority: number }
   | { readonly kind: 'fault'; readonly fault: LineFault };
 
@@ -62,7 +66,7 @@ export function readLine(line: string): LineReading {
     const wrong = checkFields(value, spelling, RESOURCE);
     return wrong === null ? { kind: 'resource', id: value.id as string } : { kind: 'fault', fault: wrong };
   }
-  if (value.kind !== 'task')
+  if (typeof value.kind !== 'string')
     return {
       kind: 'fault',
       fault: {
@@ -70,6 +74,7 @@ export function readLine(line: string): LineReading {
         message: value.kind === undefined ? 'is missing' : `${shown(value.kind)} is no kind that wg knows`,
       },
     };
+  if (value.kind !== 'task') return ofAnotherKind(value);
   for (const [alias, name] of ALIASES)
     if (alias in value && Object.hasOwn(value, alias) && Object.hasOwn(value, name))
       return {
@@ -79,6 +84,11 @@ export function readLine(line: string): LineReading {
   const wrong = checkFields(value, spelling, TASK);
   if (wrong !== null) return { kind: 'fault', fault: wrong };
   return { kind: 'task', fields: value, priority: priorityOf(value.priority, spelling) };
+}
+
+function ofAnotherKind({ kind, id, status }: Record<string, unknown>): LineReading {
+  const isBoundary = kind === 'archivedboundary' && typeof id === 'string' && typeof status === 'string';
+  return isBoundary ? { kind: 'archived', id, status } : { kind: 'other' };
 }
 
 /** Would wg load this line? Null when it would, else the key that is to blame and why. */

@@ -38,6 +38,7 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.model === 'string') task.model = fields.model;
   if (typeof fields.provider === 'string') task.provider = fields.provider;
   if (typeof fields.profile === 'string') task.wgProfile = fields.profile;
+  if (isPresent(fields.lifecycle)) task.hasLifecycle = true;
   if (typeof fields.not_before === 'string') task.notBefore = fields.not_before;
   if (typeof fields.ready_after === 'string') task.readyAfter = fields.ready_after;
   if (typeof fields.cron_schedule === 'string') task.cronSchedule = fields.cron_schedule;
@@ -125,12 +126,18 @@ function deathsIn(value: unknown): readonly number[] {
   return found.sort((a, b) => a - b).slice(-DEATHS_KEPT);
 }
 
-/** `lifecycle`, and unknown keys whose object speaks of states: such a thing comes with rules for changing the task. */
+/**
+ * Unknown keys whose object speaks of states come with rules for changing the task. So does a `lifecycle` with somebody
+ * at work; one that is at rest is only what wg remembers, and wg itself goes by the task's status.
+ */
 function foreignKeysOf(fields: Fields): readonly string[] {
   let found: string[] | null = null;
   for (const key in fields) {
     if (isKnownKey(key)) continue;
-    if (key !== 'lifecycle' && !holdsState(fields[key])) continue;
+    if (
+      key === 'lifecycle' ? isAtRest(fields[key]) : key !== 'completion_candidate' && !holdsState(fields[key])
+    )
+      continue;
     found ??= [];
     found.push(key);
   }
@@ -148,6 +155,17 @@ const STATE_MEMBERS = [
   'revisions',
   'transitions',
 ];
+
+/** What wg remembers of attempts that are over: nobody is at work, and no step of its own is under way. */
+const REST_MEMBERS: ReadonlySet<string> = new Set([
+  ...['generation', 'revision', 'fence', 'attempt_sequence', 'ledger_head', 'audit'],
+  ...['pi_process_epoch', 'pi_continuation_epoch', 'pi_process_identity_digest'],
+]);
+
+function isAtRest(lifecycle: unknown): boolean {
+  if (typeof lifecycle !== 'object' || lifecycle === null || !('generation' in lifecycle)) return false;
+  return 'fence' in lifecycle && Object.keys(lifecycle).every((member) => REST_MEMBERS.has(member));
+}
 
 function holdsState(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

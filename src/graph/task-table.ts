@@ -159,6 +159,10 @@ export class TaskTable implements Tasks {
     return this.#lines[this.#index.at.get(id) ?? -1]?.task ?? undefined;
   }
 
+  archivedStatus(id: TaskId): string | undefined {
+    return this.#lines[this.lineOf(id) ?? -1]?.archived;
+  }
+
   has(id: TaskId): boolean {
     return this.get(id) !== undefined;
   }
@@ -170,7 +174,8 @@ export class TaskTable implements Tasks {
     for (let i = 0; i < count; i++) {
       const now = this.#lines[i];
       const old = before.#lines[i];
-      if (now === old || (now?.task ?? null) === (old?.task ?? null)) continue;
+      if (now === old) continue;
+      if ((now?.task ?? null) === (old?.task ?? null) && now?.archived === old?.archived) continue;
       const id = now?.id ?? old?.id ?? '';
       if (!this.hasRepeated || this.#index.at.get(id) === i) found.add(id);
     }

@@ -124,7 +124,8 @@ export class CompletionGate {
     // What is over already is the graph's own word.
     if (!task || task.status === 'done' || task.status.startsWith('pending-')) return { kind: 'native' };
     if (task.verify?.trim() && this.#parts.isUntrusted(store.graph)) return unverified(store.graph, task);
-    const need = completionNeed(task, store.snapshot().tasks, this.#parts.wg.path() !== null);
+    const can = await this.#parts.wg.capabilities();
+    const need = completionNeed(task, store.snapshot().tasks, this.#parts.wg.path() !== null, can);
     switch (need.way) {
       case 'plain':
         return { kind: 'native' };

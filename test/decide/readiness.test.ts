@@ -3,7 +3,22 @@ import { VERDICT_CODES } from '../../src/decide/codes.ts';
 import { assessReadiness, explainReadiness } from '../../src/decide/readiness.ts';
 import type { ReadinessView } from '../../src/decide/readiness-view.ts';
 import { TASK_STATUSES, type Task } from '../../src/domain/task.ts';
+import { type WgCapabilities, wgCapabilities } from '../../src/domain/wg-capabilities.ts';
 import { NOW, task, view } from '../support/tasks.ts';
+
+/** A wg that takes nothing but done for done. */
+const WG: WgCapabilities = {
+  ...wgCapabilities({
+    ready: ['after-done'],
+    readsWaiting: true,
+    readsBoundary: true,
+    readsParked: true,
+    added: null,
+    helpAll: '',
+    addHelp: '',
+    traceHelp: '',
+  }),
+};
 
 const iso = (at: number) => new Date(at).toISOString();
 
@@ -86,7 +101,7 @@ describe('dependencies', () => {
   const waiting = task('b', { after: ['a'] });
   test.each([
     ['done', 'ready'],
-    ['abandoned', 'ready'],
+    ['abandoned', 'held/dependency-abandoned'],
     ['failed', 'held/dependency-failed'],
     ['open', 'waiting/dependency'],
     ['in-progress', 'waiting/dependency'],
@@ -98,6 +113,48 @@ describe('dependencies', () => {
     ['failed-pending-eval', 'waiting/dependency'],
   ] as const)('one that is %s: %s', (status, expected) => {
     expect(judged(waiting, [task('a', { status })])).toBe(expected);
+  });
+
+  const older = { wgCan: { ...WG, satisfying: ['done', 'abandoned'] as const } };
+  const today = { wgCan: { ...WG, age: '2026-08' as const } };
+
+  test('whether abandoned counts says the wg that serves the graph; without one it does not', () => {
+    const gone = task('a', { status: 'abandoned' });
+    expect(judged(waiting, [gone], older)).toBe('ready');
+    expect(judged(waiting, [task('a', { status: 'failed' })], older)).toBe('held/dependency-failed');
+    const oldest = { wgCan: { ...WG, satisfying: ['done', 'failed', 'abandoned'] as const } };
+    expect(judged(waiting, [task('a', { status: 'failed' })], oldest)).toBe('ready');
+    expect(judged(waiting, [gone], today)).toBe('held/dependency-abandoned');
+    expect(because(waiting, [gone], today)).toBe(
+      'waits for a (abandoned, which does not count for the wg on PATH, of 2026-08)',
+    );
+    expect(because(waiting, [gone])).toContain('which counts as done only where a wg on PATH takes it so');
+    const judgeWhy = (tasks: Task[]) =>
+      explainReadiness(waiting, view(tasks, older)).find(({ name }) => name === 'dependencies');
+    expect(judgeWhy([waiting, gone])).toMatchObject({
+      met: true,
+      because: 'done: a (abandoned, which counts as done for the wg on PATH, of 2026-05)',
+    });
+  });
+
+  test('what a wg of today wrote goes by its rule, whatever wg is installed', () => {
+    const gone = task('a', { status: 'abandoned', hasLifecycle: true });
+    expect(judged(waiting, [gone], older)).toBe('held/dependency-abandoned');
+    expect(because(waiting, [gone], older)).toContain('the wg that wrote its lifecycle');
+  });
+
+  test('what was archived as done counts; what was archived otherwise does not, and is no missing task', () => {
+    const archive = (status: string): ReadinessView => {
+      const tasks = Object.assign(new Map([[waiting.id, waiting]]), {
+        archivedStatus: (id: string) => (id === 'a' ? status : undefined),
+      });
+      return { ...view([waiting]), tasks };
+    };
+    expect(assessReadiness(waiting, archive('done'))).toEqual({ ready: true });
+    expect(assessReadiness(waiting, archive('abandoned'))).toMatchObject({
+      code: 'dependency-abandoned',
+      because: 'waits for a (archived as abandoned; only what was archived as done counts)',
+    });
   });
 
   test('a missing one blocks, and is named', () => {
@@ -137,7 +194,8 @@ describe('evaluation gate', () => {
   });
   test('stands before an abandoned dependency too', () => {
     const gone = task('a', { status: 'abandoned' });
-    expect(judged(waiting, [gone, task('.evaluate-a')])).toBe('waiting/evaluation-gate');
+    const older = { wgCan: { ...WG, satisfying: ['done', 'abandoned'] as const } };
+    expect(judged(waiting, [gone, task('.evaluate-a')], older)).toBe('waiting/evaluation-gate');
   });
   test('does not stand before system tasks, nor behind them', () => {
     const system = task('.b', { after: ['a'], exec: 'true' });
@@ -178,6 +236,9 @@ describe('system tasks', () => {
     const one = task('a', { foreignKeys: ['lifecycle'] });
     expect(judged(one)).toBe('held/needs-wg');
     expect(assessReadiness(one, view([one], { wgOnPath: true }))).toEqual({ ready: true });
+    const today = { wgOnPath: true, wgCan: { ...WG, candidates: true } };
+    expect(judged(one, [], today)).toBe('held/needs-wg');
+    expect(because(one, [], today)).toContain('only its own workers');
   });
   test('one with a command of its own starts, unless its subject was abandoned', () => {
     expect(judged(task('.nightly', { exec: 'make clean' }))).toBe('ready');

@@ -103,6 +103,38 @@ describe('reading tasks', () => {
     expect(snapshot.tasks.get('a')?.foreignKeys).toEqual(['lifecycle', 'machine']);
   });
 
+  test('a lifecycle at rest is a memory; one with somebody at work has rules of its own', () => {
+    const rest = { generation: 1, revision: 2, fence: 2, attempt_sequence: 1, ledger_head: 'e', audit: [{}] };
+    const lines = [
+      task('rest', { lifecycle: rest }),
+      task('work', { lifecycle: { ...rest, current_attempt: { id: 'a' } } }),
+      task('asked', { lifecycle: { ...rest, reopen_intent: {} } }),
+      task('candidate', { lifecycle: rest, completion_candidate: {} }),
+    ];
+    const { tasks } = parse(lines.join('\n')).snapshot;
+    expect([...tasks.values()].map(({ foreignKeys, hasLifecycle }) => [foreignKeys, hasLifecycle])).toEqual([
+      [[], true],
+      [['lifecycle'], true],
+      [['lifecycle'], true],
+      [['completion_candidate'], true],
+    ]);
+  });
+
+  test('lines of another kind are no problem; an archived boundary is remembered, and its change is seen', () => {
+    const boundary = (status: string) =>
+      JSON.stringify({ kind: 'archivedboundary', id: 'old', title: 'old', status, successors: ['next'] });
+    const others = ['{"kind":"archivedboundary","id":5}', '{"kind":"mystery","id":"next","status":"done"}'];
+    const first = parse([boundary('abandoned'), ...others, task('next', { after: ['old'] })].join('\n'));
+    expect(first.snapshot.problem).toBeNull();
+    expect([...first.snapshot.tasks.keys()]).toEqual(['next']);
+    expect(first.snapshot.tasks.archivedStatus?.('old')).toBe('abandoned');
+    expect(first.snapshot.tasks.archivedStatus?.('next')).toBeUndefined();
+    const text = [boundary('done'), ...others, task('next', { after: ['old'] })].join('\n');
+    const second = parse(text, first);
+    expect(second.snapshot.tasks.archivedStatus?.('old')).toBe('done');
+    expect([...changedTasks(first.snapshot.tasks, second.snapshot.tasks)]).toEqual(['old']);
+  });
+
   test('only deaths that can matter are kept, oldest first', () => {
     const log = Array.from({ length: 20 }, (_, i) => ({
       timestamp: new Date(Date.UTC(2026, 4, 1, 0, 20 - i)).toISOString(),

@@ -753,7 +753,10 @@ const oddTask = fc
 const oddGraph = fc.tuple(
   fc.uniqueArray(oddTask, { selector: (t) => t.id, minLength: 1, maxLength: 6 }),
   fc.array(
-    fc.constantFrom('', '# comment', '{"kind":"resource","id":"gpu"}', '{"kind":"actor","id":"x"}\r'),
+    fc.constantFrom(
+      ...['', '# comment', '{"kind":"resource","id":"gpu"}', '{"kind":"actor","id":"x"}\r'],
+      ...['{"kind":"archivedboundary", "id":"old","status":"done"}', '{"kind":"mystery","n":1.0,"n":2}'],
+    ),
     { maxLength: 2 },
   ),
   fc.boolean(),

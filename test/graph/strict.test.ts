@@ -47,7 +47,7 @@ describe('lines that wg loads', () => {
 describe('lines that wg refuses', () => {
   test.each([
     ['no kind', '{"id":"t","title":"T"}', 'kind'],
-    ['an unknown kind', '{"kind":"note","id":"t"}', 'kind'],
+    ['a kind that is no text', '{"kind":5,"id":"t"}', 'kind'],
     ['no id', '{"kind":"task","title":"T"}', 'id'],
     ['no title', '{"kind":"task","id":"t"}', 'title'],
     ['a resource without id', '{"kind":"resource"}', 'id'],
