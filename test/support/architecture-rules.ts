@@ -85,6 +85,7 @@ const OPENING_HOMES: Readonly<Record<string, string>> = {
   'executors/process/agent-tools.ts': 'the state folder',
   'runs/ledger.ts': 'the state folder',
   'runs/log-sync.ts': 'the state folder',
+  'runs/named-tokens.ts': 'the state folder',
   'runs/spool.ts': 'writes in the state folder',
   'runs/token-key.ts': 'the state folder',
   'install/service-manager.ts': 'the service files of the user',
