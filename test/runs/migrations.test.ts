@@ -39,6 +39,7 @@ describe('migrations', () => {
         'idempotency_keys',
         'meta',
         'pauses',
+        'results',
         'runs',
         'schedules',
         'tasks',
