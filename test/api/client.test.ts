@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -222,23 +222,30 @@ describe('no running supervisor', () => {
 
   test('one that is stuck is reported, not waited for', async () => {
     const path = join(folder, 'stuck.sock');
-    const server = createServer(() => {
-      // Takes the connection and never says a word.
-    });
+    // Takes connections and never says a word.
+    const taken: Socket[] = [];
+    const server = createServer((socket) => void taken.push(socket));
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    await expect(connectSupervisor({ socket: path, connectTimeoutMs: 50 })).rejects.toMatchObject({
-      code: 'not-running',
-      message: expect.stringContaining('no answer within'),
-    });
-    server.close();
+    try {
+      await expect(connectSupervisor({ socket: path, connectTimeoutMs: 50 })).rejects.toMatchObject({
+        code: 'not-running',
+        message: expect.stringContaining('no answer within'),
+      });
+    } finally {
+      for (const socket of taken) socket.destroy();
+      server.close();
+    }
   });
 
   test('something else on the socket is reported', async () => {
     const path = join(folder, 'other.sock');
     const server = createHttpServer((_incoming, outgoing) => outgoing.end('<html>hello</html>'));
     await new Promise<void>((resolve) => server.listen(path, resolve));
-    await expect(connectSupervisor({ socket: path })).rejects.toMatchObject({ code: 'failed' });
-    server.closeAllConnections();
-    server.close();
+    try {
+      await expect(connectSupervisor({ socket: path })).rejects.toMatchObject({ code: 'failed' });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });

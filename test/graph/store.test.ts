@@ -24,6 +24,7 @@ import { createGraphStore, type GraphDraft, type GraphStore } from '../../src/gr
 import { strictLine } from '../../src/graph/strict.ts';
 import { systemClock } from '../../src/seams/clock.ts';
 import { createLocker, type Locker } from '../../src/seams/flock.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
 
 const run = promisify(execFile);
 const fixtures = join(import.meta.dirname, '../../fixtures/graphs');
@@ -192,9 +193,11 @@ describe('reading', () => {
 
   test('a file emptied in place a moment ago is not taken for an empty graph', async () => {
     await replace(`${task('a')}\n`);
-    const store = makeStore();
+    const clock = createFakeClock(statSync(file).mtimeMs);
+    const store = makeStore({ clock });
     await store.refresh();
     writeFileSync(file, '');
+    clock.jump(statSync(file).mtimeMs - clock.now());
     expect((await store.refresh()).problem).toMatchObject({ code: 'unstable' });
     await expect(store.change((draft) => draft.add({ id: 'b', title: 'B' }))).rejects.toMatchObject({
       code: 'graph',
@@ -233,11 +236,12 @@ describe('whether there is anything new', () => {
 
   test('a file that was read a moment after it was written is read once more', async () => {
     await replace(`${task('a')}\n`);
-    const store = makeStore();
+    const clock = createFakeClock(statSync(file).mtimeMs);
+    const store = makeStore({ clock });
     await store.refresh();
     // Its writer may write on within the same tick of the file system's clock.
     expect(store.mayDiffer()).toBe(true);
-    await clock.sleep(60);
+    clock.advance(60);
     expect(store.mayDiffer('likely')).toBe(false);
     expect(store.mayDiffer()).toBe(true);
     await store.refresh();
@@ -246,10 +250,12 @@ describe('whether there is anything new', () => {
 
   test('what this store wrote says that it was written before anything that is written after it', async () => {
     const store = makeStore();
+    const probe = join(graph, 'probe');
+    writeFileSync(probe, '');
     await store.change((draft) => draft.add({ id: 'a', title: 'A' }), { create: true });
     const ours = statSync(file, { bigint: true });
-    expect(ours.mtimeNs).toBeLessThan(ours.birthtimeNs);
-    expect(ours.birthtimeNs - ours.mtimeNs).toBeLessThan(1_000_000n);
+    expect(ours.mtimeNs).toBeLessThan(ours.ctimeNs);
+    expect(ours.mtimeNs).toBeGreaterThan(statSync(probe, { bigint: true }).mtimeNs - 1_000_000n);
     writeFileSync(file, readFileSync(file));
     expect(statSync(file, { bigint: true }).mtimeNs).toBeGreaterThan(ours.mtimeNs);
     expect(store.mayDiffer('likely')).toBe(true);
@@ -257,9 +263,10 @@ describe('whether there is anything new', () => {
 
   test('a graph that cannot be read is asked for again and again', async () => {
     await mkdir(file);
-    const store = makeStore();
+    const clock = createFakeClock(statSync(file).mtimeMs);
+    const store = makeStore({ clock });
     await store.refresh();
-    await clock.sleep(60);
+    clock.advance(60);
     expect(store.mayDiffer()).toBe(true);
   });
 });

@@ -149,7 +149,9 @@ describe('killed with SIGKILL', () => {
       child?.once('close', () => resolve());
       child?.kill(signal);
     });
-  afterEach(() => void child?.kill('SIGKILL'));
+  afterEach(async () => {
+    if (child?.exitCode === null && child.signalCode === null) await kill('SIGKILL');
+  });
 
   async function runsInLedger() {
     const ledgerFile = join(playground.stateDir, 'ledger.sqlite');

@@ -38,11 +38,14 @@ export interface Started {
 
 /** The environment of a person of their own, with nothing of ours in it. */
 export function personEnvironment(home: string, more: Record<string, string | undefined> = {}) {
-  const { PATH, GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM } = process.env;
+  const { PATH, GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, TEST_CLOCK, NODE_OPTIONS } = process.env;
   return {
     PATH,
     GIT_CONFIG_GLOBAL,
     GIT_CONFIG_NOSYSTEM,
+    // The day that it is for the tests is the day for what they start.
+    TEST_CLOCK,
+    NODE_OPTIONS,
     HOME: home,
     XDG_CONFIG_HOME: join(home, '.config'),
     XDG_STATE_HOME: join(home, '.local', 'state'),

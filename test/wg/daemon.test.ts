@@ -1,12 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Clock, systemClock } from '../../src/seams/clock.ts';
 import { createDaemonDetector, detectDaemon, scanDaemons } from '../../src/wg/daemon.ts';
+import { eventually } from '../support/actors.ts';
 
 const nobody = async () => new Map<string, number>();
 
@@ -138,12 +147,17 @@ describe('no daemon is seen', () => {
   });
 
   test('when the process is a zombie', async () => {
-    const child = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    // Its parent is one that waits for nobody, and is so before it ends.
+    const go = join(graph, 'go');
+    const script = `(until [ -e ${go} ]; do sleep 0.02; done) & echo $!; exec sleep 1000`;
+    const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     children.push(child);
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    state(Number(line.toString()));
+    const pid = Number(line.toString());
+    await eventually(() => readFileSync(`/proc/${child.pid}/comm`, 'utf8') === 'sleep\n');
+    writeFileSync(go, '');
+    await eventually(() => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+    state(pid);
     expect(await detect()).toBeNull();
   });
 

@@ -64,9 +64,11 @@ const one = ({ headers }: Arrived, name: string) => {
   return found[0];
 };
 
-describe('the headers', () => {
-  const deadlineAt = Date.parse('2030-11-22T18:00:00Z');
+/** A day from now. */
+const deadlineAt = Date.now() + 86_400_000;
+const deadline = new Date(deadlineAt).toISOString();
 
+describe('the headers', () => {
   test('are these and no others, each once', async () => {
     const before = Math.floor(Date.now() / 1000);
     const arrived = await arrives({ secrets: [{ env: 'NEW' }] }, { deadlineAt });
@@ -90,7 +92,7 @@ describe('the headers', () => {
       'workgraph-task-id': 'wt3f9a~build-api',
       'workgraph-attempt': '2',
       'workgraph-delivery': '1',
-      'workgraph-deadline': '2030-11-22T18:00:00.000Z',
+      'workgraph-deadline': deadline,
       traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
       tracestate: `workgraph=${RUN}`,
     });
@@ -155,13 +157,13 @@ describe('the signature', () => {
 
 describe('the body', () => {
   test('has every field, and URLs that need nothing to be built', async () => {
-    const arrived = await arrives({}, { deadlineAt: Date.parse('2030-11-22T18:00:00Z'), claimedAt: 1000 });
+    const arrived = await arrives({}, { deadlineAt, claimedAt: 1000 });
     const { type, timestamp, data } = JSON.parse(arrived.body.toString());
     expect([type, timestamp]).toEqual(['task.dispatched', '1970-01-01T00:00:01.000Z']);
     expect(Object.keys(data)).toEqual(['task', 'worktree', 'repo', 'attempt', 'lease', 'callback']);
     expect(data.task).toMatchObject({ id: 'wt3f9a~build-api', local_id: 'build-api', truncated: [] });
     expect(data.attempt).toMatchObject({ id: RUN, number: 2, max: 3, fence: 17 });
-    expect(data.attempt).toMatchObject({ dispatched_at: timestamp, deadline: '2030-11-22T18:00:00.000Z' });
+    expect(data.attempt).toMatchObject({ dispatched_at: timestamp, deadline });
     expect(data.lease).toMatchObject({ token: TOKEN, heartbeat_every_s: 60 });
     const base = 'http://127.0.0.1:7420/api/task/wt3f9a~build-api';
     expect(data.task.details_url).toBe(base);

@@ -35,12 +35,13 @@ describe('processes that outlive their supervisor', () => {
   const VANISHED = { kind: 'failed', failure: 'interrupted', retryable: true };
 
   test('an agent leads a session and a group of its own', async () => {
-    const assignment = await makeAssignment(
-      root.path,
-      commandProfile({ shell: 'ps -o pid=,pgid=,sid= -p $PPID' }),
-    );
+    // One that has ended before it is looked at has no process any more.
+    const go = join(root.path, 'go');
+    const shell = `until [ -e ${go} ]; do sleep 0.02; done; ps -o pid=,pgid=,sid= -p $PPID`;
+    const assignment = await makeAssignment(root.path, commandProfile({ shell }));
     const one = executor();
     const handle = handleOf(await one.begin(assignment, recordedControl()), false);
+    await writeFile(go, '');
     await one.attend(assignment, handle, recordedControl());
     const numbers = (await contentOf(join(assignment.folder, 'output.log'))).trim().split(/\s+/).map(Number);
     const pid = handle.process?.pid;
