@@ -9,6 +9,7 @@ import type { Environment } from '../seams/environment.ts';
 import { checkedConfig, keepChecked } from './checked.ts';
 import { missingConfig, readConfigText } from './config-text.ts';
 import type { LoadedConfig } from './load.ts';
+import { missingPrograms } from './missing-programs.ts';
 import type { Paths } from './paths.ts';
 import { routeFiles } from './route-files.ts';
 import type { GraphOwner } from './source.ts';
@@ -29,6 +30,7 @@ export async function openLookConfig(parts: {
   const loaded = await load(paths, environment);
   const { config } = loaded;
   const known = new Map<GraphPath, ProfileSet>();
+  const missing = missingPrograms(config.profiles, environment);
   return {
     current: () => config,
     problems: () => loaded.problems.map((problem) => problem.message),
@@ -46,6 +48,7 @@ export async function openLookConfig(parts: {
               broken: config.brokenProfiles,
               untrusted: [],
               trustPath: dirname(graph),
+              missing,
               ...(await routeIn(graph, environment.home)),
             };
       known.set(graph, set);

@@ -10,6 +10,7 @@ import type { ProfileSet } from '../domain/profile.ts';
 import type { Environment } from '../seams/environment.ts';
 import { missingConfig, readConfigText } from './config-text.ts';
 import { type LoadedConfig, loadMachineConfig } from './load.ts';
+import { missingPrograms } from './missing-programs.ts';
 import type { Paths } from './paths.ts';
 import { type ConfigProblem, configProblem } from './problems.ts';
 import type { ReadProfiles } from './profiles.ts';
@@ -49,7 +50,7 @@ export interface GraphOwner {
 /** What a source is made of. */
 export interface ConfigSourceParts {
   readonly paths: Pick<Paths, 'configFile' | 'configNamed' | 'trustFile'>;
-  readonly environment: Pick<Environment, 'home'>;
+  readonly environment: Pick<Environment, 'home'> & Partial<Pick<Environment, 'variables'>>;
   /** What was loaded already; it is in force until the first reload. */
   readonly loaded?: LoadedConfig;
 }
@@ -81,11 +82,14 @@ class FileConfigSource implements ConfigSource {
   readonly #files = new Map<GraphPath, WorktreeFile>();
   #loaded: LoadedConfig;
   #refused: string | null = null;
+  /** Looked for at a start and with each reload, as a program that is missing is. */
+  #missing: ReadonlySet<string>;
 
   constructor(parts: ConfigSourceParts) {
     this.#parts = parts;
     this.#trust = createTrust(parts.paths.trustFile);
     this.#loaded = parts.loaded ?? this.#load();
+    this.#missing = missingPrograms(this.#loaded.config.profiles, parts.environment);
   }
 
   current(): Config {
@@ -95,6 +99,7 @@ class FileConfigSource implements ConfigSource {
   reload(): ReturnType<ConfigSource['reload']> {
     try {
       this.#loaded = this.#load();
+      this.#missing = missingPrograms(this.#loaded.config.profiles, this.#parts.environment);
       this.#refused = null;
       // Which graphs exist may have changed with it; the ones still asked for are read again.
       this.#files.clear();
@@ -121,14 +126,14 @@ class FileConfigSource implements ConfigSource {
       const trusted = this.#trusted(file, known, owner);
       if (trusted.profiles !== known.trusted.profiles || trusted.tasks !== known.trusted.tasks) {
         known.trusted = trusted;
-        known.set = profileSet(graph, config, known, trusted);
+        known.set = { ...profileSet(graph, config, known, trusted), missing: this.#missing };
       }
       return known.set;
     }
     const { text, read } = readWorktreeFile(file, config);
     const trusted = this.#trusted(file, { text, read }, owner);
     const route = readProjectRoute(graph, home);
-    const set = profileSet(graph, config, { read, route }, trusted);
+    const set = { ...profileSet(graph, config, { read, route }, trusted), missing: this.#missing };
     this.#files.set(graph, { stamp, config, text, read, route, trusted, set });
     return set;
   }

@@ -80,8 +80,14 @@ export function whoServes(asked: Asked, profiles: ProfileSet): Served | null {
   if (fitting) return { ...fitting, because: `${because}, which ${fitting.because}` };
   if (isKnown('default', profiles) && mayServe(profiles.byName.get('default'), asked))
     return { name: 'default', because: `the default profile, for ${because}` };
-  const name = asked.route.names.find((candidate) => isKnown(candidate, profiles));
+  const name = asked.route.names.find((candidate) => serves(candidate, profiles));
   return name === undefined ? null : { name, because };
+}
+
+/** A profile of this name is there; one that nobody configured counts only where its program does. */
+function serves(name: string, profiles: ProfileSet): boolean {
+  const isMissing = profiles.missing?.has(name) && profiles.byName.get(name)?.origin.file === 'built-in';
+  return !isMissing && isKnown(name, profiles);
 }
 
 /** The profile one of whose patterns fits the model, the first configured one first. */

@@ -154,6 +154,8 @@ export interface ProfileSet {
   readonly repositoryUntrusted?: true;
   /** What to call `supervisor trust` with for them; absent: not known. */
   readonly trustPath?: string;
+  /** Built-in profiles whose program is not installed: nothing is routed to them unasked. Absent: none. */
+  readonly missing?: ReadonlySet<string>;
   /** Which system the project's own settings ask for where a task names no model; absent: none. */
   readonly project?: ProjectRoute;
   /** Why it is not known which one they ask for; absent: it is known. */

@@ -123,3 +123,20 @@ test('a running supervisor and a short command see the same, and see it change',
   expect(running().project?.handler).toBe('codex');
   expect(await looking()).toBe('codex');
 });
+
+test('programs that are not installed are looked for at a start and with each reload', () => {
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  const paths = {
+    configFile: join(folder, 'supervisor.toml'),
+    configNamed: false,
+    trustFile: join(folder, 'trust.json'),
+  };
+  const source = createConfigSource({ paths, environment: { home, variables: { PATH: bin } } });
+  const missing = () => [...(source.profilesFor(graph, { trust: true }).missing ?? [])];
+  expect(missing()).toContain('pi');
+  expect(missing()).not.toContain('claude');
+  writeFileSync(join(bin, 'pi'), '#!/bin/sh\n', { mode: 0o755 });
+  source.reload();
+  expect(missing()).not.toContain('pi');
+});

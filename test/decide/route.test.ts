@@ -320,6 +320,14 @@ describe('what a model asks for', () => {
     ],
   ])('nobody else is paid: %j', (more, set, expected) => expect(routed(more, profiles(set))).toBe(expected));
 
+  test('a profile that nobody configured counts only where its program is', () => {
+    const builtIn = command('pi', { origin: { file: 'built-in' } });
+    expect(routed({ model: 'pi:x' }, profiles([builtIn]))).toBe("pi: the task's model pi:x");
+    const missing = { missing: new Set(['pi']) };
+    expect(routed({ model: 'pi:x' }, profiles([builtIn], missing))).toContain('add [executors.pi]');
+    expect(routed({ model: 'pi:x' }, profiles([pi], missing))).toContain('pi: ');
+  });
+
   test('a wrapper of that name, or with a pattern, is what the user says it is', () => {
     expect(routed({ model: 'pi:x' }, profiles([claude('pi')]))).toContain('pi:');
     expect(routed({ model: 'pi:x', executor: 'w' }, profiles([claude('w', { route: ['pi:*'] })]))).toBe(
