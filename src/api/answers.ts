@@ -4,7 +4,14 @@
 import { z } from 'zod';
 import type { CompletionAnswer } from '../control/control.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type {
+  InboxItem,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
@@ -155,6 +162,33 @@ export const taskDetailAnswer = z.object({
 
 const problems = z.array(z.object({ code: text, message: text }));
 
+const inboxItem = z.object({
+  kind: z.enum([
+    'question',
+    'failed',
+    'parked',
+    'configuration',
+    'untrusted',
+    'stale',
+    'rewound',
+    'budget',
+    'worktree',
+  ]),
+  code: text,
+  task: textOrNull,
+  id: textOrNull,
+  title: text,
+  worktree: text,
+  because: text,
+  since: textOrNull,
+  blocks: count,
+  tasks: z.array(text),
+  options: z.array(text).exactOptional(),
+  command: text,
+}) satisfies z.ZodType<InboxItem>;
+
+export const inboxAnswer = z.object({ generated_at: text, items: z.array(inboxItem) });
+
 export const statusAnswer = z.object({
   generated_at: text,
   supervisor: z.object({
@@ -166,6 +200,7 @@ export const statusAnswer = z.object({
     state: text,
   }),
   limits: z.object({ max_concurrent: count, running: count, queued: count }),
+  inbox: z.array(inboxItem),
   worktrees: z.array(
     z.object({
       path: text,

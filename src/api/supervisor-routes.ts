@@ -5,6 +5,7 @@ import {
   claimsAnswer,
   drainAnswer,
   healthAnswer,
+  inboxAnswer,
   pauseAnswer,
   reloadAnswer,
   runsAnswer,
@@ -56,6 +57,19 @@ export function supervisorRoutes(options: {
       body: emptyBody,
       answer: statusAnswer,
       handle: async (_call, { control }) => ({ body: await control.status() }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/inbox',
+      summary: 'What waits for a person, longest first, each with the command that settles it',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: inboxAnswer,
+      async handle(_call, { control }) {
+        const { generated_at, inbox } = await control.status();
+        return { body: { generated_at, items: inbox } };
+      },
     }),
     plainRoute({
       method: 'GET',

@@ -53,6 +53,16 @@ Examples:
   );
   host.on(
     program
+      .command('inbox')
+      .summary('what waits for you')
+      .description(
+        'Lists everything that waits for a person, longest first: questions, failed and parked tasks, configuration to mend, broken worktrees; each with the command that settles it. Exit status 0 also when there is something.',
+      )
+      .addHelpText('after', '\nExample:\n  supervisor inbox --json\n'),
+    async (context) => (await import('./commands/look.ts')).inbox(context),
+  );
+  host.on(
+    program
       .command('worktrees')
       .summary('the worktrees that were found')
       .description('Lists the worktrees that were found, with state and reason.'),

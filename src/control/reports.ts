@@ -26,6 +26,7 @@ import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { askedPlaces } from './asked-runs.ts';
 import type { TaskFilter } from './control.ts';
+import { inboxOf } from './inbox.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
 /** What a report is made of. */
@@ -75,6 +76,7 @@ export function statusReport(input: Reportable): StatusReport {
         });
     }
   }
+  const worktrees = worktreeReports(input);
   return {
     generated_at: isoTime(world.now),
     supervisor: input.supervisor,
@@ -83,7 +85,8 @@ export function statusReport(input: Reportable): StatusReport {
       running: world.runs.filter(holdsSlot).length,
       queued,
     },
-    worktrees: worktreeReports(input),
+    inbox: inboxOf(input, worktrees),
+    worktrees,
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
     held,
     schedules,

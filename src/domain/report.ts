@@ -110,6 +110,42 @@ export interface ScheduleReport {
   readonly next_at: string | null;
 }
 
+/** What kind of attention an inbox item needs. */
+export type InboxKind =
+  | 'question'
+  | 'failed'
+  | 'parked'
+  | 'configuration'
+  | 'untrusted'
+  | 'stale'
+  | 'rewound'
+  | 'budget'
+  | 'worktree';
+
+/** One thing that waits for a person. */
+export interface InboxItem {
+  readonly kind: InboxKind;
+  /** Stable word for programs, as in verdicts and problems. */
+  readonly code: string;
+  /** The task, or the first of several; null where the worktree itself is meant. */
+  readonly task: string | null;
+  /** Machine-wide id of that task. */
+  readonly id: string | null;
+  readonly title: string;
+  readonly worktree: string;
+  readonly because: string;
+  /** Since when it waits, as far as that is known. */
+  readonly since: string | null;
+  /** How many unfinished tasks wait for it. */
+  readonly blocks: number;
+  /** Every task that the same action settles. */
+  readonly tasks: readonly string[];
+  /** Answers offered with a question. */
+  readonly options?: readonly string[];
+  /** The command that settles it, or shows how. */
+  readonly command: string;
+}
+
 export interface StatusReport {
   readonly generated_at: string;
   readonly supervisor: {
@@ -122,6 +158,8 @@ export interface StatusReport {
     readonly state: string;
   };
   readonly limits: { readonly max_concurrent: number; readonly running: number; readonly queued: number };
+  /** What waits for a person, longest first. */
+  readonly inbox: readonly InboxItem[];
   readonly worktrees: readonly WorktreeReport[];
   readonly runs: readonly RunReport[];
   /** Every task that is open and not running, each with its reason. */

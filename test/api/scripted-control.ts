@@ -98,6 +98,7 @@ const STATUS: StatusReport = {
     state: 'running',
   },
   limits: { max_concurrent: 8, running: 0, queued: 0 },
+  inbox: [],
   worktrees: [],
   runs: [],
   held: [],

@@ -27,19 +27,45 @@ export async function status(context: Context, options: { readonly watch?: boole
     context.onSignal('SIGTERM', () => ending.abort()),
     context.onClosedPipe(() => ending.abort()),
   ];
+  const onScreen = context.stdout.isTTY === true && !context.json;
+  // The alternate screen: what was on the terminal before is there again afterwards.
+  if (onScreen) context.out('\u001b[?1049h\u001b[?25l');
   try {
     let last = '';
     while (!ending.signal.aborted) {
       const report = await withView(context, (view) => view.status());
       const text = context.json ? `${JSON.stringify(report)}\n` : statusView(report, context);
-      if (context.stdout.isTTY && !context.json) context.out(`\u001b[H\u001b[2J\u001b[3J${text}`);
+      if (onScreen) context.out(`\u001b[H${clipped(text, context.stdout.rows)}\u001b[J`);
       else if (withoutTime(text) !== last) context.out(context.json ? text : `${text}\n`);
       last = withoutTime(text);
       await context.clock.sleep(WATCH_MS, ending.signal);
     }
   } finally {
     for (const off of offs) off();
+    if (onScreen) context.out('\u001b[?25h\u001b[?1049l');
   }
+  return 0;
+}
+
+/** As much of a text as a window holds, each line clearing what stood there before. */
+function clipped(text: string, rows: number | undefined): string {
+  const lines = text.trimEnd().split('\n');
+  const most = Math.max(2, (rows ?? 24) - 1);
+  const rest = lines.length - most;
+  const shown = rest > 0 ? [...lines.slice(0, most - 1), `… ${rest + 1} more lines`] : lines;
+  return `${shown.map((line) => `${line}\u001b[K`).join('\n')}\n`;
+}
+
+/** `supervisor inbox`. */
+export async function inbox(context: Context): Promise<number> {
+  const { generated_at, inbox: items } = await withView(context, (view) => view.status());
+  if (context.json) {
+    context.outJson({ generated_at, items });
+    return 0;
+  }
+  const { inboxView } = await import('../render/inbox-view.ts');
+  if (items.length === 0) context.out('nothing waits for you\n');
+  else await page(context, inboxView(items, context));
   return 0;
 }
 

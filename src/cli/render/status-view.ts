@@ -9,21 +9,25 @@ import type {
 } from '../../domain/report.ts';
 import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
+import { inboxView } from './inbox-view.ts';
 import { plain } from './plain.ts';
 import { relativeTime, roughDuration } from './relative-time.ts';
-import { openQuestions, runRows } from './run-view.ts';
+import { runRows } from './run-view.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 
+/** Items that `status` leads with. */
+const MOST_ITEMS = 8;
 /** Rows of the reasons table; the rest is one line. */
 const MOST_REASONS = 20;
 
 /** The whole of `status`. */
 export function statusView(report: StatusReport, context: Context): string {
-  const parts = [headline(report, context), worktreeTable(report.worktrees, context)];
+  const parts = [headline(report, context)];
+  if (report.inbox.length > 0)
+    parts.push(section('Needs you', inboxView(report.inbox, context, MOST_ITEMS), context));
+  parts.push(worktreeTable(report.worktrees, context));
   if (report.runs.length > 0) parts.push(section('Running', runRows(report.runs, context), context));
-  const asked = openQuestions(report.runs);
-  if (asked !== '') parts.push(section('Waiting for an answer', asked, context));
   parts.push(reasons(report.held, context));
   const schedules = scheduleTable(report, context);
   if (schedules !== '') parts.push(section('Schedules', schedules, context));
@@ -102,23 +106,49 @@ export function worktreeTable(
   });
 }
 
+/** Tasks that are not running for one and the same reason, as one row; `worktree` null where they are in several. */
+interface FoldedReason extends Omit<HeldReport, 'worktree' | 'task'> {
+  readonly worktree: string | null;
+  readonly tasks: readonly string[];
+}
+
+/** Reasons that several tasks share are said once: "18 tasks: the machine runs 4 of 4". */
+function foldReasons(held: readonly HeldReport[]): FoldedReason[] {
+  const folded = new Map<string, FoldedReason>();
+  for (const report of held) {
+    const key = `${report.state}\n${report.code}\n${report.because}`;
+    const first = folded.get(key);
+    folded.set(
+      key,
+      first
+        ? {
+            ...first,
+            worktree: first.worktree === report.worktree ? first.worktree : null,
+            tasks: [...first.tasks, report.task],
+          }
+        : { ...report, tasks: [report.task] },
+    );
+  }
+  return [...folded.values()];
+}
+
 /** Why open tasks are not running: what needs a person first, what waits for other tasks last. */
 function reasons(held: readonly HeldReport[], context: Context): string {
-  const rank = (report: HeldReport) =>
+  const rank = (report: FoldedReason) =>
     ['held', 'queued', 'ready', 'scheduled', 'copy', 'waiting', 'paused'].indexOf(report.state);
-  const sorted = [...held].sort((a, b) => rank(a) - rank(b));
+  const sorted = foldReasons(held).sort((a, b) => rank(a) - rank(b));
   const shown = sorted.slice(0, MOST_REASONS);
   const table = renderTable({
     columns: [
-      { head: 'TASK', min: 12 },
+      { head: 'TASK' },
       { head: 'WORKTREE', min: 8, cut: 'start', drop: 2 },
       { head: 'STATE' },
       { head: 'BECAUSE', min: 14 },
       { head: 'NEXT LOOK', drop: 1 },
     ],
     rows: shown.map((report) => [
-      report.task,
-      shortPath(report.worktree, context),
+      report.tasks.length <= 3 ? report.tasks.join(', ') : `${report.tasks.length} tasks`,
+      report.worktree === null ? '' : shortPath(report.worktree, context),
       { text: report.state, paint: statePaint(report.state, context.paint) },
       report.because,
       relativeTime(report.next_at, context.now()),

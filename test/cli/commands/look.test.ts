@@ -79,6 +79,43 @@ describe('status', () => {
   });
 });
 
+test('status --watch uses the alternate screen, keeps to the window and never clears the scrollback', async () => {
+  const tasks = Array.from({ length: 40 }, (_, n) => ({
+    id: `t${n}`,
+    status: 'failed',
+    failure_reason: `r${n}`,
+  }));
+  await ground.writeGraph(ground.repo, tasks);
+  const around = fakeSurroundings({
+    cwd: ground.repo,
+    home: ground.folder,
+    isTTY: true,
+    rows: 10,
+    columns: 80,
+  });
+  const ended = runCommandLine([...flags(), 'status', '--watch'], around);
+  await around.shows('more lines');
+  around.send('SIGINT');
+  expect(await ended).toBe(0);
+  const shown = around.written.out;
+  expect(shown.startsWith('\u001b[?1049h')).toBe(true);
+  expect(shown.endsWith('\u001b[?1049l')).toBe(true);
+  expect(shown).not.toContain('\u001b[3J');
+  const [frame = ''] = shown.split('\u001b[J');
+  expect(frame.split('\n').length).toBeLessThanOrEqual(10);
+});
+
+test('inbox names what failed, with the command that settles it; it is the same list as in status', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'sad', status: 'failed', failure_reason: 'exit status 2' }]);
+  expect((await cli('inbox')).out).toMatch(/✗ sad.*exit status 2.*\$ supervisor retry sad/s);
+  const { items } = JSON.parse((await cli('inbox', '--json')).out);
+  expect(items).toMatchObject([{ kind: 'failed', task: 'sad', command: 'supervisor retry sad' }]);
+  expect(JSON.parse((await cli('status', '--json')).out).inbox).toEqual(items);
+  expect((await cli('status')).out).toMatch(/Needs you\n✗ sad/);
+  await ground.writeGraph(ground.repo, [{ id: 'fine', status: 'done' }]);
+  expect((await cli('inbox')).out).toBe('nothing waits for you\n');
+});
+
 describe('list, show, why', () => {
   beforeEach(() =>
     ground.writeGraph(ground.repo, [

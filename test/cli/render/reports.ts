@@ -74,6 +74,7 @@ export function statusReport(more: Partial<StatusReport> = {}): StatusReport {
       ...{ mode: 'dispatch', state: 'running' },
     },
     limits: { max_concurrent: 8, running: 3, queued: 1 },
+    inbox: [],
     worktrees: [worktreeReport()],
     runs: [runReport()],
     held: [],

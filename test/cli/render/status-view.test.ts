@@ -48,9 +48,16 @@ describe('statusView', () => {
     expect(statusView(statusReport({ worktrees: [] }), context)).toContain('[[repos]]');
   });
 
+  test('a reason that many tasks share is said once', () => {
+    const full = (task: string) => held({ task, state: 'queued', because: 'the machine runs 4 of 4' });
+    const text = statusView(statusReport({ held: ['a', 'b', 'c', 'd'].map(full) }), context);
+    expect(text).toMatch(/^4 tasks .*queued .*the machine runs 4 of 4/m);
+    expect(statusView(statusReport({ held: ['a', 'b'].map(full) }), context)).toMatch(/^a, b /m);
+  });
+
   test('reasons: what needs a person comes first, a long list is cut and counted', () => {
     const many = Array.from({ length: 30 }, (_, n) =>
-      held({ task: `wait-${n}`, state: 'waiting', because: 'waits' }),
+      held({ task: `wait-${n}`, state: 'waiting', because: `waits for task ${n}` }),
     );
     const text = statusView(statusReport({ held: [...many, held()] }), context);
     expect(text.indexOf('deploy ')).toBeLessThan(text.indexOf('wait-0'));

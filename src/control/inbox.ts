@@ -1,0 +1,219 @@
+// Everything that waits for a person, and the command that settles each. Pure: the same for the page, the command line
+// and the API, with and without a running supervisor.
+
+import { verdictOf } from '../decide/verdicts.ts';
+import type { GraphView } from '../decide/world.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { InboxItem, InboxKind, WorktreeReport } from '../domain/report.ts';
+import type { Run } from '../domain/run.ts';
+import { isTerminal, type Task } from '../domain/task.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import { globalTaskId } from '../run/assignment.ts';
+import { questionOf } from '../run/questions.ts';
+import { isoTime } from '../seams/clock.ts';
+import type { Reportable } from './reports.ts';
+
+/** Held, yet nothing for a person: it ends without one, or the item that matters is another task's. */
+const NOBODYS_TURN: ReadonlySet<string> = new Set([
+  'stopping',
+  'not-running',
+  'observe',
+  'wg-daemon',
+  'draining',
+  'dependency',
+  'dependency-failed',
+  'dependency-abandoned',
+  'copy-elsewhere',
+  'daemon-tag',
+  'wg-system-task',
+  'respawn-throttle',
+  'paused',
+]);
+
+const KIND_OF_CODE: Readonly<Record<string, InboxKind>> = {
+  parked: 'parked',
+  rewound: 'rewound',
+  budget: 'budget',
+  untrusted: 'untrusted',
+};
+
+/** Worktree states that a person has to mend. */
+const BROKEN_STATES: ReadonlySet<string> = new Set(['held', 'missing', 'prunable', 'unreadable', 'gone']);
+
+/** The items, those first that have waited longest; of equals, those that block most. */
+export function inboxOf(input: Reportable, worktrees: readonly WorktreeReport[]): InboxItem[] {
+  const commands = commandsFor(input.world.graphs);
+  const items = input.world.graphs.flatMap((view) => itemsOfGraph(input, view, commands));
+  for (const run of input.world.runs) items.push(...itemsOfRun(input, run, commands));
+  for (const row of worktrees) items.push(...itemsOfWorktree(row));
+  const waited = ({ since }: InboxItem) => (since === null ? Number.POSITIVE_INFINITY : Date.parse(since));
+  return fold(items).sort((a, b) => waited(a) - waited(b) || b.blocks - a.blocks);
+}
+
+function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): InboxItem[] {
+  // A graph that cannot be read is one item, however many tasks it had.
+  if (view.snapshot.problem || view.hold) return [];
+  let blocked: ((id: TaskId) => number) | null = null;
+  const item = (task: Task, kind: InboxKind, code: string, because: string, command: string): InboxItem => {
+    blocked ??= countBlocked(view);
+    return {
+      kind,
+      code,
+      task: task.id,
+      id: globalTaskId(view.graph, task.id),
+      title: task.title,
+      worktree: view.worktree,
+      because,
+      since: task.lastInteractionAt ?? task.createdAt ?? null,
+      blocks: blocked(task.id),
+      tasks: [task.id],
+      command,
+    };
+  };
+  const items: InboxItem[] = [];
+  for (const task of view.snapshot.tasks.values()) {
+    if (task.status === 'failed') {
+      const because = task.failureReason ?? 'it failed';
+      items.push(item(task, 'failed', 'status-failed', because, commands.retry(view, task.id)));
+      continue;
+    }
+    const verdict = verdictOf(input.decision.verdicts, view.graph, task.id);
+    if (!verdict || !waitsForPerson(verdict)) continue;
+    const kind = KIND_OF_CODE[verdict.code] ?? 'configuration';
+    items.push(item(task, kind, verdict.code, verdict.because, commands.forKind(kind, view, task.id)));
+  }
+  return items;
+}
+
+function waitsForPerson({ state, code, nextAt }: Verdict): boolean {
+  return state === 'held' && !NOBODYS_TURN.has(code) && !code.startsWith('status-') && nextAt === null;
+}
+
+function itemsOfRun(input: Reportable, run: Run, commands: Commands): InboxItem[] {
+  const lease = input.leaseOf?.(run.id) ?? null;
+  const view = input.world.graphs.find(({ graph }) => graph === run.graph);
+  if (lease === null || !view) return [];
+  const { question, options, answer } = questionOf(lease);
+  const isAsked = question !== null && answer === null;
+  if (!isAsked && lease.staleAt === null) return [];
+  const about = {
+    task: run.task,
+    id: globalTaskId(run.graph, run.task),
+    title: view.snapshot.tasks.get(run.task)?.title ?? run.task,
+    worktree: run.worktree,
+    blocks: countBlocked(view)(run.task),
+    tasks: [run.task],
+  };
+  if (isAsked)
+    return [
+      {
+        ...about,
+        kind: 'question',
+        code: 'question',
+        because: question,
+        since: instant(lease.heartbeatAt),
+        ...(options.length > 0 ? { options } : {}),
+        command: commands.answer(view, run.task),
+      },
+    ];
+  const because = `${lease.worker ?? 'its worker'} has not been heard of for long`;
+  const since = instant(lease.staleAt);
+  return [
+    { ...about, kind: 'stale', code: 'stale', because, since, command: commands.release(view, run.task) },
+  ];
+}
+
+function itemsOfWorktree(row: WorktreeReport): InboxItem[] {
+  if (!BROKEN_STATES.has(row.state) || row.problems.some(({ code }) => code === 'wg-daemon')) return [];
+  return [
+    {
+      kind: 'worktree',
+      code: row.problems[0]?.code ?? row.state,
+      task: null,
+      id: null,
+      title: row.branch ?? row.repo,
+      worktree: row.path,
+      because: row.because,
+      since: null,
+      blocks: row.counts.open,
+      tasks: [],
+      command: 'supervisor doctor',
+    },
+  ];
+}
+
+/** Tasks of one worktree that wait for the same thing are one item: one configuration mends all of them. */
+function fold(items: readonly InboxItem[]): InboxItem[] {
+  const folded = new Map<string, InboxItem>();
+  for (const item of items) {
+    const isShared = item.kind === 'configuration' || item.kind === 'untrusted' || item.kind === 'budget';
+    const key = isShared ? [item.kind, item.code, item.worktree, item.because].join('\n') : `#${folded.size}`;
+    const first = folded.get(key);
+    if (!first) {
+      folded.set(key, item);
+      continue;
+    }
+    const since = [first.since, item.since].filter((at) => at !== null).sort();
+    folded.set(key, {
+      ...first,
+      since: since[0] ?? null,
+      blocks: first.blocks + item.blocks,
+      tasks: [...first.tasks, ...item.tasks],
+    });
+  }
+  return [...folded.values()];
+}
+
+/** How many unfinished tasks of the graph wait for a task, directly and through others. */
+function countBlocked(view: GraphView): (id: TaskId) => number {
+  const dependents = new Map<TaskId, TaskId[]>();
+  for (const task of view.snapshot.tasks.values())
+    if (!isTerminal(task.status))
+      for (const id of task.after) {
+        const list = dependents.get(id);
+        if (list) list.push(task.id);
+        else dependents.set(id, [task.id]);
+      }
+  return (id) => {
+    const found = new Set<TaskId>();
+    const next = [id];
+    for (let at = next.pop(); at !== undefined; at = next.pop())
+      for (const dependent of dependents.get(at) ?? [])
+        if (dependent !== id && !found.has(dependent)) {
+          found.add(dependent);
+          next.push(dependent);
+        }
+    return found.size;
+  };
+}
+
+type Commands = ReturnType<typeof commandsFor>;
+
+/** The command that settles an item; it names the worktree where the id alone would mean several tasks. */
+function commandsFor(views: readonly GraphView[]) {
+  const places = new Map<TaskId, number>();
+  for (const { snapshot } of views)
+    for (const id of snapshot.tasks.keys()) places.set(id, (places.get(id) ?? 0) + 1);
+  const on = (view: GraphView, id: TaskId) =>
+    (places.get(id) ?? 0) > 1 ? `${quoted(id)} --worktree ${quoted(view.worktree)}` : quoted(id);
+  const retry = (view: GraphView, id: TaskId) => `supervisor retry ${on(view, id)}`;
+  return {
+    retry,
+    answer: (view: GraphView, id: TaskId) => `supervisor answer ${on(view, id)} TEXT`,
+    release: (view: GraphView, id: TaskId) => `supervisor release ${on(view, id)}`,
+    forKind(kind: InboxKind, view: GraphView, id: TaskId): string {
+      if (kind === 'parked' || kind === 'rewound') return retry(view, id);
+      if (kind === 'untrusted') return `supervisor trust ${quoted(view.worktree)}`;
+      return `supervisor why ${on(view, id)}`;
+    },
+  };
+}
+
+function instant(at: number | null): string | null {
+  return at === null ? null : isoTime(at);
+}
+
+/** A word for a shell. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
