@@ -1,6 +1,7 @@
 // `npm run bench -- [--loop] [NAME…]`: runs the benchmarks and prints a table and JSON of each. With `--loop`, also how long
 // the event loop of this process let others wait; the benchmark's own work is part of that.
 
+import { besideWg } from './beside-wg.ts';
 import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
 import { contention } from './contention.ts';
@@ -27,6 +28,7 @@ const benchmarks: readonly Benchmark[] = [
   largeGraph,
   memory,
   startUp,
+  besideWg,
 ];
 
 const withLoop = process.argv.includes('--loop');
@@ -39,6 +41,11 @@ if (unknown.length > 0) {
 }
 for (const benchmark of benchmarks) {
   if (wanted.length > 0 && !wanted.includes(benchmark.name)) continue;
+  if (benchmark.needs !== undefined && !process.env[benchmark.needs]) {
+    process.stderr.write(`${benchmark.name} is left out: it needs ${benchmark.needs}\n`);
+    if (wanted.length > 0) process.exitCode = 2;
+    continue;
+  }
   // Looking costs a little itself, so only where asked for.
   const loop = withLoop ? watchLoop() : null;
   const measured = await benchmark.run();

@@ -15,6 +15,8 @@ export interface Figure {
 export interface Benchmark {
   readonly name: string;
   readonly about: string;
+  /** A variable of the environment without which it cannot be run. */
+  readonly needs?: string;
   run(): Promise<readonly Figure[]>;
 }
 

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
-import { findOnPath } from '../../seams/environment.ts';
+import { findOnPath, onPath } from '../../seams/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { connect } from '../reach.ts';
 import { statePaint } from '../render/color.ts';
@@ -29,7 +29,8 @@ export async function doctor(context: Context): Promise<number> {
     await flock(),
     ...folders(paths, context),
     ...(await configuration(paths, context)),
-    ...programs(context),
+    claude(context),
+    await wg(context),
     await supervisor(context),
     ...(await routes(paths, context)),
   ];
@@ -148,17 +149,34 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function programs(context: Context): Finding[] {
-  const told: readonly (readonly [string, string])[] = [
-    ['claude', 'not on PATH: tasks for the claude executor are held until it is installed'],
-    ['wg', 'not on PATH: not needed, `supervisor add`, `edit` and `show` work without it'],
-  ];
-  return told.map(([name, without]): Finding => {
-    const path = findOnPath(name, context.environment);
-    return path === null
-      ? { check: name, result: 'note', because: without }
-      : { check: name, result: 'ok', because: path };
-  });
+function claude(context: Context): Finding {
+  const check = 'claude';
+  const path = findOnPath(check, context.environment);
+  const without = 'not on PATH: tasks for the claude executor are held until it is installed';
+  return path === null ? { check, result: 'note', because: without } : { check, result: 'ok', because: path };
+}
+
+/** Two programs are called wg: WorksGood's, which makes the graphs, and WireGuard's. */
+async function wg({ environment }: Context): Promise<Finding> {
+  const { createWgKnowledge } = await import('../../wg/capabilities.ts');
+  const check = 'wg';
+  const knowledge = createWgKnowledge(environment);
+  const others: string[] = [];
+  for (const path of onPath('wg', environment)) {
+    const program = await knowledge.ask(path);
+    if (program.kind === 'worksgood') {
+      const because = `${path}, with the rules of ${program.can.age}`;
+      return { check, result: 'ok', because: [because, ...others].join('; ') };
+    }
+    if (program.kind === 'unknown')
+      return { check, result: 'note', because: `${path} does not answer as wg does: ${program.because}` };
+    others.push(`${path} is WireGuard's program of that name and is passed over`);
+  }
+  const without =
+    others.length === 0
+      ? 'not on PATH: not needed, `supervisor add`, `edit` and `show` work without it'
+      : `${others.join('; ')}; WorksGood's is not on PATH`;
+  return { check, result: 'note', because: without };
 }
 
 async function supervisor(context: Context): Promise<Finding> {

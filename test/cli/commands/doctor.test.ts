@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -47,4 +47,37 @@ test('a state folder that cannot be', async () => {
 test('for people one line a check', async () => {
   const { out } = await command({ cwd: folder, home: folder }, 'doctor');
   expect(out).toMatch(/^ok {6}node +\d/);
+});
+
+test.each([
+  [
+    "WireGuard's",
+    `printf '  genkey: Generates a new private key\\n' >&2; exit 1`,
+    'WireGuard',
+    'passed over',
+  ],
+  ['something else', 'echo word game', 'does not answer as wg does', 'word game'],
+])('a wg on PATH that is %s is told apart', async (_name, script, first, second) => {
+  writeFileSync(join(folder, 'wg'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const { status, of } = await doctor({ variables: { PATH: `${folder}:/usr/bin:/bin` } });
+  expect(status).toBe(0);
+  expect(of('wg')?.result).toBe('note');
+  expect(of('wg')?.because).toContain(first);
+  expect(of('wg')?.because).toContain(second);
+});
+
+test("WorksGood's wg is named with the age of its rules, also behind WireGuard's", async () => {
+  mkdirSync(join(folder, 'vpn'));
+  writeFileSync(join(folder, 'vpn', 'wg'), '#!/bin/sh\necho "  genkey: x" >&2; exit 1\n', { mode: 0o755 });
+  const help = `printf 'wg - task management\\n\\n  add             Add\\n'`;
+  writeFileSync(join(folder, 'wg'), `#!/bin/sh\ncase "$1" in --help-all) ${help} ;; *) exit 1 ;; esac\n`, {
+    mode: 0o755,
+  });
+  const { of } = await doctor({
+    variables: { PATH: `${join(folder, 'vpn')}:${folder}:/usr/bin:/bin` },
+  });
+  expect(of('wg')).toMatchObject({
+    result: 'ok',
+    because: expect.stringMatching(/with the rules of 2026-03; .*vpn\/wg is WireGuard's/),
+  });
 });
