@@ -101,7 +101,8 @@ const SERVICE_START: Readonly<Record<WgAge, readonly string[]>> = {
 
 /** Without a model to ask nothing of the agency can run; the newest wants a route before its service starts. */
 const CONFIG: Readonly<Record<WgAge, string>> = {
-  '2026-03': '',
+  // Reloading takes the number of agents from here.
+  '2026-03': '[coordinator]\nmax_agents = 0\n',
   '2026-05': '',
   '2026-08': '[models.default]\nmodel = "pi:openai:gpt-5"\nreasoning = "low"\n',
 };
