@@ -6,8 +6,8 @@ import { OPERATIONS } from './operations.ts';
 import { type Walked, walk } from './walk.ts';
 
 const ONE = process.env.GIT_SEED;
-/** The short form: walks beside graphs that git ignores, as it leaves them unless somebody commits them. */
-const SHORT = [1, 5, 7];
+/** The short form: a committed graph and two that git ignores. */
+const SHORT = [2, 7, 17];
 const MANY = Number(process.env.GIT_SEEDS ?? 0);
 const SEEDS =
   ONE !== undefined ? [Number(ONE)] : MANY > 0 ? Array.from({ length: MANY }, (_, n) => n + 1) : SHORT;

@@ -59,7 +59,7 @@ function foreign(id: string, more: object = {}) {
     id,
     pid: 77,
     task_id: 'theirs',
-    executor: 'codex',
+    executor: 'somebody-elses',
     started_at: '2027-01-01T00:00:00Z',
     last_heartbeat: '2027-01-01T00:00:00Z',
     status: 'working',
@@ -314,7 +314,7 @@ describe('updating agents', () => {
     await registry.allocate([{ task_id: 't', executor: 'claude' }]);
     put({ agents: { 'agent-1': foreign('agent-1') }, next_agent_id: 7 });
     expect(await registry.allocate([{ task_id: 'u', executor: 'claude' }])).toEqual(['agent-7']);
-    expect(onDisk().agents['agent-1'].executor).toBe('codex');
+    expect(onDisk().agents['agent-1'].executor).toBe('somebody-elses');
     // Somebody made the next folder without a word, and a higher one; then somebody put an old registry back.
     mkdirSync(join(graph, 'agents', 'agent-8'));
     expect(await registry.allocate([{ task_id: 'v', executor: 'claude' }])).toEqual(['agent-9']);
