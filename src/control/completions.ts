@@ -3,6 +3,7 @@
 
 import { profileNamed } from '../decide/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
@@ -22,8 +23,12 @@ import {
   taskRemoved,
   wasCancelled,
 } from './refusals.ts';
+import { waitFor } from './wait-for.ts';
 
-type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd'>;
+/** Longer than anybody waits for a graph's lock, ms. */
+const CLAIM_WAIT_MS = 35_000;
+
+type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd' | 'bus'>;
 
 export class Completions {
   readonly #supervisor: Supervisor;
@@ -58,6 +63,10 @@ export class Completions {
       });
       return await this.complete(request, find);
     }
+    if (latest?.phase === 'opened' && latest.agent !== '') {
+      await this.#claimed(latest);
+      return await this.complete(request, find);
+    }
     const answer = { task: found.task.id, worktree: found.view.worktree };
     if (latest && isOpenRun(latest) && latest.agent !== '') {
       if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
@@ -78,6 +87,18 @@ export class Completions {
     });
     this.#supervisor.wake();
     return { ...answer, ...done, late };
+  }
+
+  /** Waits until a run that is just being claimed has its task or not: somebody else may hold the graph's lock. */
+  async #claimed(run: Run): Promise<void> {
+    const { ledger } = this.#parts;
+    const isThrough = () => (ledger.run(run.id)?.phase === 'opened' ? null : true);
+    const concerns = (event: Event) =>
+      event.name === 'tick.finished' || ('run' in event && event.run === run.id);
+    if (await waitFor(this.#parts, { ms: CLAIM_WAIT_MS }, concerns, isThrough)) return;
+    throw new SupervisorError('conflict', `${run.task} is just being claimed, and its graph is locked`, {
+      hint: 'report it again in a moment',
+    });
   }
 
   async #report(store: GraphStore, run: Run, request: CompletionRequest) {

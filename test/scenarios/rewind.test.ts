@@ -4,6 +4,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createLocker } from '../../src/seams/flock.ts';
 import { eventually } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
@@ -266,3 +267,29 @@ test('a claim that comes back after it was given up does not stand in the way fo
   await supervised.nth(2, 'run.started', 't');
   await says('t', { status: 'done' });
 }, 60_000);
+
+test('a `done` that comes between opened and claimed, while somebody holds the lock, is kept and written', async () => {
+  await playground.writeGraph(playground.repo, []);
+  await playground.writeConfig(GRACE);
+  supervised = await supervise(playground);
+  const running = supervised;
+  const lock = await createLocker().acquire(join(playground.repo, '.workgraph', 'graph.lock'), {
+    timeoutMs: 5000,
+  });
+  try {
+    await playground.writeGraph(playground.repo, [{ id: 't', exec: agent('t') }]);
+    await supervised.event('run.opened', 't');
+    await eventually(async () => (await running.control.runs({ open: true }))[0]?.agent);
+    const done = supervised.control.complete({
+      task: 't',
+      caller: { kind: 'operator' },
+      result: 'succeeded',
+    });
+    lock.release();
+    expect(await done).toMatchObject({ status: 'done' });
+  } finally {
+    lock.release();
+  }
+  await says('t', { status: 'done' });
+  expect(supervised.count('run.opened', 't')).toBe(1);
+});
