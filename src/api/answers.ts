@@ -71,6 +71,7 @@ export const outcomeAnswer = z.discriminatedUnion('kind', [
       'silent',
       'detached',
     ]),
+    because: text.exactOptional(),
     usage: usage.exactOptional(),
   }),
   z.object({

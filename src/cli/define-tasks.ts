@@ -90,12 +90,13 @@ export function defineTaskCommands(program: Command, host: Host): void {
       (await import('./commands/look.ts')).show(context, task, options),
   );
 
-  host.on<{ worktree?: string }>(
+  host.on<{ worktree?: string; all?: boolean }>(
     program
       .command('why')
       .summary('why a task is (not) running')
       .description('Shows every condition, limit and rule that was looked at, and when it is looked at next.')
       .argument('<task>', 'its id')
+      .option('--all', 'the conditions that are met, too')
       .option(...WORKTREE)
       .addHelpText('after', examples('supervisor why deploy-to-staging')),
     async (context, [task = ''], options) => (await import('./commands/look.ts')).why(context, task, options),

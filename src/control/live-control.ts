@@ -155,11 +155,11 @@ export class ControlFace implements SupervisorControl {
     const run = this.#openRun(query);
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
-    if (live) live.stop('cancelled');
+    if (live) live.stop('cancelled', reason);
     else
       await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
         paused: true,
-        outcome: { kind: 'stopped', reason: 'cancelled' },
+        outcome: { kind: 'stopped', reason: 'cancelled', because: reason },
       });
     return runReport(run, live?.progress ?? null);
   }

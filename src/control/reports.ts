@@ -1,6 +1,7 @@
 // World and decision in the words of `status`, `list`, `why` and `runs`. Pure: the same for a running supervisor and
 // for a command that looks without one.
 
+import { withEnding } from '../decide/decide.ts';
 import { orderedPauses } from '../decide/pauses.ts';
 import { verdictOf } from '../decide/verdicts.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
@@ -82,7 +83,7 @@ export function statusReport(input: Reportable): StatusReport {
     supervisor: input.supervisor,
     limits: {
       max_concurrent: world.config.maxConcurrent,
-      running: world.runs.filter(holdsSlot).length,
+      running: withEnding(world).filter(holdsSlot).length,
       queued,
     },
     inbox: inboxOf(input, worktrees),

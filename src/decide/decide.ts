@@ -123,7 +123,7 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
   return {
     now: world.now,
     maxConcurrent: world.config.maxConcurrent,
-    runs: world.runs,
+    runs: withEnding(world),
     pauses: world.pauses.map((pause) => toldPause(pause, world.graphs)),
     settingsOf: (repo) => settings.get(repo) ?? null,
     profileOf: (run) => {
@@ -131,6 +131,13 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
       return view ? profileNamed(run.executor, view.profiles) : null;
     },
   };
+}
+
+/** Everything that takes a place: open runs, and processes that go on after their task was reported as over. */
+export function withEnding({ runs, ending = [] }: Pick<World, 'runs' | 'ending'>): readonly Run[] {
+  if (ending.length === 0) return runs;
+  const over = new Set(ending.map((run) => run.id));
+  return [...runs.filter((run) => !over.has(run.id)), ...ending];
 }
 
 function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, JudgedGraph> {

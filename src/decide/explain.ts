@@ -5,7 +5,7 @@ import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
-import { createMemo, decide, roomState } from './decide.ts';
+import { createMemo, decide, roomState, withEnding } from './decide.ts';
 import { findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
 import { viewForReadiness } from './judge.ts';
@@ -87,7 +87,7 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
   const room = new Room(roomState(world, views));
   const seat = { graph: view.graph, worktree: view.worktree, repo: view.repo, profile };
   const pause = room.pauseOf(seat) ?? room.taskPauseOf({ graph: view.graph, task: task.id });
-  const places = world.runs.filter(occupiesPlace).length;
+  const places = withEnding(world).filter(occupiesPlace).length;
   const { tasks } = view.snapshot;
   const priority = effectivePriority(task, madeAt(task), world.now, dependentPriorities(tasks));
   const fine = `there is room: ${places} of ${world.config.maxConcurrent} places are taken (its priority is ${priority})`;

@@ -139,6 +139,8 @@ export interface World {
   readonly attended: ReadonlySet<RunId>;
   /** Tasks whose last run is settled while its process still ends: nothing new may start on them yet. */
   readonly lingering: ReadonlySet<TaskKey>;
+  /** The runs of these, as far as a process of ours still works: it takes its place until it has ended. */
+  readonly ending?: readonly Run[];
   /** What is remembered of each task's schedule. */
   readonly schedules: ScheduleMemories;
   readonly pauses: readonly Pause[];

@@ -83,6 +83,8 @@ export interface Failed {
 export interface Stopped {
   readonly kind: 'stopped';
   readonly reason: StopReason;
+  /** What whoever stopped it said of it. */
+  readonly because?: string;
   readonly usage?: Usage;
 }
 

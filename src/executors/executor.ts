@@ -2,7 +2,7 @@
 // run at a time and nothing of graphs, queues or retries.
 
 import type { RunId } from '../domain/ids.ts';
-import type { Outcome, StopReason } from '../domain/outcome.ts';
+import type { Deferred, Outcome, StopReason } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { ProcessIdentity, RunNotes } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
@@ -66,6 +66,14 @@ export interface Assignment {
   readonly resumeSession: string | null;
 }
 
+/** Where a run would be begun. */
+export interface Place {
+  /** Path of the worktree. */
+  readonly worktree: string;
+  /** As in an assignment. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 /** What an executor may use while it works on one run. */
 export interface RunControl {
   /** Aborted with a StopReason as its reason: end the work (or, for `detached`, only stop attending). First reason wins. */
@@ -121,6 +129,11 @@ export interface Handle {
 
 export interface Executor {
   readonly type: ExecutorType;
+  /**
+   * What keeps every run of the profile from being begun there, seen without beginning one; null: nothing that can be
+   * seen from here. Asked before a task is claimed.
+   */
+  lacks?(profile: Profile, place: Place): Promise<Deferred | null>;
   /** Starts the work. Never rejects for failed work. Must be safe to be killed at any point within. */
   begin(assignment: Assignment, control: RunControl): Promise<Begun>;
   /**

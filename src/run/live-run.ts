@@ -30,6 +30,8 @@ export class LiveRun {
   readonly placeIsFree: Promise<void>;
   /** Frees its place, for good. */
   readonly freePlace: () => void;
+  /** What whoever stopped it said of it. */
+  stoppedBecause: string | null = null;
   readonly #abort = new AbortController();
 
   constructor(run: Run, token: string | null, now: number) {
@@ -49,8 +51,10 @@ export class LiveRun {
   }
 
   /** Ends the work, or only the attending for `detached`. The first reason stays. */
-  stop(reason: StopReason): void {
-    if (!this.#abort.signal.aborted) this.#abort.abort(reason);
+  stop(reason: StopReason, because: string | null = null): void {
+    if (this.#abort.signal.aborted) return;
+    this.stoppedBecause = because;
+    this.#abort.abort(reason);
   }
 
   /** The clock was set, or the machine slept: what was to come after so much time still does. */

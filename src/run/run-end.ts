@@ -238,7 +238,8 @@ export class RunEnding {
             case 'cancelled':
               return await this.release(run, 'cancelled; it stays paused until it is resumed', {
                 paused: true,
-                outcome,
+                outcome:
+                  live.stoppedBecause === null ? outcome : { ...outcome, because: live.stoppedBecause },
               });
             case 'replaced':
               return await this.release(run, 'its next occurrence takes its place');
@@ -290,7 +291,7 @@ export class RunEnding {
       case 'done':
       case 'pending-eval':
       case 'pending-validation':
-        return { kind: 'succeeded' };
+        return { kind: 'succeeded', ...this.#summaryIn(run) };
       case 'failed':
       case 'failed-pending-eval':
         return {
@@ -302,6 +303,13 @@ export class RunEnding {
       default:
         return null;
     }
+  }
+
+  /** The summary that stands with a task that was marked as done in the graph. */
+  #summaryIn(run: Run): { readonly summary?: string } {
+    const message = this.#parts.graphs.get(run.graph)?.store.detail(run.task)?.log.at(-1)?.message ?? '';
+    const summary = /^Task marked as done(?:, pending validation)?: (.+)$/s.exec(message)?.[1];
+    return summary === undefined ? {} : { summary };
   }
 
   /** What an agent said in the graph just before it ended counts more than its exit status. */

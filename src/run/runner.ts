@@ -4,6 +4,7 @@
 
 import { join } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { Deferred } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
@@ -66,13 +67,10 @@ export class Runner {
       if (!graph) return void this.#abandon(live, 'its worktree is gone');
       // Before the claim: an agent that could not report back is not begun at all.
       const callback = await callbackFor(this.#parts, plan.profile);
-      if ('kind' in callback) {
-        const { graph, task } = live.run;
-        const { code, because } = callback;
-        this.ending.availability.lacking(live.run, callback);
-        this.#parts.bus.emit('task.held', { graph, task, code, because });
-        return void this.#abandon(live, because);
-      }
+      if ('kind' in callback) return this.#hold(live, callback);
+      const place = { worktree: plan.worktree, environment: this.#parts.environment };
+      const lacking = await this.#executor(plan.profile.type).lacks?.(plan.profile, place);
+      if (lacking) return this.#hold(live, lacking);
       if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
       const assignment = await this.assign(live, graph, plan.profile, callback);
@@ -88,6 +86,15 @@ export class Runner {
       this.live.delete(live.run.id);
       if (isFree) this.#parts.wake('run');
     }
+  }
+
+  /** What it needs is not there: nothing was claimed, and its profile rests. */
+  #hold(live: LiveRun, lacking: Deferred): void {
+    const { graph, task } = live.run;
+    const { code, because } = lacking;
+    this.ending.availability.lacking(live.run, lacking);
+    this.#parts.bus.emit('task.held', { graph, task, code, because });
+    this.#abandon(live, because);
   }
 
   /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
@@ -166,6 +173,8 @@ export class Runner {
     ledger.forgetResult(resultKey(run));
     await this.recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
+    // The next look was set before it had a deadline, and may come after it.
+    if (deadlineAt !== null) this.#parts.wake('deadline');
     return true;
   }
 

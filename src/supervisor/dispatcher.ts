@@ -54,6 +54,13 @@ export class Dispatcher {
     return new Set([...this.changingHands, ...tasks.map(({ run }) => taskKey(run.graph, run.task))]);
   }
 
+  /** Runs that were reported as over while a process of theirs goes on: it writes to its worktree as long as it lives. */
+  ending(): readonly Run[] {
+    return [...this.runner.live.values()].flatMap(({ declared, run }) =>
+      declared !== null && run.process !== null ? [{ ...run, phase: 'started' as const }] : [],
+    );
+  }
+
   /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
   apply(actions: readonly Action[]): number {
     this.places.resize(this.#parts.config().maxConcurrent);

@@ -18,6 +18,8 @@ export function observeWorld(parts: {
   /** Of these, who gave their place back. */
   readonly waiting?: ReadonlySet<RunId>;
   readonly lingering: ReadonlySet<TaskKey>;
+  /** Runs whose task is over and whose process is not. */
+  readonly ending?: readonly Run[];
   readonly peers: PeerStatuses;
   readonly standstill: GraphHold | null;
   /** As the last decision said. */
@@ -31,6 +33,7 @@ export function observeWorld(parts: {
     runs: withWaiting(ledger?.openRuns() ?? [], parts.waiting),
     attended: parts.attended,
     lingering: parts.lingering,
+    ending: parts.ending ?? [],
     schedules: ledger?.scheduleMemory() ?? new Map(),
     // Those that are over too: after a pause of a profile or an account one task tries first.
     pauses: ledger?.pauses() ?? [],

@@ -227,6 +227,7 @@ export class Supervisor implements Service {
       attended: this.dispatcher.attended(),
       waiting: this.dispatcher.places.waiting,
       lingering: this.dispatcher.lingering(),
+      ending: this.dispatcher.ending(),
       peers: new Map(),
       standstill: this.#standstill(),
       ...(this.#decided ? { doubts: this.#decided.decision.doubts } : {}),

@@ -180,6 +180,15 @@ describe('runs of ours', () => {
   test('a task that is over is over, whatever the run', () => {
     expect(codeOf(having('started', task('a', { status: 'done' })), 'g', 'a')).toBe('finished/status-done');
   });
+  test('an agent that still ends takes its place in the worktree, and only once', () => {
+    const graph = graphView('g', [task('a', { status: 'done' }), task('b')]);
+    const ending = [run('g', 'a', { phase: 'started' })];
+    const limited = { ...graph, settings: { ...graph.settings, maxConcurrentPerWorktree: 1 } };
+    expect(codeOf(world([limited], { ending }), 'g', 'b')).toBe('queued/worktree-limit');
+    const twice = { ...graph, settings: { ...graph.settings, maxConcurrentPerWorktree: 2 } };
+    const finished = [run('g', 'a', { phase: 'finished' })];
+    expect(dispatched(decide(world([twice], { ending, runs: finished })).actions)).toHaveLength(1);
+  });
   test('a task whose last agent still ends is not begun', () => {
     const at = world([graphView('g', [task('a')])], { lingering: new Set([taskKey('/g/.workgraph', 'a')]) });
     expect(codeOf(at, 'g', 'a')).toBe('held/stopping');

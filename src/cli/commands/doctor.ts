@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
-import type { Profile } from '../../domain/profile.ts';
+import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { findOnPath, onPath } from '../../seams/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { connect } from '../reach.ts';
@@ -29,7 +29,7 @@ export async function doctor(context: Context): Promise<number> {
     await flock(),
     ...folders(paths, context),
     ...(await configuration(paths, context)),
-    claude(context),
+    ...(await agentPrograms(paths, context)),
     await wg(context),
     await supervisor(context),
     ...(await routes(paths, context)),
@@ -149,11 +149,27 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function claude(context: Context): Finding {
-  const check = 'claude';
-  const path = findOnPath(check, context.environment);
-  const without = 'not on PATH: tasks for the claude executor are held until it is installed';
-  return path === null ? { check, result: 'note', because: without } : { check, result: 'ok', because: path };
+async function agentPrograms(paths: Paths, context: Context): Promise<Finding[]> {
+  const { loadMachineConfig, parseMachineConfig } = await import('../../config/load.ts');
+  const { home } = context.environment;
+  let { config } = parseMachineConfig(null, '', { home });
+  try {
+    config = loadMachineConfig(paths.configFile, { home }).config;
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    // The check of the configuration says what is wrong with it.
+  }
+  return [...config.profiles.values()].filter(isAgentProfile).flatMap((profile): Finding[] => {
+    const { name, command, type, origin } = profile;
+    const path = findOnPath(command, context.environment);
+    const check = name === type ? name : `executor ${name}`;
+    if (path !== null) return [{ check, result: 'ok', because: path }];
+    // Of those that nobody asked for only the default is worth a word.
+    if (origin.file === 'built-in' && name !== 'claude') return [];
+    const where = command.includes('/') ? `${command} is not there` : `${command} is not on PATH`;
+    const because = `${where}: tasks for the ${name} executor are held until it is installed`;
+    return [{ check, result: 'note', because }];
+  });
 }
 
 /** Two programs are called wg: WorksGood's, which makes the graphs, and WireGuard's. */

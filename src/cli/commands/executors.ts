@@ -6,6 +6,7 @@ import type { RouteInUse } from '../../decide/routes-in-use.ts';
 import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
+import { allowedEnvironment, passedNames } from '../../executors/process/environment.ts';
 import { findOnPath } from '../../seams/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
@@ -21,7 +22,7 @@ interface ListedProfile {
   readonly line: number | null;
   /** The worktree it counts in; null: everywhere. */
   readonly worktree: string | null;
-  /** ok, broken, untrusted. */
+  /** ok, broken, untrusted, missing. */
   readonly state: string;
   readonly because: string;
   readonly max_concurrent: number | null;
@@ -90,10 +91,29 @@ export async function testExecutor(context: Context, name: string): Promise<numb
     listing.state !== 'ok' || !profile
       ? { ok: false, because: listing.because }
       : await probe(profile, profiles, context);
-  if (context.json) context.outJson({ executor: name, type: listing.type, ...answer });
-  else if (answer.ok) context.out(`${plain(name)}: ${plain(answer.because)}\n`);
-  else throw new SupervisorError('executor-unavailable', `${name} is not available: ${answer.because}`);
+  const names = profile ? namesFor(profile, context) : null;
+  if (context.json)
+    context.outJson({
+      ...{ executor: name, type: listing.type, ...answer },
+      ...(names === null ? {} : { environment: names }),
+    });
+  else if (answer.ok) {
+    context.out(`${plain(name)}: ${plain(answer.because)}\n`);
+    if (names !== null) context.out(`environment: ${plain(names.join(' '))}\n`);
+  } else throw new SupervisorError('executor-unavailable', `${name} is not available: ${answer.because}`);
   return answer.ok ? 0 : 7;
+}
+
+/** The variables of this shell that agents of the profile would see; null where it starts none. */
+function namesFor(profile: Profile, context: Context): readonly string[] | null {
+  if (!isAgentProfile(profile) && profile.type !== 'command') return null;
+  const { variables } = context.environment;
+  const names = [
+    ...Object.keys(allowedEnvironment(variables)),
+    ...passedNames(profile, variables),
+    ...Object.keys(profile.env),
+  ];
+  return [...new Set(names)].sort();
 }
 
 interface Answer {
@@ -180,9 +200,7 @@ async function findProfiles(context: Context): Promise<{
   const source = createConfigSource({ paths, environment: context.environment });
   const { profiles: machine, brokenProfiles } = source.current();
   const profiles = new Map(machine);
-  const listed = [...machine.values()].map((profile) =>
-    listing(profile, null, 'ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''),
-  );
+  const listed = [...machine.values()].map((profile) => listing(profile, null, ...stateOf(profile, context)));
   for (const { name, origin, problem } of brokenProfiles.values())
     listed.push({ ...unknown(name, origin.file, origin.line), state: 'broken', because: problem });
 
@@ -193,7 +211,8 @@ async function findProfiles(context: Context): Promise<{
     for (const profile of set.byName.values()) {
       if (profile === machine.get(profile.name)) continue;
       const because = trusted ? '' : `\`supervisor trust ${worktree.path}\` allows it`;
-      listed.push(listing(profile, worktree.path, trusted ? 'ok' : 'untrusted', because));
+      const state = trusted ? stateOf(profile, context) : (['untrusted', because] as const);
+      listed.push(listing(profile, worktree.path, ...state));
       if (trusted && context.cwd.startsWith(worktree.path)) profiles.set(profile.name, profile);
       else if (trusted && !profiles.has(profile.name)) profiles.set(profile.name, profile);
     }
@@ -207,6 +226,23 @@ async function findProfiles(context: Context): Promise<{
         });
   }
   return { listed, profiles, routes: await routesOf(worktrees, source) };
+}
+
+/** Whether the program of a profile is there, as far as that can be seen without starting it. */
+function stateOf(profile: Profile, context: Context): readonly [string, string] {
+  const name = programOf(profile);
+  const answer = name === null ? null : program(name, context);
+  if (answer?.ok === false) return ['missing', answer.because];
+  return ['ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''];
+}
+
+/** What a profile starts; null where its task says, and for what starts nothing. */
+function programOf(profile: Profile): string | null {
+  if (isAgentProfile(profile)) return profile.command;
+  const first = profile.type === 'command' ? profile.command?.[0] : undefined;
+  // A path is meant from the worktree, and a PATH of its own is not ours to search.
+  const isPlain = first !== undefined && !first.startsWith('.') && profile.env.PATH === undefined;
+  return isPlain ? first : null;
 }
 
 function listing(profile: Profile, worktree: string | null, state: string, because: string): ListedProfile {

@@ -80,13 +80,13 @@ function withoutTime(text: string): string {
 export async function why(
   context: Context,
   task: string,
-  options: { readonly worktree?: string },
+  options: { readonly worktree?: string; readonly all?: boolean },
 ): Promise<number> {
   const report = await withView(context, (view) => view.why(taskQuery(context, task, options.worktree)));
   if (context.json) context.outJson(report);
   else {
     const { whyView } = await import('../render/why-view.ts');
-    await page(context, whyView(report, context));
+    await page(context, whyView(report, context, options));
   }
   return 0;
 }

@@ -26,6 +26,7 @@ export function runRows(
       { head: 'AGENT', drop: 4 },
       { head: 'STARTED', drop: 5 },
       { head: 'TOOK', drop: 6 },
+      ...(runs.some((run) => run.usage) ? [{ head: 'USED', drop: 7 }] : []),
       { head: 'WHAT', min: 12, drop: 1 },
     ],
     rows: runs.map((run) => [
@@ -38,6 +39,7 @@ export function runRows(
       run.agent,
       relativeTime(run.started_at, context.now()),
       took(run),
+      ...(runs.some((each) => each.usage) ? [usedText(run)] : []),
       whatOf(run),
     ]),
     width: context.width,
@@ -53,7 +55,7 @@ export function outcomeText(outcome: Outcome): string {
     case 'failed':
       return `failed (${outcome.failure}): ${outcome.message}`;
     case 'stopped':
-      return `stopped: ${outcome.reason}`;
+      return `stopped: ${outcome.reason}${outcome.because === undefined ? '' : `, ${outcome.because}`}`;
     case 'deferred':
       return `put off: ${outcome.because}`;
     default:
@@ -80,6 +82,22 @@ function whatOf(run: RunReport): string {
   const { question = null, answer = null } = run.lease ?? {};
   if (question !== null && answer === null) return `asks: ${question}`;
   return run.progress ?? run.because;
+}
+
+/** Money and tokens in a few characters: `$0.0123 2.1k`. */
+export function usedText({ usage }: Pick<RunReport, 'usage'>): string {
+  if (!usage) return '';
+  const counts = [
+    usage.input_tokens,
+    usage.output_tokens,
+    usage.cache_read_input_tokens,
+    usage.cache_creation_input_tokens,
+  ];
+  const tokens = counts.reduce((sum: number, count) => sum + (count ?? 0), 0);
+  return [
+    ...(usage.cost_usd === null ? [] : [`$${usage.cost_usd.toFixed(usage.cost_usd < 1 ? 4 : 2)}`]),
+    ...(tokens === 0 ? [] : [tokens < 1_000 ? `${tokens} tokens` : `${(tokens / 1_000).toFixed(1)}k tokens`]),
+  ].join(', ');
 }
 
 function isFailed(run: RunReport): boolean {

@@ -5,7 +5,7 @@ import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
 import { plain, plainLines } from './plain.ts';
 import { relativeTime } from './relative-time.ts';
-import { openQuestions, runRows } from './run-view.ts';
+import { openQuestions, runRows, usedText } from './run-view.ts';
 import { section } from './status-view.ts';
 import { renderTable } from './table.ts';
 import { textWidth } from './text-width.ts';
@@ -118,6 +118,13 @@ export function taskDetailView(task: TaskDetailReport, context: Context): string
     );
   if (task.runs.length > 0)
     parts.push(section('Runs', runRows(task.runs, context, { ids: true, tasks: false }), context));
+  const [last] = task.runs;
+  const told = [
+    ['session', plain(last?.session ?? '')],
+    ['model', plain(last?.model ?? '')],
+    ['used', last ? usedText(last) : ''],
+  ] as const;
+  if (told.some(([, value]) => value !== '')) parts.push(section('Last run', fields(told, context), context));
   return parts.join('\n');
 }
 

@@ -9,12 +9,16 @@ import { taskHeader } from './task-view.ts';
 import { textWidth, wrap } from './text-width.ts';
 
 /** The whole of `why`. */
-export function whyView(report: WhyReport, context: Context): string {
+export function whyView(
+  report: WhyReport,
+  context: Context,
+  options: { readonly all?: boolean } = {},
+): string {
   const parts = [taskHeader(report, context)];
   const asked = openQuestions(report.runs);
   if (asked !== '') parts.push(section('Waits for an answer', asked, context));
   if (report.conditions.length > 0)
-    parts.push(section('Conditions', conditionLines(report, context), context));
+    parts.push(section('Conditions', conditionLines(report, context, options.all === true), context));
   if (report.runs.length > 0)
     parts.push(
       section('Runs', runRows(report.runs.slice(0, 5), context, { ids: true, tasks: false }), context),
@@ -22,10 +26,18 @@ export function whyView(report: WhyReport, context: Context): string {
   return parts.join('\n');
 }
 
-function conditionLines(report: WhyReport, { paint, width }: Context): string {
-  const names = report.conditions.map((condition) => plain(condition.name));
+/** So many conditions that are met are shown beside one that is not. */
+const FEW = 3;
+
+function conditionLines(report: WhyReport, { paint, width }: Context, all: boolean): string {
+  const unmet = report.conditions.filter((condition) => !condition.met);
+  // What is met says nothing where something else is in the way.
+  const met = report.conditions.length - unmet.length;
+  const shown = all || unmet.length === 0 || met <= FEW ? report.conditions : unmet;
+  const folded = report.conditions.length - shown.length;
+  const names = shown.map((condition) => plain(condition.name));
   const wide = Math.max(...names.map(textWidth));
-  return report.conditions
+  const lines = shown
     .map((condition, index) => {
       const mark = condition.met ? paint.good('✓') : paint.bad('✗');
       const lead = `  ${mark} ${(names[index] ?? '').padEnd(wide)}  `;
@@ -33,4 +45,6 @@ function conditionLines(report: WhyReport, { paint, width }: Context): string {
       return `${lead}${lines.join(`\n${' '.repeat(wide + 6)}`)}\n`;
     })
     .join('');
+  if (folded === 0) return lines;
+  return `${lines}  ${paint.good('✓')} ${folded} more ${folded === 1 ? 'is' : 'are'} met; --all shows them\n`;
 }

@@ -13,9 +13,11 @@ import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
 import type { AgentCli, AgentFacts } from './agent-cli.ts';
 import { usedIn } from './agent-report.ts';
 import { agentEnvironment } from './environment.ts';
+import { lacksProgram } from './find-program.ts';
+import { asItSaid } from './last-word.ts';
 import { patience } from './patience.ts';
 import { renderPrompt } from './prompt.ts';
-import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
+import type { ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, tailOf } from './tail.ts';
 
 const STDERR_BYTES = 8 * 1024;
@@ -36,6 +38,8 @@ export function createAgentExecutor<F extends AgentFacts>(
   return {
     type: cli.type,
     recover: (run) => subprocesses.recover(run),
+    lacks: async (profile, place) =>
+      isAgentProfile(profile) ? await lacksProgram(profile.command, profile, place) : null,
     async begin(assignment, control) {
       const { folder, task, projectModel = null } = assignment;
       const profile = profileOf(assignment);
@@ -77,21 +81,15 @@ export function createAgentExecutor<F extends AgentFacts>(
       const { model, usage } = facts;
       control.note({ ...(model === null ? {} : { model }), ...usedIn(usage) });
       const stderr = redact(stripVTControlCharacters(await tailOf(join(folder, 'output.log'), STDERR_BYTES)));
-      return cli.outcome({ exit: asItSaid(exit, facts), facts, stderr, profile, now: means.clock.now() });
+      return cli.outcome({
+        exit: asItSaid(exit, facts.lastWord),
+        facts,
+        stderr,
+        profile,
+        now: means.clock.now(),
+      });
     },
   };
-}
-
-/** Who said its last word is not judged by how its process was got rid of. */
-function asItSaid(exit: Exit, { lastWord: word }: AgentFacts): Exit {
-  // A bad word may be its answer to being stopped.
-  if (word === null || exit.kind === 'exited' || (word === 'badly' && exit.kind !== 'ended')) return exit;
-  const isLate =
-    exit.kind !== 'stopped' ||
-    exit.reason === 'timeout' ||
-    exit.reason === 'silent' ||
-    exit.reason === 'shutdown';
-  return isLate ? { kind: 'exited', code: 0 } : exit;
 }
 
 function cannotWrite(path: string, thrown: unknown, now: number): Begun {

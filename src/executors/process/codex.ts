@@ -23,6 +23,8 @@ export const codex: AgentCli<Report> = {
     return [
       profile.command,
       ...['exec', '--json', '--skip-git-repo-check', '--sandbox', profile.permissionMode],
+      // A login shell sets PATH anew, and the agent would not find the command that reports.
+      ...['-c', 'allow_login_shell=false'],
       ...(model ? ['--model', model] : []),
       ...profile.args,
       // "-": the prompt is read from standard input.

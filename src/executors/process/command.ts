@@ -7,6 +7,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Deferred, Outcome } from '../../domain/outcome.ts';
 import { fillPlaceholders } from '../../domain/placeholder.ts';
 import type { CommandProfile } from '../../domain/profile.ts';
+import type { Clock } from '../../seams/clock.ts';
 import { redact } from '../../seams/log.ts';
 import { appendText } from '../../seams/regular-file.ts';
 import type { Assignment, Executor, RunControl } from '../executor.ts';
@@ -14,9 +15,12 @@ import { placeholderValue } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';
 import { agentEnvironment } from './environment.ts';
 import { describeStatus, vanishedOutcome } from './exit-text.ts';
+import { lacksProgram } from './find-program.ts';
+import { asItSaid } from './last-word.ts';
+import { patience } from './patience.ts';
 import { shellScript } from './shell-script.ts';
 import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
-import { sizeOf, tailOf } from './tail.ts';
+import { followLines, sizeOf, tailOf } from './tail.ts';
 
 /** Signals that end a command, from polite to hard. */
 const LADDER = ['SIGTERM', 'SIGKILL'] as const;
@@ -35,6 +39,12 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
   return {
     type: 'command',
     recover: (run) => subprocesses.recover(run),
+    async lacks(profile, place) {
+      if (profile.type !== 'command' || profile.command === null) return null;
+      const [program = ''] = profile.command;
+      const folder = resolve(place.worktree, profile.cwd ?? '.');
+      return await lacksProgram(program, profile, { ...place, worktree: folder });
+    },
     async begin(assignment, control) {
       const { profile } = assignment;
       if (profile.type !== 'command') throw new Error(`profile ${profile.name} is no command profile`);
@@ -59,8 +69,10 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
       return begun;
     },
     async attend(assignment, handle, control) {
-      const exit = await subprocesses.attend(assignment, handle, control, watchOutput(assignment, control));
-      return commandOutcome(exit, await tailOf(outputLog(assignment), TAIL_BYTES));
+      const watch = watchOutput(assignment, control, means.clock);
+      const exit = await subprocesses.attend(assignment, handle, control, watch);
+      const word = (await watch.isDone()) ? 'well' : null;
+      return commandOutcome(asItSaid(exit, word), await tailOf(outputLog(assignment), TAIL_BYTES));
     },
   };
 }
@@ -104,18 +116,36 @@ async function noteForWg(assignment: Assignment, now: number, control: RunContro
   }
 }
 
-function watchOutput(assignment: Assignment, control: RunControl): Watch {
+/** Whether a line of the output was the profile's `end_line`. */
+interface CommandWatch extends Watch {
+  isDone(): Promise<boolean>;
+}
+
+function watchOutput(assignment: Assignment, control: RunControl, clock: Clock): CommandWatch {
   const path = outputLog(assignment);
+  const { profile } = assignment;
+  const { endLine = null, endGraceMs = 0 } = profile.type === 'command' ? profile : {};
+  const leaving = patience(endGraceMs);
   let seen = 0;
+  let isDone = false;
+  const lines = followLines(path, (line) => {
+    if (endLine !== null && line.includes(endLine)) isDone = true;
+  });
   return {
     ladder: LADDER,
     async look() {
       const size = await sizeOf(path);
-      if (size === seen) return 'go-on';
-      seen = size;
-      const line = lastLine(await tailOf(path, 4_096));
-      if (line !== null) control.progress(line.slice(0, 200));
-      return 'go-on';
+      if (size !== seen) {
+        seen = size;
+        if (endLine !== null) await lines.read();
+        const line = lastLine(await tailOf(path, 4_096));
+        if (line !== null) control.progress(line.slice(0, 200));
+      }
+      return leaving.isOver(isDone, clock.now()) ? 'end' : 'go-on';
+    },
+    async isDone() {
+      if (endLine !== null) await lines.finish();
+      return isDone;
     },
   };
 }

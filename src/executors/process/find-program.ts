@@ -6,6 +6,7 @@ import { access, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Deferred } from '../../domain/outcome.ts';
 import type { Profile } from '../../domain/profile.ts';
+import type { Place } from '../executor.ts';
 
 async function isProgram(path: string): Promise<boolean> {
   try {
@@ -52,13 +53,27 @@ export async function findProgram(
   return null;
 }
 
+/** The hold for a profile whose program is not there, before anything is begun; null where a task decides which it is. */
+export async function lacksProgram(
+  name: string,
+  profile: Profile,
+  { worktree, environment }: Place,
+): Promise<Deferred | null> {
+  if (name.includes('{{')) return null;
+  const path = profile.env.PATH;
+  // A PATH that is put together for each run is not known yet.
+  if (path !== undefined && (typeof path !== 'string' || path.includes('{{'))) return null;
+  const seen = path === undefined ? environment : { ...environment, PATH: path };
+  return (await findProgram(name, worktree, seen)) === null ? programMissing(name, profile, seen) : null;
+}
+
 /** The hold for a program that is not there; names it, where it was looked for and what to do. */
 export function programMissing(
   name: string,
   profile: Profile,
   environment: Readonly<Record<string, string>>,
 ): Deferred {
-  const where = name.includes('/') ? '' : ` in PATH (${environment.PATH ?? 'which is not set'})`;
+  const where = name.includes('/') ? '' : environment.PATH === undefined ? ' (PATH is not set)' : ' on PATH';
   return {
     kind: 'deferred',
     code: 'executor-unavailable',

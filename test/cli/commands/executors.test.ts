@@ -26,7 +26,8 @@ test('every profile with the file it is from; a broken one with its line', async
   await writeFile(join(ground.repo, '.workgraph', 'config.toml'), '[executors.mine]\ntype = "external"\n');
   const { executors } = JSON.parse((await cli('executors', '--json')).out);
   const named = (name: string) => executors.find((each: { name: string }) => each.name === name);
-  expect(named('claude')).toMatchObject({ file: 'built-in', state: 'ok', worktree: null });
+  expect(named('command')).toMatchObject({ file: 'built-in', state: 'ok', worktree: null });
+  expect(named('codex')).toMatchObject({ file: 'built-in', type: 'codex' });
   expect(named('deploy')).toMatchObject({ file: ground.configFile, line: 3, state: 'ok', match: ['x:*'] });
   expect(named('bad')).toMatchObject({ state: 'broken', because: expect.stringContaining('endpoint') });
   expect(named('mine')).toMatchObject({ worktree: ground.repo, state: 'ok' });
@@ -37,13 +38,13 @@ test('the systems that models ask for, and who serves each: in three commands', 
   await ground.writeConfig('[executors.pi]\ntype = "command"\ncommand = ["true"]\n');
   await ground.writeGraph(ground.repo, [
     { id: 'a', model: 'pi:openrouter:a/b' },
-    { id: 'b', model: 'codex:gpt-5.5' },
+    { id: 'b', model: 'aider:gpt-5.5' },
     { id: 'over', model: 'nex:q', status: 'done' },
   ]);
   const own = join(ground.repo, '.workgraph', 'config.toml');
   await writeFile(own, '[dispatcher]\nmodel = "pi:openrouter:a/b"\n');
   const rows = [
-    expect.objectContaining({ route: 'codex', executor: null, state: 'held', tasks: 1 }),
+    expect.objectContaining({ route: 'aider', executor: null, state: 'held', tasks: 1 }),
     expect.objectContaining({
       route: 'pi',
       executor: 'pi',
@@ -57,7 +58,7 @@ test('the systems that models ask for, and who serves each: in three commands', 
   for (const argv of [['executors'], ['config', 'check']]) {
     const { out } = await cli(...argv);
     expect(out).toMatch(
-      /codex +nobody +held +1 task +the task's model asks for codex; add \[executors\.codex\]/,
+      /aider +nobody +held +1 task +the task's model asks for aider; add \[executors\.aider\]/,
     );
     expect(out).toMatch(/pi +pi +ok +1 task, \[dispatcher\] model of/);
   }
@@ -68,13 +69,39 @@ test('the systems that models ask for, and who serves each: in three commands', 
     because: expect.stringContaining('pi serves it'),
   });
   expect(checks).toContainEqual({
-    check: 'route codex',
+    check: 'route aider',
     result: 'note',
-    because: expect.stringContaining('[executors.codex]'),
+    because: expect.stringContaining('[executors.aider]'),
+  });
+});
+
+test('a program that is not there is seen before anything is sent to it', async () => {
+  await ground.writeConfig('[executors.codex]\ncommand = "no-such-codex"\n');
+  const { executors } = JSON.parse((await cli('executors', '--json')).out);
+  expect(executors.find((each: { name: string }) => each.name === 'codex')).toMatchObject({
+    state: 'missing',
+    because: 'there is no program no-such-codex on PATH',
   });
 });
 
 describe('executors test', () => {
+  test('which variables pass, and only by name', async () => {
+    await ground.writeConfig(
+      '[executors.build]\ntype = "command"\ncommand = ["true"]\npass_env = ["SECRET_*", "WG_DIR"]\n',
+    );
+    const answer = await command(
+      {
+        cwd: ground.repo,
+        home: ground.folder,
+        variables: { PATH: process.env.PATH ?? '', SECRET_KEY: 'hidden', OTHER: 'x', WG_DIR: '/w' },
+      },
+      ...['--config', ground.configFile, '--state-dir', ground.stateDir],
+      ...['executors', 'test', 'build'],
+    );
+    expect(answer.out).toMatch(/^environment: .*\bSECRET_KEY\b/m);
+    expect(answer.out).not.toMatch(/hidden|OTHER|WG_DIR/);
+  });
+
   test('an endpoint that accepts connections, and one that does not', async () => {
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

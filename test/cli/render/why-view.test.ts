@@ -22,6 +22,20 @@ test('every condition with its mark, long reasons under themselves', () => {
   );
 });
 
+test('what is met is folded around what is not, unless all is asked for', () => {
+  const many = Array.from({ length: 20 }, (_, n) => ({
+    name: `c${n}`,
+    met: n !== 7,
+    because: `reason ${n}`,
+  }));
+  const view = (all: boolean, list = many) =>
+    whyView({ ...taskReport(), conditions: list, runs: [] }, fakeContext({ now: NOW }), { all });
+  expect(view(false)).toContain('✗ c7  reason 7\n  ✓ 19 more are met; --all shows them\n');
+  expect(view(true).match(/✓ c\d/g)).toHaveLength(19);
+  const met = many.map((each) => ({ ...each, met: true }));
+  expect(view(false, met).match(/✓ c\d/g)).toHaveLength(20);
+});
+
 test('the last runs are shown, and nothing plays with the terminal', () => {
   const hostile = [{ name: HOSTILE, met: false, because: HOSTILE }];
   const runs = Array.from({ length: 9 }, (_, n) => runReport({ run: `run_${n}` }));

@@ -206,8 +206,8 @@ describe('how each is called', () => {
   test.each<[AgentCli<Report>, string, string]>([
     [
       codex,
-      'codex exec --json --skip-git-repo-check --sandbox danger-full-access --model some-model -',
-      'codex exec --json --skip-git-repo-check --sandbox danger-full-access --model some-model resume s-1 -',
+      'codex exec --json --skip-git-repo-check --sandbox danger-full-access -c allow_login_shell=false --model some-model -',
+      'codex exec --json --skip-git-repo-check --sandbox danger-full-access -c allow_login_shell=false --model some-model resume s-1 -',
     ],
     [
       pi as AgentCli<Report>,

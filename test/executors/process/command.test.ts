@@ -89,6 +89,17 @@ describe('commands', () => {
     return { assignment, control, outcome, output: await contentOf(join(assignment.folder, 'output.log')) };
   }
 
+  test('who printed its end_line and does not leave is ended, and has succeeded', async () => {
+    const exec = `echo working; echo '{"type":"result","ok":true}'; exec sleep 1000`;
+    const { outcome } = await run({ endLine: '"type":"result"', endGraceMs: 100 }, { exec });
+    expect(outcome).toMatchObject({ kind: 'succeeded', summary: '{"type":"result","ok":true}' });
+  });
+
+  test('an end_line does not excuse a bad exit status', async () => {
+    const { outcome } = await run({ endLine: 'END', endGraceMs: 100 }, { exec: 'echo END; exit 3' });
+    expect(outcome).toMatchObject({ kind: 'failed', exitCode: 3 });
+  });
+
   const HOSTILE = "$(touch pwned) `touch pwned` \"; touch pwned; ' touch pwned ' * \\ \n; touch pwned\n#";
 
   test('an argv template fills each element by itself and never splits it again', async () => {
