@@ -71,8 +71,11 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
     async attend(assignment, handle, control) {
       const watch = watchOutput(assignment, control, means.clock);
       const exit = await subprocesses.attend(assignment, handle, control, watch);
-      const word = (await watch.isDone()) ? 'well' : null;
-      return commandOutcome(asItSaid(exit, word), await tailOf(outputLog(assignment), TAIL_BYTES));
+      const word = await watch.lastWord();
+      const said = asItSaid(exit, word === null ? null : 'well');
+      // What came after its last word is about how it was ended.
+      const tail = said === exit || word === null ? await tailOf(outputLog(assignment), TAIL_BYTES) : word;
+      return commandOutcome(said, tail);
     },
   };
 }
@@ -116,9 +119,9 @@ async function noteForWg(assignment: Assignment, now: number, control: RunContro
   }
 }
 
-/** Whether a line of the output was the profile's `end_line`. */
 interface CommandWatch extends Watch {
-  isDone(): Promise<boolean>;
+  /** The line of its output that holds the profile's `end_line`; null: there was none. */
+  lastWord(): Promise<string | null>;
 }
 
 function watchOutput(assignment: Assignment, control: RunControl, clock: Clock): CommandWatch {
@@ -127,9 +130,9 @@ function watchOutput(assignment: Assignment, control: RunControl, clock: Clock):
   const { endLine = null, endGraceMs = 0 } = profile.type === 'command' ? profile : {};
   const leaving = patience(endGraceMs);
   let seen = 0;
-  let isDone = false;
+  let word: string | null = null;
   const lines = followLines(path, (line) => {
-    if (endLine !== null && line.includes(endLine)) isDone = true;
+    if (endLine !== null && line.includes(endLine)) word = line;
   });
   return {
     ladder: LADDER,
@@ -141,11 +144,11 @@ function watchOutput(assignment: Assignment, control: RunControl, clock: Clock):
         const line = lastLine(await tailOf(path, 4_096));
         if (line !== null) control.progress(line.slice(0, 200));
       }
-      return leaving.isOver(isDone, clock.now()) ? 'end' : 'go-on';
+      return leaving.isOver(word !== null, clock.now()) ? 'end' : 'go-on';
     },
-    async isDone() {
+    async lastWord() {
       if (endLine !== null) await lines.finish();
-      return isDone;
+      return word;
     },
   };
 }
