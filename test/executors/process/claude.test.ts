@@ -141,6 +141,34 @@ describe('claude', () => {
     expect(line('full')).toContain('--disallowedTools Agent,');
   });
 
+  test('for strangers: no settings or tool servers of the repository, whatever the task says, and reporting alone', () => {
+    const line = (execMode: string) =>
+      claudeCommandLine({
+        task: taskDetail({ execMode }),
+        profile: claudeProfile({ permissionMode: 'default', untrusted: true }),
+        session: 's',
+        resumed: false,
+      }).join(' ');
+    for (const mode of ['full', 'light', 'bare']) {
+      expect(line(mode)).toContain('--setting-sources user --strict-mcp-config');
+      expect(line(mode)).toContain('--allowedTools Bash(supervisor done:*),Bash(supervisor fail:*) ');
+      expect(line(mode)).not.toContain('Bash(supervisor:*)');
+    }
+  });
+
+  test('a stranger’s task does not choose whose conversation goes on', async () => {
+    const note = join(root.path, 'note');
+    const resumeSession = '11111111-2222-3333-4444-555555555555';
+    const begun = await begin(
+      say(`note ${note}`),
+      { permissionMode: 'default', untrusted: true },
+      {},
+      { resumeSession },
+    );
+    await begun.outcome;
+    expect(JSON.parse(await readFile(note, 'utf8')).argv).not.toContain('--resume');
+  });
+
   test('whatever else it may do, it may report', () => {
     const line = (permissionMode: string) =>
       claudeCommandLine({
