@@ -123,7 +123,9 @@ export function createGatekeeper(options: {
     }
     failures.splice(0, failures.length, ...recent, now);
     return new ApiProblem('unauthorized', detail, {
-      hint: "send 'authorization: Bearer TOKEN' with the token of api.json, or with the token of the run",
+      hint:
+        "send 'authorization: Bearer TOKEN' with a token made by `supervisor token create NAME`, " +
+        'that of api.json (new with every start), or that of the run',
       headers: { 'www-authenticate': header },
     });
   }

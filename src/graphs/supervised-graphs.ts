@@ -67,6 +67,8 @@ export class SupervisedGraphs {
   readonly #parts: SupervisedGraphsParts;
   readonly #entries = new Map<GraphPath, Entry>();
   #repositories: readonly DiscoveredRepository[] = [];
+  /** What is still written of graphs that were let go of. */
+  readonly #parting = new Set<Promise<void>>();
 
   constructor(parts: SupervisedGraphsParts) {
     this.#parts = parts;
@@ -105,6 +107,7 @@ export class SupervisedGraphs {
     for (const [path, entry] of this.#entries) {
       if (wanted.has(path)) continue;
       this.#entries.delete(path);
+      this.#part(entry.graph);
       await entry.lock?.release();
     }
     await Promise.all([...wanted].map(([path, found]) => this.#admit(path, found)));
@@ -184,6 +187,13 @@ export class SupervisedGraphs {
         await entry.lock?.release();
       }),
     );
+    await Promise.all(this.#parting);
+  }
+
+  /** What its registry was still to be told is written now, in the background: its lock may be held for seconds. */
+  #part({ registry }: SupervisedGraph): void {
+    const parting = registry.flush().finally(() => this.#parting.delete(parting));
+    this.#parting.add(parting);
   }
 
   async #admit(path: GraphPath, found: Serving): Promise<void> {

@@ -8,6 +8,7 @@ import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { type Lease, newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { type Clock, isoTime } from '../seams/clock.ts';
+import type { Background } from './background.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunEnding } from './run-end.ts';
 
@@ -40,6 +41,7 @@ interface LeaseParts {
   readonly clock: Clock;
   readonly graphs: SupervisedGraphs;
   readonly ending: RunEnding;
+  readonly background: Background;
 }
 
 /** Whether a worker has it just now. */
@@ -139,12 +141,14 @@ export class Leases {
     this.#parts.ending.emit('run.stale', run, { because, action: policy?.onStale ?? 'flag' });
     if (policy?.onStale === 'retry') this.#giveBack(live, `${because}; on_stale = "retry"`);
     if (policy?.onStale === 'fail')
-      void this.#parts.ending.declare(run, {
-        kind: 'failed',
-        failure: 'silent',
-        message: `${because}; on_stale = "fail"`,
-        retryable: false,
-      });
+      this.#parts.background.later(
+        this.#parts.ending.declare(run, {
+          kind: 'failed',
+          failure: 'silent',
+          message: `${because}; on_stale = "fail"`,
+          retryable: false,
+        }),
+      );
   }
 
   #leaseEnded(live: LiveRun, lease: Lease): void {
@@ -166,13 +170,15 @@ export class Leases {
   }
 
   #giveBack(live: LiveRun, because: string): void {
-    const { ending } = this.#parts;
-    void ending.release(live.run, because).then(
-      () => live.stop('completed'),
-      // The graph could not be written; the next expiry or a person tries again.
-      () => {
-        live.leaseNotedAt = null;
-      },
+    const { ending, background } = this.#parts;
+    background.later(
+      ending.release(live.run, because).then(
+        () => live.stop('completed'),
+        // The graph could not be written; the next expiry or a person tries again.
+        () => {
+          live.leaseNotedAt = null;
+        },
+      ),
     );
   }
 

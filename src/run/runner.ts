@@ -12,6 +12,7 @@ import type { Assignment, Begun, Executor, Handle, RunControl } from '../executo
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { Bus } from '../seams/bus.ts';
 import { type CallbackAddress, deadlineOf } from './assignment.ts';
+import { Background } from './background.ts';
 import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
 import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
@@ -30,12 +31,15 @@ export class Runner {
   readonly live = new Map<string, LiveRun>();
   readonly ending: RunEnding;
   readonly recovery: Recovery;
+  /** What nobody waits for while the supervisor runs: notes, and the attending of what was handed off. */
+  readonly background: Background;
   readonly #parts: RunnerParts;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.ending = new RunEnding(parts, this.live);
     this.recovery = new Recovery(parts);
+    this.background = new Background(parts.log, 'background.failed');
   }
 
   /**
@@ -218,11 +222,12 @@ export class Runner {
         await this.recovery.remember(live);
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
-          this.#later(
-            graph.registry.update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }], {
-              lazily: true,
-            }),
-          );
+          // Written with the next change of the registry, and when its graph is let go of at the latest.
+          void graph.registry
+            .update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }], { lazily: true })
+            .catch((thrown: unknown) => {
+              this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
+            });
         return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
       }
       case 'handed-off': {
@@ -230,12 +235,12 @@ export class Runner {
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         notePromises(ledger, live, begun, this.#parts.clock.now());
-        this.#later(this.recovery.remember(live));
+        this.background.later(this.recovery.remember(live));
         this.#emit('run.handed-off', live, { reference: begun.reference });
         this.ending.availability.works(live.run);
         // The slot is free again: the attending goes on without it.
         const handle = { ...begun, process: null, adopted: false };
-        this.#later(this.#attend(live, assignment, executor, handle));
+        this.background.later(this.#attend(live, assignment, executor, handle));
         this.#parts.wake('handed-off');
         return;
       }
@@ -286,10 +291,6 @@ export class Runner {
     const executor = this.#parts.executors.get(type);
     if (!executor) throw new Error(`no executor of type ${type}`);
     return executor;
-  }
-
-  #later(work: Promise<unknown>): void {
-    work.catch((thrown) => this.#parts.log.warn('background.failed', { because: messageOf(thrown) }));
   }
 
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {

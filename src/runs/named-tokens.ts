@@ -2,13 +2,14 @@
 // revoked by commands, noticed by a running supervisor at the next request. Kept are hashes, in a file that this user
 // alone can read; when each was used last is the supervisor's to say, in a file of its own.
 
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../seams/clock.ts';
 import { createLocker } from '../seams/flock.ts';
 import { tokenHash } from '../seams/identity.ts';
+import { openNow, readTextNow } from '../seams/regular-file.ts';
 
 /** What a token opens: everything; taking tasks and reporting on them, and reading; reading alone. */
 export const TOKEN_SCOPES = ['operator', 'worker', 'read-only'] as const;
@@ -153,33 +154,28 @@ async function replace(file: string, text: string): Promise<void> {
 
 const usesFile = (file: string) => file.replace(/(\.json)?$/, '-used.json');
 
-/** What changes with the file; null when it is not there. */
+/** What changes with the file; null when it is not there. Neither a link nor a pipe is taken for it. */
 function printOf(file: string): string | null {
-  return withFile(file, (_fd, { mtimeMs, size, ino }) => `${ino} ${size} ${mtimeMs}`);
-}
-
-function textOf(file: string): string | null {
-  return withFile(file, (fd, { size }) => {
-    if (size > MAX_BYTES) throw foreign(file);
-    return readFileSync(fd, 'utf8');
+  return told(file, () => {
+    const fd = openNow(file, constants.O_RDONLY);
+    if (fd === null) return null;
+    try {
+      const { mtimeMs, size, ino } = fstatSync(fd);
+      return `${ino} ${size} ${mtimeMs}`;
+    } finally {
+      closeSync(fd);
+    }
   });
 }
 
-function withFile<T>(file: string, look: (fd: number, stat: ReturnType<typeof fstatSync>) => T): T | null {
-  let fd: number;
+const textOf = (file: string) => told(file, () => readTextNow(file, { maxBytes: MAX_BYTES }));
+
+function told<T>(file: string, look: () => T): T {
   try {
-    // Neither a link nor a pipe: opening must not wait, and must not lead elsewhere.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    return look();
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return null;
+    if (thrown instanceof SupervisorError) throw foreign(file);
     throw new SupervisorError('config', `${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
-  }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw foreign(file);
-    return look(fd, stat);
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -3,13 +3,13 @@
 
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
-import { messageOf } from '../domain/errors.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
+import { Background } from '../run/background.ts';
 import { Leases } from '../run/leases.ts';
 import { LiveRun } from '../run/live-run.ts';
 import type { RunnerParts } from '../run/run-services.ts';
@@ -30,7 +30,8 @@ export class Dispatcher {
   readonly places: Places;
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
-  readonly #pending = new Set<Promise<void>>();
+  /** Carrying, attending in a slot, and writing. */
+  readonly #work: Background;
   /** When claims and results were written again last, by run id or task key. */
   readonly #written = new Map<string, number>();
   /** Recurring tasks that are just being opened again, and those whose result is just written again. */
@@ -39,7 +40,9 @@ export class Dispatcher {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.runner = new Runner(parts);
-    this.leases = new Leases({ ...parts, ending: this.runner.ending });
+    this.#work = new Background(parts.log, 'action.failed');
+    const { ending, background } = this.runner;
+    this.leases = new Leases({ ...parts, ending, background });
     this.places = new Places(parts.config().maxConcurrent);
   }
 
@@ -100,8 +103,8 @@ export class Dispatcher {
   #carry(live: LiveRun, plan: Plan): void {
     const carry = () => this.runner.carry(live, plan);
     // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
-    if (plan.profile.type === 'external') this.#track(carry());
-    else this.#track(this.places.take(live, carry, plan.priority));
+    if (plan.profile.type === 'external') this.#work.later(carry());
+    else this.#work.later(this.places.take(live, carry, plan.priority));
   }
 
   #apply(action: Action): void {
@@ -176,7 +179,7 @@ export class Dispatcher {
     const key = taskKey(graph, known.task);
     if (this.#reopening.has(key)) return;
     this.#reopening.add(key);
-    this.#track(
+    this.#work.later(
       this.runner.ending.restore(known).finally(() => {
         this.#reopening.delete(key);
         this.#parts.wake('restored');
@@ -195,7 +198,7 @@ export class Dispatcher {
   /** Begins a run of a plan; its work goes on in the background. Throws `conflict` when the task has one. */
   dispatch(plan: Plan): LiveRun {
     const live = this.runner.open(plan);
-    this.#track(this.places.take(live, () => this.runner.carry(live, plan), plan.priority));
+    this.#work.later(this.places.take(live, () => this.runner.carry(live, plan), plan.priority));
     return live;
   }
 
@@ -267,25 +270,30 @@ export class Dispatcher {
   /** Stops every run with this reason and waits until each is written down. */
   async stopAll(reason: StopReason): Promise<void> {
     for (const live of this.runner.live.values()) live.stop(reason);
-    await this.idle();
+    const { background } = this.runner;
+    // Each may begin some of the other.
+    while (!this.#work.isIdle || !background.isIdle) {
+      await this.#work.idle();
+      await background.idle();
+    }
   }
 
   /** Resolves when nothing is being carried, attended in a slot, or written. */
   async idle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
+    await this.#work.idle();
   }
 
   #takeUp(run: Run): void {
     const profile = this.#profileOf(run);
     if (!profile) return;
-    this.#track(this.runner.adopt(run, profile));
+    this.#work.later(this.runner.adopt(run, profile));
   }
 
   #resume(run: Run): void {
     const profile = this.#profileOf(run);
     if (!profile) return;
     const live = this.runner.retake(run);
-    this.#track(this.places.take(live, () => this.runner.resume(live, profile)));
+    this.#work.later(this.places.take(live, () => this.runner.resume(live, profile)));
   }
 
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
@@ -331,27 +339,19 @@ export class Dispatcher {
     const key = taskKey(action.graph, action.task);
     if (this.#reopening.has(key)) return;
     this.#reopening.add(key);
-    this.#track(reopenRecurring(action, this.#parts).finally(() => this.#reopening.delete(key)));
+    this.#work.later(reopenRecurring(action, this.#parts).finally(() => this.#reopening.delete(key)));
   }
 
   #once(run: Run, work: () => Promise<void>): void {
     if (this.#busy.has(run.id)) return;
     this.#busy.add(run.id);
-    this.#track(
+    this.#work.later(
       work().finally(() => {
         this.#busy.delete(run.id);
         // Only now: what a tick sees of a run that is busy is left alone.
         this.#parts.wake('run');
       }),
     );
-  }
-
-  #track(work: Promise<unknown>): void {
-    const tracked: Promise<void> = work
-      .then(() => undefined)
-      .catch((thrown) => this.#parts.log.warn('action.failed', { because: messageOf(thrown) }))
-      .finally(() => this.#pending.delete(tracked));
-    this.#pending.add(tracked);
   }
 }
 

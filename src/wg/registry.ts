@@ -275,9 +275,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
 
     async flush() {
-      // One that is under way may have passed over what came lately.
-      await writing;
-      if (waiting.length > 0) await begin(true);
+      // One that is under way may pass over what came lately.
+      while (writing !== null || waiting.length > 0) await (writing ?? begin(true));
     },
 
     entries: () => new Map(Object.entries(readRegistry(graph)?.agents ?? {})),

@@ -51,7 +51,11 @@ test('a token made while nothing runs is good after a restart too, until it is r
   const second = await create('ci', 'read-only');
   expect((await api.call('GET', '/api/status', { token: second })).status).toBe(200);
   expect((await supervisor('token', 'revoke', 'n8n')).out).toBe('revoked: n8n\n');
-  expect((await claim(api, token)).status).toBe(401);
+  const refused = await claim(api, token);
+  expect([refused.status, refused.json]).toEqual([
+    401,
+    expect.objectContaining({ hint: expect.stringContaining('supervisor token create') }),
+  ]);
   expect((await api.call('GET', '/api/status', { token: second })).status).toBe(200);
   await supervised?.stop({ cancelAgents: true });
   supervised = null;

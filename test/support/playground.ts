@@ -83,7 +83,6 @@ export async function createPlayground(): Promise<Playground> {
     async writeConfig(toml) {
       await writeFile(configFile, `[[repos]]\npath = ${JSON.stringify(repo)}\n${toml}`);
     },
-    // What a killed process was just writing may still appear while its folder goes.
-    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }),
+    remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
