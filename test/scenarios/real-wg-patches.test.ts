@@ -1,6 +1,6 @@
 // The differential test: random changes of ours, written as we write them, are given to the loader of a real wg. It must
 // read every graph and every registry, and say of each task and agent what we say.
-// `WG_BIN=/path/to/wg npm run test:wg`; `PATCHES=20000` is the long form.
+// `WG_BIN=/path/to/wg npm run test:wg`; `WG_PATCHES=20000` is the long form.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,8 +25,8 @@ import { appendOperation } from '../../src/wg/operations-log.ts';
 import { createRegistry, NO_PID } from '../../src/wg/registry.ts';
 import { besideRealWg, forEveryAge, REAL, type WgProject, wgProject } from '../support/real-wg.ts';
 
-const PATCHES = Number(process.env.PATCHES ?? 1000);
-const SEED = Number(process.env.PATCHES_SEED ?? 1);
+const PATCHES = Number(process.env.WG_PATCHES ?? 1000);
+const SEED = Number(process.env.WG_SEED ?? 1);
 /** Tasks of one graph, which one call of wg reads. */
 const TASKS = 200;
 const PATCHES_A_GRAPH = 1000;
