@@ -7,6 +7,7 @@ import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import { httpDeliveryShape } from './http-delivery.ts';
 import {
   duration,
+  keptBytes,
   optional,
   places,
   required,
@@ -79,6 +80,11 @@ const spawnedShape = {
     duration,
     '60s',
     'How long a program may stay that said it is finished; then it is ended and its word counts. "0": for ever.',
+  ),
+  max_output: withDefault(
+    keptBytes,
+    '256MB',
+    'As much is kept of what a run prints into each of its files: the beginning and the end, and a line in between that says how much was left out. The program is not held up by it. "0": everything.',
   ),
 };
 

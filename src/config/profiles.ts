@@ -1,6 +1,7 @@
 // One [executors.NAME] table → a profile, or the reason why it cannot be one. Shared by supervisor.toml and worktrees.
 
 import { AGENT_TYPES } from '../domain/agent-cli.ts';
+import { byteSizeOrNull } from '../domain/byte-size.ts';
 import type { RetryPolicy } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import {
@@ -209,8 +210,16 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
   }
 }
 
-function spawned(written: { readonly pass_env: readonly string[]; readonly end_grace: string | 0 }) {
-  return { passEnv: written.pass_env, endGraceMs: parseDuration(written.end_grace) };
+function spawned(written: {
+  readonly pass_env: readonly string[];
+  readonly end_grace: string | 0;
+  readonly max_output: string | number;
+}) {
+  return {
+    passEnv: written.pass_env,
+    endGraceMs: parseDuration(written.end_grace),
+    maxOutputBytes: byteSizeOrNull(written.max_output) ?? 0,
+  };
 }
 
 function secretList(secret: SecretValue | SecretValue[] | undefined): SecretValue[] {

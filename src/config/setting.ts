@@ -2,6 +2,7 @@
 // Schema for editors are all read from the same declaration.
 
 import { z } from 'zod';
+import { BYTE_SIZE_RULE, byteSizeOrNull } from '../domain/byte-size.ts';
 import { DURATION_RULE, durationOrNull } from '../domain/duration.ts';
 import { isTimezone } from './timezone.ts';
 
@@ -41,6 +42,17 @@ export const duration = z
 export const rhythm = z
   .string({ error: `must be ${DURATION_RULE}` })
   .refine((value) => (durationOrNull(value) ?? 0) > 0, { error: `must be ${DURATION_RULE}, longer than 0` });
+
+/** What is kept of a flood: less than this would be too little to understand it by. */
+const LEAST_KEPT_BYTES = 64 * 1024;
+
+/** An amount of bytes that is kept; 0 keeps everything. */
+export const keptBytes = z
+  .union([z.string(), z.int()], { error: `must be ${BYTE_SIZE_RULE}` })
+  .refine((value) => byteSizeOrNull(value) !== null, { error: `must be ${BYTE_SIZE_RULE}`, abort: true })
+  .refine((value) => byteSizeOrNull(value) === 0 || (byteSizeOrNull(value) ?? 0) >= LEAST_KEPT_BYTES, {
+    error: 'must be 64KiB at least, or 0 for no limit',
+  });
 
 /** How many at once; at least one. */
 export const places = z.int().min(1).max(100_000);

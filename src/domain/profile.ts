@@ -45,6 +45,8 @@ interface SpawnedProfile extends ProfileBase {
   readonly passEnv: readonly string[];
   /** How long it may stay once it said that it is finished, ms; 0: as long as it likes. */
   readonly endGraceMs: number;
+  /** As much is kept of each file of its output; 0: all of it. */
+  readonly maxOutputBytes: number;
 }
 
 /** A profile of an agent CLI. */

@@ -9,6 +9,7 @@ import { createExternalExecutor } from './external.ts';
 import { createHttpExecutor } from './http/executor.ts';
 import { createAgentExecutors } from './process/agents.ts';
 import { createCommandExecutor } from './process/command.ts';
+import { withOutputCap } from './process/output-cap.ts';
 import { createPoller } from './process/poller.ts';
 import type { Processes } from './process/process-table.ts';
 import { createSubprocesses } from './process/subprocess.ts';
@@ -50,9 +51,9 @@ export function createExecutors(parts: ExecutorParts): Executors {
     variables,
   };
   const subprocesses = createSubprocesses(means);
+  const spawning = [...createAgentExecutors(means, subprocesses), createCommandExecutor(means, subprocesses)];
   const executors: Executor[] = [
-    ...createAgentExecutors(means, subprocesses),
-    createCommandExecutor(means, subprocesses),
+    ...spawning.map((executor) => withOutputCap(executor, means)),
     createHttpExecutor({ clock, identity, log, variables, version }),
     createExternalExecutor(),
   ];

@@ -27,6 +27,7 @@ describe('where things are kept', () => {
       lockFile: '/home/ada/.local/state/workgraph-supervisor/run/supervisor.lock',
       ledgerFile: '/home/ada/.local/state/workgraph-supervisor/ledger.sqlite',
       apiFile: '/home/ada/.local/state/workgraph-supervisor/api.json',
+      tokensFile: '/home/ada/.local/state/workgraph-supervisor/tokens.json',
       trustFile: '/home/ada/.local/state/workgraph-supervisor/trust.json',
       checkedFile: '/home/ada/.local/state/workgraph-supervisor/config.checked',
       spoolDir: '/home/ada/.local/state/workgraph-supervisor/spool',

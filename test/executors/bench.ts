@@ -58,6 +58,7 @@ export function commandProfile(more: Partial<CommandProfile> = {}): CommandProfi
     endLine: null,
     passEnv: [],
     endGraceMs: 60_000,
+    maxOutputBytes: 0,
     ...more,
   };
 }
@@ -76,6 +77,7 @@ export function claudeProfile(more: Partial<AgentProfile> = {}): AgentProfile {
     account: 'default',
     passEnv: [],
     endGraceMs: 60_000,
+    maxOutputBytes: 0,
     ...more,
   };
 }

@@ -102,6 +102,7 @@ export function claude(name = 'claude', more: Partial<AgentProfile> = {}): Agent
     account: 'default',
     passEnv: [],
     endGraceMs: 60_000,
+    maxOutputBytes: 0,
     ...more,
   };
 }
@@ -117,6 +118,7 @@ export function command(name = 'command', more: Partial<CommandProfile> = {}): C
     endLine: null,
     passEnv: [],
     endGraceMs: 60_000,
+    maxOutputBytes: 0,
     ...more,
   };
 }
