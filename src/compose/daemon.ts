@@ -200,6 +200,9 @@ export async function composeSupervisor(
       ...source.problems().map((message) => ({ code: 'config', message })),
       ...[...troubles].map(([code, message]) => ({ code, message })),
       ...[lostLedger()].flatMap((message) => (message === null ? [] : [{ code: 'ledger-gone', message }])),
+      ...[ledger.refusal()].flatMap((message) =>
+        message === null ? [] : [{ code: 'ledger-unwritable', message }],
+      ),
       ...supervisor.dispatcher.problems(clock.now()),
     ],
     pollingGraphs: () => graphWatcher.pollingGraphs(),

@@ -33,6 +33,8 @@ export interface Database {
    * ask at the same time; rejects for all of them when the disk says no.
    */
   synced(): Promise<void>;
+  /** Why the last write was refused by the disk, with what to do; null since a later one went through. */
+  refusal(): string | null;
   close(): void;
 }
 
@@ -72,6 +74,18 @@ function inOurWords(thrown: unknown, file: string): unknown {
   return thrown;
 }
 
+/** What the disk said against a write, with what to do; null for anything else that may be wrong with one. */
+function refusalOf(thrown: unknown): string | null {
+  if (thrown instanceof SupervisorError) {
+    const { sqlite } = thrown.details;
+    const isDisk = sqlite === 'SQLITE_FULL' || String(sqlite).startsWith('SQLITE_IOERR');
+    return isDisk ? `${thrown.message} ${thrown.hint ?? ''}`.trim() : null;
+  }
+  const code = systemCode(thrown) ?? '';
+  if (!['ENOSPC', 'EDQUOT', 'EIO'].includes(code)) return null;
+  return `The ledger could not be brought to the disk (${code}). Make room; nothing is started until then.`;
+}
+
 /** A `file:` URI that opens a path for reading only, whatever characters the path has. */
 function readOnlyUri(file: string): string {
   return `file:${encodeURI(file).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro`;
@@ -108,6 +122,18 @@ export async function openDatabase(
     raw.exec(`PRAGMA synchronous = ${wanted ? 'FULL' : 'NORMAL'}`);
     syncsItself = wanted;
   };
+  let refusal: string | null = null;
+  /** A write, or a step towards one; what is inside of a transaction shows at its end whether it went through. */
+  const noted = <T>(write: () => T): T => {
+    try {
+      const result = write();
+      if (!raw.inTransaction) refusal = null;
+      return result;
+    } catch (thrown) {
+      refusal = refusalOf(thrown) ?? refusal;
+      throw thrown;
+    }
+  };
   /** The log could not be synced once: what the system says of it later is not to be trusted. */
   let doubtful = false;
   const synced = createGroupSync(async () => {
@@ -117,7 +143,9 @@ export async function openDatabase(
       doubtful = false;
     } catch (thrown) {
       doubtful = true;
-      throw inOurWords(thrown, file);
+      const told = inOurWords(thrown, file);
+      refusal = refusalOf(told) ?? refusal;
+      throw told;
     }
   });
   /** Everything goes from the log into the ledger itself, and the log begins anew. */
@@ -129,11 +157,14 @@ export async function openDatabase(
     prepare(sql) {
       const statement = open(() => raw.prepare<[SqlValue[]]>(sql));
       const writes = !/^\s*(?:SELECT|PRAGMA)\b/i.test(sql);
-      const carryOut = <T>(act: () => T): T =>
-        open(() => {
-          if (writes) level();
+      const carryOut = <T>(act: () => T): T => {
+        if (!writes) return open(act);
+        const write = () => {
+          level();
           return act();
-        });
+        };
+        return noted(() => open(write));
+      };
       return {
         run: (...values) => carryOut(() => statement.run(values).changes),
         one: (...values) => carryOut(() => (statement.get(values) as SqlRow | undefined) ?? null),
@@ -151,12 +182,13 @@ export async function openDatabase(
       }
     },
     synced,
+    refusal: () => refusal,
     transaction(act) {
       open(level);
-      exec('BEGIN IMMEDIATE');
+      noted(() => exec('BEGIN IMMEDIATE'));
       try {
         const result = act();
-        exec('COMMIT');
+        noted(() => exec('COMMIT'));
         return result;
       } catch (thrown) {
         try {

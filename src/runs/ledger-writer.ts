@@ -59,6 +59,10 @@ export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns {
   readonly deliveries: DeliveryBook;
   /** Answers that are given again to a repeated request. */
   readonly answers: AnswerBook;
+  /** Why the last write was refused by the disk, with what to do; null since a later one went through. */
+  refusal(): string | null;
+  /** Writes as much as a few runs need, and nothing that counts; throws what the disk says against it. */
+  probe(): void;
   /** Counts a start of the supervisor; `rebooted` when the machine was started anew since the last one. */
   noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
 }
@@ -71,6 +75,8 @@ export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns {
 function outlivesPower(to: RunPhase, facts: RunFacts): boolean {
   return to === 'finished' || to === 'handed-off' || (to === 'opened' && facts.agent !== undefined);
 }
+
+const PROBE_BYTES = 64 * 1024;
 
 /** What is known of a run when it is opened. */
 type Opened = Pick<Run, Exclude<keyof NewRun, 'fenceAbove'> | 'fence' | 'deadlineAt' | 'openedAt'>;
@@ -280,6 +286,12 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
     deliveries: createDeliveryBook(database, clock),
     answers: createAnswerBook(database, clock),
+
+    refusal: () => database.refusal(),
+    probe() {
+      // What the log has room for anyway would prove nothing.
+      for (const value of ['-'.repeat(PROBE_BYTES), '']) setMeta.run('probe', value);
+    },
 
     noteStart(bootId) {
       return database.transaction(() => {

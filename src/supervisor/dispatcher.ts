@@ -15,8 +15,13 @@ import { LiveRun } from '../run/live-run.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import { Runner } from '../run/runner.ts';
 import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
+import type { Cancel } from '../seams/clock.ts';
 import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
+
+/** From writing that failed to the next look at it, ms; doubled while it fails. */
+const FIRST_AGAIN_MS = 1000;
+const LAST_AGAIN_MS = 30_000;
 
 /** How long it is kept when something was written again, ms. */
 const WRITTEN_KEPT_MS = 3_600_000;
@@ -36,6 +41,9 @@ export class Dispatcher {
   readonly #written = new Map<string, number>();
   /** Recurring tasks that are just being opened again, and those whose result is just written again. */
   readonly #reopening = new Set<TaskKey>();
+  /** Rounds of writing in a row of which something failed. */
+  #failures = 0;
+  #wakesLater: Cancel | null = null;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -276,6 +284,8 @@ export class Dispatcher {
       await this.#work.idle();
       await background.idle();
     }
+    this.#wakesLater?.();
+    this.#wakesLater = null;
   }
 
   /** Resolves when nothing is being carried, attended in a slot, or written. */
@@ -342,15 +352,34 @@ export class Dispatcher {
     this.#work.later(reopenRecurring(action, this.#parts).finally(() => this.#reopening.delete(key)));
   }
 
+  /** What was refused just now (a full disk, a lock that is held) would be refused again at once. */
+  #wakeLater(): void {
+    const ms = Math.min(FIRST_AGAIN_MS * 2 ** this.#failures, LAST_AGAIN_MS);
+    this.#wakesLater ??= this.#parts.clock.after(ms, () => {
+      this.#wakesLater = null;
+      this.#failures++;
+      this.#parts.wake('run');
+    });
+  }
+
+  /** Does it unless something is done for the run already; then, or a while after it failed, comes the next look. */
   #once(run: Run, work: () => Promise<void>): void {
     if (this.#busy.has(run.id)) return;
     this.#busy.add(run.id);
     this.#work.later(
-      work().finally(() => {
-        this.#busy.delete(run.id);
-        // Only now: what a tick sees of a run that is busy is left alone.
-        this.#parts.wake('run');
-      }),
+      work().then(
+        () => {
+          this.#busy.delete(run.id);
+          this.#failures = 0;
+          // Only now: what a tick sees of a run that is busy is left alone.
+          this.#parts.wake('run');
+        },
+        (thrown: unknown) => {
+          this.#busy.delete(run.id);
+          this.#wakeLater();
+          throw thrown;
+        },
+      ),
     );
   }
 }

@@ -14,6 +14,7 @@ import type { Cancel } from '../seams/clock.ts';
 import type { Service } from '../seams/service.ts';
 import { nextTurn } from '../seams/turns.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { LedgerTrouble } from './ledger-trouble.ts';
 import { observeWorld } from './observe.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
@@ -50,6 +51,7 @@ export class Supervisor implements Service {
   readonly #parts: SupervisorParts;
   readonly #memo: DecideMemo = createMemo();
   readonly #dirty = new Set<GraphPath>();
+  readonly #ledgerTrouble: LedgerTrouble;
   #state: SupervisorState = 'stopped';
   #decided: { world: World; decision: Decision } | null = null;
   #ticking: Promise<void> | null = null;
@@ -65,6 +67,7 @@ export class Supervisor implements Service {
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
+    this.#ledgerTrouble = new LedgerTrouble(parts);
     this.dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
   }
 
@@ -195,7 +198,7 @@ export class Supervisor implements Service {
         await this.#pass();
       } catch (thrown) {
         this.#parts.log.error('tick.failed', { because: messageOf(thrown) });
-        this.#sleepUntil(this.#parts.clock.now() + 1000);
+        this.#sleepUntil(this.#ledgerTrouble.look() ?? this.#parts.clock.now() + 1000);
       }
       // A pass that found nothing to read may have waited for nothing but promises.
       if (this.#again) await nextTurn();
@@ -209,10 +212,11 @@ export class Supervisor implements Service {
     for (const profile of liftOutdatedHolds(this.#parts)) log.info('endpoint.released', { profile });
     this.#noteClock();
     this.dispatcher.expire(clock.now());
+    const ledgerAt = this.#ledgerTrouble.look();
     this.#decided = this.judge();
     const { decision } = this.#decided;
     const dispatched = this.#parts.observeOnly ? 0 : this.dispatcher.apply(decision.actions);
-    this.#sleepUntil(decision.wakeAt);
+    this.#sleepUntil(ledgerAt === null ? decision.wakeAt : Math.min(ledgerAt, decision.wakeAt ?? ledgerAt));
     bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
   }
 
@@ -307,7 +311,7 @@ export class Supervisor implements Service {
       };
     if (this.#state === 'draining' || this.#state === 'stopping')
       return { code: 'draining', because: 'the supervisor is draining: it takes nothing new' };
-    return this.#parts.outOfOrder();
+    return this.#parts.outOfOrder() ?? this.#ledgerTrouble.hold();
   }
 
   #sleepUntil(wakeAt: number | null): void {

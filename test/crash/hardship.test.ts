@@ -287,6 +287,18 @@ describe('disks and folders', () => {
       await writeFile(go(), '');
       await eventually(async () => (await lines('ended')).length === 1);
       for (let n = 0; n < 3; n++) await supervised.supervisor.tick();
+      const status = await eventually(async () => {
+        const report = await supervised?.control.status();
+        return (
+          report?.held.some(({ task, code }) => task === 'late' && code === 'ledger-unwritable') && report
+        );
+      });
+      expect(status.problems).toContainEqual(
+        expect.objectContaining({
+          code: 'ledger-unwritable',
+          message: expect.stringMatching(/the disk is full\. Make room/),
+        }),
+      );
       expect(await lines('began')).toEqual(['a']);
       await rm(join(disk, 'fill'));
       await supervised.event('run.settled', 'a');

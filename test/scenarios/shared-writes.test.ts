@@ -6,6 +6,8 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Ledger } from '../../src/runs/ledger.ts';
+import { type Clock, systemClock } from '../../src/seams/clock.ts';
+import { nextTurn } from '../../src/seams/turns.ts';
 import { eventually } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
@@ -95,6 +97,36 @@ test('a result that is not certain to be on the disk is settled once it is', asy
     expect(graph.get(`x${id}`)).toMatchObject({ status: 'done' });
     expect(supervised.count('run.opened', `x${id}`)).toBe(1);
   }
+});
+
+test('what the disk refuses is not tried again at once, and goes through once it may', async () => {
+  await playground.writeGraph(playground.repo, tasks('x'));
+  let failures = 0;
+  let broken = true;
+  const system = systemClock();
+  /** Long waits last until they are let go. */
+  const waits = new Map<() => void, number>();
+  let isHeld = true;
+  const clock: Clock = {
+    ...system,
+    after(ms, act) {
+      if (ms < 900 || !isHeld) return system.after(ms, act);
+      waits.set(act, ms);
+      return () => waits.delete(act);
+    },
+  };
+  supervised = await supervise(playground, {
+    clock,
+    wrap: { ledger: (ledger) => withoutSync(ledger, 'finished', () => broken && ++failures > 0) },
+  });
+  await eventually(async () => failures >= ids.length && [...waits.values()].includes(1000));
+  const before = failures;
+  for (let turn = 0; turn < 300; turn++) await nextTurn();
+  expect(failures - before).toBeLessThanOrEqual(ids.length);
+  broken = false;
+  isHeld = false;
+  for (const act of [...waits.keys()]) act();
+  for (const id of ids) await supervised.event('run.settled', `x${id}`);
 });
 
 test('when the supervisor stops, the registry says what became of every agent', async () => {

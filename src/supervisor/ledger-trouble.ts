@@ -1,0 +1,52 @@
+// What is done while the disk refuses the ledger's writes: nothing new is begun, and now and then it is tried whether
+// there is room again, less and less often.
+
+import type { GraphHold } from '../decide/world.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { Clock } from '../seams/clock.ts';
+
+/** From the first refusal to the first try, ms; doubled with every one. */
+const FIRST_TRY_MS = 1000;
+const LAST_TRY_MS = 30_000;
+
+export class LedgerTrouble {
+  readonly #ledger: Pick<Ledger, 'refusal' | 'probe'>;
+  readonly #clock: Pick<Clock, 'now'>;
+  #waitMs = FIRST_TRY_MS;
+  /** The next try; null while there is no trouble. */
+  #triesAt: number | null = null;
+
+  constructor({ ledger, clock }: { ledger: Pick<Ledger, 'refusal' | 'probe'>; clock: Pick<Clock, 'now'> }) {
+    this.#ledger = ledger;
+    this.#clock = clock;
+  }
+
+  /** Why nothing may be begun, or null. */
+  hold(): GraphHold | null {
+    const because = this.#ledger.refusal();
+    return because === null ? null : { code: 'ledger-unwritable', because };
+  }
+
+  /** Looks whether there is trouble, and tries again when it is time. Gives the next instant to look, or null. */
+  look(): number | null {
+    const now = this.#clock.now();
+    const isNew = this.#triesAt === null;
+    if (this.#ledger.refusal() !== null && !isNew && now >= Number(this.#triesAt)) {
+      try {
+        this.#ledger.probe();
+      } catch {
+        // Still none; the refusal says so.
+        this.#waitMs = Math.min(this.#waitMs * 2, LAST_TRY_MS);
+        this.#triesAt = now + this.#waitMs;
+      }
+    }
+    if (this.#ledger.refusal() === null) {
+      this.#waitMs = FIRST_TRY_MS;
+      this.#triesAt = null;
+    } else {
+      // The clock may have been set back since.
+      this.#triesAt = Math.min(this.#triesAt ?? Number.POSITIVE_INFINITY, now + this.#waitMs);
+    }
+    return this.#triesAt;
+  }
+}
