@@ -1,11 +1,13 @@
 // Which runs, and which worktree, a filter means. What is nowhere to be found is said, not answered with nothing.
 
 import type { GraphView } from '../decide/world.ts';
+import type { GraphPath } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { isTerminal } from '../domain/task.ts';
+import { globalTaskId } from '../run/assignment.ts';
 import type { LedgerView } from '../runs/ledger.ts';
-import type { RunFilter } from './control.ts';
-import { findTask, unknownWorktree, viewsAt } from './find-task.ts';
+import type { RunFilter, TaskQuery } from './control.ts';
+import { findTask, isInside, unknownWorktree, viewsAt } from './find-task.ts';
 
 /** How many runs are told of where nobody says. */
 const LIMIT = 50;
@@ -51,4 +53,19 @@ export function endedMeanwhile(run: Run, views: readonly GraphView[]): string | 
   if (!isOpenRun(run)) return null;
   const status = views.find((view) => view.graph === run.graph)?.snapshot.tasks.get(run.task)?.status;
   return status !== undefined && isTerminal(status) ? status : null;
+}
+
+/** The open run that a query means of a task whose graph nobody serves any more; null: there is none, or more than one. */
+export function lostRun(
+  runs: readonly Run[],
+  { task, worktree }: Pick<TaskQuery, 'task' | 'worktree'>,
+  isServed: (graph: GraphPath) => boolean,
+): Run | null {
+  const [only, another] = runs.filter(
+    (run) =>
+      !isServed(run.graph) &&
+      (run.task === task || globalTaskId(run.graph, run.task) === task) &&
+      (worktree === undefined || worktree === run.graph || isInside(worktree, run.worktree)),
+  );
+  return only && !another ? only : null;
 }

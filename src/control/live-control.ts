@@ -23,7 +23,7 @@ import type { AnsweredQuestion } from '../run/questions.ts';
 import { silenceText } from '../run/silence.ts';
 import { tokenHash } from '../seams/identity.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
-import { askedRuns } from './asked-runs.ts';
+import { askedRuns, lostRun } from './asked-runs.ts';
 import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
 import type {
@@ -240,8 +240,18 @@ export class ControlFace implements SupervisorControl {
   }
 
   #openRun(query: TaskQuery): Run {
-    const run = this.#latestRun(query);
+    const { ledger, graphs } = this.#parts;
+    const lost = () => lostRun(ledger.openRuns(), query, (graph) => graphs.get(graph) !== undefined);
+    let run: Run | null;
+    try {
+      run = this.#latestRun(query);
+    } catch (thrown) {
+      run = thrown instanceof SupervisorError && thrown.code === 'not-found' ? lost() : null;
+      if (!run) throw thrown;
+    }
     if (run && isOpenRun(run)) return run;
+    const other = lost();
+    if (other) return other;
     throw nothingUnderWay(run?.task ?? query.task);
   }
 

@@ -82,6 +82,7 @@ export class Lookout {
       world: { ...this.#world, runs: runs.filter((run) => endedMeanwhile(run, graphs) === null) },
       decision: this.#decision,
       repositories: this.#parts.graphs.repositories(),
+      gone: this.#parts.ledger?.rememberedGraphs().filter((graph) => graph.goneAt !== null) ?? [],
       polling: new Set(),
       problems: this.#parts.problems,
       supervisor: {

@@ -19,6 +19,7 @@ export function reportableOf(
     world,
     decision,
     repositories: parts.graphs.repositories(),
+    gone: supervisor.lost.gone(),
     polling: new Set(parts.pollingGraphs()),
     problems: parts.problems(),
     supervisor: {

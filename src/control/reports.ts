@@ -22,11 +22,13 @@ import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
+import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { askedPlaces } from './asked-runs.ts';
 import type { TaskFilter } from './control.ts';
+import { goneElsewhere } from './gone-graphs.ts';
 import { inboxOf } from './inbox.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
@@ -39,6 +41,8 @@ export interface Reportable {
   readonly polling: ReadonlySet<GraphPath>;
   readonly problems: readonly ReportedProblem[];
   readonly supervisor: StatusReport['supervisor'];
+  /** Graphs that are gone, as they were seen last. */
+  readonly gone?: readonly RememberedGraph[];
   /** The last sign of life of a run, in words. */
   progressOf(run: string): string | null;
   /** Who holds a run that is worked on elsewhere. */
@@ -94,6 +98,7 @@ export function statusReport(input: Reportable): StatusReport {
     problems: [
       ...orderedPauses(world).map(({ code, because }) => ({ code, message: because })),
       ...input.problems,
+      ...goneElsewhere(input),
     ],
   };
 }

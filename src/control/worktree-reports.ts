@@ -6,6 +6,7 @@ import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';
 import type { Worktree } from '../domain/worktree.ts';
+import { goneFrom, MEND_MISSING } from './gone-graphs.ts';
 import type { Reportable } from './reports.ts';
 
 type Counts = { -readonly [K in keyof TaskCounts]: number };
@@ -20,7 +21,10 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
         ...emptyRow(repository.path, repository.name),
         state: 'unreadable',
         because: repository.problem,
-        problems: [{ code: 'repository', message: repository.problem }],
+        problems: [
+          { code: 'repository', message: repository.problem },
+          ...goneFrom(input, { path: repository.path, graph: null }),
+        ],
       });
       continue;
     }
@@ -29,10 +33,13 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
       const view = worktree.graph === null ? undefined : views.get(worktree.graph);
       const state = worktreeState(worktree, excluded.has(worktree.path), view?.worktree ?? null);
       if (state || !view) {
+        const problems = state?.state === 'alias' ? [] : goneFrom(input, worktree);
+        const [lost] = problems;
+        const said = state ?? { state: 'no-graph', because: 'its graph has not been read yet' };
         reports.push({
           ...row,
-          ...(state ?? { state: 'no-graph', because: 'its graph has not been read yet' }),
-          problems: lostRuns(input, worktree.path),
+          ...(lost && said.state === 'no-graph' ? { state: 'graph-gone', because: lost.message } : said),
+          problems,
         });
         continue;
       }
@@ -61,41 +68,29 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
       if (hold) problems.unshift({ code: hold.code, message: hold.because });
       const polled = input.polling.has(view.graph);
       const missing = snapshot.problem?.code === 'missing';
+      const lost = missing ? goneFrom(input, worktree) : [];
       reports.push({
         ...row,
         counts: countTasks(input, view.graph),
-        problems: missing ? problems.slice(1) : problems,
-        ...(missing
-          ? { state: 'no-graph', because: 'there is no graph.jsonl in its graph folder yet' }
-          : snapshot.problem || hold
-            ? { state: 'held', because: (hold?.because ?? snapshot.problem?.message) || '' }
-            : worktree.locked !== null
-              ? {
-                  state: 'locked',
-                  because: worktree.locked || 'locked with `git worktree lock`; its tasks run all the same',
-                }
-              : polled
-                ? { state: 'polling', because: 'looked at every two seconds, for want of inotify watches' }
-                : { state: 'watched', because: 'every change of its graph is noticed' }),
+        problems: missing ? [...lost, ...problems.filter(({ code }) => code !== 'missing')] : problems,
+        ...(missing && lost[0]
+          ? { state: 'graph-gone', because: lost[0].message }
+          : missing
+            ? { state: 'no-graph', because: 'there is no graph.jsonl in its graph folder yet' }
+            : snapshot.problem || hold
+              ? { state: 'held', because: (hold?.because ?? snapshot.problem?.message) || '' }
+              : worktree.locked !== null
+                ? {
+                    state: 'locked',
+                    because: worktree.locked || 'locked with `git worktree lock`; its tasks run all the same',
+                  }
+                : polled
+                  ? { state: 'polling', because: 'looked at every two seconds, for want of inotify watches' }
+                  : { state: 'watched', because: 'every change of its graph is noticed' }),
       });
     }
   }
   return reports;
-}
-
-const MEND_MISSING =
-  'if it was moved, `git worktree repair` where it is now mends that; if it was deleted, `git worktree prune`';
-
-/** Runs of a graph that is not there any more: nothing of them is lost, and somebody should know. */
-function lostRuns(input: Reportable, path: string): ReportedProblem[] {
-  const { graphs, runs } = input.world;
-  const known = new Set(graphs.map((view) => view.graph));
-  const lost = runs.filter((run) => run.worktree === path && !known.has(run.graph));
-  const [first] = lost;
-  if (!first) return [];
-  const names = lost.map((run) => run.task).join(', ');
-  const message = `its graph ${first.graph} is gone; what came of ${names} is kept and written when it is back`;
-  return [{ code: 'graph-gone', message }];
 }
 
 /** A state that leaves nothing to count, or null for a worktree whose graph is served through it. */

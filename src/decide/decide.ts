@@ -133,11 +133,18 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
   };
 }
 
-/** Everything that takes a place: open runs, and processes that go on after their task was reported as over. */
-export function withEnding({ runs, ending = [] }: Pick<World, 'runs' | 'ending'>): readonly Run[] {
-  if (ending.length === 0) return runs;
+/**
+ * Everything that takes a place: open runs, and processes that go on after their task was reported as over. What runs for
+ * a graph that is gone takes nothing that others wait for.
+ */
+export function withEnding({
+  runs,
+  ending = [],
+  graphs,
+}: Pick<World, 'runs' | 'ending' | 'graphs'>): readonly Run[] {
+  const known = new Set(graphs.map(({ graph }) => graph));
   const over = new Set(ending.map((run) => run.id));
-  return [...runs.filter((run) => !over.has(run.id)), ...ending];
+  return [...runs.filter((run) => !over.has(run.id)), ...ending].filter((run) => known.has(run.graph));
 }
 
 function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, JudgedGraph> {

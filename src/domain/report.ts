@@ -33,7 +33,7 @@ export interface WorktreeReport {
   readonly head: string | null;
   /** The graph's folder, null when there is none. */
   readonly graph: string | null;
-  /** watched, polling, no-graph, alias, held, missing, prunable, locked, bare, excluded. */
+  /** watched, polling, no-graph, graph-gone, alias, held, missing, prunable, locked, bare, excluded. */
   readonly state: string;
   readonly because: string;
   readonly counts: TaskCounts;

@@ -1,7 +1,15 @@
 // graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
 // locking to its caller.
 
-import { type BigIntStats, closeSync, constants, fstatSync, realpathSync, statSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -115,6 +123,22 @@ export function keepsChanging(graph: GraphPath): GraphProblem {
 export function justEmptied(graph: GraphPath): FileReading {
   const message = `${graphFile(graph)} was emptied a moment ago, so it may be half written; it is read again shortly`;
   return { kind: 'problem', problem: { code: 'unstable', message } };
+}
+
+/**
+ * The locks that keep every writer out, in the order in which they are taken: the one that wg takes in this folder and,
+ * where graph.jsonl is a link, the one that wg takes where the file is.
+ */
+export function lockFilesOf(graph: GraphPath): readonly string[] {
+  const own = join(graph, 'graph.lock');
+  try {
+    if (!lstatSync(graphFile(graph), { throwIfNoEntry: false })?.isSymbolicLink()) return [own];
+    const home = dirname(realpathSync.native(graphFile(graph)));
+    return home === graph ? [own] : [own, join(home, 'graph.lock')];
+  } catch {
+    // A link to nothing: reading it says so.
+    return [own];
+  }
 }
 
 /** A graph file as it was replaced. */

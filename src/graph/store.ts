@@ -1,7 +1,6 @@
 // One graph folder's graph.jsonl: what was read last, and changes to it under the lock that wg honours. Many changes
 // that wait go into one rewrite. Knows no rules about tasks; its callers bring those in their edits.
 
-import { join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
@@ -26,6 +25,7 @@ import {
   type FileState,
   justEmptied,
   keepsChanging,
+  lockFilesOf,
   readGraphFile,
   stateOfFileNow,
   stateOfOpenedFile,
@@ -172,13 +172,20 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
 
   async function writeAll(): Promise<void> {
     while (waiting.length > 0) {
-      let lock: Awaited<ReturnType<Locker['acquire']>>;
+      const locks: Awaited<ReturnType<Locker['acquire']>>[] = [];
+      const release = () => {
+        for (const lock of locks.splice(0).reverse()) lock.release();
+      };
       try {
-        lock = await locker.acquire(join(graph, 'graph.lock'), {
-          timeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
-          signal: closing.signal,
-        });
+        for (const file of lockFilesOf(graph))
+          locks.push(
+            await locker.acquire(file, {
+              timeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+              signal: closing.signal,
+            }),
+          );
       } catch (thrown) {
+        release();
         for (const change of waiting.splice(0)) change.fail(thrown);
         continue;
       }
@@ -188,7 +195,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       } catch (thrown) {
         for (const change of batch) change.fail(thrown);
       } finally {
-        lock.release();
+        release();
       }
       for (const change of batch) change.succeed();
     }

@@ -6,6 +6,7 @@ import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/m
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
+import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Assignment, DependencyResult } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
@@ -17,6 +18,14 @@ import type { Standing } from '../worktrees/standing.ts';
 export interface CallbackAddress {
   readonly url: string | null;
   readonly socket: string | null;
+}
+
+/** What an assignment says of its graph. */
+export interface AssignedGraph {
+  readonly store: Pick<GraphStore, 'detail'>;
+  readonly worktree: Pick<Worktree, 'path' | 'branch' | 'head'>;
+  readonly repository: Pick<Repository, 'id' | 'name' | 'path'>;
+  readonly profiles: SupervisedGraph['profiles'];
 }
 
 /** How many of a finished dependency's last log lines a prompt or payload carries (as wg does). */
@@ -49,7 +58,7 @@ export function buildAssignment(input: {
   readonly run: Run;
   readonly profile: Profile;
   readonly task: TaskDetail;
-  readonly graph: SupervisedGraph;
+  readonly graph: AssignedGraph;
   /** What its worktree stands on now. */
   readonly standing: Standing;
   readonly config: Config;
@@ -112,7 +121,7 @@ function projectModel(project: ProjectRoute | undefined, profile: Profile): stri
   return isServed || fittingPattern(profile, project.spellings) !== null ? project.model : null;
 }
 
-function dependencyResults(store: GraphStore, task: TaskDetail): DependencyResult[] {
+function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail): DependencyResult[] {
   return task.after.flatMap((id) => {
     const dependency = store.detail(id);
     if (!dependency) return [];

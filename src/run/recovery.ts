@@ -2,12 +2,14 @@
 // that were started but not yet noted. Everything else heals by reconciling.
 
 import { join } from 'node:path';
+import { isOurs } from '../decide/reconcile.ts';
 import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
 import { readRunFile, writeRunFile } from '../runs/run-file.ts';
 import { tokenHash } from '../seams/identity.ts';
 import { NO_PID, WITHOUT_PROCESS } from '../wg/registry.ts';
@@ -49,7 +51,9 @@ export class Recovery {
       this.#looked.add(graph.path);
       // A stranger's folder may say anything of a run, such as which process it has.
       if (!graph.profiles.repositoryUntrusted)
-        for (const task of unfinishedTasks(snapshot.tasks)) if (this.#takeUp(graph, task)) found++;
+        for (const task of unfinishedTasks(snapshot.tasks))
+          if (this.#takeUp(graph, task)) found++;
+          else await this.#giveBack(graph, task);
       await this.#tidyRegistry(graph);
     }
     return found;
@@ -74,6 +78,33 @@ export class Recovery {
       because: 'the ledger did not know it; its folder did',
     });
     return true;
+  }
+
+  /**
+   * A graph was away while its run was cancelled or given up, and comes back with the claim in it: nobody works on the task.
+   * What is known of a result is written, else the task is given back.
+   */
+  async #giveBack(graph: SupervisedGraph, task: Task): Promise<void> {
+    const { ledger, clock, log, stateDir } = this.#parts;
+    if (task.status !== 'in-progress' || !task.assigned || task.foreignKeys.length > 0) return;
+    const remembered = readRunFile(join(graph.path, 'agents', task.assigned));
+    const run = remembered?.stateDir === stateDir ? ledger.run(remembered.run.id) : null;
+    if (!run || (run.phase !== 'overruled' && run.phase !== 'interrupted') || !isOurs(task, run)) return;
+    const { outcome } = run;
+    const now = clock.now();
+    try {
+      if (outcome?.kind === 'succeeded' || outcome?.kind === 'failed')
+        await settleInGraph(graph.store, run, outcome, { now, retry: null });
+      else {
+        const paused = outcome?.kind === 'stopped' && outcome.reason === 'cancelled';
+        const because = paused ? 'cancelled; it stays paused until it is resumed' : 'its run was closed';
+        await releaseInGraph(graph.store, run, { now, because, paused });
+      }
+      log.info('task.released', { graph: graph.path, task: task.id, run: run.id });
+    } catch (thrown) {
+      // It cannot be written just now; the graph is looked through again when it is served anew.
+      log.warn('release.postponed', { graph: graph.path, task: task.id, because: messageOf(thrown) });
+    }
   }
 
   /** Marks what never came to be or is long gone as dead, so that wg does not show agents that are none. */

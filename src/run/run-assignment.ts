@@ -2,10 +2,9 @@
 
 import type { Profile } from '../domain/profile.ts';
 import type { Assignment } from '../executors/executor.ts';
-import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { traceOfRun } from '../seams/identity.ts';
 import type { Standing } from '../worktrees/standing.ts';
-import { buildAssignment, type CallbackAddress } from './assignment.ts';
+import { type AssignedGraph, buildAssignment, type CallbackAddress } from './assignment.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './run-services.ts';
 import { vanishedTask } from './vanished-task.ts';
@@ -14,7 +13,7 @@ import { vanishedTask } from './vanished-task.ts';
 export function assignRun(
   parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
   live: LiveRun,
-  graph: SupervisedGraph,
+  graph: AssignedGraph,
   profile: Profile,
   address: { readonly callback: CallbackAddress; readonly standing: Standing },
 ): Assignment {
@@ -24,7 +23,7 @@ export function assignRun(
   const previous = ledger
     .runs({ graph: run.graph, task: run.task, limit: 2 })
     .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
-  return buildAssignment({
+  const assignment = buildAssignment({
     run,
     profile,
     task,
@@ -38,4 +37,11 @@ export function assignRun(
     environment: parts.environment,
     previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
   });
+  return {
+    ...assignment,
+    // Where it is now: a worktree may be moved under a run, and its folder with it.
+    get folder() {
+      return live.run.folder ?? assignment.folder;
+    },
+  };
 }

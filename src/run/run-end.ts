@@ -224,8 +224,12 @@ export class RunEnding {
     try {
       if (live.declared) return;
       switch (outcome.kind) {
-        case 'succeeded':
         case 'failed':
+          // Its folder went with its graph, and its exit status is there: it is asked again where it is found.
+          if (outcome.failure === 'interrupted' && !this.#parts.graphs.get(run.graph)) return;
+          await this.#end(live, await this.#ownWord(run, outcome));
+          return;
+        case 'succeeded':
           await this.#end(live, await this.#ownWord(run, outcome));
           return;
         case 'deferred':

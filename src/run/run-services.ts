@@ -32,7 +32,7 @@ export interface RunnerParts {
   /** Where agents report back to; opens TCP when the profile needs it. */
   callback(profile: Profile): Promise<CallbackAddress>;
   /** The commit and branch that a worktree stands on at this moment. */
-  standing(worktree: Worktree): Promise<Standing>;
+  standing(worktree: Pick<Worktree, 'path' | 'head' | 'branch'>): Promise<Standing>;
   /** Judges a task on the fresh bytes with the same predicate as readiness; null: nothing against it. */
   refuseClaim(graph: SupervisedGraph, draft: GraphDraft, task: string): string | null;
   /** What a success passes before it is written; absent: everything is written natively. */

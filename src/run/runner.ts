@@ -11,7 +11,7 @@ import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { Bus } from '../seams/bus.ts';
-import { type CallbackAddress, deadlineOf } from './assignment.ts';
+import { type AssignedGraph, type CallbackAddress, deadlineOf } from './assignment.ts';
 import { Background } from './background.ts';
 import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
 import { callbackFor } from './callback-address.ts';
@@ -25,6 +25,7 @@ import { runControl } from './run-control.ts';
 import { RunEnding, resultKey } from './run-end.ts';
 import type { RunnerParts } from './run-services.ts';
 import { signedTokenOf, tokenAgain } from './run-tokens.ts';
+import { vanishedGraph } from './vanished-task.ts';
 
 export class Runner {
   /** Every run that this process attends to, by id. */
@@ -107,8 +108,7 @@ export class Runner {
     live.lease = this.#parts.ledger.lease(run.id);
     this.live.set(run.id, live);
     try {
-      const graph = this.#parts.graphs.get(run.graph);
-      if (!graph) return void this.live.delete(run.id);
+      const graph = this.#parts.graphs.get(run.graph) ?? vanishedGraph(run, this.#parts.config());
       const callback = await callbackFor(this.#parts, profile);
       // What runs already is attended to all the same: it can be asked, and its time runs out.
       const address = 'kind' in callback ? { url: null, socket: null } : callback;
@@ -185,7 +185,7 @@ export class Runner {
   /** Everything that whoever works on the run needs to know. Without `callback` the address is asked for. */
   async assign(
     live: LiveRun,
-    graph: SupervisedGraph,
+    graph: AssignedGraph,
     profile: Profile,
     callback?: CallbackAddress,
   ): Promise<Assignment> {

@@ -1,7 +1,10 @@
-// What stands in for a task that is gone from its graph while somebody still works on it.
+// What stands in for a task that is gone from its graph, or for a graph that is gone, while somebody still works on it.
 
+import { basename } from 'node:path';
+import type { Config } from '../domain/config.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
+import type { AssignedGraph } from './assignment.ts';
 
 /** Stands in for a task that was deleted while its agent works: enough to attend to the agent and end it. */
 export function vanishedTask(run: Run): TaskDetail {
@@ -27,5 +30,15 @@ export function vanishedTask(run: Run): TaskDetail {
     artifacts: [],
     log: [],
     fields: {},
+  };
+}
+
+/** Stands in for a graph that nobody serves any more while somebody still works on one of its tasks. */
+export function vanishedGraph(run: Run, { profiles, brokenProfiles }: Config): AssignedGraph {
+  return {
+    store: { detail: () => null },
+    worktree: { path: run.worktree, branch: null, head: null },
+    repository: { id: run.repo, name: basename(run.worktree), path: run.worktree },
+    profiles: { byName: profiles, broken: brokenProfiles, untrusted: [] },
   };
 }

@@ -4,6 +4,7 @@ import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../d
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
+import { type RememberedGraph, rememberedGraphs } from './graph-book.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
 import { readResults } from './result-book.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
@@ -47,6 +48,8 @@ export interface LedgerView {
   /** What is known of tasks that are over. */
   results(): KnownResults;
   meta(key: string): string | null;
+  /** Graphs as they were seen last. */
+  rememberedGraphs(): RememberedGraph[];
   close(): void;
 }
 
@@ -145,6 +148,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       const row = sql('SELECT value FROM meta WHERE key = ?').one(key);
       return row === null ? null : textOrNull(row, 'value');
     },
+    rememberedGraphs: rememberedGraphs(database),
     close: () => database.close(),
   };
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../seams/clock.ts';
 import { type AnswerBook, createAnswerBook } from './answer-book.ts';
 import type { Database } from './database.ts';
 import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
+import { createGraphBook, type GraphBook } from './graph-book.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { createOldRuns, FENCE_FLOOR_SQL, type OldRuns } from './old-runs.ts';
@@ -18,7 +19,7 @@ import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
 import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
 
-export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns {
+export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns, GraphBook {
   /**
    * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
@@ -192,6 +193,10 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     ...schedules,
     ...createResultBook(database),
     ...createOldRuns(database, clock),
+    ...createGraphBook(database, () => {
+      openRuns.wrote(null);
+      schedules.readAnew();
+    }),
     // What is open is asked for all the time, and is in memory as it was written.
     run: (id) => openRuns.get(id) ?? view.run(id),
     openRuns: () => openRuns.all(),

@@ -155,6 +155,19 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX results_by_age ON results (at);
   `,
+  `
+  -- Graphs as they were seen last. open: a JSON list of ids; gone_at: since when the graph is not there, NULL: it is.
+  CREATE TABLE graphs (
+    graph TEXT PRIMARY KEY,
+    worktree TEXT NOT NULL,
+    repo TEXT NOT NULL,
+    branch TEXT,
+    folder TEXT NOT NULL,
+    open TEXT NOT NULL,
+    open_count INTEGER NOT NULL,
+    gone_at INTEGER
+  ) WITHOUT ROWID;
+  `,
 ];
 
 /** The version that this program writes. */

@@ -18,6 +18,8 @@ export interface ScheduleBook {
   noteOver(task: TaskRef): void;
   /** Forgets a schedule, for a task that is gone. */
   forgetSchedule(task: TaskRef): void;
+  /** What is on the disk was changed otherwise. */
+  readAnew(): void;
 }
 
 /** What is to be remembered of one task. */
@@ -50,6 +52,7 @@ export function createScheduleBook(database: Database): ScheduleBook {
   const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
 
   let book: Memories | null = null;
+  let isOld = false;
   /** Written since: read again from the disk, which alone knows whether a transaction came to pass. */
   const stale = new Map<TaskKey, TaskRef>();
   const rowOf = ({ graph, task }: TaskRef): ScheduleMemory | undefined => {
@@ -57,7 +60,8 @@ export function createScheduleBook(database: Database): ScheduleBook {
     return row === null ? undefined : scheduleMemoryOf(row);
   };
   const known = (): ScheduleMemories => {
-    if (book === null || stale.size > READ_ONE_BY_ONE) {
+    if (book === null || isOld || stale.size > READ_ONE_BY_ONE) {
+      isOld = false;
       book ??= new Memories();
       book.clear();
       for (const row of all.all())
@@ -107,6 +111,9 @@ export function createScheduleBook(database: Database): ScheduleBook {
       const before = rowOf(ref);
       if (before && before.lastNominalAt !== null && !before.lastIsOver)
         write(ref, { ...before, lastIsOver: true });
+    },
+    readAnew() {
+      isOld = true;
     },
     forgetSchedule(ref) {
       stale.set(taskKey(ref.graph, ref.task), ref);

@@ -3,7 +3,7 @@
 
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
-import { type TaskKey, taskKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
@@ -15,6 +15,7 @@ import { LiveRun } from '../run/live-run.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import { Runner } from '../run/runner.ts';
 import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
+import { vanishedGraph } from '../run/vanished-task.ts';
 import type { Cancel } from '../seams/clock.ts';
 import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
@@ -275,6 +276,33 @@ export class Dispatcher {
     else this.#once(run, () => this.runner.ending.disown(run));
   }
 
+  /** Attends to the agents of graphs that cannot be read, or that nobody serves any more: they live all the same. */
+  attendLost(): void {
+    const { ledger, graphs } = this.#parts;
+    for (const run of ledger.openRuns()) {
+      const graph = graphs.get(run.graph);
+      if (graph && graph.store.snapshot().problem === null) continue;
+      const live = this.runner.live.get(run.id);
+      if (!graph) live?.freePlace();
+      const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
+      if (!live && isAtWork && !this.#busy.has(run.id)) this.#takeUp(run);
+    }
+  }
+
+  /** Closes runs whose graph is gone for so long that nobody waits for them. An agent that lives keeps its run. */
+  giveUp(isGivenUp: (graph: GraphPath) => boolean): void {
+    const { ledger, graphs, clock } = this.#parts;
+    for (const run of ledger.openRuns()) {
+      if (graphs.get(run.graph) || !isGivenUp(run.graph)) continue;
+      const live = this.runner.live.get(run.id);
+      if (live?.run.process) continue;
+      const because = `its graph ${run.graph} was not found again`;
+      if (live) live.stop('overruled');
+      else ledger.move(run.id, 'overruled', { finishedAt: clock.now() });
+      this.runner.ending.emit('run.overruled', run, { because });
+    }
+  }
+
   /** Stops every run with this reason and waits until each is written down. */
   async stopAll(reason: StopReason): Promise<void> {
     for (const live of this.runner.live.values()) live.stop(reason);
@@ -341,8 +369,8 @@ export class Dispatcher {
   }
 
   #profileOf(run: Run): Profile | null {
-    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
-    return profiles ? profileOfRun(run, profiles) : null;
+    const graph = this.#parts.graphs.get(run.graph) ?? vanishedGraph(run, this.#parts.config());
+    return profileOfRun(run, graph.profiles);
   }
 
   #reopen(action: Extract<Action, { kind: 'reopen' }>): void {

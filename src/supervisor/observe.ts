@@ -30,7 +30,7 @@ export function observeWorld(parts: {
     now: parts.now,
     config: parts.config,
     graphs: parts.graphs.all().map(viewOf),
-    runs: withWaiting(ledger?.openRuns() ?? [], parts.waiting),
+    runs: withWaiting(ledger?.openRuns() ?? [], parts),
     attended: parts.attended,
     lingering: parts.lingering,
     ending: parts.ending ?? [],
@@ -44,7 +44,11 @@ export function observeWorld(parts: {
   };
 }
 
-function withWaiting(runs: readonly Run[], waiting: ReadonlySet<RunId> = new Set()): readonly Run[] {
-  if (waiting.size === 0) return runs;
-  return runs.map((run) => (waiting.has(run.id) ? { ...run, waits: true } : run));
+/** Whose graph is gone takes no place either: nobody could give it back. */
+function withWaiting(
+  runs: readonly Run[],
+  { waiting, graphs }: { readonly waiting?: ReadonlySet<RunId>; readonly graphs: SupervisedGraphs },
+): readonly Run[] {
+  const waits = (run: Run) => waiting?.has(run.id) || !graphs.get(run.graph);
+  return runs.some(waits) ? runs.map((run) => (waits(run) ? { ...run, waits: true } : run)) : runs;
 }

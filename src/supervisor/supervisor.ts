@@ -15,6 +15,7 @@ import type { Service } from '../seams/service.ts';
 import { nextTurn } from '../seams/turns.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
+import { LostGraphs } from './lost-graphs.ts';
 import { observeWorld } from './observe.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
@@ -48,6 +49,7 @@ const LONGEST_SLEEP_MS = 60_000;
 export class Supervisor implements Service {
   readonly name = 'supervisor';
   readonly dispatcher: Dispatcher;
+  readonly lost: LostGraphs;
   readonly #parts: SupervisorParts;
   readonly #memo: DecideMemo = createMemo();
   readonly #dirty = new Set<GraphPath>();
@@ -69,6 +71,7 @@ export class Supervisor implements Service {
     this.#parts = parts;
     this.#ledgerTrouble = new LedgerTrouble(parts);
     this.dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
+    this.lost = new LostGraphs(parts);
   }
 
   get state(): SupervisorState {
@@ -244,10 +247,18 @@ export class Supervisor implements Service {
     const { clock, graphs, config } = this.#parts;
     const { limits } = config();
     const now = clock.now();
+    // With what was written since the last look: it may be gone with this one.
+    this.lost.see();
     if (this.#rediscover || now >= this.#relistAt || now < this.#relistAt - limits.relistMs) {
       this.#rediscover = false;
       this.#relistAt = now + limits.relistMs;
       await graphs.rediscover(config());
+      if (!this.#parts.observeOnly) {
+        this.lost.follow(this.dispatcher.runner.live.values());
+        this.lost.note();
+        this.dispatcher.giveUp((graph) => this.lost.isGivenUp(graph));
+        this.lost.prune();
+      }
       // Before the first sweep, to which an agent that the ledger does not know is an orphan.
       if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
       if (!this.#parts.observeOnly)
@@ -259,11 +270,18 @@ export class Supervisor implements Service {
       for (const path of await graphs.changed()) this.#dirty.add(path);
       await this.#parts.chores();
       await graphs.recheckHolds();
+      if (!this.#parts.observeOnly) this.lost.note();
     }
     for (const path of this.#doubtful()) this.#dirty.add(path);
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     await graphs.refresh(dirty);
+    this.lost.see();
+    if (!this.#parts.observeOnly) {
+      if (dirty.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
+        this.lost.note();
+      this.dispatcher.attendLost();
+    }
     await this.#maintain();
     if (this.#parts.observeOnly) return;
     const { recovery, ending } = this.dispatcher.runner;

@@ -13,8 +13,14 @@ import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
 import { bareTrouble, brokenLink } from './git-standing.ts';
-import { globalGraphFolders, graphFolderBeside, isAgentWorktree, realPath } from './graph-folder.ts';
-import { nameGraphs, type Reached } from './graph-names.ts';
+import {
+  type GraphFolder,
+  globalGraphFolders,
+  graphFolderBeside,
+  isAgentWorktree,
+  realPath,
+} from './graph-folder.ts';
+import { HardLinks, nameGraphs, type Reached } from './graph-names.ts';
 import type { ListedWorktree } from './porcelain.ts';
 import { findRepositories } from './scan.ts';
 import { leftOut, repositoryName, settingsBelow } from './settings.ts';
@@ -74,6 +80,7 @@ class DiskDiscovery implements Discovery {
   readonly #listings = new Map<string, Listing>();
   /** What git listed while a repository was identified, in the same pass. */
   readonly #listedNow = new Map<string, readonly ListedWorktree[]>();
+  readonly #links = new HardLinks();
   #globals: ReadonlySet<string> = new Set();
   #notes: readonly string[] = [];
 
@@ -109,9 +116,12 @@ class DiskDiscovery implements Discovery {
       [...byId].map(([id, { settings, problem }]) => inTurn(() => this.#read(id, settings, problem))),
     );
     this.#forgetAllBut(found);
-    const named = nameGraphs(found.flatMap((one) => one.reached));
+    const all = found.flatMap((one) => one.reached);
+    const united = this.#links.unite(all, (graph) => fileIdentity(join(graph, 'graph.jsonl')));
+    const named = nameGraphs(united);
+    const isNow = new Map(all.map((one, n) => [one, united[n] ?? one]));
     return found.map(({ repository, settings, excluded, reached }) => ({
-      repository: { ...repository, worktrees: reached.map(named) },
+      repository: { ...repository, worktrees: reached.map((one) => named(isNow.get(one) ?? one)) },
       settings,
       excluded,
     }));
@@ -227,10 +237,11 @@ class DiskDiscovery implements Discovery {
 
   async #reach(id: string, listed: ListedWorktree, main: string, owner: Reached | null): Promise<Reached> {
     const missing = !isFolderNow(listed.path);
-    const none = { path: null, alias: false, identity: null };
-    let graph: { path: string | null; alias: boolean; identity: string | null } = none;
+    const none = { path: null, alias: false, identity: null, shared: null };
+    let graph: Omit<GraphFolder, 'path' | 'identity'> & { path: string | null; identity: string | null } =
+      none;
     if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
-      graph = { path: owner.worktree.graph, alias: true, identity: owner.identity };
+      graph = { ...none, path: owner.worktree.graph, alias: true, identity: owner.identity };
     // Bare by mistake: where its git dir lies in it, a folder is a worktree to everybody but git.
     else if (!missing && (!listed.bare || isFolderNow(join(listed.path, '.git'))))
       graph = graphFolderBeside(listed.path, this.#globals) ?? none;
@@ -245,7 +256,7 @@ class DiskDiscovery implements Discovery {
       graphTracked: own !== null && trouble === null && (await this.#tracked.isTracked(listed.path, own)),
       trouble,
     };
-    return { worktree, identity: graph.identity };
+    return { worktree, identity: graph.identity, shared: graph.shared };
   }
 
   /** What keeps work from being done where its graph is. */
@@ -284,6 +295,17 @@ function sentenceOf(path: string, thrown: unknown): string {
       return `${path} may not be read; give the user who runs the supervisor access to it`;
     default:
       return `${path} cannot be read: ${messageOf(thrown)}`;
+  }
+}
+
+function fileIdentity(path: string): string | null {
+  try {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    // The number of a deleted file is often given to the next one, its time of birth is not.
+    return found === undefined ? null : `${found.dev}:${found.ino}:${found.birthtimeNs}`;
+  } catch {
+    // Not to be looked at, so it is not known to be the same.
+    return null;
   }
 }
 

@@ -1,9 +1,9 @@
 // Which graph folder a worktree reaches (wg-rules 1.1, 1.2). Looks at folders only; whether there is a graph.jsonl in
 // it, and a readable one, is the graph store's business.
 
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 
 /** wg's own order: `.wg` wins where both exist. */
@@ -13,10 +13,12 @@ export const GRAPH_FOLDER_NAMES = ['.wg', '.workgraph'] as const;
 export interface GraphFolder {
   /** Real path. */
   readonly path: GraphPath;
-  /** Reached through a symlink, or another worktree's. */
+  /** Reached through a symlink, or another worktree's; or its graph.jsonl is a link to one elsewhere. */
   readonly alias: boolean;
-  /** Device and inode: equal for one folder under two names, such as a bind mount. */
+  /** Equal for one folder under two names, such as a bind mount, and for two folders that lead to one graph.jsonl. */
   readonly identity: string;
+  /** Device and inode of a graph.jsonl that other folders may have too, by a hard link; null: none has. */
+  readonly shared: string | null;
 }
 
 /** The graph folder right in `folder`, or null. wg's global settings below `home` are never one. */
@@ -33,7 +35,14 @@ export function graphFolderBeside(folder: string, globals: ReadonlySet<string>):
     const found = folderAt(join(folder, name));
     if (found === null) continue;
     if (globals.has(found.path)) continue;
-    return { ...found, alias: found.path !== join(realPathNow(folder) ?? folder, name) };
+    const file = fileOf(found.path);
+    const isReached = found.path !== join(realPathNow(folder) ?? folder, name);
+    return {
+      path: found.path,
+      ...file,
+      identity: file.identity ?? found.identity,
+      alias: isReached || file.alias,
+    };
   }
   return null;
 }
@@ -64,7 +73,27 @@ function realPathNow(path: string): string | null {
   }
 }
 
-function folderAt(path: string): Omit<GraphFolder, 'alias'> | null {
+/** What the graph.jsonl of a folder says of it: that it is another folder's, or that it may be. */
+function fileOf(graph: string): { identity: string | null; alias: boolean; shared: string | null } {
+  const none = { identity: null, alias: false, shared: null };
+  const path = join(graph, 'graph.jsonl');
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+    if (found?.isFile())
+      return found.nlink > 1n ? { ...none, shared: `${found.dev}:${found.ino}:${found.birthtimeNs}` } : none;
+    const real = found?.isSymbolicLink() ? realPathNow(path) : null;
+    if (real === null) return none;
+    const folder = folderAt(dirname(real));
+    if (folder === null || folder.path === graph) return none;
+    // The file has the identity of the folder that it lies in, unless that has another graph of its own.
+    return { identity: basename(real) === 'graph.jsonl' ? folder.identity : real, alias: true, shared: null };
+  } catch {
+    // Not to be looked at: whoever reads the graph says why.
+    return none;
+  }
+}
+
+function folderAt(path: string): Pick<GraphFolder, 'path' | 'identity'> | null {
   // Half of the names are never there: an error costs more than a look.
   const real = existsSync(path) ? realPathNow(path) : null;
   if (real === null) return null;

@@ -1,11 +1,48 @@
-// One name for one graph, however many worktrees and mounts lead to it. Pure.
+// One name for one graph, however many worktrees, mounts and links lead to it. Looks at nothing itself.
 
+import type { GraphPath } from '../domain/ids.ts';
 import type { Worktree } from '../domain/worktree.ts';
 
 /** A worktree with the device and inode of its graph's folder. */
 export interface Reached {
   readonly worktree: Worktree;
   readonly identity: string | null;
+  /** Device and inode of its graph.jsonl, where others may have it by a hard link; absent or null: none has. */
+  readonly shared?: string | null;
+}
+
+/**
+ * Folders that have one graph.jsonl by hard links are one graph, and stay one though the next write gives one of them a file
+ * of its own: what the others have since is only an older copy. Remembers that from look to look.
+ */
+export class HardLinks {
+  /** Graph folder → the file it shared, and with whose folder. */
+  readonly #known = new Map<GraphPath, { readonly file: string; readonly identity: string }>();
+
+  /** The same with one identity for all that share a file. `fileNow`: device and inode of a folder's graph.jsonl. */
+  unite<T extends Reached>(all: readonly T[], fileNow: (graph: GraphPath) => string | null): T[] {
+    const owners = new Map<string, string>();
+    for (const { worktree, identity, shared } of all)
+      if (shared && identity !== null && !worktree.graphIsAlias && !owners.has(shared))
+        owners.set(shared, identity);
+    return all.map((one) => {
+      const { identity, shared = null, worktree } = one;
+      const { graph } = worktree;
+      if (graph === null || worktree.graphIsAlias) return one;
+      const owner = shared === null ? undefined : owners.get(shared);
+      if (shared !== null && owner !== undefined && owner !== identity) {
+        this.#known.set(graph, { file: shared, identity: owner });
+        return { ...one, identity: owner, worktree: { ...worktree, graphIsAlias: true } };
+      }
+      const before = this.#known.get(graph);
+      if (before === undefined) return one;
+      const isOwnerThere = all.some((other) => other !== one && other.identity === before.identity);
+      if (isOwnerThere && fileNow(graph) === before.file)
+        return { ...one, identity: before.identity, worktree: { ...worktree, graphIsAlias: true } };
+      this.#known.delete(graph);
+      return one;
+    });
+  }
 }
 
 /**

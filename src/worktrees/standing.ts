@@ -16,7 +16,10 @@ const TERMS = { maxBytes: 64 * 1024 * 1024, links: 'follow' } as const;
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
 
 /** What the worktree stands on now; what was listed of it where nobody can say. Never throws. */
-export async function standingOf(listed: Worktree, git: Git): Promise<Standing> {
+export async function standingOf(
+  listed: Pick<Worktree, 'path' | 'head' | 'branch'>,
+  git: Git,
+): Promise<Standing> {
   try {
     return (await plainStanding(listed.path)) ?? (await git.standing(listed.path));
   } catch {

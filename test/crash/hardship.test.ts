@@ -51,6 +51,8 @@ describe('the ledger is lost', () => {
     await playground.writeConfig('');
     supervised = await supervise(playground);
     await eventually(async () => (await lines('began')).length === 2);
+    // Its process is noted a moment after it has begun.
+    for (const task of ['a', 'b']) await supervised.event('run.started', task);
     const before = await supervised.control.runs({ open: true });
     await supervised.stop({ cancelAgents: false });
     const ledger = join(playground.stateDir, 'ledger.sqlite');
@@ -375,7 +377,7 @@ describe('disks and folders', () => {
       const row = (await supervised?.control.status())?.worktrees.find(
         ({ path }) => path === playground.repo,
       );
-      return row?.state === 'no-graph' && row.because.includes('graph.jsonl');
+      return row?.state === 'graph-gone' && row.because.includes('(a)');
     });
     await writeFile(go(), '');
     await supervised.event('run.finished', 'a');

@@ -259,7 +259,7 @@ test('a graph folder that is deleted while its task runs: the result is kept, st
     const found = await rowOf(playground.repo);
     return found?.graph === null ? found : null;
   });
-  expect(row).toMatchObject({ state: 'no-graph', problems: [{ code: 'graph-gone' }] });
+  expect(row).toMatchObject({ state: 'graph-gone', problems: [{ code: 'graph-gone' }] });
   expect(row.problems[0]?.message).toContain('work');
   // Its output was in that folder, and with it its exit status: they come back together.
   await writeFile(over, '');

@@ -57,6 +57,7 @@ export function statePaint(state: string, { good, bad, busy, caution, faint }: C
     case 'held':
     case 'missing':
     case 'unreadable':
+    case 'graph-gone':
     case 'interrupted':
       return bad;
     case 'running':

@@ -71,16 +71,17 @@ export function createAgentExecutor<F extends AgentFacts>(
     },
 
     async attend(assignment, handle, control) {
-      const { folder } = assignment;
+      // Asked for anew each time: a worktree may be moved under its agent.
+      const at = (name: string) => () => join(assignment.folder, name);
       const profile = profileOf(assignment);
-      const stream = readStream(cli, folder, control);
+      const stream = readStream(cli, at, control);
       const watch = watchAgent(cli, stream, profile, control, means);
       const exit = await subprocesses.attend(assignment, handle, control, watch);
       await stream.finish();
       const facts = stream.facts();
       const { model, usage } = facts;
       control.note({ ...(model === null ? {} : { model }), ...usedIn(usage) });
-      const stderr = redact(stripVTControlCharacters(await tailOf(join(folder, 'output.log'), STDERR_BYTES)));
+      const stderr = redact(stripVTControlCharacters(await tailOf(at('output.log')(), STDERR_BYTES)));
       return cli.outcome({
         exit: asItSaid(exit, facts.lastWord),
         facts,
@@ -133,7 +134,11 @@ interface Stream<F> {
   finish(): Promise<void>;
 }
 
-function readStream<F extends AgentFacts>(cli: AgentCli<F>, folder: string, control: RunControl): Stream<F> {
+function readStream<F extends AgentFacts>(
+  cli: AgentCli<F>,
+  at: (name: string) => () => string,
+  control: RunControl,
+): Stream<F> {
   let facts = cli.nothing;
   let noted: string | null = null;
   let isClosed = false;
@@ -149,8 +154,8 @@ function readStream<F extends AgentFacts>(cli: AgentCli<F>, folder: string, cont
     // Tokens are counted when the model has answered, not when the CLI has merely begun.
     if ((before.usage.outputTokens ?? 0) === 0 && (facts.usage.outputTokens ?? 0) > 0) control.works?.();
   };
-  const output = followLines(join(folder, 'raw_stream.jsonl'), (line) => take(cli.read, line));
-  const errors = followLines(join(folder, 'output.log'), (line) => take(cli.readError, line));
+  const output = followLines(at('raw_stream.jsonl'), (line) => take(cli.read, line));
+  const errors = followLines(at('output.log'), (line) => take(cli.readError, line));
   return {
     facts: () => facts,
     async read() {

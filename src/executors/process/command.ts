@@ -125,18 +125,21 @@ interface CommandWatch extends Watch {
 }
 
 function watchOutput(assignment: Assignment, control: RunControl, clock: Clock): CommandWatch {
-  const path = outputLog(assignment);
   const { profile } = assignment;
   const { endLine = null, endGraceMs = 0 } = profile.type === 'command' ? profile : {};
   const leaving = patience(endGraceMs);
   let seen = 0;
   let word: string | null = null;
-  const lines = followLines(path, (line) => {
-    if (endLine !== null && line.includes(endLine)) word = line;
-  });
+  const lines = followLines(
+    () => outputLog(assignment),
+    (line) => {
+      if (endLine !== null && line.includes(endLine)) word = line;
+    },
+  );
   return {
     ladder: LADDER,
     async look() {
+      const path = outputLog(assignment);
       const size = await sizeOf(path);
       if (size !== seen) {
         seen = size;

@@ -36,15 +36,16 @@ const TERMS = { maxBytes: RUN_FILE_MAX_BYTES };
 
 // $1 is the exit file, $2 the file for its own pid, the rest the command. The traps do nothing, yet a trapped signal,
 // unlike an ignored one, is back to its default in the command; the shell itself lives on to record what came of it.
-// A signal n shows as 128+n.
+// A signal n shows as 128+n. The exit file is open from the beginning: the folder may be moved while the command runs, and
+// another run's may lie at its path by then.
 const WRAPPER = `trap : INT TERM HUP QUIT
-f=$1
+command exec 3>"$1"
 echo $$ >"$2"
 shift 2
-"$@"
+"$@" 3>&-
 c=$?
 trap '' INT TERM HUP QUIT
-printf '{"exit":%d}\\n' "$c" >"$f.tmp.$$" && command -p mv -f "$f.tmp.$$" "$f"
+printf '{"exit":%d}\\n' "$c" >&3
 exit "$c"`;
 
 /** A process that this supervisor started itself. */

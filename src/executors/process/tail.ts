@@ -16,7 +16,7 @@ export async function sizeOf(path: string): Promise<number> {
 }
 
 /** Output that cannot be read counts as none: the exit status tells the outcome all the same. */
-async function quietly<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
+async function quietly<T, U>(read: () => Promise<T>, otherwise: U): Promise<T | U> {
   try {
     return await read();
   } catch (thrown) {
@@ -35,9 +35,12 @@ export interface Follower {
   finish(): Promise<void>;
 }
 
-/** Follows a growing file from its beginning. A file that got shorter is read anew. */
+/**
+ * Follows a growing file from its beginning, to wherever it is moved. A file that got shorter is read anew; one that is
+ * not there says nothing.
+ */
 export function followLines(
-  path: string,
+  where: string | (() => string),
   onLine: (line: string) => void,
   maxLineBytes = MAX_LINE_BYTES,
 ): Follower {
@@ -75,8 +78,9 @@ export function followLines(
   }
 
   async function readOn(): Promise<boolean> {
-    const size = await sizeOf(path);
-    if (size === offset) return false;
+    const path = typeof where === 'string' ? where : where();
+    const size = await quietly(async () => (await stat(path)).size, null);
+    if (size === null || size === offset) return false;
     if (size < offset) {
       offset = 0;
       pieces = [];

@@ -1,0 +1,114 @@
+// The graphs that were served, as they were seen last: what is known of one that is gone, and where its runs, schedules and
+// pauses belong once it is found again under another path.
+
+import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
+import type { Database, SqlRow } from './database.ts';
+import { numberOrNull, textOrNull } from './run-row.ts';
+
+/** A graph as it was seen last. */
+export interface RememberedGraph {
+  readonly graph: GraphPath;
+  readonly worktree: string;
+  readonly repo: string;
+  readonly branch: string | null;
+  /** Tells its folder from any other, also after it was moved; '' when nobody looked. */
+  readonly folder: string;
+  /** Its tasks that were not over: the first of them, and how many. */
+  readonly open: readonly TaskId[];
+  readonly openCount: number;
+  /** Since when it is gone, ms; null: it is there. */
+  readonly goneAt: number | null;
+}
+
+/** Where a graph is now. */
+export type NewPlace = Pick<RememberedGraph, 'graph' | 'worktree' | 'repo'>;
+
+export interface GraphBook {
+  /** Keeps what was seen of graphs, in place of what was kept before. A power cut may take it back. */
+  rememberGraphs(graphs: readonly RememberedGraph[]): void;
+  forgetGraph(graph: GraphPath): void;
+  /**
+   * Everything that is known of a graph belongs to another path from now on: all of it or, where the other one has open
+   * runs of the same tasks, nothing, and then it throws.
+   */
+  moveGraph(from: GraphPath, to: NewPlace): void;
+}
+
+/** Every graph that was remembered, over an open database. */
+export function rememberedGraphs(database: Database): () => RememberedGraph[] {
+  const all = database.prepare('SELECT * FROM graphs ORDER BY graph');
+  return () => all.all().map(rememberedOf);
+}
+
+/** The book over an open, migrated database. `moved`: what is kept in memory of runs and schedules must be read anew. */
+export function createGraphBook(database: Database, moved: () => void): GraphBook {
+  const put = database.prepare(
+    `INSERT OR REPLACE INTO graphs (graph, worktree, repo, branch, folder, open, open_count, gone_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const drop = database.prepare('DELETE FROM graphs WHERE graph = ?');
+  return {
+    rememberGraphs(graphs) {
+      if (graphs.length === 0) return;
+      database.relaxed(() =>
+        database.transaction(() => {
+          for (const { graph, worktree, repo, branch, folder, open, openCount, goneAt } of graphs)
+            put.run(graph, worktree, repo, branch, folder, JSON.stringify(open), openCount, goneAt);
+        }),
+      );
+    },
+    forgetGraph: (graph) => void database.relaxed(() => drop.run(graph)),
+    moveGraph(from, to) {
+      database.transaction(() => move(database, from, to));
+      moved();
+    },
+  };
+}
+
+function move(database: Database, from: GraphPath, { graph, worktree, repo }: NewPlace): void {
+  // Fences of a task grow, whatever was there before: what came along is newer.
+  database
+    .prepare(
+      `UPDATE runs SET fence = fence + coalesce(
+         (SELECT max(there.fence) FROM runs AS there WHERE there.graph = ?2 AND there.task = runs.task), 0)
+       WHERE graph = ?1`,
+    )
+    .run(from, graph);
+  database
+    .prepare(
+      `UPDATE runs SET graph = ?2, worktree = ?3, repo = ?4, folder = CASE
+         WHEN substr(folder, 1, length(?1) + 1) = ?1 || '/' THEN ?2 || substr(folder, length(?1) + 1) ELSE folder END
+       WHERE graph = ?1`,
+    )
+    .run(from, graph, worktree, repo);
+  database
+    .prepare(
+      `INSERT INTO tasks (graph, task, fence, reset_seq) SELECT ?2, task, fence, reset_seq FROM tasks WHERE graph = ?1
+       ON CONFLICT (graph, task) DO UPDATE SET fence = fence + excluded.fence,
+         reset_seq = max(reset_seq, excluded.reset_seq)`,
+    )
+    .run(from, graph);
+  database.prepare('DELETE FROM tasks WHERE graph = ?').run(from);
+  database.prepare('UPDATE OR REPLACE schedules SET graph = ?2 WHERE graph = ?1').run(from, graph);
+  // Pauses of tasks and of a worktree's own profiles are named after the graph.
+  const prefix = taskKey(from, '');
+  database
+    .prepare(
+      'UPDATE OR REPLACE pauses SET name = ?2 || substr(name, length(?1) + 1) WHERE substr(name, 1, length(?1)) = ?1',
+    )
+    .run(prefix, taskKey(graph, ''));
+  database.prepare('DELETE FROM graphs WHERE graph = ?').run(from);
+}
+
+function rememberedOf(row: SqlRow): RememberedGraph {
+  return {
+    graph: String(row.graph),
+    worktree: String(row.worktree),
+    repo: String(row.repo),
+    branch: textOrNull(row, 'branch'),
+    folder: String(row.folder),
+    open: JSON.parse(String(row.open)) as TaskId[],
+    openCount: Number(row.open_count),
+    goneAt: numberOrNull(row, 'gone_at'),
+  };
+}

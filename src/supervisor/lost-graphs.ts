@@ -1,0 +1,235 @@
+// Graphs that are gone: deleted, moved, unmounted, taken out of the configuration. What was known of them is kept, their
+// runs follow them to where they are found again, and are closed when they are not.
+
+import { findMoved, type PresentGraph } from '../decide/moved-graphs.ts';
+import { messageOf } from '../domain/errors.ts';
+import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';
+import type { GraphPath } from '../domain/ids.ts';
+import type { Run } from '../domain/run.ts';
+import { folderNow } from '../graph/folder-state.ts';
+import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { LiveRun } from '../run/live-run.ts';
+import type { RememberedGraph } from '../runs/graph-book.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import { readRunFile } from '../runs/run-file.ts';
+import type { Clock } from '../seams/clock.ts';
+import type { Log } from '../seams/log.ts';
+
+interface LostGraphsParts {
+  readonly ledger: Pick<
+    Ledger,
+    'openRuns' | 'run' | 'latestRun' | 'rememberedGraphs' | 'rememberGraphs' | 'forgetGraph' | 'moveGraph'
+  >;
+  readonly graphs: Pick<SupervisedGraphs, 'all' | 'get'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stateDir: string;
+}
+
+/** How long what came of a run is kept for a graph that is gone. */
+export const LOST_KEPT_MS = 7 * 24 * 3_600_000;
+/** Running time that must pass here before: a clock that was set must not make everything old at once, ms. */
+const SEEN_LOST_MS = 3_600_000;
+/** Open tasks that are named; of the others there is a number. */
+const NAMED = 10;
+
+export class LostGraphs {
+  readonly #parts: LostGraphsParts;
+  /** The last content of each graph that could be read. */
+  readonly #contents = new Map<GraphPath, Snapshot>();
+  readonly #noted = new Map<GraphPath, Snapshot>();
+  #remembered: Map<GraphPath, RememberedGraph> | null = null;
+  /** Since when they were seen to be gone by this very process, in running time. */
+  readonly #goneSince = new Map<GraphPath, number>();
+
+  constructor(parts: LostGraphsParts) {
+    this.#parts = parts;
+  }
+
+  /** What is known of graphs that are gone, those first whose runs are open. */
+  gone(): readonly RememberedGraph[] {
+    return [...this.#known().values()].filter((graph) => graph.goneAt !== null);
+  }
+
+  /** Keeps at hand what the graphs hold while they are there. Cheap. */
+  see(): void {
+    for (const { path, store } of this.#parts.graphs.all()) {
+      const snapshot = store.snapshot();
+      if (snapshot.problem === null) this.#contents.set(path, snapshot);
+    }
+  }
+
+  /** Runs follow graphs that were moved. To be called after each listing; resolves with what was moved. */
+  follow(live: Iterable<LiveRun>): void {
+    const { graphs, ledger, log } = this.#parts;
+    const present = graphs.all();
+    const gone = this.#notServed(ledger.openRuns());
+    if (gone.length === 0) return;
+    const known = this.#known();
+    const moved = findMoved(
+      gone.map((graph) => ({ ...graph, isThere: folderNow(graph.graph) !== null })),
+      present.map(
+        (graph): PresentGraph => ({
+          graph: graph.path,
+          repo: graph.repository.id,
+          branch: graph.worktree.branch,
+          folder: folderNow(graph.path) ?? '',
+          isNew: !known.has(graph.path),
+          holdsRunsOf: this.#runsIn(graph, ledger.openRuns()),
+        }),
+      ),
+    );
+    for (const { from, to } of moved) {
+      const graph = graphs.get(to);
+      if (!graph) continue;
+      try {
+        ledger.moveGraph(from, { graph: to, worktree: graph.worktree.path, repo: graph.repository.id });
+      } catch (thrown) {
+        // Its tasks run at the new place already: then nothing is to follow.
+        log.warn('graph.unmoved', { graph: from, to, because: messageOf(thrown) });
+        continue;
+      }
+      this.#forget(from);
+      for (const one of live) if (one.run.graph === from) one.run = ledger.run(one.run.id) ?? one.run;
+      log.info('graph.moved', { graph: to, from });
+    }
+  }
+
+  /** Keeps what was seen, and since when what is not. */
+  note(): void {
+    const { ledger, graphs, clock } = this.#parts;
+    const known = this.#known();
+    const changed: RememberedGraph[] = [];
+    const present = new Set<GraphPath>();
+    for (const graph of graphs.all()) {
+      const { problem } = graph.store.snapshot();
+      if (problem?.code === 'missing') continue;
+      present.add(graph.path);
+      this.#goneSince.delete(graph.path);
+      const entry = this.#entryOf(graph, known.get(graph.path));
+      if (entry) changed.push(entry);
+    }
+    const runs = ledger.openRuns();
+    for (const entry of [...known.values(), ...this.#notServed(runs)]) {
+      if (present.has(entry.graph)) continue;
+      const content = this.#contents.get(entry.graph);
+      const seen = content && content !== this.#noted.get(entry.graph) ? openOf(content) : entry;
+      const open = this.#withoutSettled(entry.graph, seen);
+      this.#contents.delete(entry.graph);
+      if (open.openCount === 0 && !runs.some((run) => run.graph === entry.graph)) {
+        this.#forget(entry.graph);
+        ledger.forgetGraph(entry.graph);
+        continue;
+      }
+      if (!this.#goneSince.has(entry.graph)) this.#goneSince.set(entry.graph, this.#elapsed());
+      if (entry.goneAt === null || open !== entry)
+        changed.push({
+          ...entry,
+          open: open.open,
+          openCount: open.openCount,
+          goneAt: entry.goneAt ?? clock.now(),
+        });
+    }
+    const latest = new Map(changed.map((entry) => [entry.graph, entry]));
+    ledger.rememberGraphs([...latest.values()]);
+    for (const entry of latest.values()) known.set(entry.graph, entry);
+  }
+
+  /** What the ledger settled is not open, even where the graph was gone before that was seen in it. */
+  #withoutSettled<T extends Pick<RememberedGraph, 'open' | 'openCount'>>(graph: GraphPath, seen: T) {
+    const open = seen.open.filter((task) => {
+      const run = this.#parts.ledger.latestRun(graph, task);
+      return run?.phase !== 'settled' || run.outcome?.kind !== 'succeeded';
+    });
+    const settled = seen.open.length - open.length;
+    return settled === 0 ? seen : { open, openCount: seen.openCount - settled };
+  }
+
+  /** Whether the graph is gone for so long that nobody waits for it any more. */
+  isGivenUp(graph: GraphPath): boolean {
+    const { clock } = this.#parts;
+    const goneAt = this.#known().get(graph)?.goneAt ?? null;
+    const since = this.#goneSince.get(graph);
+    if (goneAt === null || since === undefined || this.#parts.graphs.get(graph)) return false;
+    const seen = clock.elapsed === undefined || this.#elapsed() - since >= SEEN_LOST_MS;
+    return seen && clock.now() - goneAt >= LOST_KEPT_MS;
+  }
+
+  /** Forgets what was given up and has no runs any more. */
+  prune(): void {
+    const runs = new Set(this.#parts.ledger.openRuns().map((run) => run.graph));
+    for (const { graph } of this.gone())
+      if (!runs.has(graph) && this.isGivenUp(graph)) {
+        this.#forget(graph);
+        this.#parts.ledger.forgetGraph(graph);
+      }
+  }
+
+  #known(): Map<GraphPath, RememberedGraph> {
+    this.#remembered ??= new Map(this.#parts.ledger.rememberedGraphs().map((graph) => [graph.graph, graph]));
+    return this.#remembered;
+  }
+
+  #forget(graph: GraphPath): void {
+    this.#known().delete(graph);
+    this.#noted.delete(graph);
+    this.#contents.delete(graph);
+    this.#goneSince.delete(graph);
+  }
+
+  /** Graphs that nobody serves, also those of which only runs are known. */
+  #notServed(runs: readonly Run[]): readonly RememberedGraph[] {
+    const known = this.#known();
+    const found = new Map([...known].filter(([path]) => !this.#parts.graphs.get(path)));
+    for (const { graph, worktree, repo } of runs)
+      if (!found.has(graph) && !this.#parts.graphs.get(graph))
+        found.set(graph, {
+          ...{ graph, worktree, repo, branch: null, folder: '' },
+          ...{ open: [], openCount: 0, goneAt: null },
+        });
+    return [...found.values()];
+  }
+
+  /** Which graphs' open runs left their folders in this one, as `mv` and copies between disks keep them. */
+  #runsIn(graph: SupervisedGraph, runs: readonly Run[]): ReadonlySet<GraphPath> {
+    const found = new Set<GraphPath>();
+    // A stranger's folder may say anything.
+    if (graph.profiles.repositoryUntrusted) return found;
+    for (const run of runs) {
+      if (run.agent === '' || found.has(run.graph) || this.#parts.graphs.get(run.graph)) continue;
+      const kept = readRunFile(`${graph.path}/agents/${run.agent}`);
+      if (kept?.run.id === run.id && kept.stateDir === this.#parts.stateDir) found.add(run.graph);
+    }
+    return found;
+  }
+
+  #entryOf(graph: SupervisedGraph, before: RememberedGraph | undefined): RememberedGraph | null {
+    const snapshot = graph.store.snapshot();
+    const { path, worktree, repository } = graph;
+    const isRead = snapshot.problem === null;
+    const same =
+      before !== undefined &&
+      before.goneAt === null &&
+      before.worktree === worktree.path &&
+      before.branch === worktree.branch &&
+      before.repo === repository.id;
+    if (same && (!isRead || this.#noted.get(path) === snapshot)) return null;
+    const folder = folderNow(path) ?? '';
+    const open = isRead ? openOf(snapshot) : { open: before?.open ?? [], openCount: before?.openCount ?? 0 };
+    if (isRead) this.#noted.set(path, snapshot);
+    return {
+      ...{ graph: path, worktree: worktree.path, repo: repository.id, branch: worktree.branch },
+      ...{ folder, ...open, goneAt: null },
+    };
+  }
+
+  #elapsed(): number {
+    const { clock } = this.#parts;
+    return clock.elapsed?.() ?? clock.now();
+  }
+}
+
+function openOf(snapshot: Snapshot): Pick<RememberedGraph, 'open' | 'openCount'> {
+  const ids = [...unfinishedTasks(snapshot.tasks)].map((task) => task.id);
+  return { open: ids.slice(0, NAMED), openCount: ids.length };
+}
