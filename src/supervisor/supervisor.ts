@@ -15,6 +15,7 @@ import type { Service } from '../seams/service.ts';
 import { nextTurn } from '../seams/turns.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
+import { LongReadings } from './long-readings.ts';
 import { LostGraphs } from './lost-graphs.ts';
 import { observeWorld } from './observe.ts';
 
@@ -54,6 +55,7 @@ export class Supervisor implements Service {
   readonly #memo: DecideMemo = createMemo();
   readonly #dirty = new Set<GraphPath>();
   readonly #ledgerTrouble: LedgerTrouble;
+  readonly #longReadings: LongReadings;
   #state: SupervisorState = 'stopped';
   #decided: { world: World; decision: Decision } | null = null;
   #ticking: Promise<void> | null = null;
@@ -70,6 +72,7 @@ export class Supervisor implements Service {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#ledgerTrouble = new LedgerTrouble(parts);
+    this.#longReadings = new LongReadings(parts, () => this.wake());
     this.dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
     this.lost = new LostGraphs(parts);
   }
@@ -105,6 +108,7 @@ export class Supervisor implements Service {
     this.#timer();
     await this.#ticking;
     const stillRunning = [...this.dispatcher.runner.live.values()].filter((live) => live.run.process).length;
+    await this.#longReadings.idle();
     await this.dispatcher.stopAll('detached');
     await this.#parts.graphs.release();
     this.#state = 'stopped';
@@ -129,7 +133,7 @@ export class Supervisor implements Service {
   /** Asks for a tick soon. Cheap, and never lost. */
   wake(): void {
     if (this.#state === 'stopped' || this.#state === 'stopping') return;
-    if (this.#ticking) this.#again = true;
+    if (this.#ticking) this.#comeAgain();
     else void this.tick();
   }
 
@@ -155,7 +159,7 @@ export class Supervisor implements Service {
   /** One pass of observe, decide, act; joins the one under way and then makes another. */
   tick(): Promise<void> {
     if (this.#ticking) {
-      this.#again = true;
+      this.#comeAgain();
       return this.#ticking;
     }
     this.#ticking = this.#passes().finally(() => {
@@ -192,6 +196,12 @@ export class Supervisor implements Service {
     const { rewindGraceMs } = this.#parts.config().limits;
     const doubts = this.#parts.observeOnly ? [] : (this.#decided?.decision.doubts.values() ?? []);
     return [...doubts].some((since) => now < since + rewindGraceMs);
+  }
+
+  /** What comes during a pass gets one of its own, and no long reading keeps it waiting. */
+  #comeAgain(): void {
+    this.#again = true;
+    this.#longReadings.hurry();
   }
 
   async #passes(): Promise<void> {
@@ -272,13 +282,19 @@ export class Supervisor implements Service {
       await graphs.recheckHolds();
       if (!this.#parts.observeOnly) this.lost.note();
     }
-    for (const path of this.#doubtful()) this.#dirty.add(path);
-    const dirty = [...this.#dirty];
+    const doubtful = this.#doubtful();
+    const dirty = new Set([...this.#dirty, ...doubtful]);
     this.#dirty.clear();
-    await graphs.refresh(dirty);
+    const isLong = (path: GraphPath) =>
+      this.#state !== 'starting' && !doubtful.includes(path) && this.#longReadings.isLong(path);
+    for (const path of dirty) if (isLong(path)) this.#longReadings.begin(path);
+    const short = [...dirty].filter((path) => !isLong(path));
+    await graphs.refresh(short);
+    if (!this.#again) await this.#longReadings.wait();
+    const read = [...short, ...this.#longReadings.takeEnded()];
     this.lost.see();
     if (!this.#parts.observeOnly) {
-      if (dirty.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
+      if (read.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
         this.lost.note();
       this.dispatcher.attendLost();
     }
