@@ -21,7 +21,7 @@ export interface WgCapabilities {
   readonly parkedAgents: boolean;
   /** Done is reached through completion candidates: it has `wg submit` and `wg candidate`. */
   readonly candidates: boolean;
-  /** Tasks that it makes carry `lifecycle`. */
+  /** Tasks that it claims, or opens again, carry `lifecycle`. */
   readonly lifecycle: boolean;
   /** Tasks that it makes begin as drafts: they wait for `wg publish`. */
   readonly drafts: boolean;
@@ -48,6 +48,8 @@ export interface WgProbes {
   readonly readsParked: boolean;
   /** The line that `wg add` wrote; null: none that could be read. */
   readonly added: Readonly<Record<string, unknown>> | null;
+  /** The same line after `wg claim`. */
+  readonly claimed: Readonly<Record<string, unknown>> | null;
   readonly helpAll: string;
   readonly addHelp: string;
   readonly traceHelp: string;
@@ -70,7 +72,7 @@ export function wgCapabilities(probes: WgProbes): WgCapabilities {
     archivedBoundaries: probes.readsBoundary,
     parkedAgents: probes.readsParked,
     candidates,
-    lifecycle: probes.added !== null && 'lifecycle' in probes.added,
+    lifecycle: probes.claimed !== null && 'lifecycle' in probes.claimed,
     drafts: probes.added?.paused === true,
     addVerify: flag('verify'),
     addNoPlace: flag('no-place'),

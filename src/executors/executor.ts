@@ -64,7 +64,12 @@ export interface Assignment {
   readonly previousFailure: string | null;
   /** The CLI session to resume, when the task carries one. */
   readonly resumeSession: string | null;
+  /** Words of `wg` (`done`, `fail`) by which an agent may end this task; absent: none. */
+  readonly wgWords?: readonly WgWord[];
 }
+
+/** `wg done`, `wg fail`. */
+export type WgWord = 'done' | 'fail';
 
 /** Where a run would be begun. */
 export interface Place {

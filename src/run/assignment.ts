@@ -6,8 +6,9 @@ import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/m
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
+import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
-import type { Assignment, DependencyResult } from '../executors/executor.ts';
+import type { Assignment, DependencyResult, WgWord } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { worktreeId } from '../seams/identity.ts';
@@ -20,8 +21,14 @@ export interface CallbackAddress {
   readonly socket: string | null;
 }
 
+/** The `wg` command that a graph's tasks find. */
+export interface WgOfGraph {
+  readonly wgOnPath?: boolean;
+  readonly wgCan?: Pick<WgCapabilities, 'candidates'>;
+}
+
 /** What an assignment says of its graph. */
-export interface AssignedGraph {
+export interface AssignedGraph extends WgOfGraph {
   readonly store: Pick<GraphStore, 'detail'>;
   readonly worktree: Pick<Worktree, 'path' | 'branch' | 'head'>;
   readonly repository: Pick<Repository, 'id' | 'name' | 'path'>;
@@ -111,7 +118,18 @@ export function buildAssignment(input: {
     projectModel: projectModel(graph.profiles.project, profile),
     previousFailure: input.previousFailure,
     resumeSession: typeof session === 'string' && session !== '' ? session : null,
+    wgWords: wgWords(task, graph),
   };
+}
+
+/**
+ * Words of wg that end this task when its agent says them. One that wants candidates ends none by `wg done`; the oldest
+ * refuses to end tasks of cycles; a wg that nobody could ask is not recommended.
+ */
+export function wgWords(task: Pick<TaskDetail, 'fields'>, { wgOnPath = false, wgCan }: WgOfGraph): WgWord[] {
+  if (!wgOnPath || !wgCan) return [];
+  const isOfCycle = (task.fields.cycle_config ?? null) !== null;
+  return wgCan.candidates || isOfCycle ? ['fail'] : ['done', 'fail'];
 }
 
 /** The model that the project's settings name, for a profile of the system that they name it for. */

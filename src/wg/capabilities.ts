@@ -42,12 +42,15 @@ export async function askWg(program: string, path: string | undefined): Promise<
       ask('trace', '--help'),
       ask('--dir', plain, 'add', 'probe', '--id', 'probe'),
     ]);
+    const added = lineOf(join(plain, 'graph.jsonl'), 'probe');
+    await ask('--dir', plain, 'claim', 'probe', '--actor', 'probe');
     const can = wgCapabilities({
       ready: idsOf(ready.text),
       readsWaiting,
       readsBoundary,
       readsParked: agents.ok,
-      added: lineOf(join(plain, 'graph.jsonl'), 'probe'),
+      added,
+      claimed: lineOf(join(plain, 'graph.jsonl'), 'probe'),
       helpAll: help.text,
       addHelp: addHelp.text,
       traceHelp: traceHelp.text,

@@ -14,6 +14,7 @@ const WG: WgCapabilities = {
     readsBoundary: true,
     readsParked: true,
     added: null,
+    claimed: null,
     helpAll: '',
     addHelp: '',
     traceHelp: '',

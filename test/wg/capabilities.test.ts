@@ -31,7 +31,8 @@ ${more}
 'add --help') printf '      --id <ID>\\n      --exec-mode <M>\\n  -x, --exec <C>\\n' ;;
 'trace --help') printf 'Usage: trace [OPTIONS] [ID]\\n' ;;
 *' --json ready') echo '[{"id":"after-done"},{"id":"after-abandoned"}]' ;;
-*' add probe --id probe') echo '{"kind":"task","id":"probe","paused":true,"lifecycle":{}}' >"$2/graph.jsonl" ;;
+*' add probe --id probe') echo '{"kind":"task","id":"probe","paused":true}' >"$2/graph.jsonl" ;;
+*' claim probe --actor probe') echo '{"kind":"task","id":"probe","lifecycle":{}}' >"$2/graph.jsonl" ;;
 *) echo "$HOME" >>'${folder}/homes'; exit 1 ;;
 esac`;
 
@@ -57,6 +58,14 @@ describe('asking a program', () => {
         commands: new Set(['add', 'publish']),
       },
     });
+  });
+
+  test.each([
+    ['claims without it', "*' claim probe --actor probe') ;;"],
+    ['cannot claim', '*\' claim probe --actor probe\') rm -rf "$2"; exit 1 ;;'],
+  ])('one that %s leaves no lifecycle', async (_name, line) => {
+    const found = await ask(await program(answers(line)));
+    expect(found).toMatchObject({ kind: 'worksgood', can: { lifecycle: false, drafts: true } });
   });
 
   test('with a home that is thrown away, and nothing of an agent in its environment', async () => {

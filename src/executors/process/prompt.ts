@@ -1,7 +1,7 @@
 // What a spawned agent is told: its task, what the tasks before it left, why the last attempt failed, and how to say
 // that it is finished. Pure text. Nothing else goes in: how to work is the project's own business (CLAUDE.md).
 
-import type { Assignment, DependencyResult } from '../executor.ts';
+import type { Assignment, DependencyResult, WgWord } from '../executor.ts';
 
 /** Log lines of a dependency that are passed on; wg gives as many. */
 const LOG_LINES = 5;
@@ -25,7 +25,7 @@ export function renderPrompt(assignment: Assignment): string {
       ? undefined
       : `## The previous attempt failed\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:\n\n` +
         previousFailure.slice(0, FAILURE_CHARS).trim(),
-    howToFinish(task.id),
+    howToFinish(task.id, assignment.wgWords ?? []),
   ];
   return `${sections.filter((section) => section !== undefined && section !== '').join('\n\n')}\n`;
 }
@@ -41,8 +41,15 @@ function describeDependency(dependency: DependencyResult): string {
   return lines.join('\n');
 }
 
-function howToFinish(id: string): string {
+function howToFinish(id: string, wgWords: readonly WgWord[]): string {
   const task = shellWord(id);
+  const spelled = wgWords.map((word) =>
+    word === 'done' ? `\`wg done ${task}\`` : `\`wg fail ${task} --reason "why"\``,
+  );
+  const same =
+    spelled.length === 0
+      ? ''
+      : `${spelled.join(' and ')} ${spelled.length === 1 ? 'says' : 'say'} the same. `;
   return `## When you are finished
 
 Report the result from this folder, once:
@@ -53,7 +60,7 @@ If it cannot be done:
 
     supervisor fail ${task} --reason "why"
 
-\`wg done ${task}\` and \`wg fail ${task} --reason "why"\` say the same. If you report nothing, ending normally counts as done.`;
+${same}If you report nothing, ending normally counts as done.`;
 }
 
 /** A text as one word of a shell command. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { PLACEHOLDERS } from '../../../src/domain/placeholder.ts';
+import type { Assignment } from '../../../src/executors/executor.ts';
 import { placeholderValue } from '../../../src/executors/placeholder-values.ts';
 import { renderPrompt } from '../../../src/executors/process/prompt.ts';
 import { claudeProfile, makeAssignment, temporaryFolder } from '../bench.ts';
@@ -52,6 +53,17 @@ test('nothing is said of what is not there, and an odd id stays one word', async
   const prompt = renderPrompt(await makeAssignment(root.path, claudeProfile(), { id: "it's; odd" }));
   expect(prompt).toContain(`supervisor done 'it'\\''s; odd' --summary`);
   expect(prompt).not.toMatch(/undefined|null|previous attempt|before this one/);
+});
+
+test('words of wg are named where they end the task', async () => {
+  const prompt = async (more: Partial<Assignment>) =>
+    renderPrompt(await makeAssignment(root.path, claudeProfile(), {}, more));
+  expect(await prompt({})).not.toContain('wg ');
+  const both = await prompt({ wgWords: ['done', 'fail'] });
+  expect(both).toContain('`wg done build-api` and `wg fail build-api --reason "why"` say the same. If you');
+  const one = await prompt({ wgWords: ['fail'] });
+  expect(one).toContain('\n\n`wg fail build-api --reason "why"` says the same. If you');
+  expect(one).not.toContain('wg done');
 });
 
 test('every placeholder has a value, and an unknown one is empty', async () => {
