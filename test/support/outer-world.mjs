@@ -10,6 +10,8 @@ export const KNOBS = [
   'FUZZ_REQUESTS',
   'GIT_SEED',
   'GIT_SEEDS',
+  'MACHINE_SEED',
+  'MACHINE_WALKS',
   'RACE_TASKS',
   'SOAK_TASKS',
   'STRESS_EDITS',

@@ -24,6 +24,7 @@ export async function supervise(
     clock?: Parameters<typeof composeSupervisor>[0]['clock'];
     executors?: Parameters<typeof composeSupervisor>[0]['executors'];
     wrap?: Parameters<typeof composeSupervisor>[0]['wrap'];
+    log?: Parameters<typeof composeSupervisor>[0]['log'];
     machineZone?: () => string;
   } = {},
 ): Promise<Supervised> {
@@ -40,6 +41,7 @@ export async function supervise(
     ...(options.clock ? { clock: options.clock } : {}),
     ...(options.executors ? { executors: options.executors } : {}),
     ...(options.wrap ? { wrap: options.wrap } : {}),
+    ...(options.log ? { log: options.log } : {}),
     ...(options.machineZone ? { machineZone: options.machineZone } : {}),
   });
   type Seen = { name: EventName; task?: string; worktree?: string };
