@@ -9,7 +9,7 @@ import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { GraphStore } from '../graph/store.ts';
-import type { LedgerView } from '../runs/ledger.ts';
+import type { Ledger, LedgerView } from '../runs/ledger.ts';
 import { createBus } from '../seams/bus.ts';
 import { type Clock, systemClock } from '../seams/clock.ts';
 import { type Environment, processEnvironment } from '../seams/environment.ts';
@@ -59,6 +59,16 @@ export async function composeLookout(
   const peers = new Peers(openStore, home);
   await graphs.lookAround(peers, await wgHere);
   const closing: (() => Promise<void>)[] = [() => peers.close(), () => graphs.release()];
+  const inLedger = async (write: (writable: Ledger) => void): Promise<void> => {
+    if (!ledger) return;
+    const { openLedger } = await import('../runs/ledger.ts');
+    const writable = await openLedger({ file: paths.ledgerFile, clock });
+    try {
+      write(writable);
+    } finally {
+      writable.close();
+    }
+  };
   const lookout = new Lookout({
     config: ground.config(),
     graphs,
@@ -72,14 +82,18 @@ export async function composeLookout(
       closing.push(() => beside.close());
       return { gate: beside.gate, afterEnd: beside.afterEnd };
     },
-    async letGo({ graph, repo }, { id, createdAt }) {
-      if (!ledger) return;
-      const { openLedger } = await import('../runs/ledger.ts');
-      const writable = await openLedger({ file: paths.ledgerFile, clock });
-      writable.clearPause('task', taskKey(graph, id));
-      writable.resetAttempts(graph, id);
-      writable.forgetResult({ repo, task: id, createdAt: createdAt ?? null });
-      writable.close();
+    letGo: ({ graph, repo }, { id, createdAt }) =>
+      inLedger((writable) => {
+        writable.clearPause('task', taskKey(graph, id));
+        writable.resetAttempts(graph, id);
+        writable.forgetResult({ repo, task: id, createdAt: createdAt ?? null });
+      }),
+    async keep(graph, request, mark) {
+      const { noteByHand } = await import('../control/complete-in-graph.ts');
+      // The graph has it; only a rewind before the next start would miss it.
+      await inLedger((writable) =>
+        noteByHand(writable, graph, request, { by: null, mark, at: clock.now() }),
+      ).catch(() => undefined);
     },
   });
   return {

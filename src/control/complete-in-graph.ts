@@ -3,10 +3,12 @@
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { GraphDraft } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
+import type { ResultBook } from '../runs/result-book.ts';
 import { type Completed, completeInGraph, openBlockers } from './completion.ts';
 import type { CompletionRequest } from './control.ts';
 
@@ -33,6 +35,22 @@ export async function completeByHand(
   }
   const after = (draft: GraphDraft) => parts.afterEnd?.(graph, draft, request.task);
   return await completeInGraph(store, request, now, after, refuse);
+}
+
+/** Keeps a result that no run of ours came to beside its graph, which may be rewound. `mark`: how it is known in its line. */
+export function noteByHand(
+  book: Pick<ResultBook, 'noteResult' | 'markResult'>,
+  { path, repository, store }: Pick<SupervisedGraph, 'path' | 'repository' | 'store'>,
+  request: Omit<CompletionRequest, 'caller'>,
+  { by, mark, at }: { readonly by: Run | null; readonly mark: string; readonly at: number },
+): void {
+  const task = store.detail(request.task);
+  if (!task) return;
+  const key = { repo: repository.id, task: task.id, createdAt: task.createdAt ?? null };
+  const outcome = reportedOutcome(request);
+  const who = { run: by?.id ?? '', agent: request.agent ?? by?.agent ?? '' };
+  book.noteResult({ ...key, ...who, graph: path, outcome, of: task, at });
+  book.markResult(key, who.run, mark);
 }
 
 /** What a completion request says, as an outcome. */

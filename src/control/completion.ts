@@ -2,6 +2,7 @@
 // started, and while none is running. Doing it twice is harmless.
 
 import { backEdgeMembers } from '../decide/cycles.ts';
+import { lastMark } from '../decide/rewind.ts';
 import { artifactStrings, completionPatch } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { isSystemTask, isTerminal, satisfiesDependents, type Task } from '../domain/task.ts';
@@ -13,6 +14,8 @@ import type { CompletionRequest } from './control.ts';
 export interface Completed {
   readonly status: string;
   readonly duplicate: boolean;
+  /** By which log entry the line is known to bear it; absent: nothing was written here. */
+  readonly mark?: string;
 }
 
 /** The largest artifact that is kept inside the task's own line, bytes. */
@@ -71,7 +74,8 @@ export function completeInGraph(
     );
     const { status = 'gone' } = draft.snapshot.tasks.get(task.id) ?? {};
     after(draft);
-    return { status, duplicate: false };
+    const written = draft.detail(task.id);
+    return { status, duplicate: false, ...(written ? { mark: lastMark(written) } : {}) };
   });
 }
 

@@ -12,7 +12,7 @@ import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
 import type { GatedOutcome } from '../run/gated-end.ts';
 import { redact } from '../seams/log.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
-import { completeByHand, reportedOutcome } from './complete-in-graph.ts';
+import { completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
 import type { FoundTask } from './find-task.ts';
 import {
@@ -49,6 +49,7 @@ export class Completions {
     const request = withoutTokens(said);
     const { ledger, clock } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
+    if (run && this.#isAway(run)) return await this.#keepFor(run, request);
     const found = run ? findOwn(run, find) : find(request);
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
@@ -86,7 +87,29 @@ export class Completions {
       if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
     });
     this.#supervisor.wake();
-    return { ...answer, ...done, late };
+    const { mark, ...told } = done;
+    if (mark !== undefined) noteByHand(ledger, graph, report, { by: run, mark, at: clock.now() });
+    return { ...answer, ...told, late };
+  }
+
+  /** Whether the task of an open run is missing from a committed graph: git may bring it back. */
+  #isAway(run: Run): boolean {
+    const graph = this.#parts.graphs.get(run.graph);
+    if (!graph || !isOpenRun(run) || run.agent === '' || run.phase === 'opened') return false;
+    const { problem, tasks } = graph.store.snapshot();
+    return graph.worktree.graphTracked && problem === null && !tasks.has(run.task);
+  }
+
+  /** Takes the report of a run whose task is away just now; it is written when the line is back. */
+  async #keepFor(run: Run, request: CompletionRequest): Promise<CompletionAnswer> {
+    const { outcome } = run;
+    const isAgain = outcome?.kind === 'succeeded' || outcome?.kind === 'failed';
+    if (isAgain && outcome.kind !== request.result) throw contradiction(run);
+    const said = isAgain ? outcome : await keepLargeOf(reportedOutcome(request), run.graph);
+    const late = !isAgain && this.#isLate(run);
+    const { status } = await this.#supervisor.dispatcher.runner.ending.declare(run, said);
+    const answer = { task: run.task, worktree: run.worktree };
+    return { ...answer, status: status ?? 'gone', duplicate: isAgain, late };
   }
 
   /** Waits until a run that is just being claimed has its task or not: somebody else may hold the graph's lock. */
@@ -196,7 +219,7 @@ function withoutTokens(request: CompletionRequest): CompletionRequest {
 /** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */
 const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
 
-/** The task of a run's token. One that is gone is told as gone: asking again does not help. */
+/** The task of a run's token. One that somebody deleted is told as gone: asking again does not help. */
 function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask {
   try {
     return find({ task: run.task, worktree: run.graph });

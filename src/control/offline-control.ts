@@ -17,7 +17,7 @@ import type {
 } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
-import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Clock } from '../seams/clock.ts';
@@ -49,6 +49,8 @@ export interface LookoutParts {
   completionMeans?(): Promise<CompletionMeans>;
   /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
   letGo?(view: GraphView, task: Task): Promise<void>;
+  /** Keeps in the ledger what a completion came to; absent where there is nothing to write to. */
+  keep?(graph: SupervisedGraph, request: CompletionRequest, mark: string): Promise<void>;
 }
 
 export class Lookout {
@@ -131,7 +133,8 @@ export class Lookout {
       this.#parts.completionMeans?.(),
     ]);
     const asked = { ...request, task: found.task.id };
-    const done = await completeByHand(means, graph, asked, this.#parts.clock.now());
+    const { mark, ...done } = await completeByHand(means, graph, asked, this.#parts.clock.now());
+    if (mark !== undefined) await this.#parts.keep?.(graph, asked, mark);
     return { task: found.task.id, worktree: found.view.worktree, ...done, late: false };
   }
 

@@ -6,6 +6,7 @@ import type { TaskId } from '../domain/ids.ts';
 import { findCopies } from './identity.ts';
 import { cameBackIn } from './known-results.ts';
 import { assessReadiness, readinessView } from './readiness.ts';
+import { enderOf } from './rewind.ts';
 import type { GraphView, World } from './world.ts';
 
 /** Why the task may not be claimed, in one sentence; null: nothing is against it. `view` carries the fresh snapshot. */
@@ -28,7 +29,7 @@ export function claimRefusal(
   const copy = copies.holdOf(here, task);
   if (copy) return copy.because;
   const back = view.settings.onRewind === 'rerun' ? null : cameBackIn(view, id, world.results);
-  if (back) return `an older line of it came back (git?): ${back.known.run} has ended it already`;
+  if (back) return `an older line of it came back (git?): ${enderOf(back.known)} has ended it already`;
   const readiness = assessReadiness(
     task,
     readinessView(view.snapshot.tasks, world.now, {

@@ -137,21 +137,25 @@ export function rewoundRunWords(run: Run, task: Task, doubt: Doubt, onRewind: st
   );
 }
 
+/** Who ended a task: the run, or where none of ours did, whoever said so. */
+export function enderOf({ run, agent }: Pick<KnownResult, 'run' | 'agent'>): string {
+  if (run !== '') return `${run} (${agent})`;
+  return agent === '' ? 'a person' : agent;
+}
+
 /** What is said of a task that is known to be over and whose line is older. */
 export function rewoundResultWords({ known, isProven }: CameBack, doubt: Doubt, onRewind: string) {
   const what = known.ended === 'succeeded' ? 'was done' : 'failed';
-  const by = `${known.run} (${known.agent}, ${instantText(known.at)})`;
+  const by = `${enderOf(known)}, ${instantText(known.at)},`;
   if (doubt.until !== null)
     return rewound(
-      `it ${what} by ${by}, and its line is older; whether that comes back is looked at ${instantText(doubt.until)}`,
+      `it ${what} by ${by} and its line is older; whether that comes back is looked at ${instantText(doubt.until)}`,
       doubt.until,
     );
   if (isProven && onRewind === 'restore')
-    return rewound(
-      `it ${what} by ${by}, and an older line of it came back (git?); it is being written again`,
-    );
+    return rewound(`it ${what} by ${by} and an older line of it came back (git?); it is being written again`);
   return rewound(
-    `it ${what} by ${by}, but the line here is older (git?); \`supervisor done ${known.task}\` keeps it as done, ` +
+    `it ${what} by ${by} but the line here is older (git?); \`supervisor done ${known.task}\` keeps it as done, ` +
       `\`supervisor retry ${known.task}\` runs it again`,
   );
 }

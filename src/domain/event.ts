@@ -56,6 +56,16 @@ export interface EventMap {
   'run.finished': OfRun & { readonly outcome: Outcome };
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
   'run.overruled': OfRun & { readonly because: string };
+  /** An older state of the graph had taken its claim: it is written again, and the work went on. */
+  'run.reclaimed': OfRun & { readonly because: string };
+  /** The same of a result: it stands in the graph again, and nothing was run. `run`: empty where none came to it. */
+  'result.restored': {
+    readonly graph: GraphPath;
+    readonly task: TaskId;
+    readonly run: RunId;
+    readonly status: string;
+    readonly because: string;
+  };
   'run.retrying': OfRun & { readonly againAt: number; readonly because: string };
   /** Instants of a schedule that will not be run any more. `nominalAt`: the latest of them, ms. */
   'schedule.missed': OfSchedule;

@@ -2,7 +2,7 @@
 // lock: what came back meanwhile, or was decided by somebody, is left alone.
 
 import { isOurs, isSameTask } from '../decide/reconcile.ts';
-import { cameBack, lastMark, lossOf } from '../decide/rewind.ts';
+import { cameBack, enderOf, lastMark, lossOf } from '../decide/rewind.ts';
 import { claimPatch, settlePatch } from '../decide/settle.ts';
 import { logLine } from '../decide/wg-spelling.ts';
 import type { KnownResult, KnownResults } from '../decide/world.ts';
@@ -55,13 +55,16 @@ export function restoreInGraph(
     const { fields, log } = settlePatch({
       task,
       outcome,
-      agent: outcome.by ?? known.agent,
+      agent: outcome.by ?? (known.agent || 'supervisor'),
       now,
       retry: null,
       hasOpenEvaluation: evaluation !== undefined && !isTerminal(evaluation.status),
     });
-    applyPatch(draft, known.task, { fields: { ...fields, assigned: known.agent }, log });
-    const words = `Result of ${known.run} written again: an older state of the graph had come back`;
+    applyPatch(draft, known.task, {
+      fields: { ...fields, ...(known.run === '' ? {} : { assigned: known.agent }) },
+      log,
+    });
+    const words = `Result of ${enderOf(known)} written again: an older state of the graph had come back`;
     draft.appendLog(known.task, logLine(now, 'supervisor', words));
     after(draft);
     const written = draft.detail(known.task);

@@ -29,6 +29,8 @@ export interface Finished {
   readonly kept?: true;
 }
 
+const CAME_BACK = 'an older state of the graph came back (git?)';
+
 export class RunEnding {
   readonly #parts: RunnerParts;
   readonly #live: Map<string, LiveRun>;
@@ -126,19 +128,15 @@ export class RunEnding {
 
   /** Writes the claim of a run again whose task is an older line just now. */
   async reclaim(run: Run): Promise<void> {
-    const { graphs, clock, log } = this.#parts;
+    const { graphs, clock } = this.#parts;
     const graph = graphs.get(run.graph);
     if (!graph || !(await reclaimInGraph(graph.store, run, clock.now()))) return;
-    log.warn('run.reclaimed', {
-      run: run.id,
-      task: run.task,
-      because: 'an older state of the graph came back',
-    });
+    this.emit('run.reclaimed', run, { because: CAME_BACK });
   }
 
   /** Writes a known result again into its task's line, which is an older one just now. */
   async restore(known: KnownResult): Promise<void> {
-    const { ledger, graphs, clock, log } = this.#parts;
+    const { ledger, graphs, clock, bus } = this.#parts;
     const graph = graphs.get(known.graph);
     const outcome = ledger.outcomeOf(known);
     if (!graph || !outcome) return;
@@ -148,11 +146,9 @@ export class RunEnding {
     );
     if (mark === null) return;
     ledger.markResult(known, known.run, mark);
-    log.warn('result.restored', {
-      run: known.run,
-      task: known.task,
-      because: 'an older state of the graph came back',
-    });
+    const status = graph.store.snapshot().tasks.get(known.task)?.status ?? 'gone';
+    const { run, task } = known;
+    bus.emit('result.restored', { graph: known.graph, task, run, status, because: CAME_BACK });
   }
 
   /** Gives a claimed task back; the attempt does not count. */

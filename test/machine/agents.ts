@@ -57,7 +57,8 @@ export class Agents {
 
   async #attend(run: string, signal: AbortSignal): Promise<Outcome> {
     const agent = this.all.find((one) => one.run === run);
-    if (!agent) throw new Error(`nobody began ${run}`);
+    // Its supervisor died between what it wrote down and the start.
+    if (!agent) return { kind: 'failed', failure: 'interrupted', message: 'never seen', retryable: true };
     if (agent.outcome) return agent.outcome;
     const hears = this.#ends.get(run) ?? new Set();
     this.#ends.set(run, hears);

@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Stage, TASKS, type TaskName } from './stage.ts';
 
-const WALKS = Number(process.env.MACHINE_WALKS ?? 12);
+const WALKS = Number(process.env.MACHINE_WALKS ?? 8);
 const SEED = process.env.MACHINE_SEED;
 
 /** What decides whether a step may be taken. */
@@ -15,7 +15,11 @@ interface Model {
 }
 type Step = fc.AsyncCommand<Model, Stage>;
 
-function step(name: string, run: (stage: Stage) => unknown, when: (model: Model) => boolean = () => true): Step {
+function step(
+  name: string,
+  run: (stage: Stage) => unknown,
+  when: (model: Model) => boolean = () => true,
+): Step {
   return {
     check: when,
     async run(model, stage) {
@@ -41,15 +45,39 @@ const STEPS: fc.Arbitrary<Step>[] = [
       fc.constantFrom<'complete' | 'fail'>('complete', 'complete', 'fail'),
     )
     .map(([id, who, what]) => step(`${who}.${what}(${id})`, (stage) => stage.report(id, who, what), alive)),
-  task.map((id) => step(`wgDone(${id})`, (stage) => stage.wgDone(id), ({ locked }) => !locked)),
+  task.map((id) =>
+    step(
+      `wgDone(${id})`,
+      (stage) => stage.wgDone(id),
+      ({ locked }) => !locked,
+    ),
+  ),
   task.map((id) => step(`cancel(${id})`, (stage) => stage.cancel(id), alive)),
   task.map((id) => step(`retry(${id})`, (stage) => stage.retry(id), alive)),
   fc.constant(step('claim', (stage) => stage.claim(), alive)),
   fc.constant(step('release', (stage) => stage.release(), alive)),
   fc.constant(step('kill', (stage) => stage.kill(), alive)),
-  fc.constant(step('start', (stage) => stage.start(), (model) => !model.alive)),
-  fc.constant(step('lock', (stage) => stage.lock(), ({ locked }) => !locked)),
-  fc.constant(step('unlock', (stage) => stage.unlock(), ({ locked }) => locked)),
+  fc.constant(
+    step(
+      'start',
+      (stage) => stage.start(),
+      (model) => !model.alive,
+    ),
+  ),
+  fc.constant(
+    step(
+      'lock',
+      (stage) => stage.lock(),
+      ({ locked }) => !locked,
+    ),
+  ),
+  fc.constant(
+    step(
+      'unlock',
+      (stage) => stage.unlock(),
+      ({ locked }) => locked,
+    ),
+  ),
   fc.constant(step('save', (stage) => stage.save())),
   fc
     .constantFrom<'saved' | 'first'>('saved', 'first')

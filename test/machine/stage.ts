@@ -35,11 +35,15 @@ const BROKEN = new Set(['tick.failed', 'action.failed', 'run.broken', 'request.f
 
 /** Longer than the grace in which nothing follows from what is missing, ms. */
 const GRACE_MS = 6000;
+/** How long everything may take to come to rest: far longer than it should. */
+const PATIENCE_MS = 20_000;
 
 interface Life {
   readonly supervised: Supervised;
   readonly mortal: Mortal;
   readonly api: Caller;
+  /** Ends all calls to it. */
+  readonly hangUp: AbortController;
 }
 
 export class Stage {
@@ -112,7 +116,7 @@ export class Stage {
     // A start waits for the graphs, and somebody may hold the lock of one.
     void supervised.start().catch((thrown) => mortal.isDead || this.#fault(`start: ${String(thrown)}`));
     while (!(await this.#served(supervised))) await nextTurn();
-    this.#life = { supervised, mortal, api: await callerOf(supervised) };
+    this.#life = { supervised, mortal, api: await callerOf(supervised), hangUp: new AbortController() };
     await this.look();
   }
 
@@ -128,11 +132,20 @@ export class Stage {
     const life = this.#life;
     this.#life = null;
     life?.mortal.kill();
+    life?.hangUp.abort();
+    // What it waits for in vain would keep this process from leaving it; nobody else is there to take the lock.
+    const wasLocked = this.#lock !== null;
+    this.#lock?.release();
     await life?.supervised.stop({ cancelAgents: false });
+    if (wasLocked) await this.#take();
   }
 
   async lock(): Promise<void> {
     this.#tell('lock');
+    await this.#take();
+  }
+
+  async #take(): Promise<void> {
     this.#lock = await this.#locker.acquire(join(this.playground.repo, '.workgraph', 'graph.lock'), {
       timeoutMs: 20_000,
     });
@@ -155,7 +168,7 @@ export class Stage {
   }
 
   async pass(ms: number): Promise<void> {
-    this.#tell(`${ms} ms pass`);
+    if (this.story.at(-1) !== `${ms} ms pass`) this.#tell(`${ms} ms pass`);
     this.clock.advance(ms);
     await this.look();
   }
@@ -179,16 +192,23 @@ export class Stage {
     if (who === 'worker' && token === undefined) return;
     const before = this.#succeeded.get(task);
     const body = result === 'complete' ? { summary: 'reported' } : { reason: 'reported', retryable: true };
-    this.#call(`${who} reports ${result}`, task, result, body, who === 'worker' ? token : undefined, (called) => {
-      const { status, duplicate } = called.json as { status?: string; duplicate?: boolean };
-      if (result === 'complete' && (status === 'done' || !duplicate))
-        this.#succeeded.set(task, `${who} reported`);
-      // Whose word comes first counts, and what the agent came to in that moment may not have been heard yet.
-      if (result === 'fail' && !duplicate) {
-        if (before?.endsWith('reported')) this.#fault(`${task} failed, but before ${before}`);
-        this.#succeeded.delete(task);
-      }
-    });
+    this.#call(
+      `${who} reports ${result}`,
+      task,
+      result,
+      body,
+      who === 'worker' ? token : undefined,
+      (called) => {
+        const { status, duplicate } = called.json as { status?: string; duplicate?: boolean };
+        if (result === 'complete' && (status === 'done' || !duplicate))
+          this.#succeeded.set(task, `${who} reported`);
+        // Whose word comes first counts, and what the agent came to in that moment may not have been heard yet.
+        if (result === 'fail' && !duplicate) {
+          if (before?.endsWith('reported')) this.#fault(`${task} failed, but before ${before}`);
+          this.#succeeded.delete(task);
+        }
+      },
+    );
   }
 
   cancel(task: TaskName): void {
@@ -227,7 +247,10 @@ export class Stage {
       const written = lines.map((line) => {
         const found = JSON.parse(line) as Record<string, unknown>;
         if (found.id !== task || found.status !== 'in-progress' || found.assigned !== agent.name) return line;
-        const log = [...((found.log as object[] | undefined) ?? []), { timestamp: now, message: 'Task marked as done' }];
+        const log = [
+          ...((found.log as object[] | undefined) ?? []),
+          { timestamp: now, message: 'Task marked as done' },
+        ];
         return JSON.stringify({ ...found, status: 'done', completed_at: now, last_interaction_at: now, log });
       });
       await this.#put(`${written.join('\n')}\n`);
@@ -254,12 +277,13 @@ export class Stage {
     if (this.#lock) this.unlock();
     if (!this.#life) await this.start();
     let quiet = 0;
-    for (let round = 0; round < 200 && quiet < 4 && this.faults.length === 0; round++) {
+    const patience = performance.now() + PATIENCE_MS;
+    while (quiet < 4 && this.faults.length === 0 && performance.now() < patience) {
       for (const task of TASKS) this.end(task, true);
       await this.pass(GRACE_MS);
       quiet = this.#pending.size === 0 && (await this.#isQuiet()) ? quiet + 1 : 0;
     }
-    if (quiet === 0 && this.faults.length === 0) this.#fault('it does not come to rest');
+    if (quiet < 4 && this.faults.length === 0) this.#fault('it does not come to rest');
     for (const task of await this.#tasks()) {
       const { id, status } = task;
       const open = this.#runs().filter((run) => run.task === id && isOpenRun(run));
@@ -292,7 +316,8 @@ export class Stage {
     const open = this.#runs().filter(isOpenRun);
     if (open.some(({ phase }) => phase !== 'handed-off')) return false;
     return [...decision.verdicts.values()].every(
-      ({ state, nextAt }) => state === 'running' || (state !== 'ready' && state !== 'queued' && nextAt === null),
+      ({ state, nextAt }) =>
+        state === 'running' || (state !== 'ready' && state !== 'queued' && nextAt === null),
     );
   }
 
@@ -347,7 +372,7 @@ export class Stage {
     if (!life) return;
     this.#tell(what);
     const calling = life.api
-      .post(path, body, token)
+      .call('POST', path, { body, signal: life.hangUp.signal, ...(token === undefined ? {} : { token }) })
       .then((called) => {
         // What a dead one answers was never sent.
         if (life.mortal.isDead) return;

@@ -47,9 +47,13 @@ const says = (id: string, fields: Record<string, unknown>) =>
   });
 
 describe('under a running agent', () => {
-  test('`git stash` by the agent itself: it goes on, its claim is written again, and its result in the end', async () => {
+  test.each([
+    'stash -q',
+    'reset -q --hard',
+    'checkout -q -- .',
+  ])('rewind loop: the agent itself says `git %s`; it goes on, its claim and its result are written', async (command) => {
     await commitGraph([
-      { id: 't', exec: agent('t', 'git stash -q;') },
+      { id: 't', exec: agent('t', `git ${command};`) },
       { id: 'other', executor: 'external' },
     ]);
     await playground.writeConfig(GRACE);
@@ -65,7 +69,7 @@ describe('under a running agent', () => {
     expect(await supervised.event('run.settled', 't')).toMatchObject({ status: 'done' });
     expect(await ran()).toEqual(['start t', 'end t']);
     expect([supervised.count('run.opened', 't'), supervised.count('run.opened', 'other')]).toEqual([1, 1]);
-    expect(supervised.count('run.stopping', 't')).toBe(0);
+    expect([supervised.count('run.stopping', 't'), supervised.count('run.reclaimed', 't')]).toEqual([0, 1]);
   });
 
   test('what comes back by itself leaves no trace: stash and pop', async () => {
@@ -93,7 +97,10 @@ describe('under a running agent', () => {
     expect(await messages('t')).toHaveLength(2);
   });
 
-  test.each(['empty', 'without its first line'])('a file that is %s for a while', async (how) => {
+  test.each([
+    'empty',
+    'without its first line',
+  ])('in-place write: a file that is %s for a while', async (how) => {
     await playground.writeGraph(playground.repo, [
       { id: 't', exec: agent('t') },
       { id: 'z', executor: 'external' },
@@ -174,7 +181,7 @@ describe('after the end', () => {
     expect(supervised.count('run.opened', 'next')).toBe(1);
   });
 
-  test('a claim that was committed by another agent is no claim: two agents, a commit and a reset', async () => {
+  test('commit then reset: a claim that another agent committed is no claim', async () => {
     await commitGraph([
       { id: 'one', exec: 'git commit -q -a -m work' },
       { id: 'two', after: ['one'], exec: 'git reset -q --hard' },

@@ -98,6 +98,14 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'run.overruled':
       return [caution, 'overruled', `${whose(event)}, because ${plain(event.because)}`];
+    case 'run.reclaimed':
+      return [caution, 'reclaimed', `${whose(event)}, because ${plain(event.because)}`];
+    case 'result.restored':
+      return [
+        caution,
+        'restored',
+        `${plain(event.task)} is ${plain(event.status)}, because ${plain(event.because)}`,
+      ];
     case 'run.retrying':
       return [
         caution,

@@ -62,6 +62,17 @@ describe('eventLine', () => {
     );
   });
 
+  test('what was written again is told', () => {
+    const because = 'an older state of the graph came back (git?)';
+    expect(line({ name: 'run.reclaimed', at: AT, ...OF, because })).toBe(
+      `09:00:00  reclaimed    build (shop) → claude, because ${because}`,
+    );
+    const { graph, task, run } = OF;
+    expect(line({ name: 'result.restored', at: AT, graph, task, run, status: 'done', because })).toBe(
+      `09:00:00  restored     build is done, because ${because}`,
+    );
+  });
+
   test('one agent that is left is one', () => {
     const stopped = (stillRunning: number) => line({ name: 'supervisor.stopped', at: AT, stillRunning });
     expect(stopped(1)).toContain('1 agent runs on');
