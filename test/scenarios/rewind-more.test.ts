@@ -188,11 +188,10 @@ describe('a result that no run came to', () => {
   test('`supervisor done` beside a running supervisor: a rewind does not run it', async () => {
     await commitGraph([
       { id: 't', after: ['first'], exec: `echo t >> ${told()}` },
-      { id: 'first', executor: 'external' },
+      { id: 'first', executor: 'external', paused: true },
     ]);
     await playground.writeConfig(GRACE);
     supervised = await supervise(playground);
-    await supervised.event('run.handed-off', 'first');
     const { duplicate } = await supervised.control.complete({
       task: 'first',
       caller: { kind: 'operator' },
@@ -204,6 +203,7 @@ describe('a result that no run came to', () => {
     await supervised.event('result.restored', 't');
     await says('first', { status: 'done' });
     expect(await ran()).toEqual(['t']);
+    expect(supervised.count('run.opened', 'first')).toBe(0);
   });
 
   test('`supervisor done` while no supervisor runs', async () => {
