@@ -124,7 +124,7 @@ export interface Rules {
 }
 
 /** Folders of test/ that mirror nothing in src/. */
-const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'git/', 'soak/', 'support/'];
+const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'git/', 'machine/', 'soak/', 'support/'];
 
 interface SourceFile {
   readonly path: string;
