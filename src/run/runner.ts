@@ -215,7 +215,9 @@ export class Runner {
         // Left in the middle of a delivery: as claimed it is delivered again by the next supervisor.
         if (begun.outcome.kind === 'stopped' && begun.outcome.reason === 'detached')
           return void this.#leave(live);
-        if (begun.outcome.kind !== 'deferred') live.run = ledger.move(run.id, 'started');
+        // What was stopped before it began stays as claimed until it is given back: killed in between, it is given back then.
+        if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed')
+          live.run = ledger.move(run.id, 'started');
         return this.ending.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
@@ -231,7 +233,7 @@ export class Runner {
         return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
       }
       case 'handed-off': {
-        ledger.move(run.id, 'started');
+        // In one move: as `started` nobody could ever claim it.
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         notePromises(ledger, live, begun, this.#parts.clock.now());
