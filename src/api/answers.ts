@@ -257,6 +257,8 @@ export const completionAnswer = z.object({
   duplicate: z.boolean(),
   late: z.boolean(),
   attempts_left: count.nullable().exactOptional(),
+  kept: z.literal(true).exactOptional().describe('not written yet: kept, and written when its graph is back'),
+  because: text.exactOptional(),
 }) satisfies z.ZodType<CompletionAnswer>;
 
 export const heartbeatAnswer = z.object({

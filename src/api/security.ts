@@ -3,17 +3,14 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { SupervisorControl } from '../control/control.ts';
+import type { RunOfToken, SupervisorControl } from '../control/control.ts';
 import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
 import type { Clock } from '../seams/clock.ts';
 import { ApiProblem } from './problem.ts';
 
 /** The run that a token belongs to. */
-export interface RunAccess {
+export interface RunAccess extends RunOfToken {
   readonly kind: 'run';
-  readonly run: string;
-  readonly task: string;
-  readonly graph: string;
 }
 
 /** What a request may do, as far as no single run is concerned. `name`: of its token, null for that of api.json. */
@@ -136,7 +133,7 @@ export function createGatekeeper(options: {
   function admit(prefix: 'wgl_' | 'wgc_', token: string): RunAccess {
     const found = token.startsWith(prefix) ? options.control.runOfToken(token) : null;
     if (found === null) throw wrong();
-    return { kind: 'run', run: found.run, task: found.task, graph: found.graph };
+    return { kind: 'run', ...found };
   }
   // A pre-signed URL ends up in places where headers do not: it is good for ending the run and for nothing else.
   const admitToken = (token: string) => admit('wgl_', token);

@@ -39,10 +39,14 @@ async function isOwnTask(
   // A foreign id is refused without being looked up, so that a token cannot find out what exists.
   if (!bare && !named.task.endsWith(`~${access.task}`)) return false;
   if (bare && named.worktree === undefined) return true;
-  // Its own machine-wide id is its own whether or not the graph can be read just now: what then becomes of a result is
-  // not for this piece to say.
-  if (named.task === `${worktreeId(access.graph)}~${access.task}` && named.worktree === undefined)
-    return true;
+  // Its own machine-wide id and its own graph are its own whether or not the graph can be read just now, and under the
+  // path that it was told: what then becomes of a result is not for this piece to say.
+  const isOwn = [access.graph, ...(access.formerGraphs ?? [])].some(
+    (graph) =>
+      (bare || named.task === `${worktreeId(graph)}~${access.task}`) &&
+      (named.worktree === undefined || named.worktree === graph),
+  );
+  if (isOwn) return true;
   try {
     const found = await control.task(named);
     return found.task === access.task && found.graph === access.graph;

@@ -220,7 +220,10 @@ export function taskRoutes(): readonly MountableRoute[] {
 /** Passes a report on and gives the answer that callbacks get. */
 export async function report(request: CompletionRequest, control: ApiParts['control']): Promise<Reply> {
   const answer = await control.complete(request);
-  return { body: { ...answer, state: callbackWord(answer.status) } };
+  return {
+    ...(answer.kept ? { status: 202 } : {}),
+    body: { ...answer, state: callbackWord(answer.status) },
+  };
 }
 
 /** The terms in a claim's body. */

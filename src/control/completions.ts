@@ -4,12 +4,13 @@
 import { profileNamed } from '../decide/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { taskKey } from '../domain/ids.ts';
+import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
 import type { GatedOutcome } from '../run/gated-end.ts';
+import { type Finished, resultKey } from '../run/run-end.ts';
 import { redact } from '../seams/log.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
 import { completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
@@ -49,10 +50,12 @@ export class Completions {
     const request = withoutTokens(said);
     const { ledger, clock } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
-    if (run && this.#isAway(run)) return await this.#keepFor(run, request);
-    const found = run ? findOwn(run, find) : find(request);
-    const graph = this.#parts.graphs.get(found.view.graph);
-    if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
+    // What cannot be read just now says nothing of the task, also where a former look still knows it.
+    const found = run ? (this.#isReadable(run.graph) ? findOwn(run, find) : null) : find(request);
+    const graph = found ? this.#parts.graphs.get(found.view.graph) : undefined;
+    if (run && (!graph || !found)) return await this.#keep(run, request, find);
+    if (!found || !graph)
+      throw new SupervisorError('graph', `the graph of ${request.task} is no longer supervised`);
     const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
     if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
     const { ending } = this.#supervisor.dispatcher.runner;
@@ -92,24 +95,8 @@ export class Completions {
     return { ...answer, ...told, late };
   }
 
-  /** Whether the task of an open run is missing from a committed graph: git may bring it back. */
-  #isAway(run: Run): boolean {
-    const graph = this.#parts.graphs.get(run.graph);
-    if (!graph || !isOpenRun(run) || run.agent === '' || run.phase === 'opened') return false;
-    const { problem, tasks } = graph.store.snapshot();
-    return graph.worktree.graphTracked && problem === null && !tasks.has(run.task);
-  }
-
-  /** Takes the report of a run whose task is away just now; it is written when the line is back. */
-  async #keepFor(run: Run, request: CompletionRequest): Promise<CompletionAnswer> {
-    const { outcome } = run;
-    const isAgain = outcome?.kind === 'succeeded' || outcome?.kind === 'failed';
-    if (isAgain && outcome.kind !== request.result) throw contradiction(run);
-    const said = isAgain ? outcome : await keepLargeOf(reportedOutcome(request), run.graph);
-    const late = !isAgain && this.#isLate(run);
-    const { status } = await this.#supervisor.dispatcher.runner.ending.declare(run, said);
-    const answer = { task: run.task, worktree: run.worktree };
-    return { ...answer, status: status ?? 'gone', duplicate: isAgain, late };
+  #isReadable(path: GraphPath): boolean {
+    return this.#parts.graphs.get(path)?.store.snapshot().problem === null;
   }
 
   /** Waits until a run that is just being claimed has its task or not: somebody else may hold the graph's lock. */
@@ -124,18 +111,70 @@ export class Completions {
     });
   }
 
+  /**
+   * Takes what a run reports of a task that is not to be found just now: git or a person may bring its graph back, here
+   * or elsewhere. The ledger keeps it, and it is written when the task is found again.
+   */
+  async #keep(
+    run: Run,
+    request: CompletionRequest,
+    find: (query: TaskQuery) => FoundTask,
+  ): Promise<CompletionAnswer> {
+    const { ledger, clock } = this.#parts;
+    const latest = newestRun(ledger, run);
+    if (latest && run.fence < latest.fence) throw superseded(run, latest);
+    const { ending } = this.#supervisor.dispatcher.runner;
+    const underWay = this.#reporting.get(run.id) ?? ending.releaseOf(run.id);
+    if (underWay) {
+      await underWay.catch(() => {
+        // Whoever began that has the error.
+      });
+      return await this.complete(request, find);
+    }
+    const { task, worktree, outcome } = run;
+    const answer = { task, worktree, status: 'in-progress', late: this.#isLate(run), ...KEPT };
+    if (wasCancelled(run)) throw taskCancelled(run, 'gone');
+    if (isKnownOutcome(outcome)) {
+      if (outcome.kind !== request.result) throw contradiction(run);
+      if (isOpenRun(run)) return { ...answer, duplicate: true };
+      const status = outcome.kind === 'succeeded' ? 'done' : 'failed';
+      return { task, worktree, status, duplicate: true, late: false };
+    }
+    const word = reportedOutcome(request);
+    const said = this.#isReadable(run.graph) ? await keepLargeOf(word, run.graph) : word;
+    if (!isOpenRun(run)) {
+      // Nobody else has begun since: what was done is not to be done again when the graph is back.
+      const { graph, agent } = run;
+      const result = { ...resultKey(run), graph, agent, run: run.id, outcome: said, of: null };
+      ledger.noteResult({ ...result, at: clock.now() });
+      return { ...answer, duplicate: false, late: true };
+    }
+    const reporting = this.#declare(run, said).finally(() => this.#reporting.delete(run.id));
+    this.#reporting.set(run.id, reporting);
+    const { status, written } = await reporting;
+    if (written) return { task, worktree, status: status ?? 'gone', duplicate: false, late: answer.late };
+    return { ...answer, duplicate: false };
+  }
+
+  /** Ends the run. A graph that cannot be written just now does not keep the result out of the ledger. */
+  async #declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
+    try {
+      return await this.#supervisor.dispatcher.runner.ending.declare(run, outcome, settledAs);
+    } catch (thrown) {
+      if (this.#parts.ledger.run(run.id)?.phase !== 'finished') throw thrown;
+      return { status: 'in-progress', written: false, kept: true };
+    }
+  }
+
   async #report(store: GraphStore, run: Run, request: CompletionRequest) {
     const late = this.#isLate(run);
     const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
-    const { status, written, kept } = await this.#supervisor.dispatcher.runner.ending.declare(
-      run,
-      outcome,
-      settledAs,
-    );
+    const { status, written, kept } = await this.#declare(run, outcome, settledAs);
     // The graph had given the task to nobody or to somebody else in the meantime, and keeps its word.
     if (!written && !kept && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
     this.#delayRetry(run, request, status);
-    return { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
+    const answer = { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
+    return kept ? { ...answer, ...KEPT } : answer;
   }
 
   /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */
@@ -161,20 +200,19 @@ export class Completions {
   /** A report that comes while an earlier one is being written: the same is a duplicate, another a contradiction. */
   async #again(run: Run, request: CompletionRequest) {
     const { outcome } = run;
-    if (outcome?.kind !== 'succeeded' && outcome?.kind !== 'failed')
-      throw new Error(`run ${run.id} is finished without a result`);
+    if (!isKnownOutcome(outcome)) throw new Error(`run ${run.id} is finished without a result`);
     if (outcome.kind !== request.result) throw contradiction(run);
-    const { status } = await this.#supervisor.dispatcher.runner.ending.finish(run, outcome);
-    return { status: status ?? 'gone', duplicate: true, late: false };
+    const { status, kept } = await this.#declare(run, outcome);
+    const answer = { status: status ?? 'gone', duplicate: true, late: false };
+    return kept ? { ...answer, ...KEPT } : answer;
   }
 
   /** What a report for a run that is over means: the same again, or late but still welcome. Throws for the others. */
   #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
     const { outcome } = run;
     if (wasCancelled(run)) throw taskCancelled(run, task.status);
-    const ours = outcome?.kind === 'failed' && OUR_VERDICTS.has(outcome.failure);
     if (outcome?.kind === request.result) return 'duplicate';
-    if (outcome?.kind === 'succeeded' || (outcome?.kind === 'failed' && !ours)) throw contradiction(run);
+    if (isKnownOutcome(outcome)) throw contradiction(run);
     // Somebody else took it without us: their work is not to be ended by an older attempt.
     if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
     return 'late';
@@ -219,13 +257,29 @@ function withoutTokens(request: CompletionRequest): CompletionRequest {
 /** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */
 const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
 
-/** The task of a run's token. One that somebody deleted is told as gone: asking again does not help. */
-function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask {
+/** The work itself said so. */
+function isKnownOutcome(outcome: Run['outcome']): outcome is Succeeded | Failed {
+  if (outcome?.kind === 'failed') return !OUR_VERDICTS.has(outcome.failure);
+  return outcome?.kind === 'succeeded';
+}
+
+/** What is said of a result that could not be written yet. */
+const KEPT = {
+  kept: true,
+  because:
+    'its graph, or its line in it, is not there just now; the result is kept and written when it is back',
+} as const;
+
+/**
+ * The task of a run's token; null: it is not to be found just now, and nobody decided that it is over. One that is gone
+ * is told as gone: asking again does not help.
+ */
+function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask | null {
   try {
     return find({ task: run.task, worktree: run.graph });
   } catch (thrown) {
-    if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found' || thrown.details.unknown)
-      throw thrown;
+    if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found') throw thrown;
+    if (thrown.details.unknown || isOpenRun(run)) return null;
     throw taskRemoved(run);
   }
 }

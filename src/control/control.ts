@@ -44,6 +44,19 @@ export interface CompletionAnswer {
   readonly late: boolean;
   /** How many more attempts a failed task has; null where that says nothing. */
   readonly attempts_left?: number | null;
+  /** It could not be written yet: the ledger keeps it, and it is written when the graph can be. */
+  readonly kept?: true;
+  /** Why it could not. */
+  readonly because?: string;
+}
+
+/** What a run's token is good for. */
+export interface RunOfToken {
+  readonly run: string;
+  readonly task: string;
+  readonly graph: string;
+  /** Where that graph was before; whoever works on the run was told so. */
+  readonly formerGraphs?: readonly string[];
 }
 
 /** What a claim agrees upon. */
@@ -113,7 +126,7 @@ export interface SupervisorControl {
   /** Reports that work is over. Doing it twice is harmless. */
   complete(request: CompletionRequest): Promise<CompletionAnswer>;
   /** The run a callback token belongs to, or null. */
-  runOfToken(token: string): { readonly run: string; readonly task: string; readonly graph: string } | null;
+  runOfToken(token: string): RunOfToken | null;
   /** A sign of life of a run, by its token; moves its lease and says whether to go on. */
   heartbeat(run: string, message?: string, facts?: LifeFacts): Promise<HeartbeatAnswer>;
   /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */

@@ -35,6 +35,7 @@ import type {
   CompletionRequest,
   DispatchWish,
   RunFilter,
+  RunOfToken,
   SupervisorControl,
   TaskFilter,
   TaskQuery,
@@ -122,9 +123,11 @@ export class ControlFace implements SupervisorControl {
     return await this.#completions.complete(request, (query) => this.#find(query));
   }
 
-  runOfToken(token: string): { run: string; task: string; graph: string } | null {
-    const run = this.#parts.ledger.runOfToken(tokenHash(token));
-    return run ? { run: run.id, task: run.task, graph: run.graph } : null;
+  runOfToken(token: string): RunOfToken | null {
+    const { ledger } = this.#parts;
+    const run = ledger.runOfToken(tokenHash(token));
+    if (!run) return null;
+    return { run: run.id, task: run.task, graph: run.graph, formerGraphs: ledger.formerGraphs(run.id) };
   }
 
   async heartbeat(...said: Parameters<OutsideWork['heartbeat']>): Promise<HeartbeatAnswer> {

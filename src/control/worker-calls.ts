@@ -173,7 +173,9 @@ export class OutsideWork {
     if (latest && latest.fence > run.fence) throw superseded(run, latest);
     const graph = graphs.get(run.graph);
     const known = graph?.store.snapshot();
-    if (graph && known && !known.problem && !known.tasks.has(run.task)) throw taskRemoved(run);
+    // While the run is open nobody decided so: git may bring back what it took away.
+    const isGone = graph && known && !known.problem && !known.tasks.has(run.task);
+    if (isGone && !isOpenRun(run)) throw taskRemoved(run);
     const live = this.#runner.live.get(id);
     if (live && !live.signal.aborted && !live.declared) return live;
     if (run.phase === 'interrupted' && run.outcome === null) throw notClaimed(run);

@@ -1,7 +1,7 @@
 // The graphs that were served, as they were seen last: what is known of one that is gone, and where its runs, schedules and
 // pauses belong once it is found again under another path.
 
-import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
+import { type GraphPath, type RunId, type TaskId, taskKey } from '../domain/ids.ts';
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, textOrNull } from './run-row.ts';
 
@@ -32,6 +32,8 @@ export interface GraphBook {
    * runs of the same tasks, nothing, and then it throws.
    */
   moveGraph(from: GraphPath, to: NewPlace): void;
+  /** Where the graph of a run was before: whoever works on it was told so. */
+  formerGraphs(run: RunId): readonly GraphPath[];
 }
 
 /** Every graph that was remembered, over an open database. */
@@ -46,6 +48,7 @@ export function createGraphBook(database: Database, moved: () => void): GraphBoo
     `INSERT OR REPLACE INTO graphs (graph, worktree, repo, branch, folder, open, open_count, gone_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  const former = database.prepare('SELECT graph FROM former_graphs WHERE run = ?');
   const drop = database.prepare('DELETE FROM graphs WHERE graph = ?');
   return {
     rememberGraphs(graphs) {
@@ -62,10 +65,14 @@ export function createGraphBook(database: Database, moved: () => void): GraphBoo
       database.transaction(() => move(database, from, to));
       moved();
     },
+    formerGraphs: (run) => former.all(run).map((row) => String(row.graph)),
   };
 }
 
 function move(database: Database, from: GraphPath, { graph, worktree, repo }: NewPlace): void {
+  database
+    .prepare('INSERT OR IGNORE INTO former_graphs (run, graph) SELECT id, graph FROM runs WHERE graph = ?')
+    .run(from);
   // Fences of a task grow, whatever was there before: what came along is newer.
   database
     .prepare(

@@ -168,6 +168,14 @@ export const MIGRATIONS: readonly string[] = [
     gone_at INTEGER
   ) WITHOUT ROWID;
   `,
+  `
+  -- Paths under which whoever works on a run may still name its graph, which was moved since.
+  CREATE TABLE former_graphs (
+    run TEXT NOT NULL,
+    graph TEXT NOT NULL,
+    PRIMARY KEY (run, graph)
+  ) WITHOUT ROWID;
+  `,
 ];
 
 /** The version that this program writes. */

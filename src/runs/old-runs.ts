@@ -52,7 +52,7 @@ export function createOldRuns(database: Database, clock: Clock): OldRuns {
                AND coalesce(finished_at, opened_at) < ? AND ${CLOSED} ORDER BY seq LIMIT ${PRUNED_AT_ONCE})`,
           )
           .run(before);
-        for (const table of ['leases', 'run_tokens'])
+        for (const table of ['leases', 'run_tokens', 'former_graphs'])
           database.prepare(`DELETE FROM ${table} WHERE run NOT IN (SELECT id FROM runs)`).run();
         database
           .prepare(

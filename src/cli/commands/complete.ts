@@ -81,6 +81,10 @@ async function complete(
     context.outJson(answer);
     return 0;
   }
+  if (answer.kept) {
+    context.out(`${plain(answer.task)} is kept as ${said.result}: ${plain(answer.because ?? '')}\n`);
+    return 0;
+  }
   const what = answer.duplicate
     ? `${plain(answer.task)} was ${plain(answer.status)} already`
     : `${plain(answer.task)} is ${plain(answer.status)}`;
