@@ -13,10 +13,10 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
+import { VERDICT_STATES } from '../domain/verdict.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { dispatchData } from './dispatch-schema.ts';
-import { VERDICT_STATES } from './schemas.ts';
 
 const text = z.string();
 const textOrNull = z.string().nullable();

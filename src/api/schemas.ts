@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { TASK_STATUSES } from '../domain/task.ts';
+import { VERDICT_STATES } from '../domain/verdict.ts';
 
 /** Agents of every language write null for "not given"; it means the same here. */
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
@@ -23,18 +24,6 @@ const worktree = z.string().min(1).max(4096).regex(NO_CONTROLS, 'must not hold c
 
 /** Which worktree an id is meant in: it must be there, or it is preferred there. */
 export const taskQuery = z.strictObject({ worktree: worktree.optional(), near: worktree.optional() });
-
-export const VERDICT_STATES = [
-  'running',
-  'ready',
-  'queued',
-  'scheduled',
-  'waiting',
-  'held',
-  'paused',
-  'copy',
-  'finished',
-] as const;
 
 export const tasksQuery = z.strictObject({
   worktree: worktree.optional(),

@@ -13,16 +13,18 @@ import type { TaskRef } from './ids.ts';
  * - `copy`       another worktree dispatches the same task
  * - `finished`   done, failed or abandoned
  */
-export type VerdictState =
-  | 'running'
-  | 'ready'
-  | 'queued'
-  | 'scheduled'
-  | 'waiting'
-  | 'held'
-  | 'paused'
-  | 'copy'
-  | 'finished';
+export const VERDICT_STATES = [
+  'running',
+  'ready',
+  'queued',
+  'scheduled',
+  'waiting',
+  'held',
+  'paused',
+  'copy',
+  'finished',
+] as const;
+export type VerdictState = (typeof VERDICT_STATES)[number];
 
 /** One condition that was looked at, for `why`. */
 export interface Condition {

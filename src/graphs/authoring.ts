@@ -40,7 +40,7 @@ export function addTask(
       const id = request.id ?? freeId(draft, request.title);
       if (id === '') throw new SupervisorError('usage', 'a task needs an id', { hint: 'give one with --id' });
       if (draft.snapshot.tasks.has(id))
-        throw new SupervisorError('conflict', `there is a task ${id} already`, {
+        throw new SupervisorError('usage', `there is a task ${id} already`, {
           hint: 'choose another --id',
         });
       draft.add({

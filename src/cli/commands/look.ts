@@ -1,7 +1,10 @@
 // The commands that only look: status, why, list, show, runs, worktrees.
 
 import type { TaskFilter } from '../../control/control.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskReport } from '../../domain/report.ts';
+import { TASK_STATUSES } from '../../domain/task.ts';
+import { VERDICT_STATES } from '../../domain/verdict.ts';
 import type { Context } from '../context.ts';
 import { taskQuery, withView, worktreePath } from '../reach.ts';
 import { page } from '../render/page.ts';
@@ -108,6 +111,8 @@ export async function list(context: Context, options: ListOptions): Promise<numb
     ...(options.executor === undefined ? {} : { executor: options.executor }),
     ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
   };
+  oneOf('--state', options.state, VERDICT_STATES);
+  oneOf('--status', options.status, TASK_STATUSES);
   const everything = options.all === true || options.state !== undefined || options.status !== undefined;
   const found = await withView(context, (view) => view.tasks(filter));
   // wg's own bookkeeping tasks and what is over are noise, until asked for.
@@ -124,6 +129,12 @@ export async function list(context: Context, options: ListOptions): Promise<numb
   if (tasks.length === 0) context.out(found.length === 0 ? 'no tasks\n' : `no open tasks\n${rest}`);
   else await page(context, taskTable(tasks, context) + context.paint.faint(rest));
   return 0;
+}
+
+/** The same refusal with and without a running supervisor. */
+function oneOf(flag: string, given: string | undefined, known: readonly string[]): void {
+  if (given !== undefined && !known.includes(given))
+    throw new SupervisorError('usage', `${flag} ${given} is not one of ${known.join(', ')}`);
 }
 
 /** `supervisor show TASK`. */

@@ -100,6 +100,10 @@ export async function retry(
   const report = client
     ? await preferHere(query, context.cwd, (q) => client.retry(q)).finally(() => client.close())
     : await withLookout(context, (lookout) => lookout.retry(query));
+  if (report.status === 'done')
+    throw new SupervisorError('conflict', `${report.task} is done; there is nothing to retry`, {
+      hint: 'add a task for what is left to do',
+    });
   if (context.json) context.outJson(report);
   else if (client) context.out(`${plain(report.task)} is ${plain(report.state)}: ${plain(report.because)}\n`);
   else context.out(`${plain(report.task)} is open again; no supervisor is running to start it\n`);

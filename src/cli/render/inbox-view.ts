@@ -49,7 +49,7 @@ function itemLines(item: InboxItem, prefix: string, context: Context): string[] 
   ].join(', ');
   const room = context.width - textWidth(what) - 5;
   const tail = room < 8 || facts === '' ? '' : `  ${paint.faint(shorten(facts, room))}`;
-  const options = item.options && item.options.length > 0 ? ` [${item.options.map(plain).join(' / ')}]` : '';
+  const options = item.options && item.options.length > 0 ? ` [${item.options.map(plain).join(' | ')}]` : '';
   return [
     `${colour(SIGNS[item.kind])} ${paint.strong(what)}${tail}`,
     ...wrap(`${plain(item.because)}${options}`, Math.max(20, context.width - 4)).map((line) => `    ${line}`),

@@ -99,7 +99,7 @@ describe('add', () => {
     [['add', 'x', '--schedule', '09:00', '--timezone', 'Mars/Base'], 2, 'no time zone "Mars/Base"'],
     [['add', 'x', '--priority', 'huge'], 2, 'huge is not a priority'],
     [['add', 'x', '--after', 'nothing-there'], 8, 'there is no task nothing-there'],
-    [['add', 'x', '--id', 'taken'], 1, 'there is a task taken already'],
+    [['add', 'x', '--id', 'taken'], 2, 'there is a task taken already'],
     [['add', 'x', '--tag', ''], 2, 'a tag is empty'],
   ])('%j is refused and nothing is written', async (argv, exit, words) => {
     await ground.writeGraph(ground.repo, [{ id: 'taken' }]);

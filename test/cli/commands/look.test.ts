@@ -126,6 +126,11 @@ describe('list, show, why', () => {
     ]),
   );
 
+  test.each(['--state', '--status'])('list %s with an unknown word is wrong usage', async (flag) => {
+    const { status, err } = await cli('list', flag, 'bogus');
+    expect([status, err]).toEqual([2, expect.stringContaining(`${flag} bogus is not one of `)]);
+  });
+
   test('list hides what is over and internal, and says so', async () => {
     const { out } = await cli('list');
     expect(out).toContain('build');

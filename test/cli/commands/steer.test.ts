@@ -132,6 +132,13 @@ describe('with a supervisor', () => {
   });
 });
 
+test('retry of a done task says so, and changes nothing', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'fine', status: 'done' }]);
+  const { status, err } = await cli('retry', 'fine');
+  expect([status, err]).toEqual([1, expect.stringContaining('fine is done; there is nothing to retry')]);
+  expect((await ground.readGraph(ground.repo)).get('fine')).toMatchObject({ status: 'done' });
+});
+
 test('retry without a supervisor opens the task for the next one', async () => {
   await ground.writeGraph(ground.repo, [{ id: 'bad', status: 'failed', failure_reason: 'x' }]);
   expect(await cli('retry', 'bad')).toMatchObject({

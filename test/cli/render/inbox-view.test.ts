@@ -45,7 +45,7 @@ test('several tasks with one reason are one item, options are shown, the rest is
   const asked = item({ kind: 'question', because: 'Stripe or Adyen?', options: ['Stripe', 'Adyen'] });
   const many = item({ kind: 'configuration', task: 'a', tasks: ['a', 'b', 'c', 'd'] });
   const text = inboxView([asked, many, item(), item()], context, 2);
-  expect(text).toContain('Stripe or Adyen? [Stripe / Adyen]');
+  expect(text).toContain('Stripe or Adyen? [Stripe | Adyen]');
   expect(text).toContain('! 4 tasks: a, b, c, …');
   expect(text).toContain('… and 2 more: `supervisor inbox` shows every one');
 });
