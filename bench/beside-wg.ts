@@ -81,7 +81,6 @@ async function measured(start: (farm: Farm) => Promise<Serving>): Promise<Side> 
   }
 }
 
-/** The folder that the newer ages ask for, and that the oldest is told by name. */
 /** Repositories of their own: the newest wg serves one folder of a repository only. */
 async function plantRepositories(): Promise<Farm> {
   const farm = await plantFarm(1, 0);
@@ -97,6 +96,7 @@ async function plantRepositories(): Promise<Farm> {
   return { ...farm, worktrees: paths };
 }
 
+/** The folder that the newer ages ask for, and that the oldest is told by name. */
 const graphOf = (worktree: string) => join(worktree, '.wg');
 
 /** A graph of finished tasks with settings under which nothing asks a model. */
@@ -143,7 +143,8 @@ const START: Readonly<Record<WgAge, readonly string[]>> = {
 };
 
 async function startDaemons(farm: Farm, program: string, age: WgAge): Promise<Serving> {
-  const env = { PATH: process.env.PATH, HOME: farm.folder };
+  // Its agents call it by its name.
+  const env = { PATH: await pathWithWg(farm), HOME: farm.folder };
   const wg = (worktree: string, ...args: readonly string[]) =>
     promisify(execFile)(program, ['--dir', graphOf(worktree), 'service', ...args], { cwd: worktree, env });
   const stop = async () => {
@@ -163,16 +164,21 @@ async function startDaemons(farm: Farm, program: string, age: WgAge): Promise<Se
   }
 }
 
-/** The command itself, with the same wg on PATH. */
-async function startOurs(farm: Farm): Promise<Serving> {
+async function pathWithWg(farm: Farm): Promise<string> {
   const bin = join(farm.folder, 'bin');
   await mkdir(bin);
   await symlink(process.env.WG_BIN ?? '', join(bin, 'wg'));
+  return `${bin}:${process.env.PATH}`;
+}
+
+/** The command itself, with the same wg on PATH. */
+async function startOurs(farm: Farm): Promise<Serving> {
+  const PATH = await pathWithWg(farm);
   const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const child = spawn(
     process.execPath,
     [main, '--config', farm.config, '--state-dir', farm.stateDir, 'run'],
-    { stdio: 'ignore', env: { PATH: `${bin}:${process.env.PATH}`, HOME: farm.folder } },
+    { stdio: 'ignore', env: { PATH, HOME: farm.folder } },
   );
   const gone = new Promise((resolve) => child.once('exit', resolve));
   return {
