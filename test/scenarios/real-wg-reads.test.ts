@@ -6,16 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import { eventually } from '../support/actors.ts';
-import {
-  AUGUST,
-  besideRealWg,
-  forAges,
-  forEveryAge,
-  MAY,
-  REAL,
-  type WgProject,
-  wgProject,
-} from '../support/real-wg.ts';
+import { besideRealWg, forEveryAge, REAL, type WgProject, wgProject } from '../support/real-wg.ts';
 
 /** Commands that read, as each age spells them; null where an age has no such command. */
 const READING: readonly (readonly [name: string, words: readonly string[]])[] = [
@@ -131,21 +122,4 @@ besideRealWg('reading what we write', () => {
     expect(task.artifacts).toEqual(['report.md']);
     expect(await project.wg('msg', 'list', 'task')).toContain('look at the report');
   });
-
-  forAges(
-    [MAY, AUGUST],
-    'March has no evaluation before done',
-    'evaluations that are switched on wait for wg',
-    async () => {
-      const { writeFile } = await import('node:fs/promises');
-      await writeFile(
-        join(project.graph(), 'config.toml'),
-        '[agency]\nauto_assign = false\nauto_evaluate = true\nflip_enabled = false\n',
-      );
-      await project.add('judged', { exec: 'echo judged >>ran' });
-      await project.ours();
-      await eventually(async () => ['done', 'pending-eval'].includes((await project.show('judged')).status));
-      expect(await project.wg('list')).toContain('judged');
-    },
-  );
 });
