@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLocker } from '../src/seams/flock.ts';
+import { createLocker } from '../src/platform/flock.ts';
 import { type Farm, plantFarm, superviseFarm, writeTasks } from './farm.ts';
 import type { Benchmark, Figure } from './report.ts';
 

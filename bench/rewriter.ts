@@ -3,7 +3,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createLocker } from '../src/seams/flock.ts';
+import { createLocker } from '../src/platform/flock.ts';
 
 const graph = process.argv[2] ?? '';
 const locker = createLocker();

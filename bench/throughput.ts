@@ -3,7 +3,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createLocker } from '../src/seams/flock.ts';
+import { createLocker } from '../src/platform/flock.ts';
 import { type Farm, plantFarm, superviseFarm, writeTasks } from './farm.ts';
 import { type LoopDelay, loopFigures, watchLoop } from './loop-delay.ts';
 import type { Benchmark, Figure } from './report.ts';

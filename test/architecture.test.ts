@@ -82,7 +82,7 @@ describe('each rule finds what breaks it', () => {
     ],
     [
       'deciding with a seam',
-      { 'decide/a.ts': "import type { Clock } from '../seams/clock.ts';" },
+      { 'decide/a.ts': "import type { Clock } from '../platform/clock.ts';" },
       'not below decide',
     ],
     ['the domain with a builtin', { 'domain/a.ts': "import { join } from 'node:path';" }, 'decides only'],
@@ -93,7 +93,7 @@ describe('each rule finds what breaks it', () => {
     [
       'a package by require',
       { 'cli/a.ts': "createRequire(import.meta.url)('koffi');" },
-      'whose home is seams/flock.ts',
+      'whose home is platform/flock.ts',
     ],
     [
       'a package below a path',
@@ -109,7 +109,7 @@ describe('each rule finds what breaks it', () => {
       { 'graph/a.ts': "import * as timers from 'node:timers/promises';" },
       'imports node:timers',
     ],
-    ['randomness', { 'seams/a.ts': 'const r = Math.random();' }, 'uses randomness'],
+    ['randomness', { 'platform/a.ts': 'const r = Math.random();' }, 'uses randomness'],
     ['the environment', { 'cli/a.ts': 'const p = process.env.PATH;' }, 'uses the environment'],
     [
       'opening a file in a worktree',
@@ -184,7 +184,7 @@ test.each<[string, Record<string, string>]>([
   [
     'things in their homes',
     {
-      'seams/clock.ts': 'Date.now(); setTimeout(f, 5);',
+      'platform/clock.ts': 'Date.now(); setTimeout(f, 5);',
       'runs/a.ts': "await import('libsql');",
       'wg/b.ts': "import { statSync } from 'node:fs';",
       'wg/daemon.ts': "import { readFileSync } from 'node:fs';",

@@ -51,7 +51,7 @@ function admit(context: ApiContext, { gate }: ApiParts): RunAccess {
   const extra = context.req.header('x-a2a-notification-token');
   const own = extra === undefined ? bearer : gate.admitToken(extra);
   if (own.kind === 'unknown' || (own.kind === 'caller' && incoming.headers.authorization === undefined))
-    throw gate.nobody();
+    throw gate.unauthorized();
   const others = bearer.kind === 'run' && own.kind === 'run' && bearer.run !== own.run;
   if (own.kind !== 'run' || own.run !== context.req.param('attempt') || others)
     throw new ApiProblem('forbidden', 'The token of this very attempt is needed here.', {

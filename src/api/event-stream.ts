@@ -4,7 +4,7 @@
 import type { ServerResponse } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
 import type { Event } from '../domain/event.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 
 /** Events kept for replay. */
 const RING_SIZE = 1000;

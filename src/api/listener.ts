@@ -5,12 +5,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { messageOf, systemCode } from '../domain/errors.ts';
-import type { Clock } from '../seams/clock.ts';
-import { type Log, redact } from '../seams/log.ts';
+import type { Clock } from '../platform/clock.ts';
+import { type Log, redact } from '../platform/log.ts';
 import { checkDeclaredLength } from './body.ts';
 import { ApiProblem, type ProblemAnswer, problemAnswer } from './problem.ts';
 import type { ApiApp } from './route.ts';
-import { checkOrigin, type Door } from './security.ts';
+import { checkOrigin, type Transport } from './security.ts';
 
 /** How long a peer that is hung up on has to read why, ms. */
 const LINGER_MS = 1000;
@@ -69,7 +69,7 @@ export function createListener(options: {
   readonly clock: Clock;
   readonly limits: ListenerLimits;
   readonly maxBodyBytes: number;
-  readonly door: () => Door | null;
+  readonly door: () => Transport | null;
 }): Server {
   const { app, book, log, clock, limits } = options;
   const current = new WeakMap<Duplex, ServerResponse>();

@@ -5,21 +5,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { TokenScope } from '../runs/named-tokens.ts';
-import type { Clock } from '../seams/clock.ts';
 import { readJsonBody } from './body.ts';
-import type { Once } from './once.ts';
+import type { Once } from './idempotency.ts';
 import { hungUp } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { taskId, type taskQuery } from './schemas.ts';
-import { type Access, type CallerAccess, type Door, type Gatekeeper, requireScope } from './security.ts';
+import { type Access, type CallerAccess, type Gatekeeper, requireScope, type Transport } from './security.ts';
 import { accessTask } from './task-access.ts';
 
 /** What the listener hands to every request. */
 export interface RequestEnv {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  readonly door: Door;
+  readonly door: Transport;
 }
 
 export type ApiApp = Hono<{ Bindings: RequestEnv }>;
@@ -122,10 +122,10 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       const { incoming, door } = context.env;
       const first = parts.gate.admit(incoming, door);
       const mayCarryToken = route.access === 'task-run' && route.method === 'POST';
-      if (!mayCarryToken && first.kind === 'unknown') throw parts.gate.nobody();
+      if (!mayCarryToken && first.kind === 'unknown') throw parts.gate.unauthorized();
       const raw = await readCallBody(route, context, parts);
       const access = mayCarryToken ? accessWithBody(first, raw, parts.gate) : first;
-      if (access.kind === 'unknown') throw parts.gate.nobody();
+      if (access.kind === 'unknown') throw parts.gate.unauthorized();
       if (access.kind === 'caller' || route.access === 'task-operator')
         requireCaller(access, neededScope(route), parts.gate);
       const { worktree, near } = parse(route.query, context.req.query(), 'query');
@@ -174,7 +174,7 @@ function scopeOf({ name }: CallerAccess): string {
 
 /** Throws unless the request comes with a token that reaches so far, and is not that of a run. */
 export function requireCaller(access: Access, needed: TokenScope, gate: Gatekeeper): void {
-  if (access.kind === 'unknown') throw gate.nobody();
+  if (access.kind === 'unknown') throw gate.unauthorized();
   if (access.kind === 'run')
     throw new ApiProblem('forbidden', 'The token of a run is good for its own task only.', {
       hint: 'use the token of api.json, or the socket',
@@ -254,7 +254,7 @@ export function refuseOtherMethods(
   const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
   app.all(path, (context) => {
     const { incoming, door } = context.env;
-    if (parts?.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
+    if (parts?.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.unauthorized();
     throw new ApiProblem('method-not-allowed', `${incoming.method ?? 'This'} is not done here.`, {
       hint: `use ${allow}`,
       headers: { allow },

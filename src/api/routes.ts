@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import { mountA2a } from './a2a-route.ts';
 import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
@@ -55,7 +55,7 @@ export function createApiApp(
   app.notFound((context) => {
     const { incoming, outgoing, door } = context.env;
     try {
-      if (parts.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.nobody();
+      if (parts.gate.admit(incoming, door).kind === 'unknown') throw parts.gate.unauthorized();
       throw new ApiProblem('no-such-route', 'There is nothing at this address.', {
         hint: 'addresses begin with /api/; see GET /api/health, /api/status, /api/task/ID',
       });

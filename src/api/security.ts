@@ -4,8 +4,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { RunOfToken, SupervisorControl } from '../control/control.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
-import type { Clock } from '../seams/clock.ts';
 import { ApiProblem } from './problem.ts';
 
 /** The run that a token belongs to. */
@@ -42,7 +42,7 @@ export function requireScope(access: CallerAccess, needed: TokenScope): void {
 }
 
 /** Where a request came in. A web page can reach TCP, and nothing but processes of this user the socket. */
-export type Door =
+export type Transport =
   | { readonly kind: 'socket' }
   | {
       readonly kind: 'tcp';
@@ -54,7 +54,7 @@ export type Door =
     };
 
 /** Throws ApiProblem unless the request's origin is one we serve. On the socket every origin is. */
-export function checkOrigin(request: IncomingMessage, door: Door): void {
+export function checkOrigin(request: IncomingMessage, door: Transport): void {
   if (door.kind === 'socket') return;
   const { host, origin } = request.headers;
   if (host === undefined || headerCount(request, 'host') !== 1)
@@ -83,13 +83,13 @@ function headerCount(request: IncomingMessage, name: string): number {
 /** Tells operator, run and nobody apart. */
 export interface Gatekeeper {
   /** The access that the Authorization header gives; `unknown` when there is none on TCP. Throws for a wrong token. */
-  admit(request: IncomingMessage, door: Door): Access;
+  admit(request: IncomingMessage, door: Transport): Access;
   /** The access that a lease token gives, wherever it was found. Throws for a wrong one. */
   admitToken(token: string): RunAccess;
   /** The access that the token of a pre-signed URL gives. Throws for a wrong one. */
   admitCallback(token: string): RunAccess;
   /** The refusal of a request without any token. */
-  nobody(): ApiProblem;
+  unauthorized(): ApiProblem;
 }
 
 /** Failed attempts a minute before the answer becomes 429. Right tokens still pass: 256 bits are not guessed. */
@@ -141,7 +141,7 @@ export function createGatekeeper(options: {
   return {
     admitToken,
     admitCallback: (token) => admit('wgc_', token),
-    nobody: () => refusal('A token is needed.', 'Bearer realm="workgraph-supervisor"'),
+    unauthorized: () => refusal('A token is needed.', 'Bearer realm="workgraph-supervisor"'),
     admit(request, door) {
       const header = request.headers.authorization;
       if (header === undefined) return door.kind === 'socket' ? OPERATOR : { kind: 'unknown' };
@@ -170,7 +170,7 @@ export function tcpDoor(
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
   },
-): Door {
+): Transport {
   const hosts = new Set<string>();
   const hostNames = new Set<string>();
   const written = host.includes(':') ? `[${host}]` : host;

@@ -4,18 +4,18 @@ import type { Server } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { AnswerBook } from '../runs/answer-book.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Service } from '../platform/service.ts';
+import type { IdempotencyStore } from '../runs/idempotency-store.ts';
 import type { NamedTokens } from '../runs/named-tokens.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Log } from '../seams/log.ts';
-import type { Service } from '../seams/service.ts';
 import { keepPort, lastPort, removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
+import { always, createOnce } from './idempotency.ts';
 import { listenOnSocket, listenOnTcp } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
-import { always, createOnce } from './once.ts';
 import { createApiApp } from './routes.ts';
-import { createGatekeeper, type Door, tcpDoor } from './security.ts';
+import { createGatekeeper, type Transport, tcpDoor } from './security.ts';
 
 export interface ApiServerOptions {
   readonly control: SupervisorControl;
@@ -27,7 +27,7 @@ export interface ApiServerOptions {
   readonly log: Log;
   readonly version: string;
   /** Answers to repeated requests; without it an Idempotency-Key is ignored. */
-  readonly answers?: AnswerBook;
+  readonly answers?: IdempotencyStore;
   /** Path of api.json; without it none is written. */
   readonly apiFile?: string;
   /** Shorter patience, for tests. */
@@ -57,7 +57,7 @@ const MAX_SOCKET_CONNECTIONS = 512;
 /** What exists between a start and the next stop. */
 interface Running {
   readonly events: EventStream;
-  readonly listener: (door: () => Door | null, maxConnections: number) => Server;
+  readonly listener: (door: () => Transport | null, maxConnections: number) => Server;
   readonly servers: Set<Server>;
   tcp: Promise<string> | null;
   url: string | null;
@@ -133,7 +133,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   async function listenTcp(parts: Running, wish: Exclude<ListenSetting, { kind: 'off' }>): Promise<string> {
-    let door: Door | null = null;
+    let door: Transport | null = null;
     const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
     try {
       const { host, port } = await listenOnTcp(server, wish, await lastPort(options.apiFile));
@@ -154,7 +154,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const parts = build();
     stopping = false;
     try {
-      const door: Door = { kind: 'socket' };
+      const door: Transport = { kind: 'socket' };
       await listenOnSocket(
         parts.listener(() => door, MAX_SOCKET_CONNECTIONS),
         options.socketPath,

@@ -1,6 +1,6 @@
 // The routes about the supervisor as a whole: health, status, lists, and steering it.
 
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import {
   claimsAnswer,
   drainAnswer,
@@ -12,7 +12,7 @@ import {
   statusAnswer,
   tasksAnswer,
 } from './answers.ts';
-import { pageOf } from './page.ts';
+import { pageOf } from './pagination.ts';
 import { type MountableRoute, plainRoute } from './route.ts';
 import {
   claimManyBody,

@@ -3,7 +3,7 @@
 
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import { worktreeId } from '../seams/identity.ts';
+import { worktreeId } from '../platform/identity.ts';
 import { ApiProblem } from './problem.ts';
 import type { Access, RunAccess } from './security.ts';
 

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Caller, TaskQuery } from '../control/control.ts';
-import { nextTurn } from '../seams/turns.ts';
+import { nextTurn } from '../platform/cooperative.ts';
 import type { ApiParts, Reply } from './route.ts';
 
 /** Whoever asks for a task. */

@@ -96,7 +96,7 @@ export function taskRoutes(): readonly MountableRoute[] {
         const facts = {
           ...(typeof body.extend_s === 'number' ? { extendMs: body.extend_s * 1000 } : {}),
           ...(body.external_ref ? { externalRef: body.external_ref } : {}),
-          ...(body.waiting === false ? { goesOn: true } : {}),
+          ...(body.waiting === false ? { resumed: true } : {}),
         };
         return { body: await control.heartbeat(run, progressText(body) ?? undefined, facts) };
       },

@@ -2,8 +2,8 @@
 // itself, so that tests can pass other parts.
 
 import type { Paths } from '../config/paths.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Environment } from '../platform/environment.ts';
 import { type Colors, colors, wantsColor } from './render/color.ts';
 
 /** Where output goes. */
@@ -16,7 +16,7 @@ export interface Screen {
 }
 
 /** The process around the commands. */
-export interface Surroundings {
+export interface ProcessIo {
   readonly environment: Environment;
   readonly cwd: string;
   readonly clock: Clock;
@@ -42,7 +42,7 @@ export interface GlobalOptions {
   readonly color?: boolean;
 }
 
-export interface Context extends Surroundings {
+export interface Context extends ProcessIo {
   /** `--config` and `--state-dir`, made absolute. */
   readonly config: string | undefined;
   readonly stateDir: string | undefined;
@@ -62,7 +62,7 @@ export interface Context extends Surroundings {
 }
 
 /** The context of one command. */
-export function createContext(around: Surroundings, options: GlobalOptions): Context {
+export function createContext(around: ProcessIo, options: GlobalOptions): Context {
   const { variables } = around.environment;
   const colored = wantsColor({
     variables,

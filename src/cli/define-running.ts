@@ -1,8 +1,8 @@
 // The commands that run, watch and steer a supervisor, and those that set it up: names, arguments, flags and help.
 
 import type { Command } from 'commander';
+import { durationMs, type Host } from './bind-command.ts';
 import type { RunOptions } from './commands/run.ts';
-import { durationMs, type Host } from './host.ts';
 
 /** Defines them on the program. */
 export function defineSupervisorCommands(program: Command, host: Host): void {

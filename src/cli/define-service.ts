@@ -1,7 +1,7 @@
 // The commands around the service: names, flags and help.
 
 import type { Command } from 'commander';
-import type { Host } from './host.ts';
+import type { Host } from './bind-command.ts';
 
 /** Defines `service …` and `token …` on the program. */
 export function defineServiceCommands(program: Command, host: Host): void {

@@ -1,11 +1,11 @@
 // The commands about tasks: their names, arguments, flags and help. What they do is loaded when they are called.
 
 import type { Command } from 'commander';
+import { type Host, repeated, repeatedOrListed, wholeNumber } from './bind-command.ts';
 import type { AuthorOptions } from './commands/author.ts';
 import type { LeaseOptions } from './commands/claim.ts';
 import type { CompleteOptions } from './commands/complete.ts';
 import type { ListOptions } from './commands/look.ts';
-import { type Host, repeated, repeatedOrListed, wholeNumber } from './host.ts';
 
 const WORKTREE = ['--worktree <path>', "target worktree (default: the current directory's)"] as const;
 

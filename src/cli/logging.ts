@@ -2,7 +2,7 @@
 // people. Tokens never get through.
 
 import { type DestinationStream, pino } from 'pino';
-import { type Log, type LogLevel, redact } from '../seams/log.ts';
+import { type Log, type LogLevel, redact } from '../platform/log.ts';
 import type { Colors } from './render/color.ts';
 import { plain } from './render/plain.ts';
 import { timeOfDay } from './render/relative-time.ts';

@@ -2,18 +2,18 @@
 // The program `supervisor`: one command line, then the end of the process.
 
 import { explainFailure } from './exit-status.ts';
-import { processSurroundings } from './process-surroundings.ts';
+import { processSurroundings } from './process-io.ts';
 import { runCommandLine } from './program.ts';
 
 const around = processSurroundings();
 
-function fall(thrown: unknown): void {
+function crash(thrown: unknown): void {
   const { text, status } = explainFailure(thrown, Boolean(around.environment.variables.SUPERVISOR_DEBUG));
   around.stderr.write(text);
   process.exit(status);
 }
-process.on('uncaughtException', fall);
-process.on('unhandledRejection', fall);
+process.on('uncaughtException', crash);
+process.on('unhandledRejection', crash);
 
 const status = await runCommandLine(process.argv.slice(2), around);
 // What a command left open must not keep the process; what it wrote must be out.

@@ -2,16 +2,16 @@
 
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
-import type { Surroundings } from './context.ts';
+import { createHost } from './bind-command.ts';
+import type { ProcessIo } from './context.ts';
 import { defineSupervisorCommands } from './define-running.ts';
 import { defineServiceCommands } from './define-service.ts';
 import { defineTaskCommands } from './define-tasks.ts';
 import { EXIT_USAGE, explainFailure } from './exit-status.ts';
-import { createHost } from './host.ts';
 import { plain } from './render/plain.ts';
 
 /** Runs one command line and gives its exit status. Never rejects. */
-export async function runCommandLine(argv: readonly string[], around: Surroundings): Promise<number> {
+export async function runCommandLine(argv: readonly string[], around: ProcessIo): Promise<number> {
   let status = 0;
   const program = createProgram(around, (given) => {
     status = given;
@@ -29,7 +29,7 @@ export async function runCommandLine(argv: readonly string[], around: Surroundin
 }
 
 /** Every command with its help. */
-export function createProgram(around: Surroundings, finish: (status: number) => void): Command {
+export function createProgram(around: ProcessIo, finish: (status: number) => void): Command {
   const program = new Command('supervisor');
   program
     .exitOverride()

@@ -5,8 +5,8 @@ import type { ConfigSource } from '../config/source.ts';
 import { type RoutedGraph, type RouteInUse, routesInUse } from '../decide/routes-in-use.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { WorktreeReport } from '../domain/report.ts';
+import { withView } from './connect.ts';
 import type { Context } from './context.ts';
-import { withView } from './reach.ts';
 import { renderTable } from './render/table.ts';
 
 /** A worktree with a graph. */

@@ -13,12 +13,12 @@ import type { ExecutorType, ProfileSet } from '../domain/profile.ts';
 import type { Executor } from '../executors/executor.ts';
 import { createGraphStore, type GraphStore } from '../graph/store.ts';
 import type { SupervisedGraphsParts } from '../graphs/supervised-graphs.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import type { Environment } from '../platform/environment.ts';
+import { createLocker, type Locker } from '../platform/flock.ts';
+import { type Identity, systemIdentity } from '../platform/identity.ts';
+import { type Log, silentLog } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { type Clock, systemClock } from '../seams/clock.ts';
-import type { Environment } from '../seams/environment.ts';
-import { createLocker, type Locker } from '../seams/flock.ts';
-import { type Identity, systemIdentity } from '../seams/identity.ts';
-import { type Log, silentLog } from '../seams/log.ts';
 import type { DaemonDetector } from '../wg/daemon.ts';
 import { readServicePause } from '../wg/provider-health.ts';
 import { createRegistry, type Registry } from '../wg/registry.ts';
@@ -50,7 +50,7 @@ export interface PartWrappers {
 }
 
 /** Where the configuration comes from: watched and read again, or as it is just now. */
-export interface GroundSource {
+export interface ConfigReader {
   current(): Config;
   profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet | Promise<ProfileSet>;
 }
@@ -64,7 +64,7 @@ export function pathsOf({ environment, config, stateDir }: ComposeOptions): Path
 }
 
 /** What every program needs: time, paths, configuration, discovery. */
-export function layGround<Source extends GroundSource>(
+export function createBaseServices<Source extends ConfigReader>(
   options: ComposeOptions,
   paths: Paths,
   source: Source,
@@ -135,7 +135,7 @@ export function openStore(
 }
 
 /** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
-export async function rivalOf(
+export async function competingDispatcherOf(
   graph: GraphPath,
   daemons: DaemonDetector,
   config: Config,

@@ -8,7 +8,7 @@ import { createApiServer } from '../api/server.ts';
 import { ensureFolders, type Paths } from '../config/paths.ts';
 import { createConfigSource } from '../config/source.ts';
 import type { SupervisorControl } from '../control/control.ts';
-import { ControlFace } from '../control/live-control.ts';
+import { LiveControl } from '../control/live-control.ts';
 import { applySpooled } from '../control/spooled.ts';
 import { claimRefusal } from '../decide/claim-refusal.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
@@ -18,20 +18,20 @@ import type { ReportedProblem } from '../domain/report.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
-import type { GraphDraft } from '../graph/store.ts';
+import type { EditSession } from '../graph/store.ts';
 import { createGraphWatcher } from '../graph/watcher.ts';
 import { type SupervisedGraph, SupervisedGraphs, viewOf } from '../graphs/supervised-graphs.ts';
-import { leaveTracesForWg } from '../graphs/wg-traces.ts';
+import { writeWgOperations } from '../graphs/wg-operations.ts';
 import { createOutbox } from '../notify/outbox.ts';
+import { type Bus, createBus } from '../platform/bus.ts';
+import { newTokenKey, runTokens } from '../platform/identity.ts';
+import type { Log } from '../platform/log.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
 import { openLedger } from '../runs/ledger.ts';
 import { ledgerPresence } from '../runs/ledger-presence.ts';
 import { openNamedTokens } from '../runs/named-tokens.ts';
 import { drainSpool } from '../runs/spool.ts';
 import { readTokenKey } from '../runs/token-key.ts';
-import { type Bus, createBus } from '../seams/bus.ts';
-import { newTokenKey, runTokens } from '../seams/identity.ts';
-import type { Log } from '../seams/log.ts';
 import { Retention } from '../supervisor/retention.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { VERSION } from '../version.ts';
@@ -39,8 +39,14 @@ import { createDaemonDetector } from '../wg/daemon.ts';
 import { createGit } from '../worktrees/git.ts';
 import { standingOf } from '../worktrees/standing.ts';
 import { createRepositoryWatcher } from '../worktrees/watcher.ts';
-import { type ComposeOptions, mainProgram, pathsOf, rivalOf, wrapped } from './base.ts';
-import { agentVariables, layRunningGround, lockGraph, lockMachine, wrappedExecutors } from './services.ts';
+import { type ComposeOptions, competingDispatcherOf, mainProgram, pathsOf, wrapped } from './base.ts';
+import {
+  agentVariables,
+  createDaemonServices,
+  lockGraph,
+  lockMachine,
+  wrappedExecutors,
+} from './services.ts';
 import { besideWg } from './wg.ts';
 
 /** A supervisor, wired and ready to start. */
@@ -62,7 +68,7 @@ export async function composeSupervisor(
 ): Promise<RunningSupervisor> {
   const paths = pathsOf(options);
   const source = createConfigSource({ paths, environment: options.environment });
-  const ground = layRunningGround(options, paths, source);
+  const ground = createDaemonServices(options, paths, source);
   const { clock, identity, log } = ground;
   const observeOnly = (options.observe ?? false) || source.current().mode === 'observe';
   ensureFolders(paths);
@@ -96,7 +102,7 @@ export async function composeSupervisor(
     ...ground.graphParts,
     bus,
     lock: observeOnly ? null : (graph) => lockGraph(graph, ground),
-    rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
+    competingDispatcher: (graph) => competingDispatcherOf(graph, daemons, source.current(), clock.now()),
   });
   const graphWatcher = createGraphWatcher({
     clock,
@@ -129,7 +135,7 @@ export async function composeSupervisor(
   };
   const wgEnvironment = { variables, home: options.environment.home };
   const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, wgEnvironment, ledger);
-  leaveTracesForWg({
+  writeWgOperations({
     bus,
     clock,
     log,
@@ -159,7 +165,7 @@ export async function composeSupervisor(
     observeOnly,
     environment: variables,
     stateDir: paths.stateDir,
-    outOfOrder: () => {
+    unavailable: () => {
       const because = lostLedger();
       return because === null ? null : { code: 'ledger-gone', because };
     },
@@ -167,7 +173,7 @@ export async function composeSupervisor(
     standing: (worktree: Worktree) => standingOf(worktree, git),
     version: VERSION,
     config: () => ground.config(),
-    refuseClaim: (graph: SupervisedGraph, draft: GraphDraft, task: string) => {
+    refuseClaim: (graph: SupervisedGraph, draft: EditSession, task: string) => {
       const world = supervisor.decided?.world;
       const detail = (id: string) => draft.detail(id);
       const view = { ...viewOf(graph), snapshot: draft.snapshot, detail };
@@ -187,7 +193,7 @@ export async function composeSupervisor(
       repositoryWatcher.watch(graphs.repositories().map((found) => found.repository));
     },
     takeSpooled,
-    chores: async () => {
+    periodicTasks: async () => {
       await graphWatcher.recheck();
       if (observeOnly) return;
       await retention.work();
@@ -208,7 +214,7 @@ export async function composeSupervisor(
     pollingGraphs: () => graphWatcher.pollingGraphs(),
   };
   const supervisor: Supervisor = new Supervisor(parts);
-  const control: ControlFace = new ControlFace(supervisor, parts);
+  const control: LiveControl = new LiveControl(supervisor, parts);
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,

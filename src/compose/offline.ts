@@ -4,17 +4,17 @@
 import { existsSync } from 'node:fs';
 import { openLookConfig } from '../config/look-config.ts';
 import type { Paths } from '../config/paths.ts';
-import type { Lookout } from '../control/offline-control.ts';
+import type { OfflineControl } from '../control/offline-control.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { GraphStore } from '../graph/store.ts';
+import { createBus } from '../platform/bus.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import { type Environment, processEnvironment } from '../platform/environment.ts';
+import { createLocker } from '../platform/flock.ts';
+import { silentLog } from '../platform/log.ts';
 import type { Ledger, LedgerView } from '../runs/ledger.ts';
-import { createBus } from '../seams/bus.ts';
-import { type Clock, systemClock } from '../seams/clock.ts';
-import { type Environment, processEnvironment } from '../seams/environment.ts';
-import { createLocker } from '../seams/flock.ts';
-import { silentLog } from '../seams/log.ts';
 import { VERSION } from '../version.ts';
 import { createWgCommand, lookForWg } from '../wg/command.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
@@ -25,20 +25,30 @@ import {
   type LocatedGraph,
   locateGraph as locateGraphAround,
 } from '../worktrees/locate.ts';
-import { type ComposeOptions, layGround, openStore, pathsOf, rivalOf } from './base.ts';
+import {
+  type ComposeOptions,
+  competingDispatcherOf,
+  createBaseServices,
+  openStore,
+  pathsOf,
+} from './base.ts';
 
 /** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
 export async function composeLookout(
   options: ComposeOptions,
-): Promise<{ readonly lookout: Lookout; readonly paths: Paths; close(): Promise<void> }> {
+): Promise<{ readonly lookout: OfflineControl; readonly paths: Paths; close(): Promise<void> }> {
   const paths = pathsOf(options);
   const source = await openLookConfig({ paths, environment: options.environment });
-  const ground = layGround({ machineZone: () => source.current().timezone, ...options }, paths, source);
+  const ground = createBaseServices(
+    { machineZone: () => source.current().timezone, ...options },
+    paths,
+    source,
+  );
   const { clock } = ground;
   // Under way while the rest is loaded: git and wg answer in the meantime. Neither rejects.
   const wgHere = lookForWg(createWgCommand(options.environment));
   const discovered = ground.graphParts.discover(ground.config());
-  const [{ Lookout }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
+  const [{ OfflineControl }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
     import('../control/offline-control.ts'),
     import('../graphs/peers.ts'),
     import('../graphs/supervised-graphs.ts'),
@@ -50,7 +60,7 @@ export async function composeLookout(
     discover: () => discovered,
     bus: createBus(clock),
     lock: null,
-    rival: (graph) => rivalOf(graph, daemons, source.current(), clock.now()),
+    competingDispatcher: (graph) => competingDispatcherOf(graph, daemons, source.current(), clock.now()),
   });
   await graphs.rediscover(ground.config());
   const problems = source.problems().map((message) => ({ code: 'config', message }));
@@ -69,7 +79,7 @@ export async function composeLookout(
       writable.close();
     }
   };
-  const lookout = new Lookout({
+  const lookout = new OfflineControl({
     config: ground.config(),
     graphs,
     ledger,

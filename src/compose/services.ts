@@ -9,21 +9,27 @@ import type { ExecutorType } from '../domain/profile.ts';
 import type { Executor } from '../executors/executor.ts';
 import { createProcesses } from '../executors/process/process-table.ts';
 import { processTable } from '../executors/process/process-table-ps.ts';
-import type { Environment } from '../seams/environment.ts';
-import { holdInstanceLock, type InstanceLock } from '../seams/instance-lock.ts';
+import type { Environment } from '../platform/environment.ts';
+import { holdInstanceLock, type InstanceLock } from '../platform/instance-lock.ts';
 import { VERSION } from '../version.ts';
-import { type ComposeOptions, type GroundSource, layGround, type PartWrappers, wrapped } from './base.ts';
+import {
+  type ComposeOptions,
+  type ConfigReader,
+  createBaseServices,
+  type PartWrappers,
+  wrapped,
+} from './base.ts';
 
-export type RunningGround = ReturnType<typeof layRunningGround>;
+export type DaemonServices = ReturnType<typeof createDaemonServices>;
 
 /** What every program needs, and the processes of this machine. */
-export function layRunningGround<Source extends GroundSource>(
+export function createDaemonServices<Source extends ConfigReader>(
   options: ComposeOptions,
   paths: Paths,
   source: Source,
 ) {
   const processes = createProcesses(processTable(options.environment.platform));
-  return { ...layGround(options, paths, source), processes };
+  return { ...createBaseServices(options, paths, source), processes };
 }
 
 /** The same for every executor. */
@@ -39,7 +45,7 @@ export function wrappedExecutors(
  * host took the lock of a shared folder away.
  */
 export async function lockMachine(
-  ground: RunningGround,
+  ground: DaemonServices,
   observeOnly: boolean,
   onCompromised: (because: string) => void,
 ): Promise<InstanceLock | null> {
@@ -61,7 +67,7 @@ export async function lockMachine(
 }
 
 /** One supervisor a graph, also across users and state folders. */
-export function lockGraph(graph: GraphPath, ground: RunningGround) {
+export function lockGraph(graph: GraphPath, ground: DaemonServices) {
   const { clock, locker, processes, paths } = ground;
   const folder = join(graph, 'service');
   return holdInstanceLock({

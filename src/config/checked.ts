@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../domain/config.ts';
-import { sealText, unsealText } from '../seams/seal.ts';
+import { decryptText, sealText } from '../platform/encryption.ts';
 import { VERSION } from '../version.ts';
 import type { LoadedConfig } from './load.ts';
 
@@ -26,7 +26,7 @@ export interface CheckedFacts {
 /** The checked configuration that was kept for this very text, or null. Never throws. */
 export function checkedConfig(kept: string, text: string, facts: CheckedFacts): LoadedConfig | null {
   try {
-    const plain = unsealText(readFileSync(kept), keyOf(text, facts));
+    const plain = decryptText(readFileSync(kept), keyOf(text, facts));
     // Of another text or program, or torn: the text is checked, as it always was.
     return plain === null ? null : revived(plain);
   } catch {

@@ -2,7 +2,7 @@
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** Text of a configuration file, or null when there is none. Throws SupervisorError `config` when it cannot be read. */
 export function readConfigText(file: string): string | null {

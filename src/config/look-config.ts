@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../domain/config.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 import { checkedConfig, keepChecked } from './checked.ts';
 import { missingConfig, readConfigText } from './config-text.ts';
 import type { LoadedConfig } from './load.ts';

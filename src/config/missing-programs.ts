@@ -2,7 +2,7 @@
 
 import { AGENT_TYPES } from '../domain/agent-cli.ts';
 import type { Profile } from '../domain/profile.ts';
-import { type Environment, findOnPath } from '../seams/environment.ts';
+import { type Environment, findOnPath } from '../platform/environment.ts';
 
 /** Names of built-in profiles whose program is not on PATH. Claude is what runs by default, and says so itself. */
 export function missingPrograms(

@@ -7,7 +7,7 @@ import type { Config } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 import { missingConfig, readConfigText } from './config-text.ts';
 import { type LoadedConfig, loadMachineConfig } from './load.ts';
 import { missingPrograms } from './missing-programs.ts';

@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 import { parseToml } from './toml.ts';
 
 /** The documents, global first, and what is wrong with those left out. */

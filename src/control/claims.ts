@@ -10,15 +10,15 @@ import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import { dispatchData } from '../executors/http/payload.ts';
-import type { GraphDraft } from '../graph/store.ts';
+import type { EditSession } from '../graph/store.ts';
+import { nextTurn } from '../platform/cooperative.ts';
+import { tokenHash } from '../platform/identity.ts';
 import { globalTaskId } from '../run/assignment.ts';
 import { isHeld } from '../run/leases.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import { newLease } from '../runs/lease-row.ts';
-import { tokenHash } from '../seams/identity.ts';
-import { nextTurn } from '../seams/turns.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
-import type { Claimed, ClaimTerms, ClaimWish } from './control.ts';
+import type { Claimed, ClaimRequest, ClaimTerms } from './control.ts';
 import { type FoundTask, viewsAt } from './find-task.ts';
 import type { ControlParts } from './live-control.ts';
 import { runReport } from './reports.ts';
@@ -91,7 +91,7 @@ export class Claims {
   }
 
   /** Takes what there is, the most important first; waits for the first one where that is wished. */
-  async claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
+  async claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
     const { ms, signal } = { ms: wish.waitMs, signal: wish.signal };
     const concerns = (event: Event) =>
       event.name === 'run.handed-off' ||
@@ -100,7 +100,7 @@ export class Claims {
     const lost = new Lost();
     const look = () => {
       const { decided } = this.#supervisor;
-      if (decided?.world.standstill) return null;
+      if (decided?.world.dispatchBlocked) return null;
       lost.since(decided);
       const taken = this.#take(wish, lost);
       return taken.length > 0 ? taken : null;
@@ -118,7 +118,7 @@ export class Claims {
   }
 
   /** Begins taking; what is returned is already out of everybody else's reach. */
-  #take(wish: ClaimWish, lost: Lost): Promise<Claimed | null>[] {
+  #take(wish: ClaimRequest, lost: Lost): Promise<Claimed | null>[] {
     const { world, decision } = this.#decided();
     const taking: Taking = { worker: wish.worker, terms: wish };
     const views = new Map(world.graphs.map((view) => [view.graph, view]));
@@ -262,7 +262,7 @@ export class Claims {
     const graph = this.#parts.graphs.get(view.graph);
     if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
     const { store } = graph;
-    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as GraphDraft;
+    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as EditSession;
     const because = this.#parts.refuseClaim(graph, draft, task.id);
     if (because !== null) throw notReady(task.id, because);
     if (this.#parts.ledger.openRuns().some((run) => run.graph === view.graph && run.task === task.id))
@@ -272,8 +272,9 @@ export class Claims {
   }
 
   #refuseStandstill(): void {
-    const { standstill } = this.#decided().world;
-    if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
+    const { dispatchBlocked } = this.#decided().world;
+    if (dispatchBlocked)
+      throw new SupervisorError('not-running', dispatchBlocked.because, { hint: 'try again later' });
   }
 
   #decided(): { readonly world: World; readonly decision: Decision } {

@@ -5,7 +5,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
-import type { GraphDraft } from '../graph/store.ts';
+import type { EditSession } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { ResultBook } from '../runs/result-book.ts';
@@ -33,7 +33,7 @@ export async function completeByHand(
     if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
     if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
   }
-  const after = (draft: GraphDraft) => parts.afterEnd?.(graph, draft, request.task);
+  const after = (draft: EditSession) => parts.afterEnd?.(graph, draft, request.task);
   return await completeInGraph(store, request, now, after, refuse);
 }
 

@@ -6,7 +6,7 @@ import { lastMark } from '../decide/rewind.ts';
 import { artifactStrings, completionPatch } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { isSystemTask, isTerminal, satisfiesDependents, type Task } from '../domain/task.ts';
-import type { GraphDraft, GraphStore } from '../graph/store.ts';
+import type { EditSession, GraphStore } from '../graph/store.ts';
 import { applyPatch, onlyByWg } from '../graphs/task-writes.ts';
 import type { CompletionRequest } from './control.ts';
 
@@ -27,7 +27,7 @@ export function completeInGraph(
   request: Omit<CompletionRequest, 'caller'>,
   now: number,
   /** What follows from it for other tasks, in the same write. */
-  after: (draft: GraphDraft) => void = () => {},
+  after: (draft: EditSession) => void = () => {},
   /** Judges the fresh task under the lock; throws what speaks against it. */
   refuse: (task: Task) => void = () => {},
 ): Promise<Completed> {

@@ -9,13 +9,11 @@ import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
+import { redact } from '../platform/log.ts';
 import type { GatedOutcome } from '../run/gated-end.ts';
 import { type Finished, resultKey } from '../run/run-end.ts';
-import { redact } from '../seams/log.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
 import { completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
-import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
-import type { FoundTask } from './find-task.ts';
 import {
   contradiction,
   newestRun,
@@ -23,7 +21,9 @@ import {
   taskCancelled,
   taskRemoved,
   wasCancelled,
-} from './refusals.ts';
+} from './conflicts.ts';
+import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
+import type { FoundTask } from './find-task.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Longer than anybody waits for a graph's lock, ms. */

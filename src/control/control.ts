@@ -1,9 +1,9 @@
 // The face of a running supervisor: all that the API (and through it the commands) may ask of it.
 
+import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
-import type { Pushed } from '../domain/pushed.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
-import type { HeartbeatAnswer, LifeFacts } from '../run/leases.ts';
+import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 
 /** Names a task as people do: an id, `wt3f9a~id`, and optionally the worktree it is meant in. */
@@ -77,7 +77,7 @@ export interface Claimed {
 }
 
 /** Which tasks a puller would take. Lists that are absent exclude nothing. */
-export interface ClaimWish extends ClaimTerms {
+export interface ClaimRequest extends ClaimTerms {
   readonly worker: string;
   readonly max: number;
   /** How long to wait for the first one, ms. */
@@ -93,7 +93,7 @@ export interface ClaimWish extends ClaimTerms {
 }
 
 /** How a task is begun by request. */
-export interface DispatchWish {
+export interface DispatchRequest {
   /** A profile, for this once. */
   readonly executor?: string;
   /** Told when it is over. */
@@ -128,11 +128,11 @@ export interface SupervisorControl {
   /** The run a callback token belongs to, or null. */
   runOfToken(token: string): RunOfToken | null;
   /** A sign of life of a run, by its token; moves its lease and says whether to go on. */
-  heartbeat(run: string, message?: string, facts?: LifeFacts): Promise<HeartbeatAnswer>;
+  heartbeat(run: string, message?: string, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */
-  input(run: string, asked: Question, facts?: LifeFacts): Promise<HeartbeatAnswer>;
+  input(run: string, asked: Question, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** One word that the agent of a run pushed. Saying it twice is harmless. */
-  pushed(run: string, said: Pushed): Promise<void>;
+  pushed(run: string, said: AgentUpdate): Promise<void>;
   /**
    * Answers the open question of a task, or of a run by its id. The same answer again changes nothing. `question`: only
    * if that is what it asks. Throws `conflict` (`not-claimed`, `nothing-asked`, `already-answered`).
@@ -145,11 +145,11 @@ export interface SupervisorControl {
   /** Takes a task for an outside orchestrator. */
   claim(query: TaskQuery, worker: string, terms?: ClaimTerms): Promise<Claimed>;
   /** Takes as many tasks as there are and are wished for; none is an answer too. */
-  claimMany(wish: ClaimWish): Promise<readonly Claimed[]>;
+  claimMany(wish: ClaimRequest): Promise<readonly Claimed[]>;
   /** Hands it back, no attempt counted; with `delayMs` it rests that long. */
   release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport>;
   /** Begins a task now, whatever its schedule and the limits say; with `executor` it runs there this once. */
-  dispatch(query: TaskQuery, how: DispatchWish): Promise<RunReport>;
+  dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport>;
   /** Resolves when something happened to the task, or after `ms`. */
   changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void>;
   /** The run when it is over, or as it stands after `ms`. */

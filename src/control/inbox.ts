@@ -8,9 +8,9 @@ import type { InboxItem, InboxKind, WorktreeReport } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import { isoTime } from '../platform/clock.ts';
 import { globalTaskId } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
-import { isoTime } from '../seams/clock.ts';
 import type { Reportable } from './reports.ts';
 
 /** Held, yet nothing for a person: it ends without one, or the item that matters is another task's. */

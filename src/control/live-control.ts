@@ -4,10 +4,10 @@
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
 import type { Decision, World } from '../decide/world.ts';
+import type { AgentUpdate } from '../domain/agent-update.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
-import type { Pushed } from '../domain/pushed.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -18,22 +18,24 @@ import type {
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
+import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { silenceText } from '../run/silence.ts';
-import { tokenHash } from '../seams/identity.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
+import { handleAgentUpdate } from './agent-updates.ts';
 import { askedRuns, lostRun } from './asked-runs.ts';
 import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
+import { nothingUnderWay } from './conflicts.ts';
 import type {
   Caller,
   Claimed,
+  ClaimRequest,
   ClaimTerms,
-  ClaimWish,
   CompletionAnswer,
   CompletionRequest,
-  DispatchWish,
+  DispatchRequest,
   RunFilter,
   RunOfToken,
   SupervisorControl,
@@ -43,8 +45,6 @@ import type {
 import { type FoundTask, findTask } from './find-task.ts';
 import { firstLook } from './first-look.ts';
 import { pauseTarget } from './pause-target.ts';
-import { takePush } from './pushes.ts';
-import { nothingUnderWay } from './refusals.ts';
 import { reportableOf } from './reportable.ts';
 import {
   detailReport,
@@ -54,7 +54,7 @@ import {
   statusReport,
   taskReports,
 } from './reports.ts';
-import { OutsideWork } from './worker-calls.ts';
+import { WorkerCalls } from './worker-calls.ts';
 
 /** What answering takes besides the supervisor itself. */
 export interface ControlParts extends SupervisorParts {
@@ -63,13 +63,13 @@ export interface ControlParts extends SupervisorParts {
   pollingGraphs(): readonly string[];
 }
 
-export class ControlFace implements SupervisorControl {
+export class LiveControl implements SupervisorControl {
   readonly #supervisor: Supervisor;
   readonly #parts: ControlParts;
   readonly #startedAt: number;
   readonly #completions: Completions;
   readonly #claims: Claims;
-  readonly #outside: OutsideWork;
+  readonly #outside: WorkerCalls;
   /** Resolves when everything was looked at for the first time: questions can be answered from then on. */
   readonly #begun: Promise<void>;
 
@@ -79,7 +79,7 @@ export class ControlFace implements SupervisorControl {
     this.#startedAt = parts.clock.now();
     this.#completions = new Completions(supervisor, parts);
     this.#claims = new Claims(supervisor, parts);
-    this.#outside = new OutsideWork(supervisor, parts);
+    this.#outside = new WorkerCalls(supervisor, parts);
     this.#begun = firstLook(parts.bus);
   }
 
@@ -130,17 +130,17 @@ export class ControlFace implements SupervisorControl {
     return { run: run.id, task: run.task, graph: run.graph, formerGraphs: ledger.formerGraphs(run.id) };
   }
 
-  async heartbeat(...said: Parameters<OutsideWork['heartbeat']>): Promise<HeartbeatAnswer> {
+  async heartbeat(...said: Parameters<WorkerCalls['heartbeat']>): Promise<HeartbeatAnswer> {
     return this.#outside.heartbeat(...said);
   }
 
-  async input(...said: Parameters<OutsideWork['input']>): Promise<HeartbeatAnswer> {
+  async input(...said: Parameters<WorkerCalls['input']>): Promise<HeartbeatAnswer> {
     return this.#outside.input(...said);
   }
 
-  async pushed(run: string, said: Pushed): Promise<void> {
+  async pushed(run: string, said: AgentUpdate): Promise<void> {
     const { ledger } = this.#parts;
-    await takePush(run, said, {
+    await handleAgentUpdate(run, said, {
       ledger,
       outside: this.#outside,
       complete: (report) => this.complete(report),
@@ -186,7 +186,7 @@ export class ControlFace implements SupervisorControl {
     return await this.#claims.claim(this.#find(query), worker, terms);
   }
 
-  claimMany(wish: ClaimWish): Promise<readonly Claimed[]> {
+  claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
     return this.#claims.claimMany(wish);
   }
 
@@ -196,7 +196,7 @@ export class ControlFace implements SupervisorControl {
     return this.#report(this.#find({ task: run.task, worktree: run.graph }));
   }
 
-  async dispatch(query: TaskQuery, how: DispatchWish): Promise<RunReport> {
+  async dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport> {
     return this.#outside.dispatch(this.#find(query), how);
   }
 

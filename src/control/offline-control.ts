@@ -18,9 +18,9 @@ import type {
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger.ts';
-import type { Clock } from '../seams/clock.ts';
 import { observeWorld } from '../supervisor/observe.ts';
 import { askedRuns, endedMeanwhile } from './asked-runs.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
@@ -53,7 +53,7 @@ export interface LookoutParts {
   keep?(graph: SupervisedGraph, request: CompletionRequest, mark: string): Promise<void>;
 }
 
-export class Lookout {
+export class OfflineControl {
   readonly #parts: LookoutParts;
   readonly #world: World;
   readonly #decision: Decision;
@@ -67,9 +67,9 @@ export class Lookout {
       graphs: parts.graphs,
       ledger: parts.ledger,
       attended: new Set(),
-      lingering: new Set(),
+      endingTasks: new Set(),
       peers: new Map(),
-      standstill: {
+      dispatchBlocked: {
         code: 'not-running',
         because: 'ready, but no supervisor is running: start one with `supervisor run`',
       },

@@ -1,7 +1,7 @@
 // What a report about everything is made of, gathered from a running supervisor. Decides and words nothing.
 
 import type { RunId } from '../domain/ids.ts';
-import { isoTime } from '../seams/clock.ts';
+import { isoTime } from '../platform/clock.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { ControlParts } from './live-control.ts';
 import type { Reportable } from './reports.ts';

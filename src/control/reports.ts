@@ -20,11 +20,11 @@ import type {
 import { holdsSlot, type Run } from '../domain/run.ts';
 import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import { isoTime } from '../platform/clock.ts';
 import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Lease } from '../runs/lease-row.ts';
-import { isoTime } from '../seams/clock.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import { askedPlaces } from './asked-runs.ts';
 import type { TaskFilter } from './control.ts';

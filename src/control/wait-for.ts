@@ -2,8 +2,8 @@
 // changed it. Nobody sleeps in between.
 
 import type { Event } from '../domain/event.ts';
-import type { Bus } from '../seams/bus.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Bus } from '../platform/bus.ts';
+import type { Clock } from '../platform/clock.ts';
 
 /**
  * What `look` finds, or null when `ms` passed, the signal aborted or the supervisor stops before it found anything.

@@ -7,17 +7,14 @@ import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { RunReport } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import type { GraphDraft } from '../graph/store.ts';
-import type { HeartbeatAnswer, LifeFacts } from '../run/leases.ts';
+import type { EditSession } from '../graph/store.ts';
+import { redact } from '../platform/log.ts';
+import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import { answerQuestion, isAskedAlready, writeQuestion } from '../run/questions.ts';
 import { newLease } from '../runs/lease-row.ts';
-import { redact } from '../seams/log.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { notReady, planOf } from './claims.ts';
-import type { Caller, DispatchWish } from './control.ts';
-import type { FoundTask } from './find-task.ts';
-import type { ControlParts } from './live-control.ts';
 import {
   contradiction,
   newestRun,
@@ -26,11 +23,14 @@ import {
   taskCancelled,
   taskRemoved,
   wasCancelled,
-} from './refusals.ts';
+} from './conflicts.ts';
+import type { Caller, DispatchRequest } from './control.ts';
+import type { FoundTask } from './find-task.ts';
+import type { ControlParts } from './live-control.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
 
-export class OutsideWork {
+export class WorkerCalls {
   readonly #supervisor: Supervisor;
   readonly #parts: ControlParts;
 
@@ -40,7 +40,7 @@ export class OutsideWork {
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
-  heartbeat(id: string, said: string | undefined, facts: LifeFacts = {}): HeartbeatAnswer {
+  heartbeat(id: string, said: string | undefined, facts: HeartbeatFields = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     const message = said === undefined ? undefined : redact(said);
@@ -53,7 +53,7 @@ export class OutsideWork {
   }
 
   /** The worker waits for a person: its clock stands still. Asked twice, it is asked once. */
-  input(id: string, said: Question, facts: LifeFacts = {}): HeartbeatAnswer {
+  input(id: string, said: Question, facts: HeartbeatFields = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     const asked = { ...said, question: redact(said.question), options: said.options.map(redact) };
@@ -97,10 +97,11 @@ export class OutsideWork {
   }
 
   /** Begins a task now. Throws `conflict` when it may not begin or has begun. */
-  dispatch(found: FoundTask, how: DispatchWish): RunReport {
+  dispatch(found: FoundTask, how: DispatchRequest): RunReport {
     const { view, task } = found;
-    const standstill = this.#supervisor.decided?.world.standstill;
-    if (standstill) throw new SupervisorError('not-running', standstill.because, { hint: 'try again later' });
+    const dispatchBlocked = this.#supervisor.decided?.world.dispatchBlocked;
+    if (dispatchBlocked)
+      throw new SupervisorError('not-running', dispatchBlocked.because, { hint: 'try again later' });
     const graph = this.#parts.graphs.get(view.graph);
     if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
     const named = how.executor === undefined ? task : { ...task, executor: how.executor };
@@ -115,7 +116,7 @@ export class OutsideWork {
         details: { code: 'already-claimed', task_id: task.id },
       });
     const { store } = graph;
-    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as GraphDraft;
+    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as EditSession;
     const because = this.#parts.refuseClaim(graph, draft, task.id);
     if (because !== null) throw notReady(task.id, because);
     const by =

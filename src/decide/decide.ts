@@ -7,10 +7,10 @@ import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type Admission, admit, type PlanQueue } from './admit.ts';
+import { isStartable } from './cache-validity.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
 import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
-import { isStartable } from './judged-inputs.ts';
 import { type CameBackMemo, findCameBack } from './known-results.ts';
 import { toldPause } from './pauses.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
@@ -79,7 +79,7 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
     if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
 
   const admission = admit(queues, roomState(world, views), isBusy);
-  if (!world.standstill) for (const plan of admission.admitted) actions.push({ kind: 'dispatch', plan });
+  if (!world.dispatchBlocked) for (const plan of admission.admitted) actions.push({ kind: 'dispatch', plan });
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
   const ofReady = readyWords(world, judged, admission, unsure);
@@ -100,21 +100,23 @@ function readyWords(
     const ready = judged.get(kept.graph)?.ready.get(kept.task);
     if (!ready) return kept;
     if (admitted.has(ready.plan))
-      return world.standstill ? standing(kept, ready.plan, world.standstill) : kept;
+      return world.dispatchBlocked ? standing(kept, ready.plan, world.dispatchBlocked) : kept;
     const until = unsure.get(kept.graph);
     if (until !== undefined) return { ...kept, ...unsureWords(until) };
     const held = admission.heldBecause(ready.plan);
     // Where nothing is started at all, want of room says nothing.
-    if (world.standstill && held.state === 'queued') return standing(kept, ready.plan, world.standstill);
+    if (world.dispatchBlocked && held.state === 'queued')
+      return standing(kept, ready.plan, world.dispatchBlocked);
     return { ...kept, ...held, ...(held.code === 'idle' ? { nextAt: ready.agingAt } : {}) };
   };
 }
 
 /** What is said of a task that could start where nothing is started. */
-function standing(kept: Verdict, plan: Plan, standstill: GraphHold): Verdict {
+function standing(kept: Verdict, plan: Plan, dispatchBlocked: GraphHold): Verdict {
   const would = `it would go to ${plan.profile.name}, because of ${plan.because}`;
-  const because = standstill.code === 'observe' ? `${standstill.because}; ${would}` : standstill.because;
-  return { ...kept, state: 'held', code: standstill.code, because };
+  const because =
+    dispatchBlocked.code === 'observe' ? `${dispatchBlocked.because}; ${would}` : dispatchBlocked.because;
+  return { ...kept, state: 'held', code: dispatchBlocked.code, because };
 }
 
 /** What judging the room takes to know, from the world. */
@@ -186,7 +188,7 @@ function sayOfRuns(
   doubts: ReadonlyMap<string, Doubt>,
   said: Said,
 ): void {
-  for (const key of world.lingering) {
+  for (const key of world.endingTasks) {
     const ref = taskOfKey(key);
     const task = ref && views.get(ref.graph)?.snapshot.tasks.get(ref.task);
     if (ref && task) said.say(ref.graph, ref.task, null, isStartable(task) ? LINGERING : null);

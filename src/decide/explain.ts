@@ -5,11 +5,11 @@ import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
+import { graphHold, isStartable } from './cache-validity.ts';
 import { createMemo, decide, roomState, withEnding } from './decide.ts';
 import { findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
 import { viewForReadiness } from './judge.ts';
-import { graphHold, isStartable } from './judged-inputs.ts';
 import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
 import { explainReadiness } from './readiness.ts';
 import { occupiesPlace, Room } from './room.ts';
@@ -47,7 +47,7 @@ export function explainTask(world: World, graph: GraphPath, id: TaskId): Explana
   const route = routeTask(task, view.profiles, world.config.retry);
   if (!route.routed) conditions.push({ name: 'executor', met: false, because: route.because });
   else conditions.push(...routedConditions(world, view, task, route));
-  conditions.push(condition('dispatching', world.standstill, 'the supervisor takes new work'));
+  conditions.push(condition('dispatching', world.dispatchBlocked, 'the supervisor takes new work'));
   return { verdict, conditions };
 }
 

@@ -3,7 +3,7 @@
 
 import { type TaskId, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
-import type { Surroundings } from './judged-inputs.ts';
+import type { ProcessIo } from './cache-validity.ts';
 import type { Situation } from './occurrences.ts';
 import { nextRecurrence, type Reopening } from './recur.ts';
 import type { Route } from './route.ts';
@@ -35,11 +35,11 @@ export class GraphSchedules {
   /** What each judgement was made from. */
   readonly remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
   readonly #view: GraphView;
-  readonly #world: Pick<Surroundings, 'now' | 'config' | 'schedules'>;
+  readonly #world: Pick<ProcessIo, 'now' | 'config' | 'schedules'>;
   readonly #cache: ScheduleCache;
   readonly #profileHasOne: boolean;
 
-  constructor(view: GraphView, world: Surroundings, cache: ScheduleCache) {
+  constructor(view: GraphView, world: ProcessIo, cache: ScheduleCache) {
     this.#view = view;
     // Kept with the judgement, and a whole world would hold on to every graph of its time.
     const { now, config, schedules } = world;

@@ -6,12 +6,12 @@ import type { Plan } from '../domain/plan.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
+import { graphHold, isStartable, isStillValid, type ProcessIo, type Standing } from './cache-validity.ts';
 import { lazyBackEdges } from './cycles.ts';
 import { isPeerReference } from './dependencies.ts';
 import { GraphVerdicts, type Reason, verdictOf } from './graph-verdicts.ts';
 import type { Copies } from './identity.ts';
 import { GraphSchedules } from './judge-schedules.ts';
-import { graphHold, isStartable, type Standing, type Surroundings, stillStands } from './judged-inputs.ts';
 import type { Situation } from './occurrences.ts';
 import {
   byRank,
@@ -24,9 +24,9 @@ import {
 import { assessReadiness, overBecause } from './readiness.ts';
 import type { NotReady, ReadinessView } from './readiness-view.ts';
 import { runKey, untilReopened, whileFailed } from './recur.ts';
+import { type Judged, type Rejudge, toJudgeAgain } from './rejudge.ts';
 import { type Route, type Routed, routeTask } from './route.ts';
 import type { ScheduleCache } from './schedule.ts';
-import { type Again, type Judged, toJudgeAgain } from './standing-verdicts.ts';
 import type { ScheduleJudgement } from './task-schedule.ts';
 import { isDueForOneSecond } from './wg-cron.ts';
 import type { GraphView, World } from './world.ts';
@@ -68,7 +68,7 @@ export function viewForReadiness(
 /** Judges one graph. Tasks for which an earlier judgement still stands are not judged again. */
 export function judgeGraph(
   view: GraphView,
-  world: Surroundings,
+  world: ProcessIo,
   copies: Copies,
   cache: ScheduleCache,
   earlier?: JudgedGraph,
@@ -81,13 +81,13 @@ type Candidate = Ready & Ranked;
 
 class Judging {
   readonly #view: GraphView;
-  readonly #world: Surroundings;
+  readonly #world: ProcessIo;
   readonly #copies: Copies;
   readonly #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
   /** What may stand of an earlier judgement; null: everything is judged. */
   readonly #before: Judged | null;
-  readonly #again: Again | null;
+  readonly #again: Rejudge | null;
   readonly #peers = new Map<string, string | undefined>();
   readonly #passing = new Set<TaskId>();
   /** The task that is being judged will be judged again though it may not change. */
@@ -101,7 +101,7 @@ class Judging {
 
   constructor(
     view: GraphView,
-    world: Surroundings,
+    world: ProcessIo,
     copies: Copies,
     cache: ScheduleCache,
     before: Judged | null,
@@ -136,7 +136,7 @@ class Judging {
       ready: new Map(this.#candidates.map((candidate) => [candidate.task.id, candidate])),
       schedules: this.#schedules,
       nextAt: this.#nextAt,
-      ...stillStands({
+      ...isStillValid({
         view: this.#view,
         world: this.#world,
         copies: this.#copies,

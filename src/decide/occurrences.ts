@@ -53,9 +53,9 @@ function stepRecurring(from: StepFrom): Step {
   const { schedule, memory, policy, offsetMs } = from;
   const at = from.now - offsetMs;
   const since = Math.max(memory.baselineAt, memory.lastNominalAt ?? memory.baselineAt);
-  const known = memory.owed ?? [];
+  const known = memory.pendingRuns ?? [];
   let next = nextInstant(schedule, since);
-  let owed = known;
+  let pendingRuns = known;
   let { baselineAt } = memory;
   const passed: PassedInstants[] = [];
   if (next !== null && next <= at) {
@@ -64,18 +64,18 @@ function stepRecurring(from: StepFrom): Step {
     baselineAt = came.at(-1) ?? next;
     next = nextInstant(schedule, baselineAt);
     const chosen = choose(came, known, at, from);
-    owed = chosen.owed;
+    pendingRuns = chosen.pendingRuns;
     if (chosen.passed) passed.push(chosen.passed);
   }
-  const waiting = withinDeadline(owed, at, policy);
+  const waiting = withinDeadline(pendingRuns, at, policy);
   if (waiting.passed) passed.push(waiting.passed);
-  const changed = baselineAt !== memory.baselineAt || waiting.owed !== known;
-  const first = waiting.owed[0] ?? null;
+  const changed = baselineAt !== memory.baselineAt || waiting.pendingRuns !== known;
+  const first = waiting.pendingRuns[0] ?? null;
   // A clock that was set back since: it waits until its time comes again.
   const due = first !== null && first <= at ? first : null;
   if (first !== null && due === null) next = first;
   return {
-    memory: changed ? remembered(memory, baselineAt, waiting.owed) : memory,
+    memory: changed ? remembered(memory, baselineAt, waiting.pendingRuns) : memory,
     due,
     nextAt: next === null ? null : next + offsetMs,
     lookAt: earliest(next, deadlineOf(due, policy), offsetMs),
@@ -86,22 +86,29 @@ function stepRecurring(from: StepFrom): Step {
 /** Of the instants that came, oldest first, and those still owed: which are owed now. */
 function choose(
   came: readonly number[],
-  owed: readonly number[],
+  pendingRuns: readonly number[],
   at: number,
   { policy, situation }: StepFrom,
-): { readonly owed: readonly number[]; readonly passed: PassedInstants | null } {
-  if (situation === 'paused') return { owed, passed: passedBy('missed', came, 'it is paused') };
+): { readonly pendingRuns: readonly number[]; readonly passed: PassedInstants | null } {
+  if (situation === 'paused') return { pendingRuns, passed: passedBy('missed', came, 'it is paused') };
   const worthIt = came.filter((instant) => isWorthIt(instant, at, policy));
   if (situation === 'busy') {
     const because = `its previous run was not over (overlap = "${policy.overlap}")`;
     const wanted = policy.overlap === 'skip' ? [] : worthIt.slice(-1);
-    const kept = wanted.length > 0 ? wanted : owed;
-    return { owed: kept, passed: passedBy('skipped_overlap', without([...owed, ...came], kept), because) };
+    const kept = wanted.length > 0 ? wanted : pendingRuns;
+    return {
+      pendingRuns: kept,
+      passed: passedBy('skipped_overlap', without([...pendingRuns, ...came], kept), because),
+    };
   }
   const all = policy.catchup === 'all';
-  const kept = all ? [...owed, ...worthIt].slice(-MOST_OWED) : worthIt.length > 0 ? worthIt.slice(-1) : owed;
-  const gone = without([...owed, ...came], kept);
-  return { owed: kept, passed: passedBy('missed', gone, whyMissed(gone.at(-1) ?? 0, at, policy)) };
+  const kept = all
+    ? [...pendingRuns, ...worthIt].slice(-MOST_OWED)
+    : worthIt.length > 0
+      ? worthIt.slice(-1)
+      : pendingRuns;
+  const gone = without([...pendingRuns, ...came], kept);
+  return { pendingRuns: kept, passed: passedBy('missed', gone, whyMissed(gone.at(-1) ?? 0, at, policy)) };
 }
 
 /** On time, or late and to be made up for. */
@@ -122,12 +129,12 @@ function stepOnce(from: StepFrom): Step {
   const { lastNominalAt } = memory;
   // It was let through once: what opens the task again (a retry, a person) need not wait for another day.
   if (lastNominalAt !== null) return still(memory, lastNominalAt);
-  const known = memory.owed ?? [];
+  const known = memory.pendingRuns ?? [];
   const came = known[0] ?? nextInstant(schedule, memory.baselineAt);
   if (came === null) return still(memory, null);
   if (came > at) return { ...still(memory, null), nextAt: came + offsetMs, lookAt: came + offsetMs };
   const waiting = withinDeadline([came], at, policy);
-  if (waiting.owed.length > 0 && (known.length > 0 || isWorthIt(came, at, policy))) {
+  if (waiting.pendingRuns.length > 0 && (known.length > 0 || isWorthIt(came, at, policy))) {
     const deadline = deadlineOf(came, policy);
     return {
       memory: known.length > 0 ? memory : remembered(memory, memory.baselineAt, [came]),
@@ -156,24 +163,28 @@ function still(memory: ScheduleMemory, due: number | null): Step {
 
 /** Lets go of what has been owed for longer than its start_deadline. The same list when nothing is let go. */
 function withinDeadline(
-  owed: readonly number[],
+  pendingRuns: readonly number[],
   at: number,
   { startDeadlineMs }: SchedulePolicy,
-): { readonly owed: readonly number[]; readonly passed: PassedInstants | null } {
-  if (startDeadlineMs === null) return { owed, passed: null };
-  const late = owed.filter((instant) => at - instant >= startDeadlineMs);
-  if (late.length === 0) return { owed, passed: null };
+): { readonly pendingRuns: readonly number[]; readonly passed: PassedInstants | null } {
+  if (startDeadlineMs === null) return { pendingRuns, passed: null };
+  const late = pendingRuns.filter((instant) => at - instant >= startDeadlineMs);
+  if (late.length === 0) return { pendingRuns, passed: null };
   const because = `it could not start within ${formatDuration(startDeadlineMs)} (start_deadline)`;
-  return { owed: without(owed, late), passed: passedBy('missed', late, because) };
+  return { pendingRuns: without(pendingRuns, late), passed: passedBy('missed', late, because) };
 }
 
-function deadlineOf(owed: number | null, { startDeadlineMs }: SchedulePolicy): number | null {
-  return owed === null || startDeadlineMs === null ? null : owed + startDeadlineMs;
+function deadlineOf(pendingRuns: number | null, { startDeadlineMs }: SchedulePolicy): number | null {
+  return pendingRuns === null || startDeadlineMs === null ? null : pendingRuns + startDeadlineMs;
 }
 
-function remembered(memory: ScheduleMemory, baselineAt: number, owed: readonly number[]): ScheduleMemory {
-  const { owed: _, ...kept } = memory;
-  return { ...kept, baselineAt, ...(owed.length > 0 ? { owed } : {}) };
+function remembered(
+  memory: ScheduleMemory,
+  baselineAt: number,
+  pendingRuns: readonly number[],
+): ScheduleMemory {
+  const { pendingRuns: _, ...kept } = memory;
+  return { ...kept, baselineAt, ...(pendingRuns.length > 0 ? { pendingRuns } : {}) };
 }
 
 function passedBy(

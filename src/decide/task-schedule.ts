@@ -227,8 +227,8 @@ function rememberedOf(
   const baselineAt = set === null ? now : Math.min(set, now);
   // What was over when it was written down is meant to be run at once.
   const wasOver = schedule.kind === 'instant' && nextInstant(schedule, baselineAt) === null;
-  const owed = wasOver ? { owed: [schedule.at] } : {};
-  return { expression, baselineAt, lastNominalAt: null, ...owed };
+  const pendingRuns = wasOver ? { pendingRuns: [schedule.at] } : {};
+  return { expression, baselineAt, lastNominalAt: null, ...pendingRuns };
 }
 
 /** Another zone moves the instants to come; what was run, is owed or was let go stays so. */

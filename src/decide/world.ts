@@ -88,7 +88,7 @@ export interface ScheduleMemory {
   readonly baselineAt: number;
   readonly lastNominalAt: number | null;
   /** Instants that came and are still to be run, oldest first; absent: none. */
-  readonly owed?: readonly number[];
+  readonly pendingRuns?: readonly number[];
   /** The run of the last occurrence came to its end: the task was done. */
   readonly lastIsOver?: true;
 }
@@ -138,7 +138,7 @@ export interface World {
   /** Runs that this process attends to: begun or adopted, not yet ended. */
   readonly attended: ReadonlySet<RunId>;
   /** Tasks whose last run is settled while its process still ends: nothing new may start on them yet. */
-  readonly lingering: ReadonlySet<TaskKey>;
+  readonly endingTasks: ReadonlySet<TaskKey>;
   /** The runs of these, as far as a process of ours still works: it takes its place until it has ended. */
   readonly ending?: readonly Run[];
   /** What is remembered of each task's schedule. */
@@ -146,7 +146,7 @@ export interface World {
   readonly pauses: readonly Pause[];
   readonly peers: PeerStatuses;
   /** Why nothing at all is dispatched (draining, observing, no supervisor): judge everything, dispatch nothing. Null: dispatch. */
-  readonly standstill: GraphHold | null;
+  readonly dispatchBlocked: GraphHold | null;
   /** Results of tasks that are over; absent: none is known. */
   readonly results?: KnownResults;
   /** Since when (ms) something of ours is missing from a graph: by run id or task key, as the last decision said. */

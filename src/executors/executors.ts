@@ -1,9 +1,9 @@
 // One executor of each type, sharing one poller and one view of the process table.
 
 import type { ExecutorType } from '../domain/profile.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Identity } from '../seams/identity.ts';
-import type { Log } from '../seams/log.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Identity } from '../platform/identity.ts';
+import type { Log } from '../platform/log.ts';
 import type { Executor } from './executor.ts';
 import { createExternalExecutor } from './external.ts';
 import { createHttpExecutor } from './http/executor.ts';

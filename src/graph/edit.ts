@@ -3,9 +3,9 @@
 
 import type { LogEntry } from '../domain/task.ts';
 import { jsonTree, propertiesOf } from './json-tree.ts';
-import { isObject } from './shapes.ts';
-import { trimmed } from './strict.ts';
 import { ALIASES } from './task-shape.ts';
+import { isObject } from './validators.ts';
+import { trimmed } from './wg-validation.ts';
 
 /** New values by wg's own key names; undefined removes the key. */
 export type FieldChanges = Readonly<Record<string, unknown>>;

@@ -5,18 +5,18 @@ import { join } from 'node:path';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { TaskDetail } from '../domain/task.ts';
-import { atOnce, type Steps } from '../seams/turns.ts';
+import { atOnce, type Steps } from '../platform/cooperative.ts';
 import { bytesOfLine, type Lines, megabytes, readLines, rereadLines, type TextChange } from './lines.ts';
-import { shown } from './shapes.ts';
-import { readLine } from './strict.ts';
+import { PieceTable } from './piece-table.ts';
 import { taskDetailOf } from './task-fields.ts';
 import { TaskTable } from './task-table.ts';
-import { GraphText } from './text.ts';
+import { shown } from './validators.ts';
+import { readLine } from './wg-validation.ts';
 
 /** A graph file, read: its bytes, its lines, and the tasks. */
 export interface ParsedGraph {
   readonly snapshot: Snapshot;
-  readonly text: GraphText;
+  readonly text: PieceTable;
   readonly lines: Lines;
   readonly tasks: TaskTable;
 }
@@ -44,7 +44,7 @@ export function parseGraph(
   bytes: Buffer,
   options: ParseOptions & { readonly previous?: ParsedGraph | undefined },
 ): ParsedGraph {
-  const text = GraphText.of(bytes);
+  const text = PieceTable.of(bytes);
   const { previous } = options;
   if (previous === undefined) return atOnce(parseWhole(graph, text, options));
   const sameStart = previous.text.sameFrom(0, bytes);
@@ -54,7 +54,7 @@ export function parseGraph(
 }
 
 /** Reads every line of a graph file. */
-export function* parseWhole(graph: GraphPath, text: GraphText, options: ParseOptions): Steps<ParsedGraph> {
+export function* parseWhole(graph: GraphPath, text: PieceTable, options: ParseOptions): Steps<ParsedGraph> {
   const lines = yield* readLines(text, options.maxLineBytes);
   return parsedGraph(graph, text, lines, yield* TaskTable.of(lines.all), options.revision);
 }
@@ -76,7 +76,7 @@ export function* parseChange(
 /** What was read, with what is to be said of it. */
 export function parsedGraph(
   graph: GraphPath,
-  text: GraphText,
+  text: PieceTable,
   lines: Lines,
   tasks: TaskTable,
   revision: string,
@@ -129,7 +129,7 @@ function repeatedIds(graph: GraphPath, { all }: Lines): readonly string[] {
   return warnings;
 }
 
-function problemOf(graph: GraphPath, text: GraphText, lines: Lines): GraphProblem | null {
+function problemOf(graph: GraphPath, text: PieceTable, lines: Lines): GraphProblem | null {
   const index = lines.all.findIndex((line) => line.fault !== null);
   const fault = lines.all[index]?.fault;
   if (!fault) return null;

@@ -15,10 +15,10 @@ import { dirname, join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphProblem } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { openNow, openRegular } from '../seams/regular-file.ts';
+import { openNow, openRegular } from '../platform/regular-file.ts';
 import { graphFile, tooLarge } from './format.ts';
-import { type Rereading, rereadText } from './reread.ts';
-import { GraphText } from './text.ts';
+import { type Rereading, rereadText } from './incremental-read.ts';
+import { PieceTable } from './piece-table.ts';
 
 /** What tells one state of a file from another without reading it. */
 export interface FileState {
@@ -81,7 +81,7 @@ export function stateOfOpenedFile(graph: GraphPath): FileState | null {
 export async function readGraphFile(
   graph: GraphPath,
   maxBytes: number,
-  before: GraphText | null = null,
+  before: PieceTable | null = null,
 ): Promise<FileReading> {
   const path = graphFile(graph);
   let handle: FileHandle | null = null;
@@ -92,7 +92,7 @@ export async function readGraphFile(
       const stood = await handle.stat({ bigint: true });
       if (stood.size > maxBytes)
         return { kind: 'problem', problem: tooLarge(graph, Number(stood.size), maxBytes) };
-      const reading = await rereadText(handle, Number(stood.size), before ?? GraphText.of(Buffer.alloc(0)));
+      const reading = await rereadText(handle, Number(stood.size), before ?? PieceTable.of(Buffer.alloc(0)));
       const after = await handle.stat({ bigint: true });
       await handle.close();
       handle = null;
@@ -156,7 +156,7 @@ export interface Written {
  */
 export async function writeGraphFile(
   graph: GraphPath,
-  text: GraphText,
+  text: PieceTable,
   previous: FileState | null,
 ): Promise<Written | null> {
   const path = graphFile(graph);
@@ -199,7 +199,7 @@ async function openNew(path: string): Promise<FileHandle> {
 /** Pieces handed to the system at a time. */
 const PIECES_AT_ONCE = 512;
 
-async function writeAll(handle: FileHandle, text: GraphText): Promise<void> {
+async function writeAll(handle: FileHandle, text: PieceTable): Promise<void> {
   const parts = text.parts(0, text.length);
   for (let i = 0; i < parts.length; i += PIECES_AT_ONCE) {
     let left = parts.slice(i, i + PIECES_AT_ONCE);

@@ -3,10 +3,10 @@
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Task } from '../domain/task.ts';
-import type { Steps } from '../seams/turns.ts';
-import { type LineFault, readLine } from './strict.ts';
+import type { Steps } from '../platform/cooperative.ts';
+import type { PieceTable } from './piece-table.ts';
 import { taskOf } from './task-fields.ts';
-import type { GraphText } from './text.ts';
+import { type LineFault, readLine } from './wg-validation.ts';
 
 /** What one line was read as. */
 export interface GraphLine {
@@ -27,8 +27,8 @@ export interface Lines {
 
 /** A text in place of an earlier one, of which it shares so many bytes at the start and at the end. */
 export interface TextChange {
-  readonly before: { readonly text: GraphText; readonly lines: Lines };
-  readonly text: GraphText;
+  readonly before: { readonly text: PieceTable; readonly lines: Lines };
+  readonly text: PieceTable;
   readonly sameStart: number;
   readonly sameEnd: number;
 }
@@ -49,7 +49,7 @@ const BLANK: GraphLine = { id: null, task: null, fault: null };
 const LINES_A_STEP = 32;
 
 /** Reads every line of a text. */
-export function* readLines(text: GraphText, maxLineBytes: number): Steps<Lines> {
+export function* readLines(text: PieceTable, maxLineBytes: number): Steps<Lines> {
   const all: GraphLine[] = [];
   const starts: number[] = [];
   const plain = plainText(text);
@@ -80,7 +80,7 @@ export function* readLines(text: GraphText, maxLineBytes: number): Steps<Lines> 
 const MAX_PLAIN_BYTES = 1_000_000;
 
 /** The text as one string in which characters stand where bytes do; cheaper to take apart. Null where it is not ASCII. */
-function plainText(text: GraphText): string | null {
+function plainText(text: PieceTable): string | null {
   const [only, ...others] = text.parts(0, text.length);
   if (only === undefined || others.length > 0 || only.length > MAX_PLAIN_BYTES || !isAscii(only)) return null;
   return only.toString('latin1');
@@ -128,7 +128,7 @@ function replaced(
 }
 
 /** The bytes of a line without its line end. */
-export function bytesOfLine(text: GraphText, { starts }: Lines, index: number): Buffer {
+export function bytesOfLine(text: PieceTable, { starts }: Lines, index: number): Buffer {
   const bytes = text.slice(starts[index] ?? 0, starts[index + 1] ?? 0);
   return bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes;
 }
@@ -140,7 +140,7 @@ interface LineContent {
 }
 
 /** The lines between two offsets of which the first begins a line. A last line end starts no further line. */
-function* contentsOf(text: GraphText, from: number, to: number): Generator<LineContent> {
+function* contentsOf(text: PieceTable, from: number, to: number): Generator<LineContent> {
   let start = from;
   let begun: Buffer[] = [];
   for (const part of text.parts(from, to)) {
@@ -213,7 +213,7 @@ const CROWD = 16;
 
 /** Lines of an earlier text, to be found again by their bytes. Most stand where they stood, one behind the other. */
 class KnownLines {
-  readonly #text: GraphText;
+  readonly #text: PieceTable;
   readonly #lines: Lines;
   readonly #from: number;
   readonly #to: number;
@@ -221,7 +221,7 @@ class KnownLines {
   #next: number;
   #byContent: Map<number, number[]> | null = null;
 
-  constructor(text: GraphText, lines: Lines, from: number, to: number) {
+  constructor(text: PieceTable, lines: Lines, from: number, to: number) {
     this.#text = text;
     this.#lines = lines;
     this.#from = from;

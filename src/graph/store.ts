@@ -5,10 +5,10 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { TaskDetail } from '../domain/task.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Locker } from '../seams/flock.ts';
-import { inTurns } from '../seams/turns.ts';
-import { type GraphDraft, gatherEdits } from './draft.ts';
+import type { Clock } from '../platform/clock.ts';
+import { yielding } from '../platform/cooperative.ts';
+import type { Locker } from '../platform/flock.ts';
+import { type EditSession, gatherEdits } from './edit-session.ts';
 import {
   detailOf,
   graphFile,
@@ -32,7 +32,7 @@ import {
   writeGraphFile,
 } from './graph-file.ts';
 
-export type { GraphDraft } from './draft.ts';
+export type { EditSession } from './edit-session.ts';
 
 export interface GraphStoreOptions {
   /** The graph folder. */
@@ -62,14 +62,14 @@ export interface GraphStore {
    * again when somebody wrote meanwhile without the lock; what it throws rejects this call alone. Rejects with SupervisorError `graph` when the lock, the file or the disk is in the
    * way; then nothing is written. `create` allows making a graph.jsonl that does not exist.
    */
-  change<T>(edit: (draft: GraphDraft) => T, options?: { readonly create?: boolean }): Promise<T>;
+  change<T>(edit: (draft: EditSession) => T, options?: { readonly create?: boolean }): Promise<T>;
   /** Ends waiting for the lock: waiting changes are rejected, one that is being written is finished. */
   close(): Promise<void>;
 }
 
 interface Waiting {
   readonly create: boolean;
-  run(draft: (edit: (draft: GraphDraft) => unknown) => unknown): void;
+  run(draft: (edit: (draft: EditSession) => unknown) => unknown): void;
   /** Tells the caller, once it is known whether the write succeeded. */
   succeed(): void;
   fail(thrown: unknown): void;
@@ -146,7 +146,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     const options = { revision: `${++revision}`, maxLineBytes: limits.maxLineBytes };
     const steps =
       before === null ? parseWhole(graph, text, options) : parseChange(before, found.reading, options);
-    return { parsed: await inTurns(steps), state, isSure };
+    return { parsed: await yielding(steps), state, isSure };
   }
 
   /** `stateNow`: looks at the file. */

@@ -21,7 +21,7 @@ import {
   texts,
   u32,
   u64,
-} from './shapes.ts';
+} from './validators.ts';
 
 /** Old key → its name of today. A line with both spellings is unreadable for wg. */
 export const ALIASES: ReadonlyMap<string, string> = new Map([

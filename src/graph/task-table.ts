@@ -4,7 +4,7 @@
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
-import type { Steps } from '../seams/turns.ts';
+import type { Steps } from '../platform/cooperative.ts';
 import type { GraphLine } from './lines.ts';
 
 /** Where each id stands. Shared by tables of the same ids on the same lines; grows when lines with new ids are added. */

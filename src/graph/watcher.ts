@@ -3,9 +3,9 @@
 
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import type { Cancel, Clock } from '../seams/clock.ts';
-import type { Service } from '../seams/service.ts';
-import { inTurns, type Steps } from '../seams/turns.ts';
+import type { Cancel, Clock } from '../platform/clock.ts';
+import { type Steps, yielding } from '../platform/cooperative.ts';
+import type { Service } from '../platform/service.ts';
 import { type FolderState, folderNow, lookAt } from './folder-state.ts';
 import { type FolderWatch, type Hint, systemWatch, type WatchFunction, watchFolder } from './folder-watch.ts';
 
@@ -170,7 +170,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
   function pollLater(): void {
     if (!running || polling !== null) return;
     polling = clock.after(POLL_MS, () => {
-      void inTurns(
+      void yielding(
         each(
           [...all.values()].filter((w) => isPolled(w) || w.state === 'absent'),
           look,
@@ -208,7 +208,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     async start() {
       if (running) return;
       running = true;
-      await inTurns(
+      await yielding(
         each(
           [...all.values()].filter((w) => w.state === 'idle'),
           begin,
@@ -251,19 +251,19 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
         all.set(graph, w);
         added.push(w);
       }
-      if (running) void inTurns(each(added, begin));
+      if (running) void yielding(each(added, begin));
     },
 
     pollingGraphs: () => [...all.values()].filter(isPolled).map((w) => w.graph),
 
     async recheck() {
       if (!running) return;
-      await inTurns(each([...all.values()], lookAgain));
+      await yielding(each([...all.values()], lookAgain));
       // One is tried again, so that a limit that still stands is not run into for every folder.
       const [first, ...others] = [...all.values()].filter((w) => w.state === 'polled');
       if (first === undefined) return;
       begin(first);
-      if (first.state === 'watching') await inTurns(each(others, begin));
+      if (first.state === 'watching') await yielding(each(others, begin));
     },
   };
 }

@@ -4,8 +4,8 @@
 import { SupervisorError } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { TaskDetail } from '../domain/task.ts';
-import type { GraphDraft, GraphStore } from '../graph/store.ts';
-import { isoTime } from '../seams/clock.ts';
+import type { EditSession, GraphStore } from '../graph/store.ts';
+import { isoTime } from '../platform/clock.ts';
 
 /** What `add` and `edit` can set; an absent field stays as it is. */
 export interface TaskRequest {
@@ -66,7 +66,7 @@ export function editTask(store: GraphStore, id: string, request: TaskRequest): P
   });
 }
 
-function applyRequest(draft: GraphDraft, id: string, request: TaskRequest): void {
+function applyRequest(draft: EditSession, id: string, request: TaskRequest): void {
   const task = draft.detail(id);
   if (!task) throw unknownTask(draft, id);
   const fields: Record<string, unknown> = {};
@@ -96,7 +96,7 @@ function applyRequest(draft: GraphDraft, id: string, request: TaskRequest): void
 
 /** Keeps `before` of the tasks at the other end in step: wg's archive and reset read it. */
 function mirrorDependencies(
-  draft: GraphDraft,
+  draft: EditSession,
   id: string,
   old: readonly string[],
   wanted: readonly string[],
@@ -141,7 +141,7 @@ function priorityOf(text: string): number {
 }
 
 /** An id from a title as people would type it, made unique with a number. */
-function freeId(draft: GraphDraft, title: string): string {
+function freeId(draft: EditSession, title: string): string {
   const words = title
     .normalize('NFKD')
     .toLowerCase()
@@ -154,7 +154,7 @@ function freeId(draft: GraphDraft, title: string): string {
   }
 }
 
-function unknownTask(draft: GraphDraft, id: string): SupervisorError {
+function unknownTask(draft: EditSession, id: string): SupervisorError {
   const close = nearest(id, [...draft.snapshot.tasks.keys()]);
   return new SupervisorError('not-found', `there is no task ${id}`, {
     hint: close === null ? '`supervisor list` shows every task' : `did you mean ${close}?`,

@@ -15,7 +15,7 @@ import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { GraphStore } from '../graph/store.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { WgCommand } from '../wg/command.ts';
 import { timeoutOr, type WgSettings } from '../wg/settings.ts';
 import type { Verified } from '../wg/verify.ts';

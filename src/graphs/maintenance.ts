@@ -7,16 +7,16 @@ import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
 import { readRunFile } from '../runs/run-file.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Log } from '../seams/log.ts';
 import type { WgHere } from '../wg/command.ts';
 import type { AgentChange } from '../wg/registry.ts';
 import type { Peers } from './peers.ts';
-import type { StandingRules } from './standing-rules.ts';
 import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
 import { applyPatch } from './task-writes.ts';
+import type { StandingRules } from './wg-transitions.ts';
 
 export interface MaintenanceParts {
   readonly graphs: SupervisedGraphs;

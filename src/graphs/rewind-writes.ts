@@ -9,7 +9,7 @@ import type { KnownResult, KnownResults } from '../decide/world.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal } from '../domain/task.ts';
-import type { GraphDraft, GraphStore } from '../graph/store.ts';
+import type { EditSession, GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 import { applyPatch } from './task-writes.ts';
 
@@ -44,7 +44,7 @@ export function restoreInGraph(
   isSameContent: KnownResults['isSameContent'],
   now: number,
   /** What follows from it for other tasks, in the same write. */
-  after: (draft: GraphDraft) => void = () => {},
+  after: (draft: EditSession) => void = () => {},
 ): Promise<string | null> {
   const { path, settings, store } = graph;
   return store.change((draft) => {

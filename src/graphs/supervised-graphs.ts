@@ -11,8 +11,8 @@ import type { Run } from '../domain/run.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { GraphStore } from '../graph/store.ts';
-import type { Bus } from '../seams/bus.ts';
-import type { InstanceLock } from '../seams/instance-lock.ts';
+import type { Bus } from '../platform/bus.ts';
+import type { InstanceLock } from '../platform/instance-lock.ts';
 import type { WgHere } from '../wg/command.ts';
 import { obstacleIn } from '../wg/obstacles.ts';
 import type { Registry } from '../wg/registry.ts';
@@ -51,7 +51,7 @@ export interface SupervisedGraphsParts {
   /** Takes the graph for this supervisor; null: not wanted (observing, one-shot commands). */
   lock: ((graph: GraphPath) => Promise<InstanceLock>) | null;
   /** Another dispatcher that serves the graph just now. */
-  rival: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
+  competingDispatcher: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
 }
 
 interface Entry {
@@ -258,7 +258,7 @@ export class SupervisedGraphs {
     }
     const { trouble } = entry.graph.worktree;
     if (trouble) hold ??= { code: trouble.code, because: trouble.message };
-    hold ??= (await this.#parts.rival?.(path)) ?? null;
+    hold ??= (await this.#parts.competingDispatcher?.(path)) ?? null;
     const before = entry.graph.hold;
     if (hold?.code !== before?.code || hold?.because !== before?.because)
       entry.graph = { ...entry.graph, hold };

@@ -9,7 +9,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task, type TaskDetail } from '../domain/task.ts';
-import type { GraphDraft, GraphStore } from '../graph/store.ts';
+import type { EditSession, GraphStore } from '../graph/store.ts';
 
 /** Whether a write found the task as the run left it. */
 export type GraphWrite =
@@ -30,7 +30,7 @@ export type GraphWrite =
     };
 
 /** Applies a patch with its log line to a draft. */
-export function applyPatch(draft: GraphDraft, task: string, patch: TaskPatch): void {
+export function applyPatch(draft: EditSession, task: string, patch: TaskPatch): void {
   draft.patch(task, patch.fields);
   if (patch.log) draft.appendLog(task, patch.log);
 }
@@ -41,7 +41,7 @@ export function claimInGraph(
   run: Run,
   agent: string,
   facts: { readonly executorName: string; readonly external: boolean; readonly now: number },
-  refuse: (draft: GraphDraft) => string | null,
+  refuse: (draft: EditSession) => string | null,
 ): Promise<{ readonly because: string | null; readonly byWg?: boolean }> {
   return store.change((draft) => {
     const because = refuse(draft);
@@ -61,7 +61,7 @@ export function settleInGraph(
   outcome: Succeeded | Failed,
   facts: { readonly now: number; readonly retry: RetryDecision | null; readonly session?: string },
   /** What follows from it for other tasks, in the same write. */
-  after: (draft: GraphDraft) => void = () => {},
+  after: (draft: EditSession) => void = () => {},
 ): Promise<GraphWrite> {
   return whileOurs(store, run, (draft) => {
     const task = draft.detail(run.task);
@@ -93,7 +93,7 @@ export function releaseInGraph(
     readonly failedStart?: boolean;
   },
 ): Promise<GraphWrite> {
-  const write = (draft: GraphDraft) => {
+  const write = (draft: EditSession) => {
     const task = draft.detail(run.task);
     if (task) applyPatch(draft, run.task, releasePatch({ task, agent: run.agent, ...facts }));
   };
@@ -129,7 +129,7 @@ export function onlyByWg(task: Pick<Task, 'id' | 'foreignKeys'>, verb: string): 
 function whileOurs(
   store: GraphStore,
   run: Run,
-  write: (draft: GraphDraft) => void,
+  write: (draft: EditSession) => void,
   alsoRewound = false,
 ): Promise<GraphWrite> {
   return store.change((draft): GraphWrite => {

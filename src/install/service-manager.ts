@@ -6,7 +6,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 import { LAUNCHD_LABEL, launchdPlist, type ServiceFacts, systemdUnit, UNIT_NAME } from './service-files.ts';
 
 const run = promisify(execFile);

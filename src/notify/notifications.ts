@@ -4,8 +4,8 @@ import type { NotifyEvent } from '../domain/config.ts';
 import type { Event } from '../domain/event.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { isoTime } from '../seams/clock.ts';
-import { worktreeId } from '../seams/identity.ts';
+import { isoTime } from '../platform/clock.ts';
+import { worktreeId } from '../platform/identity.ts';
 
 /** Something that happened and is told once. */
 export interface Notification {

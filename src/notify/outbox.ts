@@ -8,15 +8,15 @@ import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import type { Run } from '../domain/run.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import type { Bus } from '../platform/bus.ts';
+import { type Clock, isoTime } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Service } from '../platform/service.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import type { Bus } from '../seams/bus.ts';
-import { type Clock, isoTime } from '../seams/clock.ts';
-import type { Log } from '../seams/log.ts';
-import type { Service } from '../seams/service.ts';
-import { type Asker, askerOf } from './asker.ts';
-import { createHeldWatch } from './held-watch.ts';
+import { createHeldWatch } from './blocked-task-alerts.ts';
 import { aboutCancelled, aboutOutcome, type Notification, notificationOf } from './notifications.ts';
-import { createPostman, type PostmanParts } from './postman.ts';
+import { askerOf, type NotifyUrls } from './notify-url.ts';
+import { createPostman, type PostmanParts } from './webhook-sender.ts';
 
 export interface OutboxParts extends Omit<PostmanParts, 'book'> {
   readonly ledger: Ledger;
@@ -69,7 +69,7 @@ export function createOutbox(parts: OutboxParts): Service {
   }
 
   /** Whoever asked for the run that a notification is about. */
-  function askerOfNotified({ run }: Notification): Asker | null {
+  function askerOfNotified({ run }: Notification): NotifyUrls | null {
     return run === null ? null : askerOf(ledger, run);
   }
 
@@ -153,7 +153,7 @@ function isEnd({ type }: Notification): boolean {
 }
 
 /** The name of whoever asked, where the run itself does not have it: a later attempt of what they asked for. */
-function withName(notification: Notification, { externalRef }: Asker): Notification {
+function withName(notification: Notification, { externalRef }: NotifyUrls): Notification {
   const { data } = notification;
   if (externalRef === null || data.external_ref !== null) return notification;
   return { ...notification, data: { ...data, external_ref: externalRef } };

@@ -11,7 +11,7 @@ import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Assignment, DependencyResult, WgWord } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
-import { worktreeId } from '../seams/identity.ts';
+import { worktreeId } from '../platform/identity.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
 

@@ -41,7 +41,7 @@ export class Availability {
   }
 
   /** Pauses what a run lacked. */
-  lacking(run: Run, { scope, code, because, until: told }: Deferred): void {
+  reportUnavailable(run: Run, { scope, code, because, until: told }: Deferred): void {
     const { clock, identity } = this.#parts;
     this.#noticeChange(run);
     const name = this.#nameOf(run, scope);

@@ -2,7 +2,7 @@
 // waits until the last of it has written what it writes.
 
 import { messageOf } from '../domain/errors.ts';
-import type { Log } from '../seams/log.ts';
+import type { Log } from '../platform/log.ts';
 
 export class Background {
   readonly #pending = new Set<Promise<void>>();

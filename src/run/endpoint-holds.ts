@@ -7,8 +7,8 @@ import { profileNamed } from '../decide/route.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import { tokenHash } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { tokenHash } from '../seams/identity.ts';
 
 interface HoldParts {
   readonly ledger: Ledger;

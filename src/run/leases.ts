@@ -5,9 +5,9 @@
 import { profileNamed } from '../decide/route.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import { type Clock, isoTime } from '../platform/clock.ts';
 import { type Lease, newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { type Clock, isoTime } from '../seams/clock.ts';
 import type { Background } from './background.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunEnding } from './run-end.ts';
@@ -27,13 +27,13 @@ export interface HeartbeatAnswer {
 }
 
 /** What a sign of life says besides that there is one. */
-export interface LifeFacts {
+export interface HeartbeatFields {
   readonly extendMs?: number;
   readonly externalRef?: string;
   /** The worker goes on without an answer to its question. */
-  readonly goesOn?: boolean;
+  readonly resumed?: boolean;
   /** Somebody who speaks now and then only: no clock begins to run over it. */
-  readonly casual?: boolean;
+  readonly passive?: boolean;
 }
 
 interface LeaseParts {
@@ -69,14 +69,14 @@ export class Leases {
    * Notes a sign of life and moves the lease. `question`: the worker waits for a person, and its clock stands still, also
    * over later signs of life.
    */
-  renew(live: LiveRun, facts: LifeFacts & { readonly question?: string } = {}): HeartbeatAnswer {
+  renew(live: LiveRun, facts: HeartbeatFields & { readonly question?: string } = {}): HeartbeatAnswer {
     const { clock } = this.#parts;
     const now = clock.now();
     const { run } = live;
     const before = live.lease ?? newLease(run.type === 'http' ? 'http' : 'hold');
-    const usual = before.leaseMs ?? (before.kind === 'http' && !facts.casual ? HTTP_LEASE_MS : null);
+    const usual = before.leaseMs ?? (before.kind === 'http' && !facts.passive ? HTTP_LEASE_MS : null);
     const leaseMs = facts.extendMs ?? usual;
-    const question = facts.question ?? (facts.goesOn ? null : before.question);
+    const question = facts.question ?? (facts.resumed ? null : before.question);
     const answer = facts.question === undefined && question !== null ? before.answer : null;
     live.progressAt = now;
     this.set(

@@ -27,9 +27,9 @@ export class LiveRun {
   /** When a process whose task is already over is ended at the latest, ms. */
   lingerUntil: number | null = null;
   /** Resolves when its place is free before it is over: nothing of it goes on here for a while. */
-  readonly placeIsFree: Promise<void>;
+  readonly slotReleased: Promise<void>;
   /** Frees its place, for good. */
-  readonly freePlace: () => void;
+  readonly releaseSlot: () => void;
   /** What whoever stopped it said of it. */
   stoppedBecause: string | null = null;
   readonly #abort = new AbortController();
@@ -38,11 +38,11 @@ export class LiveRun {
     this.run = run;
     this.token = token;
     this.progressAt = now;
-    let freePlace = () => {};
-    this.placeIsFree = new Promise((resolve) => {
-      freePlace = resolve;
+    let releaseSlot = () => {};
+    this.slotReleased = new Promise((resolve) => {
+      releaseSlot = resolve;
     });
-    this.freePlace = freePlace;
+    this.releaseSlot = releaseSlot;
   }
 
   /** Aborted with the reason of the first `stop`. */

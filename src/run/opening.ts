@@ -2,8 +2,8 @@
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Plan } from '../domain/plan.ts';
+import { tokenHash } from '../platform/identity.ts';
 import type { NewRun } from '../runs/run-row.ts';
-import { tokenHash } from '../seams/identity.ts';
 import { LiveRun } from './live-run.ts';
 import type { RunnerParts } from './run-services.ts';
 import { signedTokenOf } from './run-tokens.ts';

@@ -2,12 +2,12 @@
 
 import type { Profile } from '../domain/profile.ts';
 import type { Assignment } from '../executors/executor.ts';
-import { traceOfRun } from '../seams/identity.ts';
+import { traceOfRun } from '../platform/identity.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import { type AssignedGraph, buildAssignment, type CallbackAddress } from './assignment.ts';
 import type { LiveRun } from './live-run.ts';
+import { missingTask } from './missing-task.ts';
 import type { RunnerParts } from './run-services.ts';
-import { vanishedTask } from './vanished-task.ts';
 
 /** Everything that whoever works on the run needs to know. */
 export function assignRun(
@@ -19,7 +19,7 @@ export function assignRun(
 ): Assignment {
   const { ledger } = parts;
   const { run } = live;
-  const task = graph.store.detail(run.task) ?? vanishedTask(run);
+  const task = graph.store.detail(run.task) ?? missingTask(run);
   const previous = ledger
     .runs({ graph: run.graph, task: run.task, limit: 2 })
     .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);

@@ -1,8 +1,8 @@
 // What an executor may say of a run while it works on it: signs of life, facts, deliveries.
 
 import type { RunControl } from '../executors/executor.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import type { Clock } from '../seams/clock.ts';
 import type { LiveRun } from './live-run.ts';
 
 /** The control of one run. `hear` is told every sign of life. */

@@ -11,8 +11,8 @@ import type { Run } from '../domain/run.ts';
 import { reclaimInGraph, restoreInGraph } from '../graphs/rewind-writes.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
+import type { Bus } from '../platform/bus.ts';
 import type { ResultKey } from '../runs/result-book.ts';
-import type { Bus } from '../seams/bus.ts';
 import { Availability } from './availability.ts';
 import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
@@ -324,7 +324,7 @@ export class RunEnding {
   async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
     const { ledger, clock, graphs } = this.#parts;
     const { run } = live;
-    this.availability.lacking(run, outcome);
+    this.availability.reportUnavailable(run, outcome);
     this.#parts.bus.emit('task.held', {
       graph: run.graph,
       task: run.task,

@@ -2,7 +2,7 @@
 // started anew says the same ones again; the ledger has their hashes.
 
 import type { Run } from '../domain/run.ts';
-import { tokenHash } from '../seams/identity.ts';
+import { tokenHash } from '../platform/identity.ts';
 import type { RunnerParts } from './run-services.ts';
 
 type Parts = Pick<RunnerParts, 'tokens' | 'ledger'>;

@@ -10,22 +10,22 @@ import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
-import type { Bus } from '../seams/bus.ts';
+import type { Bus } from '../platform/bus.ts';
 import { type AssignedGraph, type CallbackAddress, deadlineOf } from './assignment.ts';
 import { Background } from './background.ts';
 import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
 import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
+import { notePromises } from './heartbeat-terms.ts';
 import { LiveRun } from './live-run.ts';
+import { vanishedGraph } from './missing-task.ts';
 import { openRuns } from './opening.ts';
-import { notePromises } from './promises.ts';
 import { Recovery } from './recovery.ts';
 import { assignRun } from './run-assignment.ts';
 import { runControl } from './run-control.ts';
 import { RunEnding, resultKey } from './run-end.ts';
 import type { RunnerParts } from './run-services.ts';
 import { signedTokenOf, tokenAgain } from './run-tokens.ts';
-import { vanishedGraph } from './vanished-task.ts';
 
 export class Runner {
   /** Every run that this process attends to, by id. */
@@ -74,8 +74,8 @@ export class Runner {
       const callback = await callbackFor(this.#parts, plan.profile);
       if ('kind' in callback) return this.#hold(live, callback);
       const place = { worktree: plan.worktree, environment: this.#parts.environment };
-      const lacking = await this.#executor(plan.profile.type).lacks?.(plan.profile, place);
-      if (lacking) return this.#hold(live, lacking);
+      const reportUnavailable = await this.#executor(plan.profile.type).lacks?.(plan.profile, place);
+      if (reportUnavailable) return this.#hold(live, reportUnavailable);
       if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
       const assignment = await this.assign(live, graph, plan.profile, callback);
@@ -94,10 +94,10 @@ export class Runner {
   }
 
   /** What it needs is not there: nothing was claimed, and its profile rests. */
-  #hold(live: LiveRun, lacking: Deferred): void {
+  #hold(live: LiveRun, reportUnavailable: Deferred): void {
     const { graph, task } = live.run;
-    const { code, because } = lacking;
-    this.ending.availability.lacking(live.run, lacking);
+    const { code, because } = reportUnavailable;
+    this.ending.availability.reportUnavailable(live.run, reportUnavailable);
     this.#parts.bus.emit('task.held', { graph, task, code, because });
     this.#abandon(live, because);
   }
@@ -122,7 +122,7 @@ export class Runner {
   }
 
   /** Takes up a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
-  retake(run: Run): LiveRun {
+  reclaimInterrupted(run: Run): LiveRun {
     const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
     live.signedToken = signedTokenOf(this.#parts, live.run);
     this.live.set(run.id, live);
@@ -151,8 +151,8 @@ export class Runner {
     const { ledger, clock } = this.#parts;
     const { run } = live;
     // A daemon that was started since the last look would take no notice of our claim.
-    const rival = await this.#parts.graphs.recheckHold(run.graph);
-    if (rival) return this.#abandon(live, rival.because);
+    const competingDispatcher = await this.#parts.graphs.recheckHold(run.graph);
+    if (competingDispatcher) return this.#abandon(live, competingDispatcher.because);
     const [agent] = await graph.registry.allocate([
       { task_id: run.task, executor: profile.name, worktree_path: run.worktree },
     ]);
@@ -283,7 +283,7 @@ export class Runner {
       ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
       works: () => this.ending.availability.works(live.run),
       waits: () => {
-        live.freePlace();
+        live.releaseSlot();
         this.#parts.wake('waiting');
       },
     };

@@ -8,7 +8,7 @@ import { type RememberedGraph, rememberedGraphs } from './graph-book.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
 import { readResults } from './result-book.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
-import { scheduleMemoryOf } from './schedule-book.ts';
+import { scheduleMemoryOf } from './schedule-store.ts';
 
 export interface RunsFilter {
   readonly graph?: GraphPath;

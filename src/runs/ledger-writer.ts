@@ -5,11 +5,11 @@ import type { Pause } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunNotes, type RunPhase } from '../domain/run.ts';
-import type { Clock } from '../seams/clock.ts';
-import { type AnswerBook, createAnswerBook } from './answer-book.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Database } from './database.ts';
-import { createDeliveryBook, type DeliveryBook } from './delivery-book.ts';
+import { createDeliveryBook, type DeliveryStore } from './delivery-store.ts';
 import { createGraphBook, type GraphBook } from './graph-book.ts';
+import { createAnswerBook, type IdempotencyStore } from './idempotency-store.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { createOldRuns, FENCE_FLOOR_SQL, type OldRuns } from './old-runs.ts';
@@ -17,9 +17,9 @@ import { createOpenRuns } from './open-runs.ts';
 import { createResultBook, type ResultBook } from './result-book.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
-import { createScheduleBook, type ScheduleBook } from './schedule-book.ts';
+import { createScheduleBook, type ScheduleStore } from './schedule-store.ts';
 
-export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns, GraphBook {
+export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook {
   /**
    * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
    * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
@@ -57,9 +57,9 @@ export interface Ledger extends LedgerView, ScheduleBook, ResultBook, OldRuns, G
   /** Keeps who holds a run; replaces what was noted before. `lasting` false: a power cut may take it back. */
   setLease(id: RunId, lease: Lease, lasting?: boolean): void;
   /** What was sent, and what waits to be sent. */
-  readonly deliveries: DeliveryBook;
+  readonly deliveries: DeliveryStore;
   /** Answers that are given again to a repeated request. */
-  readonly answers: AnswerBook;
+  readonly answers: IdempotencyStore;
   /** Why the last write was refused by the disk, with what to do; null since a later one went through. */
   refusal(): string | null;
   /** Writes as much as a few runs need, and nothing that counts; throws what the disk says against it. */

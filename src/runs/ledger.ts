@@ -3,7 +3,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
-import { type Clock, isoTime } from '../seams/clock.ts';
+import { type Clock, isoTime } from '../platform/clock.ts';
 import { type Database, makeDurable, openDatabase, saysCorrupt } from './database.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { createLedger, type Ledger } from './ledger-writer.ts';

@@ -6,10 +6,10 @@ import { closeSync, constants, fstatSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
-import type { Clock } from '../seams/clock.ts';
-import { createLocker } from '../seams/flock.ts';
-import { tokenHash } from '../seams/identity.ts';
-import { openNow, readTextNow } from '../seams/regular-file.ts';
+import type { Clock } from '../platform/clock.ts';
+import { createLocker } from '../platform/flock.ts';
+import { tokenHash } from '../platform/identity.ts';
+import { openNow, readTextNow } from '../platform/regular-file.ts';
 
 /** What a token opens: everything; taking tasks and reporting on them, and reading; reading alone. */
 export const TOKEN_SCOPES = ['operator', 'worker', 'read-only'] as const;

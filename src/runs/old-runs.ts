@@ -3,7 +3,7 @@
 
 import type { RunId } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Database } from './database.ts';
 import { runOf } from './run-row.ts';
 

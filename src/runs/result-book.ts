@@ -5,7 +5,7 @@ import type { KnownResult, KnownResults } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { TaskDetail } from '../domain/task.ts';
-import { tokenHash } from '../seams/identity.ts';
+import { tokenHash } from '../platform/identity.ts';
 import type { Database, SqlRow } from './database.ts';
 import { refuseUnfaithful, textOrNull } from './run-row.ts';
 

@@ -5,7 +5,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RUN_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { Run } from '../domain/run.ts';
-import { readTextNow, writeText } from '../seams/regular-file.ts';
+import { readTextNow, writeText } from '../platform/regular-file.ts';
 import { rowOf, runOf } from './run-row.ts';
 
 /** A run as its folder remembers it. */

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** A report that work is over, as it lies on the disk. */
 export interface SpooledCompletion {

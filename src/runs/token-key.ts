@@ -4,7 +4,7 @@
 
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { systemCode } from '../domain/errors.ts';
-import { newTokenKey } from '../seams/identity.ts';
+import { newTokenKey } from '../platform/identity.ts';
 
 /**
  * The key in this file, made where there is none of use; the caller holds the machine's lock. Runs that began with another

@@ -9,16 +9,16 @@ import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
+import type { Cancel } from '../platform/clock.ts';
 import { Background } from '../run/background.ts';
 import { Leases } from '../run/leases.ts';
 import { LiveRun } from '../run/live-run.ts';
+import { vanishedGraph } from '../run/missing-task.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import { Runner } from '../run/runner.ts';
 import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
-import { vanishedGraph } from '../run/vanished-task.ts';
-import type { Cancel } from '../seams/clock.ts';
-import { Places } from './places.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
+import { Slots } from './slots.ts';
 
 /** From writing that failed to the next look at it, ms; doubled while it fails. */
 const FIRST_AGAIN_MS = 1000;
@@ -33,7 +33,7 @@ export class Dispatcher {
   /** Tasks that somebody outside is just taking over: no tick may dispatch them in between. */
   readonly changingHands = new Set<TaskKey>();
   readonly #parts: RunnerParts;
-  readonly places: Places;
+  readonly slots: Slots;
   /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   /** Carrying, attending in a slot, and writing. */
@@ -52,7 +52,7 @@ export class Dispatcher {
     this.#work = new Background(parts.log, 'action.failed');
     const { ending, background } = this.runner;
     this.leases = new Leases({ ...parts, ending, background });
-    this.places = new Places(parts.config().maxConcurrent);
+    this.slots = new Slots(parts.config().maxConcurrent);
   }
 
   /** Runs that this process attends to or is just now writing about. */
@@ -61,7 +61,7 @@ export class Dispatcher {
   }
 
   /** Tasks whose run is settled while its process still ends. */
-  lingering(): ReadonlySet<TaskKey> {
+  endingTasks(): ReadonlySet<TaskKey> {
     const tasks = [...this.runner.live.values()].filter((live) => live.declared);
     return new Set([...this.changingHands, ...tasks.map(({ run }) => taskKey(run.graph, run.task))]);
   }
@@ -75,7 +75,7 @@ export class Dispatcher {
 
   /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
   apply(actions: readonly Action[]): number {
-    this.places.resize(this.#parts.config().maxConcurrent);
+    this.slots.resize(this.#parts.config().maxConcurrent);
     let dispatched = 0;
     let failed: unknown = null;
     const untold: unknown = noteSchedules(actions, this.#parts);
@@ -113,7 +113,7 @@ export class Dispatcher {
     const carry = () => this.runner.carry(live, plan);
     // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
     if (plan.profile.type === 'external') this.#work.later(carry());
-    else this.#work.later(this.places.take(live, carry, plan.priority));
+    else this.#work.later(this.slots.take(live, carry, plan.priority));
   }
 
   #apply(action: Action): void {
@@ -207,7 +207,7 @@ export class Dispatcher {
   /** Begins a run of a plan; its work goes on in the background. Throws `conflict` when the task has one. */
   dispatch(plan: Plan): LiveRun {
     const live = this.runner.open(plan);
-    this.#work.later(this.places.take(live, () => this.runner.carry(live, plan), plan.priority));
+    this.#work.later(this.slots.take(live, () => this.runner.carry(live, plan), plan.priority));
     return live;
   }
 
@@ -283,7 +283,7 @@ export class Dispatcher {
       const graph = graphs.get(run.graph);
       if (graph && graph.store.snapshot().problem === null) continue;
       const live = this.runner.live.get(run.id);
-      if (!graph) live?.freePlace();
+      if (!graph) live?.releaseSlot();
       const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
       if (!live && isAtWork && !this.#busy.has(run.id)) this.#takeUp(run);
     }
@@ -330,8 +330,8 @@ export class Dispatcher {
   #resume(run: Run): void {
     const profile = this.#profileOf(run);
     if (!profile) return;
-    const live = this.runner.retake(run);
-    this.#work.later(this.places.take(live, () => this.runner.resume(live, profile)));
+    const live = this.runner.reclaimInterrupted(run);
+    this.#work.later(this.slots.take(live, () => this.runner.resume(live, profile)));
   }
 
   /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */

@@ -2,8 +2,8 @@
 // there is room again, less and less often.
 
 import type { GraphHold } from '../decide/world.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import type { Clock } from '../seams/clock.ts';
 
 /** From the first refusal to the first try, ms; doubled with every one. */
 const FIRST_TRY_MS = 1000;

@@ -4,7 +4,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
-import type { Log } from '../seams/log.ts';
+import type { Log } from '../platform/log.ts';
 
 /** Fewer tasks are read in a few milliseconds. */
 const MANY_TASKS = 5000;

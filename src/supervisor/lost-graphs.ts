@@ -8,12 +8,12 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import { folderNow } from '../graph/folder-state.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { readRunFile } from '../runs/run-file.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Log } from '../seams/log.ts';
 
 interface LostGraphsParts {
   readonly ledger: Pick<

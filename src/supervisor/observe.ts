@@ -17,11 +17,11 @@ export function observeWorld(parts: {
   readonly attended: ReadonlySet<RunId>;
   /** Of these, who gave their place back. */
   readonly waiting?: ReadonlySet<RunId>;
-  readonly lingering: ReadonlySet<TaskKey>;
+  readonly endingTasks: ReadonlySet<TaskKey>;
   /** Runs whose task is over and whose process is not. */
   readonly ending?: readonly Run[];
   readonly peers: PeerStatuses;
-  readonly standstill: GraphHold | null;
+  readonly dispatchBlocked: GraphHold | null;
   /** As the last decision said. */
   readonly doubts?: ReadonlyMap<string, number>;
 }): World {
@@ -32,13 +32,13 @@ export function observeWorld(parts: {
     graphs: parts.graphs.all().map(viewOf),
     runs: withWaiting(ledger?.openRuns() ?? [], parts),
     attended: parts.attended,
-    lingering: parts.lingering,
+    endingTasks: parts.endingTasks,
     ending: parts.ending ?? [],
     schedules: ledger?.scheduleMemory() ?? new Map(),
     // Those that are over too: after a pause of a profile or an account one task tries first.
     pauses: ledger?.pauses() ?? [],
     peers: parts.peers,
-    standstill: parts.standstill,
+    dispatchBlocked: parts.dispatchBlocked,
     ...(ledger ? { results: ledger.results() } : {}),
     ...(parts.doubts ? { doubts: parts.doubts } : {}),
   };

@@ -2,10 +2,10 @@
 // for it, and never right after a start or a jump of the clock: what a wrong clock takes for old would be lost.
 
 import type { Config } from '../domain/config.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import { PRUNED_AT_ONCE } from '../runs/old-runs.ts';
-import type { Clock } from '../seams/clock.ts';
-import type { Log } from '../seams/log.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 
 interface RetentionParts {

@@ -8,11 +8,11 @@ import { messageOf } from '../domain/errors.ts';
 import { type GraphPath, taskOfKey } from '../domain/ids.ts';
 import type { Maintenance } from '../graphs/maintenance.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Cancel } from '../platform/clock.ts';
+import { nextTurn } from '../platform/cooperative.ts';
+import type { Service } from '../platform/service.ts';
 import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
 import type { RunnerParts } from '../run/run-services.ts';
-import type { Cancel } from '../seams/clock.ts';
-import type { Service } from '../seams/service.ts';
-import { nextTurn } from '../seams/turns.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
 import { LongReadings } from './long-readings.ts';
@@ -28,7 +28,7 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   readonly observeOnly: boolean;
   config(): Config;
   /** Why nothing at all may be begun though everything else goes on: something that all of it needs is gone. */
-  outOfOrder(): GraphHold | null;
+  unavailable(): GraphHold | null;
   /** Reads configuration again, keeping the last good one; the sentences say what is wrong. */
   reloadConfig(): Promise<readonly string[]>;
   /** Tells the watchers what to watch now. */
@@ -38,7 +38,7 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   /** Takes completions that waited on the disk while no supervisor could write them. */
   takeSpooled(): Promise<void>;
   /** What is done with every look at all graphs: deaf watches set anew, the spool drained, orphans ended. */
-  chores(): Promise<void>;
+  periodicTasks(): Promise<void>;
 }
 
 /** A jump of the clock below this is only its usual correction, ms. */
@@ -242,11 +242,11 @@ export class Supervisor implements Service {
       graphs,
       ledger,
       attended: this.dispatcher.attended(),
-      waiting: this.dispatcher.places.waiting,
-      lingering: this.dispatcher.lingering(),
+      waiting: this.dispatcher.slots.waiting,
+      endingTasks: this.dispatcher.endingTasks(),
       ending: this.dispatcher.ending(),
       peers: new Map(),
-      standstill: this.#standstill(),
+      dispatchBlocked: this.#dispatchBlocked(),
       ...(this.#decided ? { doubts: this.#decided.decision.doubts } : {}),
     });
     return { world, decision: decide(world, this.#memo) };
@@ -278,7 +278,7 @@ export class Supervisor implements Service {
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
       this.#safetyAt = now + limits.safetyPassMs;
       for (const path of await graphs.changed()) this.#dirty.add(path);
-      await this.#parts.chores();
+      await this.#parts.periodicTasks();
       await graphs.recheckHolds();
       if (!this.#parts.observeOnly) this.lost.note();
     }
@@ -336,7 +336,7 @@ export class Supervisor implements Service {
     this.dispatcher.shiftClock(jump);
   }
 
-  #standstill(): GraphHold | null {
+  #dispatchBlocked(): GraphHold | null {
     if (this.#parts.observeOnly) return { code: 'observe', because: 'the supervisor only observes' };
     if (this.#state === 'starting')
       return {
@@ -345,7 +345,7 @@ export class Supervisor implements Service {
       };
     if (this.#state === 'draining' || this.#state === 'stopping')
       return { code: 'draining', because: 'the supervisor is draining: it takes nothing new' };
-    return this.#parts.outOfOrder() ?? this.#ledgerTrouble.hold();
+    return this.#parts.unavailable() ?? this.#ledgerTrouble.hold();
   }
 
   #sleepUntil(wakeAt: number | null): void {

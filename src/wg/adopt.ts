@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { WgCommand } from './command.ts';
 import type { Daemon, DaemonDetector } from './daemon.ts';
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import { PROBED_STATUSES, type WgCapabilities, wgCapabilities } from '../domain/wg-capabilities.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 
 /** What a program called wg is. `unknown`: it could not be run, or did not answer as either does. */
 export type WgProgram =

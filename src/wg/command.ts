@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import type { GraphPath } from '../domain/ids.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
-import { type Environment, onPath } from '../seams/environment.ts';
+import { type Environment, onPath } from '../platform/environment.ts';
 import { createWgKnowledge, type WgKnowledge } from './capabilities.ts';
 
 /** How a wg command ended. */

@@ -10,9 +10,9 @@ import { promisify } from 'node:util';
 import { systemCode } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import type { Clock } from '../seams/clock.ts';
-import { readTextNow } from '../seams/regular-file.ts';
-import { inTurns, type Steps } from '../seams/turns.ts';
+import type { Clock } from '../platform/clock.ts';
+import { type Steps, yielding } from '../platform/cooperative.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** A daemon that lives, and by what it was recognised. */
 export interface Daemon {
@@ -180,7 +180,7 @@ export async function scanDaemons(): Promise<Map<GraphPath, number>> {
 
 async function scanProc(): Promise<Map<GraphPath, number>> {
   const found = new Map<GraphPath, number>();
-  for (const { pid, dir } of await inTurns(daemonProcesses()))
+  for (const { pid, dir } of await yielding(daemonProcesses()))
     try {
       const from = isAbsolute(dir) ? '/' : await readlink(`/proc/${pid}/cwd`);
       found.set(await realpath(resolve(from, dir)), pid);

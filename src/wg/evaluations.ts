@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVALUATION_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** The newest score of a task that counts: not of a flip, not of the system. Null: there is none. */
 export function newestScore(graph: GraphPath, task: TaskId): number | null {

@@ -6,7 +6,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** A dependency `peer:task` in its halves; null for an id that names no peer. */
 export function peerReference(id: string): { readonly peer: string; readonly task: string } | null {

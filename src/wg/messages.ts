@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import type { TaskMessage } from '../decide/ticker-view.ts';
 import { MESSAGES_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /** The tasks of a graph that somebody ever wrote to; none when there is no messages folder. */
 export function addressedTasks(graph: GraphPath): ReadonlySet<TaskId> {

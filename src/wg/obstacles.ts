@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import { GRAPH_FILES, GRAPH_FOLDERS } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { obstacleAt } from '../seams/regular-file.ts';
+import { obstacleAt } from '../platform/regular-file.ts';
 import { folderObstacle } from './folder-within.ts';
 
 /** The first obstacle as one sentence that names its path and what to do, or null. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { isoTime } from '../seams/clock.ts';
-import { openNow } from '../seams/regular-file.ts';
+import { isoTime } from '../platform/clock.ts';
+import { openNow } from '../platform/regular-file.ts';
 import { makeWithin } from './folder-within.ts';
 import { wellFormedValue } from './well-formed.ts';
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 export interface ServicePause {
   readonly because: string;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { openNow, readTextNow } from '../seams/regular-file.ts';
+import { openNow, readTextNow } from '../platform/regular-file.ts';
 import { wellFormed, wellFormedValue } from './well-formed.ts';
 
 /** Every status that wg accepts; any other makes the whole registry unreadable for it. */

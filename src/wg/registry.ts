@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { EXECUTOR_TYPES } from '../domain/profile.ts';
-import { type Cancel, type Clock, isoTime } from '../seams/clock.ts';
-import type { Locker } from '../seams/flock.ts';
+import { type Cancel, type Clock, isoTime } from '../platform/clock.ts';
+import type { Locker } from '../platform/flock.ts';
 import { aboveAll, numberOf, removeFolder, takeNumber } from './agent-numbers.ts';
 import { makeWithin } from './folder-within.ts';
 import {

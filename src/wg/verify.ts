@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { formatDuration } from '../domain/duration.ts';
 import { messageOf, systemCode } from '../domain/errors.ts';
-import type { Clock } from '../seams/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 
 /** What came of a verify command. */
 export type Verified =

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 import { realPath } from './graph-folder.ts';
 import type { ListedWorktree } from './porcelain.ts';
 

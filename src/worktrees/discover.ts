@@ -8,7 +8,7 @@ import pLimit from 'p-limit';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree, WorktreeTrouble } from '../domain/worktree.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';

@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inTurns, type Steps } from '../seams/turns.ts';
+import { type Steps, yielding } from '../platform/cooperative.ts';
 import type { ListedWorktree } from './porcelain.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function repositoryFingerprint(
     ...known.flatMap(({ branch }) => (branch === null ? [] : [join(commonDir, 'refs', 'heads', branch)])),
   ];
   const stamps: string[] = [];
-  await inTurns(stampEach(files, stamps));
+  await yielding(stampEach(files, stamps));
   return JSON.stringify([names, stamps]);
 }
 

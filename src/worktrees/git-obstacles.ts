@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
-import { obstacleAt, readTextNow } from '../seams/regular-file.ts';
+import { obstacleAt, readTextNow } from '../platform/regular-file.ts';
 import { gitDirNamedIn } from './common-dir.ts';
 
 /** git follows links wherever it reads. */

@@ -5,7 +5,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { WorktreeTrouble } from '../domain/worktree.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /**
  * What keeps git from knowing the worktree that begins at `folder`: nothing would ever run there. Null: all is well, as far

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import pLimit from 'p-limit';
 import { simpleGit } from 'simple-git';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
-import type { Environment } from '../seams/environment.ts';
+import type { Environment } from '../platform/environment.ts';
 import { gitObstacle } from './git-obstacles.ts';
 import { type ListedWorktree, parseWorktreeList } from './porcelain.ts';
 

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
-import { appendText, readText, writeText } from '../seams/regular-file.ts';
+import { appendText, readText, writeText } from '../platform/regular-file.ts';
 import { likelyCommonDir } from './common-dir.ts';
 
 /** As git makes files of its own. */

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
-import { readTextNow } from '../seams/regular-file.ts';
+import { readTextNow } from '../platform/regular-file.ts';
 
 /**
  * The URL of `origin`, else of the first remote, in the repository with this common git dir; without user and password

@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../domain/errors.ts';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
-import { readText } from '../seams/regular-file.ts';
+import { readText } from '../platform/regular-file.ts';
 
 /** What was found below a folder. */
 export interface Scan {

@@ -4,7 +4,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Worktree } from '../domain/worktree.ts';
-import { readText } from '../seams/regular-file.ts';
+import { readText } from '../platform/regular-file.ts';
 import { gitDirNamedIn } from './common-dir.ts';
 import type { Git } from './git.ts';
 

@@ -3,7 +3,7 @@
 
 import { basename, join, resolve } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
-import { readBytes } from '../seams/regular-file.ts';
+import { readBytes } from '../platform/regular-file.ts';
 import { gitDirNamedIn } from './common-dir.ts';
 import { fileStamp } from './fingerprint.ts';
 import type { Git } from './git.ts';

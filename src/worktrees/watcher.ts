@@ -7,8 +7,8 @@ import { basename, dirname, join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Repository } from '../domain/worktree.ts';
-import type { Cancel, Clock } from '../seams/clock.ts';
-import type { Service } from '../seams/service.ts';
+import type { Cancel, Clock } from '../platform/clock.ts';
+import type { Service } from '../platform/service.ts';
 import { GRAPH_FOLDER_NAMES } from './graph-folder.ts';
 
 export interface RepositoryWatcher extends Service {

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/api/server.ts';
 import type { Config } from '../../src/domain/config.ts';
-import type { Clock } from '../../src/seams/clock.ts';
-import { systemClock } from '../../src/seams/clock.ts';
-import type { Log } from '../../src/seams/log.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import type { Log } from '../../src/platform/log.ts';
 import { OPERATOR_TOKEN, type ScriptedControl, scriptedControl } from './scripted-control.ts';
 
 export const API_DEFAULTS: Config['api'] & { maxBodyBytes: number } = {

@@ -10,7 +10,7 @@ import { PROBLEMS } from '../../src/api/problem.ts';
 import { supervisorRoutes } from '../../src/api/supervisor-routes.ts';
 import { taskRoutes } from '../../src/api/task-routes.ts';
 import { dispatchBody } from '../../src/executors/http/payload.ts';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { assignmentFor, httpProfile } from '../executors/http/support.ts';
 import { startApi, type TestApi } from './api-kit.ts';
 import { RUN_TOKEN } from './scripted-control.ts';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createApiServer } from '../../src/api/server.ts';
 import type { Config } from '../../src/domain/config.ts';
-import { systemClock } from '../../src/seams/clock.ts';
-import { silentLog } from '../../src/seams/log.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/log.ts';
 import { API_DEFAULTS, send, sendRaw, startApi, type TestApi } from './api-kit.ts';
 import { OPERATOR_TOKEN, scriptedControl } from './scripted-control.ts';
 

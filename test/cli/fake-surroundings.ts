@@ -1,11 +1,11 @@
 // The process as commands see it, with everything they write kept, and signals that a test sends.
 
-import type { Screen, Surroundings } from '../../src/cli/context.ts';
+import type { ProcessIo, Screen } from '../../src/cli/context.ts';
 import { type Context, createContext, type GlobalOptions } from '../../src/cli/context.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 
-export interface FakeSurroundings extends Surroundings {
+export interface FakeSurroundings extends ProcessIo {
   /** What was written so far. */
   readonly written: { out: string; err: string };
   send(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ensureFolders, expandHome, resolvePaths, SOCKET_PATH_MAX } from '../../src/config/paths.ts';
-import type { Environment } from '../../src/seams/environment.ts';
+import type { Environment } from '../../src/platform/environment.ts';
 
 const linux = (variables: Record<string, string>): Environment => ({
   variables,

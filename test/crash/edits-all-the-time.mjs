@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [build, ...graphs] = process.argv.slice(2);
-const { createLocker } = await import(pathToFileURL(resolve(build, 'seams/flock.js')).href);
+const { createLocker } = await import(pathToFileURL(resolve(build, 'platform/flock.js')).href);
 const locker = createLocker();
 
 let over = false;

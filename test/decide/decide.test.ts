@@ -190,19 +190,21 @@ describe('runs of ours', () => {
     expect(dispatched(decide(world([twice], { ending, runs: finished })).actions)).toHaveLength(1);
   });
   test('a task whose last agent still ends is not begun', () => {
-    const at = world([graphView('g', [task('a')])], { lingering: new Set([taskKey('/g/.workgraph', 'a')]) });
+    const at = world([graphView('g', [task('a')])], {
+      endingTasks: new Set([taskKey('/g/.workgraph', 'a')]),
+    });
     expect(codeOf(at, 'g', 'a')).toBe('held/stopping');
     expect(dispatched(decide(at).actions)).toEqual([]);
   });
 });
 
 describe('standing still', () => {
-  const standstill = { code: 'draining', because: 'the supervisor is draining' };
+  const dispatchBlocked = { code: 'draining', because: 'the supervisor is draining' };
   test('judges everything and dispatches nothing; healing goes on', () => {
     const open = run('g', 'b', { phase: 'finished', outcome: { kind: 'succeeded' } });
     const tasks = [task('a'), task('b', { status: 'in-progress', assigned: 'agent-1' })];
-    const at = world([graphView('g', tasks)], { standstill, runs: [open] });
-    expect(verdict(at, 'g', 'a')).toMatchObject({ state: 'held', ...standstill, executor: 'claude' });
+    const at = world([graphView('g', tasks)], { dispatchBlocked, runs: [open] });
+    expect(verdict(at, 'g', 'a')).toMatchObject({ state: 'held', ...dispatchBlocked, executor: 'claude' });
     expect(decide(at).actions.map((action) => action.kind)).toEqual(['settle']);
   });
 });
@@ -328,7 +330,7 @@ describe('properties, over worlds that change', () => {
     runs: fc.array(run1, { maxLength: 2 }),
     maxConcurrent: fc.integer({ min: 0, max: 4 }),
     peer: fc.constantFrom('open', 'done'),
-    standstill: fc.constantFrom(false, false, true),
+    dispatchBlocked: fc.constantFrom(false, false, true),
     paused: fc.constantFrom(false, false, true),
     note: fc.boolean(),
   });
@@ -375,7 +377,7 @@ describe('properties, over worlds that change', () => {
             attended: new Set(runs.filter((_, i) => one.runs[i]?.attended).map((open) => open.id)),
             schedules: new Map(schedules),
             peers: new Map([['peer:x', one.peer]]),
-            standstill: one.standstill ? { code: 'draining', because: 'draining' } : null,
+            dispatchBlocked: one.dispatchBlocked ? { code: 'draining', because: 'draining' } : null,
             pauses: one.paused
               ? [{ scope: 'profile', name: 'command', code: 'quota', because: 'x', until: now + 5000 }]
               : [],

@@ -25,7 +25,7 @@ describe('why', () => {
       config: config({ maxConcurrent: 1 }),
       runs: [busy],
       pauses: [{ scope: 'profile', name: 'claude', code: 'quota', because: 'used up', until: NOW + 1000 }],
-      standstill: { code: 'draining', because: 'it is draining' },
+      dispatchBlocked: { code: 'draining', because: 'it is draining' },
     });
     expect(unmet(at, 'g', 'a')).toEqual([
       'paused',

@@ -46,8 +46,8 @@ function follow(
     begin() {
       const due = last?.due ?? null;
       if (due === null) throw new Error('nothing is due');
-      const owed = (memory.owed ?? []).filter((instant) => instant > due);
-      memory = { ...memory, lastNominalAt: due, owed };
+      const pendingRuns = (memory.pendingRuns ?? []).filter((instant) => instant > due);
+      memory = { ...memory, lastNominalAt: due, pendingRuns };
     },
     because: () => last?.passed.map((one) => one.because) ?? [],
     lookAt: () => short(last?.lookAt ?? null),
@@ -255,9 +255,9 @@ describe('properties, however time moves', () => {
             const from = { schedule, memory, now, policy, offsetMs, situation };
             const step = stepSchedule(from);
             letGo += step.passed.reduce((sum, passed) => sum + passed.count, 0);
-            const owed = step.memory.owed ?? [];
-            expect(owed.length).toBeLessThanOrEqual(policy.catchup === 'all' ? 10 : 1);
-            expect([...owed].sort((a, b) => a - b)).toEqual(owed);
+            const pendingRuns = step.memory.pendingRuns ?? [];
+            expect(pendingRuns.length).toBeLessThanOrEqual(policy.catchup === 'all' ? 10 : 1);
+            expect([...pendingRuns].sort((a, b) => a - b)).toEqual(pendingRuns);
             if (step.due !== null && memory.lastNominalAt !== step.due)
               expect(step.due + offsetMs).toBeLessThanOrEqual(now);
             if (step.lookAt !== null && ms >= 0 && step.due === null)
@@ -272,12 +272,12 @@ describe('properties, however time moves', () => {
             expect(begun).not.toContain(step.due);
             expect(step.due).toBeGreaterThan(begun.at(-1) ?? 0);
             const isNew = !begun.includes(step.due);
-            if (isNew && ms >= 0) expect(owed).toContain(step.due);
+            if (isNew && ms >= 0) expect(pendingRuns).toContain(step.due);
             begun.push(step.due);
             memory = {
               ...memory,
               lastNominalAt: step.due,
-              owed: owed.filter((one) => one > (step.due ?? 0)),
+              pendingRuns: pendingRuns.filter((one) => one > (step.due ?? 0)),
             };
           }
           if (schedule.kind !== 'cron') return;
@@ -290,7 +290,7 @@ describe('properties, however time moves', () => {
             came++;
             next = nextInstant(schedule, next);
           }
-          const known = begun.length + letGo + (memory.owed?.length ?? 0);
+          const known = begun.length + letGo + (memory.pendingRuns?.length ?? 0);
           // A step counts no more than eleven.
           expect(known).toBeLessThanOrEqual(came);
           if (came <= 10) expect(known).toBe(came);
@@ -315,8 +315,8 @@ describe('properties, however time moves', () => {
           situation: 'open',
         });
         const most = policy.catchup === 'all' ? 10 : 1;
-        expect(step.memory.owed?.length ?? 0).toBeLessThanOrEqual(most);
-        for (const instant of step.memory.owed ?? []) {
+        expect(step.memory.pendingRuns?.length ?? 0).toBeLessThanOrEqual(most);
+        for (const instant of step.memory.pendingRuns ?? []) {
           expect(instant).toBeLessThanOrEqual(since + asleep);
           expect(since + asleep - instant).toBeLessThanOrEqual(Math.max(policy.catchupWindowMs, 90_000));
         }

@@ -197,7 +197,7 @@ describe('what the task is doing meanwhile', () => {
       lookAt: at('2027-03-10T13:00:00Z'),
     });
     expect(ask(hourly, before, 'busy', { overlap: 'queue_one' })).toMatchObject({
-      note: { owed: [NOON] },
+      note: { pendingRuns: [NOON] },
       passed: [],
       replaces: false,
     });

@@ -12,7 +12,7 @@ import { createPoller } from '../../src/executors/process/poller.ts';
 import { createProcesses, type Processes } from '../../src/executors/process/process-table.ts';
 import { processTable } from '../../src/executors/process/process-table-ps.ts';
 import type { ProcessMeans } from '../../src/executors/process/subprocess.ts';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 
 /** The folder of the misbehaving executables. */
 export const AGENTS = resolve(import.meta.dirname, '../../fixtures/agents');

@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isOpenRun } from '../../src/domain/run.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 import { graphOf } from './operations.ts';
 import type { Stage } from './stage.ts';
 
@@ -122,7 +122,7 @@ export async function findingsOf(walked: {
       )
         say(
           'stranded',
-          `${id} in ${place} is in progress as ${String(task.assigned)}, and nobody works on it`,
+          `${id} in ${place} is in progress as ${String(task.assigned)}, and unauthorized works on it`,
         );
   }
   if (!isReport(status)) say('broken', 'status could not be asked');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { appendLogTo, editLine, taskLine } from '../../src/graph/edit.ts';
-import { strictLine } from '../../src/graph/strict.ts';
+import { strictLine } from '../../src/graph/wg-validation.ts';
 
 const odd = readFileSync(join(import.meta.dirname, '../../fixtures/graphs/odd-text.jsonl'), 'utf8').split(
   '\n',

@@ -20,10 +20,10 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { wellFormed } from '../../src/graph/edit.ts';
-import { createGraphStore, type GraphDraft, type GraphStore } from '../../src/graph/store.ts';
-import { strictLine } from '../../src/graph/strict.ts';
-import { systemClock } from '../../src/seams/clock.ts';
-import { createLocker, type Locker } from '../../src/seams/flock.ts';
+import { createGraphStore, type EditSession, type GraphStore } from '../../src/graph/store.ts';
+import { strictLine } from '../../src/graph/wg-validation.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { createLocker, type Locker } from '../../src/platform/flock.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 
 const run = promisify(execFile);
@@ -473,7 +473,7 @@ describe('refusing', () => {
 
   test('a graph that vanished is not made anew, except by who may create it', async () => {
     const store = makeStore();
-    const add = (id: string) => (draft: GraphDraft) => draft.add({ id, title: id });
+    const add = (id: string) => (draft: EditSession) => draft.add({ id, title: id });
     await expect(store.change(add('a'))).rejects.toMatchObject({ code: 'graph' });
     expect(existsSync(file)).toBe(false);
     const [refused, created] = await Promise.allSettled([
@@ -499,7 +499,7 @@ describe('refusing', () => {
 
   test('a draft that outlives its edit is a bug and says so', async () => {
     await replace(`${task('a')}\n`);
-    let kept: GraphDraft | undefined;
+    let kept: EditSession | undefined;
     await makeStore().change((draft) => {
       kept = draft;
     });

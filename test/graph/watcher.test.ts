@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WatchFunction } from '../../src/graph/folder-watch.ts';
 import { createGraphWatcher, type GraphWatcher } from '../../src/graph/watcher.ts';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 
 const clock = systemClock();
 let folder: string;

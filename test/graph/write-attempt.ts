@@ -4,8 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createGraphStore } from '../../src/graph/store.ts';
-import { systemClock } from '../../src/seams/clock.ts';
-import { createLocker } from '../../src/seams/flock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { createLocker } from '../../src/platform/flock.ts';
 
 const [graph = '', size = '0'] = process.argv.slice(2);
 const store = createGraphStore({

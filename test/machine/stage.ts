@@ -7,10 +7,10 @@ import type { ExecutorType } from '../../src/domain/profile.ts';
 import { isOpenRun, type RunPhase } from '../../src/domain/run.ts';
 import type { Executor } from '../../src/executors/executor.ts';
 import { createExternalExecutor } from '../../src/executors/external.ts';
+import { nextTurn } from '../../src/platform/cooperative.ts';
+import { createLocker, type FileLock } from '../../src/platform/flock.ts';
+import { type Log, silentLog } from '../../src/platform/log.ts';
 import type { Ledger } from '../../src/runs/ledger.ts';
-import { createLocker, type FileLock } from '../../src/seams/flock.ts';
-import { type Log, silentLog } from '../../src/seams/log.ts';
-import { nextTurn } from '../../src/seams/turns.ts';
 import { type Called, type Caller, callerOf } from '../support/api-calls.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
@@ -288,7 +288,8 @@ export class Stage {
       const { id, status } = task;
       const open = this.#runs().filter((run) => run.task === id && isOpenRun(run));
       const isAttended = open.some(({ phase, agent }) => phase === 'handed-off' && agent === task.assigned);
-      if (status === 'in-progress' && !isAttended) this.#fault(`${id} is in progress with nobody on it`);
+      if (status === 'in-progress' && !isAttended)
+        this.#fault(`${id} is in progress with unauthorized on it`);
       if (!(status === 'in-progress') && open.length > 0)
         this.#fault(`${id} is ${status}, but has an open run: ${JSON.stringify(open)}`);
       const by = this.#succeeded.get(id);

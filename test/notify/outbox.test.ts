@@ -9,13 +9,13 @@ import { NOTIFY_EVENTS, type NotifySettings } from '../../src/domain/config.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Verdict } from '../../src/domain/verdict.ts';
 import { createOutbox, type OutboxParts } from '../../src/notify/outbox.ts';
-import { KEPT_MS, LADDER_MS } from '../../src/notify/postman.ts';
+import { KEPT_MS, LADDER_MS } from '../../src/notify/webhook-sender.ts';
+import { createBus } from '../../src/platform/bus.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { silentLog } from '../../src/platform/log.ts';
+import type { Service } from '../../src/platform/service.ts';
 import { newLease } from '../../src/runs/lease-row.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
-import { createBus } from '../../src/seams/bus.ts';
-import type { Clock } from '../../src/seams/clock.ts';
-import { silentLog } from '../../src/seams/log.ts';
-import type { Service } from '../../src/seams/service.ts';
 import { listen, type Received, type TestServer } from '../executors/http/support.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;

@@ -62,20 +62,20 @@ afterEach(() => {
 });
 
 test('another configuration lifts the hold of that profile, and its pauses begin short again', () => {
-  for (const graph of ['/a', '/b']) availability.lacking(runOf(graph), lacks(MISSING));
-  availability.lacking(runOf('/a'), lacks(MISSING));
+  for (const graph of ['/a', '/b']) availability.reportUnavailable(runOf(graph), lacks(MISSING));
+  availability.reportUnavailable(runOf('/a'), lacks(MISSING));
   const untilOf = (graph: string) => ledger.pauses().find(({ name }) => name === keyIn(graph))?.until;
   expect([untilOf('/a'), untilOf('/b')]).toEqual([NOW + 60_000, NOW + 30_000]);
   expect(liftOutdatedHolds(parts)).toEqual([]);
   served.set('/a', [ownOf('/a', { command: ['other'] })]);
   expect(liftOutdatedHolds(parts)).toEqual(['agent']);
   expect(pauses()).toEqual([`profile ${keyIn('/b')} ${MISSING}`]);
-  availability.lacking(runOf('/a'), lacks(MISSING));
+  availability.reportUnavailable(runOf('/a'), lacks(MISSING));
   expect(untilOf('/a')).toBe(NOW + 30_000);
 });
 
 test('a graph that is not served says nothing of its profiles; a profile that is gone is not held', () => {
-  availability.lacking(runOf('/a'), lacks(MISSING));
+  availability.reportUnavailable(runOf('/a'), lacks(MISSING));
   const before = served.get('/a') ?? [];
   served.delete('/a');
   expect(liftOutdatedHolds(parts)).toEqual([]);
@@ -87,9 +87,9 @@ test('a graph that is not served says nothing of its profiles; a profile that is
 
 test('what was missing is tried again; quotas, endpoints, breakers and what a person paused stay', () => {
   served.set('/b', [claude('model', { account: 'team' }), command('machine')]);
-  availability.lacking(runOf('/a'), lacks(MISSING));
-  availability.lacking(runOf('/b', 'machine'), lacks('endpoint-gone'));
-  availability.lacking(runOf('/b', 'model'), lacks('quota', 'account'));
+  availability.reportUnavailable(runOf('/a'), lacks(MISSING));
+  availability.reportUnavailable(runOf('/b', 'machine'), lacks('endpoint-gone'));
+  availability.reportUnavailable(runOf('/b', 'model'), lacks('quota', 'account'));
   ledger.setPause({ scope: 'profile', name: 'agent', code: 'paused', because: 'by hand', until: null });
   availability.retryMissing();
   expect(pauses()).toEqual(['account team quota', 'profile agent paused', 'profile machine endpoint-gone']);
@@ -109,7 +109,7 @@ test('instant failures are counted for each worktree’s own profile; a changed 
   fail('/a', 5);
   expect(pauses()).toEqual([]);
   fail('/b', 4);
-  availability.lacking(runOf('/a'), lacks(MISSING));
+  availability.reportUnavailable(runOf('/a'), lacks(MISSING));
   expect(pauses()).toHaveLength(2);
   availability.resume('agent');
   expect(pauses()).toEqual([]);

@@ -7,10 +7,10 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Run } from '../../src/domain/run.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { Parking } from '../../src/run/parking.ts';
 import type { RunnerParts } from '../../src/run/run-services.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 import { detail } from '../support/tasks.ts';
 
 let folder: string;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { taskKey } from '../../src/domain/ids.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import type { RememberedGraph } from '../../src/runs/graph-book.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 
 let folder: string;
 let ledger: Ledger;

@@ -2,8 +2,8 @@
 
 import { writeSync } from 'node:fs';
 import type { RunPhase } from '../../src/domain/run.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 
 const ledger = await openLedger({ file: process.argv[2] ?? '', clock: systemClock() });
 for (let n = 0; ; n++) {

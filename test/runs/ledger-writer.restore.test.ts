@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Run } from '../../src/domain/run.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 import { run as runOf } from '../support/tasks.ts';
 
 let folder: string;

@@ -16,11 +16,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { taskKey } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 import { openDatabase } from '../../src/runs/database.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { LEDGER_VERSION } from '../../src/runs/migrations.ts';
 import type { NewRun } from '../../src/runs/run-row.ts';
-import type { Clock } from '../../src/seams/clock.ts';
 import { newRun } from './new-run.ts';
 
 const SUCCESS: Outcome = {

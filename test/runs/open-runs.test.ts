@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { RunPhase } from '../../src/domain/run.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { mayMove } from '../../src/runs/run-moves.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 import { newRun } from './new-run.ts';
 
 let folder: string;

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { systemClock } from '../../src/platform/clock.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
-import { systemClock } from '../../src/seams/clock.ts';
 import { detail } from '../support/tasks.ts';
 
 let folder: string;

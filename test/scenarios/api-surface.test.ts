@@ -252,8 +252,8 @@ describe.each(DOORS)('by %s', (door: DoorName) => {
     await bad(at('beaten', 'heartbeat'), { progress: { percent: 101 } }, token);
     await bad(at('beaten', 'heartbeat'), { progress: { message: 'x'.repeat(2001) } }, token);
     await bad(at('beaten', 'heartbeat'), { extend_s: 0 }, token);
-    const nobody = await post('/api/task/over/heartbeat');
-    expect([nobody.status, nobody.json.code]).toEqual([409, 'not-claimed']);
+    const unauthorized = await post('/api/task/over/heartbeat');
+    expect([unauthorized.status, unauthorized.json.code]).toEqual([409, 'not-claimed']);
   });
 
   test('POST /api/task/{id}/complete: everything that may be said, and {state, duplicate, late}', async () => {

@@ -4,7 +4,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { eventually, FAKE_CLAUDE, supervisor } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

@@ -3,7 +3,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { createLocker, type FileLock } from '../../src/seams/flock.ts';
+import { createLocker, type FileLock } from '../../src/platform/flock.ts';
 import { callerOf } from '../support/api-calls.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

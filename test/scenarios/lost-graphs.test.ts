@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { eventually } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

@@ -19,8 +19,8 @@ import type { Failed, FailureKind, Succeeded } from '../../src/domain/outcome.ts
 import type { TaskDetail } from '../../src/domain/task.ts';
 import { createGraphStore } from '../../src/graph/store.ts';
 import { applyPatch } from '../../src/graphs/task-writes.ts';
-import { systemClock } from '../../src/seams/clock.ts';
-import { createLocker } from '../../src/seams/flock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { createLocker } from '../../src/platform/flock.ts';
 import { appendOperation } from '../../src/wg/operations-log.ts';
 import { createRegistry, NO_PID } from '../../src/wg/registry.ts';
 import { besideRealWg, forEveryAge, REAL, type WgProject, wgProject } from '../support/real-wg.ts';

@@ -4,7 +4,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createLocker } from '../../src/seams/flock.ts';
+import { createLocker } from '../../src/platform/flock.ts';
 import { eventually } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

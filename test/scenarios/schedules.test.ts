@@ -196,7 +196,7 @@ describe('a daily task', () => {
         expression: '0 9 * * * UTC 2027-03-10T08:00:00Z',
         baselineAt: nine,
         lastNominalAt: null,
-        owed: [nine],
+        pendingRuns: [nine],
       },
     );
     ledger.open(

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Executor } from '../../src/executors/executor.ts';
-import { nextTurn } from '../../src/seams/turns.ts';
+import { nextTurn } from '../../src/platform/cooperative.ts';
 import type { Registry } from '../../src/wg/registry.ts';
 import { eventually } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';

@@ -10,7 +10,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
-import { createLocker } from '../../src/seams/flock.ts';
+import { createLocker } from '../../src/platform/flock.ts';
 import { startOutsideAgent } from '../crash/outside-agent.ts';
 import { personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';

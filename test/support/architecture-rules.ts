@@ -7,7 +7,7 @@ import { codeOnly, importsOf, lineAt, moduleLevelVariables } from './source-text
 const RANKS: Readonly<Record<string, number>> = {
   domain: 0,
   decide: 1,
-  seams: 1,
+  platform: 1,
   graph: 2,
   wg: 2,
   worktrees: 2,
@@ -38,14 +38,14 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   got: ['executors/'],
   hono: ['api/'],
   'jsonc-parser': ['graph/json-tree.ts'],
-  koffi: ['seams/flock.ts'],
+  koffi: ['platform/flock.ts'],
   libsql: ['runs/'],
   'p-limit': ['worktrees/'],
   'p-queue': ['supervisor/'],
   picocolors: ['cli/'],
   picomatch: ['worktrees/glob.ts'],
-  pino: ['cli/logging.ts', 'seams/'],
-  'proper-lockfile': ['seams/instance-lock.ts'],
+  pino: ['cli/logging.ts', 'platform/'],
+  'proper-lockfile': ['platform/instance-lock.ts'],
   'simple-git': ['worktrees/'],
   'smol-toml': ['config/'],
   'string-width': ['cli/render/text-width.ts'],
@@ -57,15 +57,15 @@ const ONE_HOME: readonly { what: string; pattern: RegExp; homes: readonly string
   {
     what: 'the time',
     pattern: /\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|(?<!\.)\bDate\s*\(\s*\)/g,
-    homes: ['seams/clock.ts'],
+    homes: ['platform/clock.ts'],
   },
   {
     what: 'a timer',
     pattern: /(?<![.\w])set(?:Timeout|Interval)\b|\bAbortSignal\s*\.\s*timeout\b/g,
-    homes: ['seams/clock.ts'],
+    homes: ['platform/clock.ts'],
   },
-  { what: 'randomness', pattern: /\bMath\s*\.\s*random\b/g, homes: ['seams/identity.ts'] },
-  { what: 'the environment', pattern: /\bprocess\s*(?:\.\s*env\b|\[)/g, homes: ['seams/environment.ts'] },
+  { what: 'randomness', pattern: /\bMath\s*\.\s*random\b/g, homes: ['platform/identity.ts'] },
+  { what: 'the environment', pattern: /\bprocess\s*(?:\.\s*env\b|\[)/g, homes: ['platform/environment.ts'] },
   { what: 'console', pattern: /(?<![.\w])console\s*\./g, homes: ['cli/'] },
 ];
 
@@ -78,7 +78,7 @@ const OPENING =
  * nobody else does, or makes a new file that must not exist.
  */
 const OPENING_HOMES: Readonly<Record<string, string>> = {
-  'seams/regular-file.ts': 'is that piece',
+  'platform/regular-file.ts': 'is that piece',
   'api/api-file.ts': 'the state folder',
   'config/checked.ts': 'the state folder',
   'config/trust.ts': 'the state folder',
@@ -96,7 +96,7 @@ const OPENING_HOMES: Readonly<Record<string, string>> = {
   'cli/': 'files that a person names, and temporary folders of its own',
   'graph/graph-file.ts': 'makes a new file beside the graph, exclusively',
   'graphs/large-results.ts': 'makes new files in a new folder, exclusively',
-  'seams/instance-lock.ts': 'makes a new file beside the lock, exclusively',
+  'platform/instance-lock.ts': 'makes a new file beside the lock, exclusively',
   'wg/registry-file.ts': 'makes a new file beside the registry, exclusively',
   'worktrees/locate.ts': 'makes a new file in a new graph, exclusively',
 };
@@ -220,8 +220,8 @@ function checkImports(file: SourceFile, say: Say): void {
     }
     if (specifier.startsWith('node:')) {
       if (isPure(file.path)) say(line, `imports ${specifier}, but decides only`);
-      if (/^node:timers/.test(specifier) && file.path !== 'seams/clock.ts')
-        say(line, `imports ${specifier}; timers have their home in seams/clock.ts`);
+      if (/^node:timers/.test(specifier) && file.path !== 'platform/clock.ts')
+        say(line, `imports ${specifier}; timers have their home in platform/clock.ts`);
       continue;
     }
     const homes = HOMES[packageOf(specifier)];
@@ -239,7 +239,7 @@ function checkOpening(file: SourceFile, say: Say): void {
       if (OPENING.test(name))
         say(
           lineAt(file.source, match.index),
-          `opens files with ${name}; use seams/regular-file.ts, or give it a home`,
+          `opens files with ${name}; use platform/regular-file.ts, or give it a home`,
         );
     }
   // Whole, it could not be seen what is used of it.

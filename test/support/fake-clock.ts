@@ -1,7 +1,7 @@
 // Time that tests move by hand. Timers follow the time that passes, as they do in a computer: setting the clock moves
 // what it reads and leaves them alone, and while the machine sleeps neither they nor anything else goes on.
 
-import type { Clock } from '../../src/seams/clock.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 
 interface Timer {
   /** By the time that passed, ms. */

@@ -64,6 +64,6 @@ export function complaint(watch: LoopWatch): string | null {
   if (stalls.length === 0) return null;
   return (
     `The event loop stood still for ${stalls.map((ms) => `${Math.round(ms)} ms`).join(', ')} of processor time: ` +
-    'long work takes turns (src/seams/turns.ts), and no loop goes round on promises alone.'
+    'long work takes turns (src/platform/cooperative.ts), and no loop goes round on promises alone.'
   );
 }

@@ -254,11 +254,11 @@ export function world(graphs: readonly GraphView[], more: Partial<World> = {}): 
     graphs,
     runs: [],
     attended: new Set(),
-    lingering: new Set(),
+    endingTasks: new Set(),
     schedules: new Map(),
     pauses: [],
     peers: new Map(),
-    standstill: null,
+    dispatchBlocked: null,
     ...more,
   };
 }

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../src/seams/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { daemonUnit, stopDaemon } from '../../src/wg/adopt.ts';
 import { createWgCommand } from '../../src/wg/command.ts';
 import { createDaemonDetector } from '../../src/wg/daemon.ts';

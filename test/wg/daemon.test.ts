@@ -13,11 +13,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type Clock, systemClock } from '../../src/seams/clock.ts';
+import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import { createDaemonDetector, detectDaemon, scanDaemons } from '../../src/wg/daemon.ts';
 import { eventually } from '../support/actors.ts';
 
-const nobody = async () => new Map<string, number>();
+const unauthorized = async () => new Map<string, number>();
 
 let folder: string;
 let graph: string;
@@ -83,7 +83,7 @@ function state(pid: unknown, socket_path: unknown = join(graph, 'service', 'daem
   writeFileSync(join(graph, 'service', 'state.json'), content);
 }
 
-const detect = (scan = nobody) => detectDaemon(graph, systemClock(), scan);
+const detect = (scan = unauthorized) => detectDaemon(graph, systemClock(), scan);
 
 describe('a wg daemon is seen', () => {
   test('by its state file while its process lives, even when it does not answer', async () => {

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Clock } from '../../src/seams/clock.ts';
-import { createLocker, type Locker } from '../../src/seams/flock.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { createLocker, type Locker } from '../../src/platform/flock.ts';
 import { createRegistry, NO_PID, type Registry, WITHOUT_PROCESS } from '../../src/wg/registry.ts';
 
 let graph: string;

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { RepoSettings, RootSettings } from '../../src/domain/config.ts';
-import type { Environment } from '../../src/seams/environment.ts';
+import type { Environment } from '../../src/platform/environment.ts';
 import { createDiscovery, type Discovery } from '../../src/worktrees/discover.ts';
 
 export class Sandbox {

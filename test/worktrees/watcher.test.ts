@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Cancel, Clock } from '../../src/seams/clock.ts';
+import type { Cancel, Clock } from '../../src/platform/clock.ts';
 import { createRepositoryWatcher, type RepositoryWatcher } from '../../src/worktrees/watcher.ts';
 import { repoAt, Sandbox } from './sandbox.ts';
 

@@ -1,7 +1,7 @@
 // `supervisor adopt [PATH]`: a graph that wg's own daemon serves is handed over.
 
+import { connect, worktreePath } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
-import { connect, worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
 /** Stops the daemon, and says what becomes of the work that it began. */

@@ -2,8 +2,8 @@
 
 import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskRequest } from '../../graphs/authoring.ts';
+import { taskQuery, withLookout, worktreePath } from '../connect.ts';
 import { type Context, compositionOf, shortPath } from '../context.ts';
-import { taskQuery, withLookout, worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
 /** Flags of `add` and `edit`. */

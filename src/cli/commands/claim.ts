@@ -1,7 +1,7 @@
 // `claim`, `release` and `heartbeat`: for orchestrators on this machine that do a task's work themselves.
 
+import { preferHere, taskQuery, withSupervisor } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { preferHere, taskQuery, withSupervisor } from '../reach.ts';
 import { plain, plainLines } from '../render/plain.ts';
 
 /** Flags that name a task's place and one's right to it. */

@@ -6,8 +6,8 @@ import type { SupervisorClient } from '../../api/client.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { readArtifacts } from '../artifacts.ts';
+import { connect, preferHere, taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { connect, preferHere, taskQuery, withLookout } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
 /** Flags of `done` and `fail`. */

@@ -88,7 +88,7 @@ export async function trust(
       import('../../config/trust.ts'),
       import('../../config/config-text.ts'),
       context.paths(),
-      import('../reach.ts'),
+      import('../connect.ts'),
     ]);
   const { graph, worktree } = await locateGraph({
     cwd: context.cwd,
@@ -133,7 +133,7 @@ async function profilesIn(file: string, text: string) {
 
 /** A running supervisor would find out by itself, but only with its next look at everything. */
 async function tellSupervisor(context: Context): Promise<void> {
-  const { connect } = await import('../reach.ts');
+  const { connect } = await import('../connect.ts');
   try {
     const client = await connect(context);
     await client?.reload();

@@ -6,9 +6,9 @@ import { dirname } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
-import { findOnPath, onPath } from '../../seams/environment.ts';
+import { findOnPath, onPath } from '../../platform/environment.ts';
+import { connect } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
-import { connect } from '../reach.ts';
 import { statePaint } from '../render/color.ts';
 import { plain } from '../render/plain.ts';
 import { wrap } from '../render/text-width.ts';
@@ -69,7 +69,7 @@ async function git(context: Context): Promise<Finding> {
 /** A lock is taken and given back in a folder of our own: the only proof that locking works here. */
 async function flock(): Promise<Finding> {
   const [{ createLocker }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
-    import('../../seams/flock.ts'),
+    import('../../platform/flock.ts'),
     import('node:fs'),
     import('node:os'),
     import('node:path'),

@@ -7,7 +7,7 @@ import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { allowedEnvironment, passedNames } from '../../executors/process/environment.ts';
-import { findOnPath } from '../../seams/environment.ts';
+import { findOnPath } from '../../platform/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';

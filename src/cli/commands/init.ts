@@ -1,7 +1,7 @@
 // `supervisor init [PATH]`: an empty graph that git leaves alone.
 
+import { worktreePath } from '../connect.ts';
 import { type Context, compositionOf, shortPath } from '../context.ts';
-import { worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
 const IN_GIT = {

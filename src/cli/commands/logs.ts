@@ -4,11 +4,11 @@ import { constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { RunReport } from '../../domain/report.ts';
-import { openRegular } from '../../seams/regular-file.ts';
+import { openRegular } from '../../platform/regular-file.ts';
+import { taskQuery, type View, withView } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { taskQuery, type View, withView } from '../reach.ts';
 import { streamLine } from '../render/claude-line.ts';
-import { page } from '../render/page.ts';
+import { page } from '../render/pager.ts';
 import { plainLines } from '../render/plain.ts';
 
 /** Flags of `logs`. */

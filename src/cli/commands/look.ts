@@ -5,9 +5,9 @@ import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskReport } from '../../domain/report.ts';
 import { TASK_STATUSES } from '../../domain/task.ts';
 import { VERDICT_STATES } from '../../domain/verdict.ts';
+import { taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { taskQuery, withView, worktreePath } from '../reach.ts';
-import { page } from '../render/page.ts';
+import { page } from '../render/pager.ts';
 
 /** How often `status --watch` looks, ms. */
 const WATCH_MS = 1000;

@@ -5,8 +5,8 @@ import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import type { RunReport } from '../../domain/report.ts';
 import { type Context, compositionOf } from '../context.ts';
-import { Ending, STATUS_INTERRUPTED } from '../run-ending.ts';
-import { createVoice } from '../run-voice.ts';
+import { createVoice } from '../run-reporter.ts';
+import { Ending, STATUS_INTERRUPTED } from '../shutdown-signals.ts';
 
 /** Flags of `run`. */
 export interface RunOptions {

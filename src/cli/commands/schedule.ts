@@ -5,7 +5,7 @@ import { parseInstant } from '../../decide/instant.ts';
 import { nextInstant, parseSchedule } from '../../decide/schedule.ts';
 import { scheduleNotes } from '../../decide/schedule-notes.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import { isoTime } from '../../seams/clock.ts';
+import { isoTime } from '../../platform/clock.ts';
 import type { Context } from '../context.ts';
 import { relativeTime } from '../render/relative-time.ts';
 import { renderTable } from '../render/table.ts';

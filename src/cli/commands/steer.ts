@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { SupervisorError } from '../../domain/errors.ts';
+import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../reach.ts';
 import { plain } from '../render/plain.ts';
 
 /** `supervisor pause [REPO-or-EXECUTOR]`. */

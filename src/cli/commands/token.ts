@@ -1,6 +1,8 @@
 // `supervisor token create|list|revoke`: tokens of programs that call the API, also while no supervisor is running.
 
 import { SupervisorError } from '../../domain/errors.ts';
+import { isoTime } from '../../platform/clock.ts';
+import { systemIdentity } from '../../platform/identity.ts';
 import {
   addNamedToken,
   readNamedTokens,
@@ -8,8 +10,6 @@ import {
   revokeNamedToken,
   TOKEN_SCOPES,
 } from '../../runs/named-tokens.ts';
-import { isoTime } from '../../seams/clock.ts';
-import { systemIdentity } from '../../seams/identity.ts';
 import type { Context } from '../context.ts';
 import { relativeTime } from '../render/relative-time.ts';
 import { renderTable } from '../render/table.ts';

@@ -4,7 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 
 /** The HTTP agents while they listen. */
 export interface DemoAgents {

@@ -1,8 +1,8 @@
 // What an A2A 1.0 agent says, in our words: its tasks, messages and updates. Pure; anybody may have written what is read
 // here, so every field may be missing or of any type.
 
+import type { AgentUpdate } from '../../domain/agent-update.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { Pushed } from '../../domain/pushed.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -13,7 +13,7 @@ const MAX_TEXT = 2000;
 const MAX_QUESTION = 20_000;
 
 /** What a StreamResponse says; null when it is none. */
-export function readStreamResponse(body: Json): Pushed | null {
+export function readStreamResponse(body: Json): AgentUpdate | null {
   const [only, ...others] = A2A_PAYLOADS.filter((name) => isObject(body[name]));
   if (only === undefined || others.length > 0) return null;
   const value = body[only] as Json;
@@ -51,13 +51,13 @@ export function readTaskEnd(task: Json): Outcome | null {
   return said === null ? null : outcomeOf(said);
 }
 
-function readTask(task: Json): Pushed | null {
+function readTask(task: Json): AgentUpdate | null {
   if (!isObject(task.status)) return null;
   const artifacts = Array.isArray(task.artifacts) && task.artifacts.length > 0 ? task.artifacts : null;
   return readStatus(task.status, artifacts);
 }
 
-function readStatus(status: Json, artifacts: readonly unknown[] | null): Pushed | null {
+function readStatus(status: Json, artifacts: readonly unknown[] | null): AgentUpdate | null {
   const { state } = status;
   const said = isObject(status.message) ? messageText(status.message) : null;
   switch (state) {
@@ -79,11 +79,11 @@ function readStatus(status: Json, artifacts: readonly unknown[] | null): Pushed 
   }
 }
 
-function completed(summary: string | null, result: unknown): Pushed {
+function completed(summary: string | null, result: unknown): AgentUpdate {
   return { kind: 'completed', summary, result: result ?? null };
 }
 
-function asks(status: Json, question: string): Pushed {
+function asks(status: Json, question: string): AgentUpdate {
   const id = isObject(status.message) ? status.message.messageId : undefined;
   const name = [id, status.timestamp].find((one) => typeof one === 'string' && one !== '');
   return {
@@ -93,7 +93,7 @@ function asks(status: Json, question: string): Pushed {
   };
 }
 
-function readPart(update: Json): Pushed | null {
+function readPart(update: Json): AgentUpdate | null {
   const { artifact, append } = update;
   if (!isObject(artifact)) return null;
   const { artifactId } = artifact;
@@ -105,7 +105,7 @@ function readPart(update: Json): Pushed | null {
   };
 }
 
-function outcomeOf(said: Pushed): Outcome | null {
+function outcomeOf(said: AgentUpdate): Outcome | null {
   if (said.kind === 'completed')
     return {
       kind: 'succeeded',

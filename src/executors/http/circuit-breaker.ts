@@ -1,7 +1,7 @@
 // Circuit breakers, one for each endpoint: after several dispatches in a row came to nothing, the endpoint is left
 // alone for a while, then tried with a single one. Knows nothing of HTTP and keeps its state in memory only.
 
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 
 export interface CircuitOptions {
   /** Dispatches that must fail in a row. */

@@ -3,9 +3,9 @@
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpProfile } from '../../domain/profile.ts';
-import type { Clock } from '../../seams/clock.ts';
-import type { Identity } from '../../seams/identity.ts';
-import type { Log } from '../../seams/log.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Identity } from '../../platform/identity.ts';
+import type { Log } from '../../platform/log.ts';
 import { type Assignment, type Begun, type RunControl, stopReason } from '../executor.ts';
 import { stoppedOutcome } from '../stopped.ts';
 import { nextDelay, retryAfterMs } from './backoff.ts';
@@ -54,7 +54,7 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
     for (let count = 1; ; count++) {
       const delivery = notes?.begin(message, target.name) ?? count;
       const now = clock.now();
-      const answer = await patiently(control.signal, (signal) =>
+      const answer = await withDetachGrace(control.signal, (signal) =>
         sender.send(
           {
             method: profile.method,
@@ -125,12 +125,15 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
       const awake = rest();
       await clock.sleep(delay, control.signal);
       awake();
-      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+      if (control.signal.aborted) return interruptedDelivery(control.signal, target.name, clock.now());
     }
   }
 
   /** Runs a request with a signal that aborts with the run's, but a little later where the run is only detached. */
-  async function patiently<T>(signal: AbortSignal, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async function withDetachGrace<T>(
+    signal: AbortSignal,
+    request: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const own = new AbortController();
     let cancel = () => {};
     const stop = () => {
@@ -163,7 +166,7 @@ function responseMs({ profile, delivery }: Target, deadlineAt: number | null, no
  * The run was aborted between two deliveries: the agent has not got the work. Left as `detached`, the next supervisor
  * would wait for a callback that nobody will make; given back, the task is simply dispatched again.
  */
-export function untaken(signal: AbortSignal, name: string, now: number): Answered {
+export function interruptedDelivery(signal: AbortSignal, name: string, now: number): Answered {
   if (stopReason(signal) !== 'detached') return stopped(signal);
   return ended({
     kind: 'deferred',

@@ -4,7 +4,7 @@
 
 import { hostname } from 'node:os';
 import type { Outcome } from '../../domain/outcome.ts';
-import { silentLog } from '../../seams/log.ts';
+import { silentLog } from '../../platform/log.ts';
 import {
   type Assignment,
   type Begun,
@@ -18,7 +18,7 @@ import { askForEnd, taskUrl } from './a2a-catch-up.ts';
 import { parseEndpoint, systemLookup } from './address.ts';
 import { createCircuits } from './circuit-breaker.ts';
 import { sendWithGot } from './client.ts';
-import { createDelivery, ended, outcomeInWords, untaken } from './delivery.ts';
+import { createDelivery, ended, interruptedDelivery, outcomeInWords } from './delivery.ts';
 import { MAX_PAYLOAD_BYTES } from './fit-body.ts';
 import { CIRCUIT, type HttpExecutorParts, LIMITS } from './options.ts';
 import { dispatchBody, pollHeaders } from './payload.ts';
@@ -46,7 +46,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
   const pace = createEndpointPace(clock);
 
   async function begin(assignment: Assignment, control: RunControl): Promise<Begun> {
-    if (control.signal.aborted) return untaken(control.signal, 'the agent', clock.now());
+    if (control.signal.aborted) return interruptedDelivery(control.signal, 'the agent', clock.now());
     const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target) return ended(target.outcome);
     // Sent once more after a crash it must be the same to the last byte: the idempotency key says so.
@@ -69,7 +69,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
       });
     const entry = await pace.enter(target.key, target.delivery, control.signal);
     try {
-      if (control.signal.aborted) return untaken(control.signal, target.name, clock.now());
+      if (control.signal.aborted) return interruptedDelivery(control.signal, target.name, clock.now());
       if (entry.kind === 'later')
         return ended({
           kind: 'deferred',

@@ -1,9 +1,9 @@
 // What the HTTP executor is made of and the numbers it goes by, with their defaults.
 
 import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
-import type { Clock } from '../../seams/clock.ts';
-import type { Identity } from '../../seams/identity.ts';
-import type { Log } from '../../seams/log.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Identity } from '../../platform/identity.ts';
+import type { Log } from '../../platform/log.ts';
 import type { Lookup } from './address.ts';
 import type { CircuitOptions } from './circuit-breaker.ts';
 import type { HttpClient } from './client.ts';

@@ -2,7 +2,7 @@
 // made once for a run, so that every delivery of it carries the same bytes; headers are made for each delivery.
 
 import type { HttpProfile } from '../../domain/profile.ts';
-import { isoTime } from '../../seams/clock.ts';
+import { isoTime } from '../../platform/clock.ts';
 import type { Assignment } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { traceState } from '../trace-state.ts';

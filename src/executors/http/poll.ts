@@ -3,7 +3,7 @@
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpProfile } from '../../domain/profile.ts';
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { type Assignment, type RunControl, stopReason } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';

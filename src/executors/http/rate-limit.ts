@@ -2,7 +2,7 @@
 // HTTP, and keeps its state in memory only: a restart begins with a full bucket.
 
 import type { HttpDelivery } from '../../domain/profile.ts';
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 
 export type EndpointLimits = Pick<HttpDelivery, 'inFlight' | 'perSecond' | 'burst'>;
 

@@ -4,7 +4,7 @@
 import type { Outcome } from '../../domain/outcome.ts';
 import { fillPlaceholders } from '../../domain/placeholder.ts';
 import type { HttpProfile, SecretValue } from '../../domain/profile.ts';
-import { redact } from '../../seams/log.ts';
+import { redact } from '../../platform/log.ts';
 import type { Assignment } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { signingKey } from './signature.ts';

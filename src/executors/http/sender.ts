@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
-import { type Clock, isoTime } from '../../seams/clock.ts';
-import type { Log } from '../../seams/log.ts';
-import { appendText } from '../../seams/regular-file.ts';
+import { type Clock, isoTime } from '../../platform/clock.ts';
+import type { Log } from '../../platform/log.ts';
+import { appendText } from '../../platform/regular-file.ts';
 import type { Assignment } from '../executor.ts';
 import { type Lookup, type NamedBy, resolveEndpoint } from './address.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './client.ts';
@@ -111,7 +111,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
       if (isCoded(answer))
         return record(
           assignment,
-          `${answer.body.length} bytes in content-encoding ${coding}, which nobody asked for`,
+          `${answer.body.length} bytes in content-encoding ${coding}, which unauthorized asked for`,
         );
       // Scrubbed before it is cut: half a token at the cut would not be recognised.
       const text = scrub(answer.body.toString('utf8'), hidden);

@@ -10,7 +10,7 @@ import { execa } from 'execa';
 import { messageOf } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Profile } from '../../domain/profile.ts';
-import { openRegular } from '../../seams/regular-file.ts';
+import { openRegular } from '../../platform/regular-file.ts';
 import type { Executor } from '../executor.ts';
 import type { Poller } from './poller.ts';
 

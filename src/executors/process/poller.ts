@@ -1,6 +1,6 @@
 // One timer for everything that has to be looked at again and again: adopted processes, growing output files.
 
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 
 export interface Poller {
   /** Calls `look` at every round until the result is called. Rounds never overlap; a look must not reject. */

@@ -4,7 +4,7 @@
 
 import type { StopReason } from '../../domain/outcome.ts';
 import type { ProcessIdentity } from '../../domain/run.ts';
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { type Assignment, type Begun, type Handle, type RunControl, stopReason } from '../executor.ts';
 import { stoppedOutcome } from '../stopped.ts';
 import { type Child, exitStatus, type Launch, recordedPid, startAgent } from './launch.ts';

@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, stat } from 'node:fs/promises';
 import { SupervisorError, systemCode } from '../../domain/errors.ts';
-import { openRegular } from '../../seams/regular-file.ts';
+import { openRegular } from '../../platform/regular-file.ts';
 
 /** Longest line that is handed on; a longer one is skipped whole. One tool result may well have ten megabytes. */
 export const MAX_LINE_BYTES = 32 * 1024 * 1024;

@@ -2,7 +2,7 @@
 // Politely first, then harder, each time only after recognising again who is signalled.
 
 import type { ProcessIdentity } from '../../domain/run.ts';
-import type { Clock } from '../../seams/clock.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Processes } from './process-table.ts';
 
 /** How the processes of a run are ended, and by which means. */

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { HttpProfile } from '../../../src/domain/profile.ts';
 import { createHttpExecutor } from '../../../src/executors/http/executor.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { type Behaviour, describeExecutorContract } from '../contract.ts';
 import {
   assignmentFor,

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { HttpDelivery, HttpProfile } from '../../../src/domain/profile.ts';
 import type { HttpExecutorParts } from '../../../src/executors/http/options.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import {
   eagerClock,
   executor,
@@ -237,7 +237,7 @@ describe('hostile or broken agents', () => {
     );
     const { begun, output } = await dispatch(coded.url, { delivery: { attempts: 1 } });
     expect(begun.kind).toBe('handed-off');
-    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which nobody asked for/);
+    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which unauthorized asked for/);
     const result = await dispatch(coded.url, { completion: 'response', delivery: { attempts: 1 } });
     expect(outcomeOf(result.begun)).toEqual({
       kind: 'succeeded',

@@ -8,7 +8,7 @@ import { Webhook } from 'standardwebhooks';
 import type { HttpProfile } from '../../../src/domain/profile.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
 import { createHttpExecutor } from '../../../src/executors/http/executor.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { assignmentFor, httpProfile, RUN, runControl, TOKEN, tidying } from './support.ts';
 
 const tidy = tidying();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Handle } from '../../../src/executors/executor.ts';
 import type { HttpExecutorParts } from '../../../src/executors/http/options.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import {
   eagerClock,
   executor,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createEndpointPace } from '../../../src/executors/http/rate-limit.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { eagerClock } from './support.ts';
 
 const signal = new AbortController().signal;

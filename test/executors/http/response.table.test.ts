@@ -13,7 +13,7 @@ import type { HttpProfile } from '../../../src/domain/profile.ts';
 import type { Begun } from '../../../src/executors/executor.ts';
 import { createHttpExecutor } from '../../../src/executors/http/executor.ts';
 import type { HttpExecutorParts } from '../../../src/executors/http/options.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import {
   assignmentFor,
   eagerClock,

@@ -11,8 +11,8 @@ import type { TaskDetail } from '../../../src/domain/task.ts';
 import type { Assignment, Begun, RunControl } from '../../../src/executors/executor.ts';
 import { createHttpExecutor } from '../../../src/executors/http/executor.ts';
 import type { HttpExecutorParts } from '../../../src/executors/http/options.ts';
-import type { Clock } from '../../../src/seams/clock.ts';
-import type { Log } from '../../../src/seams/log.ts';
+import type { Clock } from '../../../src/platform/clock.ts';
+import type { Log } from '../../../src/platform/log.ts';
 
 export const RUN = 'run_01JDABCDEFGHJKMNPQRSTVWXYZ';
 export const TOKEN = `wgl_${'t'.repeat(43)}`;

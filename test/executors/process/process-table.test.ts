@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createProcesses, linuxProcessTable } from '../../../src/executors/process/process-table.ts';
 import { psProcessTable } from '../../../src/executors/process/process-table-ps.ts';
 import { endRunProcesses, remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { AGENTS, eventually } from '../bench.ts';
 
 const tables =

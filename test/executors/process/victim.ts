@@ -5,7 +5,7 @@ import { createPoller } from '../../../src/executors/process/poller.ts';
 import { createProcesses } from '../../../src/executors/process/process-table.ts';
 import { processTable } from '../../../src/executors/process/process-table-ps.ts';
 import { createSubprocesses } from '../../../src/executors/process/subprocess.ts';
-import { systemClock } from '../../../src/seams/clock.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 
 const { assignment, stateDir } = JSON.parse(process.argv[2] ?? '{}');
 const clock = systemClock();

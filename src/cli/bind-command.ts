@@ -1,0 +1,61 @@
+// Between commander and the commands: hands each action its context, takes its exit status, and reads option values.
+
+import { type Command, InvalidArgumentError } from 'commander';
+import { DURATION_RULE, durationOrNull } from '../domain/duration.ts';
+import { type Context, createContext, type GlobalOptions, type ProcessIo } from './context.ts';
+
+/** Binds commands to the process around them. */
+export interface Host {
+  /** What the command does; `args` are its arguments in order, the number it gives is the exit status. */
+  on<Options>(
+    command: Command,
+    act: (context: Context, args: readonly string[], options: Options) => Promise<number>,
+  ): void;
+}
+
+/** A host that tells each command's exit status to `finish`. */
+export function createHost(around: ProcessIo, finish: (status: number) => void): Host {
+  return {
+    on<Options>(
+      command: Command,
+      act: (context: Context, args: readonly string[], options: Options) => Promise<number>,
+    ) {
+      command.action(async () => {
+        const context = createContext(around, command.optsWithGlobals<GlobalOptions>());
+        // Arguments that were not given are undefined; the commands' own types say which may be.
+        finish(await act(context, command.processedArgs as string[], command.opts() as Options));
+      });
+    },
+  };
+}
+
+/** An option value that is a whole number from `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > 1_000_000)
+      throw new InvalidArgumentError(`Write a whole number from ${least}.`);
+    return value;
+  };
+}
+
+/** An option value that is a duration; ms. */
+export function durationMs(text: string): number {
+  const ms = durationOrNull(text);
+  if (ms === null) throw new InvalidArgumentError(`Write ${DURATION_RULE}.`);
+  return ms;
+}
+
+/** An option that may be given several times. */
+export function repeated(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text];
+}
+
+/** An option that may be given several times, each with several values between commas. An empty one clears. */
+export function repeatedOrListed(text: string, before: readonly string[] | undefined): readonly string[] {
+  const values = text
+    .split(',')
+    .map((value) => value.trim())
+    .filter((value) => value !== '');
+  return [...(before ?? []), ...values];
+}

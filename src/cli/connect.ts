@@ -1,0 +1,159 @@
+// How commands reach the supervisor: the running one over its socket, else a look without one. Both answer the same
+// questions, so that commands need not care.
+
+import { realpathSync, statSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import type { SupervisorClient } from '../api/client.ts';
+import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
+import type { OfflineControl } from '../control/offline-control.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import { type Context, compositionOf } from './context.ts';
+
+/** What can be asked with and without a running supervisor. */
+export interface View {
+  /** The running supervisor, or null when this is a look without one. */
+  readonly client: SupervisorClient | null;
+  status(): Promise<StatusReport>;
+  why(query: TaskQuery): Promise<WhyReport>;
+  tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
+  task(query: TaskQuery): Promise<TaskDetailReport>;
+  runs(filter: RunFilter): Promise<readonly RunReport[]>;
+}
+
+/** The running supervisor, or null. Inside an agent, the one that started it. */
+export async function connect(context: Context): Promise<SupervisorClient | null> {
+  const { apiFile } = await context.paths();
+  const socket = ownSupervisor(context);
+  // Nothing is loaded to find nobody.
+  if (socket === null && isAbsent(apiFile)) return null;
+  const { connectSupervisor } = await import('../api/client.ts');
+  const client = await connectSupervisor({ apiFile });
+  return client ?? (socket === null ? null : await connectSupervisor({ socket }));
+}
+
+/** Inside an agent, the socket of the supervisor that started it, unless another one was named. */
+function ownSupervisor(context: Context): string | null {
+  const { SUPERVISOR_API, SUPERVISOR_RUN_ID } = context.environment.variables;
+  const named = context.config !== undefined || context.stateDir !== undefined;
+  return named || !SUPERVISOR_RUN_ID || !SUPERVISOR_API || !isAbsolute(SUPERVISOR_API)
+    ? null
+    : SUPERVISOR_API;
+}
+
+function isAbsent(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    // It cannot be looked at: whoever reads it says why.
+    return false;
+  }
+}
+
+/** Does something with the running supervisor; throws `not-running` when there is none. */
+export async function withSupervisor<T>(
+  context: Context,
+  act: (client: SupervisorClient) => Promise<T>,
+): Promise<T> {
+  const client = await connect(context);
+  if (!client)
+    throw new SupervisorError('not-running', 'no supervisor is running', {
+      hint: 'start one with `supervisor run`',
+    });
+  try {
+    return await act(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** Does something with a look that needs no supervisor. */
+export async function withLookout<T>(
+  context: Context,
+  act: (lookout: OfflineControl) => Promise<T> | T,
+): Promise<T> {
+  const { composeLookout } = await import('../compose/offline.ts');
+  const composed = await composeLookout(compositionOf(context));
+  try {
+    return await act(composed.lookout);
+  } finally {
+    await composed.close();
+  }
+}
+
+/** Asks the running supervisor, else looks without one. */
+export async function withView<T>(context: Context, ask: (view: View) => Promise<T>): Promise<T> {
+  const client = await connect(context);
+  if (client) {
+    try {
+      return await ask(viewOfClient(client, context.cwd));
+    } finally {
+      client.close();
+    }
+  }
+  return withLookout(context, (lookout) => ask(viewOfLookout(lookout)));
+}
+
+function viewOfClient(client: SupervisorClient, cwd: string): View {
+  return {
+    client,
+    status: () => client.status(),
+    why: (query) => preferHere(query, cwd, (q) => client.why(q)),
+    tasks: (filter) => client.tasks(filter),
+    task: (query) => preferHere(query, cwd, (q) => client.task(q)),
+    runs: (filter) => client.runs(filter),
+  };
+}
+
+function viewOfLookout(lookout: OfflineControl): View {
+  return {
+    client: null,
+    status: async () => lookout.status(),
+    why: async (query) => lookout.why(query),
+    tasks: async (filter) => lookout.tasks(filter),
+    task: async (query) => lookout.task(query),
+    runs: async (filter) => lookout.runs(filter),
+  };
+}
+
+/**
+ * Asks about the task in the worktree of the current folder, and if there is none of that name, about the only one
+ * there is. The API takes a worktree only, so the preference for where one stands is made here.
+ */
+export async function preferHere<T>(
+  query: TaskQuery,
+  cwd: string,
+  ask: (query: TaskQuery) => Promise<T>,
+): Promise<T> {
+  if (query.worktree !== undefined) return ask(query);
+  try {
+    return await ask({ ...query, worktree: cwd });
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found') throw thrown;
+    return ask(query);
+  }
+}
+
+/** The query that a command's TASK and --worktree mean. */
+export function taskQuery(
+  context: Pick<Context, 'cwd'>,
+  task: string,
+  worktree: string | undefined,
+): TaskQuery {
+  return {
+    task,
+    near: context.cwd,
+    ...(worktree === undefined ? {} : { worktree: worktreePath(context.cwd, worktree) }),
+  };
+}
+
+/** `--worktree` as an absolute, symlink-free path; a name that is no path stays what it is (a branch, a repository). */
+export function worktreePath(cwd: string, worktree: string): string {
+  const path = resolve(cwd, worktree);
+  try {
+    return realpathSync(path);
+  } catch {
+    // Not there: perhaps a branch or repository name, perhaps a mistake that the lookup explains better.
+    return worktree.startsWith('.') ? path : worktree;
+  }
+}

@@ -1,0 +1,74 @@
+// The real process as the commands see it. Nothing else in cli/ touches `process`.
+
+import { messageOf, systemCode } from '../domain/errors.ts';
+import { systemClock } from '../platform/clock.ts';
+import { processEnvironment } from '../platform/environment.ts';
+import type { ProcessIo, Screen } from './context.ts';
+
+/** The surroundings of this process. Takes over what happens when nobody reads stdout any more. */
+export function processSurroundings(): ProcessIo {
+  const closed = new Set<() => void>();
+  process.stdout.on('error', (error) => {
+    if (systemCode(error) !== 'EPIPE') {
+      process.stderr.write(`supervisor: cannot write: ${messageOf(error)}\n`);
+      process.exit(1);
+    }
+    if (closed.size === 0) process.exit(0);
+    for (const hear of closed) hear();
+  });
+  // Nobody reads the errors: there is nowhere left to say so.
+  process.stderr.on('error', () => {});
+  return {
+    environment: processEnvironment(),
+    cwd: currentFolder(),
+    clock: systemClock(),
+    stdout: screenOf(process.stdout),
+    stderr: screenOf(process.stderr),
+    stdin: {
+      isTTY: process.stdin.isTTY === true,
+      async read() {
+        const chunks: Buffer[] = [];
+        for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+        return Buffer.concat(chunks).toString('utf8');
+      },
+    },
+    onSignal(name, hear) {
+      process.on(name, hear);
+      return () => process.off(name, hear);
+    },
+    onClosedPipe(hear) {
+      closed.add(hear);
+      return () => closed.delete(hear);
+    },
+    leaveFolder: () => process.chdir('/'),
+    exitNow: (status) => process.exit(status),
+  };
+}
+
+function screenOf(stream: NodeJS.WriteStream): Screen {
+  return {
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+    write: (text) => {
+      if (text !== '') stream.write(text);
+    },
+  };
+}
+
+/** A folder that was deleted under the shell still lets every command run that needs none. */
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    // ENOENT: the folder is gone. The root is there, and no worktree; programs that we start ask for a folder too.
+    process.chdir('/');
+    return '/';
+  }
+}

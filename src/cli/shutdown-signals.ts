@@ -1,0 +1,114 @@
+// How `supervisor run` comes to its end: what each signal means, and what is said of work that goes on.
+
+import type { RunningSupervisor } from '../compose/daemon.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { RunReport } from '../domain/report.ts';
+import type { Context } from './context.ts';
+import { plain } from './render/plain.ts';
+import type { RunReporter } from './run-reporter.ts';
+
+/** As shells show a program that SIGINT ended. */
+export const STATUS_INTERRUPTED = 130;
+
+/**
+ * How a run comes to its end. First SIGINT or SIGTERM: take nothing new and stop, agents run on (unless `--cancel`).
+ * Second: end the agents too. Third: exit at once.
+ */
+export class Ending {
+  readonly requested: Promise<void>;
+  isRequested = false;
+  readonly #context: Context;
+  readonly #offs: (() => void)[];
+  #cancelAgents: boolean;
+  #signals = 0;
+  #running: RunningSupervisor | null = null;
+  #voice: RunReporter | null = null;
+  #resolve: () => void = () => {};
+
+  constructor(context: Context, cancelAgents: boolean) {
+    this.#context = context;
+    this.#cancelAgents = cancelAgents;
+    this.requested = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#offs = [
+      context.onSignal('SIGINT', () => this.#signal('SIGINT')),
+      context.onSignal('SIGTERM', () => this.#signal('SIGTERM')),
+      context.onSignal('SIGHUP', () => this.#reload()),
+      // Nobody reads any more: an orderly end, not a death in the middle of a write.
+      context.onClosedPipe(() => this.#request()),
+    ];
+  }
+
+  attend(running: RunningSupervisor, voice: RunReporter): void {
+    this.#running = running;
+    this.#voice = voice;
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const open = this.isRequested ? await openRuns(running) : [];
+    await running.stop({ cancelAgents: this.#cancelAgents });
+    if (open.length > 0 && !this.#cancelAgents) this.#voice?.say(leftRunning(open));
+  }
+
+  off(): void {
+    for (const off of this.#offs) off();
+  }
+
+  #request(): void {
+    this.isRequested = true;
+    this.#resolve();
+  }
+
+  #signal(name: string): void {
+    this.#signals++;
+    if (this.#signals >= 3) {
+      this.#context.exitNow(STATUS_INTERRUPTED);
+      return;
+    }
+    if (this.#signals === 2) {
+      this.#cancelAgents = true;
+      this.#voice?.say(`${name} again: ending the agents too; once more exits at once`);
+      void this.#running?.stop({ cancelAgents: true });
+    } else {
+      this.#voice?.say(
+        this.#cancelAgents
+          ? `${name}: taking nothing new, ending the agents`
+          : `${name}: taking nothing new and stopping, agents run on; once more ends them too`,
+      );
+      this.#running?.supervisor.drain(name);
+    }
+    this.#request();
+  }
+
+  #reload(): void {
+    const running = this.#running;
+    if (!running) return;
+    running.control.reload().then(
+      ({ problems }) => {
+        for (const problem of problems) running.log.warn('config.problem', { because: problem });
+      },
+      (thrown: unknown) => running.log.error('config.reload-failed', { because: messageOf(thrown) }),
+    );
+  }
+}
+
+async function openRuns({ control }: RunningSupervisor): Promise<readonly RunReport[]> {
+  const open = await control.runs({ open: true, limit: 1000 });
+  return open.filter((run) => run.phase === 'started' || run.phase === 'handed-off');
+}
+
+function leftRunning(runs: readonly RunReport[]): string {
+  const list = runs.map((run) => {
+    const where =
+      run.phase === 'handed-off'
+        ? 'handed off'
+        : run.pid === null
+          ? run.agent
+          : `${run.agent}, pid ${run.pid}`;
+    return `  ${plain(run.task)} → ${plain(run.executor)} (${plain(where)})`;
+  });
+  return `still under way; the next \`supervisor run\` takes them up:\n${list.join('\n')}`;
+}

@@ -1,0 +1,94 @@
+// What a judgement of a graph was made from, so that the next look can tell whether it still stands.
+
+import type { TaskKey } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import type { Copies } from './identity.ts';
+import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
+
+/** The part of the world that judging a graph looks at besides the graph itself. */
+export type ProcessIo = Pick<World, 'now' | 'config' | 'schedules' | 'peers'>;
+
+/** Whether a judgement still stands. */
+export type StillStands = (view: GraphView, world: ProcessIo, copies: Copies) => boolean;
+
+export interface Standing {
+  /** Judging the graph again would give the same. */
+  readonly isValid: StillStands;
+  /** Whatever was said because of the graph's own tasks alone would be said again, as far as those did not change. */
+  readonly holdsForTasks: StillStands;
+}
+
+/** Open in wg's sense: it could be started, now or one day. */
+export function isStartable(task: Pick<Task, 'status'>): boolean {
+  return task.status === 'open' || task.status === 'incomplete';
+}
+
+/** What keeps every task of a graph from being started, or null. */
+export function graphHold(view: GraphView): GraphHold | null {
+  const { problem } = view.snapshot;
+  return problem ? { code: problem.code, because: problem.message } : view.hold;
+}
+
+/** Keeps what a judgement was made from. `validUntil`: when time alone may change it, ms. */
+export function isStillValid(inputs: {
+  readonly view: GraphView;
+  readonly world: ProcessIo;
+  readonly copies: Copies;
+  readonly validUntil: number;
+  /** The memory of each schedule that was looked at. */
+  readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
+  /** What each task of another repository was that was looked at. */
+  readonly peers: ReadonlyMap<string, string | undefined>;
+}): Standing {
+  // Only what is compared is kept: a whole world would hold on to every graph of its time.
+  const { validUntil, remembered, peers } = inputs;
+  const { graph, worktree, repo, snapshot, profiles, wgOnPath, wgCan } = inputs.view;
+  const { now: judgedAt, config } = inputs.world;
+  const { timezone, retry, schedule } = config;
+  const hold = graphHold(inputs.view);
+  const version = inputs.copies.version(graph);
+  let revision = inputs.world.schedules.revisionOf?.(graph);
+  const sameSchedules = ({ schedules }: ProcessIo): boolean => {
+    const now = schedules.revisionOf?.(graph);
+    if (now !== undefined && now === revision) return true;
+    if (!remembered.every(([key, memory]) => isSameMemory(schedules.get(key), memory))) return false;
+    revision = now;
+    return true;
+  };
+  const holdsForTasks: StillStands = (view, world, copies) =>
+    view.profiles === profiles &&
+    view.wgOnPath === wgOnPath &&
+    view.wgCan === wgCan &&
+    view.worktree === worktree &&
+    view.repo === repo &&
+    isSameHold(graphHold(view), hold) &&
+    world.config.timezone === timezone &&
+    world.config.retry === retry &&
+    world.config.schedule === schedule &&
+    copies.version(graph) === version &&
+    world.now >= judgedAt;
+  return {
+    holdsForTasks,
+    isValid: (view, world, copies) =>
+      view.snapshot === snapshot &&
+      holdsForTasks(view, world, copies) &&
+      (world.now === judgedAt || world.now < validUntil) &&
+      [...peers].every(([id, status]) => (view.peers ?? world.peers).get(id) === status) &&
+      sameSchedules(world),
+  };
+}
+
+function isSameHold(a: GraphHold | null, b: GraphHold | null): boolean {
+  return a?.code === b?.code && a?.because === b?.because;
+}
+
+function isSameMemory(a: ScheduleMemory | undefined, b: ScheduleMemory | undefined): boolean {
+  if (a === b) return true;
+  return (
+    a?.expression === b?.expression &&
+    a?.baselineAt === b?.baselineAt &&
+    a?.lastNominalAt === b?.lastNominalAt &&
+    a?.lastIsOver === b?.lastIsOver &&
+    a?.pendingRuns?.join() === b?.pendingRuns?.join()
+  );
+}

@@ -1,0 +1,60 @@
+// What of an earlier judgement of a graph still stands after some of its tasks changed: in a large graph, nearly all.
+
+import { changedTasks, type Tasks, unfinishedTasks } from '../domain/graph.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { Task } from '../domain/task.ts';
+import { isStartable } from './cache-validity.ts';
+import type { GraphVerdicts } from './graph-verdicts.ts';
+import type { ReadinessView } from './readiness-view.ts';
+
+/** What a judgement leaves for the next one. */
+export interface Judged {
+  readonly tasks: Tasks;
+  readonly verdicts: GraphVerdicts;
+  /** Tasks of which something else may be said though no task changes: by time, schedules, peers, or as they start. */
+  readonly passing: ReadonlySet<TaskId>;
+  readonly isBackEdge: ReadinessView['isBackEdge'];
+}
+
+/** What is to be judged again. */
+export interface Rejudge {
+  readonly tasks: Iterable<Task>;
+  /** The back-edges are those of the earlier judgement. */
+  readonly sameBackEdges: boolean;
+}
+
+/** The gate that an evaluation holds is on the task that it evaluates. */
+const EVALUATION = '.evaluate-';
+
+/** The tasks of which something else may have to be said than in the earlier judgement. */
+export function toJudgeAgain(before: Judged, tasks: Tasks): Rejudge {
+  const changed = changedTasks(before.tasks, tasks);
+  const touched = new Set(changed);
+  for (const id of changed) if (id.startsWith(EVALUATION)) touched.add(id.slice(EVALUATION.length));
+  const sameBackEdges = !mayTurnEdges(before.tasks, tasks, changed);
+  const again = new Map<TaskId, Task>();
+  for (const ids of [changed, before.passing])
+    for (const id of ids) {
+      const task = tasks.get(id);
+      if (task) again.set(id, task);
+    }
+  // Of what cannot be started nothing is said that looks at other tasks.
+  for (const task of unfinishedTasks(tasks))
+    if (isStartable(task) && task.after.length > 0)
+      if (!sameBackEdges || task.after.some((id) => touched.has(id))) again.set(task.id, task);
+  return { tasks: again.values(), sameBackEdges };
+}
+
+/** Only a task that waits for others now or did before, and that others wait for, can have a part in a cycle. */
+function mayTurnEdges(before: Tasks, now: Tasks, changed: ReadonlySet<TaskId>): boolean {
+  const moved = new Set<TaskId>();
+  for (const id of changed) {
+    const old = before.get(id)?.after ?? [];
+    const fresh = now.get(id)?.after ?? [];
+    if (old.length !== fresh.length || old.some((dependency, i) => dependency !== fresh[i])) moved.add(id);
+  }
+  if (moved.size === 0) return false;
+  for (const tasks of [before, now])
+    for (const task of tasks.values()) if (task.after.some((id) => moved.has(id))) return true;
+  return false;
+}
