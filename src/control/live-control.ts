@@ -3,11 +3,11 @@
 
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
-import type { Decision, World } from '../decide/world.ts';
+import type { Decision, GraphView, Pause, World } from '../decide/world.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { taskKey } from '../domain/ids.ts';
+import { type RunId, taskKey } from '../domain/ids.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -18,13 +18,14 @@ import type {
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
+import type { Bus } from '../platform/bus.ts';
+import { isoTime } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { silenceText } from '../run/silence.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
 import { handleAgentUpdate } from './agent-updates.ts';
-import { askedRuns, lostRun } from './asked-runs.ts';
 import { Claims } from './claims.ts';
 import { Completions } from './completions.ts';
 import { nothingUnderWay } from './conflicts.ts';
@@ -42,14 +43,12 @@ import type {
   TaskFilter,
   TaskQuery,
 } from './control.ts';
-import { type FoundTask, findTask } from './find-task.ts';
-import { firstLook } from './first-look.ts';
-import { pauseTarget } from './pause-target.ts';
-import { reportableOf } from './reportable.ts';
+import { askedRuns, type FoundTask, findTask, lostRun } from './find-task.ts';
 import {
   detailReport,
   filterTasks,
   judgedTaskReport,
+  type Reportable,
   runReport,
   statusReport,
   taskReports,
@@ -304,4 +303,60 @@ export class LiveControl implements SupervisorControl {
       throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
     return decided;
   }
+}
+
+/** The state of things now. `startedAt` in ms. */
+export function reportableOf(
+  supervisor: Supervisor,
+  parts: ControlParts,
+  startedAt: number,
+  progressOf: (run: RunId) => string | null,
+): Reportable {
+  const { world, decision } = supervisor.judge();
+  const { live } = supervisor.dispatcher.runner;
+  return {
+    world,
+    decision,
+    repositories: parts.graphs.repositories(),
+    gone: supervisor.lost.gone(),
+    polling: new Set(parts.pollingGraphs()),
+    problems: parts.problems(),
+    supervisor: {
+      running: true,
+      pid: process.pid,
+      version: parts.version,
+      started_at: isoTime(startedAt),
+      mode: parts.observeOnly ? 'observe' : 'dispatch',
+      state: supervisor.state,
+    },
+    progressOf,
+    leaseOf: (run) => live.get(run)?.lease ?? null,
+  };
+}
+
+/** The scope and name of a pause. Throws `not-found` for what is neither a repository nor an executor. */
+export function pauseTarget(
+  target: string | null,
+  graphs: readonly GraphView[],
+): { readonly scope: Extract<Pause['scope'], 'machine' | 'profile' | 'repo'>; readonly name: string } {
+  if (target === null) return { scope: 'machine', name: '' };
+  const place = graphs.find(
+    (view) => view.repoName === target || view.worktree === target || view.repo === target,
+  );
+  if (place) return { scope: 'repo', name: place.repo };
+  if (graphs.some((view) => view.profiles.byName.has(target))) return { scope: 'profile', name: target };
+  throw new SupervisorError('not-found', `${target} is neither a supervised repository nor an executor`, {
+    hint: '`supervisor worktrees` and `supervisor executors` list them',
+  });
+}
+
+/** Resolves when everything was looked at and judged for the first time. */
+export function firstLook(bus: Bus): Promise<void> {
+  return new Promise((resolve) => {
+    const off = bus.on(({ name }) => {
+      if (name !== 'tick.finished') return;
+      off();
+      resolve();
+    });
+  });
 }

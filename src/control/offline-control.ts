@@ -22,9 +22,8 @@ import type { Clock } from '../platform/clock.ts';
 import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
-import { askedRuns, endedMeanwhile } from './asked-runs.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
-import { type FoundTask, findTask } from './find-task.ts';
+import { askedRuns, endedMeanwhile, type FoundTask, findTask } from './find-task.ts';
 import {
   detailReport,
   filterTasks,

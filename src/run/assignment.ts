@@ -1,5 +1,6 @@
 // Puts together everything one run needs to know, from the fresh graph, the worktree and the ledger.
 
+import { basename } from 'node:path';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/model-route.ts';
@@ -11,9 +12,11 @@ import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Assignment, DependencyResult, WgWord } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
-import { worktreeId } from '../platform/identity.ts';
+import { traceOfRun, worktreeId } from '../platform/identity.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
+import type { LiveRun } from './live-run.ts';
+import type { RunnerParts } from './run-services.ts';
 
 /** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
 export interface CallbackAddress {
@@ -153,4 +156,78 @@ function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail):
       },
     ];
   });
+}
+
+/** Everything that whoever works on the run needs to know. */
+export function assignRun(
+  parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
+  live: LiveRun,
+  graph: AssignedGraph,
+  profile: Profile,
+  address: { readonly callback: CallbackAddress; readonly standing: Standing },
+): Assignment {
+  const { ledger } = parts;
+  const { run } = live;
+  const task = graph.store.detail(run.task) ?? missingTask(run);
+  const previous = ledger
+    .runs({ graph: run.graph, task: run.task, limit: 2 })
+    .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
+  const assignment = buildAssignment({
+    run,
+    profile,
+    task,
+    graph,
+    config: parts.config(),
+    ...address,
+    token: live.token ?? '',
+    signedToken: live.signedToken,
+    leaseUntil: live.lease?.expiresAt ?? null,
+    traceId: traceOfRun(run.id),
+    environment: parts.environment,
+    previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
+  });
+  return {
+    ...assignment,
+    // Where it is now: a worktree may be moved under a run, and its folder with it.
+    get folder() {
+      return live.run.folder ?? assignment.folder;
+    },
+  };
+}
+
+/** Stands in for a task that was deleted while its agent works: enough to attend to the agent and end it. */
+export function missingTask(run: Run): TaskDetail {
+  return {
+    id: run.task,
+    title: run.task,
+    status: 'abandoned',
+    priority: 0,
+    after: [],
+    before: [],
+    tags: [],
+    cronEnabled: false,
+    paused: false,
+    retryCount: 0,
+    spawnFailures: 0,
+    dispatchCount: 0,
+    hasCycleConfig: false,
+    recentDeaths: [],
+    foreignKeys: [],
+    skills: [],
+    inputs: [],
+    deliverables: [],
+    artifacts: [],
+    log: [],
+    fields: {},
+  };
+}
+
+/** Stands in for a graph that nobody serves any more while somebody still works on one of its tasks. */
+export function vanishedGraph(run: Run, { profiles, brokenProfiles }: Config): AssignedGraph {
+  return {
+    store: { detail: () => null },
+    worktree: { path: run.worktree, branch: null, head: null },
+    repository: { id: run.repo, name: basename(run.worktree), path: run.worktree },
+    profiles: { byName: profiles, broken: brokenProfiles, untrusted: [] },
+  };
 }

@@ -4,6 +4,7 @@
 
 import { profileNamed } from '../decide/route.ts';
 import type { Run } from '../domain/run.ts';
+import type { Begun } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { type Clock, isoTime } from '../platform/clock.ts';
 import { type Lease, newLease } from '../runs/lease-row.ts';
@@ -212,4 +213,31 @@ function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): He
     deadline: at(live.run.deadlineAt),
     ...(live.lease?.answer == null ? {} : { answer: live.lease.answer }),
   };
+}
+
+/** Signs of life that may be missed in a row before an agent is given up. */
+const MISSED = 3;
+
+/** The shortest lease that comes of a promise, ms: networks stumble. */
+const SHORTEST_MS = 60_000;
+
+/** Writes the promises of a hand-off down. What a heartbeat said meanwhile is the later word and stays. */
+export function notePromises(
+  ledger: Pick<Ledger, 'setLease'>,
+  live: LiveRun,
+  { externalId, heartbeatEveryS }: Extract<Begun, { kind: 'handed-off' }>,
+  now: number,
+): void {
+  if (externalId === undefined && heartbeatEveryS === undefined) return;
+  const before = live.lease ?? newLease('http');
+  const promised =
+    heartbeatEveryS === undefined ? null : Math.max(heartbeatEveryS * 1000 * MISSED, SHORTEST_MS);
+  const leaseMs = before.leaseMs ?? promised;
+  live.lease = {
+    ...before,
+    leaseMs,
+    expiresAt: before.heartbeatAt === null && leaseMs !== null ? now + leaseMs : before.expiresAt,
+    externalRef: before.externalRef ?? externalId ?? null,
+  };
+  ledger.setLease(live.run.id, live.lease, true);
 }

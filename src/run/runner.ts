@@ -4,6 +4,7 @@
 
 import { join } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { taskKey } from '../domain/ids.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
@@ -11,21 +12,24 @@ import type { Run } from '../domain/run.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { Bus } from '../platform/bus.ts';
-import { type AssignedGraph, type CallbackAddress, deadlineOf } from './assignment.ts';
+import type { Clock } from '../platform/clock.ts';
+import { tokenHash } from '../platform/identity.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { NewRun } from '../runs/run-row.ts';
+import {
+  type AssignedGraph,
+  assignRun,
+  type CallbackAddress,
+  deadlineOf,
+  vanishedGraph,
+} from './assignment.ts';
 import { Background } from './background.ts';
-import { giveBackUnbegun, restAfterBreak } from './broken-run.ts';
-import { callbackFor } from './callback-address.ts';
 import { claimTask } from './gated-end.ts';
-import { notePromises } from './heartbeat-terms.ts';
+import { notePromises } from './leases.ts';
 import { LiveRun } from './live-run.ts';
-import { vanishedGraph } from './missing-task.ts';
-import { openRuns } from './opening.ts';
 import { Recovery } from './recovery.ts';
-import { assignRun } from './run-assignment.ts';
-import { runControl } from './run-control.ts';
 import { RunEnding, resultKey } from './run-end.ts';
 import type { RunnerParts } from './run-services.ts';
-import { signedTokenOf, tokenAgain } from './run-tokens.ts';
 
 export class Runner {
   /** Every run that this process attends to, by id. */
@@ -297,5 +301,147 @@ export class Runner {
 
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
     this.ending.emit(name, live.run, more);
+  }
+}
+
+/** Opens a run for each plan, all in one write: the run, or what it was refused for. Throws when nothing was written. */
+export function openRuns(parts: RunnerParts, plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
+  const { ledger, clock, identity, tokens } = parts;
+  const now = clock.now();
+  const begun = plans.map((plan) => {
+    const id = identity.runId(now);
+    return { run: newRun(parts, plan, id), token: tokens.of('wgl_', id) };
+  });
+  const opened = ledger.openAll(begun.map(({ run, token }) => [run, tokenHash(token)] as const));
+  return opened.map((run, n) => {
+    if (run instanceof SupervisorError) return run;
+    const live = new LiveRun(run, begun[n]?.token ?? null, now);
+    live.signedToken = signedTokenOf(parts, run);
+    return live;
+  });
+}
+
+function newRun({ ledger, graphs }: RunnerParts, plan: Plan, id: string): NewRun {
+  const task = graphs.get(plan.graph)?.store.snapshot().tasks.get(plan.task);
+  const taskCreatedAt = task?.createdAt ?? null;
+  return {
+    id,
+    graph: plan.graph,
+    task: plan.task,
+    taskCreatedAt,
+    worktree: plan.worktree,
+    repo: plan.repo,
+    executor: plan.profile.name,
+    type: plan.profile.type,
+    because: plan.because,
+    attempt: ledger.countedAttempts(plan.graph, plan.task, taskCreatedAt) + 1,
+    occurrence: plan.occurrence,
+  };
+}
+
+/** The control of one run. `hear` is told every sign of life. */
+export function runControl(
+  live: LiveRun,
+  parts: { readonly ledger: Ledger; readonly clock: Clock },
+  hear: (message: string) => void,
+): RunControl {
+  const { ledger, clock } = parts;
+  const { id } = live.run;
+  return {
+    signal: live.signal,
+    progress(message) {
+      live.progressAt = clock.now();
+      live.progress = message;
+      hear(message);
+    },
+    note: (facts) => ledger.note(id, facts),
+    deliveries: {
+      begin: (message, target) => ledger.deliveries.beginDispatch(message, id, target),
+      end: (message, state, because) => ledger.deliveries.noteDispatch(message, state, because),
+    },
+  };
+}
+
+type Parts = Pick<RunnerParts, 'tokens' | 'ledger'>;
+
+/**
+ * The token of a run that an earlier supervisor began: the one that the far side knows, or a further one where the key
+ * was lost. Null for a process of ours, which has it in its environment.
+ */
+export function tokenAgain({ tokens, ledger }: Parts, run: Run): string | null {
+  if (run.type !== 'http') return null;
+  const token = tokens.of('wgl_', run.id);
+  ledger.addToken(run.id, tokenHash(token));
+  return token;
+}
+
+/** The token of the pre-signed URL of work that goes elsewhere; null for a process of ours. */
+export function signedTokenOf({ tokens, ledger }: Parts, run: Run): string | null {
+  if (run.type !== 'http' && run.type !== 'external') return null;
+  const token = tokens.of('wgc_', run.id);
+  ledger.addToken(run.id, tokenHash(token));
+  return token;
+}
+
+/** How long a profile whose agents cannot report back rests, ms: settings change by hand, and a restart must not wait long. */
+const UNREACHABLE_PAUSE_MS = 30_000;
+
+/** Where a profile's agents report back to, or what defers the profile. Never rejects. */
+export async function callbackFor(
+  { callback, clock }: Pick<RunnerParts, 'callback' | 'clock'>,
+  profile: Profile,
+): Promise<CallbackAddress | Deferred> {
+  try {
+    return await callback(profile);
+  } catch (thrown) {
+    const hint = thrown instanceof SupervisorError && thrown.hint ? ` ${thrown.hint}` : '';
+    return {
+      kind: 'deferred',
+      code: 'executor-unavailable',
+      because: `${messageOf(thrown)}${hint}`,
+      until: clock.now() + UNREACHABLE_PAUSE_MS,
+      scope: 'profile',
+    };
+  }
+}
+
+/** How long a task rests after something around its run broke, ms. */
+const BROKEN_PAUSE_MS = 30_000;
+
+type BreakParts = Pick<RunnerParts, 'ledger' | 'log' | 'clock'>;
+
+/** Says that a run broke and lets its task rest. The run stays in the ledger as it was. */
+export function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thrown: unknown): void {
+  const because = messageOf(thrown);
+  log.error('run.broken', { run: run.id, task: run.task, because });
+  const until = clock.now() + BROKEN_PAUSE_MS;
+  const name = taskKey(run.graph, run.task);
+  try {
+    ledger.setPause({ scope: 'task', name, code: 'run-broken', because, until });
+  } catch (again) {
+    // The ledger itself is in the way (a full disk): nothing new can be opened then either.
+    log.error('pause.unwritten', { task: run.task, because: messageOf(again) });
+  }
+}
+
+/**
+ * Gives back the claim of a run whose agent was never begun: others would wait for nobody. Whether that could be
+ * written; where not, the run stays as it was and reconcile heals it.
+ */
+export async function giveBackUnbegun(
+  parts: BreakParts,
+  ending: Pick<RunEnding, 'release' | 'parking'>,
+  run: Run,
+  thrown: unknown,
+): Promise<boolean> {
+  // Without an agent nothing was written into the graph yet.
+  if (run.agent === '') return false;
+  try {
+    await ending.release(run, `it broke before its agent was started: ${messageOf(thrown)}`);
+    ending.parking.judge(run, 0);
+    return true;
+  } catch (again) {
+    parts.log.warn('release.postponed', { run: run.id, task: run.task, because: messageOf(again) });
+    return false;
   }
 }
