@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { type Rules, violationsOf } from './support/architecture-rules.ts';
+import { RANKS, type Rules, violationsOf } from './support/architecture-rules.ts';
 import { codeOnly, importsOf, moduleLevelVariables, openBrackets } from './support/source-text.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -34,6 +34,22 @@ test('the sources keep the rules of the house', () => {
   const violations = violationsOf(sources, tests, Object.keys(dependencies), RULES);
   if (violations.length > 0) throw new Error(`${violations.length} violations:\n${violations.join('\n')}`);
   expect(sources.size).toBeGreaterThan(50);
+});
+
+test('the picture of the rooms in README is that of the sources, lower rooms below', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const [, picture = ''] = /<!-- test: rooms -->\n```\n([^`]*)```/.exec(readme) ?? [];
+  const rooms = [...new Set(typescriptBelow('src').flatMap((path) => path.match(/^[^/]+(?=\/)/) ?? []))];
+  const rows = picture
+    .trimEnd()
+    .split('\n')
+    .map((row) => row.match(/[a-z]+(?=\s|$)/g)?.filter((word) => word in RANKS) ?? []);
+  const shown = rows.map((row) => row.filter((word) => rooms.includes(word)));
+  // A word of an explanation that is a room's name as well stands behind that room.
+  const named = [...new Set(shown.flat())];
+  expect(named.sort()).toEqual(rooms.sort());
+  const ranks = shown.map((row) => RANKS[row[0] ?? ''] ?? Number.NaN);
+  expect(ranks).toEqual([...ranks].sort((a, b) => b - a));
 });
 
 test('every section of docs/design that a comment cites is there', () => {

@@ -4,7 +4,7 @@
 import { codeOnly, importsOf, lineAt, moduleLevelVariables } from './source-text.ts';
 
 /** An import goes down a rank or stays in its folder; folders of equal rank do not know each other. */
-const RANKS: Readonly<Record<string, number>> = {
+export const RANKS: Readonly<Record<string, number>> = {
   domain: 0,
   decide: 1,
   platform: 1,
