@@ -122,7 +122,7 @@ function statusAgainst(task: Task): NotReady | null {
       const since = task.startedAt ? ` since ${task.startedAt}` : '';
       const who = task.assigned
         ? `claimed by ${task.assigned}${since}`
-        : `in progress${since}; unauthorized is named`;
+        : `in progress${since}; nobody is named`;
       return notReady('running', 'status-in-progress', who);
     }
     default:

@@ -123,16 +123,16 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   -- Instants that came and are still to be run: a JSON list of ms, oldest first.
-  ALTER TABLE schedules ADD COLUMN pendingRuns TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE schedules ADD COLUMN owed TEXT NOT NULL DEFAULT '[]';
   -- 1: what last_nominal_at stands for was done; whoever takes the task and gives it back does not begin it again.
   ALTER TABLE schedules ADD COLUMN last_is_over INTEGER NOT NULL DEFAULT 0;
   `,
   `
-  -- What a person answered to the question; NULL: unauthorized has yet.
+  -- What a person answered to the question; NULL: nobody has yet.
   ALTER TABLE leases ADD COLUMN answer TEXT;
   `,
   `
-  -- Which model worked on a run, and what it used (JSON); NULL: unauthorized said.
+  -- Which model worked on a run, and what it used (JSON); NULL: nobody said.
   ALTER TABLE runs ADD COLUMN model TEXT;
   ALTER TABLE runs ADD COLUMN usage TEXT;
   `,

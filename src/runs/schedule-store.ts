@@ -29,7 +29,7 @@ export interface ScheduleNote extends TaskRef {
 
 /** The memory of a row of the table `schedules`. */
 export function scheduleMemoryOf(row: SqlRow): ScheduleMemory {
-  const pendingRuns = JSON.parse(String(row.pendingRuns)) as number[];
+  const pendingRuns = JSON.parse(String(row.owed)) as number[];
   return {
     expression: String(row.expression),
     baselineAt: Number(row.baseline_at),
@@ -44,10 +44,10 @@ export function createScheduleBook(database: Database): ScheduleStore {
   const all = database.prepare('SELECT * FROM schedules');
   const one = database.prepare('SELECT * FROM schedules WHERE graph = ? AND task = ?');
   const put = database.prepare(
-    `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at, pendingRuns, last_is_over)
+    `INSERT INTO schedules (graph, task, expression, baseline_at, last_nominal_at, owed, last_is_over)
      VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (graph, task) DO UPDATE SET expression = excluded.expression, baseline_at = excluded.baseline_at,
-       last_nominal_at = excluded.last_nominal_at, pendingRuns = excluded.pendingRuns, last_is_over = excluded.last_is_over`,
+       last_nominal_at = excluded.last_nominal_at, owed = excluded.owed, last_is_over = excluded.last_is_over`,
   );
   const drop = database.prepare('DELETE FROM schedules WHERE graph = ? AND task = ?');
 

@@ -122,7 +122,7 @@ export async function findingsOf(walked: {
       )
         say(
           'stranded',
-          `${id} in ${place} is in progress as ${String(task.assigned)}, and unauthorized works on it`,
+          `${id} in ${place} is in progress as ${String(task.assigned)}, and nobody works on it`,
         );
   }
   if (!isReport(status)) say('broken', 'status could not be asked');

@@ -17,7 +17,7 @@ import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import { createDaemonDetector, detectDaemon, scanDaemons } from '../../src/wg/daemon.ts';
 import { eventually } from '../support/actors.ts';
 
-const unauthorized = async () => new Map<string, number>();
+const nobody = async () => new Map<string, number>();
 
 let folder: string;
 let graph: string;
@@ -83,7 +83,7 @@ function state(pid: unknown, socket_path: unknown = join(graph, 'service', 'daem
   writeFileSync(join(graph, 'service', 'state.json'), content);
 }
 
-const detect = (scan = unauthorized) => detectDaemon(graph, systemClock(), scan);
+const detect = (scan = nobody) => detectDaemon(graph, systemClock(), scan);
 
 describe('a wg daemon is seen', () => {
   test('by its state file while its process lives, even when it does not answer', async () => {

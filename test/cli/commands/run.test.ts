@@ -42,7 +42,7 @@ describe('run --once', () => {
     const [live = '', rest = ''] = run.written.out.split(/\n\n/, 2);
     expect(live).toMatch(/dispatch +one \(repo\) → command, because its own exec/);
     expect(rest).toMatch(/^Still under way\n[\s\S]*ask/);
-    expect(run.written.out).toMatch(/lost .*held .*unauthorized/);
+    expect(run.written.out).toMatch(/lost .*held .*nobody/);
     expect(run.written.out).toMatch(/later .*scheduled/);
   });
 

@@ -237,7 +237,7 @@ describe('hostile or broken agents', () => {
     );
     const { begun, output } = await dispatch(coded.url, { delivery: { attempts: 1 } });
     expect(begun.kind).toBe('handed-off');
-    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which unauthorized asked for/);
+    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which nobody asked for/);
     const result = await dispatch(coded.url, { completion: 'response', delivery: { attempts: 1 } });
     expect(outcomeOf(result.begun)).toEqual({
       kind: 'succeeded',
