@@ -288,8 +288,7 @@ export class Stage {
       const { id, status } = task;
       const open = this.#runs().filter((run) => run.task === id && isOpenRun(run));
       const isAttended = open.some(({ phase, agent }) => phase === 'handed-off' && agent === task.assigned);
-      if (status === 'in-progress' && !isAttended)
-        this.#fault(`${id} is in progress with nobody on it`);
+      if (status === 'in-progress' && !isAttended) this.#fault(`${id} is in progress with nobody on it`);
       if (!(status === 'in-progress') && open.length > 0)
         this.#fault(`${id} is ${status}, but has an open run: ${JSON.stringify(open)}`);
       const by = this.#succeeded.get(id);
