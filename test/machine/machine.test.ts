@@ -98,7 +98,9 @@ test(
           const faults = await stage.finish();
           if (faults.length > 0) throw new Error(faults.join('\n'));
         } catch (thrown) {
-          throw new Error(`${String(thrown)}\n${stage.story.join('\n')}`);
+          throw new Error(
+            `${thrown instanceof Error ? thrown.stack : String(thrown)}\n${stage.story.join('\n')}`,
+          );
         } finally {
           await stage.close();
         }

@@ -13,15 +13,20 @@ export interface Mortal {
 /** What a dead one may still do of its ledger: it is read and closed. */
 const HARMLESS: ReadonlySet<PropertyKey> = new Set<keyof Ledger>([
   'close',
+  'countedAttempts',
   'latestRun',
   'lease',
   'meta',
   'openRuns',
   'pauses',
+  'refusal',
   'results',
   'run',
+  'runOfToken',
   'runs',
   'runsSinceReset',
+  'scheduleMemory',
+  'session',
 ]);
 
 export function createMortal(): Mortal {
