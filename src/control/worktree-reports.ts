@@ -53,12 +53,13 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
       for (const [name, broken] of view.profiles.broken)
         if (machineWide.get(name) !== broken)
           problems.push({ code: 'broken-profile', message: broken.problem });
-      if (view.profiles.untrusted.length > 0)
+      const isHeldWhole = view.profiles.repositoryUntrusted && holdsStrangers(input, view);
+      if (view.profiles.untrusted.length > 0 && !isHeldWhole)
         problems.push({
           code: 'untrusted',
           message: `its profiles ${view.profiles.untrusted.join(', ')} do not count until you run \`supervisor trust ${worktree.path}\``,
         });
-      if (view.profiles.repositoryUntrusted && holdsStrangers(input, view))
+      if (isHeldWhole)
         problems.push({
           code: 'untrusted',
           message: `this repository is not trusted, so nothing that its content chooses is run until you run \`supervisor trust ${worktree.path}\``,

@@ -8,7 +8,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 
 const [build, config, stateDir, speed] = process.argv.slice(2);
-const { composeSupervisor } = await import(pathToFileURL(resolve(build, 'compose.js')).href);
+const { composeSupervisor } = await import(pathToFileURL(resolve(build, 'compose/daemon.js')).href);
 const { systemClock } = await import(pathToFileURL(resolve(build, 'platform/clock.js')).href);
 
 /** Timers and sleeps that wait; each is ended or cancelled, or it is a leak. */

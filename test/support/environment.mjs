@@ -1,7 +1,7 @@
 // Around every test file: the same world for all of them, and nothing left over when one ends. A file that leaves a
 // handle or a process behind fails, and says what it is; what is left of its temporary files is removed.
 
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
@@ -19,6 +19,8 @@ export default class SuiteEnvironment extends TestEnvironment {
   constructor(config, context) {
     const offset = offsetOf(process.env);
     const folder = realpathSync(mkdtempSync(join(outside, 't-')));
+    // Tests that give up their rights reach what they made below it.
+    chmodSync(folder, 0o711);
     mkdirSync(join(folder, 'home'));
     // Before the sandbox copies it, and for children that are started without an environment of their own.
     isolate(process.env, { home: join(folder, 'home'), temporary: folder });
