@@ -1,5 +1,9 @@
 // Ways in which daemons that dispatch task graphs are known to have gone wrong, and what is decided here in the same
 // place. The data are ours; each case is one moment, put before the decision that it concerns.
+//
+// Two have no case, because they cannot happen here: tasks that are archived in a batch nobody asked for (nothing is ever
+// archived here; what is left of another's archiving is under "what is waited for"), and a conversation that is made twice
+// because an old daemon's answer was lost (there are no conversations; a claim whose answer was lost has its case).
 
 import { describe, expect, test } from '@jest/globals';
 import { verifyFailedPatch } from '../../src/decide/completion-need.ts';
@@ -79,6 +83,15 @@ describe('an owner that is gone, and one that is not', () => {
   });
 });
 
+describe('a folder that an earlier owner left', () => {
+  test('is free for the next attempt once that owner is known to be gone, and not before', () => {
+    const former = run('g', 'a', { id: 'former', phase: 'started' });
+    const tasks = [task('a', COMMAND)];
+    expect(begun(tasks, [former])).toEqual([]);
+    expect(begun(tasks, [{ ...former, phase: 'interrupted' }])).toEqual(['a']);
+  });
+});
+
 describe('a result that is known', () => {
   test('that of an agent which has ended is written as long as the task is still its own', () => {
     expect(about({ phase: 'finished', outcome: SUCCEEDED }, OURS, false)).toMatchObject([
@@ -117,6 +130,16 @@ describe('what is waited for', () => {
   test('a dependency that was archived out of the graph is named, not taken for done', () => {
     const readiness = assessReadiness(task('b', { after: ['a'] }), view([task('b', { after: ['a'] })]));
     expect(readiness).toMatchObject({ ready: false, because: 'waits for a, which does not exist' });
+  });
+
+  test('a dependency that was abandoned is not taken for done', () => {
+    expect(begun([task('a', { status: 'abandoned' }), task('b', { ...COMMAND, after: ['a'] })])).toEqual([]);
+  });
+
+  test('a task is not begun while another program keeps a result of its own for it', () => {
+    const kept = task('a', { ...COMMAND, foreignKeys: ['completion_candidate'] });
+    expect(begun([kept])).toEqual([]);
+    expect(assessReadiness(kept, view([kept]))).toMatchObject({ ready: false, code: 'needs-wg' });
   });
 
   test('a dependency that made no progress and failed is not taken for done', () => {
