@@ -78,8 +78,8 @@ export class Runner {
       const callback = await callbackFor(this.#parts, plan.profile);
       if ('kind' in callback) return this.#hold(live, callback);
       const place = { worktree: plan.worktree, environment: this.#parts.environment };
-      const reportUnavailable = await this.#executor(plan.profile.type).lacks?.(plan.profile, place);
-      if (reportUnavailable) return this.#hold(live, reportUnavailable);
+      const lack = await this.#parts.executors.get(plan.profile.type)?.lacks?.(plan.profile, place);
+      if (lack) return this.#hold(live, lack);
       if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
       const assignment = await this.assign(live, graph, plan.profile, callback);
@@ -98,10 +98,10 @@ export class Runner {
   }
 
   /** What it needs is not there: nothing was claimed, and its profile rests. */
-  #hold(live: LiveRun, reportUnavailable: Deferred): void {
+  #hold(live: LiveRun, lack: Deferred): void {
     const { graph, task } = live.run;
-    const { code, because } = reportUnavailable;
-    this.ending.availability.reportUnavailable(live.run, reportUnavailable);
+    const { code, because } = lack;
+    this.ending.availability.reportUnavailable(live.run, lack);
     this.#parts.bus.emit('task.held', { graph, task, code, because });
     this.#abandon(live, because);
   }

@@ -60,6 +60,8 @@ describe('a main worktree that git takes for a bare repository', () => {
     await playground.writeConfig('');
     supervised = await supervise(playground, { observe: true });
     for (const flip of flips) await playground.git(playground.repo, ...flip);
+    await supervised.control.reload();
+    await eventually(async () => (await rowOf(playground.repo))?.state === 'held');
     const row = await rowOf(playground.repo);
     expect(row).toMatchObject({ state: 'held', problems: [{ code: 'core-bare' }] });
     const why = JSON.parse((await cli('why', 'one', '--json')).stdout) as { state: string; code: string };
