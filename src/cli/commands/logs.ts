@@ -1,6 +1,6 @@
 // `supervisor logs TASK-or-RUN`: what a run wrote, read from its files, so that it works with and without a supervisor.
 
-import { constants, existsSync } from 'node:fs';
+import { constants, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { RunReport } from '../../domain/report.ts';
@@ -116,7 +116,8 @@ function nothingWritten(name: string): SupervisorError {
 
 async function isOver(context: Context, output: Output, ask: boolean): Promise<boolean> {
   const { run, task, place, folder } = output;
-  if (existsSync(join(folder, 'exit.json'))) return true;
+  // The file is there from the start, and empty until the agent has ended.
+  if ((statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
   if (run !== null && run.finished_at !== null) return true;
   if (!ask) return false;
   return withView(context, async (view) => {
