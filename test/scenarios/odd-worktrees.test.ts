@@ -76,7 +76,9 @@ describe('a main worktree that git takes for a bare repository', () => {
       return held?.code === 'core-bare';
     });
     await mend(row?.because ?? '');
-    expect(await rowOf(playground.repo)).toMatchObject({ state: 'watched', problems: [] });
+    await supervised.control.reload();
+    await eventually(async () => (await rowOf(playground.repo))?.state === 'watched');
+    expect(await rowOf(playground.repo)).toMatchObject({ problems: [] });
   });
 
   test('by an agent in the middle of its work: the agent goes on, its result is written, the rest is held', async () => {
