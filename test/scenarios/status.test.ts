@@ -156,7 +156,7 @@ test('with a running supervisor: shape, reasons and counts', async () => {
     timed: 'schedule',
     draft: 'paused',
     'not-yet': 'not-before',
-    unauthorized: 'no-profile',
+    nobody: 'no-profile',
     broken: 'broken-profile',
     assigned: 'assigned',
     blocked: 'status-blocked',
