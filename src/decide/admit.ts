@@ -1,6 +1,6 @@
-// Which ready tasks start now. No limit is ever exceeded, and no place is left free while something could take it.
-// Between repositories their weights decide: the one with the fewest running tasks for its weight is next. Priority
-// decides within a repository; between its worktrees, at equal priority, the one with the fewest running tasks is next.
+// Which ready tasks start now. No limit is ever exceeded, and no slot stays free while a task could use it.
+// Repositories take turns by weight: the one with the fewest running tasks for its weight is next. Within a
+// repository priority decides; at equal priority, the worktree with the fewest running tasks is next.
 
 import type { GraphPath } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -8,10 +8,10 @@ import type { VerdictState } from '../domain/verdict.ts';
 import { NORMAL_PRIORITY } from './priority.ts';
 import { needsPlace, Room, type RoomState, type Seat } from './room.ts';
 
-/** Ready tasks of one graph that share a profile, first one first: what is full for one is full for all. */
+/** Ready tasks of one graph that share a profile, in order: what blocks one by capacity blocks all. */
 export interface PlanQueue extends Seat {
   readonly plans: readonly Plan[];
-  /** The place of each plan among all of its graph. */
+  /** The position of each plan among all of its graph. */
   readonly ranks: readonly number[];
 }
 
@@ -24,9 +24,9 @@ export interface Held {
 }
 
 export interface Admission {
-  /** In the order in which they start. */
+  /** In start order. */
   readonly admitted: readonly Plan[];
-  /** What a plan lacks that was not admitted. Asked only of those somebody wants to know about: there may be many. */
+  /** Why a plan was not admitted. Computed on request only, as there may be many. */
   heldBecause(plan: Plan): Held;
 }
 
@@ -47,8 +47,8 @@ export function queuesOf(plans: readonly Plan[]): PlanQueue[] {
 }
 
 /**
- * Chooses what starts. `isBusy`: tasks that cannot be begun though they are ready, because a run of theirs has not
- * ended; they are passed over and asked no reason.
+ * Chooses what starts. `isBusy`: ready tasks that cannot start because an earlier run of theirs has not finished;
+ * they are skipped and need no reason.
  */
 export function admit(
   queues: Iterable<PlanQueue>,
@@ -72,7 +72,7 @@ export function admit(
   return { admitted, heldBecause: (plan) => heldBecause(plan, room, busyGraphs.has(plan.graph)) };
 }
 
-/** A queue under way: its head is the next that may start. */
+/** A queue being worked through: its head is the next candidate. */
 class Line {
   readonly queue: PlanQueue;
   readonly #room: Room;
@@ -108,7 +108,7 @@ class Line {
 
   #settle(): void {
     for (let head = this.head; head; head = this.head) {
-      // Highest priority first: behind the first idle one there are only idle ones.
+      // Ordered by priority: after the first idle task all others are idle, too.
       const isIdle = this.#skipsIdle && head.priority <= 0;
       if (!isIdle && !this.#isBusy(head) && !this.#room.taskPauseOf(head)) return;
       this.#at = isIdle ? this.queue.plans.length : this.#at + 1;
@@ -116,7 +116,9 @@ class Line {
   }
 }
 
-/** Takes the next plan of these lines, or null when none has room. A line that is full stays so: it is left at once. */
+/**
+ * Takes the next plan from these queues, or null when none fits. A full queue stays full, so it is dropped at once.
+ */
 function next(lines: Line[], room: Room): Plan | null {
   let best: Line | null = null;
   for (let i = lines.length - 1; i >= 0; i--) {
@@ -135,7 +137,7 @@ function next(lines: Line[], room: Room): Plan | null {
   return plan;
 }
 
-/** Compared from last to first, so that what is equal keeps the order in which it was given. */
+/** Compares from last to first, so that equal entries keep their order. */
 function isBefore(line: Line, best: Line, room: Room): boolean {
   const priority = (line.head?.priority ?? 0) - (best.head?.priority ?? 0);
   if (line.queue.repo !== best.queue.repo) {

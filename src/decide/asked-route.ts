@@ -1,5 +1,5 @@
-// Which system a task's model asks for, or the project's settings where it names none, and which profile serves that. A
-// system that nobody serves is said; its work never goes to the account of another one.
+// Which system a task's model asks for (or the project's settings, if the task names none), and which profile serves
+// it. If no profile does, the task is held: its work never goes to another system's account.
 
 import {
   fittingPattern,
@@ -13,27 +13,27 @@ import type { Profile, ProfileSet } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { Unrouted } from './route.ts';
 
-/** The keys of a task that say which system is to run it. */
+/** The task keys that choose the system. */
 export type AskingTask = Pick<Task, 'model' | 'provider' | 'execMode' | 'wgProfile'>;
 
-/** A system that is asked for, and by what. */
+/** A requested system, and what requested it. */
 export interface Asked {
   readonly route: ModelRoute;
   /** `the task's model`, `the project's model`, … */
   readonly by: string;
-  /** What it says, or where. */
+  /** The requested value, or where it stands. */
   readonly words: string;
-  /** The project says so of all its tasks, not the task of itself. */
+  /** The request is the project's, for all its tasks, not the task's own. */
   readonly isProjects: boolean;
 }
 
-/** The profile that serves what is asked for. */
+/** The profile that serves the request. */
 export interface Served {
   readonly name: string;
   readonly because: string;
 }
 
-/** What is asked for; null: any executor will do, as for a bare model name. */
+/** What is requested; null: any executor will do, as for a bare model name. */
 export function askedRoute(task: AskingTask, profiles: ProfileSet): Asked | null {
   const own = ownRoute(task, profiles);
   if (own) return own;
@@ -62,7 +62,7 @@ function ownRoute(task: AskingTask, profiles: ProfileSet): Asked | null {
   return { route, by: "the task's wg profile", words: named, isProjects };
 }
 
-/** A colon may be part of a model's name; with a profile of that name before it, it is not. */
+/** A colon may be part of a model's name; after the name of a profile it is a separator. */
 function routeToNamed(model: string, profiles: ProfileSet): ModelRoute | null {
   const name = model.slice(0, Math.max(0, model.indexOf(':')));
   if (name === '' || !isKnown(name, profiles)) return null;
@@ -84,13 +84,13 @@ export function whoServes(asked: Asked, profiles: ProfileSet): Served | null {
   return name === undefined ? null : { name, because };
 }
 
-/** A profile of this name is there; one that nobody configured counts only where its program does. */
+/** Whether this profile exists; a built-in one counts only if its program is installed. */
 function serves(name: string, profiles: ProfileSet): boolean {
   const isMissing = profiles.missing?.has(name) && profiles.byName.get(name)?.origin.file === 'built-in';
   return !isMissing && isKnown(name, profiles);
 }
 
-/** The profile one of whose patterns fits the model, the first configured one first. */
+/** The first configured profile with a pattern that matches the model. */
 export function fittingProfile(spellings: readonly string[], profiles: ProfileSet): Served | null {
   for (const profile of profiles.byName.values()) {
     const pattern = fittingPattern(profile, spellings);
@@ -100,8 +100,8 @@ export function fittingProfile(spellings: readonly string[], profiles: ProfileSe
 }
 
 /**
- * Whether the default profile may stand in. What the user made the default of this machine goes before a project's
- * wish and before Claude, unless it would spend the account of another system.
+ * Whether the default profile may stand in. The machine's configured default takes precedence over a project's
+ * settings and over Claude, unless it would spend another system's account.
  */
 function mayServe(fallback: Profile | undefined, { route, isProjects }: Asked): boolean {
   const account = fallback === undefined ? null : handlerOfProfile(fallback);
@@ -109,7 +109,7 @@ function mayServe(fallback: Profile | undefined, { route, isProjects }: Asked): 
   return isProjects || route.handler === 'claude';
 }
 
-/** Said where nobody serves what is asked for. */
+/** The reason when no profile serves the requested system. */
 export function nobodyServes({ route, by, words }: Asked): Unrouted {
   return {
     routed: false,
@@ -118,7 +118,7 @@ export function nobodyServes({ route, by, words }: Asked): Unrouted {
   };
 }
 
-/** Why a profile must not run the task: it would spend another account than the one that the task's model asks for. */
+/** Why a profile must not run the task: it would spend another account than the one the task's model asks for. */
 export function wrongAccount(task: AskingTask, profile: Profile, profiles: ProfileSet): Unrouted | null {
   const account = handlerOfProfile(profile);
   const asked = account === null ? null : ownRoute(task, profiles);
@@ -133,7 +133,7 @@ export function wrongAccount(task: AskingTask, profile: Profile, profiles: Profi
   };
 }
 
-/** Somebody configured it, though it may be broken or not trusted. */
+/** Configured by the user, even if broken or not trusted. */
 export function isKnown(name: string, profiles: ProfileSet): boolean {
   return profiles.byName.has(name) || profiles.broken.has(name) || profiles.untrusted.includes(name);
 }

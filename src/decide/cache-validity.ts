@@ -1,46 +1,46 @@
-// What a judgement of a graph was made from, so that the next look can tell whether it still stands.
+// The inputs a graph was judged from, so that the next decision can tell whether that judgement is still valid.
 
 import type { TaskKey } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Copies } from './identity.ts';
 import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
 
-/** The part of the world that judging a graph looks at besides the graph itself. */
+/** The part of the world, besides the graph itself, that judging a graph reads. */
 export type ProcessIo = Pick<World, 'now' | 'config' | 'schedules' | 'peers'>;
 
-/** Whether a judgement still stands. */
+/** Whether a judgement is still valid. */
 export type StillStands = (view: GraphView, world: ProcessIo, copies: Copies) => boolean;
 
 export interface Standing {
-  /** Judging the graph again would give the same. */
+  /** Judging the graph again would give the same result. */
   readonly isValid: StillStands;
-  /** Whatever was said because of the graph's own tasks alone would be said again, as far as those did not change. */
+  /** Verdicts that follow from the graph's own tasks alone are still valid for tasks that did not change. */
   readonly holdsForTasks: StillStands;
 }
 
-/** Open in wg's sense: it could be started, now or one day. */
+/** Open in wg's sense: it could be started, now or later. */
 export function isStartable(task: Pick<Task, 'status'>): boolean {
   return task.status === 'open' || task.status === 'incomplete';
 }
 
-/** What keeps every task of a graph from being started, or null. */
+/** What blocks every task of a graph, or null. */
 export function graphHold(view: GraphView): GraphHold | null {
   const { problem } = view.snapshot;
   return problem ? { code: problem.code, because: problem.message } : view.hold;
 }
 
-/** Keeps what a judgement was made from. `validUntil`: when time alone may change it, ms. */
+/** Records what a judgement was made from. `validUntil`: when time alone may change it, ms. */
 export function isStillValid(inputs: {
   readonly view: GraphView;
   readonly world: ProcessIo;
   readonly copies: Copies;
   readonly validUntil: number;
-  /** The memory of each schedule that was looked at. */
+  /** The memory of each schedule that was read. */
   readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
-  /** What each task of another repository was that was looked at. */
+  /** The state of each task of another repository that was read. */
   readonly peers: ReadonlyMap<string, string | undefined>;
 }): Standing {
-  // Only what is compared is kept: a whole world would hold on to every graph of its time.
+  // Only what is compared is kept: keeping a whole world would pin every graph it contains.
   const { validUntil, remembered, peers } = inputs;
   const { graph, worktree, repo, snapshot, profiles, wgOnPath, wgCan } = inputs.view;
   const { now: judgedAt, config } = inputs.world;

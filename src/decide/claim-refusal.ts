@@ -1,5 +1,5 @@
-// The question that is asked again under the graph's lock, on the fresh bytes: may this task still be claimed? The same
-// predicates as in deciding, for one task.
+// Checked again under the graph's lock, on the fresh bytes: may this task still be claimed? Uses the same predicates
+// as deciding, for one task.
 
 import type { Snapshot } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -9,7 +9,7 @@ import { assessReadiness, readinessView } from './readiness.ts';
 import { enderOf } from './rewind.ts';
 import type { GraphView, World } from './world.ts';
 
-/** Why the task may not be claimed, in one sentence; null: nothing is against it. `view` carries the fresh snapshot. */
+/** Why the task may not be claimed, in one sentence; null: it may. `view` has the fresh snapshot. */
 export function claimRefusal(
   world: Pick<World, 'now' | 'graphs' | 'peers' | 'results'>,
   view: GraphView,

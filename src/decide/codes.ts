@@ -1,7 +1,7 @@
-// The words that say why a task is not being started. Public: scripts and `status --json` rely on them. Graph
-// problems, graph holds and pauses bring codes of their own (`invalid-line`, `wg-daemon`, `quota`, …).
+// The codes that say why a task is not being started. Public: scripts and `status --json` rely on them. Graph
+// problems, graph blocks and pauses have codes of their own (`invalid-line`, `wg-daemon`, `quota`, …).
 
-/** Every code that deciding itself gives a verdict, with what it means. */
+/** Every code a decision can give a verdict, with its meaning. */
 export const VERDICT_CODES = {
   // The task is being worked on.
   starting: 'a run of ours was begun and has not claimed the task yet',
@@ -10,7 +10,7 @@ export const VERDICT_CODES = {
   finishing: 'a run of ours is over; its outcome is being written to the graph',
   dispatched: 'it starts now',
 
-  // wg's status is not one that can be started; the rest of the word is the status.
+  // wg's status does not allow a start; the rest of the code is that status.
   'status-in-progress': 'somebody else works on it',
   'status-waiting': "parked by `wg wait`; wg's tick wakes it",
   'status-blocked': "blocked by hand; wg's tick opens it when its dependencies are done",
@@ -21,7 +21,7 @@ export const VERDICT_CODES = {
   'status-failed': 'failed',
   'status-abandoned': 'abandoned',
 
-  // Readiness, in the order in which it is judged.
+  // Readiness, in the order it is judged.
   paused: 'a draft, or paused by a person',
   'not-before': 'its not_before has not come',
   'ready-after': 'its ready_after (a retry or a cycle delay) has not come',
@@ -46,7 +46,7 @@ export const VERDICT_CODES = {
   copy: 'another worktree of the repository dispatches the same task',
   'copy-elsewhere': 'another worktree works on its copy of this task, or finished it',
 
-  // Older lines that came back: by git, or by whoever writes the file slowly.
+  // Older lines that came back: through git, or through a slow writer.
   rewound: 'its line is older than what was written of it, or its graph is just being rewound',
 
   // Routing.
@@ -64,7 +64,7 @@ export const VERDICT_CODES = {
   'bad-schedule': 'its schedule cannot be read',
   'schedule-over': 'its schedule has no instant left',
 
-  // Room.
+  // Capacity.
   'machine-limit': 'the machine has no room',
   'repo-limit': 'its repository has no room',
   'worktree-limit': 'its worktree has no room',

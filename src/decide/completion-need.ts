@@ -1,5 +1,5 @@
-// Which way a task must be finished: natively, after its verify command, or by the `wg` command, and what is written of
-// a result before wg ends the task.
+// How a task must be finished: natively, after its verify command, or by the `wg` command, and what is written of a
+// result before wg finishes the task.
 
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { isSystemTask, isTerminal, type Task, type TaskDetail } from '../domain/task.ts';
@@ -8,7 +8,7 @@ import { artifactStrings, EXTERNAL_TAG, type TaskPatch } from './settle.ts';
 import { counter } from './ticker-view.ts';
 import { logLine, usageFields } from './wg-spelling.ts';
 
-/** The way, and because of what. `wg` with `only`: nobody else may write this task. */
+/** How, and why. `wg` with `only`: no other program may write this task. */
 export type CompletionNeed =
   | { readonly way: 'plain' }
   | { readonly way: 'verify'; readonly command: string }
@@ -24,7 +24,8 @@ export function completionNeed(
   if (task.foreignKeys.length > 0)
     return { way: 'wg', only: true, because: `it carries ${task.foreignKeys.join(', ')}` };
   const verify = task.verify?.trim() ?? '';
-  // One that wants candidates takes no word of anybody but its own workers; what it asks of an end is done here.
+  // A task that wants candidates accepts results from its own workers only; what it requires of a finish is done
+  // here.
   if (wgOnPath && !wgCan?.candidates) {
     const because = semanticsOf(task, tasks, verify);
     if (because !== null) return { way: 'wg', only: false, because };
@@ -33,8 +34,8 @@ export function completionNeed(
 }
 
 /**
- * What of wg's own semantics a task's end calls for; null: none. Cycles are turned by us: no two ages of `wg done` agree on
- * which of their tasks it ends, and one of them ends none.
+ * Which of wg's own rules finishing the task requires; null: none. Cycles are advanced natively: versions of `wg
+ * done` disagree on which of their tasks it finishes, and one version finishes none.
  */
 function semanticsOf(task: TaskDetail, tasks: ReadonlyMap<string, Task>, verify: string): string | null {
   if (verify !== '') return 'it has a verify command';
@@ -44,7 +45,10 @@ function semanticsOf(task: TaskDetail, tasks: ReadonlyMap<string, Task>, verify:
   return null;
 }
 
-/** What is kept of a result while the task is still in progress: wg ends it next and knows nothing of these. */
+/**
+ * The part of a result to keep while the task is still in progress: wg, which finishes it next, does not know these
+ * keys.
+ */
 export function resultPatch(task: TaskDetail, outcome: Succeeded, actor: string, now: number): TaskPatch {
   const added = artifactStrings(outcome.artifacts).filter((artifact) => !task.artifacts.includes(artifact));
   const tags = task.tags.includes(EXTERNAL_TAG) ? task.tags.filter((tag) => tag !== EXTERNAL_TAG) : null;
@@ -59,7 +63,7 @@ export function resultPatch(task: TaskDetail, outcome: Succeeded, actor: string,
   };
 }
 
-/** A verify command did not pass: counted, and at the limit the task fails, as in wg (wg-rules 5.2 step 4). */
+/** A verify command failed: counted, and at the limit the task fails, as in wg (wg-rules 5.2 step 4). */
 export function verifyFailedPatch(
   task: TaskDetail,
   because: string,
@@ -79,7 +83,9 @@ export function verifyFailedPatch(
   };
 }
 
-/** wg's spelling of a failure on its command line, which is not the one on disk (wg-rules 9.1); null: none fits. */
+/**
+ * wg's spelling of a failure on its command line, which is not the one on disk (wg-rules 9.1); null: none matches.
+ */
 export function failureClassForCommand(outcome: Failed): string | null {
   switch (outcome.failure) {
     case 'timeout':
@@ -92,7 +98,8 @@ export function failureClassForCommand(outcome: Failed): string | null {
     case 'interrupted':
     case 'unreachable':
       return 'wrapper-internal';
-    // Not agent-exit-nonzero: with it `wg fail` may leave the task waiting for an evaluation that nobody makes (11.27).
+    // Not agent-exit-nonzero: with it `wg fail` may leave the task waiting for an evaluation that will never be made
+    // (11.27).
     case 'exit':
     case 'reported':
     case 'refused':

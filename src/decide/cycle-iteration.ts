@@ -1,5 +1,5 @@
-// What becomes of a cycle when its members are over (wg-rules 4.4): the next iteration, or a restart after a failure.
-// wg does this in `wg done`, in `wg fail` and in every tick of its daemon.
+// What follows when all members of a cycle are done or failed (wg-rules 4.4): the next iteration, or a restart after
+// a failure. wg does this in `wg done`, in `wg fail` and in every tick of its daemon.
 
 import { durationOrNull } from '../domain/duration.ts';
 import { cycleOwners } from '../domain/graph.ts';
@@ -10,7 +10,7 @@ import { graphTime } from './instant.ts';
 import { counter, type TickerMove, type TickerView, tickerMove } from './ticker-view.ts';
 
 interface CycleConfig {
-  /** 0: without end. */
+  /** 0: no limit. */
   readonly maxIterations: number;
   readonly guard: unknown;
   readonly delayMs: number;
@@ -25,15 +25,15 @@ const MAX_FAILURE_RESTARTS = 3;
 const STANDING = ['archived', 'chat-loop'];
 const CONVERGED = 'converged';
 
-/** The moves of every cycle of the graph. */
+/** The transitions of every cycle of the graph. */
 export function cycleMoves(view: TickerView): TickerMove[] {
   if (!hasOwner(view.tasks)) return [];
   return cycleMembers(view.tasks).flatMap((ids) => movesOf(ids, view));
 }
 
 /**
- * The moves of what one finished task belongs to: its cycle, or, where it carries a cycle_config and is in no cycle,
- * the implicit one of itself and all that it waits for. wg looks at the latter only in `wg done`.
+ * The transitions for one finished task: of its cycle or, if it has a cycle_config and is in no cycle, of the
+ * implicit cycle of itself and its dependencies. wg considers the latter only in `wg done`.
  */
 export function cycleMovesAfter(id: TaskId, view: TickerView): TickerMove[] {
   const task = view.tasks.get(id);
@@ -47,7 +47,7 @@ export function cycleMovesAfter(id: TaskId, view: TickerView): TickerMove[] {
   return details && owner ? iterate(details, owner, view) : [];
 }
 
-/** Whether anybody configured a cycle at all. */
+/** Whether the cycle is configured at all. */
 function hasOwner(tasks: TickerView['tasks']): boolean {
   for (const _owner of cycleOwners(tasks)) return true;
   return false;
@@ -65,7 +65,7 @@ function movesOf(ids: readonly TaskId[], view: TickerView): TickerMove[] {
   return failed ? restart(members, owner, view) : iterate(members, owner, view);
 }
 
-/** Null where one of them may not be edited by us. */
+/** Null if the supervisor may not edit one of them. */
 function detailsOf(ids: readonly TaskId[], view: TickerView): TaskDetail[] | null {
   const found = ids.map((id) => view.detail(id));
   const members = found.filter((one): one is TaskDetail => one !== null);
@@ -165,7 +165,7 @@ function configOf(owner: TaskDetail): CycleConfig | null {
   };
 }
 
-/** `30s`, `5m`, `2h`, `1d`, or bare seconds; anything else delays nothing. */
+/** `30s`, `5m`, `2h`, `1d`, or bare seconds; any other value means no delay. */
 function delayOf(value: unknown): number {
   if (typeof value !== 'string') return 0;
   const text = value.trim();

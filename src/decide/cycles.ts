@@ -6,7 +6,7 @@ import type { Task } from '../domain/task.ts';
 
 type Waiting = Pick<Task, 'id' | 'after'>;
 
-/** How a back-edge is named in the set of them: `task` waits for `dependency`. */
+/** How a back-edge is written in the set: `task` waits for `dependency`. */
 export function backEdgeKey(dependency: TaskId, task: TaskId): string {
   return `${dependency}\u0000${task}`;
 }
@@ -15,21 +15,21 @@ export function backEdgeKey(dependency: TaskId, task: TaskId): string {
 export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
   const found = new Set<string>();
   const nodes = cycleNodes(tasks);
-  // Order matters only where there is a cycle, and putting many tasks in order takes long.
+  // Order matters only if there is a cycle, and sorting many tasks is slow.
   const waiting = nodes.filter((task) => task.after.length > 0);
   if (components(edgesOf(waiting)).cyclic.length === 0) return found;
   const { ids, next } = adjacency(nodes);
   const { of, cyclic } = components(next);
   const entered = enteredNodes(of, next);
   for (const members of cyclic) {
-    // The one member that the outside leads to; the first by id when none or several are.
+    // The one member reachable from outside the cycle; the first by id if there are none or several.
     const header = members.find((node) => entered[node] === 1) ?? members[0] ?? 0;
     walkComponent(header, of, ids, next, found);
   }
   return found;
 }
 
-/** Answers whether an edge is a back-edge; finds them all at the first question. */
+/** Tells whether an edge is a back-edge; all of them are computed at the first question. */
 export function lazyBackEdges(
   tasks: ReadonlyMap<TaskId, Waiting>,
 ): (dependency: TaskId, task: TaskId) => boolean {
@@ -46,7 +46,7 @@ export function cycleMembers(tasks: ReadonlyMap<TaskId, Waiting>): readonly (rea
   return components(next).cyclic.map((component) => component.map((member) => ids[member] ?? ''));
 }
 
-/** The ids that are in one cycle with this task, itself included; empty when it is in none. */
+/** The ids that share a cycle with this task, itself included; empty if it is in none. */
 export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskId): ReadonlySet<TaskId> {
   const { ids, next } = adjacency(tasks.values());
   const node = ids.indexOf(task);
@@ -54,10 +54,10 @@ export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskI
   return new Set(members.map((member) => ids[member] ?? ''));
 }
 
-/** Tasks that wg scaffolds around others take no part in cycles. */
+/** Tasks that wg scaffolds around others are not part of cycles. */
 const SCAFFOLD = /^\.(assign|flip|evaluate|place)-/;
 
-/** For each node the nodes that wait for it, in the order in which the edges were found; duplicates kept. */
+/** For each node its dependents, in the order the edges were found; duplicates kept. */
 type Edges = readonly (readonly number[] | undefined)[];
 
 interface Adjacency {
@@ -74,7 +74,7 @@ function adjacency(tasks: Iterable<Waiting>): Adjacency {
   return { ids: nodes.map((task) => task.id), next: edgesOf(nodes) };
 }
 
-/** A hole stands where nobody waits: that is most of a large graph. */
+/** Nodes without dependents, most of a large graph, have a hole here. */
 function edgesOf(nodes: readonly Waiting[]): Edges {
   const index = new Map(nodes.map((task, i) => [task.id, i]));
   const next: number[][] = new Array(nodes.length);
@@ -101,7 +101,7 @@ export function compareBytes(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Surrogates stand for code points above all others. */
+/** Surrogates sort above all other code points. */
 function sortableUnit(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
@@ -109,7 +109,7 @@ function sortableUnit(unit: number): number {
 interface Components {
   /** The component of each node. */
   readonly of: Int32Array;
-  /** Members of every component that holds a cycle, ascending. */
+  /** Members of every component that contains a cycle, ascending. */
   readonly cyclic: readonly (readonly number[])[];
 }
 
@@ -164,7 +164,7 @@ function components(next: Edges): Components {
   return { of, cyclic };
 }
 
-/** Adds the back-edges of one component: the edges to a node on the path of a walk that starts at its header. */
+/** Adds the back-edges of one component: edges to a node on the current path of a walk that starts at its header. */
 function walkComponent(
   header: number,
   of: Int32Array,
@@ -192,7 +192,7 @@ function walkComponent(
   }
 }
 
-/** Marks every node that an edge from another component leads to. */
+/** Marks every node that is reached from another component. */
 function enteredNodes(of: Int32Array, next: Edges): Uint8Array {
   const entered = new Uint8Array(next.length);
   next.forEach((targets, node) => {

@@ -1,5 +1,5 @@
-// The brain: from the world at one moment to what is to be done, why everything else is not, and when to look again.
-// Pure: the daemon, `supervisor why` and the tests call this very function.
+// The core: from the world at one moment to what to do, why everything else waits, and when to decide again. Pure:
+// the daemon, `supervisor why` and the tests call this very function.
 
 import { type GraphPath, type TaskId, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -22,7 +22,7 @@ import { createScheduleCache, type ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
 import type { Action, Decision, GraphHold, GraphView, World } from './world.ts';
 
-/** What one caller keeps from decision to decision, so that only what changed is judged anew. */
+/** What a caller keeps between decisions, so that only what changed is judged again. */
 export interface DecideMemo {
   readonly graphs: JudgedGraphs;
   readonly copies: CopyMemo;
@@ -30,7 +30,7 @@ export interface DecideMemo {
   readonly cameBack: CameBackMemo;
 }
 
-/** An empty memo. A decision is the same with any memo and with none. */
+/** An empty memo. The decision is the same with any memo and with none. */
 export function createMemo(): DecideMemo {
   return {
     graphs: new Map(),
@@ -88,7 +88,7 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), schedules, wakeAt, doubts: since };
 }
 
-/** What is said of the tasks that could start by themselves: they start, or lack room. */
+/** Verdicts of the tasks that could start: they start, or wait for capacity. */
 function readyWords(
   world: World,
   judged: ReadonlyMap<GraphPath, JudgedGraph>,
@@ -104,14 +104,14 @@ function readyWords(
     const until = unsure.get(kept.graph);
     if (until !== undefined) return { ...kept, ...unsureWords(until) };
     const held = admission.heldBecause(ready.plan);
-    // Where nothing is started at all, want of room says nothing.
+    // If nothing is being started at all, lack of capacity is no reason.
     if (world.dispatchBlocked && held.state === 'queued')
       return standing(kept, ready.plan, world.dispatchBlocked);
     return { ...kept, ...held, ...(held.code === 'idle' ? { nextAt: ready.agingAt } : {}) };
   };
 }
 
-/** What is said of a task that could start where nothing is started. */
+/** The verdict of a task that could start while nothing is being started. */
 function standing(kept: Verdict, plan: Plan, dispatchBlocked: GraphHold): Verdict {
   const would = `it would go to ${plan.profile.name}, because of ${plan.because}`;
   const because =
@@ -119,7 +119,7 @@ function standing(kept: Verdict, plan: Plan, dispatchBlocked: GraphHold): Verdic
   return { ...kept, state: 'held', code: dispatchBlocked.code, because };
 }
 
-/** What judging the room takes to know, from the world. */
+/** The inputs to the capacity limits, from the world. */
 export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>): RoomState {
   const settings = new Map(world.graphs.map((view) => [view.repo, view.settings]));
   return {
@@ -136,8 +136,8 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
 }
 
 /**
- * Everything that takes a place: open runs, and processes that go on after their task was reported as over. What runs for
- * a graph that is gone takes nothing that others wait for.
+ * Everything that uses a slot: open runs, and processes that keep running after their task was reported as finished.
+ * Runs of a graph that is gone use no slot that others could have.
  */
 export function withEnding({
   runs,
@@ -164,12 +164,12 @@ function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, Judged
   return judged;
 }
 
-/** Which tasks may not be begun because of what we know of them, and what is said of those. */
+/** Tasks that must not start because of what the ledger knows, and their verdicts. */
 class Said {
   readonly verdicts = new Map<GraphPath, Map<TaskId, Verdict>>();
   readonly #busy = new Map<GraphPath, Set<TaskId>>();
 
-  /** `words` null: the graph has the last word. */
+  /** `words` null: the graph decides. */
   say(graph: GraphPath, task: TaskId, executor: string | null, words: Words | null): void {
     this.#busy.set(graph, (this.#busy.get(graph) ?? new Set()).add(task));
     if (!words) return;
@@ -205,7 +205,7 @@ function sayOfRuns(
   }
 }
 
-/** While the line that a run works on is missing, no copy of it in another worktree may be taken for the task. */
+/** While the line a run works on is missing, a copy in another worktree must not be mistaken for the task. */
 function sayOfCopies(run: Run, graphs: readonly GraphView[], said: Said): void {
   for (const { graph, repo, settings, snapshot } of graphs) {
     if (repo !== run.repo || graph === run.graph || settings.duplicates === 'each') continue;
@@ -217,7 +217,7 @@ function sayOfCopies(run: Run, graphs: readonly GraphView[], said: Said): void {
   }
 }
 
-/** What is done and said about tasks that are known to be over and whose line is older. */
+/** Actions and verdicts for tasks that are known to be finished but whose line is older. */
 function judgeResults(
   world: World,
   cameBack: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, CameBack>>,
@@ -233,7 +233,7 @@ function judgeResults(
   const unsure = new Map<GraphPath, number>();
   for (const { graph, settings, hold } of world.graphs) {
     for (const [id, back] of cameBack.get(graph) ?? []) {
-      // A copy says so itself: where it is dispatched it is judged.
+      // A copy is judged in the graph that dispatches it.
       if (said.isBusy(graph, id) || judged.get(graph)?.verdicts.get(id)?.state === 'copy') continue;
       const key = taskKey(graph, id);
       const doubt = doubtOf(key, world);
@@ -247,7 +247,7 @@ function judgeResults(
   return { actions, doubts, unsure };
 }
 
-/** Graphs of which an older state came back a moment ago, and until when nothing is begun in them. */
+/** Graphs in which an older state came back just now, and until when nothing starts in them. */
 function unsureGraphs(
   world: World,
   ofRuns: ReadonlyMap<string, Doubt>,
@@ -270,7 +270,7 @@ function unsureWords(until: number) {
 
 type Words = Pick<Verdict, 'state' | 'code' | 'because'> & Partial<Pick<Verdict, 'nextAt'>>;
 
-/** How far a run is; null where the graph has the last word. */
+/** The state of a run; null: the graph decides. */
 function wordsOf(run: Run, task: Task): Words | null {
   const attempt = `${run.executor}, attempt ${run.attempt}`;
   if (run.phase === 'opened' && isStartable(task))

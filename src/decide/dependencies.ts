@@ -1,6 +1,6 @@
-// Whether everything that a task waits for is done (wg-rules 4.1, 4.6): missing dependencies block, failed and abandoned
-// ones by the rule of the wg that serves the graph; archived ones, evaluation gates, peers, copies elsewhere and edges
-// that only close a cycle.
+// Whether everything a task waits for is done (wg-rules 4.1, 4.6): missing dependencies block; failed and abandoned
+// ones follow the rule of the wg that serves the graph; plus archived ones, evaluation gates, peers, copies elsewhere
+// and edges that only close a cycle.
 
 import type { TaskId } from '../domain/ids.ts';
 import { isSystemTask, isTerminal, type Task } from '../domain/task.ts';
@@ -20,7 +20,7 @@ const DEPENDENCY_CODES = {
   open: { state: 'waiting', code: 'dependency' },
 } as const;
 
-/** What a task still waits for; its answer names every open dependency. */
+/** What a task still waits for; the answer names every open dependency. */
 export function dependenciesAgainst(task: Task, view: ReadinessView): NotReady | null {
   const blockers: Blocker[] = [];
   for (const id of task.after) {
@@ -28,7 +28,7 @@ export function dependenciesAgainst(task: Task, view: ReadinessView): NotReady |
     if (blocker) blockers.push(blocker);
   }
   if (blockers.length === 0) return null;
-  // What a person must put right is said first: nothing else could start the task.
+  // What a person must fix comes first: nothing else could start the task.
   for (const kind of ['missing', 'failed', 'abandoned', 'open', 'peer', 'evaluation'] as const) {
     if (!blockers.some((blocker) => blocker.kind === kind)) continue;
     const { state, code } = DEPENDENCY_CODES[kind];
@@ -65,7 +65,7 @@ function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null 
   return { kind: 'open', text: `${id} (${elsewhere ?? here.status}${paused})` };
 }
 
-/** wg's evaluation gate: `.evaluate-X` must be absent or over before X counts as done for ordinary tasks. */
+/** wg's evaluation gate: `.evaluate-X` must be absent or finished before X counts as done for ordinary tasks. */
 function evaluationBlocker(id: TaskId, view: ReadinessView): Blocker | null {
   const evaluation = `.evaluate-${id}`;
   const gate = view.tasks.get(evaluation);
@@ -75,12 +75,15 @@ function evaluationBlocker(id: TaskId, view: ReadinessView): Blocker | null {
   return { kind: 'evaluation', text: `the evaluation of ${id}: ${evaluation} (${gate.status})` };
 }
 
-/** What a wg of today writes: there only what is done counts, whatever else is installed. */
+/** Written only by current versions of wg: only done dependencies count, whichever version is installed. */
 function isOfToday(tasks: readonly (Task | undefined)[]): boolean {
   return tasks.some((task) => task?.hasLifecycle === true);
 }
 
-/** Failed and abandoned count where the wg on PATH takes them for done; without one, starting too early is not risked. */
+/**
+ * Failed and abandoned dependencies count if the wg on PATH treats them as done; without a wg they do not, to avoid
+ * starting too early.
+ */
 function countsAsDone(
   status: string | undefined,
   tasks: readonly (Task | undefined)[],
@@ -90,7 +93,7 @@ function countsAsDone(
   return !isOfToday(tasks) && (wgCan?.satisfying.some((end) => end === status) ?? false);
 }
 
-/** Which rule says so. */
+/** Which rule applied. */
 function ruleText(status: string, tasks: readonly (Task | undefined)[], view: ReadinessView): string {
   if (isOfToday(tasks)) return 'which does not count for the wg that wrote its lifecycle';
   if (!view.wgCan) return 'which counts as done only where a wg on PATH takes it so';
@@ -98,7 +101,7 @@ function ruleText(status: string, tasks: readonly (Task | undefined)[], view: Re
   return `which ${counts ? 'counts as done' : 'does not count'} for the wg on PATH, of ${view.wgCan.age}`;
 }
 
-/** What is said of the dependencies of a task that waits for none of them. */
+/** The text for a task with no dependencies. */
 export function doneDependencies(task: Task, view: ReadinessView): string {
   if (task.after.length === 0) return 'it waits for nothing';
   const names = task.after.map((id) => {
@@ -114,7 +117,7 @@ function isEvaluating(status: string | undefined): boolean {
   return status === 'pending-eval' || status === 'failed-pending-eval';
 }
 
-/** `peer:task` with both halves names a task of another repository; wg never looks for it in this graph. */
+/** `peer:task` with both halves names a task of another repository; wg never searches this graph for it. */
 export function isPeerReference(id: TaskId): boolean {
   const colon = id.indexOf(':');
   return colon > 0 && colon < id.length - 1;

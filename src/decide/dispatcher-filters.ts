@@ -1,17 +1,20 @@
-// What wg's dispatcher asks of a task on top of readiness (wg-rules 4.5), and what we leave to wg altogether.
+// What wg's dispatcher requires on top of readiness (wg-rules 4.5), and what is left to wg entirely.
 
 import { isSystemTask, type Task } from '../domain/task.ts';
 import { instantText } from './instant.ts';
 import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
 
-/** wg starts nothing that is assigned to somebody. Of what is at work or over it only says who has it, or had it. */
+/**
+ * wg starts nothing that has an assignee. On running and finished tasks the field only records who works or worked on
+ * it.
+ */
 export function assignedAgainst(task: Task): NotReady | null {
   if (task.assigned === undefined || (task.status !== 'open' && task.status !== 'incomplete')) return null;
   const how = `\`wg unclaim ${task.id}\` frees it`;
   return notReady('held', 'assigned', `it is open, yet assigned to ${task.assigned}; ${how}`);
 }
 
-/** Tags by which wg's daemon marks its own standing tasks. */
+/** Tags that mark the standing tasks of wg's daemon. */
 const DAEMON_TAGS: ReadonlySet<string> = new Set([
   'compact-loop',
   'archive-loop',
@@ -21,7 +24,7 @@ const DAEMON_TAGS: ReadonlySet<string> = new Set([
   'user-board',
 ]);
 
-/** wg's daemon drives these itself. */
+/** Driven by wg's daemon itself. */
 export function daemonTagAgainst(task: Task): NotReady | null {
   const tag = task.tags.find((candidate) => DAEMON_TAGS.has(candidate));
   if (tag === undefined) return null;
@@ -32,7 +35,7 @@ const THROTTLE_WINDOW_MS = 300_000;
 const THROTTLE_STEP_MS = 60_000;
 const THROTTLE_LIMIT = 5;
 
-/** One death is forgiven; 2, 3 and 4 within five minutes wait 1, 2 and 4 minutes; 5 hold the task. */
+/** One death is forgiven; 2, 3 and 4 within five minutes wait 1, 2 and 4 minutes; 5 block the task. */
 export function throttleAgainst(task: Task, { now }: ReadinessView): NotReady | null {
   if (task.recentDeaths.length < 2) return null;
   const deaths = task.recentDeaths.filter((at) => at > now - THROTTLE_WINDOW_MS).sort((a, b) => a - b);
@@ -46,7 +49,7 @@ export function throttleAgainst(task: Task, { now }: ReadinessView): NotReady | 
   }
   const until = last + THROTTLE_STEP_MS * 2 ** (count - 2);
   if (now >= until) return null;
-  // The oldest death leaves the window, and the wait may end, before that.
+  // When the oldest death leaves the window, the wait may end earlier.
   const because = `${died}; tried again at ${instantText(until)}`;
   return notReady('scheduled', 'respawn-throttle', because, Math.min(until, oldestLeaves));
 }
@@ -61,14 +64,14 @@ export function spawnFailuresAgainst(task: Task): NotReady | null {
   return notReady('held', 'spawn-failures', `it could not be started ${task.spawnFailures} times; ${again}`);
 }
 
-/** The number of failed starts, in words. */
+/** The number of failed starts, as text. */
 export function startsText(failures: number): string {
   return failures === 0
     ? 'it never failed to start'
     : `it failed to start ${failures} times of ${MAX_SPAWN_FAILURES}`;
 }
 
-/** wg skips its own tasks whose subject was abandoned; the rest of its machinery is judged by one hook. */
+/** wg skips its own tasks whose subject was abandoned; the rest of its agency is judged by one hook. */
 export function systemTaskAgainst(task: Task, view: ReadinessView): NotReady | null {
   if (!isSystemTask(task.id)) return null;
   const abandoned = task.after.find((id) => view.tasks.get(id)?.status === 'abandoned');
@@ -106,8 +109,8 @@ function switchOf(id: string): string {
 const MACHINERY_TAGS: ReadonlySet<string> = new Set(['evaluation', 'flip', 'assignment', 'agency']);
 
 /**
- * wg's agency scaffolding (wg-rules 4.5, 4.8): all system tasks but those that a person gave a command
- * of their own, and those that answer messages.
+ * wg's agency scaffolding (wg-rules 4.5, 4.8): all system tasks except those a person gave a command of their own,
+ * and those that answer messages.
  */
 export function isWgMachinery(task: Pick<Task, 'id' | 'exec' | 'tags'>): boolean {
   if (task.id.startsWith('.respond-to-')) return false;
@@ -115,7 +118,7 @@ export function isWgMachinery(task: Pick<Task, 'id' | 'exec' | 'tags'>): boolean
   return WG_COMMAND.test(task.exec) || task.tags.some((tag) => MACHINERY_TAGS.has(tag));
 }
 
-/** What later versions of wg add may have rules that we would break. */
+/** Later versions of wg may add kinds with rules we do not know. */
 export function foreignKeysAgainst(task: Task, { wgOnPath, wgCan }: ReadinessView): NotReady | null {
   if (task.foreignKeys.length === 0) return null;
   const keys = nameList(task.foreignKeys);

@@ -1,5 +1,5 @@
-// Why a task is (not) running: its verdict, and every condition, rule and limit that was looked at, in order. Serves
-// `supervisor why`; built from the same functions that decide.
+// Why a task is (not) running: its verdict, and every condition, rule and limit in the order judged. Serves
+// `supervisor why`; built from the functions that decide.
 
 import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
@@ -25,7 +25,7 @@ export interface Explanation {
   readonly conditions: readonly Condition[];
 }
 
-/** Explains one task. Conditions that come after an unmet one are judged all the same. */
+/** Explains one task. Conditions after an unmet one are judged, too. */
 export function explainTask(world: World, graph: GraphPath, id: TaskId): Explanation {
   const view = world.graphs.find((candidate) => candidate.graph === graph);
   const task = view?.snapshot.tasks.get(id);
@@ -81,7 +81,7 @@ function dueText({ state, occurrence }: ScheduleJudgement): string {
   return `schedule ${state.text} (${state.zone}) ${occurrence === null ? 'goes on' : 'is due'}${next}`;
 }
 
-/** Whether this task alone would be let in now; what waits beside it is left out. */
+/** Whether this task alone would be admitted now, ignoring other waiting tasks. */
 function roomConditions(world: World, view: GraphView, task: Task, { profile }: Routed): Condition[] {
   const views = new Map(world.graphs.map((candidate) => [candidate.graph, candidate]));
   const room = new Room(roomState(world, views));

@@ -1,4 +1,5 @@
-// The verdicts of one graph's tasks. A value: the next judgement's verdicts are laid over these, as most of them stay.
+// The verdicts of one graph's tasks. Immutable: the next judgement's verdicts are layered on these, as most stay the
+// same.
 
 import type { Tasks } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
@@ -8,22 +9,22 @@ import type { Verdict } from '../domain/verdict.ts';
 /** What a verdict says. */
 export type Reason = Pick<Verdict, 'state' | 'code' | 'because' | 'nextAt'>;
 
-/** The verdict of a task. `executor`: where it would go; null: not known or of no matter. */
+/** The verdict of a task. `executor`: where it would go; null: unknown or irrelevant. */
 export function verdictOf(graph: GraphPath, task: Task, executor: string | null, reason: Reason): Verdict {
   const { state, code, because, nextAt } = reason;
   return { graph, task: task.id, state, code, because, nextAt, executor };
 }
 
-/** So many verdicts, and one in so many, may lie above the others before all are put into one map again. */
+/** Layers are merged into one map beyond this many verdicts, or beyond this share of them. */
 const FEW = 1024;
 const SHARE = 16;
 
 export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
-  /** Whose verdicts these are; in this order they are told. */
+  /** The ids with verdicts, in the order they are listed. */
   readonly #tasks: Tasks;
   readonly #earlier: ReadonlyMap<TaskId, Verdict>;
   readonly #later: ReadonlyMap<TaskId, Verdict>;
-  /** What is said of a task that has no verdict of its own: most are over, and one that nobody asks for is not made. */
+  /** The verdict of a task without one of its own: most are finished, and theirs are only made on request. */
   readonly #ofOthers: (task: Task) => Verdict;
 
   private constructor(
@@ -47,7 +48,7 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
     return new GraphVerdicts(tasks, made, new Map(), ofOthers);
   }
 
-  /** The verdicts of these tasks: the fresh ones, and ours for all others. */
+  /** The verdicts of these tasks: the fresh ones, and the existing ones for all others. */
   with(tasks: Tasks, fresh: ReadonlyMap<TaskId, Verdict>): GraphVerdicts {
     const later = new Map([...this.#later, ...fresh]);
     if (later.size <= FEW + tasks.size / SHARE)

@@ -1,12 +1,12 @@
-// Copies: where graph.jsonl is committed, every worktree of a repository checks out the same tasks. Says which copy is
-// the task's home, so that one task is never dispatched from two worktrees.
+// Copies: if graph.jsonl is committed, every worktree of a repository checks out the same tasks. Decides which copy
+// is the task's home, so that a task is never dispatched from two worktrees.
 
 import { changedTasks } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Task, TaskStatus } from '../domain/task.ts';
 import type { GraphView } from './world.ts';
 
-/** What being one of several copies means for an open task. */
+/** What it means for an open task to be one of several copies. */
 export type CopyHold = {
   readonly code: 'copy' | 'copy-elsewhere';
   readonly because: string;
@@ -14,11 +14,11 @@ export type CopyHold = {
 
 /** Which tasks are copies of each other. */
 export interface Copies {
-  /** Why this copy of an open task is not dispatched; null when it is its own, or the home of quiet copies. */
+  /** Why this copy of an open task is not dispatched; null if it is the only one, or the home of idle copies. */
   holdOf(view: GraphView, task: Task): CopyHold | null;
-  /** Status of the home of a task, when that is in another worktree; else null. */
+  /** Status of a task's home, if that is in another worktree; else null. */
   statusElsewhere(graph: GraphPath, id: TaskId): TaskStatus | null;
-  /** Changes whenever something that the answers for this graph depend on changed. */
+  /** Changes whenever something that this graph's answers depend on changes. */
   version(graph: GraphPath): number;
 }
 
@@ -27,7 +27,7 @@ interface Copy {
   readonly task: Task;
 }
 
-/** Where a copy is. Not the whole view: that would keep every graph of its time in memory. */
+/** Where a copy is. Not the whole view: that would keep old graphs in memory. */
 type Place = Pick<GraphView, 'graph' | 'worktree' | 'worktreeIsMain' | 'tracked'>;
 
 function placeOf({ graph, worktree, worktreeIsMain, tracked }: GraphView): Place {
@@ -36,9 +36,9 @@ function placeOf({ graph, worktree, worktreeIsMain, tracked }: GraphView): Place
 
 /** The tasks of one id in the worktrees of one repository. */
 interface SameId {
-  /** By graph. Most ids stand in one graph only: a map for each would cost more than everything else here. */
+  /** By graph. Most ids are in one graph only: a map for each would cost more than everything else here. */
   copies: Copy | Map<GraphPath, Copy>;
-  /** By identity; null until somebody asks, and again whenever a copy changed. */
+  /** By identity; null until first needed, and again whenever a copy changed. */
   groups: ReadonlyMap<string, Group> | null;
 }
 
@@ -46,7 +46,7 @@ interface SameId {
 interface Group {
   readonly size: number;
   readonly home: Copy;
-  /** A copy that is not the home and that somebody works on or finished. */
+  /** A copy, other than the home, that is being worked on or was finished. */
   readonly taken: Copy | null;
 }
 
@@ -55,7 +55,7 @@ interface RepoCopies {
   readonly byId: Map<TaskId, SameId>;
 }
 
-/** What is kept from one look to the next: only graphs that changed are indexed anew. */
+/** Kept between decisions: only graphs that changed are indexed again. */
 export interface CopyMemo {
   readonly repos: Map<string, RepoCopies>;
   readonly versions: Map<GraphPath, number>;
@@ -108,7 +108,7 @@ function holdIn({ home, taken }: Group, graph: GraphPath, task: Task): CopyHold 
   };
 }
 
-/** Somebody works or worked on that copy. */
+/** An agent works or worked on that copy. */
 function isTaken(status: TaskStatus): boolean {
   switch (status) {
     case 'open':
@@ -128,7 +128,7 @@ function isBefore(a: Place, b: Place): boolean {
   return a.worktree < b.worktree || (a.worktree === b.worktree && a.graph < b.graph);
 }
 
-/** All copies of a task; null when it is the only one. */
+/** All copies of a task; null if it is the only one. */
 function groupOf(view: GraphView, task: Task, memo: CopyMemo): Group | null {
   const sameId = memo.repos.get(view.repo)?.byId.get(task.id);
   if (!sameId || !(sameId.copies instanceof Map)) return null;
@@ -156,7 +156,9 @@ function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
   return groups;
 }
 
-/** What copies have in common: their creation; where that is unknown, that their files are committed; else nothing. */
+/**
+ * What copies have in common: their creation time; if that is unknown, that their files are committed; else nothing.
+ */
 function identityOf(place: Place, task: Task): string | null {
   return task.createdAt ?? (place.tracked ? '' : null);
 }
@@ -203,7 +205,7 @@ function isSamePlaces(known: RepoCopies, views: readonly GraphView[]): boolean {
   );
 }
 
-/** Indexes one graph anew if its content changed, and marks the graphs that hold copies of what changed. */
+/** Indexes one graph again if its content changed, and marks the graphs that have copies of what changed. */
 function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
   const before = known.views.get(view.graph);
   known.views.set(view.graph, view);
@@ -218,7 +220,7 @@ function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
   }
 }
 
-/** Who has the only copy sees what becomes of it anyway. */
+/** A graph with the only copy sees its changes anyway. */
 function touchAll(id: TaskId, known: RepoCopies, memo: CopyMemo): void {
   const copies = known.byId.get(id)?.copies;
   if (copies instanceof Map) for (const graph of copies.keys()) touch(graph, memo);

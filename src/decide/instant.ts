@@ -1,14 +1,14 @@
-// Reads instants as wg's time library does: RFC 3339 with an offset, or nothing. JavaScript's own parser would also
-// take zone-less texts and days that do not exist, and gate tasks that wg runs.
+// Parses instants as wg's time library does: RFC 3339 with an offset, or nothing. JavaScript's own parser would also
+// accept zone-less texts and impossible days, and so gate tasks that wg runs.
 
 const RFC3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?\s*(?:([Zz])|([+-])(\d\d):?(\d\d))$/;
 
-/** What the language's own parser reads exactly as wg does, and fast: no day that a month may lack, no leap second. */
+/** What the built-in parser reads exactly as wg does, and fast: no day that some months lack, no leap second. */
 const PLAIN =
   /^\d{4}-(?:0\d|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,3})?(?:Z|\+00:00)$/;
 
-/** The instant (ms) that the text names, or null when wg would not read it. */
+/** The instant (ms) the text names, or null if wg would not accept it. */
 export function parseInstant(text: string): number | null {
   if (PLAIN.test(text)) {
     const at = Date.parse(text);
@@ -32,12 +32,12 @@ export function parseInstant(text: string): number | null {
   return date.getTime() + ((h * 60 + m) * 60 + Math.min(s, 59)) * 1000 + ms - offset;
 }
 
-/** An instant (ms) as people read it in a sentence: RFC 3339 in UTC, to the second. */
+/** An instant (ms) as shown to people: RFC 3339 in UTC, to the second. */
 export function instantText(at: number): string {
   return isReadable(at) ? new Date(at).toISOString().replace(/\.\d+Z$/, 'Z') : 'a time out of reach';
 }
 
-/** An instant (ms) as graph lines carry it: RFC 3339 in UTC with milliseconds. */
+/** An instant (ms) as written in graph lines: RFC 3339 in UTC with milliseconds. */
 export function graphTime(at: number): string {
   return new Date(at).toISOString();
 }

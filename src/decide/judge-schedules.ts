@@ -1,5 +1,5 @@
-// The schedules of one graph while it is judged: what each says, and what is to be remembered, opened again or replaced
-// because of it.
+// The schedules of one graph while it is judged: the verdict of each, and what must be remembered, reopened or
+// replaced because of it.
 
 import { type TaskId, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
@@ -18,21 +18,21 @@ import {
 } from './task-schedule.ts';
 import type { GraphView, PassedInstants, ScheduleMemory, ScheduleState } from './world.ts';
 
-/** How far a schedule has come. */
+/** The progress of a schedule. */
 export interface ScheduleNote extends TaskRef {
   readonly memory: ScheduleMemory;
   readonly passed?: readonly PassedInstants[];
 }
 
 export class GraphSchedules {
-  /** What is to be written down. */
+  /** What is to be recorded. */
   readonly notes: ScheduleNote[] = [];
   readonly states = new Map<TaskId, ScheduleState>();
   /** Recurring tasks that are done. */
   readonly reopenings: Reopening[] = [];
-  /** Tasks at work whose next instant takes the place of what runs. */
+  /** Running tasks whose run is replaced by the next instant. */
   readonly replaced: TaskId[] = [];
-  /** What each judgement was made from. */
+  /** The inputs of each judgement. */
   readonly remembered: (readonly [TaskKey, ScheduleMemory | undefined])[] = [];
   readonly #view: GraphView;
   readonly #world: Pick<ProcessIo, 'now' | 'config' | 'schedules'>;
@@ -41,7 +41,7 @@ export class GraphSchedules {
 
   constructor(view: GraphView, world: ProcessIo, cache: ScheduleCache) {
     this.#view = view;
-    // Kept with the judgement, and a whole world would hold on to every graph of its time.
+    // Kept with the judgement; keeping a whole world would pin every graph it contains.
     const { now, config, schedules } = world;
     this.#world = { now, config, schedules };
     this.#cache = cache;
@@ -68,7 +68,7 @@ export class GraphSchedules {
     return judged;
   }
 
-  /** Puts what is to be done into an order that does not depend on the order of judging. */
+  /** Sorts the actions, so that they do not depend on the order of judging. */
   sort(): void {
     const byTask = (a: { readonly task: TaskId }, b: { readonly task: TaskId }) => (a.task < b.task ? -1 : 1);
     this.notes.sort(byTask);
@@ -76,12 +76,12 @@ export class GraphSchedules {
     this.replaced.sort();
   }
 
-  /** Whether it can be a recurring task at all: most are not, and there are many that are over. */
+  /** Whether it can be a recurring task at all: most finished tasks are not, and there are many. */
   mayRecur(task: Task): boolean {
     return this.#profileHasOne || task.cronEnabled || hasSchedule(task, null);
   }
 
-  /** When a recurring task comes next; null when it does not recur. */
+  /** When a recurring task comes next; null if it does not recur. */
   next(task: Task, route: Route): { readonly nextAt: number | null } | null {
     const question = this.#question(task, route);
     this.remembered.push([taskKey(this.#view.graph, task.id), question.memory]);

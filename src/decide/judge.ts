@@ -1,5 +1,5 @@
-// Judges every task of one graph: its verdict by everything except room and runs, and the plans of those that could
-// start. What it found stays valid until something it looked at changes, which it says itself.
+// Judges every task of one graph: its verdict by everything except capacity and runs, and the plans of those that
+// could start. The result also says what it depends on, and is valid until that changes.
 
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -37,14 +37,14 @@ export interface JudgedGraph extends Judged, Standing {
   readonly queues: readonly PlanQueue[];
   readonly ready: ReadonlyMap<TaskId, Ready>;
   readonly schedules: Pick<GraphSchedules, 'notes' | 'states' | 'reopenings' | 'replaced'>;
-  /** The earliest instant that a verdict names, ms. */
+  /** The earliest instant named by a verdict, ms. */
   readonly nextAt: number | null;
 }
 
 /** A task that could start. */
 export interface Ready {
   readonly plan: Plan;
-  /** When its priority rises by age next, ms. */
+  /** When its age raises its priority next, ms. */
   readonly agingAt: number | null;
 }
 
@@ -65,7 +65,7 @@ export function viewForReadiness(
   };
 }
 
-/** Judges one graph. Tasks for which an earlier judgement still stands are not judged again. */
+/** Judges one graph. Tasks whose earlier judgement is still valid are not judged again. */
 export function judgeGraph(
   view: GraphView,
   world: ProcessIo,
@@ -85,12 +85,12 @@ class Judging {
   readonly #copies: Copies;
   readonly #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
-  /** What may stand of an earlier judgement; null: everything is judged. */
+  /** The part of an earlier judgement that may be kept; null: judge everything. */
   readonly #before: Judged | null;
   readonly #again: Rejudge | null;
   readonly #peers = new Map<string, string | undefined>();
   readonly #passing = new Set<TaskId>();
-  /** The task that is being judged will be judged again though it may not change. */
+  /** The current task must be judged again next time even if it does not change. */
   #isPassing = false;
   readonly #candidates: Candidate[] = [];
   readonly #schedules: GraphSchedules;
@@ -147,7 +147,7 @@ class Judging {
     };
   }
 
-  /** Every task but those that are simply over. */
+  /** Every task except those that are simply finished. */
   *#all(): Iterable<Task> {
     for (const task of this.#view.snapshot.tasks.values())
       if (!isTerminal(task.status) || this.#schedules.mayRecur(task)) yield task;
@@ -184,13 +184,13 @@ class Judging {
     if (isDueForOneSecond(task)) this.#expire(Math.floor(this.#world.now / 1000) * 1000 + 1000);
     const schedule = this.#schedule(task, route, task.paused ? 'paused' : 'open');
     if (!readiness.ready) {
-      // What a person must put right is said at once, not only when the waiting is over.
+      // What a person must fix is reported at once, not only after the wait.
       const wrong =
         readiness.state === 'waiting' || readiness.state === 'scheduled'
           ? (wrongRoute(route) ?? wrongSchedule(schedule))
           : null;
       if (wrong === null) return this.#not(task, executor, readiness);
-      // When the gate opens, the next thing against it may be said instead.
+      // When the gate opens, the next obstacle may become the reason.
       this.#lookAgain(readiness.nextAt);
       return this.#not(task, executor, wrong);
     }
@@ -199,7 +199,7 @@ class Judging {
     return this.#ready(task, route, schedule);
   }
 
-  /** A task that cannot be started as it stands; the schedule of a recurring one goes on all the same. */
+  /** A task that cannot start as it is; a recurring one keeps its schedule all the same. */
   #resting(task: Task, reason: NotReady): Verdict {
     const { status } = task;
     const isAside = this.#hold !== null || status === 'abandoned' || !this.#schedules.mayRecur(task);
@@ -214,12 +214,12 @@ class Judging {
     if (!next) return this.#not(task, null, reason);
     if (status === 'failed') return this.#not(task, null, whileFailed(task, reason));
     this.#schedules.reopenings.push({ graph: this.#view.graph, task: task.id, ...next });
-    // Its next instant is counted from now, and it is about to be opened: not worth keeping for later.
+    // Its next instant is counted from now, and it is about to be reopened: not worth caching.
     this.#expire(this.#world.now);
     return this.#not(task, null, untilReopened(reason, next.nextAt, this.#world.now));
   }
 
-  /** Tasks that say nothing of executors all go the same way. */
+  /** Tasks that say nothing about executors are all routed alike. */
   #route(task: Task): Route {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
@@ -258,7 +258,7 @@ class Judging {
       occurrence,
     };
     const agingAt = nextAgingAt(task.priority, made, now);
-    // What is idle waits for other work, or for its age.
+    // An idle task waits for other work, or for its age.
     if (plan.priority <= 0) this.#lookAgain(agingAt);
     else this.#expire(agingAt);
     this.#candidates.push({ plan, task, made, agingAt });

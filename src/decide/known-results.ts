@@ -1,5 +1,5 @@
-// Finds the tasks that are known to be over and whose line says otherwise. Every known result against every graph of its
-// repository would be asked for at each look: what did not change since the last look is not asked about again.
+// Finds tasks that are known to be finished but whose line says otherwise. Comparing every known result with every
+// graph of its repository each time would be slow: what did not change is not compared again.
 
 import { changedTasks, type Tasks } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
@@ -14,10 +14,10 @@ interface Looked {
   readonly found: ReadonlyMap<TaskId, CameBack>;
 }
 
-/** What is kept from look to look. */
+/** Kept between decisions. */
 export type CameBackMemo = Map<GraphPath, Looked>;
 
-/** The tasks of each graph whose line is older than the result that is known of them. */
+/** The tasks of each graph whose line is older than their known result. */
 export function findCameBack(
   graphs: readonly GraphView[],
   results: KnownResults | undefined,
@@ -28,7 +28,7 @@ export function findCameBack(
   const here = new Set(graphs.map((view) => view.graph));
   for (const graph of memo.keys()) if (!here.has(graph)) memo.delete(graph);
   for (const view of graphs) {
-    // What cannot be read just now says nothing.
+    // An unreadable graph proves nothing.
     if (view.snapshot.problem || view.settings.onRewind === 'rerun') continue;
     const looked = lookAt(view, results, memo.get(view.graph));
     memo.set(view.graph, looked);
@@ -56,7 +56,7 @@ function lookAt(view: GraphView, results: KnownResults, before: Looked | undefin
   return { tasks, revision, repo, onEach, found };
 }
 
-/** The result that the line of one task is older than; null: there is none. */
+/** The result that one task's line is older than; null: there is none. */
 export function cameBackIn(view: GraphView, id: TaskId, results: KnownResults | undefined): CameBack | null {
   const known = results?.of(view.repo, id) ?? [];
   const task = known.length > 0 ? view.snapshot.tasks.get(id) : undefined;

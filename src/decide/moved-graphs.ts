@@ -1,15 +1,15 @@
-// Which graph that is gone is which one that came, told by what cannot be so by accident. Pure.
+// Which new graph is a vanished one at a new place, by evidence that cannot be accidental. Pure.
 
 import type { GraphPath } from '../domain/ids.ts';
 
-/** A graph that is no longer where it was. */
+/** A graph that is no longer at its path. */
 export interface GoneGraph {
   readonly graph: GraphPath;
   readonly repo: string;
   readonly branch: string | null;
-  /** Identity of its folder, which a move keeps; '' when it is not known. */
+  /** Identity of its folder, which a move keeps; '' if unknown. */
   readonly folder: string;
-  /** Its folder is still there, only nobody serves it. */
+  /** Its folder still exists, but is not being served. */
   readonly isThere: boolean;
 }
 
@@ -19,9 +19,9 @@ export interface PresentGraph {
   readonly repo: string;
   readonly branch: string | null;
   readonly folder: string;
-  /** Nothing is remembered of this path. */
+  /** Nothing is recorded for this path yet. */
   readonly isNew: boolean;
-  /** Graphs whose runs left their folders in it, by the runs' own word. */
+  /** Graphs whose runs left their folders in it, according to those runs' records. */
   readonly holdsRunsOf: ReadonlySet<GraphPath>;
 }
 
@@ -31,8 +31,8 @@ export interface MovedGraph {
 }
 
 /**
- * The same folder under another name; else the folders of its runs, which git does not carry; else the same branch of the
- * same repository, of which git allows one worktree. What fits two graphs fits none.
+ * The same folder under another name; else the folders of its runs, which git does not carry; else the same branch of
+ * the same repository, of which git allows one worktree. Evidence that fits two graphs fits none.
  */
 export function findMoved(gone: readonly GoneGraph[], present: readonly PresentGraph[]): MovedGraph[] {
   const moved: MovedGraph[] = [];

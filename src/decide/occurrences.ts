@@ -1,5 +1,5 @@
-// What becomes of a schedule's instants as time passes: which is run, which are owed, which are let go (protocols
-// section 5.3). A step from one memory to the next; knows no tasks, no zones and no clock.
+// What happens to a schedule's instants as time passes: which run, which are owed, which are skipped. A step from one
+// memory to the next; knows no tasks, zones or clock.
 
 import { formatDuration } from '../domain/duration.ts';
 import type { SchedulePolicy } from '../domain/schedule-policy.ts';
@@ -7,44 +7,44 @@ import { latestInstants, nextInstant, type Schedule } from './schedule.ts';
 import type { PassedInstants, ScheduleMemory } from './world.ts';
 
 /**
- * How the task stands while its schedule goes on.
- * - `open`    it could be run, now or when what it waits for is done
- * - `busy`    its previous run is not over
+ * The task's state as far as its schedule cares.
+ * - `open`    it could run, now or once its dependencies are done
+ * - `busy`    its previous run has not finished
  * - `paused`  a person paused it
  */
 export type Situation = 'open' | 'busy' | 'paused';
 
-/** What a step is made from. */
+/** The inputs of a step. */
 export interface StepFrom {
   readonly schedule: Schedule;
   readonly memory: ScheduleMemory;
   readonly now: number;
   readonly policy: SchedulePolicy;
-  /** How much later than its instants the task is run, ms: its share of the jitter. */
+  /** The task's share of the jitter: how long after each instant it runs, ms. */
   readonly offsetMs: number;
   readonly situation: Situation;
 }
 
-/** What follows. */
+/** The result of a step. */
 export interface Step {
-  /** The very object that was given when nothing is to be remembered. */
+  /** The object that was passed in if nothing changed. */
   readonly memory: ScheduleMemory;
-  /** The instant to be run now, by its nominal time; null: none. */
+  /** The instant to run now, by its nominal time; null: none. */
   readonly due: number | null;
-  /** When it would be run next, ms; null: never again. */
+  /** When it would run next, ms; null: never again. */
   readonly nextAt: number | null;
   /** When time alone changes something at the latest, ms. */
   readonly lookAt: number | null;
   readonly passed: readonly PassedInstants[];
 }
 
-/** An instant that is noticed within this is on time: the supervisor looks at least every minute, and takes a moment. */
+/** An instant noticed within this time is on time: the supervisor decides at least every minute. */
 const ON_TIME_MS = 90_000;
 
-/** As many missed instants are made up for at most, and counted. */
+/** At most this many missed instants are made up for, and counted. */
 const MOST_OWED = 10;
 
-/** Goes from what is remembered to now. */
+/** Steps from what is remembered to now. */
 export function stepSchedule(from: StepFrom): Step {
   return from.schedule.kind === 'cron' ? stepRecurring(from) : stepOnce(from);
 }
@@ -59,7 +59,7 @@ function stepRecurring(from: StepFrom): Step {
   let { baselineAt } = memory;
   const passed: PassedInstants[] = [];
   if (next !== null && next <= at) {
-    // One more than can be owed, so that more than ten can be told from ten.
+    // One more than can be owed, so that ten and more than ten can be distinguished.
     const came = latestInstants(schedule, at, MOST_OWED + 1).filter((instant) => instant > since);
     baselineAt = came.at(-1) ?? next;
     next = nextInstant(schedule, baselineAt);
@@ -71,7 +71,7 @@ function stepRecurring(from: StepFrom): Step {
   if (waiting.passed) passed.push(waiting.passed);
   const changed = baselineAt !== memory.baselineAt || waiting.pendingRuns !== known;
   const first = waiting.pendingRuns[0] ?? null;
-  // A clock that was set back since: it waits until its time comes again.
+  // The clock was set back since: wait until that time comes again.
   const due = first !== null && first <= at ? first : null;
   if (first !== null && due === null) next = first;
   return {
@@ -83,7 +83,7 @@ function stepRecurring(from: StepFrom): Step {
   };
 }
 
-/** Of the instants that came, oldest first, and those still owed: which are owed now. */
+/** Of the due instants, oldest first, and those still owed: which are owed now. */
 function choose(
   came: readonly number[],
   pendingRuns: readonly number[],
@@ -127,7 +127,7 @@ function stepOnce(from: StepFrom): Step {
   const { schedule, memory, policy, offsetMs, now } = from;
   const at = now - offsetMs;
   const { lastNominalAt } = memory;
-  // It was let through once: what opens the task again (a retry, a person) need not wait for another day.
+  // Already let through once: what reopens the task (a retry, a person) need not wait another day.
   if (lastNominalAt !== null) return still(memory, lastNominalAt);
   const known = memory.pendingRuns ?? [];
   const came = known[0] ?? nextInstant(schedule, memory.baselineAt);
@@ -161,7 +161,7 @@ function still(memory: ScheduleMemory, due: number | null): Step {
   return { memory, due, nextAt: null, lookAt: null, passed: [] };
 }
 
-/** Lets go of what has been owed for longer than its start_deadline. The same list when nothing is let go. */
+/** Skips what has been owed for longer than its start_deadline. Returns the same list if nothing is skipped. */
 function withinDeadline(
   pendingRuns: readonly number[],
   at: number,

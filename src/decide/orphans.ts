@@ -1,12 +1,12 @@
-// Tasks whose agents are gone: those that a wg daemon, or a person's `wg spawn`, started and that nobody watches any more
-// (wg-rules 6.6). Ours are not among them: the ledger knows how they stand.
+// Tasks whose agents are gone: started by a wg daemon or a person's `wg spawn`, and no longer watched (wg-rules 6.6).
+// The supervisor's own runs are not among them: the ledger tracks those.
 
 import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import { graphTime, parseInstant } from './instant.ts';
 import type { TaskPatch } from './settle.ts';
 
-/** An agent as the registry tells of it. */
+/** An agent as the registry describes it. */
 export interface RegisteredAgent {
   readonly id: string;
   readonly pid: number;
@@ -15,30 +15,30 @@ export interface RegisteredAgent {
   readonly started_at: string;
 }
 
-/** A task that is to be opened again. */
+/** A task to reopen. */
 export interface Orphan {
   readonly task: TaskId;
   readonly agent: string;
   readonly because: string;
 }
 
-/** wg's reaper_grace_seconds: an agent that was registered just now may not have its process yet. */
+/** wg's reaper_grace_seconds: a newly registered agent may not have its process yet. */
 const GRACE_MS = 30_000;
 const ALIVE: ReadonlySet<string> = new Set(['starting', 'working', 'idle']);
 
 /**
- * In progress, registered, and the process is gone, or the registry says dead. Nobody's and unregistered claims are a
- * person's own business: wg's daemon would open them after five minutes, we leave them.
+ * In progress, registered, and the process is gone, or the registry says dead. Unassigned and unregistered claims
+ * belong to a person: wg's daemon would reopen them after five minutes, the supervisor leaves them.
  */
 export function orphans(
   tasks: Iterable<Pick<Task, 'id' | 'status' | 'assigned' | 'foreignKeys'>>,
   agents: ReadonlyMap<string, RegisteredAgent>,
   facts: {
     readonly now: number;
-    /** Tasks that a run of ours holds. */
+    /** Tasks that a run of ours has claimed. */
     isOurs(task: TaskId): boolean;
     isLive(pid: number): boolean;
-    /** How a run of ours ended that the task still names; null: no run of ours, or one that is not over. Absent: never. */
+    /** How the run that the task still names finished; null: not one of ours, or not finished. Absent: never. */
     ended?(task: TaskId, agent: string): string | null;
   },
 ): Orphan[] {
@@ -52,7 +52,8 @@ export function orphans(
     }
     const agent = agents.get(task.assigned);
     if (!agent) {
-      // Opened under the hands of an agent whose entry is gone too: nothing would ever free it (wg-rules 9.3).
+      // Reopened while its agent, whose entry is gone, too, worked on it: nothing else would ever free it (wg-rules
+      // 9.3).
       if (task.status !== 'in-progress' && /^agent-\d+$/.test(task.assigned))
         found.push({ task: task.id, agent: task.assigned, because: 'nobody knows it' });
       continue;
@@ -67,13 +68,13 @@ export function orphans(
   return found;
 }
 
-/** A task that could have been left by its agent, and that we may write. */
+/** A task whose agent may have left it, and that the supervisor may write. */
 export function mayBeLeft(task: Pick<Task, 'status' | 'assigned' | 'foreignKeys'>): boolean {
   const held = task.status === 'in-progress' || task.status === 'open' || task.status === 'incomplete';
   return held && task.assigned !== undefined && task.foreignKeys.length === 0;
 }
 
-/** Opens such a task again. The words are none that wg's respawn throttle counts (wg-rules 9.4). */
+/** Reopens such a task. The wording is not one that wg's respawn throttle counts (wg-rules 9.4). */
 export function orphanPatch(orphan: Orphan, now: number): TaskPatch {
   return {
     fields: { status: 'open', assigned: undefined, started_at: undefined },

@@ -1,11 +1,11 @@
-// What a person is told of the pauses that a person ordered: what stands still, why, and how it goes on.
+// What is shown about pauses that a person ordered: what is paused, why, and how to resume.
 
 import type { GraphView, Pause, World } from './world.ts';
 
-/** The code of a pause that a person ordered; pauses of other codes carry words of their own. */
+/** The code of a pause that a person ordered; other pauses carry their own text. */
 const ORDERED = 'paused';
 
-/** The pause in full words where a person ordered it, for `status` and `why`; any other as it is. */
+/** The full text of a pause that a person ordered, for `status` and `why`; any other is shown as it is. */
 export function toldPause(pause: Pause, graphs: readonly GraphView[]): Pause {
   if (pause.code !== ORDERED) return pause;
   const named = namedTarget(pause, graphs);
@@ -16,7 +16,7 @@ export function toldPause(pause: Pause, graphs: readonly GraphView[]): Pause {
   return { ...pause, because: `${named.what} is paused: ${pause.because}; \`${command}\` lets it go on` };
 }
 
-/** Every standing pause that a person ordered, in full words. */
+/** Every active pause that a person ordered, in full. */
 export function orderedPauses(world: Pick<World, 'now' | 'pauses' | 'graphs'>): Pause[] {
   return world.pauses
     .filter(({ code, until }) => code === ORDERED && (until === null || until > world.now))
@@ -41,7 +41,7 @@ function namedTarget(
   }
 }
 
-/** The repository's name, unless another one has it too: then what tells it apart. */
+/** The repository's name, or what distinguishes it if another has the same name. */
 function repoTarget(repo: string, graphs: readonly GraphView[]): string {
   const name = graphs.find((view) => view.repo === repo)?.repoName;
   if (name === undefined) return repo;

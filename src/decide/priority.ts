@@ -1,4 +1,4 @@
-// In which order ready tasks of one graph start: wg's effective priority (wg-rules 4.5).
+// The order in which the ready tasks of a graph start: wg's effective priority (wg-rules 4.5).
 
 import { type Tasks, unfinishedTasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
 /** From normal upwards; while any of it is ready, idle work waits. */
 export const NORMAL_PRIORITY = 10;
 
-/** When a task was made, ms; null when it does not say so in wg's spelling. */
+/** When a task was created, ms; null if it does not say so in wg's format. */
 export function madeAt(task: Pick<Task, 'createdAt'>): number | null {
   return task.createdAt === undefined ? null : parseInstant(task.createdAt);
 }
@@ -25,7 +25,7 @@ export function agedPriority(priority: number, made: number | null, now: number)
   return aged;
 }
 
-/** When that rises by age next, ms; null when it does not. */
+/** When its age raises it next, ms; null if never. */
 export function nextAgingAt(priority: number, made: number | null, now: number): number | null {
   const aged = agedPriority(priority, made, now);
   if (made === null || nextTier(aged) === aged) return null;
@@ -36,7 +36,7 @@ function fullDays(made: number | null, now: number): number {
   return made === null ? 0 : Math.floor((now - made) / DAY_MS);
 }
 
-/** idle → low → normal → high → critical; what is above high stays. */
+/** idle → low → normal → high → critical; high and above stay. */
 function nextTier(priority: number): number {
   if (priority <= 0) return 5;
   if (priority <= 5) return 10;
@@ -45,7 +45,7 @@ function nextTier(priority: number): number {
   return priority;
 }
 
-/** What the direct dependents of unfinished tasks raise them to: their highest priority, those that are over left out. */
+/** What a task inherits from its direct dependents: the highest priority of the unfinished ones. */
 export function dependentPriorities(tasks: Tasks): ReadonlyMap<TaskId, number> {
   const highest = new Map<TaskId, number>();
   const raise = (id: TaskId, priority: number) => {
@@ -53,7 +53,7 @@ export function dependentPriorities(tasks: Tasks): ReadonlyMap<TaskId, number> {
   };
   for (const task of unfinishedTasks(tasks)) {
     for (const id of task.after) raise(id, task.priority);
-    // wg walks the mirror; it may know an edge that `after` lost.
+    // wg walks the mirrored list, which may know an edge that `after` lost.
     for (const id of task.before) {
       const dependent = tasks.get(id);
       if (dependent && !isTerminal(dependent.status)) raise(task.id, dependent.priority);
@@ -80,7 +80,7 @@ export interface Ranked {
   readonly made: number | null;
 }
 
-/** wg's order: priority, then what was started least often; then the oldest, then by id, so that order is stable. */
+/** wg's order: priority, then fewest starts, then oldest, then id, so that the order is stable. */
 export function byRank(a: Ranked, b: Ranked): number {
   return (
     b.plan.priority - a.plan.priority ||

@@ -1,4 +1,4 @@
-// What a judgement of one task looks at, and how it says no. Shared by the parts of readiness.
+// What judging one task reads, and how a refusal is expressed. Shared by the parts of readiness.
 
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -8,7 +8,7 @@ import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { VerdictCode } from './codes.ts';
 import type { PeerStatuses } from './world.ts';
 
-/** A task that may not start now, and because of what. */
+/** A task that may not start now, and why. */
 export interface NotReady {
   readonly ready: false;
   readonly state: VerdictState;
@@ -19,22 +19,22 @@ export interface NotReady {
   readonly nextAt: number | null;
 }
 
-/** All that judging one graph's tasks takes. */
+/** All that judging one graph's tasks needs. */
 export interface ReadinessView {
   readonly tasks: Tasks;
   readonly now: number;
   readonly peers: PeerStatuses;
-  /** There is a `wg` command to run. */
+  /** A `wg` command can be run. */
   readonly wgOnPath: boolean;
-  /** What that command can do, where it told. */
+  /** The capabilities that command reported. */
   readonly wgCan?: WgCapabilities;
   /** Whether `task` waits for `dependency` only as the closing edge of a cycle. */
   isBackEdge(dependency: TaskId, task: TaskId): boolean;
-  /** Status of the same task in the worktree that dispatches it, when that is another one; else null. */
+  /** Status of the same task in the worktree that dispatches it, if that is another one; else null. */
   statusElsewhere(task: TaskId): TaskStatus | null;
 }
 
-/** The answer no. */
+/** A refusal. */
 export function notReady(
   state: VerdictState,
   code: VerdictCode,
@@ -44,7 +44,7 @@ export function notReady(
   return { ready: false, state, code, because, nextAt };
 }
 
-/** At most four names; the rest as a number, so that a sentence stays a sentence. */
+/** At most four names, the others as a number, to keep it a sentence. */
 export function nameList(names: readonly string[]): string {
   if (names.length <= 4) return names.join(', ');
   return `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;

@@ -1,5 +1,5 @@
-// May a task start now; if not, because of what. Judges exactly as wg's dispatcher does (wg-rules 4.1–4.6), one graph
-// at a time; knows nothing of executors, limits or other worktrees beyond what the view tells it.
+// May a task start now, and if not, why? Judges exactly as wg's dispatcher does (wg-rules 4.1–4.6), one graph at a
+// time; knows nothing of executors, limits or other worktrees beyond what the view contains.
 
 import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
@@ -22,7 +22,7 @@ import { judgeCron } from './wg-cron.ts';
 /** Whether a task may start now. */
 export type Readiness = { readonly ready: true } | NotReady;
 
-/** A view of one graph by itself. Back-edges are found only when somebody asks for one. */
+/** A view of one graph by itself. Back-edges are computed only when first needed. */
 export function readinessView(
   tasks: ReadonlyMap<TaskId, Task>,
   now: number,
@@ -41,7 +41,7 @@ export function readinessView(
 
 const READY: Readiness = { ready: true };
 
-/** Judges one task; the first thing against it is the answer. */
+/** Judges one task; the first obstacle is the answer. */
 export function assessReadiness(task: Task, view: ReadinessView): Readiness {
   for (const judge of JUDGES) {
     const against = judge.against(task, view);
@@ -50,7 +50,7 @@ export function assessReadiness(task: Task, view: ReadinessView): Readiness {
   return READY;
 }
 
-/** Judges one task by every condition, for `why`; nothing is skipped because something before it failed. */
+/** Judges one task by every condition, for `why`; none is skipped because an earlier one failed. */
 export function explainReadiness(task: Task, view: ReadinessView): Condition[] {
   return JUDGES.map(({ name, fine, against }) => {
     const reason = against(task, view);
@@ -60,7 +60,7 @@ export function explainReadiness(task: Task, view: ReadinessView): Condition[] {
 
 interface Judge {
   readonly name: string;
-  /** What is said when nothing is against the task. */
+  /** The text if the condition is met. */
   fine(task: Task, view: ReadinessView): string;
   against(task: Task, view: ReadinessView): NotReady | null;
 }
@@ -105,7 +105,7 @@ const JUDGES: readonly Judge[] = [
   },
 ];
 
-/** Said of nearly every task of a large graph, so there is one of each. */
+/** The verdict of nearly every task of a large graph, so each exists once. */
 const DONE = notReady('finished', 'status-done', 'it is done');
 const ABANDONED = notReady('finished', 'status-abandoned', 'it is abandoned');
 
@@ -139,7 +139,7 @@ const PARKED = {
   'failed-pending-eval': 'failed, and waits for the evaluation that may rescue it (a running wg service)',
 } as const;
 
-/** What is said of a task that is over. */
+/** The verdict of a finished task. */
 export function overBecause(task: Task): NotReady {
   if (task.status === 'done') return DONE;
   if (task.status === 'abandoned') return ABANDONED;
@@ -159,7 +159,7 @@ function pauseAgainst(task: Task): NotReady | null {
   );
 }
 
-/** A time that does not parse gates nothing, as in wg. */
+/** An unparsable time gates nothing, as in wg. */
 function gateAgainst(
   code: 'not-before' | 'ready-after',
   key: string,

@@ -1,5 +1,5 @@
-// Compares the ledger's open runs with what the graphs say, and says what heals the difference (docs/design/architecture.md 6). The
-// graph outranks us. Applied to a world that it has healed, it asks for nothing.
+// Compares the ledger's open runs with the graphs and says what repairs the difference (docs/design/architecture.md
+// 6). The graph takes precedence. Applied to a repaired world, it asks for nothing.
 
 import type { StopReason } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
@@ -7,11 +7,11 @@ import { isTerminal, type Task } from '../domain/task.ts';
 import { type Doubt, doubtOf, type Loss, lossOf } from './rewind.ts';
 import type { Action, GraphView, World } from './world.ts';
 
-/** What brings graphs and ledger together again. */
+/** What brings graphs and ledger into agreement. */
 export interface Reconciled {
   /** In the order of the runs. */
   readonly actions: readonly Action[];
-  /** Runs whose claim is missing without anybody's decision, by id. */
+  /** Runs whose claim is missing though no one decided so, by id. */
   readonly doubts: ReadonlyMap<string, Doubt>;
 }
 
@@ -24,7 +24,7 @@ export function reconcileRuns(world: Known): Reconciled {
   const doubts = new Map<string, Doubt>();
   for (const run of world.runs) {
     const view = views.get(run.graph);
-    // What cannot be read just now says nothing: neither that the task is ours nor that it is not.
+    // An unreadable graph proves nothing, neither that the task is ours nor that it is not.
     if (!view || view.snapshot.problem) continue;
     const isAttended = world.attended.has(run.id);
     const { task, loss } = standingOf(run, view);
@@ -43,7 +43,7 @@ export function reconcileRuns(world: Known): Reconciled {
   return { actions, doubts };
 }
 
-/** The run's task as the graph has it, and how it was lost; `loss` null: it was not, or the run has not claimed it yet. */
+/** The run's task in the graph, and how it was lost; `loss` null: it was not, or the run has not claimed it yet. */
 function standingOf(
   run: Run,
   view: GraphView,
@@ -56,8 +56,8 @@ function standingOf(
 }
 
 /**
- * What is done about a claim that is missing though nobody decided so: nothing that cannot be undone before a second
- * look, and the agent goes on.
+ * Handles a claim that is missing though no one decided so: nothing irreversible before a second check, and the agent
+ * keeps working.
  */
 function missing(
   run: Run,
@@ -70,7 +70,7 @@ function missing(
   const attend: Action[] = isAtWork && !isAttended ? [{ kind: 'attend', run }] : [];
   if (!isSure) return attend;
   const { onRewind } = view.settings;
-  // git may bring back what it took away. Elsewhere nobody but a person takes a task out of a graph.
+  // git may bring back what it removed. Otherwise only a person removes a task from a graph.
   if (loss === 'gone') return isAtWork && view.tracked && onRewind !== 'rerun' ? attend : 'decided';
   if (onRewind === 'rerun') return 'decided';
   const mayWrite = task !== undefined && task.foreignKeys.length === 0;
@@ -89,7 +89,7 @@ export function isOurs(task: Task | undefined, run: Run): boolean {
   );
 }
 
-/** A task that was deleted and made anew under the same id is another one. */
+/** A task deleted and created again under the same id is another task. */
 export function isSameTask(task: Pick<Task, 'createdAt'>, run: Run): boolean {
   return run.taskCreatedAt === null || task.createdAt === undefined || task.createdAt === run.taskCreatedAt;
 }
@@ -104,7 +104,7 @@ function reconcileRun(run: Run, task: Task | undefined, attended: boolean): Acti
     case 'claimed':
       if (ours) {
         if (attended) return null;
-        // Whether the agent has it is not known: the same message again is harmless, another run would not be.
+        // Whether the agent has it is unknown: the same message again is harmless, another run would not be.
         if (run.type === 'http') return { kind: 'resume', run };
         return { kind: 'release', run, because: 'it was claimed but never started' };
       }
@@ -121,7 +121,7 @@ function reconcileRun(run: Run, task: Task | undefined, attended: boolean): Acti
   }
 }
 
-/** The task is no longer the run's, so its agent has no business to go on. */
+/** The task no longer belongs to the run, so its agent must stop. */
 function stop(run: Run, task: Task | undefined): Action {
   return { kind: 'stop', run, reason: stopReasonOf(task), because: standing(run, task) };
 }
@@ -133,7 +133,7 @@ function stopReasonOf(task: Task | undefined): StopReason {
     case 'in-progress':
     case 'blocked':
       return 'lost-claim';
-    // Over, or moved on by a word of its own agent: parked, incomplete, waiting for a judgement.
+    // Finished, or moved on by its own agent's command: parked, incomplete, waiting for an evaluation.
     default:
       return 'overruled';
   }
@@ -147,7 +147,7 @@ function settle(run: Run): Action {
   return { kind: 'release', run, because };
 }
 
-/** The outcome is known and the graph does not wait for it: written before a crash, or overruled since. */
+/** The outcome is known and the graph does not need it: written before a crash, or overruled since. */
 function closeFinished(run: Run, task: Task | undefined): Action {
   const because = standing(run, task);
   const written =

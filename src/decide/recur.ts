@@ -1,5 +1,5 @@
-// Recurring tasks: one task is used again and again. When it is done it is opened for its next instant, as wg's own
-// daemon does with its cron tasks (wg-rules 4.3); one that failed stays failed.
+// Recurring tasks: one task is used again and again. When done, it is reopened for its next instant, as wg's own
+// daemon does with its cron tasks (wg-rules 4.3); a failed one stays failed.
 
 import type { GraphPath, TaskId, TaskRef } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
@@ -15,19 +15,19 @@ import type { Action, World } from './world.ts';
 
 /** A recurring task that is done. */
 export interface Reopening extends TaskRef {
-  /** When it comes next, ms; null where that is known only when it is opened. */
+  /** When it comes next, ms; null if known only when it is reopened. */
   readonly nextAt: number | null;
 }
 
-/** The name of one run of a recurring task: the same instant of the same task is never run twice. */
+/** The identity of one run of a recurring task: the same instant of the same task never runs twice. */
 export function runKey(task: TaskId, nominalAt: number): string {
   return `${task}@${instantText(nominalAt)}`;
 }
 
-/** When a recurring task comes next, by our schedule or wg's cron; null when it does not recur. */
+/** When a recurring task comes next, by our schedule or wg's cron; null if it does not recur. */
 export function nextRecurrence(question: ScheduleQuestion): { readonly nextAt: number | null } | null {
   const { task, now } = question;
-  // What rules such a task has besides, only wg knows.
+  // Only wg knows the other rules of such a task.
   if (task.foreignKeys.length > 0) return null;
   const own = nextOwnInstant(question);
   if (own !== null) return { nextAt: own };
@@ -60,7 +60,7 @@ function slotOf(id: TaskId, cron: WgCron, fired: number): number {
   return fired;
 }
 
-/** What opens a done task for its next instant. Null when it is not done any more. */
+/** The patch that reopens a done task for its next instant. Null if it is not done any more. */
 export function recurPatch(recur: {
   readonly task: TaskDetail;
   readonly now: number;
@@ -78,7 +78,7 @@ export function recurPatch(recur: {
       status: 'open',
       assigned: undefined,
       completed_at: undefined,
-      // Another run is another conversation.
+      // The next run is a new conversation.
       session_id: undefined,
       checkpoint: undefined,
       ...(cron
@@ -89,13 +89,13 @@ export function recurPatch(recur: {
   };
 }
 
-/** What is said of a recurring task that failed. */
+/** The verdict of a recurring task that failed. */
 export function whileFailed(task: Task, reason: NotReady): NotReady {
   const because = `${reason.because}; its schedule rests until \`supervisor retry ${task.id}\` opens it again`;
   return { ...reason, because };
 }
 
-/** What is said of a recurring task between done and open. */
+/** The verdict of a recurring task between done and open. */
 export function untilReopened(reason: NotReady, nextAt: number | null, now: number): NotReady {
   const until = nextAt === null ? '' : ` for ${instantText(nextAt)}`;
   const ahead = nextAt !== null && nextAt > now ? nextAt : null;
@@ -103,8 +103,8 @@ export function untilReopened(reason: NotReady, nextAt: number | null, now: numb
 }
 
 /**
- * Whether a done task may be opened now. Those that waited for it must see it done: while one of them could start, it
- * stays as it is, at most until its next instant has come.
+ * Whether a done task may be reopened now. Its dependents must see it done: while one of them could start it stays
+ * done, at most until its next instant has come.
  */
 export function mayReopen(
   reopening: Reopening,
@@ -119,7 +119,7 @@ export function mayReopen(
   return !world.runs.some((run) => run.phase === 'opened' && run.graph === graph && waitsForIt(run.task));
 }
 
-/** What ends the runs whose place is taken by the next instant of their task. */
+/** Stops the runs that the next instant of their task replaces. */
 export function stopsForReplaced(
   graph: GraphPath,
   replaced: readonly TaskId[],

@@ -1,4 +1,4 @@
-// What of an earlier judgement of a graph still stands after some of its tasks changed: in a large graph, nearly all.
+// What of an earlier judgement is still valid after some tasks changed: in a large graph, nearly all.
 
 import { changedTasks, type Tasks, unfinishedTasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -11,22 +11,22 @@ import type { ReadinessView } from './readiness-view.ts';
 export interface Judged {
   readonly tasks: Tasks;
   readonly verdicts: GraphVerdicts;
-  /** Tasks of which something else may be said though no task changes: by time, schedules, peers, or as they start. */
+  /** Tasks whose verdict may change though no task does: by time, schedules, peers, or as they start. */
   readonly passing: ReadonlySet<TaskId>;
   readonly isBackEdge: ReadinessView['isBackEdge'];
 }
 
-/** What is to be judged again. */
+/** What must be judged again. */
 export interface Rejudge {
   readonly tasks: Iterable<Task>;
   /** The back-edges are those of the earlier judgement. */
   readonly sameBackEdges: boolean;
 }
 
-/** The gate that an evaluation holds is on the task that it evaluates. */
+/** The gate of an evaluation blocks the dependents of the task it evaluates. */
 const EVALUATION = '.evaluate-';
 
-/** The tasks of which something else may have to be said than in the earlier judgement. */
+/** The tasks whose verdict may differ from the earlier judgement. */
 export function toJudgeAgain(before: Judged, tasks: Tasks): Rejudge {
   const changed = changedTasks(before.tasks, tasks);
   const touched = new Set(changed);
@@ -38,14 +38,14 @@ export function toJudgeAgain(before: Judged, tasks: Tasks): Rejudge {
       const task = tasks.get(id);
       if (task) again.set(id, task);
     }
-  // Of what cannot be started nothing is said that looks at other tasks.
+  // The verdict of a task that cannot start depends on no other task.
   for (const task of unfinishedTasks(tasks))
     if (isStartable(task) && task.after.length > 0)
       if (!sameBackEdges || task.after.some((id) => touched.has(id))) again.set(task.id, task);
   return { tasks: again.values(), sameBackEdges };
 }
 
-/** Only a task that waits for others now or did before, and that others wait for, can have a part in a cycle. */
+/** Only a task that has (or had) both dependencies and dependents can be part of a cycle. */
 function mayTurnEdges(before: Tasks, now: Tasks, changed: ReadonlySet<TaskId>): boolean {
   const moved = new Set<TaskId>();
   for (const id of changed) {

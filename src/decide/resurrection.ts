@@ -1,4 +1,4 @@
-// Messages that open a finished task again (wg-rules 4.7): whoever writes to a task that is done wants more of it.
+// Messages that reopen a finished task (wg-rules 4.7): a message to a done task asks for more work on it.
 
 import { isSystemTask, type TaskDetail } from '../domain/task.ts';
 import { graphTime, parseInstant } from './instant.ts';
@@ -14,7 +14,7 @@ import {
 const MAX_RESURRECTIONS = 5;
 const COOLDOWN_MS = 60_000;
 
-/** The moves of a done task that somebody wrote to, and when time alone may bring one, ms. */
+/** The transitions of a done task with messages, and when time alone may bring one, ms. */
 export function resurrectionMoves(
   task: TaskDetail,
   view: TickerView,
@@ -50,8 +50,8 @@ export function resurrectionMoves(
 }
 
 /**
- * Messages that nobody has read. Each opens a task once: what was there when the last attempt began, or when the task
- * was opened for messages before, is not counted again.
+ * Unread messages. Each reopens a task once: those that existed when the last attempt began, or when the task was
+ * last reopened for messages, are not counted again.
  */
 function unreadMessages(task: TaskDetail, view: TickerView): readonly TaskMessage[] {
   const since = Math.max(
@@ -70,7 +70,7 @@ function unreadMessages(task: TaskDetail, view: TickerView): readonly TaskMessag
     );
 }
 
-/** Somebody builds on the result already: it is not taken away from under them. */
+/** A dependent already uses the result: it is not taken away. */
 function goesOnDownstream(task: TaskDetail, view: TickerView): boolean {
   return task.before.some((id) => {
     const status = view.tasks.get(id)?.status;
@@ -87,7 +87,7 @@ function respond(
 ): readonly TickerMove[] {
   const id = `.respond-to-${task.id}`;
   const existing = view.tasks.get(id);
-  // The one that is under way will see these messages too.
+  // The attempt that is running will see these messages, too.
   if (existing && existing.status !== 'done') return [];
   const words = unread.map((message) => `${message.sender}: ${message.body}`).join('\n');
   const move = tickerMove(view, task.id, 'resurrection', stamp, `Messages from ${from} go to ${id}`);

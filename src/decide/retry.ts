@@ -1,5 +1,5 @@
-// What a run's outcome means for the next attempt: one rule for each kind of failure. Knows no clock and no dice; the
-// caller gives both.
+// What a run's outcome means for the next attempt: one rule for each kind of failure. Uses neither clock nor
+// randomness; the caller passes both.
 
 import { isAgentType } from '../domain/agent-cli.ts';
 import type { RetryPolicy } from '../domain/config.ts';
@@ -7,31 +7,34 @@ import type { Failed, FailureKind, Outcome, StopReason } from '../domain/outcome
 import type { Run } from '../domain/run.ts';
 import { instantText } from './instant.ts';
 
-/** So often in a row an agent may vanish without a word before its task is parked: it costs no attempt, but never ends. */
+/**
+ * How often in a row an agent may vanish without a report before its task is parked: it costs no attempt, but must
+ * not repeat for ever.
+ */
 export const VANISHED_AT_MOST = 3;
-/** The same for a task whose start the supervisor itself does not survive. */
+/** The same for a task whose start crashes the supervisor itself. */
 export const NEVER_STARTED_AT_MOST = 10;
-/** The same for a task that was taken away from its agent, and for one that was moved on under it (`wg wait` is one). */
+/** The same for a task that was taken from its agent, or that changed state while it worked (`wg wait` does this). */
 export const LOST_AT_MOST = 5;
 export const OVERRULED_AT_MOST = 10;
-/** From the second time in a row a task that was taken away rests; it doubles up to the longest, ms. */
+/** From the second time in a row, a task taken from its agent backs off; the delay doubles up to the maximum, ms. */
 const LOST_REST_MS = 10_000;
 const LONGEST_LOST_REST_MS = 5 * 60_000;
 
-/** How long a task rests that was taken away from its agents so often in a row, ms. Once is a person's decision. */
+/** Backoff of a task that was taken from its agents this often in a row, ms. Once is a person's decision. */
 export function restAfterLoss(lost: number): number {
   return lost < 2 ? 0 : Math.min(LOST_REST_MS * 2 ** Math.min(lost - 2, 20), LONGEST_LOST_REST_MS);
 }
 
-/** Failed attempts in a task's lifetime, whatever opened it again, until a person says `retry`. */
+/** Failed attempts in a task's lifetime, however it was reopened, until a person says `retry`. */
 const FAILURES_FOR_LIFE = 15;
 
-/** How many attempts of a task may fail before it is parked, at the least what its policy allows. */
+/** How many attempts of a task may fail before it is parked, at least what its policy allows. */
 export function failuresForLife(attemptsAllowed: number): number {
   return Math.max(FAILURES_FOR_LIFE, attemptsAllowed);
 }
 
-/** How often a task's runs (newest first) were interrupted since one came to an end that tells something. */
+/** How often a task's runs (newest first) were interrupted since one finished conclusively. */
 export function interruptionsInARow(
   runs: readonly Pick<Run, 'phase' | 'outcome' | 'type' | 'process'>[],
 ): Interruptions {
@@ -43,22 +46,22 @@ export function interruptionsInARow(
     else if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') count.vanished++;
     else if (outcome?.kind === 'failed' || outcome?.kind === 'succeeded') break;
     else if (phase === 'interrupted' && outcome === null && isOurs && process === null) count.neverStarted++;
-    // Anything else (given back for want of something, stopped by a person) says nothing either way.
+    // Anything else (released because something was missing, stopped by a person) is inconclusive.
   }
   return count;
 }
 
-/** What cut a task's runs short, in a row. */
+/** What interrupted a task's runs, in a row. */
 export interface Interruptions {
   readonly vanished: number;
   readonly neverStarted: number;
-  /** The graph gave the task to somebody else, or to nobody. */
+  /** The graph assigned the task to another agent, or to none. */
   readonly lost: number;
-  /** The graph said that it was over, or waits. */
+  /** The graph said that it was finished, or waiting. */
   readonly overruled: number;
 }
 
-/** Whether a task is tried again, when, and because of which rule. */
+/** Whether a task is retried, when, and by which rule. */
 export type RetryDecision =
   | {
       readonly again: true;
@@ -70,14 +73,14 @@ export type RetryDecision =
     }
   | { readonly again: false; readonly because: string };
 
-/** What is tried at the least when the work itself was not to blame. */
+/** The minimum number of retries when the work itself was not to blame. */
 const INFRASTRUCTURE_ATTEMPTS = 3;
-/** The first wait after a used-up quota; it doubles up to the longest. */
+/** The first wait after a quota ran out; it doubles up to the maximum. */
 const QUOTA_WAIT_MS = 60_000;
 const LONGEST_QUOTA_WAIT_MS = 30 * 60_000;
 
 /**
- * Judges a run that is over. `countedAttempts`: attempts of this task that were allowed to fail, this one included.
+ * Judges a finished run. `countedAttempts`: attempts of this task that were allowed to fail, this one included.
  * `random`: in [0, 1), for the jitter.
  */
 export function retryDecision(
@@ -138,7 +141,7 @@ function nextAttempt(
   return { again: true, at, counted: true, because };
 }
 
-/** The surroundings failed, not the work. */
+/** The environment failed, not the work. */
 function isInfrastructure(failure: FailureKind): boolean {
   switch (failure) {
     case 'interrupted':
@@ -188,7 +191,7 @@ function afterStop(
   }
 }
 
-/** Up to a quarter more, so that what failed together does not come back together. */
+/** Up to a quarter more, so that tasks that failed together do not come back together. */
 function withJitter(wait: number, random: number): number {
   return Math.round(wait * (1 + 0.25 * random));
 }

@@ -1,6 +1,6 @@
-// Tells a rewind from a decision. git (stash, checkout, reset, a rebase) and slow writers put older lines of a graph back;
-// people and wg append to the line as it is. What was written of a task leaves its own entry in the task's log, so a line
-// that lacks it is older than the writing, whatever else it says.
+// Distinguishes a rewind from a decision. git (stash, checkout, reset, a rebase) and slow writers bring back older
+// lines of a graph; people and wg append to the current line. Every write leaves its own entry in the task's log, so
+// a line without that entry is older than the write, whatever else it says.
 
 import type { Run } from '../domain/run.ts';
 import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
@@ -9,34 +9,34 @@ import type { GraphView, KnownResult, World } from './world.ts';
 
 /**
  * How a run lost its task.
- * - `decided`  somebody gave it away, ended it or made it anew: the graph outranks us
+ * - `decided`  it was given away, finished or created again by someone with the right to: the graph takes precedence
  * - `rewound`  an older line of it came back
- * - `gone`     there is no such line: deleted, or the whole file is older, or just being written
+ * - `gone`     there is no such line: deleted, or the whole file is older, or is just being written
  */
 export type Loss = 'decided' | 'rewound' | 'gone';
 
-/** A log entry as it is told from all others. */
+/** A log entry, identified among all others. */
 export function markOf(entry: LogEntry): string {
   return JSON.stringify([entry.timestamp, entry.actor ?? '', entry.message]);
 }
 
-/** The mark that a line bears after a write: its last log entry; '' for a line without a log. */
+/** The mark a write leaves on a line: its last log entry; '' for a line without a log. */
 export function lastMark(task: Pick<TaskDetail, 'log'>): string {
   const last = task.log.at(-1);
   return last ? markOf(last) : '';
 }
 
-/** How a run whose task is not its own any more lost it. `detail` null: nothing is known of its log. */
+/** How a run lost its task. `detail` null: its log is unknown. */
 export function lossOf(run: Run, detail: TaskDetail | null): Exclude<Loss, 'gone'> {
   if (!detail || run.startedAt === null || bearsClaim(detail, run)) return 'decided';
-  // Whoever acted on the older line since then decided as well.
+  // Acting on the older line since then was a decision, too.
   if (detail.status === 'in-progress')
     return isAfter(detail.startedAt, run.startedAt) ? 'decided' : 'rewound';
   const isEnded = detail.status !== 'open' && detail.status !== 'blocked';
   return isEnded && isAfter(detail.log.at(-1)?.timestamp, run.startedAt) ? 'decided' : 'rewound';
 }
 
-/** Whether the log knows of the run's claim. Where wg writes the claim itself it is known by its time alone. */
+/** Whether the log contains the run's claim. A claim written by wg itself is known by its time alone. */
 function bearsClaim(detail: TaskDetail, run: Run): boolean {
   const byWg = detail.foreignKeys.length > 0;
   return detail.log.some(({ actor, timestamp }) => {
@@ -45,7 +45,7 @@ function bearsClaim(detail: TaskDetail, run: Run): boolean {
   });
 }
 
-/** Two programs of one machine that read the clock at the same moment, ms. */
+/** Tolerance between two programs of one machine that read the clock at the same moment, ms. */
 const CLOCKS_MS = 1000;
 
 function isAfter(text: string | undefined, at: number): boolean {
@@ -56,11 +56,11 @@ function isAfter(text: string | undefined, at: number): boolean {
 /** A task whose result is known, and whose line is older than that. */
 export interface CameBack {
   readonly known: KnownResult;
-  /** The result was written into this very line, and nothing but that is missing from it: it may be written again. */
+  /** The result was written into this very line, and only that is missing from it: it may be written again. */
   readonly isProven: boolean;
 }
 
-/** Whether the line is older than the result that is known of its task; null: it is not, or somebody decided otherwise. */
+/** Whether the line is older than the known result of its task; null: it is not, or it was changed on purpose. */
 export function cameBack(
   known: KnownResult,
   view: Pick<GraphView, 'graph' | 'settings'>,
@@ -72,24 +72,24 @@ export function cameBack(
   if (!isSameTask(known, task, isHere) || (!isHere && view.settings.duplicates === 'each')) return null;
   if (stands(task, known)) return null;
   const whole = detail();
-  // A result that was written and left no mark cannot be told from a decision.
+  // A result that was written and left no mark is indistinguishable from a decision.
   if (!whole || known.mark === '' || (known.mark !== null && whole.log.some((e) => markOf(e) === known.mark)))
     return null;
   if (task.status === 'in-progress' && isAfter(task.startedAt, known.at)) return null;
   const isSame = isSameContent(known, whole);
-  // Changed after the result: somebody wants something else.
+  // Changed after the result: the task was given new work.
   if (!isSame && isAfter(task.lastInteractionAt, known.at)) return null;
   return { known, isProven: isHere && isSame && task.foreignKeys.length === 0 };
 }
 
-/** Ids are used again; a creation time is not. Without one only the same file says that it is the same task. */
+/** Ids are reused; creation times are not. Without one, only the same file proves that it is the same task. */
 function isSameTask(known: KnownResult, task: Task, isHere: boolean): boolean {
   return known.createdAt === null
     ? isHere && task.createdAt === undefined
     : known.createdAt === task.createdAt;
 }
 
-/** Whether the line says what the result says, or is closed in another way and will not run by itself. */
+/** Whether the line agrees with the result, or is closed in another way and will not run on its own. */
 function stands(task: Task, known: KnownResult): boolean {
   switch (task.status) {
     case 'done':
@@ -105,13 +105,13 @@ function stands(task: Task, known: KnownResult): boolean {
   }
 }
 
-/** Since when something is missing, and until when nothing follows from that; `until` null: it was long enough. */
+/** Since when something is missing, and until when that has no consequences; `until` null: the wait is over. */
 export interface Doubt {
   readonly since: number;
   readonly until: number | null;
 }
 
-/** The doubt about what is missing now. A clock that was set back begins it anew. */
+/** The current doubt about what is missing. A clock that was set back starts it again. */
 export function doubtOf(key: string, world: Pick<World, 'now' | 'config' | 'doubts'>): Doubt {
   const known = world.doubts?.get(key);
   const since = known !== undefined && known <= world.now ? known : world.now;
@@ -119,7 +119,7 @@ export function doubtOf(key: string, world: Pick<World, 'now' | 'config' | 'doub
   return { since, until: until > world.now ? until : null };
 }
 
-/** What is said of a task whose run lost its claim to a rewind. */
+/** The verdict of a task whose run lost its claim to a rewind. */
 export function rewoundRunWords(run: Run, task: Task, doubt: Doubt, onRewind: string) {
   const who = run.agent === '' ? run.id : run.agent;
   if (doubt.until !== null)
@@ -137,13 +137,13 @@ export function rewoundRunWords(run: Run, task: Task, doubt: Doubt, onRewind: st
   );
 }
 
-/** Who ended a task: the run, or where none of ours did, whoever said so. */
+/** Who finished a task: the run or, if it was none of ours, the reporter. */
 export function enderOf({ run, agent }: Pick<KnownResult, 'run' | 'agent'>): string {
   if (run !== '') return `${run} (${agent})`;
   return agent === '' ? 'a person' : agent;
 }
 
-/** What is said of a task that is known to be over and whose line is older. */
+/** The verdict of a task that is known to be finished but whose line is older. */
 export function rewoundResultWords({ known, isProven }: CameBack, doubt: Doubt, onRewind: string) {
   const what = known.ended === 'succeeded' ? 'was done' : 'failed';
   const by = `${enderOf(known)}, ${instantText(known.at)},`;

@@ -1,5 +1,5 @@
-// How much room there is: four limits (machine, repository, worktree, profile), what takes places now, and which
-// pauses stand or are over with nobody having tried since. Says of a plan what it lacks; chooses nothing.
+// Available capacity: four limits (machine, repository, worktree, profile), the slots in use, and which pauses are
+// active or expired but untested. Says what a plan lacks; chooses nothing.
 
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
@@ -8,7 +8,7 @@ import { isAgentProfile, type Profile } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Pause } from './world.ts';
 
-/** What judging the room takes to know of the world. */
+/** What computing capacity needs from the world. */
 export interface RoomState {
   readonly now: number;
   /** The machine's limit. */
@@ -20,7 +20,7 @@ export interface RoomState {
   settingsOf(
     repo: string,
   ): Pick<RepoSettings, 'weight' | 'maxConcurrent' | 'maxConcurrentPerWorktree'> | null;
-  /** The profile that a run was started with, for counting; null when it is configured no more. */
+  /** The profile a run was started with, for counting; null if it is no longer configured. */
   profileOf(run: Run): Profile | null;
 }
 
@@ -30,28 +30,28 @@ export interface Full {
   readonly because: string;
 }
 
-/** Where a task would run: all that limits and pauses ask of a plan. */
+/** Where a task would run: all that limits and pauses need of a plan. */
 export type Seat = Pick<Plan, 'graph' | 'worktree' | 'repo' | 'profile'>;
 
-/** The code of a pause that a person ordered: it means every profile of that name, wherever it is written. */
+/** The code of a pause that a person ordered: it covers every profile of that name, wherever it is defined. */
 export const BY_A_PERSON = 'paused';
 
-/** A profile by what limits and pauses it: a worktree's own profile is another one than its namesake elsewhere. */
+/** Identifies a profile for limits and pauses: a worktree's own profile differs from its namesake elsewhere. */
 export function profileKey(profile: Profile, graph: string): string {
   return profile.origin.file.startsWith(`${graph}/`) ? taskKey(graph, profile.name) : profile.name;
 }
 
-/** Whether a run takes one of the machine's places: only work that goes on here does. */
+/** Whether a run uses one of the machine's slots: only work done on this machine does. */
 export function occupiesPlace(run: Pick<Run, 'phase' | 'type' | 'waits'>): boolean {
   return holdsSlot(run) && run.type !== 'external';
 }
 
-/** Whether a plan needs one of the machine's places. */
+/** Whether a plan needs one of the machine's slots. */
 export function needsPlace(seat: Seat): boolean {
   return seat.profile.type !== 'external';
 }
 
-/** Counts what runs, and what is let in. */
+/** Counts what runs and what is admitted. */
 export class Room {
   readonly #state: RoomState;
   #machine = 0;
@@ -60,7 +60,9 @@ export class Room {
   readonly #profiles = new Map<string, number>();
   readonly #pauses: ReadonlyMap<string, Pause>;
   readonly #hasTaskPauses: boolean;
-  /** Profiles and accounts whose pause is over and that nothing has worked with since; whether a task tries just now. */
+  /**
+   * Profiles and accounts whose pause has expired and that no task has used since; whether a task is trying just now.
+   */
   readonly #probed = new Map<string, { readonly pause: Pause; isTried: boolean }>();
 
   constructor(state: RoomState) {
@@ -78,21 +80,21 @@ export class Room {
     this.#noteProbed();
   }
 
-  /** Lets a plan in. */
+  /** Admits a plan. */
   take(seat: Seat): void {
     if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
     add(this.#profiles, profileKey(seat.profile, seat.graph));
     for (const probed of this.#probedOf(seat)) probed.isTried = true;
   }
 
-  /** The narrowest limit that leaves no room for it, or null. */
+  /** The narrowest limit that leaves no slot for it, or null. */
   full(seat: Seat): Full | null {
     const profile = this.#tried(seat) ?? this.#fullProfile(seat);
     if (profile || !needsPlace(seat)) return profile;
     return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine();
   }
 
-  /** Running tasks of a repository for its weight: the lower, the sooner it is its turn. */
+  /** Running tasks of a repository divided by its weight: the lowest is next. */
   shareOf(repo: string): number {
     return (this.#repos.get(repo) ?? 0) / Math.max(this.#state.settingsOf(repo)?.weight ?? 1, 1e-6);
   }
@@ -102,7 +104,7 @@ export class Room {
     return this.#worktrees.get(worktree) ?? 0;
   }
 
-  /** What keeps everything of this graph and profile from starting. */
+  /** What blocks everything of this graph and profile. */
   pauseOf(seat: Seat): Pause | null {
     if (this.#pauses.size === 0) return null;
     const { profile, repo, graph } = seat;
@@ -116,7 +118,7 @@ export class Room {
     );
   }
 
-  /** What keeps this one task from starting. */
+  /** What blocks this one task. */
   taskPauseOf(plan: Pick<Plan, 'graph' | 'task'>): Pause | null {
     if (!this.#hasTaskPauses) return null;
     return this.#pauses.get(`task ${taskKey(plan.graph, plan.task)}`) ?? null;

@@ -1,5 +1,5 @@
-// Which profile runs a task, and because of which rule (contract section 2). First found wins; a task is never sent
-// to another executor than the one it names.
+// Which profile runs a task, and by which rule (README, "How a task finds its executor"). The first match wins; a
+// task is never sent to another executor than the one it names.
 
 import type { RetryPolicy } from '../domain/config.ts';
 import { handlerOfProfile, patternFits } from '../domain/model-route.ts';
@@ -17,7 +17,7 @@ export interface Routed {
   readonly routed: true;
   /** The profile that does the work. */
   readonly profile: Profile;
-  /** The schedule profile that holds the task until its time, when it was routed to one. */
+  /** The schedule profile that delays the task until its time, if it was routed to one. */
   readonly scheduleProfile: ScheduleProfile | null;
   /** Names the rule, e.g. `tag executor:deploy-agent`. */
   readonly because: string;
@@ -37,10 +37,10 @@ type RoutedTask = Pick<
 /** The name of a profile and the rule that gave it, or why there is none. */
 type Choice = { readonly name: string; readonly because: string; readonly owner?: true } | Unrouted;
 
-/** For addresses that tasks name themselves, where no configuration speaks. */
+/** For URLs that tasks name themselves, without any configuration. */
 const AD_HOC_RETRY: RetryPolicy = { attempts: 3, backoffMs: 10_000, maxBackoffMs: 300_000 };
 
-/** Finds the profile of a task. `retry`: the machine's default, for addresses that a task names itself. */
+/** Finds the profile of a task. `retry`: the machine's default, for URLs that a task names itself. */
 export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy = AD_HOC_RETRY): Route {
   const route = routeTrusting(task, profiles, retry);
   if (!route.routed || !profiles.repositoryUntrusted) return route;
@@ -50,7 +50,7 @@ export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPo
   return { routed: false, code: 'untrusted', because };
 }
 
-/** What of a task is not run for a repository that is not trusted; null: all of it may be. */
+/** What must not run for an untrusted repository; null: all of it may. */
 function strangersRefusal(task: RoutedTask, profile: Profile): string | null {
   if (task.verify?.trim()) return 'its verify command is not run';
   if (profile.type === 'external' || profile.untrusted) return null;
@@ -81,7 +81,7 @@ function routeTrusting(task: RoutedTask, profiles: ProfileSet, retry: RetryPolic
   return (route.routed ? wrongAccount(task, route.profile, profiles) : null) ?? route;
 }
 
-/** The profile that a run was started with, by the name the run carries; null when it is configured no more. */
+/** The profile a run was started with, by the name the run carries; null if it is no longer configured. */
 export function profileNamed(
   name: string,
   profiles: ProfileSet,
@@ -91,8 +91,8 @@ export function profileNamed(
 }
 
 /**
- * The profile that a run which is under way is attended with. The name may mean another kind of executor by now, or
- * nothing: then the built-in profile of the run's own type knows as much as attending needs.
+ * The profile for attending to a run that is under way. Its name may mean another kind of executor by now, or
+ * nothing: then the built-in profile of the run's own type is enough.
  */
 export function profileOfRun(run: Pick<Run, 'executor' | 'type'>, profiles: ProfileSet): Profile | null {
   const named = profileNamed(run.executor, profiles);
@@ -132,7 +132,7 @@ function plainDefault(profiles: ProfileSet): Choice {
   return { name: 'claude', because: 'the built-in default' };
 }
 
-/** Nobody's account is spent on a guess: what the project asks for must be known first. */
+/** No account is spent on a guess: the project's settings must be known first. */
 function unreadProject({ projectUnread, byName }: ProfileSet): Unrouted | null {
   if (projectUnread === undefined) return null;
   const fallback = byName.get('default') ?? byName.get('claude');
@@ -144,7 +144,7 @@ function unreadProject({ projectUnread, byName }: ProfileSet): Unrouted | null {
   };
 }
 
-/** The first profile, in the order in which they are configured, one of whose patterns fits one of the tags. */
+/** The first configured profile with a pattern that matches one of the tags. */
 function matchingProfile(
   tags: readonly string[],
   profiles: ProfileSet,
@@ -203,13 +203,13 @@ function findProfile(name: string, task: RoutedTask, profiles: ProfileSet, retry
   return { routed: false, code: 'no-profile', because: `no executor ${name} is configured; ${hint}` };
 }
 
-/** What a task gets that is sent to the default, where nobody configured one. */
+/** What a task sent to the default gets if none is configured. */
 function findDefault(task: RoutedTask, profiles: ProfileSet, retry: RetryPolicy): Found {
   const chosen = defaultName(task, profiles);
   return 'name' in chosen ? findProfile(chosen.name, task, profiles, retry) : chosen;
 }
 
-/** Follows `via` to the profile that does the work; profiles that lead back to themselves are refused. */
+/** Follows `via` to the profile that does the work; circular chains are refused. */
 function routeVia(
   schedule: ScheduleProfile,
   task: RoutedTask,
@@ -245,11 +245,11 @@ function isAddress(name: string): boolean {
   return /^https?:\/\//i.test(name);
 }
 
-/** How long an agent at an address of its own may take until it calls back. */
+/** How long an agent at a task's own URL may take until it calls back. */
 const AD_HOC_TIMEOUT_MS = 86_400_000;
 const AD_HOC_POLL_MS = 30_000;
 
-/** The http profile of an address that a task names itself. */
+/** The http profile of a URL that a task names itself. */
 function adHocProfile(url: string, retry: RetryPolicy): HttpProfile {
   return {
     type: 'http',

@@ -1,14 +1,15 @@
-// Which systems the models of tasks and the settings of projects ask for, and who serves each. For lists; decides nothing.
+// Which systems the models of tasks and the settings of projects ask for, and which profile serves each. For lists;
+// decides nothing.
 
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import { askedRoute, nobodyServes, whoServes } from './asked-route.ts';
 import { routeTask } from './route.ts';
 
-/** One system that is asked for, and what becomes of that. Public in JSON. */
+/** One requested system and its outcome. Public in JSON. */
 export interface RouteInUse {
   readonly route: string;
-  /** The profile that serves it; null: nobody, and its tasks are held. */
+  /** The profile that serves it; null: none, and its tasks are held. */
   readonly executor: string | null;
   readonly state: 'ok' | 'held';
   readonly because: string;
@@ -24,7 +25,7 @@ export interface RoutedGraph {
   readonly profiles: ProfileSet;
 }
 
-/** Routes by name; one that is served here and not there, or by several, is named once for each. */
+/** Routes by name; one that only some worktrees serve, or several profiles, is listed once for each. */
 export function routesInUse(graphs: Iterable<RoutedGraph>): readonly RouteInUse[] {
   const found = new Map<string, RouteInUse>();
   const add = (one: Pick<RouteInUse, 'route' | 'executor' | 'because'>, setting: string | null) => {

@@ -1,15 +1,15 @@
-// What people should know of a schedule before they rely on it: what becomes of it when the clocks change, steps that
-// start anew, days that not every month has. Words only; decides nothing.
+// What people should know about a schedule before relying on it: daylight saving changes, steps that restart every
+// hour or day, days that some months lack. Text only; decides nothing.
 
 import { nextInstant, parseSchedule, type Schedule } from './schedule.ts';
 import { asUtc, type WallClock, wallClock } from './wall-clock.ts';
 
 const DAY_MS = 86_400_000;
 
-/** How far ahead changes of the clocks are looked for, ms: every zone that changes them does so within this. */
+/** How far ahead to search for clock changes, ms: every zone that has them changes within this time. */
 const AHEAD_MS = 400 * DAY_MS;
 
-/** Notes on a schedule, one sentence each. `from`: the instant (ms) from which it is looked at. */
+/** Notes on a schedule, one sentence each. `from`: the reference instant (ms). */
 export function scheduleNotes(text: string, schedule: Schedule, zone: string, from: number): string[] {
   const notes = [`times are in ${zone}`];
   const clock = wallClock(zone);
@@ -66,7 +66,7 @@ function patternNotes(pattern: string): string[] {
   return notes;
 }
 
-/** One change of the clocks: the instant (ms), and how far they are ahead of UTC before and after it (ms). */
+/** One clock change: the instant (ms), and the offsets from UTC before and after it (ms). */
 interface ClockChange {
   readonly at: number;
   readonly before: number;
@@ -95,7 +95,7 @@ function changesOf(clock: WallClock, from: number): ClockChange[] {
 
 function changeNotes(text: string, schedule: Schedule, change: ClockChange): string[] {
   const { at, before, after } = change;
-  // Local times as if they were UTC: those that are skipped, or come twice.
+  // Local times as if they were UTC: those that are skipped or repeated.
   const start = at + Math.min(before, after);
   const end = at + Math.max(before, after);
   const walls = wallTimes(text, schedule, start, end);
@@ -118,7 +118,7 @@ function isInstant(schedule: Schedule, at: number): boolean {
   return nextInstant(schedule, at - 1) === at;
 }
 
-/** The local times that a schedule names in a span of local time, as if they were UTC, ms. */
+/** The local times a schedule names in a span of local time, as if they were UTC, ms. */
 function wallTimes(text: string, schedule: Schedule, start: number, end: number): number[] {
   const inUtc = parseSchedule(schedule.kind === 'cron' ? schedule.pattern : text, 'UTC');
   if (!inUtc.ok) return [];

@@ -1,13 +1,13 @@
-// When a task's own schedule is due: a time of day, an instant, or a cron expression (protocols section 5). The one
-// home of the cron evaluator. Knows no tasks and no clock; wg's cron_schedule is another dialect: wg-cron.ts.
+// When a task's own schedule is due: a time of day, an instant, or a cron expression (docs/schedules.md). The only
+// user of the cron evaluator. Knows no tasks and no clock; wg's cron_schedule is another dialect: wg-cron.ts.
 
 import { Cron } from 'croner';
 import { parseInstant } from './instant.ts';
 import { asUtc, type WallClock, wallClock } from './wall-clock.ts';
 
-/** A schedule that could be read. */
+/** A schedule that could be parsed. */
 export type Schedule =
-  /** Once, the next time the wall clock reads this. */
+  /** Once, the next time the wall clock shows this. */
   | {
       readonly kind: 'clock';
       readonly hour: number;
@@ -18,12 +18,12 @@ export type Schedule =
     }
   /** Once, at an instant (ms). */
   | { readonly kind: 'instant'; readonly at: number }
-  /** Again and again. */
+  /** Repeatedly. */
   | { readonly kind: 'cron'; readonly cron: Cron; readonly pattern: string; readonly spans: Spans };
 
 /**
- * Spans of time in which the next instant is known, the last used first. Tasks that share a schedule ask for the same
- * few again and again, and evaluating costs fifty times as much.
+ * Spans of time in which the next instant is known, most recently used first. Tasks that share a schedule ask for the
+ * same few repeatedly, and evaluating costs fifty times as much.
  */
 type Spans = { readonly from: number; readonly next: number | null }[];
 
@@ -31,15 +31,15 @@ const MAX_SPANS = 4;
 
 export type ParsedSchedule =
   | { readonly ok: true; readonly schedule: Schedule }
-  /** One sentence that says what to write instead. `never`: it can be read, but no such day comes. */
+  /** One sentence that says what to write instead. `never`: it can be parsed, but no such day exists. */
   | { readonly ok: false; readonly problem: string; readonly never?: true };
 
-/** What was read before, by zone and text. A decision is the same with any cache and with none. */
+/** Earlier parses, by zone and text. The decision is the same with any cache and with none. */
 export interface ScheduleCache {
-  /** A cron evaluator weighs 83 KB: one for each distinct pattern is plenty. */
+  /** A cron evaluator takes 83 KB: one for each distinct pattern is plenty. */
   readonly crons: Map<string, ParsedSchedule>;
   readonly others: Map<string, ParsedSchedule>;
-  /** By zone; making one costs more than all else here. */
+  /** By zone; creating one costs more than everything else here. */
   readonly clocks: Map<string, WallClock | null>;
 }
 
@@ -58,7 +58,7 @@ const SHORT_INSTANT = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)([Zz]|[+-]\d\d:?\d\d)$/
 const ALIASES = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@yearly', '@annually'];
 const FORMS = 'write HH:MM, 2027-03-14T09:00 or five cron fields';
 
-/** Reads a schedule. `zone`: IANA name that times without an offset are meant in. */
+/** Parses a schedule. `zone`: IANA name, for times without an offset. */
 export function parseSchedule(
   text: string,
   zone: string,
@@ -73,7 +73,7 @@ export function parseSchedule(
   return parsed;
 }
 
-/** Keeps a value in place of the oldest. */
+/** Stores a value, evicting the oldest. */
 function keep<V>(cache: Map<string, V>, key: string, value: V, most: number): V {
   const [oldest] = cache.keys();
   if (cache.size >= most && oldest !== undefined) cache.delete(oldest);
@@ -149,14 +149,14 @@ function parseCron(pattern: string, zone: string): ParsedSchedule {
       return { ...wrong(`"${pattern}" names a day that never comes`), never: true };
     return right({ kind: 'cron', cron, pattern, spans: [] });
   } catch (thrown) {
-    // The evaluator throws for every pattern that it cannot read, and says what is wrong with it.
+    // The evaluator throws for every invalid pattern, and says what is wrong with it.
     const why =
       typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : '';
     return wrong(`"${pattern}" is no cron expression: ${why.replace(/^CronPattern: /, '')}`);
   }
 }
 
-/** Only a day of a month that is too short for it never comes; looking for one takes a while. */
+/** Only a day that its month does not have never comes; searching for one is slow. */
 function mayNeverCome(pattern: string): boolean {
   const [, , day = '*', month = '*', weekday = '*'] = pattern.split(/\s+/);
   return day !== '*' && month !== '*' && weekday === '*';
@@ -197,14 +197,14 @@ function withinSpans(spans: Spans, after: number, find: () => number | null): nu
   return next;
 }
 
-/** Whether this instant of a time of day stands for one that the clocks skip on that day. */
+/** Whether this instant of a time of day replaces one that the clocks skip on that day. */
 export function isMoved(schedule: Schedule, at: number): boolean {
   if (schedule.kind !== 'clock') return false;
   const { hour, minute, second } = schedule.clock.read(at);
   return hour !== schedule.hour || minute !== schedule.minute || second !== schedule.second;
 }
 
-/** The next time the wall clock reads the schedule's time; on a day without it, the first instant after the gap. */
+/** The next time the wall clock shows the schedule's time; on a day without it, the first instant after the gap. */
 function nextReading(schedule: Schedule & { kind: 'clock' }, after: number): number | null {
   const { hour, minute, second, clock } = schedule;
   const today = clock.read(after);
@@ -225,7 +225,7 @@ function nextReading(schedule: Schedule & { kind: 'clock' }, after: number): num
   return found.find((at) => at > after) ?? null;
 }
 
-/** The last instants of a recurring schedule that are not after `until`, oldest first, at most so many. */
+/** The last instants of a recurring schedule up to `until`, oldest first, at most `most`. */
 export function latestInstants(schedule: Schedule, until: number, most: number): number[] {
   if (schedule.kind !== 'cron') return [];
   const second = Math.floor(until / 1000) * 1000;

@@ -1,4 +1,4 @@
-// The patches that a task's transitions write, in wg's own keys and wording (wg-rules 5). Pure: the caller holds the
+// The patches that a task's transitions write, with wg's own keys and wording (wg-rules 5). Pure: the caller has the
 // lock, has read the fresh bytes, and knows that the task may be written.
 
 import type { Failed, FailureKind, Outcome, Succeeded } from '../domain/outcome.ts';
@@ -13,17 +13,17 @@ export interface TaskPatch {
   readonly log: LogEntry | null;
 }
 
-/** The tag of a task that an outside orchestrator works on; wg has no status for that. */
+/** The tag of a task that an external orchestrator works on; wg has no status for that. */
 export const EXTERNAL_TAG = 'claimed-externally';
 
-/** The task becomes the agent's. */
+/** Claims the task for the agent. */
 export function claimPatch(claim: {
   readonly task: Pick<Task, 'dispatchCount' | 'tags'>;
   readonly agent: string;
   readonly now: number;
   /** Profile name. */
   readonly executorName: string;
-  /** True when somebody outside does the work. */
+  /** True when an external worker does the work. */
   readonly external?: boolean;
 }): TaskPatch {
   const { task, agent, now } = claim;
@@ -40,15 +40,15 @@ export function claimPatch(claim: {
   };
 }
 
-/** The outcome of a run of ours. Throws for outcomes that are no end of the work: those are released. */
+/** The outcome of a run of ours. Throws for outcomes that do not finish the work: those are released. */
 export function settlePatch(settle: {
   readonly task: TaskDetail;
   readonly outcome: Outcome;
   readonly agent: string;
   readonly now: number;
-  /** Whether a failure is tried again; null counts as no. */
+  /** Whether a failure is retried; null counts as no. */
   readonly retry: RetryDecision | null;
-  /** `.evaluate-<task>` exists and is not over. */
+  /** `.evaluate-<task>` exists and has not finished. */
   readonly hasOpenEvaluation: boolean;
   /** The CLI session of the run, for a person or the next attempt to resume. */
   readonly session?: string;
@@ -75,13 +75,13 @@ export function settlePatch(settle: {
   }
 }
 
-/** The task goes back to the open ones; no attempt is counted. */
+/** Reopens the task; no attempt is counted. */
 export function releasePatch(release: {
   readonly task: Pick<Task, 'tags' | 'spawnFailures'>;
   readonly agent: string;
   readonly now: number;
   readonly because: string;
-  /** As `wg kill` does it: nothing takes the task up again until a person resumes it. */
+  /** As `wg kill` does it: the task is not dispatched again until a person resumes it. */
   readonly paused?: boolean;
   /** The agent could not be started: counts towards wg's limit of failed starts. */
   readonly failedStart?: boolean;
@@ -100,7 +100,7 @@ export function releasePatch(release: {
   };
 }
 
-/** Completion reported by whoever did the work, whether or not a run of ours knows of it. */
+/** Completion reported by the worker, whether or not a run of ours is involved. */
 export function completionPatch(completion: {
   readonly task: TaskDetail;
   readonly result: 'succeeded' | 'failed';
@@ -129,13 +129,13 @@ export function completionPatch(completion: {
 }
 
 /**
- * Opens a task again as `wg retry` does, and clears what parks it: a pause, failed starts, a delay. Null when there
- * is nothing to do or the state forbids it.
+ * Reopens a task as `wg retry` does, and clears what parks it: a pause, failed starts, a delay. Null if there is
+ * nothing to do or the state does not allow it.
  */
 export function reopenPatch(reopen: {
   readonly task: TaskDetail;
   readonly now: number;
-  /** Its line is older than its result: nobody works on it, whatever it says. */
+  /** Its line is older than its result: no agent works on it, whatever the line says. */
   readonly isRewound?: boolean;
 }): TaskPatch | null {
   const { task, now, isRewound = false } = reopen;
@@ -179,7 +179,7 @@ function unparked(task: Task): Record<string, unknown> {
   };
 }
 
-/** wg's done: awaits validation or evaluation where the task asks for it. */
+/** wg's done: awaits validation or evaluation if the task asks for it. */
 function donePatch(
   task: TaskDetail,
   outcome: Succeeded,
@@ -227,7 +227,7 @@ function failedPatch(
   };
 }
 
-/** A failed attempt that is tried again: open, after a delay. */
+/** A failed attempt that is retried: open, after a delay. */
 function retryPatch(
   task: Task,
   outcome: Failed,
@@ -242,7 +242,7 @@ function retryPatch(
       started_at: undefined,
       ready_after: graphTime(retry.at),
       retry_count: task.retryCount + (retry.counted ? 1 : 0),
-      // Work that was cut off is taken up where it stood; work that went wrong begins afresh.
+      // Interrupted work resumes where it stopped; failed work starts afresh.
       session_id: isCutOff(outcome.failure) ? session : undefined,
       ...withoutExternalTag(task),
     },
@@ -259,8 +259,8 @@ function isCutOff(failure: FailureKind): boolean {
 }
 
 /**
- * An artifact value as wg's list of texts: a text as it is, each element of an array, anything else as compact JSON.
- * Nothing for undefined and null.
+ * An artifact value in wg's form, a list of strings: a string as it is, each element of an array, anything else as
+ * compact JSON. Empty for undefined and null.
  */
 export function artifactStrings(value: unknown): string[] {
   if (value === undefined || value === null) return [];

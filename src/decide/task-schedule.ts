@@ -1,5 +1,5 @@
-// A task and its schedule: which one counts, in which zone and by which policy, what must be remembered of it, and
-// whether it holds the task just now.
+// A task and its schedule: which one counts, in which zone and by which policy, what must be remembered, and whether
+// it delays the task now.
 
 import type { Config } from '../domain/config.ts';
 import { formatDuration } from '../domain/duration.ts';
@@ -13,7 +13,7 @@ import { isMoved, nextInstant, parseSchedule, type Schedule, type ScheduleCache 
 import { hashOfText } from './wg-jitter.ts';
 import type { PassedInstants, ScheduleMemory, ScheduleState } from './world.ts';
 
-/** What judging a schedule takes. */
+/** What judging a schedule needs. */
 export interface ScheduleQuestion {
   readonly task: Task;
   /** The schedule profile that the task was routed to, if it was. */
@@ -27,9 +27,9 @@ export interface ScheduleQuestion {
   readonly situation?: Situation;
 }
 
-/** What a schedule says of a task now. */
+/** The state of a task's schedule now. */
 export interface ScheduleJudgement {
-  /** Null when nothing holds the task. */
+  /** Null if nothing delays the task. */
   readonly hold: {
     readonly state: 'scheduled' | 'held';
     readonly code: VerdictCode;
@@ -38,16 +38,16 @@ export interface ScheduleJudgement {
   } | null;
   /** The nominal instant that made it due, ms; null without a schedule of our own. */
   readonly occurrence: number | null;
-  /** To be written down: the schedule is seen for the first time, was changed, or went on. */
+  /** To be recorded: the schedule is new, was changed, or advanced. */
   readonly note: ScheduleMemory | null;
-  /** To be told when that is written down. */
+  /** To be reported once that is recorded. */
   readonly passed: readonly PassedInstants[];
-  /** How it stands; null without a schedule of our own. */
+  /** Its state; null without a schedule of our own. */
   readonly state: ScheduleState | null;
   readonly recurring: boolean;
   /** When time alone changes something at the latest, ms. */
   readonly lookAt: number | null;
-  /** What runs is to make room for the next instant. */
+  /** Which runs must make room for the next instant. */
   readonly replaces: boolean;
 }
 
@@ -79,12 +79,12 @@ function nonEmpty(text: string | undefined): string | null {
   return trimmed ? trimmed : null;
 }
 
-/** Whether a schedule of our own says anything of the task at all; most tasks have none. */
+/** Whether a schedule of our own applies to the task at all; to most it does not. */
 export function hasSchedule(task: Pick<Task, 'schedule' | 'tags'>, profile: ScheduleProfile | null): boolean {
   return profile !== null || scheduleText(task, null) !== null;
 }
 
-/** The profile of this name speaks for every schedule of its worktree that is routed to no other schedule profile. */
+/** The profile of this name applies to every schedule of its worktree that is routed to no other schedule profile. */
 const SPOKESMAN = 'scheduled';
 
 /** Zone and policy: the task's own zone, then the schedule profile's, then the machine's. */
@@ -139,7 +139,7 @@ export function judgeSchedule(question: ScheduleQuestion): ScheduleJudgement {
     offsetMs,
     situation: unfinished === null ? situation : 'busy',
   });
-  // The instant that took its place is run instead of what was given back.
+  // The replacing instant runs instead of the one that was released.
   const due =
     unfinished === null || (policy.overlap === 'replace' && step.due !== null) ? step.due : unfinished;
   return {
@@ -190,8 +190,8 @@ function holdOf(
 }
 
 /**
- * A recurring task that was given back by its run (retry, release: both remove started_at) goes on with that instant;
- * one that had ended and was opened anew waits for the next.
+ * A recurring task that its run released (retry, release: both remove started_at) continues with that instant; one
+ * that finished and was reopened waits for the next.
  */
 function unfinishedOf(task: Task, memory: ScheduleMemory): number | null {
   if (memory.lastIsOver) return null;
@@ -203,14 +203,15 @@ function hasOtherTime(task: Task): boolean {
   return task.cronEnabled || task.notBefore !== undefined || task.readyAfter !== undefined;
 }
 
-/** The task's share of the jitter: always the same, made from its id. */
+/** The task's share of the jitter: always the same, derived from its id. */
 function jitterOf(id: string, jitterMs: number): number {
   return jitterMs === 0 ? 0 : Number(hashOfText(id) % BigInt(jitterMs));
 }
 
 /**
  * What is remembered of this very schedule. An edited one counts from now, so that it catches up on nothing; one that
- * was there when we first looked counts from the task's last change, so that what fell due meanwhile is run.
+ * existed before the supervisor first saw it counts from the task's last change, so that what fell due meanwhile
+ * runs.
  */
 function rememberedOf(
   { task, memory, now }: ScheduleQuestion,
@@ -218,20 +219,20 @@ function rememberedOf(
   expression: string,
 ): ScheduleMemory {
   if (memory?.expression === expression) return memory;
-  // A memory of another creation belongs to a task of this name that was deleted.
+  // A memory with another creation time belongs to a deleted task of this name.
   const edited = memory !== undefined && lastWord(memory.expression) === lastWord(expression);
   if (memory && edited && wordsButZone(memory.expression) === wordsButZone(expression))
     return inOtherZone(memory, schedule, expression, now);
   const text = edited ? undefined : (task.lastInteractionAt ?? task.createdAt);
   const set = text === undefined ? null : parseInstant(text);
   const baselineAt = set === null ? now : Math.min(set, now);
-  // What was over when it was written down is meant to be run at once.
+  // An instant already in the past when it was written is meant to run at once.
   const wasOver = schedule.kind === 'instant' && nextInstant(schedule, baselineAt) === null;
   const pendingRuns = wasOver ? { pendingRuns: [schedule.at] } : {};
   return { expression, baselineAt, lastNominalAt: null, ...pendingRuns };
 }
 
-/** Another zone moves the instants to come; what was run, is owed or was let go stays so. */
+/** Another zone moves future instants; what has run, is owed or was skipped stays. */
 function inOtherZone(
   memory: ScheduleMemory,
   schedule: Schedule,

@@ -1,5 +1,5 @@
-// What wg's own standing rules look at (wg-rules 4.7) and how they answer: moves of single tasks, to be written under
-// the graph's lock. Shared by the parts of the ticker.
+// What wg's own transitions read (wg-rules 4.7) and how they answer: changes to single tasks, to be written under the
+// graph's lock. Shared by the parts of the ticker.
 
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -21,28 +21,28 @@ export interface TaskMessage {
 
 /** The settings of wg's `[agency]` table that these rules honour. */
 export interface TickerSettings {
-  /** A score from here on rescues a failed task. */
+  /** Scores at or above this rescue a failed task. */
   readonly evalGateThreshold: number;
-  /** How often an evaluation without a score is asked for again. */
+  /** How often an evaluation without a score is requested again. */
   readonly gateMaxAttempts: number;
 }
 
 /** wg's defaults. */
 export const TICKER_DEFAULTS: TickerSettings = { evalGateThreshold: 0.7, gateMaxAttempts: 2 };
 
-/** One graph with everything that its standing rules look at. */
+/** One graph with everything that its standing rules read. */
 export interface TickerView {
   readonly tasks: Tasks;
   readonly now: number;
   readonly peers: PeerStatuses;
   readonly settings: TickerSettings;
   detail(id: TaskId): TaskDetail | null;
-  /** Tasks that anybody ever sent a message to. */
+  /** Tasks that ever received a message. */
   readonly addressed: ReadonlySet<TaskId>;
   messages(id: TaskId): readonly TaskMessage[];
-  /** The newest score of the task's evaluations that count; null: none. */
+  /** The newest counting score of the task's evaluations; null: none. */
   score(id: TaskId): number | null;
-  /** When a file named by a wait condition was changed last, ms; null: it is not there. */
+  /** When a file named by a wait condition last changed, ms; null: it does not exist. */
   modifiedAt(path: string): number | null;
 }
 
@@ -56,7 +56,7 @@ export interface TickerMove {
   readonly add?: Readonly<Record<string, unknown>>;
 }
 
-/** Who wrote a log line of these rules. */
+/** The author of these rules' log lines. */
 const ACTOR = 'supervisor';
 
 /** A move with its log line. */
@@ -71,13 +71,13 @@ export function tickerMove(
   return { task, rule, patch: { fields, log } };
 }
 
-/** A counter of the line, 0 where it is absent. */
+/** A counter of the line, 0 if absent. */
 export function counter(task: TaskDetail, key: string): number {
   const value = task.fields[key];
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }
 
-/** A text of the line, or undefined. */
+/** A string of the line, or undefined. */
 export function textField(task: TaskDetail, key: string): string | undefined {
   const value = task.fields[key];
   return typeof value === 'string' ? value : undefined;

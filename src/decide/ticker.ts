@@ -1,5 +1,5 @@
-// The transitions that only wg's daemon makes, in its order (wg-rules 4.7): without them tasks of these states would
-// wait for ever. Decides only; whoever applies it asks again on the fresh bytes. Recurring tasks are not its business.
+// The transitions that only wg's daemon makes, in its order (wg-rules 4.7): without them tasks in these states would
+// wait for ever. Decides only; applying checks again on the fresh bytes. Recurring tasks are handled elsewhere.
 
 import { unfinishedTasks } from '../domain/graph.ts';
 import { isTerminal, satisfiesDependents, type Task, type TaskDetail } from '../domain/task.ts';
@@ -10,13 +10,13 @@ import { resurrectionMoves } from './resurrection.ts';
 import { counter, type TickerMove, type TickerView, tickerMove } from './ticker-view.ts';
 import { waitingMove } from './wait-conditions.ts';
 
-/** What the standing rules ask for now, and when time alone may make them ask for more, ms. */
+/** What the standing rules require now, and when time alone may make them require more, ms. */
 export interface TickerDecision {
   readonly moves: readonly TickerMove[];
   readonly nextAt: number | null;
 }
 
-/** Judges the whole graph. At most one move for a task; what follows from a move is found at the next asking. */
+/** Judges the whole graph. At most one move for a task; what follows from a move is found next time. */
 export function tickerMoves(view: TickerView): TickerDecision {
   const moves = new Map<string, TickerMove>();
   let nextAt: number | null = null;
@@ -64,7 +64,7 @@ export function tickerMoves(view: TickerView): TickerDecision {
   return { moves: [...moves.values()], nextAt };
 }
 
-/** Of what is done, only what somebody wrote to can move again; in a large graph that is next to nothing. */
+/** Of the done tasks, only those with messages can move again; in a large graph very few. */
 function* mayMove(view: TickerView): Iterable<Task> {
   yield* unfinishedTasks(view.tasks);
   for (const id of view.addressed) {
@@ -82,7 +82,7 @@ function done(task: Task, view: TickerView, rule: string, words: string): Ticker
   return tickerMove(view, task.id, rule, fields, `${words}: task is done`);
 }
 
-/** wg waits for ever where no evaluation exists; nobody would make one here, so the failure stands. */
+/** wg waits for ever if no evaluation exists; none would be made here, so the failure is final. */
 function rescued(task: Task, view: TickerView): TickerMove[] {
   const detail = view.detail(task.id);
   if (!detail) return [];

@@ -1,4 +1,4 @@
-// All verdicts of one decision as one read-only map, laid over the verdicts that each graph keeps. Copying every
+// All verdicts of one decision as one read-only map, layered over the verdicts that each graph keeps. Copying every
 // verdict of every graph for each tick would cost more than deciding.
 
 import { type GraphPath, type TaskId, type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
@@ -6,7 +6,7 @@ import type { Verdict } from '../domain/verdict.ts';
 
 type ByTask = ReadonlyMap<TaskId, Verdict>;
 
-/** The verdict of one task. Where many are asked for, this spares putting a key together and taking it apart again. */
+/** The verdict of one task. Saves building and splitting keys where many are asked for. */
 export function verdictOf(
   verdicts: ReadonlyMap<TaskKey, Verdict>,
   graph: GraphPath,
@@ -23,8 +23,8 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   readonly size: number;
 
   /**
-   * `graphs`: what each graph keeps. `now`: what this tick says instead. `ofReady`: what becomes of a kept verdict
-   * that says ready.
+   * `graphs`: what each graph keeps. `now`: this tick's overrides. `ofReady`: the replacement of a kept verdict that
+   * says ready.
    */
   constructor(
     graphs: ReadonlyMap<GraphPath, ByTask>,

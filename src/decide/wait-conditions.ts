@@ -1,5 +1,5 @@
-// Tasks that an agent parked with `wg wait`: whether what they wait for has come, can never come, or comes at a known
-// time (wg-rules 4.7, `waiting`).
+// Tasks that an agent parked with `wg wait`: whether their conditions are met, can never be met, or are met at a
+// known time (wg-rules 4.7, `waiting`).
 
 import { durationOrNull } from '../domain/duration.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -7,7 +7,7 @@ import type { TaskDetail } from '../domain/task.ts';
 import { instantText, parseInstant } from './instant.ts';
 import { type TickerMove, type TickerView, textField, tickerMove } from './ticker-view.ts';
 
-/** What is to be said of one condition, or of all of a task's together. */
+/** The state of one condition, or of all of a task's together. */
 type Met =
   | { readonly kind: 'met'; readonly because: string }
   | { readonly kind: 'open'; readonly at: number | null }
@@ -85,7 +85,7 @@ function judge(condition: Condition, task: TaskDetail, view: TickerView): Met {
       const other = view.tasks.get(id);
       if (!other) return { kind: 'never', because: `there is no task ${id}` };
       if (other.status === condition.status) return { kind: 'met', because: `${id} is ${other.status}` };
-      // A failed task may be retried and a done one reopened; what was abandoned is given up.
+      // A failed task may be retried and a done one reopened; an abandoned one is final.
       return other.status === 'abandoned' ? { kind: 'never', because: `${id} was abandoned` } : OPEN;
     }
     case 'timer': {
@@ -124,13 +124,13 @@ function isProgram(sender: string): boolean {
   return sender === 'coordinator' || sender === 'supervisor' || sender.startsWith('agent-');
 }
 
-/** The clock starts with the last parking, ms; 0 when nobody wrote it down. */
+/** The clock starts with the last parking, ms; 0 if that was not recorded. */
 function parkedSince(task: TaskDetail): number {
   const entry = task.log.findLast(({ message }) => message.includes('Agent parked'));
   return (entry && parseInstant(entry.timestamp)) ?? 0;
 }
 
-/** An instant, or a duration from the parking on. */
+/** An instant, or a duration since the parking. */
 function timerAt(text: string, parkedAt: number): number | null {
   const at = parseInstant(text);
   if (at !== null) return at;
@@ -147,7 +147,7 @@ function isLater(atMs: number, recorded: number): boolean {
   return atMs > Math.ceil(recorded / 1e6);
 }
 
-/** Follows `task-status` conditions from waiting task to waiting task back to where they began. */
+/** Follows `task-status` conditions from one waiting task to the next, back to the start. */
 function isCircular(start: TaskId, view: TickerView): boolean {
   const seen = new Set<TaskId>();
   const queue: TaskId[] = [start];
@@ -156,7 +156,7 @@ function isCircular(start: TaskId, view: TickerView): boolean {
     seen.add(id);
     const detail = view.detail(id);
     const wait = detail && waitOf(detail);
-    // With a way out no circle holds it.
+    // With an alternative, no cycle blocks it.
     if (!wait || (wait.mode === 'any' && wait.conditions.length > 1)) continue;
     for (const condition of wait.conditions) {
       if (condition.type !== 'task-status') continue;

@@ -1,4 +1,4 @@
-// Wall clocks: which instants a local time means in a zone, gaps and repeats of daylight saving included. Pure; the
+// Wall clocks: which instants a local time means in a zone, including daylight saving gaps and repeats. Pure; the
 // rules come from the language's own time zone data.
 
 /** A local time of day on a day, in some zone. */
@@ -12,13 +12,13 @@ export interface WallTime {
   readonly second: number;
 }
 
-/** Reads the wall clock of one zone. Costly to make, cheap to ask. */
+/** Reads the wall clock of one zone. Expensive to create, cheap to use. */
 export interface WallClock {
   readonly zone: string;
   read(at: number): WallTime;
-  /** The instants (ms) at which the clock reads this, first one first; empty in a gap. */
+  /** The instants (ms) at which the clock shows this, earliest first; empty in a gap. */
   instants(wall: WallTime): number[];
-  /** The first of those, or in a gap the first instant after it. */
+  /** The first of those or, in a gap, the first instant after it. */
   firstInstant(wall: WallTime): number;
 }
 
@@ -39,7 +39,7 @@ export function wallClock(zone: string): WallClock | null {
       second: 'numeric',
     });
   } catch {
-    // The only thing that can be wrong with these options is the zone.
+    // The zone is the only option that can be invalid.
     return null;
   }
   const read = (at: number): WallTime => {
@@ -51,7 +51,7 @@ export function wallClock(zone: string): WallClock | null {
   const offset = (at: number): number => asUtc(read(at)) - Math.floor(at / 1000) * 1000;
   const instants = (wall: WallTime): number[] => {
     const utc = asUtc(wall);
-    // Around any instant a zone has at most two offsets: a day before and a day after know them both.
+    // Around any instant a zone has at most two offsets: the ones a day before and a day after.
     const offsets = new Set([offset(utc - DAY_MS), offset(utc + DAY_MS)]);
     return [...offsets]
       .map((shift) => utc - shift)
@@ -68,7 +68,7 @@ export function wallClock(zone: string): WallClock | null {
 
 const DAY_MS = 86_400_000;
 
-/** The wall time as if the zone were UTC: a number that orders wall times and carries days over. */
+/** The wall time as if the zone were UTC: a number that sorts and carries over days. */
 export function asUtc(wall: WallTime): number {
   return Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second);
 }

@@ -20,7 +20,7 @@ const MONTHS = 'january february march april may june july august september octo
 );
 const WEEKDAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
 
-/** The parsed expression, or null when wg would refuse it (and so never find it due). */
+/** The parsed expression, or null if wg would refuse it (and so never find it due). */
 export function parseWgCron(expression: string): WgCron | null {
   const fields = expression.trim().split(/\s+/);
   if (fields.length === 5) fields.unshift('0');
@@ -83,10 +83,10 @@ function wholeNumber(text: string): number | null {
 }
 
 const DAY_MS = 86_400_000;
-/** wg's cron library knows no later year. */
+/** wg's cron library ends with this year. */
 const LAST_YEAR = 2100;
 
-/** The first instant (ms, whole seconds) after `after` that the expression allows; null when there is none. */
+/** The first instant (ms, whole seconds) after `after` that the expression allows; null if there is none. */
 export function nextWgCron(cron: WgCron, after: number): number | null {
   let from = Math.floor(after / 1000) * 1000 + 1000;
   for (;;) {
@@ -120,14 +120,14 @@ function nextSecondOfDay(cron: WgCron, from: number): number | null {
   return null;
 }
 
-/** Whether the expression allows the very second of `at`. */
+/** Whether the expression allows the exact second of `at`. */
 export function wgCronIncludes(cron: WgCron, at: number): boolean {
   return nextWgCron(cron, at - 1000) === Math.floor(at / 1000) * 1000;
 }
 
 type CronFields = Pick<Task, 'id' | 'cronEnabled' | 'cronSchedule' | 'lastCronFire' | 'nextCronFire'>;
 
-/** wg's `is_cron_due`, with the words for `why`. */
+/** wg's `is_cron_due`, with the text for `why`. */
 export type CronVerdict =
   | { readonly due: true }
   | { readonly due: false; readonly because: string; readonly nextAt: number | null };

@@ -1,5 +1,5 @@
 // wg's jitter of cron tasks (wg-rules 4.3): a fixed offset for each id, from the hash that Rust's standard library
-// makes of it, so that we write the very next_cron_fire that wg would.
+// computes, so that the next_cron_fire written is exactly wg's.
 
 import { nextWgCron, type WgCron } from './wg-cron.ts';
 
@@ -12,8 +12,8 @@ export function wgCronJitter(id: string, periodSeconds: number): number {
 }
 
 /**
- * The next_cron_fire (ms) to write when a cron task is opened again. Counted from the slot it ran for where that is
- * later than now: wg itself would find the same slot again when the jitter is negative, and run twice.
+ * The next_cron_fire (ms) to write when a cron task is reopened. Counted from the slot it ran for if that is later
+ * than now: with a negative jitter wg itself would find the same slot again and run it twice.
  */
 export function nextCronFire(id: string, cron: WgCron, now: number, nominal: number | null): number | null {
   const slot = nextWgCron(cron, Math.max(now, nominal ?? now));
@@ -29,7 +29,7 @@ function rotate(word: bigint, by: bigint): bigint {
   return ((word << by) | (word >> (64n - by))) & MASK;
 }
 
-/** SipHash-1-3 with zero keys over the UTF-8 bytes and 0xFF: how Rust's standard library hashes a text. */
+/** SipHash-1-3 with zero keys over the UTF-8 bytes and 0xFF: how Rust's standard library hashes a string. */
 export function hashOfText(text: string): bigint {
   const bytes = [...utf8(text), 0xff];
   let [v0, v1, v2, v3] = [0x736f6d6570736575n, 0x646f72616e646f6dn, 0x6c7967656e657261n, 0x7465646279746573n];

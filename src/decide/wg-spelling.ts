@@ -1,4 +1,4 @@
-// How wg spells what we write into a task's line: failure classes, token usage, log entries.
+// How wg spells what is written into a task's line: failure classes, token usage, log entries.
 
 import type { FailureKind, Usage } from '../domain/outcome.ts';
 import type { LogEntry } from '../domain/task.ts';
@@ -25,7 +25,7 @@ export function failureClass(failure: FailureKind): string | null {
   }
 }
 
-/** wg's token_usage: whole numbers, all five keys; nothing when the executor knows nothing. */
+/** wg's token_usage: whole numbers, all five keys; undefined if the executor reports nothing. */
 export function usageFields(usage: Usage | undefined): Record<string, unknown> {
   if (!usage) return {};
   const { costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens } = usage;
@@ -46,15 +46,15 @@ function whole(number: number | undefined): number {
   return Number.isFinite(number) ? Math.max(0, Math.trunc(number ?? 0)) : 0;
 }
 
-/** Longer texts belong into the run's output, not into every rewrite of the graph. */
+/** Longer texts belong in the run's output, not in every rewrite of the graph. */
 const LONGEST_MESSAGE = 2000;
 
-/** The text, cut where it is too long for a graph line. */
+/** The text, cut if it is too long for a graph line. */
 export function shortened(text: string): string {
   return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`;
 }
 
-/** wg's respawn throttle counts log lines that hold these words; whatever an agent says must not feed it. */
+/** wg's respawn throttle counts log lines with these words; an agent's text must not trigger it. */
 const THROTTLE_WORDS: readonly (readonly [RegExp, string])[] = [
   [/process exited/g, 'process ended'],
   [/PID reused/g, 'pid was reused'],

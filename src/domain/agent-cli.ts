@@ -1,22 +1,22 @@
-// The agent CLIs that have an executor type of their own, and what is known of each before it is started. How each is
-// spoken to is its adapter among the executors; one more CLI is one more entry here and one file there.
+// The agent CLIs with an executor type of their own, and what is known of each before it starts. The adapters are
+// among the executors; another CLI is one more entry here and one file there.
 
-/** What a CLI is known by. */
+/** The facts about a CLI. */
 export interface AgentCliFacts {
-  /** As people call it. */
+  /** Display name. */
   readonly title: string;
-  /** The program that its profile runs unless it says otherwise. */
+  /** The program its profile runs by default. */
   readonly program: string;
-  /** What it may do unasked unless its profile says otherwise, in its own words. */
+  /** Its default permissions, in the CLI's own terms. */
   readonly permissionMode: string;
-  /** Whose quota its profiles share unless they say otherwise. */
+  /** The account its profiles share by default. */
   readonly account: string;
-  /** Its own account and provider: variables that are handed on to it, beside what every agent gets. */
+  /** Variables for its account and provider that are passed on to it, besides those that every agent gets. */
   readonly environment: readonly string[];
 }
 
 const OPENAI = ['OPENAI_API_KEY', 'OPENAI_BASE_URL', 'OPENAI_ORGANIZATION', 'OPENAI_PROJECT'];
-/** For CLIs that bring no provider of their own. */
+/** For CLIs without a provider of their own. */
 const PROVIDERS = [
   ...OPENAI,
   ...['GEMINI_API_KEY', 'OPENROUTER_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY', 'XAI_API_KEY'],
@@ -29,7 +29,7 @@ export const AGENT_CLIS = {
     program: 'claude',
     permissionMode: 'bypassPermissions',
     account: 'default',
-    // ANTHROPIC_* and CLAUDE_CONFIG_DIR are on the list of every agent.
+    // ANTHROPIC_* and CLAUDE_CONFIG_DIR are on every agent's list.
     environment: [],
   },
   codex: {
@@ -67,7 +67,7 @@ export const AGENT_CLIS = {
 
 export type AgentType = keyof typeof AGENT_CLIS;
 
-/** The types in the order in which they are told. */
+/** The types, in display order. */
 export const AGENT_TYPES = Object.keys(AGENT_CLIS) as readonly AgentType[];
 
 /** Whether an executor type runs an agent CLI. */

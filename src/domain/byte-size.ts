@@ -1,4 +1,4 @@
-// Amounts of bytes as people write them.
+// Amounts of bytes in the notation of settings.
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   '': 1,
@@ -13,10 +13,10 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 };
 
-/** What an amount must look like, as the end of a sentence. */
+/** The required format, as the end of a sentence. */
 export const BYTE_SIZE_RULE = 'an amount of bytes such as "500KB", "256MB" or "1GiB"';
 
-/** `"256MB"`, `"1GiB"` or a bare number, in bytes; null when it is none. */
+/** `"256MB"`, `"1GiB"` or a bare number, in bytes; null if it is not an amount. */
 export function byteSizeOrNull(value: string | number): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value).trim());
   const unit = UNIT_BYTES[(match?.[2] ?? '').toLowerCase()];

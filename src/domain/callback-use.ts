@@ -1,9 +1,9 @@
-// Which profiles hand the callback URL on by a placeholder of their own. Pure; what a URL is, others know.
+// Which profiles pass on the callback URL through a placeholder of their own. Pure.
 
 import { type Placeholder, placeholdersIn } from './placeholder.ts';
 import type { Profile } from './profile.ts';
 
-/** Whether a template of the profile mentions a URL of ours: its agents need an address that is open. */
+/** Whether a template of the profile mentions a callback URL: then its agents need a reachable address. */
 export function usesCallbackUrl(profile: Profile): boolean {
   switch (profile.type) {
     case 'command':
@@ -20,7 +20,7 @@ export function usesCallbackUrl(profile: Profile): boolean {
 
 const URLS: ReadonlySet<string> = new Set<Placeholder>(['callback.complete_url', 'callback.a2a_url']);
 
-/** Looks through the strings of a value of any depth; keys are no templates. */
+/** Searches the strings of a value of any depth; keys are not templates. */
 function mentions(value: unknown): boolean {
   if (typeof value === 'string') return placeholdersIn(value).some((name) => URLS.has(name));
   return typeof value === 'object' && value !== null && Object.values(value).some(mentions);

@@ -1,9 +1,9 @@
-// supervisor.toml as the program uses it: resolved, defaults filled in, durations in milliseconds.
+// supervisor.toml as the program uses it: resolved, with defaults, durations in milliseconds.
 
 import type { BrokenProfile, Profile, SecretValue } from './profile.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
-/** How a failed attempt is tried again. */
+/** How a failed attempt is retried. */
 export interface RetryPolicy {
   /** Attempts in all, the first included. */
   readonly attempts: number;
@@ -11,7 +11,10 @@ export interface RetryPolicy {
   readonly maxBackoffMs: number;
 }
 
-/** Where TCP opens: `auto` on loopback when a profile needs callbacks. Port 0 picks a free one; IPv6 hosts have no brackets. */
+/**
+ * Where TCP listens: `auto` on loopback if a profile needs callbacks. Port 0 picks a free one; IPv6 hosts have no
+ * brackets.
+ */
 export type ListenSetting =
   | { readonly kind: 'off' }
   | { readonly kind: 'auto' }
@@ -20,11 +23,11 @@ export type ListenSetting =
 export interface RepoSettings {
   /** Absolute path of the repository or of any of its worktrees. */
   readonly path: string;
-  /** Share among repositories when there is more work than room; 1 is normal. */
+  /** Share among repositories when there is more work than capacity; 1 is normal. */
   readonly weight: number;
   readonly maxConcurrent: number | null;
   readonly maxConcurrentPerWorktree: number | null;
-  /** Globs on worktree paths; empty include means all. */
+  /** Globs on worktree paths; an empty include means all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** Whether the worktrees' own `[executors]` count. */
@@ -32,8 +35,8 @@ export interface RepoSettings {
   /** `once`: the same committed task runs in one worktree only; `each`: every copy is its own task. */
   readonly duplicates: 'once' | 'each';
   /**
-   * What happens where a task's line is older than what was written of it: `restore` writes it again where that can be
-   * proven and holds the task where not, `hold` only holds it, `rerun` believes the older line.
+   * What happens when a task's line is older than what was written to it: `restore` writes it again if that is
+   * provably right and holds the task otherwise, `hold` only holds it, `rerun` believes the older line.
    */
   readonly onRewind: 'restore' | 'hold' | 'rerun';
 }
@@ -45,7 +48,7 @@ export interface RootSettings {
   readonly trust: boolean;
 }
 
-/** What people can be told of. */
+/** Kinds of notifications. */
 export const NOTIFY_EVENTS = [
   'task.started',
   'task.completed',
@@ -59,13 +62,13 @@ export const NOTIFY_EVENTS = [
 ] as const;
 export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
 
-/** A webhook of the user's own. */
+/** A webhook configured by the user. */
 export interface NotifySettings {
   readonly url: string;
   /** Standard Webhooks secrets, newest first; empty: unsigned. */
   readonly secrets: readonly SecretValue[];
   readonly events: readonly NotifyEvent[];
-  /** How long a task may be held before that is told, ms. */
+  /** How long a task may be held before a notification, ms. */
   readonly heldAfterMs: number;
 }
 
@@ -76,9 +79,9 @@ export interface Config {
   readonly mode: 'dispatch' | 'observe';
   /** IANA name, resolved. */
   readonly timezone: string;
-  /** True when no file names a zone: it is this machine's then, and follows when that changes. */
+  /** True if no file names a zone: then it is this machine's, and follows its changes. */
   readonly timezoneIsMachines?: boolean;
-  /** What schedules do unless their profile says otherwise. */
+  /** The policy of schedules whose profile does not set one. */
   readonly schedule: SchedulePolicy;
   readonly whenWgDaemon: 'yield' | 'ignore';
   readonly repos: readonly RepoSettings[];
@@ -87,26 +90,26 @@ export interface Config {
   readonly brokenProfiles: ReadonlyMap<string, BrokenProfile>;
   readonly retry: RetryPolicy;
   readonly limits: {
-    /** Longest graph line that is read, bytes. */
+    /** Longest graph line that is accepted, bytes. */
     readonly maxLineBytes: number;
-    /** Largest graph that is read, bytes. */
+    /** Largest graph that is accepted, bytes. */
     readonly maxGraphBytes: number;
     /** Largest request body, bytes. */
     readonly maxBodyBytes: number;
-    /** How often every graph is looked at even if nothing was heard, ms. */
+    /** How often every graph is checked even without a change event, ms. */
     readonly safetyPassMs: number;
-    /** How often worktrees are listed even if nothing was heard, ms. */
+    /** How often worktrees are listed even without a change event, ms. */
     readonly relistMs: number;
-    /** How long a claim or a result must be missing from a graph before anything follows from that, ms. */
+    /** How long a claim or a result must be missing from a graph before that has consequences, ms. */
     readonly rewindGraceMs: number;
   };
   readonly shutdown: {
     /** From the polite signal to the next harder one, ms. */
     readonly graceMs: number;
-    /** How long an agent may still tidy up after its task was declared done, ms. */
+    /** How long an agent may still clean up after its task was reported done, ms. */
     readonly lingerMs: number;
   };
-  /** How long what is over is kept. */
+  /** How long finished runs and their files are kept. */
   readonly retention: {
     /** Runs that have ended, in the ledger, ms. */
     readonly runsMs: number;
@@ -120,7 +123,7 @@ export interface Config {
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
   };
-  /** Whom events are sent to; absent: nobody. */
+  /** The recipients of events; absent: none. */
   readonly notify?: readonly NotifySettings[];
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';

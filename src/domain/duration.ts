@@ -1,4 +1,4 @@
-// Durations as people write them. Ours say their unit; wg's own are read exactly as wg reads them.
+// Durations in settings. Ours have a unit; wg's own are read exactly as wg reads them.
 
 import { SupervisorError } from './errors.ts';
 
@@ -7,13 +7,13 @@ const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
 
-/** The longest duration that is taken, ms: about 285 years, far below where numbers lose exactness. */
+/** The longest accepted duration, ms: about 285 years, far below where numbers lose exactness. */
 const LONGEST_MS = 9_000_000_000_000;
 
-/** What a duration must look like, as the end of a sentence. */
+/** The required format, as the end of a sentence. */
 export const DURATION_RULE = 'a duration such as "500ms", "30s", "10m", "2h" or "1d"';
 
-/** A duration in ms, or null when it does not parse. A bare number is taken only when it is 0. */
+/** A duration in ms, or null if it does not parse. A bare number is accepted only if it is 0. */
 export function durationOrNull(value: string | number): number | null {
   const text = String(value).trim().replaceAll(/\s+/g, '');
   if (text === '0') return 0;
@@ -35,8 +35,8 @@ export function parseDuration(value: string | number): number {
 }
 
 /**
- * A task's or wg profile's own timeout in ms: a number with s, m or h, a bare number is seconds (wg-rules 7.6).
- * 0 means that there is none; null that wg would not take the text (`1d` included).
+ * A task's or wg profile's own timeout in ms: a number with s, m or h; a bare number is seconds (wg-rules 7.6). 0
+ * means none; null that wg would not accept the text (`1d` included).
  */
 export function parseWgTimeout(text: string): number | null {
   const trimmed = text.trim();
@@ -47,7 +47,7 @@ export function parseWgTimeout(text: string): number | null {
   return ms <= LONGEST_MS ? ms : null;
 }
 
-/** A duration in its shortest exact spelling: 7200000 → `2h`, 5400000 → `90m`, 1500 → `1500ms`. */
+/** A duration in its shortest exact form: 7200000 → `2h`, 5400000 → `90m`, 1500 → `1500ms`. */
 export function formatDuration(ms: number): string {
   if (ms === 0) return '0s';
   for (const unit of ['d', 'h', 'm', 's'] as const)

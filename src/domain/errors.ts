@@ -1,4 +1,4 @@
-// Something around the work is wrong. One class; one table maps its code to exit status and HTTP status.
+// Errors around the work. One class; one table maps its code to exit status and HTTP status.
 
 /** code → exit status and HTTP status. Public: scripts rely on them. */
 export const ERROR_CODES = {
@@ -40,7 +40,7 @@ export class SupervisorError extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(thrown: unknown): string {
   if (
     typeof thrown === 'object' &&
@@ -52,7 +52,7 @@ export function messageOf(thrown: unknown): string {
   return String(thrown);
 }
 
-/** The system's error code (`ENOENT`, …) of anything that was thrown, or undefined. */
+/** The system's error code (`ENOENT`, …) of any thrown value, or undefined. */
 export function systemCode(thrown: unknown): string | undefined {
   if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && typeof thrown.code === 'string')
     return thrown.code;

@@ -1,4 +1,4 @@
-// The one typed list of events behind the log, the API stream, `run`'s live output and test waiting.
+// The one typed list of events behind the log, the API stream, `run`'s live output and waiting in tests.
 
 import type { GraphPath, RunId, TaskId } from './ids.ts';
 import type { Outcome, StopReason } from './outcome.ts';
@@ -10,7 +10,7 @@ interface OfRun {
   readonly worktree: string;
   readonly executor: string;
   readonly attempt: number;
-  /** What an outside orchestrator calls it, given back as it was given. */
+  /** The external orchestrator's own name for it, returned unchanged. */
   readonly external_ref?: string;
 }
 
@@ -42,23 +42,23 @@ export interface EventMap {
   'run.adopted': OfRun & { readonly agent: string; readonly pid: number | null };
   'run.handed-off': OfRun & { readonly reference: string | null };
   'run.progress': OfRun & { readonly message: string };
-  /** Its task was given back, no attempt counted. */
+  /** Its task was released, no attempt counted. */
   'run.released': OfRun & { readonly because: string };
-  /** Somebody works on it elsewhere and was not heard of for too long. */
+  /** An external worker has not sent a heartbeat for too long. */
   'run.stale': OfRun & { readonly because: string; readonly action: 'flag' | 'retry' | 'fail' };
-  /** Whoever works on it waits for a person's answer. */
+  /** The worker waits for a person's answer. */
   'run.input': OfRun & { readonly question: string; readonly options: readonly string[] };
-  /** A person answered; the worker's clock goes on. */
+  /** A person answered; the worker's lease runs again. */
   'run.answered': OfRun & { readonly question: string; readonly answer: string };
-  /** It has said nothing for so long (5 min: warning, 15 min: critical); it is left alone. */
+  /** No output for this long (5 min: warning, 15 min: critical); it is left running. */
   'run.silent': OfRun & { readonly silentMs: number; readonly level: 'warning' | 'critical' };
   'run.stopping': OfRun & { readonly reason: StopReason };
   'run.finished': OfRun & { readonly outcome: Outcome };
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };
   'run.overruled': OfRun & { readonly because: string };
-  /** An older state of the graph had taken its claim: it is written again, and the work went on. */
+  /** An older state of the graph had removed its claim: the claim was written again, and the work continued. */
   'run.reclaimed': OfRun & { readonly because: string };
-  /** The same of a result: it stands in the graph again, and nothing was run. `run`: empty where none came to it. */
+  /** The same for a result: it is in the graph again, and nothing was run. `run`: empty if none was involved. */
   'result.restored': {
     readonly graph: GraphPath;
     readonly task: TaskId;
@@ -67,9 +67,9 @@ export interface EventMap {
     readonly because: string;
   };
   'run.retrying': OfRun & { readonly againAt: number; readonly because: string };
-  /** Instants of a schedule that will not be run any more. `nominalAt`: the latest of them, ms. */
+  /** Instants of a schedule that will not run any more. `nominalAt`: the latest of them, ms. */
   'schedule.missed': OfSchedule;
-  /** Instants that came while the task's previous run was not over. */
+  /** Instants that came before the task's previous run had finished. */
   'schedule.skipped_overlap': OfSchedule;
   /** A recurring task that was done is open again and waits for its next instant. */
   'schedule.reopened': { readonly graph: GraphPath; readonly task: TaskId; readonly nextAt: number | null };

@@ -1,5 +1,5 @@
-// What may lie in a graph's folder under which name, and how much of it is ever read. Everything else in the folder is
-// left alone.
+// The files of a graph's folder by name, and how much of each is read at most. Everything else in the folder is left
+// alone.
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -7,9 +7,9 @@ const MIB = 1024 * KIB;
 /** A file of a graph's folder. */
 interface GraphFile {
   readonly path: string;
-  /** From this size on it is a mistake rather than its content, bytes; null: it is never read whole. */
+  /** From this size on it is a mistake rather than content, bytes; null: never read whole. */
   readonly maxBytes: number | null;
-  /** People link such a file on purpose to where they keep it; it is never written. */
+  /** Users link such a file on purpose to where they keep it; it is never written. */
   readonly links?: 'follow';
 }
 
@@ -28,10 +28,10 @@ export const GRAPH_FILES = {
   operations: { path: 'log/operations.jsonl', maxBytes: null },
 } as const satisfies Readonly<Record<string, GraphFile>>;
 
-/** Folders that are written in. */
+/** Folders that are written to. */
 export const GRAPH_FOLDERS = ['agents', 'service', 'log', 'results'] as const;
 
-/** Messages to one task; more is a conversation that nobody reads whole, bytes. */
+/** Messages to one task; more is a conversation that is never read whole, bytes. */
 export const MESSAGES_MAX_BYTES = 16 * MIB;
 /** One evaluation, bytes. */
 export const EVALUATION_MAX_BYTES = MIB;

@@ -1,32 +1,32 @@
-// A graph at one moment: its tasks, or the one reason why it cannot be acted upon; and what differs between two moments.
+// A graph at one moment: its tasks, or the one reason why it cannot be used; and what differs between two moments.
 
 import type { GraphPath, TaskId } from './ids.ts';
 import { isTerminal, type Task } from './task.ts';
 
-/** Why a graph cannot be trusted just now. Its tasks are held; other graphs go on. */
+/** Why a graph cannot be trusted now. Its tasks are held; other graphs are not affected. */
 export interface GraphProblem {
   readonly code: 'missing' | 'unreadable' | 'unstable' | 'invalid-line' | 'too-large';
-  /** One sentence with the next step in it. */
+  /** One sentence that contains the next step. */
   readonly message: string;
-  /** 1-based line number, where one line is to blame. */
+  /** 1-based number of the offending line, if there is one. */
   readonly line?: number;
-  /** The offending key, where one is to blame. */
+  /** The offending key, if there is one. */
   readonly key?: string;
 }
 
 /** The tasks of a graph by id, in the order of the file. */
 export interface Tasks extends ReadonlyMap<TaskId, Task> {
-  /** The ids whose tasks differ from those of an earlier table; null when every task must be compared to tell. */
+  /** The ids whose tasks differ from those of an earlier table; null if all tasks must be compared. */
   changedSince?(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null;
-  /** The tasks that are not over, in the order of the file; absent: they are looked for among all. */
+  /** The unfinished tasks, in file order; absent: found by searching all. */
   unfinished?(): Iterable<Task>;
   /** The tasks that carry a cycle_config, likewise. */
   cycleOwners?(): Iterable<Task>;
-  /** How a task ended that was archived and left only a line saying so; absent: nothing of the kind is known. */
+  /** The final status of an archived task of which only a marker line is left; absent: nothing is known. */
   archivedStatus?(id: TaskId): string | undefined;
 }
 
-/** The tasks that are not over: most tasks of a large graph are, and need no second look. */
+/** The unfinished tasks: most tasks of a large graph are finished and need no second look. */
 export function unfinishedTasks(tasks: Tasks): Iterable<Task> {
   return tasks.unfinished?.() ?? [...tasks.values()].filter((task) => !isTerminal(task.status));
 }
@@ -36,7 +36,7 @@ export function cycleOwners(tasks: Tasks): Iterable<Task> {
   return tasks.cycleOwners?.() ?? [...tasks.values()].filter((task) => task.hasCycleConfig);
 }
 
-/** The ids whose tasks came, went or are others than before. */
+/** The ids whose tasks were added, removed or changed. */
 export function changedTasks(before: Tasks, now: Tasks): ReadonlySet<TaskId> {
   const known = now.changedSince?.(before);
   if (known) return known;
@@ -49,11 +49,11 @@ export function changedTasks(before: Tasks, now: Tasks): ReadonlySet<TaskId> {
 /** graph.jsonl parsed at one revision. Equal revisions mean equal bytes. */
 export interface Snapshot {
   readonly graph: GraphPath;
-  /** Identity of the bytes: grows or changes with every different content. */
+  /** Identity of the bytes: different for every different content. */
   readonly revision: string;
   readonly tasks: Tasks;
-  /** Set: nothing may be dispatched from or written to this graph. `tasks` then holds what could be read. */
+  /** If set, nothing may be dispatched from or written to this graph; `tasks` contains what could be read. */
   readonly problem: GraphProblem | null;
-  /** Harmless oddities worth a word in `status`, such as a duplicate id. */
+  /** Harmless oddities worth showing in `status`, such as a duplicate id. */
   readonly warnings: readonly string[];
 }

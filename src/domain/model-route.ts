@@ -1,5 +1,6 @@
-// How a model names the system that runs it: `HANDLER:MODEL`, where the handler is a program or service with an account
-// of its own (`pi:openrouter:z-ai/glm`, `codex:gpt-5.5`, `claude:opus`). A name without one is a model of Claude's.
+// How a model names the system that runs it: `HANDLER:MODEL`, where the handler is a program or service with an
+// account of its own (`pi:openrouter:z-ai/glm`, `codex:gpt-5.5`, `claude:opus`). A name without one is a Claude
+// model.
 
 import type { Profile } from './profile.ts';
 
@@ -12,22 +13,22 @@ const PROGRAMS: ReadonlySet<string> = new Set([
 /** Other spellings of wg's own agent, `nex`. */
 const NEX: ReadonlySet<string> = new Set(['nex', 'native', 'local', 'oai-compat', 'openai']);
 
-/** Providers that wg reaches through `nex` where no handler stands before them. */
+/** Providers that wg reaches through `nex` if no handler precedes them. */
 const PROVIDERS: ReadonlySet<string> = new Set(['openrouter', 'gemini', 'ollama', 'vllm', 'llamacpp']);
 
-/** Which system is asked for. */
+/** The requested system. */
 export interface ModelRoute {
-  /** The name people know it by: `pi`, `codex`, `nex`, `openrouter`, … */
+  /** Its common name: `pi`, `codex`, `nex`, `openrouter`, … */
   readonly handler: string;
-  /** Names under which a profile may serve it, the best first. */
+  /** Names under which a profile may serve it, best first. */
   readonly names: readonly string[];
-  /** Spellings that a profile's patterns may fit: as it is written, and as wg understands it. */
+  /** Spellings that a profile's patterns may match: as written, and as wg interprets it. */
   readonly spellings: readonly string[];
-  /** The model, as the handler knows it; null: the handler's own choice. */
+  /** The model, as the handler knows it; null: the handler's own default. */
   readonly model: string | null;
 }
 
-/** What a project's own settings say of tasks that name no model. */
+/** The project's own settings for tasks that name no model. */
 export interface ProjectRoute extends ModelRoute {
   /** Which setting of which file says so. */
   readonly from: string;
@@ -41,12 +42,12 @@ export function routeOfModel(model: string): ModelRoute | null {
   return routeTo(written.slice(0, colon), written.slice(colon + 1), written);
 }
 
-/** The system of this name, as a setting `executor` has it; null for none that is known. */
+/** The system of this name, as in a setting `executor`; null if unknown. */
 export function routeOfHandler(name: string, model: string | null): ModelRoute | null {
   return routeTo(name.trim(), model ?? '', `${name.trim()}:${model ?? ''}`);
 }
 
-/** A model whose system is named beside it, in a key `provider`. A provider that nobody knows is not Claude either. */
+/** A model whose system is in a separate key, `provider`. An unknown provider is not Claude either. */
 export function routeOfProvider(provider: string, model: string | null): ModelRoute {
   const name = provider.trim().toLowerCase();
   const handler = name === 'anthropic' ? 'claude' : name;
@@ -68,32 +69,32 @@ function routeTo(prefix: string, rest: string, written: string): ModelRoute | nu
   }
   if (!PROVIDERS.has(name)) return null;
   const names = [name, 'nex', 'native'];
-  // There is a program of that name; the other providers are part of what nex calls a model.
+  // A program of that name exists; the other providers are part of a model's name in nex.
   const own = name === 'gemini' ? model : written;
   return { handler: name, names, spellings: [written, `nex:${written}`], model: own };
 }
 
-/** The system whose account a profile spends; null where the profile does not say. */
+/** The system whose account a profile spends; null if the profile does not say. */
 export function handlerOfProfile(profile: Profile): string | null {
   if (!PROGRAMS.has(profile.type)) return null;
   return routeOfHandler(profile.name, null)?.handler ?? profile.type;
 }
 
-/** The pattern of a profile that fits a model: of its `route`, or of its `match` where that names a system. */
+/** The pattern of a profile that matches a model: from its `route`, or from its `match` if that names a system. */
 export function fittingPattern(profile: Profile, spellings: readonly string[]): string | null {
   const fits = (pattern: string) => spellings.some((text) => patternFits(pattern, text));
   const routed = profile.route?.find(fits);
   return routed ?? profile.match.find((pattern) => routeOfModel(pattern) !== null && fits(pattern)) ?? null;
 }
 
-/** What a profile is asked for: the task's own model, without the name of the system before it. */
+/** The model to request from a profile: the task's own, without the system's prefix. */
 export function modelOfTask(model: string | undefined): string | null {
   if (model === undefined || model.trim() === '') return null;
   const route = routeOfModel(model);
   return route === null ? model.trim() : route.model;
 }
 
-/** `x:*` fits every text that begins with `x:`; anything else fits itself. */
+/** `x:*` matches every text that begins with `x:`; anything else matches itself. */
 export function patternFits(pattern: string, text: string): boolean {
   return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern;
 }

@@ -1,4 +1,4 @@
-// Did you mean …? The one place that judges how alike two words are.
+// Did you mean …? The one place that measures how similar two words are.
 
 /** Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`. */
 function distance(a: string, b: string): number {
@@ -19,9 +19,9 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** The known word that `word` was probably meant to be, or null when none is close. */
+/** The known word that `word` was probably meant to be, or null if none is close. */
 export function nearest(word: string, known: readonly string[]): string | null {
-  // Longer texts are no typing slips, and comparing them costs length squared.
+  // Longer texts are not typing errors, and comparing them takes time quadratic in their length.
   if (word.length > 100) return null;
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_');
   const limit = Math.max(1, Math.floor(word.length / 3));

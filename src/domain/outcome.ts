@@ -1,13 +1,13 @@
-// What came of a run. Work may fail: that is news, not an error, so outcomes are values and are never thrown.
+// The outcome of a run. Failed work is expected, so outcomes are values and are never thrown.
 
 /**
- * Why work failed. A closed list: people write retry rules against it.
- * - `exit`           the program ended with a status other than 0 (product)
- * - `reported`       the agent itself said that it failed (product)
+ * Why work failed. A closed list: retry rules are written against it.
+ * - `exit`           the program exited with a status other than 0 (product)
+ * - `reported`       the agent itself reported failure (product)
  * - `timeout`        the attempt's time ran out
- * - `silent`         no sign of life past the profile's silence_timeout
+ * - `silent`         no output or heartbeat within the profile's silence_timeout
  * - `interrupted`    the process vanished without an exit status (infrastructure)
- * - `unreachable`    the endpoint could not be reached or kept answering that it cannot just now (infrastructure)
+ * - `unreachable`    the endpoint could not be reached or kept answering that it is unavailable (infrastructure)
  * - `refused`        the endpoint refused the request for good (product)
  * - `rate-limited`   the account's quota is used up (quota)
  * - `provider`       the model provider failed (infrastructure)
@@ -24,15 +24,15 @@ export type FailureKind =
   | 'provider';
 
 /**
- * Why a run was ended from outside. A closed list.
+ * Why a run was stopped. A closed list.
  * - `cancelled`   a person or the API asked for it
- * - `shutdown`    the supervisor stops and was told to end its agents
- * - `lost-claim`  the graph says that the task is no longer ours
+ * - `shutdown`    the supervisor stops and was asked to stop its agents
+ * - `lost-claim`  the graph says that the task is no longer the run's
  * - `overruled`   the graph says that the task is finished
  * - `replaced`    its next occurrence is due, and its schedule says `overlap = "replace"`
- * - `completed`   the result arrived by another way while the process still ran
+ * - `completed`   the result arrived another way while the process still ran
  * - `timeout`, `silent`  its time ran out
- * - `detached`    not ended at all: this supervisor stops attending, the next one takes the run up
+ * - `detached`    not stopped at all: this supervisor stops attending, the next one reattaches
  */
 export type StopReason =
   | 'cancelled'
@@ -45,7 +45,7 @@ export type StopReason =
   | 'silent'
   | 'detached';
 
-/** Tokens and money that one run used, as far as its executor knows. */
+/** Tokens and money that one run used, as far as its executor reports them. */
 export interface Usage {
   readonly costUsd?: number;
   readonly inputTokens?: number;
@@ -61,7 +61,7 @@ export interface Succeeded {
   readonly summary?: string;
   /** Any JSON value; kept with the task. */
   readonly artifacts?: unknown;
-  /** Who reported it, where that is not the run's own agent. */
+  /** The reporter, if not the run's own agent. */
   readonly by?: string;
   readonly usage?: Usage;
 }
@@ -70,11 +70,11 @@ export interface Failed {
   readonly kind: 'failed';
   readonly failure: FailureKind;
   readonly message: string;
-  /** Whether trying again could help. */
+  /** Whether retrying could help. */
   readonly retryable: boolean;
-  /** When the other side wants to be tried again at the earliest, ms; absent: it did not say. */
+  /** The earliest retry that the other side allows, ms; absent: not given. */
   readonly notBefore?: number;
-  /** Who reported it, where that is not the run's own agent. */
+  /** The reporter, if not the run's own agent. */
   readonly by?: string;
   readonly exitCode?: number;
   readonly usage?: Usage;
@@ -83,15 +83,15 @@ export interface Failed {
 export interface Stopped {
   readonly kind: 'stopped';
   readonly reason: StopReason;
-  /** What whoever stopped it said of it. */
+  /** The reason given by the stopping side. */
   readonly because?: string;
   readonly usage?: Usage;
 }
 
-/** Not begun, or given back: costs no attempt. Without `until` something must change first (a missing program). */
+/** Not started, or released: costs no attempt. Without `until`, something must change first (a missing program). */
 export interface Deferred {
   readonly kind: 'deferred';
-  /** Code of the hold, e.g. `executor-unavailable`, `quota`. */
+  /** Code of the block, e.g. `executor-unavailable`, `quota`. */
   readonly code: string;
   readonly because: string;
   /** ms since the epoch, when known. */

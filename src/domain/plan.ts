@@ -1,9 +1,9 @@
-// What would be run, and because of which rule.
+// What would run, and by which rule.
 
 import type { GraphPath, TaskId } from './ids.ts';
 import type { Profile } from './profile.ts';
 
-/** A ready task with its route: everything a dispatch needs to begin. */
+/** A ready task with its route: everything a dispatch needs. */
 export interface Plan {
   readonly graph: GraphPath;
   readonly task: TaskId;

@@ -9,7 +9,7 @@ const OTHER_TYPES = ['command', 'http', 'schedule', 'external'] as const;
 export type ExecutorType = AgentType | (typeof OTHER_TYPES)[number];
 export const EXECUTOR_TYPES: readonly ExecutorType[] = [...AGENT_TYPES, ...OTHER_TYPES];
 
-/** Where a profile (or any setting) was written, for errors and `supervisor executors`. */
+/** Where a profile (or any setting) was defined, for errors and `supervisor executors`. */
 export interface Origin {
   /** Absolute path of the file, or 'built-in', or 'task' for an ad-hoc URL. */
   readonly file: string;
@@ -23,29 +23,29 @@ export type SecretValue = string | { readonly env: string };
 interface ProfileBase {
   readonly name: string;
   readonly origin: Origin;
-  /** How many of its runs may be in flight at once, handed-off ones included; null: no limit of its own. */
+  /** How many of its runs may be in flight at once, including handed-off ones; null: no limit of its own. */
   readonly maxConcurrent: number | null;
   /** Wall-clock limit of one attempt in ms; 0 means none. */
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
   /** Tag patterns that route a task here; `x:*` is a prefix. */
   readonly match: readonly string[];
-  /** Patterns on models that are run here, such as `pi:*`; absent: none. */
+  /** Patterns of models that run here, such as `pi:*`; absent: none. */
   readonly route?: readonly string[];
   readonly env: Readonly<Record<string, SecretValue>>;
   /** A worktree's profile of the same name may replace this one. */
   readonly overridable: boolean;
-  /** Runs tasks of repositories that are not trusted, too; only a machine's profile can. Absent: no. */
+  /** Also runs tasks of untrusted repositories; only a machine's profile can. Absent: no. */
   readonly untrusted?: true;
 }
 
-/** What profiles that spawn something may say of its environment and its end. */
+/** Settings of profiles that spawn processes, for environment and exit. */
 interface SpawnedProfile extends ProfileBase {
-  /** Names of variables that are handed on, beside the allow-list; `X*` is a prefix. */
+  /** Names of variables that are passed on, besides the allow-list; `X*` is a prefix. */
   readonly passEnv: readonly string[];
-  /** How long it may stay once it said that it is finished, ms; 0: as long as it likes. */
+  /** How long the process may live on after it said that it is finished, ms; 0: no limit. */
   readonly endGraceMs: number;
-  /** As much is kept of each file of its output; 0: all of it. */
+  /** How much of each of its output files is kept; 0: all of it. */
   readonly maxOutputBytes: number;
 }
 
@@ -55,9 +55,9 @@ export interface AgentProfile extends SpawnedProfile {
   readonly command: string;
   readonly args: readonly string[];
   readonly model: string | null;
-  /** In the words of its CLI. */
+  /** In the CLI's own syntax. */
   readonly permissionMode: string;
-  /** End the run after this much silence, ms; 0 means never. */
+  /** Stop the run after this much silence, ms; 0 means never. */
   readonly silenceTimeoutMs: number;
   /** Tasks of one account share its quota pause. */
   readonly account: string;
@@ -65,32 +65,32 @@ export interface AgentProfile extends SpawnedProfile {
 
 export interface CommandProfile extends SpawnedProfile {
   readonly type: 'command';
-  /** argv template; null when `shell` or the task's own exec is run. */
+  /** argv template; null if `shell` or the task's own exec runs. */
   readonly command: readonly string[] | null;
-  /** Shell text template; placeholders arrive as quoted arguments. */
+  /** Shell template; placeholders are passed as quoted arguments. */
   readonly shell: string | null;
   readonly cwd: string | null;
-  /** A line of output that holds this text is the program's last word: its work succeeded. Null: only its exit tells. */
+  /** An output line that contains this text finishes the work successfully. Null: only the exit status counts. */
   readonly endLine: string | null;
 }
 
-/** How an endpoint is delivered to. Durations in ms. */
+/** How to deliver to an endpoint. Durations in ms. */
 export interface HttpDelivery {
-  /** For the look-up of the name, for the connection and for TLS, each. */
+  /** For the DNS lookup, for the connection and for TLS, each. */
   readonly connectMs: number;
-  /** From the connection to the last byte of the answer. */
+  /** From the connection to the last byte of the response. */
   readonly responseMs: number;
-  /** Deliveries of one attempt in all. */
+  /** Deliveries of one attempt in total. */
   readonly attempts: number;
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
   /** From the first delivery of an attempt to the last. */
   readonly windowMs: number;
-  /** Requests under way at once. */
+  /** Requests in flight at once. */
   readonly inFlight: number;
-  /** Dispatches a second in the long run; null: no limit. */
+  /** Sustained dispatches per second; null: no limit. */
   readonly perSecond: number | null;
-  /** Dispatches that may follow one another at once. */
+  /** Dispatches allowed in a burst. */
   readonly burst: number;
 }
 
@@ -99,7 +99,7 @@ export interface HttpProfile extends ProfileBase {
   readonly endpoint: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, SecretValue>>;
-  /** A body template (a JSON value with placeholders in its strings); null: our own payload. */
+  /** A body template (a JSON value with placeholders in its strings); null: the standard payload. */
   readonly body: unknown;
   readonly completion: 'callback' | 'response' | 'poll';
   readonly statusUrl: string | null;
@@ -107,9 +107,9 @@ export interface HttpProfile extends ProfileBase {
   /** Standard Webhooks secrets, newest first; empty: unsigned. */
   readonly secrets: readonly SecretValue[];
   readonly format: 'standard' | 'cloudevents';
-  /** `bare`: the Idempotency-Key header without the quotes that its draft asks for. Absent: quoted. */
+  /** `bare`: the Idempotency-Key header without the quotes that its draft requires. Absent: quoted. */
   readonly idempotencyKey?: 'quoted' | 'bare';
-  /** Where the profile says otherwise than the executor's own defaults. */
+  /** Overrides of the executor's own defaults. */
   readonly delivery?: Partial<HttpDelivery>;
 }
 
@@ -117,11 +117,11 @@ export interface ScheduleProfile extends ProfileBase {
   readonly type: 'schedule';
   /** Default schedule of tasks that name none. */
   readonly schedule: string | null;
-  /** The profile that runs the task when its time has come. */
+  /** The profile that runs the task when it is due. */
   readonly via: string;
   /** IANA name for tasks that name none; null: the machine's setting. */
   readonly timezone: string | null;
-  /** What it says of its schedules; the rest is the machine's setting. */
+  /** Its own schedule policy; missing keys come from the machine's setting. */
   readonly policy: Partial<SchedulePolicy>;
 }
 
@@ -138,7 +138,7 @@ export function isAgentProfile(profile: Profile): profile is AgentProfile {
   return isAgentType(profile.type);
 }
 
-/** A profile that could not be used: it holds the tasks that need it, with file, line and key, and stops nothing else. */
+/** A profile that cannot be used: it blocks the tasks that need it, with file, line and key, and nothing else. */
 export interface BrokenProfile {
   readonly name: string;
   readonly origin: Origin;
@@ -146,20 +146,20 @@ export interface BrokenProfile {
   readonly problem: string;
 }
 
-/** The profiles that count for one graph: machine profiles, and the worktree's own where it is trusted. */
+/** The profiles that apply to one graph: the machine's, and the worktree's own if it is trusted. */
 export interface ProfileSet {
   readonly byName: ReadonlyMap<string, Profile>;
   readonly broken: ReadonlyMap<string, BrokenProfile>;
-  /** Set when the worktree has profiles that do not count because its repository is not trusted: their names. */
+  /** Set if the worktree has profiles that are ignored because its repository is not trusted: their names. */
   readonly untrusted: readonly string[];
-  /** The repository is not trusted: nothing that its content chooses is run. Absent: it is. */
+  /** The repository is not trusted: nothing chosen by its content runs. Absent: it is. */
   readonly repositoryUntrusted?: true;
-  /** What to call `supervisor trust` with for them; absent: not known. */
+  /** The argument for `supervisor trust` that would activate them; absent: not known. */
   readonly trustPath?: string;
-  /** Built-in profiles whose program is not installed: nothing is routed to them unasked. Absent: none. */
+  /** Built-in profiles whose program is not installed: nothing is routed to them implicitly. Absent: none. */
   readonly missing?: ReadonlySet<string>;
-  /** Which system the project's own settings ask for where a task names no model; absent: none. */
+  /** Which system the project's own settings ask for if a task names no model; absent: none. */
   readonly project?: ProjectRoute;
-  /** Why it is not known which one they ask for; absent: it is known. */
+  /** Why that is not known; absent: it is known. */
   readonly projectUnread?: string;
 }

@@ -1,5 +1,5 @@
-// What the supervisor tells people and programs: the shapes behind `status --json`, `why`, `list`, `runs` and the API.
-// Public: extend them, do not change them. Instants are RFC 3339 text here.
+// The public shapes behind `status --json`, `why`, `list`, `runs` and the API. Extend them, do not change them.
+// Instants are RFC 3339 strings here.
 
 import type { GraphPath } from './ids.ts';
 import type { Outcome } from './outcome.ts';
@@ -31,7 +31,7 @@ export interface WorktreeReport {
   readonly repo: string;
   readonly branch: string | null;
   readonly head: string | null;
-  /** The graph's folder, null when there is none. */
+  /** The graph's folder, null if there is none. */
   readonly graph: string | null;
   /** watched, polling, no-graph, graph-gone, alias, held, missing, prunable, locked, bare, excluded. */
   readonly state: string;
@@ -40,7 +40,7 @@ export interface WorktreeReport {
   readonly problems: readonly ReportedProblem[];
 }
 
-/** What one run used; what nobody told is null. */
+/** What one run used; unreported values are null. */
 export interface UsageReport {
   readonly cost_usd: number | null;
   readonly input_tokens: number | null;
@@ -50,20 +50,20 @@ export interface UsageReport {
   readonly turns: number | null;
 }
 
-/** Who holds a run that is worked on elsewhere. */
+/** The external worker of a run. */
 export interface LeaseReport {
   readonly worker: string | null;
-  /** Moved by heartbeats; null: it does not end by itself. */
+  /** Moved by heartbeats; null: it does not expire. */
   readonly expires_at: string | null;
   readonly heartbeat_at: string | null;
   readonly external_ref: string | null;
-  /** What it asked a person last, null when it never did. */
+  /** Its last question to a person, null if it never asked. */
   readonly question: string | null;
-  /** Answers that it offered with the question. */
+  /** Answers it offered with the question. */
   readonly options: readonly string[];
-  /** What the person answered; null with a question: it waits for that. */
+  /** The person's answer; null with a question: still waiting. */
   readonly answer: string | null;
-  /** Since when it counts as stale, null when it does not. */
+  /** Since when it counts as stale, null if it does not. */
   readonly stale_since: string | null;
 }
 
@@ -79,18 +79,18 @@ export interface RunReport {
   readonly pid: number | null;
   readonly started_at: string | null;
   readonly finished_at: string | null;
-  /** Path of its output file, null when it has none. */
+  /** Path of its output file, null if it has none. */
   readonly output: string | null;
   readonly because: string;
   readonly outcome: Outcome | null;
-  /** The last sign of life, in words. */
+  /** The last progress report, as text. */
   readonly progress: string | null;
-  /** The session of its CLI; null where it has none. */
+  /** The session of its CLI; null if it has none. */
   readonly session?: string | null;
   readonly model?: string | null;
-  /** Tokens and money that it used, as far as its executor knows. */
+  /** Tokens and money that it used, as far as its executor reports them. */
   readonly usage?: UsageReport | null;
-  /** Where somebody outside was heard of: who, and how their time stands. */
+  /** For external work: the worker, and its lease. */
   readonly lease?: LeaseReport;
 }
 
@@ -110,7 +110,7 @@ export interface ScheduleReport {
   readonly next_at: string | null;
 }
 
-/** What kind of attention an inbox item needs. */
+/** The kind of attention an inbox item needs. */
 export type InboxKind =
   | 'question'
   | 'failed'
@@ -122,19 +122,19 @@ export type InboxKind =
   | 'budget'
   | 'worktree';
 
-/** One thing that waits for a person. */
+/** One item that waits for a person. */
 export interface InboxItem {
   readonly kind: InboxKind;
-  /** Stable word for programs, as in verdicts and problems. */
+  /** Stable code for programs, as in verdicts and problems. */
   readonly code: string;
-  /** The task, or the first of several; null where the worktree itself is meant. */
+  /** The task, or the first of several; null if it concerns the worktree itself. */
   readonly task: string | null;
   /** Machine-wide id of that task. */
   readonly id: string | null;
   readonly title: string;
   readonly worktree: string;
   readonly because: string;
-  /** Since when it waits, as far as that is known. */
+  /** Since when it waits, if known. */
   readonly since: string | null;
   /** How many unfinished tasks wait for it. */
   readonly blocks: number;
@@ -158,14 +158,14 @@ export interface StatusReport {
     readonly state: string;
   };
   readonly limits: { readonly max_concurrent: number; readonly running: number; readonly queued: number };
-  /** What waits for a person, longest first. */
+  /** Items that wait for a person, longest waiting first. */
   readonly inbox: readonly InboxItem[];
   readonly worktrees: readonly WorktreeReport[];
   readonly runs: readonly RunReport[];
-  /** Every task that is open and not running, each with its reason. */
+  /** Every task that is open and not running, with its reason. */
   readonly held: readonly HeldReport[];
   readonly schedules: readonly ScheduleReport[];
-  /** Troubles of the whole machine: configuration, watches, repositories. */
+  /** Problems of the whole machine: configuration, watches, repositories. */
   readonly problems: readonly ReportedProblem[];
 }
 
@@ -190,18 +190,18 @@ export interface TaskReport {
 }
 
 export interface WhyReport extends TaskReport {
-  /** Every condition, limit and rule that was looked at, in order. */
+  /** Every condition, limit and rule that was judged, in order. */
   readonly conditions: readonly Condition[];
   readonly runs: readonly RunReport[];
 }
 
-/** One task whole. */
+/** One task in full. */
 export interface TaskDetailReport extends TaskReport {
   readonly description: string | null;
-  /** JSON values where an artifact is JSON, texts otherwise. */
+  /** JSON values if an artifact is JSON, strings otherwise. */
   readonly artifacts: readonly unknown[];
   readonly log: readonly { readonly timestamp: string; readonly actor?: string; readonly message: string }[];
-  /** The graph line, with every key it carries. */
+  /** The graph line, with every key. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly runs: readonly RunReport[];
 }

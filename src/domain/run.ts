@@ -1,13 +1,12 @@
-// One execution of one attempt, as the ledger keeps it.
+// One execution of one attempt, as the ledger stores it.
 
 import type { GraphPath, RunId, TaskId } from './ids.ts';
 import type { Outcome, Usage } from './outcome.ts';
 import type { ExecutorType } from './profile.ts';
 
 /**
- * opened → claimed → started → finished → settled; started → handed-off → finished.
- * Ends without a settled outcome: abandoned (never started), interrupted (vanished), superseded (a newer fence),
- * overruled (the graph moved on).
+ * opened → claimed → started → finished → settled; started → handed-off → finished. Closed without a settled outcome:
+ * abandoned (never started), interrupted (vanished), superseded (a newer fence), overruled (the graph moved on).
  */
 export const RUN_PHASES = [
   'opened',
@@ -23,12 +22,12 @@ export const RUN_PHASES = [
 ] as const;
 export type RunPhase = (typeof RUN_PHASES)[number];
 
-/** The identity of a spawned process; a pid alone is reused by the system. */
+/** The identity of a spawned process; the system reuses pids. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Kernel start time in clock ticks (Linux), or a text of second resolution elsewhere. */
+  /** Kernel start time in clock ticks (Linux), or a string with a resolution of seconds elsewhere. */
   readonly startTime: string;
-  /** Changes with every boot; runs of another boot are void. */
+  /** Changes with every boot; processes of another boot are gone. */
   readonly bootId: string;
 }
 
@@ -36,7 +35,7 @@ export interface Run {
   readonly id: RunId;
   readonly graph: GraphPath;
   readonly task: TaskId;
-  /** The task's created_at, so that a task deleted and made anew is another one. */
+  /** The task's created_at, so that a task deleted and created again is another one. */
   readonly taskCreatedAt: string | null;
   readonly worktree: string;
   readonly repo: string;
@@ -44,9 +43,9 @@ export interface Run {
   readonly executor: string;
   readonly type: ExecutorType;
   readonly because: string;
-  /** 1-based; goes up only with attempts that were allowed to fail. */
+  /** 1-based; increases only with attempts that were allowed to fail. */
   readonly attempt: number;
-  /** Goes up with every claim of the task; an older one may write nothing. */
+  /** Increases with every claim of the task; an older one may write nothing. */
   readonly fence: number;
   /** `agent-N` in the graph's registry; '' until allocated. */
   readonly agent: string;
@@ -54,7 +53,7 @@ export interface Run {
   readonly process: ProcessIdentity | null;
   /** The run's folder: the graph's `agents/agent-N/`. */
   readonly folder: string | null;
-  /** What the far side calls it: a status URL or an id. */
+  /** The remote side's name for it: a status URL or an id. */
   readonly reference: string | null;
   /** Absolute end of the attempt, ms; null: none. */
   readonly deadlineAt: number | null;
@@ -66,13 +65,13 @@ export interface Run {
   /** The session of its CLI, which a later call may resume. */
   readonly session?: string;
   readonly model?: string;
-  /** Tokens and money, also where the outcome came by another way than the program's end. */
+  /** Tokens and money, even if the outcome did not come from the program's exit. */
   readonly usage?: Usage;
-  /** It gave its place back and waits for the far side. Never written down: a run that is taken up begins anew. */
+  /** It released its slot and waits for the remote side. Not stored: a reattached run starts without it. */
   readonly waits?: boolean;
 }
 
-/** What the work may tell of itself on its way. */
+/** What the work may report while it runs. */
 export interface RunNotes {
   readonly session?: string;
   readonly reference?: string;
@@ -80,7 +79,7 @@ export interface RunNotes {
   readonly usage?: Usage;
 }
 
-/** Phases in which a run still holds its task. */
+/** Phases in which a run still owns its task. */
 export function isOpenRun(run: Pick<Run, 'phase'>): boolean {
   switch (run.phase) {
     case 'opened':
@@ -94,12 +93,12 @@ export function isOpenRun(run: Pick<Run, 'phase'>): boolean {
   }
 }
 
-/** Whether a run is on its way or at work here, as opposed to handed off or over. */
+/** Whether a run is starting or running here, as opposed to handed off or finished. */
 export function isUnderWay(run: Pick<Run, 'phase'>): boolean {
   return run.phase === 'opened' || run.phase === 'claimed' || run.phase === 'started';
 }
 
-/** Whether a run occupies one of the machine's places; handed-off work and a delivery that waits do not. */
+/** Whether a run uses one of the machine's slots; handed-off work and a waiting delivery do not. */
 export function holdsSlot(run: Pick<Run, 'phase' | 'waits'>): boolean {
   return isUnderWay(run) && run.waits !== true;
 }

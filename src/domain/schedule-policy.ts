@@ -1,9 +1,9 @@
-// What becomes of a schedule's instants that cannot simply be run when they come. No zones, no expressions.
+// What happens to a schedule's instants that cannot run when they come. No zones, no expressions.
 
-/** What is done with instants that came while nobody looked: asleep, off, not running. */
+/** The rule for instants missed while the supervisor was not running, or the machine asleep or off. */
 export const CATCHUPS = ['latest', 'skip', 'all'] as const;
 
-/** What is done with an instant that comes while the task's previous run is not over. */
+/** The rule for an instant that comes before the task's previous run has finished. */
 export const OVERLAPS = ['skip', 'queue_one', 'replace'] as const;
 
 export interface SchedulePolicy {
@@ -12,8 +12,8 @@ export interface SchedulePolicy {
   /** Instants missed for longer than this are not made up for, ms. */
   readonly catchupWindowMs: number;
   readonly overlap: (typeof OVERLAPS)[number];
-  /** Due for longer than this and still not begun counts as missed, ms; null: it waits as long as it takes. */
+  /** Due for longer than this without a start counts as missed, ms; null: no limit. */
   readonly startDeadlineMs: number | null;
-  /** Each task starts up to this much later, by a fixed amount made from its id, ms. */
+  /** Each task starts up to this much later, by a fixed amount derived from its id, ms. */
   readonly jitterMs: number;
 }

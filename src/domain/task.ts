@@ -1,9 +1,9 @@
-// A node of the graph, as the supervisor reads it. Field meanings are wg's own; the keys of ours are
-// `executor`, `schedule` and `timezone`, which wg drops whenever it rewrites the file (so tags carry them too).
+// A node of the graph, as the supervisor reads it. Field meanings are wg's own; the supervisor adds the keys
+// `executor`, `schedule` and `timezone`, which wg drops whenever it rewrites the file (so tags carry them, too).
 
 import type { TaskId } from './ids.ts';
 
-/** Every status that wg accepts; any other value makes the whole file unloadable for wg. */
+/** Every status that wg accepts; with any other value wg cannot load the file. */
 export const TASK_STATUSES = [
   'open',
   'in-progress',
@@ -29,7 +29,7 @@ export interface LogEntry {
   readonly message: string;
 }
 
-/** What deciding needs to know of a task; small enough to keep a hundred thousand in memory. */
+/** What deciding needs to know about a task; small enough to keep a hundred thousand in memory. */
 export interface Task {
   readonly id: TaskId;
   readonly title: string;
@@ -40,21 +40,21 @@ export interface Task {
   readonly assigned?: string;
   /** wg's agency identity: the durable owner, not a process. */
   readonly agent?: string;
-  /** Ids this task waits for; `peer:task` names a task of another repository. */
+  /** Ids of its dependencies; `peer:task` names a task of another repository. */
   readonly after: readonly TaskId[];
-  /** The mirror of `after`; written for wg's sake, never read for readiness. */
+  /** The mirror of `after`; written for wg, never read for readiness. */
   readonly before: readonly TaskId[];
   readonly tags: readonly string[];
   readonly exec?: string;
   readonly execMode?: string;
-  /** Hard limit of one attempt, wg's spelling: seconds, or with s, m, h. */
+  /** Hard limit of one attempt in wg's format: seconds, or with s, m, h. */
   readonly timeout?: string;
   readonly model?: string;
   /** The system of that model, as earlier ages of wg wrote it beside the name. */
   readonly provider?: string;
   /** A profile of wg's own that chooses the model. */
   readonly wgProfile?: string;
-  /** RFC 3339 text as found; one that does not parse gates nothing (wg behaviour). */
+  /** RFC 3339 as found; an unparsable one gates nothing (wg behaviour). */
   readonly notBefore?: string;
   readonly readyAfter?: string;
   readonly cronSchedule?: string;
@@ -74,17 +74,17 @@ export interface Task {
   readonly verify?: string;
   readonly validation?: string;
   readonly hasCycleConfig: boolean;
-  /** wg keeps its own account of this task's attempts, as it does since July 2026. */
+  /** wg counts this task's attempts itself, as it has since July 2026. */
   readonly hasLifecycle?: true;
   /** Our key `executor`: a profile name or an http(s) URL. */
   readonly executor?: string;
   /** Our key `schedule`: `HH:MM`, an ISO instant or a 5-field cron expression. */
   readonly schedule?: string;
-  /** Our key `timezone`: the IANA name of the zone that the schedule is meant in. */
+  /** Our key `timezone`: the IANA name of the schedule's zone. */
   readonly timezone?: string;
-  /** Instants (ms) of log entries of the last minutes that wg's respawn throttle counts (wg-rules 4.5). */
+  /** Instants (ms) of recent log entries that wg's respawn throttle counts (wg-rules 4.5). */
   readonly recentDeaths: readonly number[];
-  /** Keys whose transition rules we do not know, such as `lifecycle`; such a task is never edited natively. */
+  /** Keys whose transition rules are unknown, such as `lifecycle`; such a task is never edited natively. */
   readonly foreignKeys: readonly string[];
 }
 
@@ -96,26 +96,26 @@ export interface TaskDetail extends Task {
   readonly deliverables: readonly string[];
   readonly artifacts: readonly string[];
   readonly log: readonly LogEntry[];
-  /** The parsed line itself, with every key it carries. */
+  /** The parsed line itself, with every key. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Done, failed and abandoned: nothing more will happen by itself. */
+/** Done, failed and abandoned: nothing more will happen without a change. */
 export function isTerminal(status: TaskStatus): boolean {
   return status === 'done' || status === 'failed' || status === 'abandoned';
 }
 
-/** Done or abandoned: a task that waits for it may start (wg: failed does not satisfy, abandoned does). */
+/** Done or abandoned: its dependents may start (wg: failed does not satisfy, abandoned does). */
 export function satisfiesDependents(status: TaskStatus): boolean {
   return status === 'done' || status === 'abandoned';
 }
 
-/** Ids that begin with a dot belong to wg's own machinery. */
+/** Ids that begin with a dot belong to wg's agency. */
 export function isSystemTask(id: TaskId): boolean {
   return id.startsWith('.');
 }
 
-/** The value of the first tag `prefix…`, without the prefix; undefined when no tag has it. */
+/** The value of the first tag `prefix…`, without the prefix; undefined if there is none. */
 export function tagValue(task: Pick<Task, 'tags'>, prefix: string): string | undefined {
   const tag = task.tags.find((t) => t.startsWith(prefix) && t.length > prefix.length);
   return tag?.slice(prefix.length);

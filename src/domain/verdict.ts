@@ -1,15 +1,15 @@
-// For every task: what is to be said of it just now, and because of what. `status` and `why` show nothing else.
+// The current state of every task, and why. `status` and `why` show nothing else.
 
 import type { TaskRef } from './ids.ts';
 
 /**
- * - `running`    a run of ours, or somebody else's claim, is on it
+ * - `running`    a run of ours, or another program's claim, works on it
  * - `ready`      it starts now
- * - `queued`     ready, but a limit has no room (code names the limit)
+ * - `queued`     ready, but a limit is reached (the code names it)
  * - `scheduled`  waits for an instant
- * - `waiting`    waits for other tasks, or for wg's own machinery
- * - `held`       something must be put right first
- * - `paused`     a draft or paused by a person
+ * - `waiting`    waits for other tasks, or for wg's agency
+ * - `held`       a person must act first
+ * - `paused`     a draft, or paused by a person
  * - `copy`       another worktree dispatches the same task
  * - `finished`   done, failed or abandoned
  */
@@ -26,7 +26,7 @@ export const VERDICT_STATES = [
 ] as const;
 export type VerdictState = (typeof VERDICT_STATES)[number];
 
-/** One condition that was looked at, for `why`. */
+/** One condition that was judged, for `why`. */
 export interface Condition {
   readonly name: string;
   readonly met: boolean;
@@ -35,12 +35,12 @@ export interface Condition {
 
 export interface Verdict extends TaskRef {
   readonly state: VerdictState;
-  /** Stable word for programs, e.g. `machine-limit`, `dependency`, `no-profile`. */
+  /** Stable code for programs, e.g. `machine-limit`, `dependency`, `no-profile`. */
   readonly code: string;
   /** One sentence for people. */
   readonly because: string;
-  /** When it will be looked at next at the latest, ms; null: when something changes. */
+  /** When it is judged again at the latest, ms; null: when something changes. */
   readonly nextAt: number | null;
-  /** Name of the profile that would run it, where a route exists. */
+  /** Name of the profile that would run it, if there is a route. */
   readonly executor: string | null;
 }

@@ -1,17 +1,17 @@
-// What the `wg` program of this machine can do, as a value that decisions use. wg has changed its rules several times
-// while its version stayed 0.1.0, so each rule is told apart by what the program does, never by its name or its folder.
+// What the `wg` program of this machine can do, as a value for decisions. wg has changed its rules several times
+// while its version stayed 0.1.0, so each rule is detected by what the program does, never by its name or folder.
 
 import type { TaskStatus } from './task.ts';
 
-/** The ages of wg that are told apart, oldest first: by the month in which each was the newest. */
+/** The known ages of wg, oldest first: by the month in which each was the newest. */
 export const WG_AGES = ['2026-03', '2026-05', '2026-08'] as const;
 export type WgAge = (typeof WG_AGES)[number];
 
-/** What one program of wg can do. */
+/** What one wg program can do. */
 export interface WgCapabilities {
-  /** The newest age whose abilities it has; for words, and where no single ability decides. */
+  /** The newest age whose abilities it has; for texts, and where no single ability decides. */
   readonly age: WgAge;
-  /** Statuses of a dependency after which the task that waits for it may start. */
+  /** Statuses of a dependency that let its dependents start. */
   readonly satisfying: readonly TaskStatus[];
   /** It reads tasks that are waiting, pending-validation, pending-eval, failed-pending-eval or incomplete. */
   readonly waitingStatuses: boolean;
@@ -19,11 +19,11 @@ export interface WgCapabilities {
   readonly archivedBoundaries: boolean;
   /** It reads registry entries that are `parked` or `frozen`. */
   readonly parkedAgents: boolean;
-  /** Done is reached through completion candidates: it has `wg submit` and `wg candidate`. */
+  /** Tasks become done through completion candidates: it has `wg submit` and `wg candidate`. */
   readonly candidates: boolean;
-  /** Tasks that it claims, or opens again, carry `lifecycle`. */
+  /** Tasks that it claims or reopens carry `lifecycle`. */
   readonly lifecycle: boolean;
-  /** Tasks that it makes begin as drafts: they wait for `wg publish`. */
+  /** Tasks that it creates begin as drafts: they wait for `wg publish`. */
   readonly drafts: boolean;
   /** `wg add --verify`. */
   readonly addVerify: boolean;
@@ -33,15 +33,15 @@ export interface WgCapabilities {
   readonly addExec: boolean;
   /** `wg add --cron`. */
   readonly addCron: boolean;
-  /** `wg trace TASK` shows a task; with false that is `wg trace show TASK`. */
+  /** `wg trace TASK` shows a task; if false, `wg trace show TASK` does. */
   readonly traceTask: boolean;
   /** Its commands, as it lists them. */
   readonly commands: ReadonlySet<string>;
 }
 
-/** What the probes of a program brought to light; see `wg/capabilities.ts` for how each is asked. */
+/** What the probes of a program found; see `wg/capabilities.ts` for each probe. */
 export interface WgProbes {
-  /** Ids of ready tasks where `after-STATUS` waits for a task of that status. */
+  /** Ids of ready tasks, where `after-STATUS` waits for a task of that status. */
   readonly ready: readonly string[];
   readonly readsWaiting: boolean;
   readonly readsBoundary: boolean;
@@ -58,7 +58,7 @@ export interface WgProbes {
 /** Statuses that may let a dependent task start. */
 export const PROBED_STATUSES = ['done', 'failed', 'abandoned'] as const satisfies readonly TaskStatus[];
 
-/** Puts the answers together. */
+/** Derives the capabilities from the answers. */
 export function wgCapabilities(probes: WgProbes): WgCapabilities {
   const commands = new Set(
     [...probes.helpAll.matchAll(/^ {2}([a-z][a-z-]*)(?= )/gm)].map(([, name]) => name ?? ''),

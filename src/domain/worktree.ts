@@ -18,25 +18,25 @@ export interface Worktree {
   readonly head: string | null;
   /** The reason given to `git worktree lock`, '' when none was given, null when not locked. */
   readonly locked: string | null;
-  /** git's word why it could be pruned, null when it cannot. */
+  /** git's reason why it could be pruned, null if it cannot be. */
   readonly prunable: string | null;
-  /** The folder is not there. */
+  /** The folder does not exist. */
   readonly missing: boolean;
-  /** The graph this worktree reaches (real path), or null when it has none. */
+  /** The graph that this worktree reaches (real path), or null if there is none. */
   readonly graph: GraphPath | null;
   /** The graph folder is reached through a symlink, or belongs to another worktree. */
   readonly graphIsAlias: boolean;
   /** graph.jsonl is committed to git, so that every worktree checks out a copy of its tasks. */
   readonly graphTracked: boolean;
-  /** Why nothing may run in it though its folder is there; absent or null: something may. */
+  /** Why nothing may run in it though its folder exists; absent or null: tasks may run. */
   readonly trouble?: WorktreeTrouble | null;
 }
 
-/** An odd state of a worktree. */
+/** A worktree in an unusual state. */
 export interface WorktreeTrouble {
   /** core-bare, worktree-broken, worktree-moved, worktree-copied, not-at-root, no-worktree. */
   readonly code: string;
-  /** One sentence with the command in it that mends it. */
+  /** One sentence with the command that repairs it. */
   readonly message: string;
 }
 
@@ -49,6 +49,6 @@ export interface Repository {
   /** Path of the main worktree, or of the bare repository. */
   readonly path: string;
   readonly worktrees: readonly Worktree[];
-  /** Set when git could not list it: one sentence with git's own hint. The other fields are the last known. */
+  /** Set if git could not list it: one sentence with git's own hint. The other fields are the last known. */
   readonly problem: string | null;
 }

@@ -1,5 +1,5 @@
-// Changes to one reading of a graph, edit after edit, before anything is written. An edit that throws leaves no
-// trace; each sees what those before it did. Touches no file.
+// Edits to one reading of a graph, gathered before anything is written. An edit that throws leaves no trace; each
+// sees the effects of those before it. Touches no file.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Snapshot } from '../domain/graph.ts';
@@ -14,15 +14,15 @@ import type { Replacement } from './piece-table.ts';
 import { taskOf } from './task-fields.ts';
 import { readLine } from './wg-validation.ts';
 
-/** What an edit may do with a graph. Good only while the edit runs. */
+/** What an edit may do with a graph. Valid only while the edit runs. */
 export interface EditSession {
-  /** The graph as it is under the lock, with the effects of everything done so far. A value: it does not change later. */
+  /** The graph as it is under the lock, including all edits so far. A snapshot: it does not change later. */
   readonly snapshot: Snapshot;
-  /** The whole task, or null when there is none of that id. */
+  /** The whole task, or null if there is none with that id. */
   detail(id: TaskId): TaskDetail | null;
   /** Sets keys, by wg's own names, of an existing task; undefined removes a key. Equal values change nothing. */
   patch(id: TaskId, fields: FieldChanges): void;
-  /** Adds to the end of the task's log. */
+  /** Appends to the task's log. */
   appendLog(id: TaskId, entry: LogEntry): void;
   /** Adds a task; `id` and `title` are required, the id must be new. */
   add(fields: FieldChanges): void;
@@ -30,9 +30,9 @@ export interface EditSession {
 
 /** Edits gathered for one write. */
 export interface Gathering {
-  /** Runs one edit. When it throws, nothing of it stays and the error goes on to the caller. */
+  /** Runs one edit. If it throws, its changes are discarded and the error is rethrown. */
   run<T>(edit: (draft: EditSession) => T): T;
-  /** The graph to write, or null when no edit changed anything. */
+  /** The graph to write, or null if no edit changed anything. */
   result(revision: string): ParsedGraph | null;
 }
 
@@ -41,10 +41,10 @@ interface Change {
   readonly task: Task;
 }
 
-/** Begins to gather edits on a reading without problem. `now` (ms) stamps what changes. */
+/** Starts gathering edits on a reading without a problem. `now` (ms) stamps what changes. */
 export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number): Gathering {
   const graph = base.snapshot.graph;
-  /** By task id; a new task has its place after all lines, in the order of adding. */
+  /** By task id; new tasks come after all lines, in the order added. */
   const kept = new Map<TaskId, Change>();
   let staged = new Map<TaskId, Change>();
   let snapshot: Snapshot | null = base.snapshot;
@@ -167,7 +167,7 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
   };
 }
 
-/** The lines with the changed ones in place of the old ones and the new ones at the end. */
+/** The lines with changed ones replaced and new ones appended. */
 function changedLines(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
   const all = base.lines.all.slice();
   const end = all.length;
@@ -188,7 +188,7 @@ function changedLines(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
   return { all, tasks: atOnce(base.tasks.changed(all, from, Math.min(to, end), to)) };
 }
 
-/** The base's text with the changed lines in place of the old ones and the new ones at the end, and where lines begin. */
+/** The base's text with changed lines replaced and new ones appended, and where lines begin. */
 function spliced(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
   const { text, lines, tasks } = base;
   const count = lines.all.length;
@@ -215,7 +215,7 @@ function spliced(base: ParsedGraph, changes: ReadonlyMap<TaskId, Change>) {
   if (added.length > 0) {
     const eol = Buffer.from(count > 0 && bytesOfLine(text, lines, 0).at(-1) === 13 ? '\r\n' : '\n');
     const ended = text.length === 0 || text.slice(text.length - 1, text.length)[0] === 10;
-    // A file without a last line end is left without one.
+    // A file without a final line end stays without one.
     let at = text.length + shift + (ended ? 0 : eol.length);
     for (const [i, { length }] of added.entries()) {
       starts[count + i] = at;

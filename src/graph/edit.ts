@@ -1,5 +1,5 @@
-// Changes one line of graph.jsonl in its text: what is not touched keeps its spelling, its order and its keys, the
-// unknown ones included. Knows nothing of files; does not judge whether wg would take the result (strict does).
+// Changes one line of graph.jsonl in its text: everything else keeps its spelling, order and keys, including unknown
+// ones. Knows nothing of files; does not judge whether wg would accept the result (wg-validation does).
 
 import type { LogEntry } from '../domain/task.ts';
 import { jsonTree, propertiesOf } from './json-tree.ts';
@@ -11,8 +11,8 @@ import { trimmed } from './wg-validation.ts';
 export type FieldChanges = Readonly<Record<string, unknown>>;
 
 /**
- * The line with those keys set. A key that stands there under its old name is set under that name. A value that is
- * already equal is left as it is spelled, so equal changes give the same text back.
+ * The line with those keys set. A key that is there under its old name is set under that name. A value that is
+ * already equal keeps its spelling, so equal changes give the same text back.
  */
 export function editLine(line: string, fields: FieldChanges): string {
   const json = trimmed(line);
@@ -43,8 +43,8 @@ export function taskLine(fields: FieldChanges): string {
 }
 
 /**
- * The value with every lone surrogate in its texts and keys replaced by U+FFFD: JSON.stringify would write an escape
- * that wg refuses, and with it the whole file.
+ * The value with every lone surrogate in its strings and keys replaced by U+FFFD: JSON.stringify would write an
+ * escape that wg refuses, together with the whole file.
  */
 export function wellFormed(value: unknown): unknown {
   if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\uFFFD');
@@ -62,7 +62,7 @@ function editObject(json: string, fields: FieldChanges): string {
   const changes = new Map<string, unknown>();
   for (const [key, value] of Object.entries(fields)) changes.set(spellingOf(key, present), value);
 
-  // Kept properties with the text that stood before them; a repeated unknown key that is set is left once.
+  // Kept properties with the text before them; a repeated unknown key that is set is written once.
   const kept: { readonly before: string; readonly text: string }[] = [];
   let changed = false;
   for (const [i, property] of properties.entries()) {
@@ -103,7 +103,7 @@ function editObject(json: string, fields: FieldChanges): string {
   return head + kept.map(({ before, text }, i) => (i === 0 ? text : (before || ',') + text)).join('') + foot;
 }
 
-/** Under which name a key is to be written: the one that the line already uses, else today's. */
+/** The name under which a key is written: the one the line already uses, else the current one. */
 function spellingOf(key: string, present: ReadonlySet<string>): string {
   const name = ALIASES.get(key) ?? key;
   for (const [alias, canonical] of ALIASES)

@@ -1,4 +1,4 @@
-// What a look at a graph folder tells without reading any file: is it still the same folder, did a file in it change.
+// What can be known of a graph folder without reading a file: is it still the same folder, did a file in it change.
 
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,17 +7,17 @@ import type { GraphPath } from '../domain/ids.ts';
 import { WATCHED_FILES } from './folder-watch.ts';
 
 export interface FolderState {
-  /** Differs when the folder was deleted and made anew; null when there is none. */
+  /** Differs if the folder was deleted and created again; null if there is none. */
   readonly folder: string | null;
-  /** Differs when one of the files that matter changed, came or went. */
+  /** Differs if one of the relevant files changed, appeared or vanished. */
   readonly files: string;
-  /** graph.jsonl is a symlink: its target may change without anything happening in this folder. */
+  /** graph.jsonl is a symlink: its target may change without any event in this folder. */
   readonly linked: boolean;
 }
 
 /**
- * Looks at a graph folder: four calls, nothing is opened. They are made at once rather than through the thread pool,
- * which costs four times as much; whoever looks at many folders gives others a turn in between.
+ * The state of a graph folder: four calls, nothing is opened. They are synchronous because the thread pool costs four
+ * times as much; callers that check many folders yield in between.
  */
 export function lookAt(graph: GraphPath): FolderState {
   const folder = folderNow(graph);
@@ -29,11 +29,11 @@ export function lookAt(graph: GraphPath): FolderState {
   };
 }
 
-/** The first of these calls alone: a folder that is watched tells of its files by itself. */
+/** Only the first of these calls: a watched folder reports its files itself. */
 export function folderNow(graph: GraphPath): string | null {
   const folder = statOrNull(graph);
   if (folder === null || !folder.isDirectory()) return null;
-  // The number of a deleted folder is often given to the next one, its time of birth is not.
+  // The inode number of a deleted folder is often reused, its birth time is not.
   return `${folder.dev}:${folder.ino}:${folder.birthtimeMs}`;
 }
 
@@ -41,7 +41,7 @@ function isLink(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
   } catch {
-    // Not to be looked at: reading the graph will say why.
+    // Not accessible: reading the graph will report why.
     return false;
   }
 }
@@ -55,7 +55,7 @@ function statOrNull(path: string): Stats | null {
   try {
     return statSync(path, { throwIfNoEntry: false }) ?? null;
   } catch (thrown) {
-    // A part of the path is no folder, or may not be entered: reading the graph will say which.
+    // A part of the path is not a folder, or may not be entered: reading the graph will report which.
     if (systemCode(thrown) === undefined) throw thrown;
     return null;
   }

@@ -1,6 +1,6 @@
-// The watch on one graph folder. Tells that something that matters may have changed, never what; knows nothing of other
-// folders. By the system's own watches: chokidar takes three of them for a folder, reads it again at every change, which
-// costs ten times as much, and drops the second of two quick changes.
+// The watch on one graph folder. Reports that something relevant may have changed, never what. Uses the system's own
+// watches: chokidar takes three of them per folder, reads it again at every change (ten times the cost), and drops
+// the second of two quick changes.
 
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import type { GraphPath } from '../domain/ids.ts';
 /** The only files of a graph folder whose changes matter here. */
 export const WATCHED_FILES: readonly string[] = ['graph.jsonl', 'config.toml'];
 
-/** Begins to watch a folder, not what is below it; throws what the system says against it. Tells the names of entries. */
+/** Starts watching a folder, not its subfolders; throws the system's error. Reports entry names. */
 export type WatchFunction = (
   folder: string,
   hear: { changed(name: string | null): void; failed(thrown: unknown): void },
@@ -19,17 +19,17 @@ export interface FolderWatch {
   close(): void;
 }
 
-/** Of a change: in graph.jsonl alone, or in anything else that matters. */
+/** The kind of change: in graph.jsonl alone, or in anything else that matters. */
 export type Hint = 'graph' | 'any';
 
-/** The real thing: inotify on Linux, FSEvents on macOS. */
+/** The real implementation: inotify on Linux, FSEvents on macOS. */
 export const systemWatch: WatchFunction = (folder, hear) => {
   const watcher: FSWatcher = watch(folder, { persistent: true }, (_event, name) => hear.changed(name));
   watcher.on('error', (thrown) => hear.failed(thrown));
   return { close: () => watcher.close() };
 };
 
-/** Watches one folder. What changed before this returns is not heard. Throws what `watch` throws. */
+/** Watches one folder. Changes before this returns are not reported. Throws what `watch` throws. */
 export function watchFolder(
   watch: WatchFunction,
   graph: GraphPath,
@@ -39,7 +39,7 @@ export function watchFolder(
   return watch(folder, {
     changed(name) {
       if (name === 'graph.jsonl') hear.hint('graph');
-      // No name is given when the kernel's queue overflowed, and the folder's own name when the folder itself went.
+      // No name is given if the kernel's queue overflowed, and the folder's own name if the folder itself vanished.
       else if (name === null || WATCHED_FILES.includes(name) || name === basename(folder)) hear.hint('any');
     },
     failed: (thrown) => hear.failed(thrown),

@@ -1,5 +1,5 @@
-// graph.jsonl from bytes to a Snapshot: which line is which task, what is wrong with the file, and nothing read
-// twice that was read before. Opens no file.
+// graph.jsonl from bytes to a Snapshot: which line is which task, and what is wrong with the file. Lines that were
+// read before are not read again. Opens no file.
 
 import { join } from 'node:path';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
@@ -22,7 +22,7 @@ export interface ParsedGraph {
 }
 
 export interface ParseOptions {
-  /** What the snapshot is to be called; the caller changes it with the bytes. */
+  /** The name of the snapshot; the caller changes it with the bytes. */
   readonly revision: string;
   readonly maxLineBytes: number;
 }
@@ -32,12 +32,12 @@ export function graphFile(graph: GraphPath): string {
   return join(graph, 'graph.jsonl');
 }
 
-/** More of them tell nobody anything new. */
+/** Listing more of them adds nothing. */
 const MAX_WARNINGS = 20;
 
 /**
- * Reads the bytes of a graph.jsonl as strictly as wg does. Never throws: what is wrong becomes `snapshot.problem`. Lines
- * whose bytes are those of a line of `previous` keep their very Task objects.
+ * Reads the bytes of a graph.jsonl as strictly as wg does. Never throws: what is wrong becomes `snapshot.problem`.
+ * Lines with the same bytes as a line of `previous` keep the same Task objects.
  */
 export function parseGraph(
   graph: GraphPath,
@@ -59,7 +59,7 @@ export function* parseWhole(graph: GraphPath, text: PieceTable, options: ParseOp
   return parsedGraph(graph, text, lines, yield* TaskTable.of(lines.all), options.revision);
 }
 
-/** Reads what differs from an earlier reading. */
+/** Reads only what differs from an earlier reading. */
 export function* parseChange(
   previous: ParsedGraph,
   change: Omit<TextChange, 'before'>,
@@ -73,7 +73,7 @@ export function* parseChange(
   return parsedGraph(previous.snapshot.graph, change.text, lines, tasks, options.revision);
 }
 
-/** What was read, with what is to be said of it. */
+/** The reading, with its problems and notes. */
 export function parsedGraph(
   graph: GraphPath,
   text: PieceTable,
@@ -94,7 +94,7 @@ export function detailOf(line: Buffer | string): TaskDetail {
   return taskDetailOf(reading.fields, reading.priority);
 }
 
-/** The bytes of the line that counts for an id, without its line end; null when there is none. */
+/** The bytes of the line that counts for an id, without its line end; null if there is none. */
 export function lineBytes(parsed: ParsedGraph, id: string): Buffer | null {
   const index = parsed.tasks.lineOf(id);
   return index === undefined ? null : bytesOfLine(parsed.text, parsed.lines, index);
@@ -105,7 +105,7 @@ export function unreadableSnapshot(graph: GraphPath, revision: string, problem: 
   return { graph, revision, tasks: new Map(), problem, warnings: [] };
 }
 
-/** Says that a file is larger than what is read. */
+/** The problem of a file that is larger than the limit. */
 export function tooLarge(graph: GraphPath, bytes: number, max: number): GraphProblem {
   return {
     code: 'too-large',

@@ -1,5 +1,5 @@
-// graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks, and leaves
-// locking to its caller.
+// graph.jsonl as a file: read whole and stable, replaced whole and durably. Knows nothing of tasks; locking is the
+// caller's.
 
 import {
   type BigIntStats,
@@ -20,11 +20,14 @@ import { graphFile, tooLarge } from './format.ts';
 import { type Rereading, rereadText } from './incremental-read.ts';
 import { PieceTable } from './piece-table.ts';
 
-/** What tells one state of a file from another without reading it. */
+/** Distinguishes states of a file without reading it. */
 export interface FileState {
   /** Equal text: very likely the same bytes. */
   readonly print: string;
-  /** Time of the last write, ms. File systems count in steps of some ms, so a fresh file may change unseen. */
+  /**
+   * Time of the last write, ms. File systems count in steps of some ms, so a fresh file may change without a new
+   * time.
+   */
   readonly modifiedAt: number;
   readonly inode: string;
   readonly size: number;
@@ -37,29 +40,28 @@ export type FileReading =
   | { readonly kind: 'text'; readonly reading: Rereading; readonly state: FileState }
   | { readonly kind: 'problem'; readonly problem: GraphProblem };
 
-/** People link a graph to where it is shared. */
+/** A graph may be a link to a shared place. */
 const LINKED = { links: 'follow' } as const;
 
-/** How often a file that changes while it is read is read again before that is called unstable. */
+/** How often a file that changes during reading is read again before it is called unstable. */
 const MAX_READS = 5;
 
 /**
- * The state of the graph file; null when it is missing or cannot be looked at. At once: waiting for the thread pool costs
- * more than the look itself.
+ * The state of the graph file; null if it is missing or inaccessible. Synchronous: waiting for the thread pool costs
+ * more than the call.
  */
 export function stateOfFileNow(graph: GraphPath): FileState | null {
   try {
     const found = statSync(graphFile(graph), { bigint: true, throwIfNoEntry: false });
     return found === undefined ? null : stateOf(found);
   } catch {
-    // Reading it will say why.
+    // Reading it will report why.
     return null;
   }
 }
 
 /**
- * The same by opening the file: where folders are shared over a network, only that asks whoever keeps the file, and the
- * plain look may be told what was true seconds ago.
+ * The same by opening the file: on a network file system only that asks the server, a plain stat may be seconds old.
  */
 export function stateOfOpenedFile(graph: GraphPath): FileState | null {
   let fd: number | null = null;
@@ -67,7 +69,7 @@ export function stateOfOpenedFile(graph: GraphPath): FileState | null {
     fd = openNow(graphFile(graph), constants.O_RDONLY, LINKED);
     return fd === null ? null : stateOf(fstatSync(fd, { bigint: true }));
   } catch {
-    // Reading it will say why.
+    // Reading it will report why.
     return null;
   } finally {
     if (fd !== null) closeSync(fd);
@@ -75,8 +77,8 @@ export function stateOfOpenedFile(graph: GraphPath): FileState | null {
 }
 
 /**
- * Reads the graph file; of what is the same as in `before`, the earlier text is kept. Anything that keeps it from being
- * read whole is a problem, not an error.
+ * Reads the graph file; unchanged parts keep the text of `before`. Anything that prevents a complete read is a
+ * problem, not an error.
  */
 export async function readGraphFile(
   graph: GraphPath,
@@ -113,21 +115,21 @@ function isMissing(path: string): GraphProblem {
   return { code: 'missing', message };
 }
 
-/** Said of a graph file whose writer does not pause. */
+/** The problem of a graph file whose writer does not pause. */
 export function keepsChanging(graph: GraphPath): GraphProblem {
   const message = `${graphFile(graph)} keeps changing while it is read; nothing is done with it until its writer pauses`;
   return { code: 'unstable', message };
 }
 
-/** Said of a graph file that may be just about to be written in place. */
+/** The problem of a graph file that may be in the middle of an in-place write. */
 export function justEmptied(graph: GraphPath): FileReading {
   const message = `${graphFile(graph)} was emptied a moment ago, so it may be half written; it is read again shortly`;
   return { kind: 'problem', problem: { code: 'unstable', message } };
 }
 
 /**
- * The locks that keep every writer out, in the order in which they are taken: the one that wg takes in this folder and,
- * where graph.jsonl is a link, the one that wg takes where the file is.
+ * The locks that keep every writer out, in the order they are taken: the one that wg takes in this folder and, if
+ * graph.jsonl is a link, the one that wg takes beside the target.
  */
 export function lockFilesOf(graph: GraphPath): readonly string[] {
   const own = join(graph, 'graph.lock');
@@ -136,7 +138,7 @@ export function lockFilesOf(graph: GraphPath): readonly string[] {
     const home = dirname(realpathSync.native(graphFile(graph)));
     return home === graph ? [own] : [own, join(home, 'graph.lock')];
   } catch {
-    // A link to nothing: reading it says so.
+    // A dangling link: reading it reports that.
     return [own];
   }
 }
@@ -144,15 +146,15 @@ export function lockFilesOf(graph: GraphPath): readonly string[] {
 /** A graph file as it was replaced. */
 export interface Written {
   readonly state: FileState;
-  /** As long as the file has this state nobody else wrote it, however soon after us. */
+  /** As long as the file has this state no other program has written it, however soon after. */
   readonly isSure: boolean;
 }
 
 /**
  * Replaces the graph file: a temporary file beside it, the old mode, fsync, rename. A graph file that is a symlink
  * stays one. On failure the old file is untouched, nothing is left behind, and a SupervisorError says what to do;
- * null: the file is not the `previous` one any more, and is left as it is.
- * The caller holds the graph's lock, so that the temporary name is ours alone.
+ * null: the file is no longer `previous`, and is left as it is. The caller has the graph's lock, so the temporary
+ * name cannot collide.
  */
 export async function writeGraphFile(
   graph: GraphPath,
@@ -172,7 +174,7 @@ export async function writeGraphFile(
     await handle.sync();
     await handle.close();
     handle = undefined;
-    // Bringing it to the disk takes its time, and editors ask for no lock.
+    // The fsync takes time, and editors take no lock.
     if (stateOfFileNow(graph)?.print !== previous?.print) return null;
     await rename(temporary, target);
     temporary = null;
@@ -190,13 +192,13 @@ async function openNew(path: string): Promise<FileHandle> {
     return await open(path, 'wx', 0o666);
   } catch (thrown) {
     if (systemCode(thrown) !== 'EEXIST') throw thrown;
-    // Left by a process of the same number that was killed; removed rather than opened, as it may be a link.
+    // Left by a killed process with the same pid; removed rather than opened, as it may be a link.
     await unlink(path);
     return open(path, 'wx', 0o666);
   }
 }
 
-/** Pieces handed to the system at a time. */
+/** Buffers passed to one system call at most. */
 const PIECES_AT_ONCE = 512;
 
 async function writeAll(handle: FileHandle, text: PieceTable): Promise<void> {
@@ -207,7 +209,7 @@ async function writeAll(handle: FileHandle, text: PieceTable): Promise<void> {
   }
 }
 
-/** What is left of the parts behind the first bytes. */
+/** What remains of the parts after the first bytes. */
 function without(parts: readonly Buffer[], bytes: number): Buffer[] {
   const text = parts.slice();
   let done = bytes;
@@ -216,22 +218,22 @@ function without(parts: readonly Buffer[], bytes: number): Buffer[] {
   return text;
 }
 
-/** Owner and mode of the file that is replaced. */
+/** Owner and mode of the replaced file. */
 async function keepOwner(handle: FileHandle, previous: FileState): Promise<void> {
   const now = fstatSync(handle.fd);
   if (now.uid !== previous.uid || now.gid !== previous.gid) {
     try {
       await handle.chown(previous.uid, previous.gid);
     } catch {
-      // Only root may give files away; for others the file becomes theirs, as it does with wg.
+      // Only root may change ownership; otherwise the file becomes the user's, as with wg.
     }
   }
-  // Giving a file away takes some of its mode.
+  // chown clears some mode bits.
   const mode = previous.mode & 0o7777;
   if ((fstatSync(handle.fd).mode & 0o7777) !== mode) await handle.chmod(mode);
 }
 
-/** So much earlier than its last write a file of ours says that it was written, ns. */
+/** How much earlier than its last write our file claims to be written, ns. */
 const EARLIER_NS = 2000n;
 
 interface Marked {
@@ -240,8 +242,8 @@ interface Marked {
 }
 
 /**
- * Puts the time of the last write a little back, before anything that the system will say of a later one. File systems
- * count time in steps of some ms: without this, whoever writes as many bytes within the same step would not be seen.
+ * Moves the modification time back a little, before anything a later write could get. File systems count time in
+ * steps of some ms: without this, a write of the same size within the same step would go unnoticed.
  */
 async function marked(handle: FileHandle): Promise<Marked> {
   const natural = await handle.stat({ bigint: true });
@@ -255,7 +257,7 @@ async function marked(handle: FileHandle): Promise<Marked> {
   return { stats, isMarked: stats.mtimeNs < natural.mtimeNs };
 }
 
-/** What was written, unless somebody who asks for no lock was quicker: what is there then is not ours. */
+/** The state that was written, unless a writer without the lock was quicker: then the file is not ours. */
 function written(path: string, { stats, isMarked }: Marked): Written {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   const isOurs =
@@ -271,7 +273,7 @@ async function removeIfThere(path: string): Promise<void> {
   try {
     await unlink(path);
   } catch {
-    // It was never made, or the disk is in no state to remove it: the first error is the one to tell.
+    // It was never created, or the disk does not let it be removed: the first error is the one to report.
   }
 }
 

@@ -1,24 +1,24 @@
-// Reads a file of which an earlier text is known: what is the same is only compared, piece by piece through a small
-// buffer, and not kept twice. Knows bytes, not lines; whether the file stood still meanwhile is for its caller to say.
+// Reads a file whose earlier text is known: equal parts are only compared, through a small buffer, and not stored
+// twice. Knows bytes, not lines; whether the file was stable meanwhile is the caller's to check.
 
 import type { FileHandle } from 'node:fs/promises';
 import type { PieceTable } from './piece-table.ts';
 
-/** A file's text, and how much of the earlier one it begins and ends with. */
+/** A file's text, and how much of it equals the start and end of the earlier one. */
 export interface Rereading {
   readonly text: PieceTable;
   readonly sameStart: number;
   readonly sameEnd: number;
 }
 
-/** Up to here a file is read at once. */
+/** Up to this size a file is read in one call. */
 const SMALL = 1 << 20;
-/** The largest piece: it fits into the caches of most processors and takes less than a millisecond to compare. */
+/** The largest piece: it fits the caches of most processors and takes less than a millisecond to compare. */
 const MAX_CHUNK = 1 << 20;
-/** The smallest: fewer bytes cost as much to ask for as to read. */
+/** The smallest: a read of fewer bytes costs as much. */
 const MIN_CHUNK = 1 << 17;
 
-/** Reads a file of `size` bytes of which `before` is known; null when it turns out to be shorter. */
+/** Reads a file of `size` bytes of which `before` is known; null if it turns out to be shorter. */
 export async function rereadText(
   handle: FileHandle,
   size: number,
@@ -26,7 +26,7 @@ export async function rereadText(
 ): Promise<Rereading | null> {
   if (size <= SMALL) return rereadSmall(handle, size, before);
   const most = Math.min(size, before.length);
-  // No larger than needed: what is left of it waits for the next collection.
+  // No larger than needed: the remainder waits for the next collection.
   const chunk = Math.min(MAX_CHUNK, Math.max(MIN_CHUNK, Math.ceil(most / 32)));
   const scratch = [Buffer.allocUnsafeSlow(chunk), Buffer.allocUnsafeSlow(chunk)];
   const sameStart = await compare(most, scratch, {
@@ -46,7 +46,7 @@ export async function rereadText(
   return { text, sameStart, sameEnd };
 }
 
-/** One read for all of it. */
+/** A single read for all of it. */
 async function rereadSmall(handle: FileHandle, size: number, before: PieceTable): Promise<Rereading | null> {
   const bytes = Buffer.allocUnsafeSlow(size);
   if (!(await fill(handle, bytes, 0))) return null;
@@ -54,13 +54,13 @@ async function rereadSmall(handle: FileHandle, size: number, before: PieceTable)
   if (sameStart === size && size === before.length) return { text: before, sameStart, sameEnd: 0 };
   const rest = bytes.subarray(size - Math.min(size, before.length) + sameStart);
   const sameEnd = before.sameBefore(before.length, rest);
-  // Copied, so that the rest of what was read need not be kept.
+  // Copied, so that the remainder of the buffer can be freed.
   const fresh = sameStart + sameEnd === 0 ? bytes : Buffer.from(bytes.subarray(sameStart, size - sameEnd));
   const text = before.replaced([{ from: sameStart, to: before.length - sameEnd, bytes: fresh }]);
   return { text, sameStart, sameEnd };
 }
 
-/** How many bytes are the same, at most `most`; the next chunk is read while one is compared. Null: a read fell short. */
+/** How many bytes are equal, at most `most`; the next chunk is read while one is compared. Null: a read was short. */
 async function compare(
   most: number,
   scratch: readonly Buffer[],
@@ -80,7 +80,7 @@ async function compare(
     const same = by.same(chunk, done);
     done += same;
     if (same === chunk.length) continue;
-    // Not left behind: its buffer is used again.
+    // Awaited, because its buffer is used again.
     if (after < most) await coming.isRead;
     break;
   }

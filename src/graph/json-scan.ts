@@ -1,7 +1,7 @@
-// One quick pass over a JSON text for what JSON.parse does not tell: nesting, repeated keys, numbers that are not
-// plainly spelled. Takes any text, valid or not; judges nothing.
+// One quick pass over a JSON text for what JSON.parse does not report: nesting, repeated keys, unusually spelled
+// numbers. Accepts any text, valid or not; judges nothing.
 
-/** What one pass over a text saw. */
+/** The findings of one pass over a text. */
 export interface Survey {
   /** Deepest nesting of arrays and objects. */
   readonly depth: number;
@@ -20,7 +20,7 @@ const CLOSE_BRACKET = 93;
 const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
 
-/** Surveys a JSON text. An unfinished string ends the pass. */
+/** Scans a JSON text. An unterminated string ends the pass. */
 export function survey(text: string): Survey {
   let depth = 0;
   let deepest = 0;

@@ -1,14 +1,14 @@
-// The one home of jsonc-parser: a JSON text as a tree of places in it, for edits that leave the rest of the text
-// alone and for looking at numbers as they are spelled. Knows nothing of tasks.
+// The one home of jsonc-parser: a JSON text as a tree of positions, for edits that leave the rest of the text
+// unchanged and for checking how numbers are spelled. Knows nothing of tasks.
 
 import { createRequire } from 'node:module';
 
 const load = createRequire(import.meta.url);
 
-/** jsonc-parser, loaded when the first line needs it: most graphs have none that does. Node keeps it. */
+/** jsonc-parser, loaded when the first line needs it: most graphs have none that does. Node caches it. */
 const jsonc = (): typeof import('jsonc-parser') => load('jsonc-parser');
 
-/** A value and where it stands in the text. */
+/** A value and its position in the text. */
 export interface JsonNode {
   readonly type: string;
   readonly offset: number;

@@ -1,5 +1,5 @@
-// The lines of a graph file: where each begins in its text, what each was read as, and which of them are the same as
-// before. Knows bytes and what one line was read as; nothing of the file they came from.
+// The lines of a graph file: where each begins in the text, what each was read as, and which of them are unchanged.
+// Knows bytes and single lines; nothing of the file they came from.
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Task } from '../domain/task.ts';
@@ -13,7 +13,7 @@ export interface GraphLine {
   /** Id of the task or resource; null for blank lines, comments, lines of other kinds and lines that do not load. */
   readonly id: string | null;
   readonly task: Task | null;
-  /** How a task ended of which this line is all that was left when it was archived. */
+  /** The final status of the archived task that this line stands for. */
   readonly archived?: string;
   readonly fault: (LineFault & { readonly code: 'invalid-line' | 'too-large' }) | null;
 }
@@ -21,11 +21,11 @@ export interface GraphLine {
 /** Every line of a text. */
 export interface Lines {
   readonly all: readonly GraphLine[];
-  /** Where each line begins; one more at the end, where the next would begin. A line reaches up to the next. */
+  /** Where each line begins; one more at the end, where the next would begin. A line extends to the next. */
   readonly starts: Float64Array;
 }
 
-/** A text in place of an earlier one, of which it shares so many bytes at the start and at the end. */
+/** A text that replaces an earlier one, with the number of bytes they share at the start and at the end. */
 export interface TextChange {
   readonly before: { readonly text: PieceTable; readonly lines: Lines };
   readonly text: PieceTable;
@@ -33,7 +33,7 @@ export interface TextChange {
   readonly sameEnd: number;
 }
 
-/** Which lines of an earlier text came to be which of this one: all before `from` and all behind `to` stayed. */
+/** Which lines of an earlier text became which of this one: all before `from` and after `to` are unchanged. */
 export interface LinesChange {
   readonly lines: Lines;
   readonly from: number;
@@ -45,7 +45,7 @@ export interface LinesChange {
 
 const NEWLINE = 10;
 const BLANK: GraphLine = { id: null, task: null, fault: null };
-/** Lines read between two chances to let others have their turn. */
+/** Lines read between two yields to the event loop. */
 const LINES_A_STEP = 32;
 
 /** Reads every line of a text. */
@@ -74,25 +74,25 @@ export function* readLines(text: PieceTable, maxLineBytes: number): Steps<Lines>
 }
 
 /**
- * Larger texts are taken apart as bytes: making a string of them takes long, and one of more than a megabyte is put
- * outside of the heap, where it stays until everything is collected.
+ * Larger texts are split as bytes: making a string of them is slow, and one of more than a megabyte is allocated
+ * outside the heap, where it stays until a full collection.
  */
 const MAX_PLAIN_BYTES = 1_000_000;
 
-/** The text as one string in which characters stand where bytes do; cheaper to take apart. Null where it is not ASCII. */
+/** The text as one string with one character per byte; cheaper to split. Null if it is not ASCII. */
 function plainText(text: PieceTable): string | null {
   const [only, ...others] = text.parts(0, text.length);
   if (only === undefined || others.length > 0 || only.length > MAX_PLAIN_BYTES || !isAscii(only)) return null;
   return only.toString('latin1');
 }
 
-/** Reads the lines that changed. Lines that were there before, wherever they stood, are not read again. */
+/** Reads the lines that changed. Lines that existed before, wherever they were, are not read again. */
 export function* rereadLines(change: TextChange, maxLineBytes: number): Steps<LinesChange> {
   const { text, before } = change;
   const { starts, all } = before.lines;
   // A line belongs to the common start only with its line end: without it, it may have grown.
   const from = linesWithin(before, change.sameStart);
-  // Nor to the common end without the line end before it.
+  // Nor to the common end without the preceding line end.
   const oldTo = Math.min(firstBehind(starts, before.text.length - change.sameEnd, from), all.length);
   const shift = text.length - before.text.length;
   const end = oldTo === all.length ? text.length : (starts[oldTo] ?? 0) + shift;
@@ -139,7 +139,7 @@ interface LineContent {
   readonly content: Buffer;
 }
 
-/** The lines between two offsets of which the first begins a line. A last line end starts no further line. */
+/** The lines between two offsets, of which the first begins a line. A final line end starts no further line. */
 function* contentsOf(text: PieceTable, from: number, to: number): Generator<LineContent> {
   let start = from;
   let begun: Buffer[] = [];
@@ -158,14 +158,14 @@ function* contentsOf(text: PieceTable, from: number, to: number): Generator<Line
   if (begun.length > 0) yield { start, content: Buffer.concat(begun) };
 }
 
-/** How many lines stand, with their line ends, within the first bytes of a text. */
+/** How many complete lines, with line ends, are in the first bytes of a text. */
 function linesWithin({ text, lines: { all, starts } }: TextChange['before'], bytes: number): number {
   const count = firstBehind(starts, bytes, 0) - 1;
   if (count < all.length || count === 0) return count;
   return text.slice(text.length - 1, text.length)[0] === NEWLINE ? count : count - 1;
 }
 
-/** The first line from `from` on that begins behind `at`. */
+/** The first line from `from` on that begins after `at`. */
 function firstBehind(starts: Float64Array, at: number, from: number): number {
   let low = from;
   let high = starts.length;
@@ -208,10 +208,10 @@ function readText(line: string): GraphLine {
   }
 }
 
-/** A crowd of lines that look alike is not searched to its end; reading such a line anew is only slower. */
+/** A long chain of similar lines is not searched to its end; reading such a line again is only slower. */
 const CROWD = 16;
 
-/** Lines of an earlier text, to be found again by their bytes. Most stand where they stood, one behind the other. */
+/** Lines of an earlier text, looked up by their bytes. Most are still in order. */
 class KnownLines {
   readonly #text: PieceTable;
   readonly #lines: Lines;
@@ -235,7 +235,7 @@ class KnownLines {
       this.#byContent ??= yield* this.#index();
       const alike = this.#byContent.get(contentHash(content)) ?? [];
       const found = alike.find((index) => this.#is(index, content));
-      // Most likely one line took the place of another.
+      // Most likely one line replaced another.
       if (found === undefined) {
         this.#next++;
         return undefined;
@@ -265,7 +265,7 @@ class KnownLines {
   }
 }
 
-/** Cheap and only a hint: the first bytes (where ids stand), the last ones, and a sample between. */
+/** Cheap, and only a hint: the first bytes (where ids are), the last ones, and a sample between. */
 function contentHash(bytes: Buffer): number {
   const { length } = bytes;
   let hash = length | 0;
@@ -277,7 +277,7 @@ function contentHash(bytes: Buffer): number {
   return hash;
 }
 
-/** A size in words: `50 MB`, `1.4 kB`. */
+/** A size for display: `50 MB`, `1.4 kB`. */
 export function megabytes(bytes: number): string {
   if (bytes >= 1e6) return `${Number((bytes / 1e6).toFixed(1))} MB`;
   if (bytes >= 1000) return `${Number((bytes / 1000).toFixed(1))} kB`;

@@ -1,24 +1,24 @@
-// The bytes of a graph file as pieces of buffers: a change of one line makes a new text that shares all other bytes with
-// the old one. A value; knows nothing of lines.
+// The bytes of a graph file as pieces of buffers: changing one line makes a new text that shares all other bytes with
+// the old one. Immutable; knows nothing of lines.
 
 /** A part of the text. */
 interface Piece {
-  /** Where it stands in the text. */
+  /** Its offset in the text. */
   readonly at: number;
   readonly bytes: Buffer;
 }
 
-/** New bytes in place of those from `from` to `to`. */
+/** New bytes that replace those from `from` to `to`. */
 export interface Replacement {
   readonly from: number;
   readonly to: number;
   readonly bytes: Buffer;
 }
 
-/** So many bytes may be in a piece of their own without anybody minding. */
+/** Pieces up to this many bytes are copied rather than referenced. */
 const PIECE_BYTES = 65_536;
 const FEW_PIECES = 16;
-/** A text of so many bytes is copied within a few ms; a larger one rather holds what it does not need for a while. */
+/** A text of this many bytes is copied within a few ms; a larger one may keep unneeded bytes for a while. */
 const SOON_COPIED = 8_000_000;
 
 export class PieceTable {
@@ -30,19 +30,19 @@ export class PieceTable {
     this.length = length;
   }
 
-  /** The buffer is the text's own from now on. */
+  /** Takes ownership of the buffer. */
   static of(bytes: Buffer): PieceTable {
     return new PieceTable(bytes.length === 0 ? [] : [{ at: 0, bytes }], bytes.length);
   }
 
-  /** The bytes from `from` to `to`; not to be written to. */
+  /** The bytes from `from` to `to`; read-only. */
   slice(from: number, to: number): Buffer {
     const parts = this.parts(from, to);
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
   }
 
-  /** The same as the pieces that they stand in, in order. */
+  /** The same as the underlying pieces, in order. */
   parts(from: number, to: number): Buffer[] {
     const found: Buffer[] = [];
     for (let i = this.#pieceAt(from); i < this.#pieces.length; i++) {
@@ -57,7 +57,7 @@ export class PieceTable {
     return found;
   }
 
-  /** How many bytes from `at` on are those of `other`. */
+  /** How many bytes from `at` on equal those of `other`. */
   sameFrom(at: number, other: Buffer): number {
     let same = 0;
     for (const part of this.parts(at, at + other.length)) {
@@ -68,7 +68,7 @@ export class PieceTable {
     return same;
   }
 
-  /** How many bytes before `end` are those at the end of `other`. */
+  /** How many bytes before `end` equal those at the end of `other`. */
   sameBefore(end: number, other: Buffer): number {
     let same = 0;
     for (const part of this.parts(Math.max(0, end - other.length), end).reverse()) {
@@ -80,7 +80,7 @@ export class PieceTable {
     return same;
   }
 
-  /** The text with these replacements, which are in order and do not overlap. */
+  /** The text with these replacements, which are sorted and do not overlap. */
   replaced(replacements: readonly Replacement[]): PieceTable {
     const pieces: Piece[] = [];
     let length = 0;
@@ -98,7 +98,7 @@ export class PieceTable {
     return new PieceTable(pieces, length).#compact();
   }
 
-  /** One buffer again where there are many pieces, or where most of what they hold is no longer needed. */
+  /** Merged into one buffer if there are many pieces, or if most of what they reference is no longer needed. */
   #compact(): PieceTable {
     let held = 0;
     for (const buffer of new Set(this.#pieces.map(({ bytes }) => bytes.buffer))) held += buffer.byteLength;

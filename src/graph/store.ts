@@ -1,5 +1,5 @@
-// One graph folder's graph.jsonl: what was read last, and changes to it under the lock that wg honours. Many changes
-// that wait go into one rewrite. Knows no rules about tasks; its callers bring those in their edits.
+// One graph folder's graph.jsonl: what was read last, and changes to it under the lock that wg honours. Waiting
+// changes are combined into one rewrite. Knows no rules about tasks; callers bring those in their edits.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
@@ -48,34 +48,35 @@ export interface GraphStore {
   readonly graph: GraphPath;
   /** What was read last; a `missing` problem before the first reading. */
   snapshot(): Snapshot;
-  /** Looks at the file and reads it when it changed. The same bytes give the same snapshot object. Never rejects. */
+  /** Checks the file and reads it if it changed. The same bytes give the same snapshot object. Never rejects. */
   refresh(): Promise<Snapshot>;
   /**
-   * Whether the file may hold something else than was read last. Only looks at it; cheap, and never throws. `likely`: only
-   * what can be told by looking, for whoever asks again later without this.
+   * Whether the file may have changed since it was last read. Only stats it; cheap, and never throws. `likely`: only
+   * what a stat shows, for callers that ask again later without this.
    */
   mayDiffer(how?: 'likely'): boolean;
-  /** The whole task as last read, or null when there is none of that id. */
+  /** The whole task as last read, or null if there is none with that id. */
   detail(id: TaskId): TaskDetail | null;
   /**
-   * Runs an edit on the fresh graph under its lock and writes what it changed. The edit must be synchronous, and is run
-   * again when somebody wrote meanwhile without the lock; what it throws rejects this call alone. Rejects with SupervisorError `graph` when the lock, the file or the disk is in the
-   * way; then nothing is written. `create` allows making a graph.jsonl that does not exist.
+   * Runs an edit on the fresh graph under its lock and writes what it changed. The edit must be synchronous, and is
+   * run again if a program wrote meanwhile without the lock; what it throws rejects this call alone. Rejects with
+   * SupervisorError `graph` if the lock, the file or the disk fails; then nothing is written. `create` allows
+   * creating a missing graph.jsonl.
    */
   change<T>(edit: (draft: EditSession) => T, options?: { readonly create?: boolean }): Promise<T>;
-  /** Ends waiting for the lock: waiting changes are rejected, one that is being written is finished. */
+  /** Stops waiting for the lock: waiting changes are rejected, one that is being written completes. */
   close(): Promise<void>;
 }
 
 interface Waiting {
   readonly create: boolean;
   run(draft: (edit: (draft: EditSession) => unknown) => unknown): void;
-  /** Tells the caller, once it is known whether the write succeeded. */
+  /** Resolves the caller's promise once it is known whether the write succeeded. */
   succeed(): void;
   fail(thrown: unknown): void;
 }
 
-/** What a look at the file found. */
+/** The result of checking the file. */
 type Look =
   | { readonly problem: GraphProblem }
   | { readonly parsed: ParsedGraph; readonly state: FileState; readonly isSure: boolean };
@@ -83,19 +84,19 @@ type Look =
 const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 /** Edits in one rewrite at most, so that the event loop and other writers get their turn. */
 const MAX_BATCH = 256;
-/** Edits made anew because somebody who asks for no lock wrote meanwhile, at most. */
+/** Edits repeated at most because a program without the lock wrote meanwhile. */
 const MAX_ATTEMPTS = 5;
-/** A file written this recently, ms, may change again without looking different: file systems count in steps. */
+/** A file written this recently, ms, may change again without a new time: file systems count in steps. */
 const FRESH_MS = 50;
 
-/** The store of one graph. Opens nothing until it is asked to. */
+/** The store of one graph. Opens nothing before its first call. */
 export function createGraphStore(options: GraphStoreOptions): GraphStore {
   const { graph, locker, limits, clock } = options;
   const closing = new AbortController();
   let parsed: ParsedGraph | null = null;
   /** State of the file that `current` shows; null while it shows none. */
   let state: FileState | null = null;
-  /** Nobody can have written the file since without changing its state. */
+  /** The file cannot have been written since without changing its state. */
   let isSure = false;
   /** State of the file when it was last read whole. */
   let lastWhole: FileState | null = null;
@@ -133,7 +134,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     lastWhole = file;
   }
 
-  /** Reads the file, and what differs in it; in turns, as it may be large. Publishes nothing. */
+  /** Reads the file, and what differs in it; yields, as it may be large. Publishes nothing. */
   async function look(): Promise<Look> {
     const before = parsed;
     const begunAt = clock.now();
@@ -149,7 +150,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     return { parsed: await yielding(steps), state, isSure };
   }
 
-  /** `stateNow`: looks at the file. */
+  /** `stateNow`: stats the file. */
   async function readOnce(stateNow: (graph: GraphPath) => FileState | null): Promise<Snapshot> {
     for (;;) {
       const begun = published;
@@ -161,7 +162,9 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     }
   }
 
-  /** Somebody who writes in place empties the file first; to take that for an empty graph would end what runs. */
+  /**
+   * A program that writes in place empties the file first; taking that for an empty graph would stop running work.
+   */
   async function readFile(before: ParsedGraph | null): Promise<FileReading> {
     const result = await readGraphFile(graph, limits.maxGraphBytes, before?.text);
     if (result.kind === 'problem' || result.state.size > 0 || lastWhole === null || lastWhole.size === 0)
@@ -199,7 +202,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       }
       for (const change of batch) change.succeed();
     }
-    // Not in a `finally` of the promise: a change that arrives between must not find a writer that is no more.
+    // Not in a `finally` of the promise: a change that arrives in between must not find a finished writer.
     writing = null;
   }
 
@@ -225,7 +228,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     if (result === null) return;
     if (result.text.length > limits.maxGraphBytes)
       throw refused(tooLarge(graph, result.text.length, limits.maxGraphBytes));
-    // Every changed line was judged already; this is the last look before the file that everybody shares is replaced.
+    // Every changed line was validated already; this is the last check before the shared file is replaced.
     if (result.snapshot.problem !== null) throw refused(result.snapshot.problem);
     const written = await writeGraphFile(graph, result.text, found);
     if (written === null && attempt < MAX_ATTEMPTS) return await writeBatch(batch, attempt + 1);
@@ -251,7 +254,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     graph,
     snapshot: () => current,
     refresh() {
-      // Whoever asks while a reading is under way may know of a later change, so one more reading follows it.
+      // A caller that asks during a reading may know of a later change, so one more reading follows it.
       if (reading === null) {
         reading = readOnce(stateOfFileNow).finally(() => {
           reading = null;

@@ -1,4 +1,4 @@
-// From a line's fields to the nouns Task and TaskDetail. Takes fields that wg would load; looks nothing up.
+// From a line's fields to Task and TaskDetail. Expects fields that wg would load; looks nothing up.
 
 import { isTerminal, type LogEntry, type Task, type TaskDetail, type TaskStatus } from '../domain/task.ts';
 import { isKnownKey } from './task-shape.ts';
@@ -10,7 +10,7 @@ const DEATHS_KEPT = 8;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The task of a line. `priority` as wg reads it, which takes the spelling of the number. */
+/** The task of a line. `priority` as wg reads it, which depends on the number's spelling. */
 export function taskOf(fields: Fields, priority: number): Task {
   const task: { -readonly [K in keyof Task]: Task[K] } = {
     id: fields.id as string,
@@ -45,7 +45,7 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.last_cron_fire === 'string') task.lastCronFire = fields.last_cron_fire;
   if (typeof fields.next_cron_fire === 'string') task.nextCronFire = fields.next_cron_fire;
   if (typeof fields.created_at === 'string') task.createdAt = fields.created_at;
-  // Only for tasks whose schedule may be seen for the first time: there are many that are over.
+  // Only for tasks whose schedule may be new: there are many finished ones.
   if (typeof fields.last_interaction_at === 'string' && !isTerminal(task.status))
     task.lastInteractionAt = fields.last_interaction_at;
   if (typeof fields.started_at === 'string') task.startedAt = fields.started_at;
@@ -94,7 +94,7 @@ function statusOf(value: unknown): TaskStatus {
   return value === 'pending-review' ? 'done' : (value as TaskStatus);
 }
 
-/** wg derives a hash from the old identity; for us it only matters that there is an owner, and which. */
+/** wg derives a hash from the old identity; here it only matters that there is an owner, and which. */
 function legacyAgent(identity: unknown): string | undefined {
   if (typeof identity !== 'object' || identity === null) return undefined;
   const { role_id, motivation_id } = identity as Record<string, unknown>;
@@ -111,7 +111,9 @@ function logOf(value: unknown): readonly LogEntry[] {
   }));
 }
 
-/** Every instant is kept, however old: the line does not change when time passes, so whoever judges it looks at the clock. */
+/**
+ * Every instant is kept, however old: the line does not change as time passes, so the judging code checks the clock.
+ */
 function deathsIn(value: unknown): readonly number[] {
   if (!Array.isArray(value)) return NONE;
   let found: number[] | null = null;
@@ -127,8 +129,8 @@ function deathsIn(value: unknown): readonly number[] {
 }
 
 /**
- * Unknown keys whose object speaks of states come with rules for changing the task. So does a `lifecycle` with somebody
- * at work; one that is at rest is only what wg remembers, and wg itself goes by the task's status.
+ * Unknown keys whose object describes states imply rules for changing the task. So does a `lifecycle` with an active
+ * worker; an idle one is only wg's memory, and wg itself follows the task's status.
  */
 function foreignKeysOf(fields: Fields): readonly string[] {
   let found: string[] | null = null;
@@ -144,7 +146,7 @@ function foreignKeysOf(fields: Fields): readonly string[] {
   return found ?? NONE;
 }
 
-/** Members by which an object under an unknown key speaks of states: whoever wrote it has rules of its own. */
+/** Members that show that an object under an unknown key describes states, with rules of its writer. */
 const STATE_MEMBERS = [
   'state',
   'status',
@@ -156,7 +158,7 @@ const STATE_MEMBERS = [
   'transitions',
 ];
 
-/** What wg remembers of attempts that are over: nobody is at work, and no step of its own is under way. */
+/** wg's memory of finished attempts: no active worker, and no step of wg's own in progress. */
 const REST_MEMBERS: ReadonlySet<string> = new Set([
   ...['generation', 'revision', 'fence', 'attempt_sequence', 'ledger_head', 'audit'],
   ...['pi_process_epoch', 'pi_continuation_epoch', 'pi_process_identity_digest'],

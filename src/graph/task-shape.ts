@@ -1,5 +1,4 @@
-// The keys of task and resource lines and what wg accepts in each (wg-rules 2.3 and 2.4). A table, and nothing that
-// acts on it.
+// The keys of task and resource lines and what wg accepts in each (wg-rules 2.3 and 2.4). A table without logic.
 
 import { TASK_STATUSES } from '../domain/task.ts';
 import { propertiesOf } from './json-tree.ts';
@@ -23,13 +22,13 @@ import {
   u64,
 } from './validators.ts';
 
-/** Old key → its name of today. A line with both spellings is unreadable for wg. */
+/** Old key → current name. A line with both is unreadable for wg. */
 export const ALIASES: ReadonlyMap<string, string> = new Map([
   ['blocked_by', 'after'],
   ['blocks', 'before'],
 ]);
 
-/** The spellings that are used on disk; the wg command line has others, which wg cannot load. */
+/** The spellings used on disk; the wg command line has others, which wg cannot load. */
 const FAILURE_CLASSES = [
   'api-error400-document',
   'api-error429-rate-limit',
@@ -107,13 +106,13 @@ function each(keys: string, check: Check): Readonly<Record<string, Check>> {
   return Object.fromEntries(keys.split(/\s+/).map((key) => [key, check]));
 }
 
-/** Every key of a task line that wg reads, with what it must be. */
+/** Every key of a task line that wg reads, with its check. */
 export const TASK: Fields = fieldsOf(
   { id: text, title: text },
   {
     kind: anything,
     status,
-    // wg takes anything here and falls back to normal.
+    // wg accepts anything here and falls back to normal.
     priority: anything,
     ...each(
       `description assigned agent exec exec_mode timeout model provider endpoint working_dir executor_preset_name
@@ -152,7 +151,7 @@ export const RESOURCE: Fields = fieldsOf(
   { kind: anything, name: optionalText, type: optionalText, available: orNull(number), unit: optionalText },
 );
 
-/** Keys that wg writes but never reads back: known, whatever they hold. */
+/** Keys that wg writes but never reads back: known, whatever their values. */
 const WRITE_ONLY = [
   'independent',
   'iteration_round',
@@ -160,11 +159,11 @@ const WRITE_ONLY = [
   'iteration_parent',
   'iteration_config',
 ];
-/** Keys of ours. */
+/** Keys of the supervisor. */
 const OURS = ['executor', 'schedule', 'timezone'];
 const KNOWN = new Set([...TASK.checks.keys(), ...WRITE_ONLY, ...OURS]);
 
-/** True for the keys of a task whose meaning wg or we know. */
+/** True for the keys of a task whose meaning is known to wg or to the supervisor. */
 export function isKnownKey(key: string): boolean {
   return KNOWN.has(key);
 }

@@ -1,5 +1,5 @@
-// The tasks of a graph by id, laid over the lines that they stand on. A value: a change makes a new table, which shares
-// with the old one what did not change, and can tell quickly how the two differ. Knows nothing of bytes.
+// The tasks of a graph by id, over the lines they are on. Immutable: a change makes a new table that shares all
+// unchanged parts with the old one and can tell quickly how the two differ. Knows nothing of bytes.
 
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -7,15 +7,17 @@ import { isTerminal, type Task } from '../domain/task.ts';
 import type { Steps } from '../platform/cooperative.ts';
 import type { GraphLine } from './lines.ts';
 
-/** Where each id stands. Shared by tables of the same ids on the same lines; grows when lines with new ids are added. */
+/**
+ * The line of each id. Shared by tables of the same ids on the same lines; grows when lines with new ids are added.
+ */
 interface Index {
   /** Id → index of the line that counts, which is the last one of that id. */
   readonly at: Map<string, number>;
-  /** How many lines it covers. A table of fewer lines does not see those behind its own. */
+  /** How many lines it covers. A table of fewer lines does not see later ones. */
   lines: number;
 }
 
-/** Which lines hold a task of some kind, ascending. Repeated ids may be among them. */
+/** Which lines contain a task of some kind, ascending. Repeated ids may be among them. */
 class Picked {
   readonly #isOne: (task: Task) => boolean;
   readonly places: readonly number[];
@@ -37,7 +39,7 @@ class Picked {
     return new Picked(this.#isOne, places);
   }
 
-  /** How many stand before a line. */
+  /** How many are before a line. */
   #first(line: number): number {
     let low = 0;
     let high = this.places.length;
@@ -53,7 +55,7 @@ class Picked {
 const isUnfinished = (task: Task) => !isTerminal(task.status);
 const isCycleOwner = (task: Task) => task.hasCycleConfig;
 
-/** Lines put into the index between two chances to let others have their turn. */
+/** Lines indexed between two yields to the event loop. */
 const LINES_A_STEP = 2048;
 
 interface Kinds {
@@ -65,7 +67,7 @@ export class TaskTable implements Tasks {
   readonly size: number;
   readonly #lines: readonly GraphLine[];
   readonly #index: Index;
-  /** Some id stands on several lines. */
+  /** Some id is on several lines. */
   readonly hasRepeated: boolean;
 
   readonly #kinds: Kinds;
@@ -119,7 +121,7 @@ export class TaskTable implements Tasks {
    */
   *changed(lines: readonly GraphLine[], from: number, oldTo: number, to: number): Steps<TaskTable> {
     const old = this.#lines;
-    // The end of a file may grow by new ids; anywhere else the ids must be those that stood there.
+    // The end of a file may grow by new ids; anywhere else the ids must be the same as before.
     const isSameLength = to === oldTo;
     const grows = oldTo === old.length && to > oldTo;
     if (!isSameLength && !grows) return yield* TaskTable.of(lines);
@@ -149,7 +151,7 @@ export class TaskTable implements Tasks {
     return new TaskTable(lines, index, kinds, this.hasRepeated, size);
   }
 
-  /** Index of the line that an id stands on, resources included. */
+  /** Index of the line of an id, resources included. */
   lineOf(id: string): number | undefined {
     const line = this.#index.at.get(id);
     return line !== undefined && line < this.#lines.length ? line : undefined;
@@ -228,7 +230,7 @@ export class TaskTable implements Tasks {
     return this.#index.at.get(this.#lines[index]?.id ?? '') === index;
   }
 
-  /** The index without what later tables put behind our lines. */
+  /** The index without what later tables appended. */
   #ownIndex(): Index {
     const lines = this.#lines.length;
     const own = new Map<string, number>();

@@ -1,15 +1,15 @@
-// What wg accepts as the value of a key, as checks that can be put together. A check answers with a phrase that
-// completes "key X …", or null when the value is fine. Knows shapes, not tasks.
+// What wg accepts as the value of a key, as composable checks. A check returns a phrase that completes "key X …", or
+// null if the value is valid. Knows shapes, not tasks.
 
 import { type JsonNode, propertiesOf } from './json-tree.ts';
 
-/** Where the value stands in the text; null when the survey saw nothing that would need a look at the spelling. */
+/** The value's position in the text; null if the scan found no unusual spelling. */
 export type Spelling = { readonly text: string; readonly node: JsonNode } | null;
 
-/** Null when wg would take the value, else what is wrong with it. */
+/** Null if wg would accept the value, else what is wrong with it. */
 export type Check = (value: unknown, spelling: Spelling) => string | null;
 
-/** Fields of an object by key, with what each must be. */
+/** Fields of an object by key, with the check of each. */
 export interface Fields {
   readonly required: readonly string[];
   readonly checks: ReadonlyMap<string, Check>;
@@ -18,7 +18,7 @@ export interface Fields {
 const MAX_U32 = 4294967295n;
 const MAX_U64 = 18446744073709551615n;
 
-/** A value as an error message may show it: short, on one line. */
+/** A value for an error message: short, on one line. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
@@ -47,7 +47,7 @@ function whole(max: bigint, words: string): Check {
     if (typeof value !== 'number') return wrong + shown(value);
     if (spelling === null)
       return Number.isInteger(value) && value >= 0 && value <= Number(max) ? null : wrong + shown(value);
-    // 1.0 and 1e3 are whole for JavaScript and are refused by wg: only the spelling tells.
+    // 1.0 and 1e3 are integers in JavaScript but refused by wg: only the spelling shows it.
     const raw = spelled(spelling);
     return /^\d{1,20}$/.test(raw) && BigInt(raw) <= max ? null : wrong + raw.slice(0, 40);
   };
@@ -103,7 +103,7 @@ export function fieldsOf(
   };
 }
 
-/** Checks an object's known keys, repeated ones included; keys that nobody knows are wg's to drop. */
+/** Checks an object's known keys, including repeated ones; wg drops unknown keys. */
 export function checkFields(
   value: Readonly<Record<string, unknown>>,
   spelling: Spelling,
@@ -129,7 +129,7 @@ export function checkFields(
   return null;
 }
 
-/** The text of the value as it is spelled. */
+/** The text of the value as spelled. */
 export function spelled(spelling: { readonly text: string; readonly node: JsonNode }): string {
   return spelling.text.slice(spelling.node.offset, spelling.node.offset + spelling.node.length);
 }

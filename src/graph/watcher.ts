@@ -1,5 +1,5 @@
-// Says which graphs may have changed, soon after they did. A hint, never a promise: the supervisor's slow pass is the
-// truth, and helps here by calling `recheck`. Reads no graph; where watching fails it looks every two seconds.
+// Reports which graphs may have changed, soon after they did. A hint, never a guarantee: the supervisor's periodic
+// scan is authoritative, and calls `recheck`. Reads no graph; if watching fails, it checks every two seconds.
 
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -11,20 +11,20 @@ import { type FolderWatch, type Hint, systemWatch, type WatchFunction, watchFold
 
 export interface GraphWatcherOptions {
   readonly clock: Clock;
-  /** The graph's files may have changed, come or gone; `graph`: only graph.jsonl. */
+  /** The graph's files may have changed, appeared or vanished; `graph`: only graph.jsonl. */
   onDirty(graph: GraphPath, of: Hint): void;
-  /** These graphs cannot be watched and are looked at now and then instead; one sentence with the way out in it. */
+  /** These graphs cannot be watched and are polled instead; one sentence that contains the next step. */
   onDegraded(message: string, graphs: readonly GraphPath[]): void;
-  /** What watches a folder; the system's own watches unless given. */
+  /** What watches a folder; the system's own watches by default. */
   readonly watch?: WatchFunction;
 }
 
 export interface GraphWatcher extends Service {
-  /** From now on exactly these graphs are watched. */
+  /** Watch exactly these graphs from now on. */
   watch(graphs: readonly GraphPath[]): void;
-  /** Graphs that are looked at every two seconds, because they cannot be watched or are reached through a link. */
+  /** Graphs that are checked every two seconds, because they cannot be watched or are reached through a link. */
   pollingGraphs(): readonly GraphPath[];
-  /** Looks at every folder, watches anew those that were replaced, and those that could not be watched before. */
+  /** Checks every folder; watches again those that were replaced, and those that could not be watched before. */
   recheck(): Promise<void>;
 }
 
@@ -34,18 +34,18 @@ interface Watched {
   watch: FolderWatch | null;
   seen: FolderState | null;
   heardAt: number;
-  /** What was heard of since it was last told. */
+  /** Changes since the last report. */
   heard: Hint;
   soon: Cancel | null;
   settled: Cancel | null;
 }
 
-/** One rename makes several events within this time, ms. */
+/** One rename causes several events within this time, ms. */
 const TOGETHER_MS = 2;
-/** A file that was emptied a moment ago may be half written; after this time it is what it is, ms. */
+/** A file that was just emptied may be half written; after this time it counts as complete, ms. */
 const SETTLE_MS = 60;
 const POLL_MS = 2000;
-/** Failures of one moment have one cause and are told together, ms. */
+/** Failures of one moment have one cause and are reported together, ms. */
 const FAILURES_TOGETHER_MS = 100;
 
 /** A watcher of graph folders. Watches nothing before `start`. */
@@ -56,7 +56,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
   let polling: Cancel | null = null;
   let telling: Cancel | null = null;
   let failures: { readonly graph: GraphPath; readonly thrown: unknown }[] = [];
-  /** Graphs whose failure was told already. */
+  /** Graphs whose failure was already reported. */
   const told = new Set<GraphPath>();
 
   const isCurrent = (w: Watched) => running && all.get(w.graph) === w;
@@ -90,14 +90,14 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     w.watch = mine;
     w.state = 'watching';
     told.delete(w.graph);
-    // The folder may have been replaced while the watch was set up: then the next look finds another than this one.
+    // The folder may have been replaced while the watch was set up: then the next check finds another one.
     w.seen = { ...lookAt(w.graph), folder: before.folder };
     if (isPolled(w)) pollLater();
-    // What changed while the watch was being set up was not heard.
+    // Changes during the set-up of the watch were not reported.
     onDirty(w.graph, 'any');
   }
 
-  /** Ends the watch and everything that was to come of it. */
+  /** Ends the watch and everything pending for it. */
   function end(w: Watched): void {
     w.soon?.();
     w.settled?.();
@@ -138,7 +138,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     look(w);
   }
 
-  /** Compares a folder with what it was: gone, replaced, changed. */
+  /** Compares a folder with its earlier state: gone, replaced, changed. */
   function look(w: Watched): void {
     if (!isCurrent(w)) return;
     const before = w.seen;
@@ -159,7 +159,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     }
   }
 
-  /** What a working watch cannot tell: that the folder is another one. Its files are looked at by whoever reads them. */
+  /** What a working watch cannot report: that the folder is another one. Readers check its files themselves. */
   function lookAgain(w: Watched): void {
     if (w.state !== 'watching' || folderNow(w.graph) !== w.seen?.folder) look(w);
   }
@@ -184,7 +184,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
 
   function fail(w: Watched, thrown: unknown): void {
     end(w);
-    // The folder may just have gone; the next look will tell the two apart.
+    // The folder may have just vanished; the next check will show.
     w.state = 'polled';
     pollLater();
     onDirty(w.graph, 'any');
@@ -259,7 +259,7 @@ export function createGraphWatcher(options: GraphWatcherOptions): GraphWatcher {
     async recheck() {
       if (!running) return;
       await yielding(each([...all.values()], lookAgain));
-      // One is tried again, so that a limit that still stands is not run into for every folder.
+      // Only one is retried, so that a persistent limit is not hit for every folder.
       const [first, ...others] = [...all.values()].filter((w) => w.state === 'polled');
       if (first === undefined) return;
       begin(first);

@@ -1,5 +1,5 @@
-// Would wg load this line? A strict reading of one line of graph.jsonl by wg's own rules (wg-rules 2.1 to 2.4): one
-// line that it refuses makes the whole file unreadable for every wg client. Knows nothing of files.
+// Would wg load this line? Reads one line of graph.jsonl strictly by wg's own rules (wg-rules 2.1 to 2.4): one
+// refused line makes the whole file unreadable for every wg client. Knows nothing of files.
 
 import { messageOf } from '../domain/errors.ts';
 import { countKeys, survey } from './json-scan.ts';
@@ -7,7 +7,7 @@ import { jsonTree, propertiesOf } from './json-tree.ts';
 import { ALIASES, RESOURCE, TASK } from './task-shape.ts';
 import { checkFields, isObject, type Spelling, shown, spelled } from './validators.ts';
 
-/** Why wg would not load a line: a phrase, and the key that is to blame where there is one. */
+/** Why wg would not load a line: a phrase, and the offending key if there is one. */
 export interface LineFault {
   readonly key?: string;
   readonly message: string;
@@ -17,14 +17,14 @@ export interface LineFault {
 export type LineReading =
   | { readonly kind: 'skip' }
   | { readonly kind: 'resource'; readonly id: string }
-  /** What is left of a task that was archived: enough for those that wait for it. */
+  /** The remains of an archived task: enough for its dependents. */
   | { readonly kind: 'archived'; readonly id: string; readonly status: string }
-  /** A kind of another age of wg: carried as it stands. */
+  /** A kind from another age of wg: carried unchanged. */
   | { readonly kind: 'other' }
   | { readonly kind: 'task'; readonly fields: Readonly<Record<string, unknown>>; readonly priority: number }
   | { readonly kind: 'fault'; readonly fault: LineFault };
 
-/** serde_json gives up at this nesting. */
+/** serde_json stops at this nesting. */
 const MAX_DEPTH = 127;
 
 const NAMED_PRIORITIES: ReadonlyMap<string, number> = new Map([
@@ -58,7 +58,7 @@ export function readLine(line: string): LineReading {
   if (lone !== null) return { kind: 'fault', fault: lone };
   if (seen.oddNumbers && hasInfinity(value)) return fault('the line holds a number that is too large for wg');
   if (value.kind === 'actor') return { kind: 'skip' };
-  // Spelling matters only where numbers look odd or a key stands twice; most lines need no second look.
+  // Spelling matters only if numbers look unusual or a key is repeated; most lines need no second pass.
   const spelling: Spelling =
     seen.oddNumbers || seen.pairs !== countKeys(value) ? { text: json, node: jsonTree(json) } : null;
 
@@ -91,7 +91,7 @@ function ofAnotherKind({ kind, id, status }: Record<string, unknown>): LineReadi
   return isBoundary ? { kind: 'archived', id, status } : { kind: 'other' };
 }
 
-/** Would wg load this line? Null when it would, else the key that is to blame and why. */
+/** Would wg load this line? Null if it would, else the offending key and why. */
 export function strictLine(line: string): LineFault | null {
   if (/\p{Surrogate}/u.test(line)) return { message: 'the line holds half of a surrogate pair' };
   const reading = readLine(line);
@@ -154,7 +154,7 @@ function fault(message: string): LineReading {
   return { kind: 'fault', fault: { message } };
 }
 
-/** An engine's message on one line and of bounded length: it quotes the input. */
+/** A parser's message on one line and of bounded length: it quotes the input. */
 function plain(message: string): string {
   const oneLine = message.replace(/[\p{Cc}\p{Surrogate}\u2028\u2029]/gu, '\uFFFD');
   return oneLine.length <= 160 ? oneLine : `${oneLine.slice(0, 157)}…`;
