@@ -144,15 +144,20 @@ export interface Executor {
   /**
    * Resolves with the outcome when the work is over, by whatever way this executor can know: exit, status URL.
    * A run that only a callback can end resolves when the signal aborts. After an abort with `detached` it resolves
-   * `stopped: detached` and leaves the work running.
+   * `stopped: detached` and leaves the work running; also without one, where what came of the work is out of reach just
+   * now (its folder is away): it is attended to again.
    */
   attend(assignment: Assignment, handle: Handle, control: RunControl): Promise<Outcome>;
   /**
    * What became of a run whose supervisor died before it could note that it was begun: the process that works on it,
-   * null for one that is over and left its exit status, 'never' when there is neither (what escaped of it is ended).
+   * null for one that is over and left its exit status, 'never' when there is neither (what escaped of it is ended),
+   * 'away' when the folder is out of reach, so that nobody can say.
    * Executors that start no processes need none.
    */
-  recover?(run: { readonly id: RunId; readonly folder: string }): Promise<ProcessIdentity | null | 'never'>;
+  recover?(run: {
+    readonly id: RunId;
+    readonly folder: string;
+  }): Promise<ProcessIdentity | null | 'never' | 'away'>;
 }
 
 /** The reason a signal was aborted with; `cancelled` when none was given. */

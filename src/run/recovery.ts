@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { isOurs } from '../decide/reconcile.ts';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
@@ -128,13 +128,18 @@ export class Recovery {
 
   /**
    * Looks for the agent of a run that was claimed when its supervisor died: it may have been started all the same.
-   * The run is `started` then, whether the agent still runs or has left its exit status. False: it never was.
+   * The run is `started` then, whether the agent still runs or has left its exit status. False: it never was. Throws
+   * while nobody can say: its folder is away.
    */
   async findAgent(run: Run): Promise<boolean> {
     const executor = this.#parts.executors.get(run.type);
     if (!executor?.recover || run.folder === null) return false;
     const found = await executor.recover({ id: run.id, folder: run.folder });
     if (found === 'never') return false;
+    if (found === 'away')
+      throw new SupervisorError('graph', `the folder ${run.folder} of ${run.id} is out of reach just now`, {
+        hint: 'whether its agent was started is looked at again',
+      });
     this.#parts.ledger.move(run.id, 'started', { process: found });
     this.#parts.log.info('run.recovered', { run: run.id, task: run.task, pid: found?.pid ?? null });
     return true;

@@ -18,6 +18,7 @@ import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
 import { Parking } from './parking.ts';
 import type { RunnerParts } from './run-services.ts';
+import { Unanswered } from './unanswered.ts';
 
 /** What came of writing an outcome down. */
 export interface Finished {
@@ -36,6 +37,8 @@ export class RunEnding {
   readonly #live: Map<string, LiveRun>;
   readonly availability: Availability;
   readonly parking: Parking;
+  /** Runs that cannot say just now what came of them. */
+  readonly unanswered = new Unanswered();
   readonly #releasing = new Map<string, Promise<void>>();
   /** Runs whose end is being written; asking again joins it. */
   readonly #finishing = new Map<string, Promise<Finished>>();
@@ -217,12 +220,16 @@ export class RunEnding {
   /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
   async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
     const { run } = live;
+    let isAnswered = true;
     try {
       if (live.declared) return;
       switch (outcome.kind) {
         case 'failed':
           // Its folder went with its graph, and its exit status is there: it is asked again where it is found.
-          if (outcome.failure === 'interrupted' && !this.#parts.graphs.get(run.graph)) return;
+          if (outcome.failure === 'interrupted' && !this.#parts.graphs.get(run.graph)) {
+            isAnswered = false;
+            return;
+          }
           await this.#end(live, await this.#ownWord(run, outcome));
           return;
         case 'succeeded':
@@ -233,6 +240,9 @@ export class RunEnding {
         case 'stopped':
           switch (outcome.reason) {
             case 'detached':
+              // Not because we leave: what came of it is out of reach just now.
+              isAnswered = live.signal.aborted;
+              return;
             case 'completed':
               return;
             case 'cancelled':
@@ -269,6 +279,8 @@ export class RunEnding {
       }
     } finally {
       this.#live.delete(run.id);
+      if (isAnswered) this.unanswered.forget(run.id);
+      else this.unanswered.note(run.id, this.#parts.clock.now());
       this.#parts.wake('run');
     }
   }

@@ -122,7 +122,7 @@ export class Dispatcher {
         // Opened with all the others, in one write.
         break;
       case 'attend':
-        this.#takeUp(action.run);
+        this.#attend(action.run);
         break;
       case 'resume':
         this.#resume(action.run);
@@ -228,9 +228,9 @@ export class Dispatcher {
     }
   }
 
-  /** When time alone ends the next run, ms. */
+  /** When time alone ends the next run, or one is asked again, ms. */
   nextEnd(now: number): number | null {
-    let next: number | null = null;
+    let next = this.runner.ending.unanswered.nextAt(now);
     for (const live of this.runner.live.values()) {
       for (const at of [live.endsAt, this.leases.nextAt(live), nextSilenceAt(live, now)])
         if (at !== null && (next === null || at < next)) next = at;
@@ -285,7 +285,7 @@ export class Dispatcher {
       const live = this.runner.live.get(run.id);
       if (!graph) live?.releaseSlot();
       const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
-      if (!live && isAtWork && !this.#busy.has(run.id)) this.#takeUp(run);
+      if (!live && isAtWork && !this.#busy.has(run.id)) this.#attend(run);
     }
   }
 
@@ -319,6 +319,11 @@ export class Dispatcher {
   /** Resolves when nothing is being carried, attended in a slot, or written. */
   async idle(): Promise<void> {
     await this.#work.idle();
+  }
+
+  /** Takes up a run that may have ended meanwhile, unless it gave no answer a moment ago. */
+  #attend(run: Run): void {
+    if (this.runner.ending.unanswered.mayAsk(run.id, this.#parts.clock.now())) this.#takeUp(run);
   }
 
   #takeUp(run: Run): void {

@@ -126,6 +126,35 @@ describe('a whole repository', () => {
     expect(await startCount()).toBe(1);
   });
 
+  test('that is away for a moment, in which an agent of an earlier supervisor ends: its result is learned when it is back', async () => {
+    await working(playground.repo);
+    await supervised?.stop({ cancelAgents: false });
+    const asked: string[] = [];
+    let moved: Promise<void> | null = null;
+    const away = join(playground.folder, 'away');
+    supervised = await supervise(playground, {
+      wrap: {
+        // Gone before anybody looks, and back after somebody has looked in vain.
+        executor: (executor) => ({
+          ...executor,
+          async attend(assignment, handle, control) {
+            moved ??= rename(playground.repo, away).then(() => writeFile(go(), ''));
+            await moved;
+            const outcome = await executor.attend(assignment, handle, control);
+            asked.push(outcome.kind === 'stopped' ? outcome.reason : outcome.kind);
+            if (asked.length === 1) await rename(away, playground.repo);
+            return outcome;
+          },
+        }),
+      },
+    });
+    expect(await supervised.event('run.settled', 'long')).toMatchObject({ status: 'done' });
+    expect(asked).toEqual(['detached', 'succeeded']);
+    const told = { status: 'done', dispatch_count: 1 };
+    expect((await playground.readGraph(playground.repo)).get('long')).toMatchObject(told);
+    expect(await startCount()).toBe(1);
+  });
+
   test('that is out of reach takes no place, and its result waits for it, over a restart too', async () => {
     let running = await working(playground.repo);
     const away = join(playground.folder, 'away');

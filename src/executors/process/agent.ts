@@ -10,6 +10,7 @@ import { type AgentProfile, isAgentProfile } from '../../domain/profile.ts';
 import { redact } from '../../platform/log.ts';
 import { writeText } from '../../platform/regular-file.ts';
 import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
+import { stoppedOutcome } from '../stopped.ts';
 import type { AgentCli, AgentFacts } from './agent-cli.ts';
 import { usedIn } from './agent-report.ts';
 import { agentEnvironment } from './environment.ts';
@@ -17,6 +18,7 @@ import { lacksProgram } from './find-program.ts';
 import { asItSaid } from './last-word.ts';
 import { patience } from './patience.ts';
 import { renderPrompt } from './prompt.ts';
+import { readInPlace } from './run-folder.ts';
 import type { ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, tailOf } from './tail.ts';
 
@@ -77,11 +79,20 @@ export function createAgentExecutor<F extends AgentFacts>(
       const stream = readStream(cli, at, control);
       const watch = watchAgent(cli, stream, profile, control, means);
       const exit = await subprocesses.attend(assignment, handle, control, watch);
-      await stream.finish();
+      const errors = await readInPlace(
+        () => assignment.folder,
+        async () => {
+          await stream.finish();
+          return await tailOf(at('output.log')(), STDERR_BYTES);
+        },
+      );
       const facts = stream.facts();
+      // What it said is out of reach, and with it what it came to, unless that was heard before.
+      if (errors === 'away' && exit.kind === 'exited' && facts.lastWord === null)
+        return stoppedOutcome('detached');
       const { model, usage } = facts;
       control.note({ ...(model === null ? {} : { model }), ...usedIn(usage) });
-      const stderr = redact(stripVTControlCharacters(await tailOf(at('output.log')(), STDERR_BYTES)));
+      const stderr = redact(stripVTControlCharacters(errors === 'away' ? '' : errors));
       return cli.outcome({
         exit: asItSaid(exit, facts.lastWord),
         facts,

@@ -18,6 +18,7 @@ import { describeStatus, vanishedOutcome } from './exit-text.ts';
 import { lacksProgram } from './find-program.ts';
 import { asItSaid } from './last-word.ts';
 import { patience } from './patience.ts';
+import { readInPlace } from './run-folder.ts';
 import { shellScript } from './shell-script.ts';
 import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, sizeOf, tailOf } from './tail.ts';
@@ -28,6 +29,8 @@ const TAIL_BYTES = 16 * 1024;
 /** A summary is one line of the graph's log. */
 const SUMMARY_CHARS = 500;
 const MESSAGE_CHARS = 1_500;
+
+const NO_OUTPUT = { word: null, tail: '' } as const;
 
 /** Where everything that a command prints ends up. */
 export function outputLog(assignment: Pick<Assignment, 'folder'>): string {
@@ -71,11 +74,18 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
     async attend(assignment, handle, control) {
       const watch = watchOutput(assignment, control, means.clock);
       const exit = await subprocesses.attend(assignment, handle, control, watch);
-      const word = await watch.lastWord();
+      const output = await readInPlace(
+        () => assignment.folder,
+        async () => ({
+          word: await watch.lastWord(),
+          tail: await tailOf(outputLog(assignment), TAIL_BYTES),
+        }),
+      );
+      if (output === 'away' && exit.kind === 'exited' && handle.adopted) return stoppedOutcome('detached');
+      const { word, tail } = output === 'away' ? NO_OUTPUT : output;
       const said = asItSaid(exit, word === null ? null : 'well');
       // What came after its last word is about how it was ended.
-      const tail = said === exit || word === null ? await tailOf(outputLog(assignment), TAIL_BYTES) : word;
-      return commandOutcome(said, tail);
+      return commandOutcome(said, said === exit || word === null ? tail : word);
     },
   };
 }

@@ -31,17 +31,17 @@ export interface Launch {
 const EXIT_FILE = 'exit.json';
 const PID_FILE = 'agent.pid';
 const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 /** The agent may put anything in the place of the two. */
 const TERMS = { maxBytes: RUN_FILE_MAX_BYTES };
 
-// $1 is the exit file, $2 the file for its own pid, the rest the command. The traps do nothing, yet a trapped signal,
-// unlike an ignored one, is back to its default in the command; the shell itself lives on to record what came of it.
-// A signal n shows as 128+n. The exit file is open from the beginning: the folder may be moved while the command runs, and
+// Descriptor 3 is the exit file, 4 the file for its own pid, the arguments are the command. The traps do nothing, yet a
+// trapped signal, unlike an ignored one, is back to its default in the command; the shell itself lives on to record what
+// came of it. A signal n shows as 128+n. Both files are open before it begins: the folder may be moved at any moment, and
 // another run's may lie at its path by then.
 const WRAPPER = `trap : INT TERM HUP QUIT
-command exec 3>"$1"
-echo $$ >"$2"
-shift 2
+echo $$ >&4
+exec 4>&-
 "$@" 3>&-
 c=$?
 trap '' INT TERM HUP QUIT
@@ -118,7 +118,7 @@ async function spawn(
   const exitFile = join(assignment.folder, EXIT_FILE);
   const pidFile = join(assignment.folder, PID_FILE);
   // A status from an earlier use of this folder would end the run before it began.
-  await rm(exitFile, { force: true });
+  for (const file of [exitFile, pidFile]) await rm(file, { force: true });
   const files: FileHandle[] = [];
   const opened = async (path: string, flags: number): Promise<number> => {
     const file = await openRegular(path, flags, {}, 0o600);
@@ -130,7 +130,9 @@ async function spawn(
     const stdin = launch.stdin === null ? 'ignore' : await opened(launch.stdin, constants.O_RDONLY);
     const stdout = await opened(launch.stdout, APPENDING);
     const stderr = await opened(launch.stderr, APPENDING);
-    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', exitFile, pidFile, ...launch.argv], {
+    const exit = await opened(exitFile, NEW);
+    const pid = await opened(pidFile, NEW);
+    const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', ...launch.argv], {
       cwd: launch.cwd,
       env: { ...launch.environment, [STATE_MARK]: means.stateDir },
       extendEnv: false,
@@ -139,9 +141,7 @@ async function spawn(
       buffer: false,
       reject: false,
       // execa's types know the three standard descriptors only; it hands any other on just as well.
-      stdin: stdin as 0 | 'ignore',
-      stdout: stdout as 1,
-      stderr: stderr as 2,
+      stdio: [stdin as 0 | 'ignore', stdout as 1, stderr as 2, exit as 1, pid as 1],
     });
     if (running.pid === undefined) throw await running;
     const identity = means.processes.identify(running.pid);

@@ -10,6 +10,7 @@ import { stoppedOutcome } from '../stopped.ts';
 import { type Child, exitStatus, type Launch, recordedPid, startAgent } from './launch.ts';
 import type { Poller } from './poller.ts';
 import type { Processes } from './process-table.ts';
+import { readInPlace } from './run-folder.ts';
 import { endRunProcesses } from './terminate.ts';
 
 /** What process-based executors share. One for all of them, so that one timer serves every run. */
@@ -46,11 +47,18 @@ export interface Subprocesses {
   launch(assignment: Assignment, launch: Launch, control: RunControl): Promise<Begun>;
   attend(assignment: Assignment, handle: Handle, control: RunControl, watch: Watch): Promise<Exit>;
   /** For `Executor.recover`. */
-  recover(run: { readonly id: string; readonly folder: string }): Promise<ProcessIdentity | null | 'never'>;
+  recover(run: {
+    readonly id: string;
+    readonly folder: string;
+  }): Promise<ProcessIdentity | null | 'never' | 'away'>;
 }
 
 /** What a run left when it ended by itself is ended too, except what took the run's mark off. */
 const LEFTOVERS = ['SIGTERM', 'SIGKILL'] as const;
+
+/** How often and how long a folder is waited for that is away with what our own child said. */
+const AWAY_LOOKS = 8;
+const AWAY_WAIT_MS = 250;
 
 /** Launches agents and attends to them, to this process's own and to those of an earlier one alike. */
 export function createSubprocesses(means: ProcessMeans): Subprocesses {
@@ -73,11 +81,11 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
         const end = (ladder: readonly NodeJS.Signals[]) =>
           endAll(assignment, handle.process, ladder, control, means);
         const cause = await firstCause(handle.process, child, control, watch, means);
-        if (cause === 'gone') return await afterDeath(assignment, end, control, child);
+        if (cause === 'gone') return await afterDeath(assignment, end, control, child, means.clock);
         if (cause === 'stop' && stopReason(control.signal) === 'detached')
           return { kind: 'stopped', reason: 'detached' };
         const lives = child === undefined ? isAlive(handle.process, means) : !child.gone;
-        if (!lives) return await afterDeath(assignment, end, control, child);
+        if (!lives) return await afterDeath(assignment, end, control, child, means.clock);
         await end(watch.ladder);
         if (cause === 'end') return { kind: 'ended' };
         return { kind: 'stopped', reason: cause === 'silent' ? 'silent' : stopReason(control.signal) };
@@ -88,11 +96,17 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
     },
 
     async recover({ id, folder }) {
-      if ((await exitStatus(folder)) !== null) return null;
-      const wrapper = await wrapperOf(id, folder, means);
-      if (wrapper !== null) return wrapper;
-      // It may have ended while the processes were looked through.
-      if ((await exitStatus(folder)) !== null) return null;
+      const found = await readInPlace(
+        () => folder,
+        async () => {
+          if ((await exitStatus(folder)) !== null) return null;
+          const wrapper = await wrapperOf(id, folder, means);
+          if (wrapper !== null) return wrapper;
+          // It may have ended while the processes were looked through.
+          return (await exitStatus(folder)) === null ? 'none' : null;
+        },
+      );
+      if (found !== 'none') return found;
       // Its wrapper is gone and with it the exit status: what it left can bring no result any more.
       await endRunProcesses(id, null, LEFTOVERS, { ...means, graceMs: means.graceMs() });
       return 'never';
@@ -154,13 +168,44 @@ async function afterDeath(
   end: (ladder: readonly NodeJS.Signals[]) => Promise<void>,
   control: RunControl,
   child: Child | undefined,
+  clock: Clock,
 ): Promise<Exit> {
-  // Where the wrapper could not write it down (a full disk), it is known as long as the wrapper was our own child.
-  const code = (await exitStatus(assignment.folder)) ?? child?.status ?? null;
+  const recorded = await recordedStatus(assignment, child, clock);
   await end(LEFTOVERS);
+  // Where the wrapper could not write it down (a full disk), it is known as long as the wrapper was our own child.
+  const code = (recorded === 'away' ? null : recorded) ?? child?.status ?? null;
+  // Somebody decided about it: what it came to counts no more. What has ended by itself is asked when its folder is back.
+  if (recorded === 'away' && code === null)
+    return { kind: 'stopped', reason: isDecided(control.signal) ? stopReason(control.signal) : 'detached' };
   if (code === null && control.signal.aborted) return { kind: 'stopped', reason: stopReason(control.signal) };
   // Killed together with its wrapper the command may have gone on until just now; there is no status to believe.
   return code === null ? { kind: 'vanished' } : { kind: 'exited', code };
+}
+
+/** What the wrapper wrote down. One of our own whose folder is away is waited for a little: what it said is there, too. */
+async function recordedStatus(
+  assignment: Assignment,
+  child: Child | undefined,
+  clock: Clock,
+): Promise<number | null | 'away'> {
+  const read = () =>
+    readInPlace(
+      () => assignment.folder,
+      () => exitStatus(assignment.folder),
+    );
+  let recorded = await read();
+  for (let n = 0; recorded === 'away' && child?.status != null && n < AWAY_LOOKS; n++) {
+    await clock.sleep(AWAY_WAIT_MS);
+    recorded = await read();
+  }
+  return recorded;
+}
+
+/** Ended by somebody's decision, rather than by time or with the supervisor. */
+function isDecided(signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  const reason = stopReason(signal);
+  return reason !== 'timeout' && reason !== 'silent' && reason !== 'shutdown';
 }
 
 async function endAll(

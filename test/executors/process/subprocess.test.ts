@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readlink, writeFile } from 'node:fs/promises';
+import { readdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Handle } from '../../../src/executors/executor.ts';
@@ -107,6 +107,36 @@ describe('processes that outlive their supervisor', () => {
     await eventually('it works', async () => (await contentOf(join(lost.folder, 'output.log'))) !== '');
     expect(await executor().attend(lost, unknown, recordedControl())).toMatchObject(VANISHED);
     expect((await remainsOf(lost.run, null, means)).escaped).toEqual([]);
+  });
+
+  test('while its folder is away with its graph nobody says what came of it; a folder that alone is gone is lost', async () => {
+    const goFile = join(root.path, 'go');
+    const home = join(root.path, 'graph');
+    const away = join(root.path, 'graph-away');
+    const command = [join(AGENTS, 'waits-for'), goFile, '6'];
+    const assignment = await makeAssignment(home, commandProfile({ command }));
+    const { run: id, folder } = assignment;
+    const handle = handleOf(await executor().begin(assignment, recordedControl()), true);
+    await rename(home, away);
+    // It lives: which process is its wrapper stands in the folder.
+    expect(await executor().recover?.({ id, folder })).toBe('away');
+    await writeFile(goFile, '');
+    const next = executor();
+    const detached = { kind: 'stopped', reason: 'detached' };
+    expect(await next.attend(assignment, handle, recordedControl())).toEqual(detached);
+    expect(await next.recover?.({ id, folder })).toBe('away');
+    // What somebody decided needs no answer.
+    const cancelled = recordedControl();
+    cancelled.abort('cancelled');
+    const stopped = { kind: 'stopped', reason: 'cancelled' };
+    expect(await next.attend(assignment, handle, cancelled)).toEqual(stopped);
+    await rename(away, home);
+    expect(await next.recover?.({ id, folder })).toBeNull();
+    const failed = { kind: 'failed', exitCode: 6 };
+    expect(await next.attend(assignment, handle, recordedControl())).toMatchObject(failed);
+    await rm(folder, { recursive: true });
+    expect(await next.recover?.({ id, folder })).toBe('never');
+    expect(await next.attend(assignment, handle, recordedControl())).toMatchObject(VANISHED);
   });
 
   test('an exit file that is torn, foreign or of an earlier use is not believed', async () => {
