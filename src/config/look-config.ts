@@ -94,7 +94,7 @@ async function routeIn(
   graph: GraphPath,
   home: string,
 ): Promise<Pick<ProfileSet, 'project' | 'projectUnread'>> {
-  if (!routeFiles(graph, home).some((file) => holds(file, /model|executor|profile|\\u/i))) return {};
+  if (!routeFiles(graph, home).some((file) => holds(file, /model|executor|profile|tiers|\\u/i))) return {};
   return (await import('./project-route.ts')).readProjectRoute(graph, home);
 }
 

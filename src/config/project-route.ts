@@ -17,14 +17,20 @@ export interface SettingsFile {
 
 type KeyPath = readonly string[];
 
-/** Where a model may be named, what counts most first. */
-const MODELS: readonly KeyPath[] = [
-  ['dispatcher', 'model'],
-  ['coordinator', 'model'],
-  ['models', 'task_agent', 'model'],
-  ['models', 'default', 'model'],
-  ['agent', 'model'],
-];
+const TIERS = ['fast', 'standard', 'premium'] as const;
+
+/** Where a model may be named, what counts most first. A worker's own tier is the standard one unless it names another. */
+function modelsIn(files: readonly SettingsFile[]): readonly KeyPath[] {
+  const tier = firstOf([['models', 'task_agent', 'tier']], files)?.text ?? 'standard';
+  return [
+    ['dispatcher', 'model'],
+    ['coordinator', 'model'],
+    ['models', 'task_agent', 'model'],
+    ['tiers', tier],
+    ['models', 'default', 'model'],
+    ['agent', 'model'],
+  ];
+}
 
 /** Where a program may be named, as earlier ages of wg have it. */
 const EXECUTORS: readonly KeyPath[] = [
@@ -34,10 +40,18 @@ const EXECUTORS: readonly KeyPath[] = [
 ];
 
 /** Reads what a project asks for. `home`: the user's home folder. */
-export function readProjectRoute(graph: string, home: string): Pick<ProfileSet, 'project' | 'projectUnread'> {
+export function readProjectRoute(
+  graph: string,
+  home: string,
+): Pick<ProfileSet, 'project' | 'tiers' | 'projectUnread'> {
   try {
-    const project = projectRoute(settingsFiles(graph, home));
-    return project === null ? {} : { project };
+    const files = settingsFiles(graph, home);
+    const project = projectRoute(files);
+    const tiers = tierRoutes(files);
+    return {
+      ...(project === null ? {} : { project }),
+      ...(Object.keys(tiers).length === 0 ? {} : { tiers }),
+    };
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
     return { projectUnread: thrown.message };
@@ -46,7 +60,7 @@ export function readProjectRoute(graph: string, home: string): Pick<ProfileSet, 
 
 /** What the settings ask for, later files before earlier ones; null: nothing. */
 export function projectRoute(files: readonly SettingsFile[]): ProjectRoute | null {
-  const model = firstOf(MODELS, files);
+  const model = firstOf(modelsIn(files), files);
   const executor = firstOf(EXECUTORS, files);
   const provider = model && textAt(model.document, [...model.path.slice(0, -1), 'provider']);
   const asked =
@@ -61,6 +75,17 @@ export function projectRoute(files: readonly SettingsFile[]): ProjectRoute | nul
   // A bare name is one of Claude's.
   const route = routeOfHandler('claude', model.text);
   return route && { ...route, from: placeOf(model) };
+}
+
+/** What `[tiers]` asks for, by tier. A bare name is one of Claude's. */
+export function tierRoutes(files: readonly SettingsFile[]): Readonly<Record<string, ProjectRoute>> {
+  const found: Record<string, ProjectRoute> = {};
+  for (const tier of TIERS) {
+    const setting = firstOf([['tiers', tier]], files);
+    const route = setting && (routeOfModel(setting.text) ?? routeOfHandler('claude', setting.text));
+    if (setting && route) found[tier] = { ...route, from: placeOf(setting) };
+  }
+  return found;
 }
 
 interface Setting extends SettingsFile {

@@ -5,6 +5,7 @@ import {
   fittingPattern,
   handlerOfProfile,
   type ModelRoute,
+  type ProjectRoute,
   routeOfHandler,
   routeOfModel,
   routeOfProvider,
@@ -14,7 +15,7 @@ import type { Task } from '../domain/task.ts';
 import type { Unrouted } from './route.ts';
 
 /** The task keys that choose the system. */
-export type AskingTask = Pick<Task, 'model' | 'provider' | 'execMode' | 'wgProfile'>;
+export type AskingTask = Pick<Task, 'model' | 'provider' | 'execMode' | 'wgProfile' | 'tier'>;
 
 /** A requested system, and what requested it. */
 export interface Asked {
@@ -56,10 +57,21 @@ function ownRoute(task: AskingTask, profiles: ProfileSet): Asked | null {
     const route = routeOfProvider(provider, model || null);
     return { route, by: "the task's provider", words: provider, isProjects };
   }
+  const tier = model === '' ? tierRoute(task, profiles) : null;
+  if (tier) return { route: tier, by: `the task's tier ${task.tier}`, words: tier.from, isProjects: true };
   const named = task.wgProfile?.trim() ?? '';
   if (model !== '' || named === '') return null;
   const route = { handler: named, names: [named], spellings: [], model: null };
   return { route, by: "the task's wg profile", words: named, isProjects };
+}
+
+/** What the project's settings name for the tier of a task; null where it has none, or a model of its own. */
+export function tierRoute(
+  task: Pick<Task, 'model' | 'tier'>,
+  profiles: Pick<ProfileSet, 'tiers'>,
+): ProjectRoute | null {
+  if (task.tier === undefined || task.model?.trim()) return null;
+  return profiles.tiers?.[task.tier.trim().toLowerCase()] ?? null;
 }
 
 /** A colon may be part of a model's name; after the name of a profile it is a separator. */

@@ -29,6 +29,8 @@ export const VERDICT_CODES = {
   'cron-never': "wg's own cron_schedule can never come due as it stands",
   dependency: 'waits for tasks that are not done',
   'dependency-failed': 'waits for a task that failed and is not tried again by itself',
+  'dependency-contract':
+    'its dependency is done, but did not bring what counts for it by its completion contract',
   'dependency-missing': 'waits for a task that does not exist',
   'dependency-peer': 'waits for a task of another repository that is not done or cannot be read',
   'evaluation-gate': 'its dependency is done, but the evaluation of that is not',

@@ -3,11 +3,11 @@
 // and edges that only close a cycle.
 
 import type { TaskId } from '../domain/ids.ts';
-import { isSystemTask, isTerminal, type Task } from '../domain/task.ts';
+import { dispositionOf, isSystemTask, isTerminal, type Task } from '../domain/task.ts';
 import { type NotReady, nameList, notReady, type ReadinessView } from './readiness-view.ts';
 
 type Blocker = {
-  readonly kind: 'open' | 'failed' | 'abandoned' | 'missing' | 'peer' | 'evaluation';
+  readonly kind: 'open' | 'failed' | 'abandoned' | 'contract' | 'missing' | 'peer' | 'evaluation';
   readonly text: string;
 };
 
@@ -15,6 +15,7 @@ const DEPENDENCY_CODES = {
   missing: { state: 'held', code: 'dependency-missing' },
   failed: { state: 'held', code: 'dependency-failed' },
   abandoned: { state: 'held', code: 'dependency-abandoned' },
+  contract: { state: 'held', code: 'dependency-contract' },
   evaluation: { state: 'waiting', code: 'evaluation-gate' },
   peer: { state: 'waiting', code: 'dependency-peer' },
   open: { state: 'waiting', code: 'dependency' },
@@ -29,7 +30,7 @@ export function dependenciesAgainst(task: Task, view: ReadinessView): NotReady |
   }
   if (blockers.length === 0) return null;
   // What a person must fix comes first: nothing else could start the task.
-  for (const kind of ['missing', 'failed', 'abandoned', 'open', 'peer', 'evaluation'] as const) {
+  for (const kind of ['missing', 'failed', 'abandoned', 'contract', 'open', 'peer', 'evaluation'] as const) {
     if (!blockers.some((blocker) => blocker.kind === kind)) continue;
     const { state, code } = DEPENDENCY_CODES[kind];
     return notReady(state, code, `waits for ${nameList(blockers.map((blocker) => blocker.text))}`);
@@ -46,6 +47,8 @@ function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null 
   const status = peer ? view.peers.get(id) : here?.status;
   const ends = [status, elsewhere ?? undefined];
   if (archived === 'done' || ends.some((end) => countsAsDone(end, [task, here], view))) {
+    const unfit = here?.status === 'done' ? contractBlocker(here, task) : null;
+    if (unfit) return unfit;
     if (system || isSystemTask(id)) return null;
     return evaluationBlocker(id, view);
   }
@@ -63,6 +66,22 @@ function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null 
   if (here.status === 'failed') return { kind: 'failed', text: `${id} (failed)` };
   const paused = here.paused && here.status === 'open' ? ', paused' : '';
   return { kind: 'open', text: `${id} (${elsewhere ?? here.status}${paused})` };
+}
+
+/**
+ * A task that wants another's delivered output as its input goes on only from that; any other only from work that
+ * landed. The keys are written by a wg of July 2026 or later alone, so that its rule counts wherever they stand.
+ */
+function contractBlocker(done: Task, task: Task): Blocker | null {
+  const brought = dispositionOf(done);
+  const wanted = task.inputsFrom?.includes(done.id)
+    ? 'delivered'
+    : isSystemTask(task.id)
+      ? brought
+      : 'landed';
+  if (brought === wanted) return null;
+  const has = brought === null ? `its contract is ${done.contract}` : `it is ${brought}`;
+  return { kind: 'contract', text: `${done.id} (done, but ${has}; here only what is ${wanted} counts)` };
 }
 
 /** wg's evaluation gate: `.evaluate-X` must be absent or finished before X counts as done for ordinary tasks. */

@@ -224,7 +224,7 @@ class Judging {
     const { profiles } = this.#view;
     const { retry } = this.#world.config;
     const says = task.executor ?? task.exec ?? task.agent ?? task.model ?? task.provider ?? task.execMode;
-    const more = task.wgProfile ?? task.verify;
+    const more = task.wgProfile ?? task.tier ?? task.verify;
     if (says !== undefined || more !== undefined || task.tags.length > 0)
       return routeTask(task, profiles, retry);
     this.#plainRoute ??= routeTask(task, profiles, retry);

@@ -31,7 +31,7 @@ export interface Unrouted {
 
 type RoutedTask = Pick<
   Task,
-  'executor' | 'tags' | 'exec' | 'agent' | 'model' | 'provider' | 'execMode' | 'wgProfile' | 'verify'
+  'executor' | 'tags' | 'exec' | 'agent' | 'model' | 'provider' | 'execMode' | 'wgProfile' | 'tier' | 'verify'
 >;
 
 /** The name of a profile and the rule that gave it, or why there is none. */

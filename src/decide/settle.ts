@@ -2,7 +2,13 @@
 // lock, has read the fresh bytes, and knows that the task may be written.
 
 import type { Failed, FailureKind, Outcome, Succeeded } from '../domain/outcome.ts';
-import { isSystemTask, type LogEntry, type Task, type TaskDetail } from '../domain/task.ts';
+import {
+  dispositionFields,
+  isSystemTask,
+  type LogEntry,
+  type Task,
+  type TaskDetail,
+} from '../domain/task.ts';
 import { graphTime } from './instant.ts';
 import type { RetryDecision } from './retry.ts';
 import { failureClass, logLine, shortened, usageFields } from './wg-spelling.ts';
@@ -92,6 +98,7 @@ export function releasePatch(release: {
       status: 'open',
       assigned: undefined,
       started_at: undefined,
+      completion_candidate: undefined,
       ...(release.paused ? { paused: true } : {}),
       ...(release.failedStart ? { spawn_failures: task.spawnFailures + 1 } : {}),
       ...withoutExternalTag(task),
@@ -170,6 +177,8 @@ const REOPENED = {
   ready_after: undefined,
   session_id: undefined,
   checkpoint: undefined,
+  // What an attempt that is over submitted to wg; on an open task wg's own workers would go on from it.
+  completion_candidate: undefined,
 } as const;
 
 function unparked(task: Task): Record<string, unknown> {
@@ -203,7 +212,12 @@ function donePatch(
     ? 'Task pending eval (agent reported done; awaiting .evaluate-* to score)'
     : 'Task marked as done';
   return {
-    fields: { status: evaluated ? 'pending-eval' : 'done', completed_at: graphTime(now), ...base },
+    fields: {
+      status: evaluated ? 'pending-eval' : 'done',
+      completed_at: graphTime(now),
+      ...dispositionFields(task),
+      ...base,
+    },
     log: logLine(now, actor, said(words, summary)),
   };
 }
@@ -242,6 +256,7 @@ function retryPatch(
       started_at: undefined,
       ready_after: graphTime(retry.at),
       retry_count: task.retryCount + (retry.counted ? 1 : 0),
+      completion_candidate: undefined,
       // Interrupted work resumes where it stopped; failed work starts afresh.
       session_id: isCutOff(outcome.failure) ? session : undefined,
       ...withoutExternalTag(task),

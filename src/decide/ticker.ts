@@ -2,7 +2,13 @@
 // wait for ever. Decides only; applying checks again on the fresh bytes. Recurring tasks are handled elsewhere.
 
 import { unfinishedTasks } from '../domain/graph.ts';
-import { isTerminal, satisfiesDependents, type Task, type TaskDetail } from '../domain/task.ts';
+import {
+  dispositionFields,
+  isTerminal,
+  satisfiesDependents,
+  type Task,
+  type TaskDetail,
+} from '../domain/task.ts';
 import { cycleMoves } from './cycle-iteration.ts';
 import { isPeerReference } from './dependencies.ts';
 import { graphTime } from './instant.ts';
@@ -78,7 +84,8 @@ function isOver(evaluation: Task | undefined): boolean {
 }
 
 function done(task: Task, view: TickerView, rule: string, words: string): TickerMove {
-  const fields = { status: 'done', completed_at: task.completedAt ?? graphTime(view.now) };
+  const completed_at = task.completedAt ?? graphTime(view.now);
+  const fields = { status: 'done', completed_at, ...dispositionFields(task) };
   return tickerMove(view, task.id, rule, fields, `${words}: task is done`);
 }
 
@@ -92,7 +99,8 @@ function rescued(task: Task, view: TickerView): TickerMove[] {
   const score = view.score(task.id);
   const { evalGateThreshold, gateMaxAttempts } = view.settings;
   if (score !== null && score >= evalGateThreshold) {
-    const fields = { status: 'done', rescued: true, completed_at: task.completedAt ?? graphTime(view.now) };
+    const completed_at = task.completedAt ?? graphTime(view.now);
+    const fields = { status: 'done', rescued: true, completed_at, ...dispositionFields(task) };
     return [
       tickerMove(view, task.id, 'failed-pending-eval', fields, `Rescued by its evaluation (score ${score})`),
     ];

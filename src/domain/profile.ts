@@ -160,6 +160,8 @@ export interface ProfileSet {
   readonly missing?: ReadonlySet<string>;
   /** Which system the project's own settings ask for if a task names no model; absent: none. */
   readonly project?: ProjectRoute;
+  /** The same for tasks that name a tier and no model, by the name of the tier. */
+  readonly tiers?: Readonly<Record<string, ProjectRoute>>;
   /** Why that is not known; absent: it is known. */
   readonly projectUnread?: string;
 }

@@ -54,6 +54,8 @@ export interface Task {
   readonly provider?: string;
   /** A profile of wg's own that chooses the model. */
   readonly wgProfile?: string;
+  /** `fast`, `standard` or `premium`: wg's settings name a model for each. */
+  readonly tier?: string;
   /** RFC 3339 as found; an unparsable one gates nothing (wg behaviour). */
   readonly notBefore?: string;
   readonly readyAfter?: string;
@@ -76,6 +78,12 @@ export interface Task {
   readonly hasCycleConfig: boolean;
   /** wg counts this task's attempts itself, as it has since July 2026. */
   readonly hasLifecycle?: true;
+  /** What the task promises to bring, as wg has asked since July 2026; absent: work that lands. */
+  readonly contract?: string;
+  /** What it brought (`landed`, `delivered`, …), written with done; absent: nothing was written down. */
+  readonly disposition?: string;
+  /** Those of `after` whose delivered output is this task's input. */
+  readonly inputsFrom?: readonly TaskId[];
   /** Our key `executor`: a profile name or an http(s) URL. */
   readonly executor?: string;
   /** Our key `schedule`: `HH:MM`, an ISO instant or a 5-field cron expression. */
@@ -98,6 +106,27 @@ export interface TaskDetail extends Task {
   readonly log: readonly LogEntry[];
   /** The parsed line itself, with every key. */
   readonly fields: Readonly<Record<string, unknown>>;
+}
+
+const DISPOSITIONS: Readonly<Record<string, string>> = {
+  land: 'landed',
+  deliver: 'delivered',
+  report: 'reported',
+  explore: 'explored',
+};
+
+/** What a done task brought, by wg's rule: what is written down, else that work that was to land has landed; null: nothing. */
+export function dispositionOf({
+  disposition,
+  contract,
+}: Pick<Task, 'contract' | 'disposition'>): string | null {
+  return disposition ?? (contract === undefined ? 'landed' : null);
+}
+
+/** The fields that say with `done` what the task brought; none for a task that carries no contract. */
+export function dispositionFields({ contract }: Pick<Task, 'contract'>): Readonly<Record<string, string>> {
+  const brought = contract === undefined ? undefined : DISPOSITIONS[contract];
+  return brought === undefined ? {} : { completion_disposition: brought };
 }
 
 /** Done, failed and abandoned: nothing more will happen without a change. */

@@ -38,7 +38,12 @@ export function taskOf(fields: Fields, priority: number): Task {
   if (typeof fields.model === 'string') task.model = fields.model;
   if (typeof fields.provider === 'string') task.provider = fields.provider;
   if (typeof fields.profile === 'string') task.wgProfile = fields.profile;
+  if (typeof fields.tier === 'string') task.tier = fields.tier;
   if (isPresent(fields.lifecycle)) task.hasLifecycle = true;
+  if (typeof fields.completion_contract === 'string' && fields.completion_contract !== 'land')
+    task.contract = fields.completion_contract;
+  if (typeof fields.completion_disposition === 'string') task.disposition = fields.completion_disposition;
+  if (Array.isArray(fields.input_dependencies)) task.inputsFrom = contributionsIn(fields.input_dependencies);
   if (typeof fields.not_before === 'string') task.notBefore = fields.not_before;
   if (typeof fields.ready_after === 'string') task.readyAfter = fields.ready_after;
   if (typeof fields.cron_schedule === 'string') task.cronSchedule = fields.cron_schedule;
@@ -78,6 +83,15 @@ const NONE: readonly never[] = Object.freeze([]);
 
 function list(value: unknown): readonly string[] {
   return Array.isArray(value) && value.length > 0 ? value : NONE;
+}
+
+/** wg reads an edge without a kind as a contribution, and looks at no other kind. */
+function contributionsIn(edges: readonly unknown[]): readonly string[] {
+  return edges.flatMap((edge) => {
+    if (typeof edge !== 'object' || edge === null) return [];
+    const { task_id, kind = 'contribution' } = edge as Record<string, unknown>;
+    return typeof task_id === 'string' && kind === 'contribution' ? [task_id] : [];
+  });
 }
 
 function count(value: unknown): number {
@@ -136,14 +150,22 @@ function foreignKeysOf(fields: Fields): readonly string[] {
   let found: string[] | null = null;
   for (const key in fields) {
     if (isKnownKey(key)) continue;
-    if (
-      key === 'lifecycle' ? isAtRest(fields[key]) : key !== 'completion_candidate' && !holdsState(fields[key])
-    )
-      continue;
+    if (!hasRules(key, fields)) continue;
     found ??= [];
     found.push(key);
   }
   return found ?? NONE;
+}
+
+function hasRules(key: string, fields: Fields): boolean {
+  if (key === 'lifecycle') return !isAtRest(fields[key]);
+  if (key === 'completion_candidate') return mayBeTakenUp(statusOf(fields.status));
+  return holdsState(fields[key]);
+}
+
+/** wg's workers go on from the candidate of a task that is open; of one in progress whoever works on it submitted it. */
+function mayBeTakenUp(status: TaskStatus): boolean {
+  return status !== 'in-progress' && !isTerminal(status);
 }
 
 /** Members that show that an object under an unknown key describes states, with rules of its writer. */

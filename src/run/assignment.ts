@@ -1,6 +1,7 @@
 // Puts together everything one run needs to know, from the fresh graph, the worktree and the ledger.
 
 import { basename } from 'node:path';
+import { tierRoute } from '../decide/asked-route.ts';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/model-route.ts';
@@ -118,7 +119,7 @@ export function buildAssignment(input: {
     },
     traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
     environment: input.environment,
-    projectModel: projectModel(graph.profiles.project, profile),
+    projectModel: projectModel(tierRoute(task, graph.profiles) ?? graph.profiles.project, profile),
     previousFailure: input.previousFailure,
     resumeSession: typeof session === 'string' && session !== '' ? session : null,
     wgWords: wgWords(task, graph),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openLookConfig } from '../../src/config/look-config.ts';
-import { projectRoute, readProjectRoute } from '../../src/config/project-route.ts';
+import { projectRoute, readProjectRoute, tierRoutes } from '../../src/config/project-route.ts';
 import { createConfigSource } from '../../src/config/source.ts';
 
 let folder: string;
@@ -47,11 +47,30 @@ describe('what settings ask for', () => {
     [{ agent: { executor: 'claude', model: 'pi:x' } }, 'pi x [agent] model of /c'],
     [{ agent: { model: 'haiku' } }, 'claude haiku [agent] model of /c'],
     [{ dispatcher: { model: 'pi:x' }, agent: { model: 'claude:opus' } }, 'pi x [dispatcher] model of /c'],
+    // The tier of a worker, which its role may name, before what holds for all.
+    [
+      { tiers: { standard: 'pi:o:mid' }, models: { default: { model: 'claude:opus' } } },
+      'pi o:mid [tiers] standard of /c',
+    ],
+    [
+      { tiers: { fast: 'codex:mini', standard: 'pi:o:mid' }, models: { task_agent: { tier: 'fast' } } },
+      'codex mini [tiers] fast of /c',
+    ],
+    [{ tiers: { premium: 'pi:o:big' } }, null],
     // Nothing that could be a model.
     [{}, null],
     [{ agent: { model: 5 }, models: 'x', dispatcher: [] }, null],
     [{ agent: { model: '--dangerous' } }, null],
   ])('%j', (document, expected) => expect(asked(document)).toBe(expected));
+});
+
+test('each tier names a system; a bare name is one of Claude, and what could be an option is none', () => {
+  const document = { tiers: { fast: 'codex:mini', standard: 'haiku', premium: '--bad', other: 'pi:x' } };
+  const routes = tierRoutes([{ file: '/c', document }]);
+  expect(Object.entries(routes).map(([tier, { handler, model }]) => [tier, handler, model])).toEqual([
+    ['fast', 'codex', 'mini'],
+    ['standard', 'claude', 'haiku'],
+  ]);
 });
 
 describe('read from the files', () => {

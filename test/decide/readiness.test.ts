@@ -144,6 +144,27 @@ describe('dependencies', () => {
     expect(because(waiting, [gone], older)).toContain('the wg that wrote its lifecycle');
   });
 
+  test.each<[Partial<Task>, Partial<Task>, string]>([
+    [{}, {}, 'ready'],
+    [{ disposition: 'landed' }, {}, 'ready'],
+    [{ contract: 'report', disposition: 'reported' }, {}, 'held/dependency-contract'],
+    [{ contract: 'explore' }, {}, 'held/dependency-contract'],
+    [{ contract: 'deliver', disposition: 'delivered' }, {}, 'held/dependency-contract'],
+    [{ contract: 'deliver', disposition: 'delivered' }, { inputsFrom: ['a'] }, 'ready'],
+    [{ contract: 'deliver' }, { inputsFrom: ['a'] }, 'held/dependency-contract'],
+    [{}, { inputsFrom: ['a'] }, 'held/dependency-contract'],
+    [{}, { inputsFrom: ['other'] }, 'ready'],
+  ])('done with %j, for one with %j: %s', (brought, wants, expected) => {
+    expect(judged({ ...waiting, ...wants }, [task('a', { status: 'done', ...brought })])).toBe(expected);
+  });
+
+  test('what a dependency lacks by its contract is said', () => {
+    const reported = task('a', { status: 'done', contract: 'report', disposition: 'reported' });
+    expect(because(waiting, [reported])).toBe(
+      'waits for a (done, but it is reported; here only what is landed counts)',
+    );
+  });
+
   test('what was archived as done counts; what was archived otherwise does not, and is no missing task', () => {
     const archive = (status: string): ReadinessView => {
       const tasks = Object.assign(new Map([[waiting.id, waiting]]), {

@@ -363,6 +363,18 @@ describe('what the project asks for', () => {
     expect(routed({ model: 'gpt-5' }, set('codex:gpt-5.5'))).toContain('no-route');
   });
 
+  test('a task that names a tier and no model goes where the settings have that tier', () => {
+    const tier = (model: string) => asks(model).project;
+    const fast = tier('codex:mini');
+    if (!fast) throw new Error('no such system');
+    const tiers = profiles([command('codex')], { ...asks('pi:x'), tiers: { fast } });
+    expect(routed({ tier: 'fast' }, tiers)).toBe(
+      "codex: the task's tier fast ([dispatcher] model of /w/config.toml)",
+    );
+    expect(routed({ tier: 'premium' }, tiers)).toContain('no-route: the project');
+    expect(routed({ tier: 'fast', model: 'claude:opus' }, tiers)).toContain("claude: the task's model");
+  });
+
   test("a model of Claude's is Claude's, and what the task names itself goes before", () => {
     expect(routed({ model: 'haiku' }, set('pi:x'))).toBe('claude: the built-in default');
     expect(routed({ model: 'claude:haiku' }, set('pi:x'))).toBe("claude: the task's model claude:haiku");

@@ -80,6 +80,21 @@ describe('done', () => {
       log: { timestamp: STAMP, actor: 'agent-7', message: 'Task marked as done' },
     });
   });
+  test.each([
+    ['report', 'reported'],
+    ['explore', 'explored'],
+    ['deliver', 'delivered'],
+  ])('with what a contract to %s brought', (contract, completion_disposition) => {
+    const patch = settlePatch({
+      task: detail('a', { ...held, contract }),
+      outcome: { kind: 'succeeded' },
+      agent: 'agent-7',
+      now: NOW,
+      retry: null,
+      hasOpenEvaluation: false,
+    });
+    expect(patch.fields).toMatchObject({ status: 'done', completion_disposition });
+  });
   test('waits for its evaluation, which system tasks have none of', () => {
     const pending = settle({ kind: 'succeeded' }, { hasOpenEvaluation: true });
     expect(pending.fields).toMatchObject({ status: 'pending-eval', completed_at: STAMP });

@@ -103,6 +103,24 @@ describe('reading tasks', () => {
     expect(snapshot.tasks.get('a')?.foreignKeys).toEqual(['lifecycle', 'machine']);
   });
 
+  test('what a task promises and takes in by wg of today; a promise to land is the rule', () => {
+    const edges = [
+      { task_id: 'a' },
+      { task_id: 'b', kind: 'contribution' },
+      { task_id: 'c', kind: 'x' },
+      null,
+    ];
+    const lines = [
+      task('land', { completion_contract: 'land' }),
+      task('report', { completion_contract: 'report', completion_disposition: 'reported', tier: 'fast' }),
+      task('input', { input_dependencies: edges }),
+    ];
+    const { tasks } = parse(lines.join('\n')).snapshot;
+    expect(tasks.get('land')).not.toHaveProperty('contract');
+    expect(tasks.get('report')).toMatchObject({ contract: 'report', disposition: 'reported', tier: 'fast' });
+    expect(tasks.get('input')?.inputsFrom).toEqual(['a', 'b']);
+  });
+
   test('a lifecycle at rest is a memory; one with somebody at work has rules of its own', () => {
     const rest = { generation: 1, revision: 2, fence: 2, attempt_sequence: 1, ledger_head: 'e', audit: [{}] };
     const lines = [
@@ -118,6 +136,17 @@ describe('reading tasks', () => {
       [['lifecycle'], true],
       [['completion_candidate'], true],
     ]);
+  });
+
+  test.each([
+    ['open', ['completion_candidate']],
+    ['waiting', ['completion_candidate']],
+    ['in-progress', []],
+    ['failed', []],
+    ['done', []],
+  ])('a candidate on a task that is %s: wg may go on from it: %j', (status, expected) => {
+    const { tasks } = parse(task('a', { status, completion_candidate: { manifest: {} } })).snapshot;
+    expect(tasks.get('a')?.foreignKeys).toEqual(expected);
   });
 
   test('lines of another kind are no problem; an archived boundary is remembered, and its change is seen', () => {

@@ -32,12 +32,13 @@ describe('signatures', () => {
       expect(new Webhook(secret).verify(BODY, headers)).toEqual(JSON.parse(BODY));
   });
 
-  test('the reference library refuses an altered body, id and a time 301 s off', () => {
+  test('the reference library refuses an altered body, id and a time outside its tolerance', () => {
     const hook = new Webhook(SECRET);
     const headers = signed([SECRET], now);
     expect(() => hook.verify(`${BODY} `, headers)).toThrow();
     expect(() => hook.verify(BODY, { ...headers, 'webhook-id': 'msg_other' })).toThrow();
-    for (const off of [-301_000, 301_000])
+    // It tolerates 300 s and reads the clock itself, which goes on while this runs: well outside on both sides.
+    for (const off of [-400_000, 400_000])
       expect(() => hook.verify(BODY, signed([SECRET], now + off))).toThrow();
   });
 
