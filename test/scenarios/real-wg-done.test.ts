@@ -227,6 +227,89 @@ besideRealWg('how tasks end', () => {
 
   forAges(
     [AUGUST],
+    'older ones have no completion contracts',
+    'a report does not let ordinary tasks go on, a delivery only those that take it as input; both sides say so',
+    async () => {
+      await project.draft('report', { exec: 'echo report >>ran' });
+      await project.wg('contract', 'report', 'report');
+      await project.draft('delivery', { exec: 'echo delivery >>ran' });
+      // No command makes deliveries any more; graphs of June carry them.
+      await rewrite('delivery', { completion_contract: 'deliver' });
+      await project.draft('input', { exec: 'echo input >>ran', after: ['delivery'] });
+      await rewrite('input', { input_dependencies: [{ task_id: 'delivery', kind: 'contribution' }] });
+      for (const [id, after] of [
+        ['reader', 'report'],
+        ['plain', 'delivery'],
+      ] as const)
+        await project.draft(id, { exec: `echo ${id} >>ran`, after: [after] });
+      for (const id of ['report', 'delivery', 'input', 'reader', 'plain']) await project.release(id);
+      await project.ours();
+      expect(await project.reaches('report', 'done')).toMatchObject({ completion_contract: 'report' });
+      await project.reaches('input', 'done');
+      for (const id of ['reader', 'plain'])
+        expect(await project.weSay(id, 'dependency-contract')).toMatch(/here only what is landed counts/);
+      expect(await readyIds()).toEqual([]);
+      expect(linesOf(project).sort()).toEqual(['delivery', 'input', 'report']);
+    },
+  );
+
+  /** An agent that hands in a real candidate, which nobody can review here, and ends with `status`. */
+  const submitting = (id: string, status: number) =>
+    [
+      'echo made it >summary',
+      'echo found it >report',
+      'wg completion-object report >output.json',
+      'wg completion-object report --evidence-kind test >evidence.json',
+      `wg completion-manifest ${id} --summary summary --output-ref output.json --evidence-ref evidence.json >manifest.json`,
+      `wg submit ${id} --manifest manifest.json --summary summary >submitted 2>&1 || true`,
+      `echo ${id} >>ran`,
+      `exit ${status}`,
+    ].join('\n');
+
+  forAges(
+    [AUGUST],
+    'older ones have no candidates',
+    'a candidate that an agent of ours submits is kept, and its task is ended here',
+    async () => {
+      await project.draft('made', { exec: submitting('made', 0) });
+      await project.wg('contract', 'made', 'report');
+      await project.release('made');
+      await project.ours();
+      const made = await project.reaches('made', 'done');
+      expect(await readFile(join(project.playground.repo, 'submitted'), 'utf8')).toContain(
+        'review unavailable',
+      );
+      expect(made).toHaveProperty('completed_at');
+      const line = (await readFile(join(project.graph(), 'graph.jsonl'), 'utf8'))
+        .split('\n')
+        .find((text) => text.includes('"id":"made"'));
+      expect(JSON.parse(line ?? '{}')).toMatchObject({
+        completion_candidate: { manifest: expect.anything() },
+        completion_disposition: 'reported',
+      });
+      expect(await statusInList('made')).toBe('done');
+      expect(linesOf(project)).toEqual(['made']);
+    },
+  );
+
+  forAges(
+    [AUGUST],
+    'older ones have no candidates',
+    'a candidate of an attempt that failed does not keep the next one from starting',
+    async () => {
+      await project.draft('made', { exec: submitting('made', 3) });
+      await project.wg('contract', 'made', 'report');
+      await project.release('made');
+      const { control } = await project.ours();
+      await project.reaches('made', 'failed');
+      await control.retry({ task: 'made' });
+      await project.reaches('made', 'failed');
+      expect(linesOf(project)).toEqual(['made', 'made']);
+    },
+  );
+
+  forAges(
+    [AUGUST],
     'older ones write no lifecycle',
     'a task in which its own worker is at work is held before it is started, with the sentence that frees it',
     async () => {
