@@ -16,7 +16,7 @@ import { RUN_PHASES } from '../domain/run.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
-import { dispatchData } from './dispatch-schema.ts';
+import { claimedData } from './dispatch-schema.ts';
 
 const text = z.string();
 const textOrNull = z.string().nullable();
@@ -239,6 +239,13 @@ export const statusAnswer = z.object({
     }),
   ),
   schedules: z.array(z.object({ task: text, worktree: text, schedule: text, next_at: textOrNull })),
+  workers: z.array(
+    z.object({
+      name: text,
+      profiles: z.array(text),
+      resting: z.array(z.object({ executor: text, because: text })),
+    }),
+  ),
   problems,
 }) satisfies z.ZodType<StatusReport>;
 
@@ -268,6 +275,10 @@ export const heartbeatAnswer = z.object({
   answer: text.exactOptional().describe('what a person answered to the last question'),
 }) satisfies z.ZodType<HeartbeatAnswer>;
 
+export const outputAnswer = z.object({
+  size: count.describe('how much of the file is here, bytes: where the next piece begins'),
+});
+
 export const answeredAnswer = z.object({
   task: text,
   worktree: text,
@@ -278,9 +289,9 @@ export const answeredAnswer = z.object({
   duplicate: z.boolean(),
 }) satisfies z.ZodType<AnsweredQuestion>;
 
-export const claimAnswer = z.object({ run: runAnswer, ...dispatchData.shape });
+export const claimAnswer = z.object({ run: runAnswer, ...claimedData.shape });
 
-export const claimsAnswer = z.object({ tasks: z.array(dispatchData) });
+export const claimsAnswer = z.object({ tasks: z.array(claimedData) });
 
 export const pauseAnswer = z.object({ target: textOrNull, paused: z.boolean() });
 

@@ -2,7 +2,7 @@
 // `error`, `reason`, `result`, `artifacts`); a finished piece of work is never refused over that.
 
 import type { CompletionRequest } from '../control/control.ts';
-import type { CompleteBody, FailBody, HeartbeatBody } from './schemas.ts';
+import type { CompleteBody, FailBody, HeartbeatBody, UsageBody } from './schemas.ts';
 
 type Report = Omit<CompletionRequest, 'task' | 'worktree' | 'caller'>;
 
@@ -19,6 +19,7 @@ export function completionOf(body: CompleteBody): Report {
     ...(body.agent ? { agent: body.agent } : {}),
     ...(body.summary ? { summary: body.summary } : {}),
     ...(artifacts === undefined ? {} : { artifacts }),
+    ...usageOf(body.usage),
   };
 }
 
@@ -32,7 +33,24 @@ export function failureOf(body: FailBody): Report {
     ...(body.agent ? { agent: body.agent } : {}),
     ...(body.summary ? { summary: body.summary } : {}),
     ...(body.artifacts === undefined || body.artifacts === null ? {} : { artifacts: body.artifacts }),
+    ...(body.failure ? { failure: body.failure } : {}),
+    ...usageOf(body.usage),
   };
+}
+
+function usageOf(said: UsageBody | null | undefined): Pick<Report, 'usage'> {
+  if (!said) return {};
+  const named = {
+    costUsd: said.cost_usd,
+    inputTokens: said.input_tokens,
+    outputTokens: said.output_tokens,
+    cacheReadInputTokens: said.cache_read_input_tokens,
+    cacheCreationInputTokens: said.cache_creation_input_tokens,
+    turns: said.turns,
+    durationMs: said.duration_ms,
+  };
+  const known = Object.entries(named).filter(([, value]) => value !== undefined && value !== null);
+  return known.length === 0 ? {} : { usage: Object.fromEntries(known) };
 }
 
 /** The progress line of a heartbeat, null when it only says that the work goes on. */

@@ -64,6 +64,22 @@ export const dispatchData = z.object({
     .describe('use these URLs as they are; never build them'),
 });
 
+/** How `supervisor worker` begins a task. */
+const work = z.object({
+  schema: z.number().int().describe('1; a worker refuses what it does not know'),
+  profile: text,
+  run: text.describe('what to run where the worker has no profile of that name'),
+  exec: textOrNull,
+  model: textOrNull,
+  project_model: textOrNull,
+  verify: textOrNull.describe('run by the worker before it reports success'),
+  push: textOrNull.describe('the branch that its commits are pushed to'),
+  traceparent: text,
+});
+
+/** What somebody is given who claimed a task; `work` where it is there for workers. */
+export const claimedData = dispatchData.extend({ work: work.optional() });
+
 /** The body of a dispatch. */
 export const dispatchPayload = z.object({
   type: z.literal('task.dispatched'),

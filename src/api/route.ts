@@ -50,8 +50,8 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
   readonly query: Q;
   readonly body: B;
   readonly answer: z.ZodType;
-  /** `worker`: taking tasks is no matter of the operator alone. Else GET is for all, and POST for the operator. */
-  readonly scope?: 'worker';
+  /** Taking tasks is no matter of the operator alone. Else GET is for all, and POST for the operator. */
+  readonly scope?: 'worker' | 'remote';
 }
 
 /** A route for the operator, or (`anyone`) without any token. */
@@ -62,6 +62,8 @@ export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType
     call: {
       readonly query: z.infer<Q>;
       readonly body: z.infer<B>;
+      /** How far the token reaches that came with it. */
+      readonly scope: TokenScope;
       /** Aborted when whoever asked has gone. */
       readonly gone: () => AbortSignal;
     },
@@ -106,8 +108,10 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
       const query = parse(route.query, context.req.query(), 'query');
       const body = parse(route.body, raw, 'body');
       const gone = () => hungUp(context.env.outgoing);
-      const scope = access?.kind === 'caller' ? scopeOf(access) : 'operator';
-      return doneOnce(context, parts, scope, raw, () => route.handle({ query, body, gone }, parts));
+      const caller = access?.kind === 'caller' ? access : null;
+      const call = { query, body, gone, scope: caller?.scope ?? 'read-only' };
+      const whose = caller ? scopeOf(caller) : 'operator';
+      return doneOnce(context, parts, whose, raw, () => route.handle(call, parts));
     },
   };
 }
@@ -164,7 +168,7 @@ function accessWithBody(first: Access, body: unknown, gate: Gatekeeper): Access 
 /** How far a token must reach for a route. */
 export function neededScope(route: Pick<MountableRoute, 'method' | 'access' | 'scope'>): TokenScope {
   if (route.method === 'GET') return 'read-only';
-  return route.access === 'task-run' || route.scope === 'worker' ? 'worker' : 'operator';
+  return route.scope ?? (route.access === 'task-run' ? 'worker' : 'operator');
 }
 
 /** Whose Idempotency-Keys are whose. */

@@ -2,8 +2,10 @@
 // What it answers is in answers.ts.
 
 import { z } from 'zod';
+import { FAILURE_KINDS } from '../domain/outcome.ts';
 import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
+import { OUTPUT_FILES, PIECE_MAX_BYTES } from '../run/remote-output.ts';
 
 /** Agents of every language write null for "not given"; it means the same here. */
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
@@ -65,6 +67,18 @@ const errorText = z.string().min(1).max(20_000);
 const errorMessage = z.string().min(1).max(2000);
 
 /** What went wrong, as a text or as an object with a message. */
+/** Tokens and money, as far as they are known. */
+const usage = z.object({
+  cost_usd: optional(z.number().min(0).max(1e6)),
+  input_tokens: optional(z.number().min(0).max(1e12)),
+  output_tokens: optional(z.number().min(0).max(1e12)),
+  cache_read_input_tokens: optional(z.number().min(0).max(1e12)),
+  cache_creation_input_tokens: optional(z.number().min(0).max(1e12)),
+  turns: optional(z.number().min(0).max(1e6)),
+  duration_ms: optional(z.number().min(0).max(1e12)),
+});
+export type UsageBody = z.infer<typeof usage>;
+
 const reportedError = z.union([
   errorMessage,
   z.object({
@@ -88,6 +102,7 @@ export const completeBody = z.object({
   retryable: optional(z.boolean()),
   commit: optional(z.string().max(200)),
   external_id: optional(z.string().max(4096)),
+  usage: optional(usage),
 });
 export type CompleteBody = z.infer<typeof completeBody>;
 
@@ -100,6 +115,10 @@ export const failBody = z.object({
   retryable: optional(z.boolean()).describe('whether trying again could help; true when absent'),
   retry_after_s: optional(seconds(30 * 86_400)).describe('not to be tried again before'),
   agent: agentName,
+  failure: optional(z.enum(FAILURE_KINDS)).describe(
+    'what kind of failure it was, where the agent did not say so itself; reported when absent',
+  ),
+  usage: optional(usage),
 });
 export type FailBody = z.infer<typeof failBody>;
 
@@ -118,6 +137,21 @@ export const heartbeatBody = z.object({
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;
 
+export const outputBody = z.object({
+  lease_token: leaseToken,
+  file: z.enum(OUTPUT_FILES),
+  offset: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe('where it belongs in that file, bytes'),
+  data: z
+    .base64()
+    .max(Math.ceil(PIECE_MAX_BYTES / 3) * 4)
+    .describe('the bytes, in base64'),
+});
+
 export const inputBody = z.object({
   lease_token: leaseToken,
   question: z.string().min(1).max(20_000),
@@ -131,7 +165,7 @@ export const answerBody = z.object({
 
 export const releaseBody = z.object({
   lease_token: leaseToken,
-  reason: optional(line(2000)),
+  reason: optional(z.string().min(1).max(20_000)).describe('several lines become one'),
   delay_s: optional(seconds(30 * 86_400)).describe('not to be given to anybody before'),
 });
 
@@ -149,6 +183,9 @@ export const claimManyBody = z.object({
   executors: optional(z.array(line(2048)).max(100)).describe(
     'profile names; every profile of type external when absent',
   ),
+  resting: optional(
+    z.array(z.object({ executor: line(2048), because: z.string().min(1).max(2000) })).max(100),
+  ).describe('profiles that the worker would take, and why it does not just now: `why` says so'),
   topics: optional(z.array(line(200)).max(100)).describe('tags, or X for the tag topic:X'),
   worktrees: optional(z.array(worktree).max(100)),
   task_ids: optional(z.array(taskId).max(1000)),

@@ -27,9 +27,11 @@ const OPERATOR: CallerAccess = { kind: 'caller', name: null, scope: 'operator' }
 
 /** What each scope includes besides itself. */
 const INCLUDED: Readonly<Record<TokenScope, readonly TokenScope[]>> = {
-  operator: ['worker', 'read-only'],
-  worker: ['read-only'],
+  operator: ['worker', 'read-only', 'remote'],
+  worker: ['read-only', 'remote'],
   'read-only': [],
+  // Not even reading: the machine it is on may run what strangers wrote.
+  remote: [],
 };
 
 /** Throws `forbidden` unless the access reaches as far as `needed`. */

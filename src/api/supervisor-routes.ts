@@ -96,11 +96,11 @@ export function supervisorRoutes(options: {
       summary:
         'Take tasks for an orchestrator outside; an empty list when there are none, after wait_s at the latest',
       access: 'operator',
-      scope: 'worker',
+      scope: 'remote',
       query: noQuery,
       body: claimManyBody,
       answer: claimsAnswer,
-      async handle({ body, gone }, { control }) {
+      async handle({ body, scope, gone }, { control }) {
         const { executors, topics, worktrees, task_ids: ids } = body;
         const signal = gone();
         const claimed = await control.claimMany({
@@ -112,6 +112,10 @@ export function supervisorRoutes(options: {
           ...(topics ? { topics } : {}),
           ...(worktrees ? { worktrees } : {}),
           ...(ids ? { tasks: ids } : {}),
+          ...(body.resting
+            ? { resting: body.resting.map((one) => [one.executor, one.because] as const) }
+            : {}),
+          ...(scope === 'remote' ? { onlyRemote: true } : {}),
           signal,
         });
         // Whoever hung up in that very moment would keep what nobody knows of until its lease ends.

@@ -7,6 +7,7 @@ import {
   claimAnswer,
   completionAnswer,
   heartbeatAnswer,
+  outputAnswer,
   runAnswer,
   taskAnswer,
   taskDetailAnswer,
@@ -26,6 +27,7 @@ import {
   failBody,
   heartbeatBody,
   inputBody,
+  outputBody,
   releaseBody,
   taskQuery,
 } from './schemas.ts';
@@ -103,6 +105,20 @@ export function taskRoutes(): readonly MountableRoute[] {
     }),
     taskRoute({
       method: 'POST',
+      path: '/api/task/:id/output',
+      summary: 'Send output of the run; a piece that was sent before changes nothing',
+      access: 'task-run',
+      query: taskQuery,
+      body: outputBody,
+      answer: outputAnswer,
+      async handle({ task, caller, body }, { control }) {
+        const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
+        const bytes = Buffer.from(body.data, 'base64');
+        return { body: { size: await control.output(run, { file: body.file, offset: body.offset, bytes }) } };
+      },
+    }),
+    taskRoute({
+      method: 'POST',
       path: '/api/task/:id/input',
       summary: 'Ask a person and wait; the lease stands still until the answer, which heartbeats bring',
       access: 'task-run',
@@ -138,7 +154,8 @@ export function taskRoutes(): readonly MountableRoute[] {
         body: await control.release(
           task,
           caller,
-          body.reason ?? undefined,
+          // It becomes one line of the task's log.
+          body.reason?.replace(/\s+/g, ' ').trim().slice(0, 2000) || undefined,
           typeof body.delay_s === 'number' ? body.delay_s * 1000 : undefined,
         ),
       }),

@@ -61,7 +61,11 @@ function defineTokenCommands(program: Command, host: Host): void {
         'Prints the new token. Only its hash is stored: it is not shown again. operator: everything. worker: reads, claims tasks and reports on them. read-only: reads.',
       )
       .argument('<name>', 'what uses it, for example n8n')
-      .option('--scope <scope>', 'operator, worker or read-only', 'worker'),
+      .option(
+        '--scope <scope>',
+        'operator, worker, read-only, or remote: for `supervisor worker` on another machine',
+        'worker',
+      ),
     async (context, [name = ''], options) => (await commands()).createToken(context, name, options),
   );
   host.on(

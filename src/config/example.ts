@@ -32,6 +32,7 @@ const EXAMPLE_PROFILES: readonly {
   { name: 'deploy-agent', type: 'http' },
   { name: 'nightly', type: 'schedule' },
   { name: 'n8n', type: 'external' },
+  { name: 'farm', type: 'remote' },
 ];
 
 /** The text of supervisor.toml.example: every setting, switched off. */

@@ -59,6 +59,14 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
       break;
     case 'external':
       break;
+    case 'remote':
+      texts.push([['push'], written.push]);
+      if (Object.keys(written.env ?? {}).length > 0)
+        troubles.push({
+          path: ['env'],
+          sentence: "is not sent to other machines; write it into the worker's own profile there",
+        });
+      break;
     default:
       if (written.untrusted && bypasses(written))
         troubles.push({

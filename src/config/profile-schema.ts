@@ -233,6 +233,24 @@ const externalShape = {
   ),
 };
 
+const remoteShape = {
+  type: z
+    .literal('remote')
+    .meta({ description: 'Waits for `supervisor worker` on another machine, which does the work there.' }),
+  ...commonShape,
+  timeout: timeout('2h', 'As for claude; a worker that falls silent loses the task within a minute anyway.'),
+  run: withDefault(
+    text,
+    'claude',
+    'What a worker runs that has no profile of this name itself: a profile of its own, or claude, codex, command.',
+  ),
+  push: withDefault(
+    z.string(),
+    'wg/{{task.id}}/a{{run.fence}}',
+    'The branch that the worker pushes its commits to; a new one for each attempt, so that no late worker harms another. "": nothing is pushed.',
+  ),
+};
+
 /** One schema for each executor type. */
 export const profileSchemas = {
   claude: agentSchema('claude'),
@@ -244,6 +262,7 @@ export const profileSchemas = {
   http: z.strictObject(httpShape),
   schedule: z.strictObject(scheduleShape),
   external: z.strictObject(externalShape),
+  remote: z.strictObject(remoteShape),
 } as const satisfies Record<ExecutorType, z.ZodType>;
 
 /** Any profile, told apart by `type`: for the JSON Schema. */
@@ -257,6 +276,7 @@ export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.http,
   profileSchemas.schedule,
   profileSchemas.external,
+  profileSchemas.remote,
 ]);
 
 /** A profile as written, checked, defaults filled in. */

@@ -195,6 +195,8 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         staleAfterMs: parseDuration(written.stale_after),
         onStale: written.on_stale,
       };
+    case 'remote':
+      return { ...base, type: 'remote', run: written.run, push: written.push };
     default:
       return {
         ...base,

@@ -9,7 +9,9 @@ import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
+import { isOpenRun } from '../domain/run.ts';
 import { dispatchData } from '../executors/http/payload.ts';
+import { workOrder } from '../executors/work-order.ts';
 import type { EditSession } from '../graph/store.ts';
 import { nextTurn } from '../platform/cooperative.ts';
 import { tokenHash } from '../platform/identity.ts';
@@ -98,6 +100,7 @@ export class Claims {
       event.name === 'run.stale' ||
       (wish.executors !== undefined && event.name === 'tick.finished');
     const lost = new Lost();
+    this.#noteAsking(wish);
     const look = () => {
       const { decided } = this.#supervisor;
       if (decided?.world.dispatchBlocked) return null;
@@ -117,6 +120,13 @@ export class Claims {
     }
   }
 
+  /** Whoever asks for profiles by name is a worker: what `why` says of their tasks names it. */
+  #noteAsking({ worker, executors, resting }: ClaimRequest): void {
+    if (executors === undefined && resting === undefined) return;
+    const offer = { name: worker, profiles: executors ?? [], resting: new Map(resting ?? []) };
+    if (this.#supervisor.workers.note(offer, this.#parts.clock.now())) this.#supervisor.wake();
+  }
+
   /** Begins taking; what is returned is already out of everybody else's reach. */
   #take(wish: ClaimRequest, lost: Lost): Promise<Claimed | null>[] {
     const { world, decision } = this.#decided();
@@ -131,17 +141,26 @@ export class Claims {
         wish.tasks.includes(globalTaskId(view.graph, id))) &&
       (wish.topics === undefined || hasTopic(view.snapshot.tasks.get(id)?.tags ?? [], wish.topics));
     const chosen: Candidate[] = [];
-    for (const live of this.#runner.live.values()) {
+    for (const live of wish.onlyRemote ? [] : this.#runner.live.values()) {
       const view = views.get(live.run.graph);
       if (!view || !this.#isFree(live) || !fits(view, live.run.task, live.run.executor, true)) continue;
       const priority = view.snapshot.tasks.get(live.run.task)?.priority ?? 0;
       chosen.push({ id: live.run.id, priority, take: () => this.#takeHold(live, taking) });
     }
-    if (wish.executors !== undefined)
+    for (const plan of wish.executors === undefined ? [] : decision.offers) {
+      const view = views.get(plan.graph);
+      const task = view?.snapshot.tasks.get(plan.task);
+      if (!view || !task || !fits(view, task.id, plan.profile.name, false)) continue;
+      const take = () => this.#takeOffer(plan, { view, task }, taking).catch(notHad);
+      chosen.push({ id: taskKey(view.graph, task.id), priority: plan.priority, take });
+    }
+    if (wish.executors !== undefined && !wish.onlyRemote)
       for (const verdict of decision.verdicts.values()) {
         const view = views.get(verdict.graph);
         const task = view?.snapshot.tasks.get(verdict.task);
         if (!view || !task || (verdict.state !== 'ready' && verdict.state !== 'queued')) continue;
+        // Those for workers are offered as decided, and only as many as there is room for.
+        if (view.profiles.byName.get(verdict.executor ?? '')?.type === 'remote') continue;
         if (verdict.executor === null || !fits(view, task.id, verdict.executor, false)) continue;
         const take = () => this.#takeReady({ view, task }, taking).catch(notHad);
         chosen.push({ id: taskKey(view.graph, task.id), priority: task.priority, take });
@@ -192,6 +211,22 @@ export class Claims {
     return await this.#whileChanging(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
   }
 
+  /** Takes what waits for a worker, by the plan that was decided. */
+  async #takeOffer(plan: Plan, found: FoundTask, taking: Taking): Promise<Claimed> {
+    this.#refuseUnready(found);
+    const { name, maxConcurrent } = plan.profile;
+    // Since the decision others may have taken some.
+    const under = [...this.#runner.live.values()].filter(
+      ({ run }) => run.executor === name && isOpenRun(run),
+    );
+    if (maxConcurrent !== null && under.length >= maxConcurrent)
+      throw notReady(plan.task, `executor ${name} has ${maxConcurrent} under way (its max_concurrent)`);
+    const key = taskKey(plan.graph, plan.task);
+    return await this.#whileChanging(key, () =>
+      this.#carry({ ...plan, because: `${plan.because}, taken by ${taking.worker}` }, 'claim', taking),
+    );
+  }
+
   async #carry(plan: Plan, kind: 'hold' | 'claim', taking: Taking): Promise<Claimed> {
     const live = this.#runner.open(plan);
     // Before it is handed off: whoever else waits must not find it free.
@@ -225,11 +260,11 @@ export class Claims {
     const assignment = await this.#runner.assign(live, graph, profile);
     const { callback } = assignment;
     const here = `/api/task/${encodeURIComponent(assignment.globalTaskId)}`;
-    const data = dispatchData(
-      // Without TCP the URLs are paths on whatever the worker came in by.
-      { ...assignment, callback: { ...callback, token, url: callback.url ?? here } },
-      this.#parts.clock.now(),
-    );
+    // Without TCP the URLs are paths on whatever the worker came in by.
+    const reachable = { ...assignment, callback: { ...callback, token, url: callback.url ?? here } };
+    const now = this.#parts.clock.now();
+    const data =
+      profile.type === 'remote' ? workOrder(reachable, profile, now) : dispatchData(reachable, now);
     return { run: runReport(live.run, live.progress, live.lease), token, data };
   }
 

@@ -58,7 +58,10 @@ export function noteByHand(
 
 /** What a completion request says, as an outcome. */
 export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Succeeded | Failed {
-  const by = request.agent === undefined ? {} : { by: request.agent };
+  const by = {
+    ...(request.agent === undefined ? {} : { by: request.agent }),
+    ...(request.usage === undefined ? {} : { usage: request.usage }),
+  };
   if (request.result === 'succeeded')
     return {
       kind: 'succeeded',
@@ -68,7 +71,7 @@ export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Suc
     };
   return {
     kind: 'failed',
-    failure: 'reported',
+    failure: request.failure ?? 'reported',
     message: request.reason ?? 'reported as failed',
     retryable: request.retryable ?? false,
     ...by,

@@ -6,6 +6,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
+import { isForWorkers } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
@@ -188,7 +189,7 @@ export class Completions {
       if (!gate) return { outcome };
       const passed =
         outcome.kind === 'succeeded'
-          ? await gate.require(store, run.task, outcome, run.agent)
+          ? await gate.require(store, run.task, outcome, run.agent, isForWorkers(run.type) ? 'worker' : 'us')
           : await gate.fail(store, run.task, outcome, run.agent);
       return { outcome, ...(passed?.kind === 'by-wg' ? { settledAs: passed.status } : {}) };
     } catch (thrown) {

@@ -2,9 +2,11 @@
 
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
+import type { FailureKind, Usage } from '../domain/outcome.ts';
 import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
+import type { OutputPiece } from '../run/remote-output.ts';
 
 /** Names a task as people do: an id, `wt3f9a~id`, and optionally the worktree it is meant in. */
 export interface TaskQuery {
@@ -31,6 +33,9 @@ export interface CompletionRequest extends TaskQuery {
   readonly retryable?: boolean;
   /** Not before this long from now, should it be tried again, ms. */
   readonly retryAfterMs?: number;
+  /** What kind of failure it was; absent: the agent reported it. */
+  readonly failure?: FailureKind;
+  readonly usage?: Usage;
 }
 
 export interface CompletionAnswer {
@@ -89,6 +94,10 @@ export interface ClaimRequest extends ClaimTerms {
   readonly worktrees?: readonly string[];
   /** Ids, bare or machine-wide. */
   readonly tasks?: readonly string[];
+  /** Profiles that it would take, and why it does not just now. */
+  readonly resting?: readonly (readonly [string, string])[];
+  /** Nothing but what is there for workers on other machines. */
+  readonly onlyRemote?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -131,6 +140,8 @@ export interface SupervisorControl {
   heartbeat(run: string, message?: string, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */
   input(run: string, asked: Question, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
+  /** Output of a run that works elsewhere; gives how much of that file is here now, bytes. */
+  output(run: string, piece: OutputPiece): Promise<number>;
   /** One word that the agent of a run pushed. Saying it twice is harmless. */
   pushed(run: string, said: AgentUpdate): Promise<void>;
   /**

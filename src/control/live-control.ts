@@ -23,6 +23,7 @@ import { isoTime } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
+import type { OutputPiece } from '../run/remote-output.ts';
 import { silenceText } from '../run/silence.ts';
 import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
 import { handleAgentUpdate } from './agent-updates.ts';
@@ -94,7 +95,9 @@ export class LiveControl implements SupervisorControl {
     const { world, decision } = this.#supervisor.judge();
     const found = findTask(world.graphs, query, decision);
     const { conditions } = explainTask(world, found.view.graph, found.task.id);
-    return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
+    // Of the same look as the conditions, not of the last tick.
+    const report = judgedTaskReport(found.task, found.view, decision);
+    return { ...report, conditions, runs: this.#runsOf(found) };
   }
 
   async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {
@@ -135,6 +138,10 @@ export class LiveControl implements SupervisorControl {
 
   async input(...said: Parameters<WorkerCalls['input']>): Promise<HeartbeatAnswer> {
     return this.#outside.input(...said);
+  }
+
+  async output(run: string, piece: OutputPiece): Promise<number> {
+    return await this.#outside.output(run, piece);
   }
 
   async pushed(run: string, said: AgentUpdate): Promise<void> {
@@ -329,6 +336,11 @@ export function reportableOf(
       mode: parts.observeOnly ? 'observe' : 'dispatch',
       state: supervisor.state,
     },
+    workers: supervisor.workers.offers(world.now).map(({ name, profiles, resting }) => ({
+      name,
+      profiles,
+      resting: [...resting].map(([executor, because]) => ({ executor, because })),
+    })),
     progressOf,
     leaseOf: (run) => live.get(run)?.lease ?? null,
   };

@@ -16,6 +16,7 @@ import type {
   TaskDetailReport,
   TaskReport,
   UsageReport,
+  WorkerReport,
 } from '../domain/report.ts';
 import { holdsSlot, type Run } from '../domain/run.ts';
 import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
@@ -43,6 +44,7 @@ export interface Reportable {
   readonly supervisor: StatusReport['supervisor'];
   /** Graphs that are gone, as they were seen last. */
   readonly gone?: readonly RememberedGraph[];
+  readonly workers?: readonly WorkerReport[];
   /** The last sign of life of a run, in words. */
   progressOf(run: string): string | null;
   /** Who holds a run that is worked on elsewhere. */
@@ -95,6 +97,7 @@ export function statusReport(input: Reportable): StatusReport {
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
     held,
     schedules,
+    workers: input.workers ?? [],
     problems: [
       ...orderedPauses(world).map(({ code, because }) => ({ code, message: because })),
       ...input.problems,

@@ -1,6 +1,7 @@
 // What agents and orchestrators outside ask about work that goes on: signs of life, questions, handing back, beginning a
 // task by request, and waiting for news of one.
 
+import { isLeftByWorker } from '../decide/retry.ts';
 import { routeTask } from '../decide/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
@@ -12,6 +13,7 @@ import { redact } from '../platform/log.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import { answerQuestion, isAskedAlready, writeQuestion } from '../run/questions.ts';
+import { addOutput, type OutputPiece } from '../run/remote-output.ts';
 import { newLease } from '../runs/lease-row.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { notReady, planOf } from './claims.ts';
@@ -81,6 +83,17 @@ export class WorkerCalls {
     return answered;
   }
 
+  /** Throws as `heartbeat`; what comes of a run that is over is still taken, as its folder stays. */
+  async output(id: string, piece: OutputPiece): Promise<number> {
+    const { ledger } = this.#parts;
+    const run = ledger.run(id);
+    if (!run || run.folder === null) throw new SupervisorError('not-found', `there is no run ${id}`);
+    const latest = newestRun(ledger, run);
+    if (latest && latest.fence > run.fence) throw superseded(run, latest);
+    const folder = this.#runner.live.get(id)?.run.folder ?? run.folder;
+    return await addOutput(folder, piece);
+  }
+
   /** Hands a run back, no attempt counted. Its own worker may do so twice; what was handed back stays so. */
   async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
     if (caller.kind === 'run' && !this.#mayRelease(run)) return;
@@ -108,6 +121,15 @@ export class WorkerCalls {
     const route = routeTask(named, graph.profiles);
     if (!route.routed)
       throw new SupervisorError('executor-unavailable', route.because, { details: { code: 'not-ready' } });
+    if (route.profile.type === 'remote')
+      throw new SupervisorError(
+        'conflict',
+        `${task.id} begins when a worker with profile ${route.profile.name} takes it`,
+        {
+          hint: `\`supervisor why ${task.id}\` says which workers there are`,
+          details: { code: 'not-ready', task_id: task.id },
+        },
+      );
     const open = this.#parts.ledger
       .openRuns()
       .find((run) => run.graph === view.graph && run.task === task.id);
@@ -179,7 +201,7 @@ export class WorkerCalls {
     if (isGone && !isOpenRun(run)) throw taskRemoved(run);
     const live = this.#runner.live.get(id);
     if (live && !live.signal.aborted && !live.declared) return live;
-    if (run.phase === 'interrupted' && run.outcome === null) throw notClaimed(run);
+    if (run.phase === 'interrupted' && (run.outcome === null || isLeftByWorker(run))) throw notClaimed(run);
     return null;
   }
 

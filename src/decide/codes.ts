@@ -73,6 +73,8 @@ export const VERDICT_CODES = {
   'profile-limit': 'its profile has no room',
   probe: 'its profile or account was paused, and one other task tries it first',
   idle: 'idle priority, and the graph has other work',
+  'no-worker': 'no worker with its profile is connected',
+  'worker-places': 'the workers with its profile have no place, or rest',
   stopping: 'open again, but its previous run has not ended yet',
 } as const;
 

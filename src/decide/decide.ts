@@ -20,6 +20,7 @@ import type { RoomState } from './room.ts';
 import { profileNamed } from './route.ts';
 import { createScheduleCache, type ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
+import { awaitsWorker } from './worker-words.ts';
 import type { Action, Decision, GraphHold, GraphView, World } from './world.ts';
 
 /** What a caller keeps between decisions, so that only what changed is judged again. */
@@ -79,13 +80,18 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
     if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
 
   const admission = admit(queues, roomState(world, views), isBusy);
-  if (!world.dispatchBlocked) for (const plan of admission.admitted) actions.push({ kind: 'dispatch', plan });
+  const offers: Plan[] = [];
+  if (!world.dispatchBlocked)
+    for (const plan of admission.admitted)
+      if (plan.profile.type === 'remote') offers.push(plan);
+      else actions.push({ kind: 'dispatch', plan });
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
   const ofReady = readyWords(world, judged, admission, unsure);
   const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
-  return { actions, verdicts: new Verdicts(kept, said.verdicts, ofReady), schedules, wakeAt, doubts: since };
+  const verdicts = new Verdicts(kept, said.verdicts, ofReady);
+  return { actions, offers, verdicts, schedules, wakeAt, doubts: since };
 }
 
 /** Verdicts of the tasks that could start: they start, or wait for capacity. */
@@ -99,8 +105,11 @@ function readyWords(
   return (kept) => {
     const ready = judged.get(kept.graph)?.ready.get(kept.task);
     if (!ready) return kept;
-    if (admitted.has(ready.plan))
-      return world.dispatchBlocked ? standing(kept, ready.plan, world.dispatchBlocked) : kept;
+    if (admitted.has(ready.plan)) {
+      if (world.dispatchBlocked) return standing(kept, ready.plan, world.dispatchBlocked);
+      const { profile } = ready.plan;
+      return profile.type === 'remote' ? { ...kept, ...awaitsWorker(profile, world.workers) } : kept;
+    }
     const until = unsure.get(kept.graph);
     if (until !== undefined) return { ...kept, ...unsureWords(until) };
     const held = admission.heldBecause(ready.plan);

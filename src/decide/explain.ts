@@ -2,6 +2,7 @@
 // `supervisor why`; built from the functions that decide.
 
 import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
+import type { RemoteProfile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
@@ -16,6 +17,7 @@ import { occupiesPlace, Room } from './room.ts';
 import { type Routed, routeTask } from './route.ts';
 import { createScheduleCache } from './schedule.ts';
 import { judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
+import { awaitsWorker } from './worker-words.ts';
 import type { GraphView, World } from './world.ts';
 
 /** A task's verdict with everything that led to it. */
@@ -72,6 +74,7 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
     },
     condition('schedule', schedule.hold, due),
     ...roomConditions(world, view, task, route),
+    ...(profile.type === 'remote' ? [workerCondition(profile, world.workers)] : []),
   ];
 }
 
@@ -95,6 +98,11 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
     condition('not held back', pause, 'nothing it needs is paused'),
     condition('room', room.full(seat), fine),
   ];
+}
+
+/** A task that is told of is not begun yet: were a worker free, it would have taken it. */
+function workerCondition(profile: RemoteProfile, workers: World['workers']): Condition {
+  return condition('worker', awaitsWorker(profile, workers), '');
 }
 
 function runText(run: Run): string {

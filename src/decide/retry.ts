@@ -44,11 +44,17 @@ export function interruptionsInARow(
     if (phase === 'superseded') count.lost++;
     else if (phase === 'overruled') count.overruled++;
     else if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') count.vanished++;
+    else if (isLeftByWorker({ phase, outcome })) count.vanished++;
     else if (outcome?.kind === 'failed' || outcome?.kind === 'succeeded') break;
     else if (phase === 'interrupted' && outcome === null && isOurs && process === null) count.neverStarted++;
     // Anything else (released because something was missing, stopped by a person) is inconclusive.
   }
   return count;
+}
+
+/** Whether a worker on another machine had it and fell silent: nothing of the run is known, and it may begin anew. */
+export function isLeftByWorker({ phase, outcome }: Pick<Run, 'phase' | 'outcome'>): boolean {
+  return phase === 'interrupted' && outcome?.kind === 'stopped' && outcome.reason === 'silent';
 }
 
 /** What interrupted a task's runs, in a row. */

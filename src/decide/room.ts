@@ -4,7 +4,7 @@
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Pause } from './world.ts';
 
@@ -43,12 +43,12 @@ export function profileKey(profile: Profile, graph: string): string {
 
 /** Whether a run uses one of the machine's slots: only work done on this machine does. */
 export function occupiesPlace(run: Pick<Run, 'phase' | 'type' | 'waits'>): boolean {
-  return holdsSlot(run) && run.type !== 'external';
+  return holdsSlot(run) && !goesElsewhere(run.type);
 }
 
 /** Whether a plan needs one of the machine's slots. */
 export function needsPlace(seat: Seat): boolean {
-  return seat.profile.type !== 'external';
+  return !goesElsewhere(seat.profile.type);
 }
 
 /** Counts what runs and what is admitted. */

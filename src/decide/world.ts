@@ -10,6 +10,7 @@ import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
+import type { WorkersOfProfile } from './worker-words.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
 export interface GraphHold {
@@ -152,6 +153,8 @@ export interface World {
   readonly dispatchBlocked: GraphHold | null;
   /** Results of finished tasks; absent: none is known. */
   readonly results?: KnownResults;
+  /** Workers on other machines, by the profiles that they offer; absent: none is connected. */
+  readonly workers?: ReadonlyMap<string, WorkersOfProfile>;
   /** Since when (ms) something of ours is missing from a graph: by run id or task key, from the last decision. */
   readonly doubts?: ReadonlyMap<string, number>;
 }
@@ -198,6 +201,8 @@ export type Action =
 
 export interface Decision {
   readonly actions: readonly Action[];
+  /** What workers on other machines may take now, in the order in which it is due. */
+  readonly offers: readonly Plan[];
   /** Exactly one verdict for every task of every graph. */
   readonly verdicts: ReadonlyMap<TaskKey, Verdict>;
   /** The state of each graph's schedules; wg's own cron is not among them. */

@@ -12,6 +12,7 @@ export function usesCallbackUrl(profile: Profile): boolean {
       return mentions([profile.endpoint, profile.headers, profile.body, profile.statusUrl]);
     case 'schedule':
     case 'external':
+    case 'remote':
       return false;
     default:
       return mentions(profile.env);

@@ -12,16 +12,18 @@
  * - `rate-limited`   the account's quota is used up (quota)
  * - `provider`       the model provider failed (infrastructure)
  */
-export type FailureKind =
-  | 'exit'
-  | 'reported'
-  | 'timeout'
-  | 'silent'
-  | 'interrupted'
-  | 'unreachable'
-  | 'refused'
-  | 'rate-limited'
-  | 'provider';
+export const FAILURE_KINDS = [
+  'exit',
+  'reported',
+  'timeout',
+  'silent',
+  'interrupted',
+  'unreachable',
+  'refused',
+  'rate-limited',
+  'provider',
+] as const;
+export type FailureKind = (typeof FAILURE_KINDS)[number];
 
 /**
  * Why a run was stopped. A closed list.

@@ -5,7 +5,7 @@ import type { RetryPolicy } from './config.ts';
 import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
-const OTHER_TYPES = ['command', 'http', 'schedule', 'external'] as const;
+const OTHER_TYPES = ['command', 'http', 'schedule', 'external', 'remote'] as const;
 export type ExecutorType = AgentType | (typeof OTHER_TYPES)[number];
 export const EXECUTOR_TYPES: readonly ExecutorType[] = [...AGENT_TYPES, ...OTHER_TYPES];
 
@@ -131,7 +131,32 @@ export interface ExternalProfile extends ProfileBase {
   readonly onStale: 'flag' | 'retry' | 'fail';
 }
 
-export type Profile = AgentProfile | CommandProfile | HttpProfile | ScheduleProfile | ExternalProfile;
+/** Work that `supervisor worker` takes on another machine. */
+export interface RemoteProfile extends ProfileBase {
+  readonly type: 'remote';
+  /** The profile that a worker runs which has none of this profile's own name. */
+  readonly run: string;
+  /** Template of the branch that the result is pushed to; '': nothing is pushed. */
+  readonly push: string;
+}
+
+export type Profile =
+  | AgentProfile
+  | CommandProfile
+  | HttpProfile
+  | ScheduleProfile
+  | ExternalProfile
+  | RemoteProfile;
+
+/** Whether its work goes on elsewhere from its first moment: it takes no place of this machine. */
+export function goesElsewhere(type: ExecutorType): boolean {
+  return type === 'external' || isForWorkers(type);
+}
+
+/** Whether `supervisor worker` does the work: it verifies what it did itself, in the worktree that has the commits. */
+export function isForWorkers(type: ExecutorType): boolean {
+  return type === 'remote';
+}
 
 /** Whether a profile runs an agent CLI, which has an account. */
 export function isAgentProfile(profile: Profile): profile is AgentProfile {

@@ -110,6 +110,15 @@ export interface ScheduleReport {
   readonly next_at: string | null;
 }
 
+/** A worker on another machine. */
+export interface WorkerReport {
+  readonly name: string;
+  /** Profiles whose tasks it takes. */
+  readonly profiles: readonly string[];
+  /** Those that it does not take just now, and why. */
+  readonly resting: readonly { readonly executor: string; readonly because: string }[];
+}
+
 /** The kind of attention an inbox item needs. */
 export type InboxKind =
   | 'question'
@@ -165,6 +174,8 @@ export interface StatusReport {
   /** Every task that is open and not running, with its reason. */
   readonly held: readonly HeldReport[];
   readonly schedules: readonly ScheduleReport[];
+  /** Workers on other machines that are connected. */
+  readonly workers: readonly WorkerReport[];
   /** Problems of the whole machine: configuration, watches, repositories. */
   readonly problems: readonly ReportedProblem[];
 }

@@ -56,6 +56,7 @@ export function createExecutors(parts: ExecutorParts): Executors {
     ...spawning.map((executor) => withOutputCap(executor, means)),
     createHttpExecutor({ clock, identity, log, variables, version }),
     createExternalExecutor(),
+    createExternalExecutor('remote'),
   ];
   let nextSweepAt = 0;
   return {

@@ -3,10 +3,13 @@
 import { type Executor, stopReason } from './executor.ts';
 import { aborted, stoppedOutcome } from './stopped.ts';
 
-/** The executor of `type = "external"`. Only an abort ends its attending; results arrive by callback. */
-export function createExternalExecutor(): Executor {
+/**
+ * The executor of `type = "external"` and of `remote`, whose tasks a worker has claimed already when they are begun. Only an
+ * abort ends its attending; results arrive by callback.
+ */
+export function createExternalExecutor(type: 'external' | 'remote' = 'external'): Executor {
   return {
-    type: 'external',
+    type,
     async begin(_assignment, control) {
       if (control.signal.aborted)
         return { kind: 'ended', outcome: stoppedOutcome(stopReason(control.signal)) };

@@ -23,6 +23,8 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
         return worktree.path;
       case 'worktree.branch':
         return worktree.branch ?? '';
+      case 'worktree.head':
+        return worktree.head ?? '';
       case 'repo.name':
         return repo.name;
       case 'repo.path':
@@ -31,6 +33,8 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
         return assignment.run;
       case 'run.attempt':
         return String(assignment.attempt);
+      case 'run.fence':
+        return String(assignment.fence);
       case 'run.agent':
         return assignment.agent;
       case 'callback.complete_url':

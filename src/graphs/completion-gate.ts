@@ -40,6 +40,9 @@ export type Passed =
   /** Refused; `status` is what the graph says now. */
   | { readonly kind: 'refused'; readonly because: string; readonly status: string };
 
+/** Who runs the verify command: we do, or the worker that did the work has done so. */
+export type VerifiedBy = 'us' | 'worker';
+
 /** Longer texts belong into the run's output. */
 const REASON_CHARS = 2000;
 /** On top of the verify command's own limit: locks, and wg's other gates. */
@@ -58,18 +61,30 @@ export class CompletionGate {
   }
 
   /** Asks whether the task may be done. `agent`: who did the work; the task must still be theirs when they hold it. */
-  pass(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
+  pass(
+    store: GraphStore,
+    id: TaskId,
+    outcome: Succeeded,
+    agent: string | null,
+    by?: VerifiedBy,
+  ): Promise<Passed> {
     const key = `${store.graph}\0${id}`;
     const known = this.#passing.get(key);
     if (known) return known;
-    const passing = this.#pass(store, id, outcome, agent).finally(() => this.#passing.delete(key));
+    const passing = this.#pass(store, id, outcome, agent, by).finally(() => this.#passing.delete(key));
     this.#passing.set(key, passing);
     return passing;
   }
 
   /** As `pass`, and throws `failed` for a refusal: for whoever reports by hand. */
-  async require(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
-    const passed = await this.pass(store, id, outcome, agent);
+  async require(
+    store: GraphStore,
+    id: TaskId,
+    outcome: Succeeded,
+    agent: string | null,
+    by?: VerifiedBy,
+  ): Promise<Passed> {
+    const passed = await this.pass(store, id, outcome, agent, by);
     if (passed.kind !== 'refused') return passed;
     throw new SupervisorError('failed', `${id} is not done: ${passed.because}`, {
       hint:
@@ -119,7 +134,13 @@ export class CompletionGate {
     await store.refresh();
   }
 
-  async #pass(store: GraphStore, id: TaskId, outcome: Succeeded, agent: string | null): Promise<Passed> {
+  async #pass(
+    store: GraphStore,
+    id: TaskId,
+    outcome: Succeeded,
+    agent: string | null,
+    by: VerifiedBy = 'us',
+  ): Promise<Passed> {
     const task = store.detail(id);
     // What is over already is the graph's own word.
     if (!task || task.status === 'done' || task.status.startsWith('pending-')) return { kind: 'native' };
@@ -130,6 +151,8 @@ export class CompletionGate {
       case 'plain':
         return { kind: 'native' };
       case 'verify':
+        // Its commits are not in the worktree here: the worker ran the command where they are.
+        if (by === 'worker') return { kind: 'native' };
         return await this.#verify(store, task, need.command, agent);
       case 'wg':
         return await this.#byWg(store, task, need, outcome, agent);

@@ -5,7 +5,7 @@ import { tierRoute } from '../decide/asked-route.ts';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/model-route.ts';
-import type { Profile } from '../domain/profile.ts';
+import { goesElsewhere, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
@@ -101,7 +101,7 @@ export function buildAssignment(input: {
       branch: input.standing.branch,
       head: input.standing.head,
       // Only who works elsewhere has to fetch it.
-      remote: run.type === 'http' || run.type === 'external' ? remoteOf(graph.repository.id) : null,
+      remote: run.type === 'http' || goesElsewhere(run.type) ? remoteOf(graph.repository.id) : null,
     },
     repo: { name: graph.repository.name, path: graph.repository.path },
     folder: run.folder ?? '',

@@ -2,6 +2,7 @@
 // not written again.
 
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import { isForWorkers } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { CompletionGate, Passed } from '../graphs/completion-gate.ts';
@@ -30,7 +31,7 @@ export async function gateOutcome(
   const { task, agent } = live.run;
   const passed =
     outcome.kind === 'succeeded'
-      ? await gate.pass(store, task, outcome, agent)
+      ? await gate.pass(store, task, outcome, agent, isForWorkers(live.run.type) ? 'worker' : 'us')
       : await gate.fail(store, task, outcome, agent);
   return gated(passed, outcome);
 }

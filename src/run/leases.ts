@@ -3,6 +3,7 @@
 // retries: that is what its outcome is for.
 
 import { profileNamed } from '../decide/route.ts';
+import { isForWorkers } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Begun } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
@@ -172,9 +173,14 @@ export class Leases {
 
   #giveBack(live: LiveRun, because: string): void {
     const { ending, background } = this.#parts;
+    const left = isForWorkers(live.run.type) && ({ kind: 'stopped', reason: 'silent', because } as const);
     background.later(
-      ending.release(live.run, because).then(
-        () => live.stop('completed'),
+      ending.release(live.run, because, left ? { outcome: left } : {}).then(
+        () => {
+          live.stop('completed');
+          // A task that ends every worker that takes it must not go on to the next one for ever.
+          if (left) ending.parking.judge(live.run, 0);
+        },
         // The graph could not be written; the next expiry or a person tries again.
         () => {
           live.leaseNotedAt = null;
@@ -213,6 +219,12 @@ function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): He
     deadline: at(live.run.deadlineAt),
     ...(live.lease?.answer == null ? {} : { answer: live.lease.answer }),
   };
+}
+
+/** A worker could not be heard while no supervisor ran: its clock begins anew. */
+export function withTimeToCall(lease: Lease | null, run: Run, now: number): Lease | null {
+  if (!lease || !isForWorkers(run.type) || lease.expiresAt === null || lease.leaseMs === null) return lease;
+  return { ...lease, expiresAt: Math.max(lease.expiresAt, now + lease.leaseMs) };
 }
 
 /** Signs of life that may be missed in a row before an agent is given up. */

@@ -7,6 +7,7 @@ import { profileNamed } from '../decide/route.ts';
 import type { KnownResult } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
+import { goesElsewhere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { reclaimInGraph, restoreInGraph } from '../graphs/rewind-writes.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
@@ -378,7 +379,7 @@ export class RunEnding {
   /** Emits an event of a run. */
   emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
     const { id, graph, task, worktree, executor, attempt } = run;
-    const outside = run.type === 'http' || run.type === 'external';
+    const outside = run.type === 'http' || goesElsewhere(run.type);
     const lease = this.#live.get(id)?.lease ?? (outside ? this.#parts.ledger.lease(id) : null);
     const ref = lease?.externalRef;
     const of = { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };

@@ -25,7 +25,7 @@ import {
 } from './assignment.ts';
 import { Background } from './background.ts';
 import { claimTask } from './gated-end.ts';
-import { notePromises } from './leases.ts';
+import { notePromises, withTimeToCall } from './leases.ts';
 import { LiveRun } from './live-run.ts';
 import { Recovery } from './recovery.ts';
 import { RunEnding, resultKey } from './run-end.ts';
@@ -109,7 +109,7 @@ export class Runner {
   /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
   async adopt(run: Run, profile: Profile): Promise<void> {
     const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
-    live.lease = this.#parts.ledger.lease(run.id);
+    live.lease = withTimeToCall(this.#parts.ledger.lease(run.id), run, this.#parts.clock.now());
     this.live.set(run.id, live);
     try {
       const graph = this.#parts.graphs.get(run.graph) ?? vanishedGraph(run, this.#parts.config());

@@ -11,8 +11,11 @@ import { createLocker } from '../platform/flock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import { openNow, readTextNow } from '../platform/regular-file.ts';
 
-/** What a token opens: everything; taking tasks and reporting on them, and reading; reading alone. */
-export const TOKEN_SCOPES = ['operator', 'worker', 'read-only'] as const;
+/**
+ * What a token opens: everything; taking tasks and reporting on them, and reading; reading alone; for `supervisor worker`
+ * on another machine, taking what is there for workers and nothing else.
+ */
+export const TOKEN_SCOPES = ['operator', 'worker', 'read-only', 'remote'] as const;
 export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
 export interface NamedToken {

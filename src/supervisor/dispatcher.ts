@@ -6,7 +6,7 @@ import type { Action } from '../decide/world.ts';
 import { type GraphPath, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { Profile } from '../domain/profile.ts';
+import { goesElsewhere, type Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import type { Cancel } from '../platform/clock.ts';
@@ -112,7 +112,7 @@ export class Dispatcher {
   #carry(live: LiveRun, plan: Plan): void {
     const carry = () => this.runner.carry(live, plan);
     // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
-    if (plan.profile.type === 'external') this.#work.later(carry());
+    if (goesElsewhere(plan.profile.type)) this.#work.later(carry());
     else this.#work.later(this.slots.take(live, carry, plan.priority));
   }
 

@@ -22,6 +22,7 @@ export function observeWorld(parts: {
   readonly ending?: readonly Run[];
   readonly peers: PeerStatuses;
   readonly dispatchBlocked: GraphHold | null;
+  readonly workers?: World['workers'];
   /** As the last decision said. */
   readonly doubts?: ReadonlyMap<string, number>;
 }): World {
@@ -40,6 +41,7 @@ export function observeWorld(parts: {
     peers: parts.peers,
     dispatchBlocked: parts.dispatchBlocked,
     ...(ledger ? { results: ledger.results() } : {}),
+    ...(parts.workers ? { workers: parts.workers } : {}),
     ...(parts.doubts ? { doubts: parts.doubts } : {}),
   };
 }

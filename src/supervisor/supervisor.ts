@@ -13,6 +13,7 @@ import { nextTurn } from '../platform/cooperative.ts';
 import type { Service } from '../platform/service.ts';
 import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
 import type { RunnerParts } from '../run/run-services.ts';
+import { ConnectedWorkers } from './connected-workers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
 import { LongReadings } from './long-readings.ts';
@@ -51,6 +52,7 @@ export class Supervisor implements Service {
   readonly name = 'supervisor';
   readonly dispatcher: Dispatcher;
   readonly lost: LostGraphs;
+  readonly workers = new ConnectedWorkers();
   readonly #parts: SupervisorParts;
   readonly #memo: DecideMemo = createMemo();
   readonly #dirty = new Set<GraphPath>();
@@ -247,6 +249,7 @@ export class Supervisor implements Service {
       ending: this.dispatcher.ending(),
       peers: new Map(),
       dispatchBlocked: this.#dispatchBlocked(),
+      workers: this.workers.byProfile(clock.now()),
       ...(this.#decided ? { doubts: this.#decided.decision.doubts } : {}),
     });
     return { world, decision: decide(world, this.#memo) };

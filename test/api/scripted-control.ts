@@ -103,6 +103,7 @@ const STATUS: StatusReport = {
   runs: [],
   held: [],
   schedules: [],
+  workers: [],
   problems: [],
 };
 
@@ -208,6 +209,10 @@ export function scriptedControl(): ScriptedControl {
     },
     emit(event) {
       for (const hear of listeners) hear(event);
+    },
+    async output(run, piece) {
+      note('output', run, piece);
+      return piece.offset + piece.bytes.length;
     },
     async status() {
       note('status');

@@ -91,7 +91,9 @@ test('every route × every scope', async () => {
     paths: Readonly<Record<string, object>>;
   };
   const FOR_WORKERS = new Set(
-    ['complete', 'fail', 'heartbeat', 'release', 'input', 'claim'].map((verb) => `/api/task/{id}/${verb}`),
+    ['complete', 'fail', 'heartbeat', 'output', 'release', 'input', 'claim'].map(
+      (verb) => `/api/task/{id}/${verb}`,
+    ),
   ).add('/api/tasks/claim');
   const WITH_THEIR_OWN = new Set(['/api/callback/{token}', '/api/a2a/notify/{attempt}']);
   const wrong: string[] = [];
@@ -110,7 +112,9 @@ test('every route × every scope', async () => {
         });
         gone.abort();
         const allowed =
-          scope === 'operator' || method === 'GET' || (scope === 'worker' && FOR_WORKERS.has(path));
+          scope === 'operator' ||
+          (scope === 'remote' ? path === '/api/tasks/claim' : method === 'GET') ||
+          (scope === 'worker' && FOR_WORKERS.has(path));
         if ((answer.status === 403) === allowed || answer.status === 401)
           wrong.push(`${scope} ${method} ${path}: ${answer.status}`);
         asked++;

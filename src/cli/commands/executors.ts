@@ -152,6 +152,8 @@ async function probe(
     }
     case 'external':
       return { ok: true, because: 'it waits for whoever does the work' };
+    case 'remote':
+      return { ok: true, because: 'it waits for `supervisor worker` on another machine' };
     default:
       return profile satisfies never;
   }

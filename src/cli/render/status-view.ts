@@ -36,7 +36,7 @@ export function statusView(report: StatusReport, context: Context): string {
   return `${parts.filter((part) => part !== '').join('\n')}`;
 }
 
-function headline({ supervisor, limits, problems }: StatusReport, context: Context): string {
+function headline({ supervisor, limits, problems, workers }: StatusReport, context: Context): string {
   const { paint } = context;
   if (!supervisor.running) {
     const start = problems.some((problem) => problem.code === 'config')
@@ -53,6 +53,7 @@ function headline({ supervisor, limits, problems }: StatusReport, context: Conte
       : [paint.caution(`${plain(supervisor.mode)} mode: nothing is started`)]),
     ...(since === null ? [] : [`up ${roughDuration(Math.max(0, context.now() - since))}`]),
     `${limits.running} of ${limits.max_concurrent} running`,
+    ...(workers.length > 0 ? [`${workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`] : []),
     ...(limits.queued > 0 ? [paint.caution(`${limits.queued} queued`)] : []),
   ];
   return `${facts.join(' · ')}\n`;

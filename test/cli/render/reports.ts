@@ -79,6 +79,7 @@ export function statusReport(more: Partial<StatusReport> = {}): StatusReport {
     runs: [runReport()],
     held: [],
     schedules: [],
+    workers: [],
     problems: [],
     ...more,
   };

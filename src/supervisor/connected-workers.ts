@@ -1,0 +1,71 @@
+// Which workers on other machines are connected, what they offer and why they rest: known from their asking for work, kept
+// in memory alone. One that stops asking is forgotten.
+
+import type { WorkersOfProfile } from '../decide/worker-words.ts';
+
+/** What a worker says of itself when it asks for work. */
+export interface WorkerOffer {
+  readonly name: string;
+  /** Profiles whose tasks it takes now. */
+  readonly profiles: readonly string[];
+  /** Profiles that it would take, by why it does not just now. */
+  readonly resting: ReadonlyMap<string, string>;
+}
+
+/** Longer than the longest time that one question may be kept waiting, and the pause before the next, ms. */
+const FORGOTTEN_AFTER_MS = 90_000;
+/** More names than anybody's farm has: somebody makes them up. */
+const MOST = 10_000;
+
+export class ConnectedWorkers {
+  readonly #known = new Map<string, { readonly offer: WorkerOffer; readonly seenAt: number }>();
+
+  /** Notes that it asked. Whether that is news: somebody new, or another offer. */
+  note(offer: WorkerOffer, now: number): boolean {
+    this.#forget(now);
+    const before = this.#known.get(offer.name)?.offer;
+    if (before === undefined && this.#known.size >= MOST) return false;
+    this.#known.set(offer.name, { offer, seenAt: now });
+    return before === undefined || textOf(before) !== textOf(offer);
+  }
+
+  /** Signs off: it takes nothing more. */
+  leave(name: string): boolean {
+    return this.#known.delete(name);
+  }
+
+  /** Who is connected, by name. */
+  offers(now: number): readonly WorkerOffer[] {
+    this.#forget(now);
+    return [...this.#known.values()].map(({ offer }) => offer).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The same by profile. */
+  byProfile(now: number): ReadonlyMap<string, WorkersOfProfile> {
+    const found = new Map<string, { connected: number; resting: string[] }>();
+    const of = (profile: string) => {
+      const known = found.get(profile) ?? { connected: 0, resting: [] };
+      found.set(profile, known);
+      return known;
+    };
+    for (const { name, profiles, resting } of this.offers(now)) {
+      for (const profile of profiles) of(profile).connected++;
+      for (const [profile, because] of resting) {
+        const known = of(profile);
+        known.connected++;
+        known.resting.push(`${name}: ${because}`);
+      }
+    }
+    return found;
+  }
+
+  /** A clock that was set back makes nobody older. */
+  #forget(now: number): void {
+    for (const [name, { seenAt }] of this.#known)
+      if (now - seenAt > FORGOTTEN_AFTER_MS) this.#known.delete(name);
+  }
+}
+
+function textOf({ profiles, resting }: WorkerOffer): string {
+  return JSON.stringify([[...profiles].sort(), [...resting].sort()]);
+}
