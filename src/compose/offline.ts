@@ -6,6 +6,7 @@ import { openLookConfig } from '../config/look-config.ts';
 import type { Paths } from '../config/paths.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
 import type { Config } from '../domain/config.ts';
+import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { GraphStore } from '../graph/store.ts';
@@ -92,10 +93,10 @@ export async function composeLookout(
       closing.push(() => beside.close());
       return { gate: beside.gate, afterEnd: beside.afterEnd };
     },
-    letGo: ({ graph, repo }, { id, createdAt }) =>
+    letGo: ({ graph, repo, settings }, { id, createdAt }) =>
       inLedger((writable) => {
         writable.clearPause('task', taskKey(graph, id));
-        writable.resetAttempts(graph, id);
+        writable.resetAttempts(countedTask({ graph, task: id, createdAt }, repo, settings));
         writable.forgetResult({ repo, task: id, createdAt: createdAt ?? null });
       }),
     async keep(graph, request, mark) {

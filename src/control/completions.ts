@@ -2,6 +2,7 @@
 // down once however often they come.
 
 import { profileNamed } from '../decide/route.ts';
+import { countedRun } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
@@ -237,10 +238,10 @@ export class Completions {
   }
 
   #attemptsLeft(run: Run, request: CompletionRequest): { readonly attempts_left?: number } {
-    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
-    const policy = profiles && profileNamed(run.executor, profiles)?.retry;
+    const graph = this.#parts.graphs.get(run.graph);
+    const policy = graph && profileNamed(run.executor, graph.profiles)?.retry;
     if (request.result !== 'failed' || !policy) return {};
-    const counted = this.#parts.ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    const counted = this.#parts.ledger.countedAttempts(countedRun(run, graph.settings));
     return { attempts_left: request.retryable === true ? Math.max(0, policy.attempts - counted) : 0 };
   }
 }

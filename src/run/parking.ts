@@ -11,6 +11,7 @@ import {
   restAfterLoss,
   VANISHED_AT_MOST,
 } from '../decide/retry.ts';
+import { countedRun, countedTask } from '../domain/counted-task.ts';
 import { type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import { contentPrint } from '../runs/result-book.ts';
@@ -30,7 +31,8 @@ export class Parking {
   judge(run: Run, attemptsAllowed: number): string | null {
     const { ledger } = this.#parts;
     const inARow = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
-    const failures = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    const settings = this.#parts.graphs.get(run.graph)?.settings;
+    const failures = ledger.countedAttempts(countedRun(run, settings));
     const why =
       tooOften(inARow) ??
       (failures >= failuresForLife(attemptsAllowed) ? `${failures} attempts failed` : null);
@@ -69,7 +71,9 @@ export class Parking {
       const detail = graph.store.detail(ref.task);
       if (detail && ledger.meta(`parked:${pause.name}`) === contentPrint(detail)) continue;
       ledger.clearPause('task', pause.name);
-      ledger.resetAttempts(ref.graph, ref.task);
+      ledger.resetAttempts(
+        countedTask({ ...ref, createdAt: detail?.createdAt }, graph.repository.id, graph.settings),
+      );
       freed.push(pause.name);
     }
     return freed;

@@ -5,6 +5,7 @@ import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
 import type { KnownResult } from '../decide/world.ts';
+import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
 import { goesElsewhere } from '../domain/profile.ts';
@@ -355,9 +356,9 @@ export class RunEnding {
 
   #retry(run: Run, outcome: Failed) {
     const { ledger, clock, identity, graphs } = this.#parts;
-    const profiles = graphs.get(run.graph)?.profiles;
-    const policy = (profiles && profileNamed(run.executor, profiles))?.retry ?? this.#parts.config().retry;
-    const counted = ledger.countedAttempts(run.graph, run.task, run.taskCreatedAt);
+    const graph = graphs.get(run.graph);
+    const policy = (graph && profileNamed(run.executor, graph.profiles))?.retry ?? this.#parts.config().retry;
+    const counted = ledger.countedAttempts(countedRun(run, graph?.settings));
     const decision = retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
     // Before the graph says open again: nothing may take it up in between.
     const parked = this.parking.judge(run, policy.attempts);

@@ -3,6 +3,7 @@
 // What its outcome means is run-end.ts.
 
 import { join } from 'node:path';
+import { countedTask } from '../domain/counted-task.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Deferred } from '../domain/outcome.ts';
@@ -322,8 +323,9 @@ export function openRuns(parts: RunnerParts, plans: readonly Plan[]): (LiveRun |
 }
 
 function newRun({ ledger, graphs }: RunnerParts, plan: Plan, id: string): NewRun {
-  const task = graphs.get(plan.graph)?.store.snapshot().tasks.get(plan.task);
-  const taskCreatedAt = task?.createdAt ?? null;
+  const graph = graphs.get(plan.graph);
+  const taskCreatedAt = graph?.store.snapshot().tasks.get(plan.task)?.createdAt ?? null;
+  const of = countedTask({ ...plan, createdAt: taskCreatedAt }, plan.repo, graph?.settings);
   return {
     id,
     graph: plan.graph,
@@ -334,7 +336,7 @@ function newRun({ ledger, graphs }: RunnerParts, plan: Plan, id: string): NewRun
     executor: plan.profile.name,
     type: plan.profile.type,
     because: plan.because,
-    attempt: ledger.countedAttempts(plan.graph, plan.task, taskCreatedAt) + 1,
+    attempt: ledger.countedAttempts(of) + 1,
     occurrence: plan.occurrence,
   };
 }

@@ -1,6 +1,7 @@
 // What can be asked of the ledger. Changes nothing, so it also serves while no supervisor runs.
 
 import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
+import type { CountedTask } from '../domain/counted-task.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
@@ -38,10 +39,10 @@ export interface LedgerView {
   /** The CLI session of a run, as its executor noted it. */
   session(id: RunId): string | null;
   /**
-   * How many attempts of a task failed in a way that counts: since a person last said `retry`, or in its lifetime.
-   * A task made anew under the same id (another created_at) starts at 0.
+   * How many attempts of a task, in all copies of it, failed in a way that counts: since a person last said `retry`, or in
+   * its lifetime. A task made anew under the same id (another created_at) starts at 0.
    */
-  countedAttempts(graph: GraphPath, task: TaskId, taskCreatedAt: string | null, sinceReset?: boolean): number;
+  countedAttempts(task: CountedTask, sinceReset?: boolean): number;
   scheduleMemory(): ScheduleMemories;
   /** All pauses, those whose time is over included. */
   pauses(): Pause[];
@@ -128,12 +129,12 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       const row = sql('SELECT session FROM runs WHERE id = ?').one(id);
       return row === null ? null : textOrNull(row, 'session');
     },
-    countedAttempts(graph, task, taskCreatedAt, sinceReset = true) {
+    countedAttempts({ graph, task, createdAt, repo }, sinceReset = true) {
       const row = sql(
-        `SELECT count(*) AS n FROM runs WHERE graph = ?1 AND task = ?2 AND task_created_at IS ?3
-         AND counted = 1 AND phase IN ('finished', 'settled') AND (?4 = 0 OR seq >
-           coalesce((SELECT reset_seq FROM tasks WHERE graph = ?1 AND task = ?2), 0))`,
-      ).one(graph, task, taskCreatedAt, sinceReset ? 1 : 0);
+        `SELECT count(*) AS n FROM runs WHERE ${repo === null ? 'graph' : 'repo'} = ?1 AND task = ?2
+         AND task_created_at IS ?3 AND counted = 1 AND phase IN ('finished', 'settled') AND (?4 = 0 OR seq >
+           coalesce((SELECT reset_seq FROM tasks WHERE graph = runs.graph AND task = runs.task), 0))`,
+      ).one(repo ?? graph, task, createdAt, sinceReset ? 1 : 0);
       return Number(row?.n ?? 0);
     },
     scheduleMemory() {

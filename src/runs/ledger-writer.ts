@@ -2,8 +2,9 @@
 // It believes nothing about graphs or processes: what it holds is what this program did, in the order it did it.
 
 import type { Pause } from '../decide/world.ts';
+import type { CountedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
+import type { RunId } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunNotes, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from './database.ts';
@@ -44,8 +45,8 @@ export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, 
   advance(id: RunId, to: RunPhase, facts?: RunFacts): Promise<Run>;
   /** Keeps what the work told about itself, without a move. An unknown run is ignored: it may have been pruned. */
   note(id: RunId, notes: RunNotes): void;
-  /** A person said `retry`: attempts so far count no more. */
-  resetAttempts(graph: GraphPath, task: TaskId): void;
+  /** A person said `retry`: attempts so far, of all copies of the task, count no more. */
+  resetAttempts(task: CountedTask): void;
   setPause(pause: Pause): void;
   clearPause(scope: Pause['scope'], name: string): void;
   setMeta(key: string, value: string): void;
@@ -255,13 +256,15 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       if (run) openRuns.wrote(run);
     },
 
-    resetAttempts(graph, task) {
+    resetAttempts({ graph, task, createdAt, repo }) {
       database
         .prepare(
-          `INSERT INTO tasks (graph, task, reset_seq) VALUES (?1, ?2, (SELECT coalesce(max(seq), 0) FROM runs))
-           ON CONFLICT (graph, task) DO UPDATE SET reset_seq = excluded.reset_seq`,
+          `INSERT INTO tasks (graph, task, reset_seq)
+           SELECT graph, ?2, (SELECT coalesce(max(seq), 0) FROM runs) FROM (SELECT ?1 AS graph UNION
+             SELECT graph FROM runs WHERE repo = ?3 AND task = ?2 AND task_created_at IS ?4 AND counted = 1)
+           WHERE true ON CONFLICT (graph, task) DO UPDATE SET reset_seq = excluded.reset_seq`,
         )
-        .run(graph, task);
+        .run(graph, task, repo, createdAt);
     },
 
     setPause(pause) {

@@ -176,6 +176,10 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run, graph)
   ) WITHOUT ROWID;
   `,
+  `
+  -- Attempts of one task are counted over the copies of its graph.
+  CREATE INDEX runs_counted ON runs (repo, task) WHERE counted = 1;
+  `,
 ];
 
 /** The version that this program writes. */

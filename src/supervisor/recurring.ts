@@ -3,6 +3,7 @@
 
 import { recurPatch } from '../decide/recur.ts';
 import type { Action, PassedInstants } from '../decide/world.ts';
+import { countedTask } from '../domain/counted-task.ts';
 import type { TaskRef } from '../domain/ids.ts';
 import { applyPatch } from '../graphs/task-writes.ts';
 import type { RunnerParts } from '../run/run-services.ts';
@@ -16,10 +17,11 @@ export async function reopenRecurring(
 ): Promise<void> {
   const found = parts.graphs.get(graph);
   if (!found) return;
-  parts.ledger.resetAttempts(graph, task);
-  parts.ledger.noteOver({ graph, task });
   const createdAt = found.store.snapshot().tasks.get(task)?.createdAt ?? null;
-  parts.ledger.forgetResult({ repo: found.repository.id, task, createdAt });
+  const repo = found.repository.id;
+  parts.ledger.resetAttempts(countedTask({ graph, task, createdAt }, repo, found.settings));
+  parts.ledger.noteOver({ graph, task });
+  parts.ledger.forgetResult({ repo, task, createdAt });
   const now = parts.clock.now();
   const opened = await found.store.change((draft) => {
     const detail = draft.detail(task);

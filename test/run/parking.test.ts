@@ -27,7 +27,7 @@ beforeEach(async () => {
   const store = { detail: () => task, snapshot: () => ({ problem }) };
   parking = new Parking({
     ledger,
-    graphs: { get: () => ({ store }) },
+    graphs: { get: () => ({ store, repository: { id: 'r' }, settings: { duplicates: 'once' } }) },
     bus: { emit: () => {} },
   } as unknown as RunnerParts);
 });

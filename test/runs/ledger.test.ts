@@ -74,6 +74,8 @@ function fail(ledger: Ledger, id: string, outcome: Outcome = FAILURE, more: Part
   ledger.move(id, 'settled');
 }
 
+const OF = { graph: '/g/.workgraph', task: 'build-api' };
+
 describe('a run in the ledger', () => {
   test('keeps every fact from opened to settled, across a restart', async () => {
     let ledger = await opened();
@@ -255,7 +257,7 @@ describe('asking', () => {
   test('failures count as attempts until a person says retry; interruptions, quota and success never do', async () => {
     const ledger = await opened();
     const counted = (since?: boolean) =>
-      ledger.countedAttempts('/g/.workgraph', 'build-api', '2027-01-01T00:00:00Z', since);
+      ledger.countedAttempts({ ...OF, createdAt: '2027-01-01T00:00:00Z', repo: null }, since);
     fail(ledger, 'r1');
     fail(ledger, 'r2', { kind: 'failed', failure: 'interrupted', message: 'gone', retryable: true });
     fail(ledger, 'r3', { kind: 'failed', failure: 'rate-limited', message: 'quota', retryable: true });
@@ -268,7 +270,7 @@ describe('asking', () => {
     expect(counted()).toBe(1);
     fail(ledger, 'r8');
     expect(counted()).toBe(2);
-    ledger.resetAttempts('/g/.workgraph', 'build-api');
+    ledger.resetAttempts({ ...OF, createdAt: '2027-01-01T00:00:00Z', repo: null });
     expect(counted()).toBe(0);
     fail(ledger, 'r9');
     expect(counted()).toBe(1);
@@ -279,8 +281,31 @@ describe('asking', () => {
     const ledger = await opened();
     fail(ledger, 'r1');
     fail(ledger, 'r2', FAILURE, { taskCreatedAt: null });
-    expect(ledger.countedAttempts('/g/.workgraph', 'build-api', '2027-02-02T00:00:00Z')).toBe(0);
-    expect(ledger.countedAttempts('/g/.workgraph', 'build-api', null)).toBe(1);
+    const anew = { ...OF, createdAt: '2027-02-02T00:00:00Z', repo: null };
+    expect(ledger.countedAttempts(anew)).toBe(0);
+    expect(ledger.countedAttempts({ ...anew, createdAt: null })).toBe(1);
+  });
+
+  test('attempts of the copies of a task are counted together, and let go together, unless each is its own', async () => {
+    const ledger = await opened();
+    const copy = '/w/.workgraph';
+    const createdAt = '2027-01-01T00:00:00Z';
+    const at = (graph: string, repo: string | null = '/g/.git') =>
+      ledger.countedAttempts({ graph, task: 'build-api', createdAt, repo });
+    fail(ledger, 'r1');
+    fail(ledger, 'r2', FAILURE, { graph: copy });
+    fail(ledger, 'r3', FAILURE, { graph: copy, taskCreatedAt: '2027-02-02T00:00:00Z' });
+    fail(ledger, 'r4', FAILURE, { graph: '/other/.workgraph', repo: '/other/.git' });
+    for (const graph of [OF.graph, copy, '/third/.workgraph']) expect(at(graph)).toBe(2);
+    expect([at(OF.graph, null), at(copy, null), at('/third/.workgraph', null)]).toEqual([1, 1, 0]);
+    // Asked for in a copy that never ran.
+    ledger.resetAttempts({ graph: '/third/.workgraph', task: 'build-api', createdAt, repo: '/g/.git' });
+    for (const graph of [OF.graph, copy, '/third/.workgraph']) expect(at(graph)).toBe(0);
+    expect(at('/other/.workgraph', '/other/.git')).toBe(1);
+    fail(ledger, 'r5', FAILURE, { graph: '/third/.workgraph' });
+    expect(at(OF.graph)).toBe(1);
+    ledger.resetAttempts({ graph: copy, task: 'build-api', createdAt, repo: null });
+    expect(at(OF.graph)).toBe(1);
   });
 });
 

@@ -38,6 +38,25 @@ const tell = (id: string) => `echo ${id} "$PWD" >> ${told()}`;
 const ran = async () => (await readFile(told(), 'utf8')).trim().split('\n').sort();
 
 describe('a graph that is committed', () => {
+  test('a task that failed in one worktree has an attempt less in every other, until `retry`', async () => {
+    const flaky = { id: 'flaky', exec: `${tell('flaky')}; exit 3`, created_at: '2026-05-01T00:00:00Z' };
+    await commitGraph([flaky]);
+    const one = await playground.worktree('one');
+    await playground.writeGraph(playground.repo, []);
+    await playground.writeConfig('[retry]\nattempts = 2\nbackoff = "1h"\nmax_backoff = "1h"\n');
+    const running = await supervise(playground);
+    supervised = running;
+    // Where the main worktree has no such task, the other dispatches it.
+    expect(await running.event('run.settled', 'flaky', one)).toMatchObject({ attempt: 1, status: 'open' });
+    await playground.writeGraph(playground.repo, [flaky]);
+    await running.supervisor.markEverything();
+    const settled = await running.event('run.settled', 'flaky', playground.repo);
+    expect(settled).toMatchObject({ attempt: 2, status: 'failed' });
+    await running.control.retry({ task: 'flaky', worktree: playground.repo });
+    expect(await running.nth(3, 'run.settled', 'flaky')).toMatchObject({ attempt: 1, status: 'open' });
+    expect(await ran()).toEqual([`flaky ${one}`, `flaky ${playground.repo}`, `flaky ${playground.repo}`]);
+  });
+
   test('is dispatched once, from the main worktree; the copies say so, and what waits for a copy goes on', async () => {
     await commitGraph([
       { id: 'shared', exec: tell('shared') },
