@@ -1,5 +1,5 @@
-// Where A2A 1.0 agents push how they are getting on: a StreamResponse, with the token of the attempt as they were given it.
-// Answered 204 as soon as it is written down, or soon enough where a verify command takes its time.
+// Where A2A 1.0 agents push their progress: a StreamResponse, with the attempt's token. Answered with 204 once it is
+// recorded, or early enough if a verify command takes long.
 
 import { A2A_PAYLOADS, readStreamResponse } from '../executors/http/a2a.ts';
 import { readJsonBody } from './body.ts';
@@ -7,10 +7,10 @@ import { ApiProblem } from './problem.ts';
 import { type ApiApp, type ApiContext, type ApiParts, doneOnce, refuseOtherMethods } from './route.ts';
 import type { RunAccess } from './security.ts';
 
-/** Where it is; `:attempt` is the id of a run. */
+/** The path; `:attempt` is the id of a run. */
 export const A2A_PATH = '/api/a2a/notify/:attempt';
 
-/** Senders of push notifications give up after 10 to 30 s, and not all of them try again. */
+/** Senders of push notifications time out after 10 to 30 s, and not all of them retry. */
 const ANSWER_WITHIN_MS = 5000;
 
 /** Mounts it. */
@@ -32,19 +32,19 @@ export function mountA2a(app: ApiApp, parts: ApiParts): void {
       const late = new Promise<void>((resolve) => {
         cancel = parts.clock.after(ANSWER_WITHIN_MS, resolve);
       });
-      // What comes of it after that stands in the task; nobody hears it here any more.
+      // Later results are in the task; they are not reported here any more.
       taken.catch(() => {});
       await Promise.race([taken, late]).finally(() => cancel());
       return { status: 204, body: null };
     });
-    // A refusal that is repeated for the same Idempotency-Key has a body.
+    // A refusal repeated for the same Idempotency-Key has a body.
     if (reply.status !== 204) return context.json(reply.body ?? null, reply.status as 409, reply.headers);
     return context.body(null, 204, reply.headers);
   });
   refuseOtherMethods(app, A2A_PATH, ['POST'], parts);
 }
 
-/** The attempt's own token is needed, in one header or in both: nothing else says that the agent is who it says. */
+/** The attempt's own token is required, in one header or in both: nothing else proves the agent's identity. */
 function admit(context: ApiContext, { gate }: ApiParts): RunAccess {
   const { incoming, door } = context.env;
   const bearer = gate.admit(incoming, door);

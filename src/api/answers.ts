@@ -1,5 +1,5 @@
-// What the API answers: zod schemas of the shapes in domain/report.ts. They describe the API; tests hold answers
-// against them, and the compiler holds them against the domain.
+// Responses of the API: zod schemas of the shapes in domain/report.ts. They describe the API; tests check responses
+// against them, and the compiler checks them against the domain.
 
 import { z } from 'zod';
 import type { CompletionAnswer } from '../control/control.ts';
@@ -255,7 +255,7 @@ export const tasksAnswer = z.object({ tasks: z.array(taskAnswer), next_cursor: t
 
 export const runsAnswer = z.object({ runs: z.array(runAnswer) });
 
-/** `state` is the word of callbacks (`completed`, `failed`, `ready`), `status` the graph's own. */
+/** `state` is the vocabulary of callbacks (`completed`, `failed`, `ready`), `status` the graph's own. */
 export const completionAnswer = z.object({
   task: text,
   worktree: text,

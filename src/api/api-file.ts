@@ -4,7 +4,7 @@ import { open, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import { systemCode } from '../domain/errors.ts';
 
-/** What api.json says. Public: other programs read it. */
+/** The content of api.json. Public: other programs read it. */
 export interface ApiFile {
   readonly pid: number;
   /** Path of the unix socket. */
@@ -15,7 +15,7 @@ export interface ApiFile {
   readonly token: string;
 }
 
-/** Writes the file, readable by this user alone; a reader sees the old or the new one, never a piece. */
+/** Writes the file, readable by this user alone; a reader sees the old or the new one, never a part. */
 export async function writeApiFile(path: string, content: ApiFile): Promise<void> {
   const draft = `${path}.${content.pid}.tmp`;
   await rm(draft, { force: true });
@@ -29,7 +29,7 @@ export async function writeApiFile(path: string, content: ApiFile): Promise<void
   await rename(draft, path);
 }
 
-/** What the file says, null when it is not there or says nothing of use. */
+/** The content of the file, null if it does not exist or is unusable. */
 export async function readApiFile(path: string): Promise<ApiFile | null> {
   let text: string;
   try {
@@ -42,7 +42,7 @@ export async function readApiFile(path: string): Promise<ApiFile | null> {
     const value: unknown = JSON.parse(text);
     return isApiFile(value) ? value : null;
   } catch {
-    // Torn or foreign: whoever wrote it was not a running supervisor.
+    // Torn or foreign: not written by a running supervisor.
     return null;
   }
 }
@@ -68,7 +68,7 @@ function isApiFile(value: unknown): value is ApiFile {
   );
 }
 
-/** The TCP port of last time, kept beside api.json; null when there was none. */
+/** The last TCP port, kept beside api.json; null if there was none. */
 export async function lastPort(apiFile: string | undefined): Promise<number | null> {
   if (apiFile === undefined) return null;
   const text = await readFile(portFile(apiFile), 'utf8').catch((thrown: unknown) => {
@@ -79,7 +79,7 @@ export async function lastPort(apiFile: string | undefined): Promise<number | nu
   return port >= 1024 && port <= 65535 ? port : null;
 }
 
-/** Keeps the TCP port for the next time: agents at work hold URLs with it. */
+/** Stores the TCP port for the next start: running agents have URLs with it. */
 export async function keepPort(apiFile: string | undefined, port: number): Promise<void> {
   if (apiFile !== undefined) await writeFile(portFile(apiFile), `${port}\n`, { mode: 0o600 });
 }

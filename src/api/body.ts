@@ -1,19 +1,21 @@
-// Request bodies: how many bytes are taken, which content types, what JSON. Knows nothing of routes or schemas.
+// Request bodies: size limit, content types, JSON. Knows nothing of routes or schemas.
 
 import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../domain/errors.ts';
 import { ApiProblem } from './problem.ts';
 
-/** Deeper JSON than this is refused: nothing sensible nests so far, and writing it again recurses. */
+/** Deeper JSON is refused: nothing sensible nests that far, and serialising it recurses. */
 const MAX_DEPTH = 100;
 
-/** `application/json` and `application/…+json`: types that a web page cannot send elsewhere without asking first. */
+/**
+ * `application/json` and `application/…+json`: types that a web page cannot send cross-origin without a preflight.
+ */
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** What `curl -d` says of every body. */
+/** The default content type of `curl -d`. */
 const CURL_TYPE = 'application/x-www-form-urlencoded';
 
-/** Throws `body-too-large` when the request declares more than `limit` bytes. To be asked before reading. */
+/** Throws `body-too-large` if the request declares more than `limit` bytes. Call before reading. */
 export function checkDeclaredLength(request: IncomingMessage, limit: number): void {
   const declared = request.headers['content-length'];
   if (declared !== undefined && Number(declared) > limit) throw tooLarge(limit);
@@ -26,15 +28,15 @@ export async function readAnyBody(request: IncomingMessage, limit: number): Prom
 }
 
 /**
- * What a body of any type says: its JSON value, its text, or `{media_type, base64}` where it is neither. Undefined when
- * there is none.
+ * A body of any type: its JSON value, its text, or `{media_type, base64}` for anything else. Undefined if there is
+ * none.
  */
 export function looseValue(bytes: Buffer, mediaType: string): unknown {
   if (bytes.length === 0) return undefined;
   try {
     return parseJson(bytes);
   } catch {
-    // Any text is welcome here; what is no text at all is kept as bytes.
+    // Any text is accepted here; everything else is stored as bytes.
   }
   const text = bytes.toString('utf8');
   if (Buffer.from(text, 'utf8').equals(bytes)) return text;
@@ -42,8 +44,8 @@ export function looseValue(bytes: Buffer, mediaType: string): unknown {
 }
 
 /**
- * The parsed body, or undefined when there is none. Throws ApiProblem for everything that is not JSON of sane size.
- * `fromAbove`: no web page can have sent it, so JSON under the type that curl gives it by default is JSON too.
+ * The parsed body, or undefined if there is none. Throws ApiProblem for everything that is not JSON of reasonable
+ * size. `fromAbove`: no web page can have sent it, so JSON under curl's default type is accepted as JSON.
  */
 export async function readJsonBody(
   request: IncomingMessage,
@@ -84,7 +86,7 @@ function tooLarge(limit: number): ApiProblem {
   });
 }
 
-/** Reads with the cap applied to what really arrives, whatever was declared. */
+/** Reads with the cap applied to the received bytes, whatever was declared. */
 function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -106,7 +108,7 @@ function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
     request.on('data', onData);
     request.on('end', onEnd);
     request.on('close', onClose);
-    // Stays on: an error that comes after the answer (the peer hung up) must not end the process.
+    // Stays registered: an error after the response (the peer disconnected) must not crash the process.
     request.on('error', onClose);
   });
 }
@@ -116,7 +118,7 @@ function parseJson(bytes: Buffer): unknown {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    // TextDecoder says no more than that.
+    // TextDecoder's own message says no more than that.
     throw new ApiProblem('malformed-json', 'The body is not valid UTF-8.');
   }
   checkDepth(text);
@@ -132,7 +134,7 @@ function parseJson(bytes: Buffer): unknown {
   return value;
 }
 
-/** The parser's message without the piece of text it quotes: that may be a secret. */
+/** The parser's message without the text it quotes: that may be a secret. */
 function whereOf(error: unknown): string {
   const position = /at position \d+/.exec(messageOf(error));
   return position
@@ -156,7 +158,7 @@ function checkDepth(text: string): void {
   }
 }
 
-/** `__proto__` as a key would change objects instead of adding to them wherever a later reader copies by assignment. */
+/** `__proto__` as a key would change objects instead of adding to them if a later reader copies by assignment. */
 function checkKeys(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   if (Object.hasOwn(value, '__proto__'))

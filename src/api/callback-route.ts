@@ -1,5 +1,5 @@
-// The pre-signed callback: for tools that can neither set headers nor shape a body. The URL is the right to end one run,
-// the whole body is its result, whatever type it has.
+// The pre-signed callback: for tools that can neither set headers nor shape a body. The URL is the permission to
+// finish one run, the whole body is its result, whatever its type.
 
 import type { CompletionRequest } from '../control/control.ts';
 import { looseValue, readAnyBody } from './body.ts';
@@ -7,7 +7,7 @@ import { type ApiApp, type ApiParts, doneOnce, parse, type Reply, refuseOtherMet
 import { callbackQuery } from './schemas.ts';
 import { report } from './task-routes.ts';
 
-/** Where it is; `:token` begins with `wgc_`. */
+/** The path; `:token` begins with `wgc_`. */
 export const CALLBACK_PATH = '/api/callback/:token';
 
 /** Mounts it. */
@@ -29,7 +29,7 @@ export function mountCallback(app: ApiApp, parts: ApiParts): void {
     const { status, headers, body } = await doneOnce(context, parts, run, bytes.toString('base64'), act);
     return context.json(body ?? null, (status ?? 200) as 200, headers);
   });
-  // Other pre-signed URLs take PUT: whoever tries that here must not look like somebody who guesses tokens.
+  // Other pre-signed URLs use PUT: trying that here must not look like guessing tokens.
   refuseOtherMethods(app, CALLBACK_PATH, ['POST'], null);
 }
 

@@ -1,4 +1,4 @@
-// One request over the unix socket, and its answer or the SupervisorError that it carries. For client.ts alone.
+// One request over the unix socket, and its response or the SupervisorError it contains. For client.ts alone.
 
 import { type Agent, type IncomingMessage, request } from 'node:http';
 import { ERROR_CODES, type ErrorCode, messageOf, SupervisorError } from '../domain/errors.ts';
@@ -11,22 +11,22 @@ export interface SocketCall {
   /** Any JSON value; undefined: no body. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Silence that is put up with before the answer begins and while it arrives, ms. */
+  /** Tolerated silence before the response begins and while it arrives, ms. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
 
-/** The parsed answer. Throws the server's own error, or `not-running` with the system's error as its cause. */
+/** The parsed response. Throws the server's own error, or `not-running` with the system's error as its cause. */
 export async function callSocket(call: SocketCall): Promise<unknown> {
   const response = await open(call);
   return read(call, response);
 }
 
-/** The answer as a stream, once it is known to be a good one. */
+/** The response as a stream, once its status is known to be good. */
 export async function streamSocket(call: SocketCall): Promise<IncomingMessage> {
   const response = await open(call);
   if (response.statusCode !== 200) await read(call, response);
-  // Silence on an event stream is normal; the keep-alive comments show that it lives.
+  // Silence on an event stream is normal; keep-alive comments show that it is alive.
   response.socket.setTimeout(0);
   return response;
 }
@@ -80,7 +80,7 @@ async function read(call: SocketCall, response: IncomingMessage): Promise<unknow
   throw errorOf(status, value);
 }
 
-/** The SupervisorError that a problem document stands for. */
+/** The SupervisorError of a problem document. */
 function errorOf(status: number, value: unknown): SupervisorError {
   const problem = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   const { type: _type, title, status: _status, detail, category, code, hint, ...details } = problem;
@@ -95,7 +95,7 @@ function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value);
 }
 
-/** For a server that says no category: the first code with that HTTP status. */
+/** For a server that sends no category: the first code with that HTTP status. */
 function codeOfStatus(status: number): ErrorCode {
   const codes = Object.keys(ERROR_CODES) as ErrorCode[];
   return codes.find((code) => ERROR_CODES[code].http === status) ?? 'failed';

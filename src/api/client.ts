@@ -1,5 +1,5 @@
 // How the commands talk to a running supervisor: node:http over the unix socket, nothing else to load. Mirrors
-// SupervisorControl; what the server refuses comes out as the SupervisorError it was.
+// SupervisorControl; refusals of the server are thrown as the SupervisorError they were.
 
 import { Agent } from 'node:http';
 import type {
@@ -17,12 +17,12 @@ import { readApiFile } from './api-file.ts';
 import { callSocket, type SocketCall, streamSocket } from './client-call.ts';
 import { readServerEvents, type ServerEvent } from './server-events.ts';
 
-/** A completion as a command sends it. With `token`, it is sent as the run that the token belongs to. */
+/** A completion as a command sends it. With `token`, it is sent as the token's run. */
 export type ClientCompletion = Omit<CompletionRequest, 'caller'> & { readonly token?: string };
 
 /** A running supervisor, seen from another process. Everything throws SupervisorError. */
 export interface SupervisorClient {
-  /** Path of the socket it answers on. */
+  /** Path of its socket. */
   readonly socket: string;
   /** Version of the running supervisor. */
   readonly version: string;
@@ -36,7 +36,7 @@ export interface SupervisorClient {
     query: TaskQuery,
     options?: { readonly token?: string; readonly message?: string },
   ): Promise<HeartbeatAnswer>;
-  /** Answers what the worker on a task asks. */
+  /** Answers a worker's question. */
   answer(query: TaskQuery, answer: string): Promise<AnsweredQuestion>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
   retry(query: TaskQuery): Promise<TaskReport>;
@@ -51,20 +51,20 @@ export interface SupervisorClient {
   reload(): Promise<{ readonly problems: readonly string[] }>;
   /** Every event from now on, or after `lastId` as far as they are kept. Ends when the supervisor stops. */
   events(options?: { readonly lastId?: string; readonly signal?: AbortSignal }): AsyncGenerator<ServerEvent>;
-  /** Gives the connection up. A process may also just end. */
+  /** Closes the connection. A process may also just exit. */
   close(): void;
 }
 
-/** How long the supervisor may take to say that it is there, ms. */
+/** How long the supervisor may take to respond at all, ms. */
 const CONNECT_TIMEOUT_MS = 2000;
-/** How long one answer may take, ms; a busy graph lock is waited for in there. */
+/** How long one response may take, ms; includes waiting for a busy graph lock. */
 const ANSWER_TIMEOUT_MS = 60_000;
-/** How long a completion may take, ms: a verify command runs in there, by wg's default for up to fifteen minutes. */
+/** How long a completion may take, ms: includes a verify command, by wg's default up to fifteen minutes. */
 const COMPLETION_TIMEOUT_MS = 20 * 60_000;
 
 /**
- * The running supervisor that api.json (or a socket path) leads to; null when none runs: no file, a file that an
- * ended one left behind, or nobody on the socket. Throws `not-running` when one is there but does not answer.
+ * The running supervisor found through api.json (or a socket path); null if none runs: no file, a stale file, or a
+ * dead socket. Throws `not-running` if one exists but does not respond.
  */
 export async function connectSupervisor(
   where: ({ readonly apiFile: string } | { readonly socket: string }) & {
@@ -96,7 +96,7 @@ function versionOf(health: unknown): string {
   return typeof version === 'string' ? version : '';
 }
 
-/** The socket's file is gone, or it is a file that nobody listens on any more. */
+/** The socket's file is gone, or nothing listens on it any more. */
 function nobodyThere(error: unknown): boolean {
   const cause = error instanceof SupervisorError ? systemCode(error.cause) : undefined;
   return cause === 'ECONNREFUSED' || cause === 'ENOENT' || cause === 'ENOTSOCK' || cause === 'ENOTDIR';
@@ -104,7 +104,7 @@ function nobodyThere(error: unknown): boolean {
 
 function clientOn(socket: string, agent: Agent, version: string): SupervisorClient {
   const base = { socket, agent, timeoutMs: ANSWER_TIMEOUT_MS };
-  // What comes back is what our own server of the same package sent: its shape is taken as it is.
+  // The response comes from the server of this same package: its shape is trusted.
   const get = async <T>(path: string): Promise<T> =>
     (await callSocket({ ...base, method: 'GET', path })) as T;
   const post = async <T>(path: string, body: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<T> =>

@@ -1,5 +1,5 @@
-// What agents write when they are done, read as one completion request. Agents differ in their words (`status`,
-// `error`, `reason`, `result`, `artifacts`); a finished piece of work is never refused over that.
+// An agent's final report as one completion request. Agents use different names (`status`, `error`, `reason`,
+// `result`, `artifacts`); finished work is never refused over that.
 
 import type { CompletionRequest } from '../control/control.ts';
 import type { CompleteBody, FailBody, HeartbeatBody, UsageBody } from './schemas.ts';
@@ -53,7 +53,7 @@ function usageOf(said: UsageBody | null | undefined): Pick<Report, 'usage'> {
   return known.length === 0 ? {} : { usage: Object.fromEntries(known) };
 }
 
-/** The progress line of a heartbeat, null when it only says that the work goes on. */
+/** The progress line of a heartbeat, null if it only says that the work continues. */
 export function progressText(body: HeartbeatBody): string | null {
   const { progress } = body;
   if (body.message) return body.message;
@@ -69,7 +69,7 @@ function reasonOf(body: Pick<FailBody, 'error' | 'reason' | 'summary'>): string 
   return said || body.reason || body.summary || UNSAID;
 }
 
-/** `result` and its like join the artifacts as members; artifacts of their own name win. */
+/** `result` and similar members join the artifacts; artifacts of the same name take precedence. */
 function artifactsOf(body: CompleteBody): unknown {
   const facts: Record<string, unknown> = {
     ...(body.result === undefined ? {} : { result: body.result }),

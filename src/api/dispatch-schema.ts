@@ -1,5 +1,5 @@
-// What agents are sent and pullers are given: the `data` of a dispatch, as a schema for the API's description. The bytes
-// themselves are made in executors/http-payload.ts; a test holds them against this.
+// What agents are sent and workers get: the `data` of a dispatch, as a schema for the API's description. The bytes
+// themselves are built in executors/http/payload.ts; a test compares them.
 
 import { z } from 'zod';
 

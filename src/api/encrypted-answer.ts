@@ -1,15 +1,15 @@
-// Answers at rest that nobody can read without the client's own Idempotency-Key: only its hash is kept here, and the key
-// of the seal comes out of it. Knows nothing of requests.
+// Stored responses that cannot be read without the client's own Idempotency-Key: only its hash is stored, and the
+// encryption key is derived from it. Knows nothing of requests.
 
 import { hkdfSync } from 'node:crypto';
 import { decryptText, sealText } from '../platform/encryption.ts';
 
-/** What a seal is bound to; with anything else it does not open. */
+/** What an encrypted response is bound to; with anything else it cannot be decrypted. */
 export interface SealedFor {
   /** The client's key in plain text. */
   readonly key: string;
   readonly scope: string;
-  /** Of the request that the answer is the answer to. */
+  /** Hash of the answered request. */
   readonly requestHash: string;
 }
 
@@ -20,7 +20,9 @@ export function seal(text: string, whose: SealedFor): string {
   return PREFIX + sealText(text, keyOf(whose)).toString('base64url');
 }
 
-/** The text again; null when it was sealed for somebody else, or is torn. What was never sealed comes as it is. */
+/**
+ * The decrypted text; null if it was encrypted for another caller, or is torn. Unencrypted text is returned as it is.
+ */
 export function decrypted(sealed: string, whose: SealedFor): string | null {
   if (!sealed.startsWith(PREFIX)) return sealed;
   return decryptText(Buffer.from(sealed.slice(PREFIX.length), 'base64url'), keyOf(whose));

@@ -1,5 +1,5 @@
-// GET /api/events: every event as server-sent events, with replay of what a client missed. Owns the bounded memory
-// of past events and the open streams; knows nothing of what the events mean.
+// GET /api/events: every event as server-sent events, with replay of what a client missed. Owns the bounded memory of
+// past events and the open streams; knows nothing of what the events mean.
 
 import type { ServerResponse } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
@@ -8,9 +8,9 @@ import type { Clock } from '../platform/clock.ts';
 
 /** Events kept for replay. */
 const RING_SIZE = 1000;
-/** And their bytes: results ride on events, and a thousand large ones must not fill the memory. */
+/** And their bytes: results are part of events, and a thousand large ones must not fill the memory. */
 const RING_BYTES = 8 * 1024 * 1024;
-/** What a reader may lag behind before it is cut off; it comes back with Last-Event-ID and misses nothing. */
+/** How far a reader may lag before it is disconnected; it reconnects with Last-Event-ID and misses nothing. */
 const MAX_BACKLOG_BYTES = 1024 * 1024;
 /** Proxies and clients give up on silent streams. */
 const KEEP_ALIVE_MS = 15_000;
@@ -24,11 +24,11 @@ interface Kept {
 }
 
 export interface EventStream {
-  /** Begins to remember events. */
+  /** Starts recording events. */
   open(): void;
-  /** Sends the events after `lastId` (null: from now on) and then every new one, until either side hangs up. */
+  /** Sends the events after `lastId` (null: from now on) and then every new one, until either side disconnects. */
   serve(response: ServerResponse, lastId: number | null): void;
-  /** Ends every stream and stops to listen. */
+  /** Ends every stream and unsubscribes. */
   close(): void;
 }
 
@@ -40,7 +40,7 @@ export function createEventStream(options: {
   const readers = new Set<ServerResponse>();
   const ring: Kept[] = [];
   let ringBytes = 0;
-  // Ids go on rising over restarts, so that an id from an earlier life is older than everything here.
+  // Ids keep rising over restarts, so that an id from an earlier process is older than everything here.
   let lastId = clock.now() * IDS_PER_MS;
   const firstId = lastId + 1;
   let unhear: (() => void) | null = null;
@@ -71,7 +71,7 @@ export function createEventStream(options: {
 
   function replay(response: ServerResponse, after: number): void {
     const oldest = ring[0]?.id ?? lastId + 1;
-    // An id ahead of ours is of an earlier life too: the clock was set back since.
+    // An id ahead of ours is also from an earlier process: the clock was set back since.
     const foreign = after < firstId - 1 || after > lastId;
     if (foreign || after < oldest - 1) response.write(GAP);
     for (const { id, frame } of ring) if (foreign || id > after) response.write(frame);
@@ -104,7 +104,7 @@ export function createEventStream(options: {
   };
 }
 
-/** The number in a Last-Event-ID header; null when there is none, or none of ours. */
+/** The number in a Last-Event-ID header; null if there is none, or an invalid one. */
 export function lastEventId(header: string | string[] | undefined): number | null {
   return typeof header === 'string' && /^\d{1,16}$/.test(header) ? Number(header) : null;
 }

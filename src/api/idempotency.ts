@@ -1,5 +1,5 @@
-// A request with an Idempotency-Key is done once: the same request again gets the same answer, another one with its key
-// is refused. Answers may hold tokens, so they are kept sealed: whoever has no key reads none.
+// A request with an Idempotency-Key is executed once: the same request gets the same response, a different one with
+// the same key is refused. Responses may contain tokens, so they are stored encrypted with the client's key.
 
 import { createHash } from 'node:crypto';
 import type { IdempotencyStore } from '../runs/idempotency-store.ts';
@@ -8,15 +8,15 @@ import { ApiProblem, problemAnswer } from './problem.ts';
 import type { Reply } from './route.ts';
 
 export interface KeyedRequest {
-  /** Who asks: keys of one caller say nothing to another. */
+  /** The caller: keys of different callers are independent. */
   readonly scope: string;
-  /** The header as it came; undefined: none. */
+  /** The raw header; undefined: none. */
   readonly key: string | undefined;
-  /** Everything that makes it this request. */
+  /** Everything that identifies the request. */
   readonly request: readonly string[];
 }
 
-/** Does what has not been done yet. */
+/** Executes requests that have not been executed yet. */
 export type Once = (keyed: KeyedRequest, act: () => Promise<Reply>) => Promise<Reply>;
 
 interface StoredAnswer {
@@ -24,11 +24,11 @@ interface StoredAnswer {
   readonly body: unknown;
 }
 
-/** Nobody keeps answers: keys are ignored. */
+/** Without a store: keys are ignored. */
 export const always: Once = (_keyed, act) => act();
 
 export function createOnce(book: IdempotencyStore): Once {
-  // Whoever was answering when the last process died is not doing it any more.
+  // Requests being processed when the last process died are not any more.
   book.dropUnanswered();
 
   function replay(status: number, { headers, body }: StoredAnswer): Reply {
@@ -71,7 +71,7 @@ export function createOnce(book: IdempotencyStore): Once {
     } catch (thrown) {
       const { status, headers, body } = problemAnswer(thrown, 'replayed');
       const problem: { readonly retryable?: boolean } = JSON.parse(body);
-      // What may go otherwise the next time is to be tried again, not remembered.
+      // What may succeed next time is to be retried, not remembered.
       if (status >= 500 || problem.retryable === true) book.drop(scope, name);
       else keep(status, { headers, body: problem });
       throw thrown;
@@ -79,7 +79,7 @@ export function createOnce(book: IdempotencyStore): Once {
   };
 }
 
-/** The draft wants the key as a quoted string; most clients send it bare. Both mean the same. */
+/** The draft requires the key as a quoted string; most clients send it bare. Both mean the same. */
 function bareKey(header: string): string {
   const key = /^\s*"((?:[^"\\]|\\.)*)"\s*$/.exec(header)?.[1] ?? header.trim();
   if (key.length === 0 || key.length > 255)

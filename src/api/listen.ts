@@ -1,5 +1,5 @@
-// Opening the listening sockets: the unix socket with its permissions and its stale predecessors, and TCP where it
-// may be opened at all. Knows nothing of requests.
+// Opens the listening sockets: the unix socket with its permissions and stale predecessors, and TCP if allowed. Knows
+// nothing of requests.
 
 import type { BigIntStats } from 'node:fs';
 import { lstat, mkdir, unlink } from 'node:fs/promises';
@@ -9,15 +9,15 @@ import { dirname } from 'node:path';
 import type { ListenSetting } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 
-/** macOS takes 103 bytes; Linux takes 107 and silently cuts off the rest, so the socket would be elsewhere. */
+/** macOS allows 103 bytes; Linux allows 107 and silently truncates, so the socket would be elsewhere. */
 export const MAX_SOCKET_PATH_BYTES = 103;
 
-/** The port that TCP is opened on when nothing else is asked for. */
+/** The default TCP port. */
 export const DEFAULT_PORT = 7420;
 
 /**
- * Listens on the unix socket, readable by this user alone. A socket file that nobody answers on is replaced; one that
- * somebody answers on is `already-running`. The caller holds the machine's lock.
+ * Listens on the unix socket, accessible to this user alone. A dead socket file is replaced; a live one is
+ * `already-running`. The caller has the machine's lock.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   const bytes = Buffer.byteLength(path);
@@ -38,12 +38,12 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
     await listenPrivately(server, path);
   } catch (error) {
     if (systemCode(error) !== 'EADDRINUSE') throw cannotListen(path, error);
-    // It appeared since we looked.
+    // It appeared since the check.
     throw alreadyRunning(path);
   }
 }
 
-/** The mode of the file is decided while binding; a chmod afterwards would leave a moment for others. */
+/** The mode of the file is set while binding; a chmod afterwards would leave a gap. */
 function listenPrivately(server: Server, path: string): Promise<void> {
   const before = process.umask(0o077);
   try {
@@ -81,12 +81,12 @@ async function removeStaleSocket(path: string, found: BigIntStats): Promise<void
     );
   const now = await socketFile(path);
   if (now === null) return;
-  // Somebody else replaced it meanwhile: theirs is alive.
+  // Another process replaced it meanwhile: that one is alive.
   if (now.ino !== found.ino || now.mtimeNs !== found.mtimeNs) throw alreadyRunning(path);
   await unlink(path);
 }
 
-/** null when somebody accepts connections, else the system's code. */
+/** null if connections are accepted, else the system's code. */
 function connectTrouble(path: string): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -99,8 +99,8 @@ function connectTrouble(path: string): Promise<string | null> {
 }
 
 /**
- * Listens on TCP and gives the address back. Where the port is free to choose, the one of last time comes first, because
- * agents at work hold its URL; then, for `auto`, the usual one; then any.
+ * Listens on TCP and returns the address. If the port may be chosen, the last one is tried first, because running
+ * agents have its URL; then, for `auto`, the usual one; then any.
  */
 export async function listenOnTcp(
   server: Server,

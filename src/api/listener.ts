@@ -1,5 +1,5 @@
-// Between a socket and the app: what every request passes before any route, whatever it asks for, and what every
-// answer carries. Owns timeouts, broken requests and the request log; knows no route.
+// Between a socket and the app: the checks of every request before any route, and the common parts of every response.
+// Owns timeouts, malformed requests and the request log; knows no route.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -12,23 +12,23 @@ import { ApiProblem, type ProblemAnswer, problemAnswer } from './problem.ts';
 import type { ApiApp } from './route.ts';
 import { checkOrigin, type Transport } from './security.ts';
 
-/** How long a peer that is hung up on has to read why, ms. */
+/** How long a disconnected peer has to read the reason, ms. */
 const LINGER_MS = 1000;
 
-/** How long and how much a peer may keep us busy. */
+/** Time and size limits for one peer. */
 export interface ListenerLimits {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly maxConnections: number;
 }
 
-/** Turns whatever was thrown into the answer of the request, and writes bugs to the log. */
+/** Turns any thrown value into the response of the request, and logs bugs. */
 export type Answering = (thrown: unknown, outgoing: ServerResponse) => Response;
 
-/** Names requests and answers what they threw. */
+/** Names requests and turns their errors into responses. */
 export interface RequestBook {
   readonly answer: Answering;
-  /** Gives the request its name. */
+  /** Assigns the request its id. */
   open(outgoing: ServerResponse): void;
   problem(thrown: unknown, outgoing: ServerResponse | null): ProblemAnswer;
 }
@@ -61,7 +61,7 @@ function stackOf(thrown: unknown): string {
   return typeof stack === 'string' ? stack : messageOf(thrown);
 }
 
-/** An HTTP server for the app that does not listen yet. `door` says how requests come in; null: not yet open. */
+/** An HTTP server for the app that does not listen yet. `door` describes the transport; null: not open yet. */
 export function createListener(options: {
   readonly app: ApiApp;
   readonly book: RequestBook;
@@ -117,7 +117,7 @@ export function createListener(options: {
       outgoing.writeHead(status, headers).end(body);
       return;
     }
-    // The adapter builds an address from the Host header. It has been judged; nothing reads it from here on.
+    // The adapter builds a URL from the Host header. It has been validated; nothing reads it from here on.
     incoming.headers.host = 'localhost';
     serve(incoming, outgoing).catch((error: unknown) => {
       book.problem(error, outgoing);
@@ -130,7 +130,7 @@ export function createListener(options: {
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       connectionsCheckingInterval: Math.max(20, Math.min(2000, Math.floor(limits.headersTimeoutMs / 4))),
-      // Its absence is answered like every other mistake.
+      // A missing header is answered like every other mistake.
       requireHostHeader: false,
     },
     handle,
@@ -141,12 +141,12 @@ export function createListener(options: {
       checkDeclaredLength(incoming, options.maxBodyBytes);
       outgoing.writeContinue();
     } catch {
-      // Not invited to send it; the route says the same once more, as an answer.
+      // The client does not send the body; the route gives the same answer as a response.
       outgoing.setHeader('connection', 'close');
     }
     handle(incoming, outgoing);
   });
-  // Whatever else a client expects of us, it gets the answer.
+  // Any other expectation is ignored, the client gets the response.
   server.on('checkExpectation', handle);
   server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => {
     const problem = new ApiProblem('malformed-request', 'This is no proxy.');
@@ -158,7 +158,7 @@ export function createListener(options: {
     if (midAnswer || !socket.writable || systemCode(error) === 'ECONNRESET') return void socket.destroy();
     hangUp(socket, rawAnswer(book.problem(brokenRequest(error), null), isHead(error)));
   });
-  /** Says its last word. A peer that does not hang up in turn would keep one of few connections for good. */
+  /** Sends its final response. A peer that does not disconnect would keep one of few connections for good. */
   function hangUp(socket: Duplex, answer: string): void {
     const cancel = clock.after(LINGER_MS, () => socket.destroy());
     socket.once('close', cancel);
@@ -174,14 +174,14 @@ function closed(): ApiProblem {
   });
 }
 
-/** The path must be one, and its percent-encoding must mean something: ids come from there. */
+/** The path must be valid, and its percent-encoding decodable: ids come from there. */
 function checkTarget(target: string): void {
   if (!target.startsWith('/'))
     throw new ApiProblem('malformed-request', 'The request target must be a path.');
   try {
     for (const part of target.split('?')) decodeURIComponent(part);
   } catch {
-    // A URIError says no more than that.
+    // A URIError's message says no more than that.
     throw new ApiProblem('malformed-request', 'The address has invalid percent-encoding.', {
       hint: "write a literal % as %25, for example with JavaScript's encodeURIComponent",
     });
@@ -199,7 +199,10 @@ function brokenRequest(error: Error): ApiProblem {
   }
 }
 
-/** A HEAD request is answered without a body even when the rest of it is broken, or its client stumbles over it. */
+/**
+ * A HEAD request is answered without a body even if the request is otherwise malformed, or its client misparses the
+ * response.
+ */
 function isHead(error: object): boolean {
   return 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.indexOf('HEAD ') === 0;
 }

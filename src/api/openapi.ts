@@ -1,5 +1,5 @@
-// The API's own description, OpenAPI 3.1, made from the very schemas that check requests and shape answers. What agents
-// and webhooks are sent stands under `webhooks`. Describes; checks nothing.
+// The API's own description, OpenAPI 3.1, generated from the very schemas that check requests and shape responses.
+// What agents and webhooks are sent is under `webhooks`. Describes; checks nothing.
 
 import { z } from 'zod';
 import { A2A_PAYLOADS } from '../executors/http/a2a.ts';
@@ -24,10 +24,10 @@ export function describingRoute(describe: () => Json): MountableRoute {
   });
 }
 
-/** Routes that answer 202 because what they ask for goes on afterwards. */
+/** Routes that answer 202 because the requested work continues afterwards. */
 const ACCEPTING = new Set(['/api/task/:id/cancel', '/api/task/:id/dispatch', '/api/control/drain']);
 
-/** Routes that wait where the client would, by `Prefer: wait=N`. */
+/** Routes that wait if the client asks for it, by `Prefer: wait=N`. */
 const WAITING = new Set(['GET /api/task/:id', 'POST /api/task/:id/dispatch']);
 
 /** The whole description. */
@@ -260,7 +260,7 @@ function problemResponses(): Json {
   );
 }
 
-/** RFC 9457, with members of ours. */
+/** RFC 9457, with our own members. */
 const PROBLEM_SCHEMA = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail', 'instance', 'code', 'category', 'retryable'],

@@ -1,5 +1,5 @@
-// Long lists in pages. A cursor names the last task that was seen and its place, so that what comes or goes before it
-// in between neither repeats nor skips what follows.
+// Pagination of long lists. A cursor names the last task seen and its position, so that changes before it in between
+// neither repeat nor skip anything.
 
 import type { TaskReport } from '../domain/report.ts';
 import { ApiProblem } from './problem.ts';
@@ -9,7 +9,7 @@ export interface Page {
   readonly next_cursor: string | null;
 }
 
-/** The page after a cursor. Throws `invalid-request` for a cursor that is none of ours. */
+/** The page after a cursor. Throws `invalid-request` for an invalid cursor. */
 export function pageOf(
   tasks: readonly TaskReport[],
   cursor: string | undefined,
@@ -27,7 +27,7 @@ function placeAfter(tasks: readonly TaskReport[], cursor: string): number {
   const { place, id } = decode(cursor);
   if (tasks[place - 1]?.id === id) return place;
   const found = tasks.findIndex((task) => task.id === id);
-  // It is gone: its place is the best that is known.
+  // It is gone: its old position is the best guess.
   return found < 0 ? Math.min(place, tasks.length) : found + 1;
 }
 
@@ -41,7 +41,7 @@ function decode(cursor: string): { readonly place: number; readonly id: string }
     if (Number.isSafeInteger(place) && Number(place) >= 0 && typeof id === 'string')
       return { place: Number(place), id };
   } catch {
-    // Not one of ours, like any other text.
+    // Invalid, like any other text.
   }
   throw new ApiProblem('invalid-request', 'The query, cursor: must be a next_cursor of an earlier answer.');
 }

@@ -1,11 +1,11 @@
-// The header `Prefer` (RFC 7240), as far as it is honoured here: how long a client would wait for an answer.
+// The header `Prefer` (RFC 7240), as far as it is supported: how long a client would wait for a response.
 
 import type { ServerResponse } from 'node:http';
 
-/** The longest wait that is granted, seconds: below what proxies and load balancers put up with. */
+/** The longest wait that is granted, seconds: below the timeouts of proxies and load balancers. */
 export const LONGEST_WAIT_S = 50;
 
-/** The seconds of `Prefer: wait=N`, at most the longest wait; null when none is asked for. */
+/** The seconds of `Prefer: wait=N`, at most the longest wait; null if not requested. */
 export function preferredWait(header: string | undefined): number | null {
   for (const preference of header?.split(',') ?? []) {
     const seconds = /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;|$)/i.exec(preference)?.[1];
@@ -14,7 +14,7 @@ export function preferredWait(header: string | undefined): number | null {
   return null;
 }
 
-/** Aborted when whoever asked has gone: nobody is waited for in vain. */
+/** Aborted when the client has gone: no needless waiting. */
 export function hungUp(outgoing: ServerResponse): AbortSignal {
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort());

@@ -1,21 +1,21 @@
-// How the API says no: application/problem+json (RFC 9457). Owns the closed list of problem codes and the mapping
-// from SupervisorError. Knows nothing of routes or sockets.
+// Error responses: application/problem+json (RFC 9457). Owns the closed list of problem codes and the mapping from
+// SupervisorError. Knows nothing of routes or sockets.
 
 import { type ErrorCode, messageOf, SupervisorError } from '../domain/errors.ts';
 
-/** The media type of every error answer. */
+/** The media type of every error response. */
 export const PROBLEM_TYPE = 'application/problem+json';
 
 interface ProblemKind {
   readonly status: number;
   readonly title: string;
-  /** The kind of SupervisorError that a client makes of it; decides the exit status of commands. */
+  /** The SupervisorError code a client turns it into; decides the exit status of commands. */
   readonly category: ErrorCode;
-  /** The very same request may succeed a little later. */
+  /** The very same request may succeed later. */
   readonly retryable?: true;
 }
 
-/** Every problem code → what it means. Public and stable: clients rely on the codes. */
+/** Every problem code → its meaning. Public and stable: clients rely on the codes. */
 export const PROBLEMS = {
   'malformed-request': { status: 400, title: 'The request cannot be read', category: 'usage' },
   'malformed-json': { status: 400, title: 'The body is not JSON', category: 'usage' },
@@ -87,7 +87,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** The problem code of each SupervisorError code, unless its `details.code` names a finer one. */
+/** The problem code of each SupervisorError code, unless its `details.code` names a more specific one. */
 const BY_ERROR: Readonly<Record<ErrorCode, ProblemCode>> = {
   failed: 'failed',
   usage: 'usage',
@@ -106,7 +106,7 @@ const BY_ERROR: Readonly<Record<ErrorCode, ProblemCode>> = {
   'too-large': 'body-too-large',
 };
 
-/** A refusal that only HTTP knows, thrown inside the API and answered by it. */
+/** A refusal specific to HTTP, thrown and answered inside the API. */
 export class ApiProblem extends Error {
   override readonly name = 'ApiProblem';
   readonly problem: ProblemCode;
@@ -119,7 +119,7 @@ export class ApiProblem extends Error {
     detail: string,
     options: {
       readonly hint?: string;
-      /** Further members of the answer, snake_case. */
+      /** Further members of the response, snake_case. */
       readonly members?: Readonly<Record<string, unknown>>;
       readonly headers?: Readonly<Record<string, string>>;
     } = {},
@@ -132,16 +132,16 @@ export class ApiProblem extends Error {
   }
 }
 
-/** An error answer, ready to be sent. */
+/** An error response, ready to be sent. */
 export interface ProblemAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** True: nobody expected this; the log must carry what happened. */
+  /** True: unexpected; the details must be logged. */
   readonly bug: boolean;
 }
 
-/** The answer to anything that was thrown. A bug is told without its innards; `instance` leads to the log line. */
+/** The response to any thrown value. A bug is reported without internals; `instance` leads to the log line. */
 export function problemAnswer(thrown: unknown, instance: string): ProblemAnswer {
   if (thrown instanceof ApiProblem)
     return render(thrown.problem, thrown.message, thrown.hint, thrown.members, thrown.headers, instance);
@@ -155,7 +155,7 @@ export function problemAnswer(thrown: unknown, instance: string): ProblemAnswer 
   return { ...render('internal', detail, hint, {}, {}, instance), bug: true };
 }
 
-/** Over HTTP there are no flags: which task is meant is said by its machine-wide id. */
+/** HTTP has no flags: the task is identified by its machine-wide id. */
 function hintOf({ code, details, hint }: SupervisorError): string | undefined {
   if (code !== 'ambiguous' || !Array.isArray(details.candidates)) return hint;
   return 'name the task by one of candidates[].id, or its worktree (--worktree PATH, over HTTP ?worktree=PATH)';
@@ -197,7 +197,7 @@ function render(
   };
 }
 
-/** Details are whatever the thrower knew; what cannot be written as JSON is left out, never the answer itself. */
+/** Details are arbitrary; what cannot be written as JSON is omitted, never the whole response. */
 function asJson(
   standard: Readonly<Record<string, unknown>>,
   members: Readonly<Record<string, unknown>>,

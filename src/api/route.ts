@@ -1,5 +1,5 @@
-// What a route is: method, path, schemas, who may use it, and a handler that knows nothing of HTTP's dangers. Mounting
-// one puts the checks around it, always in the same order: token, body, task, schema.
+// A route: method, path, schemas, permissions, and a handler that does not deal with HTTP. Mounting one wraps it in
+// the checks, always in the same order: token, body, task, schema.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
@@ -15,7 +15,7 @@ import { taskId, type taskQuery } from './schemas.ts';
 import { type Access, type CallerAccess, type Gatekeeper, requireScope, type Transport } from './security.ts';
 import { accessTask } from './task-access.ts';
 
-/** What the listener hands to every request. */
+/** What the listener passes to every request. */
 export interface RequestEnv {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
@@ -45,12 +45,12 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
   readonly method: 'GET' | 'POST';
   /** A hono path; `:id` is a task id. */
   readonly path: string;
-  /** What it does, one line, for the API's description. */
+  /** Its purpose in one line, for the API's description. */
   readonly summary: string;
   readonly query: Q;
   readonly body: B;
   readonly answer: z.ZodType;
-  /** Taking tasks is no matter of the operator alone. Else GET is for all, and POST for the operator. */
+  /** Claiming tasks is not restricted to the operator. Otherwise GET is for all, and POST for the operator. */
   readonly scope?: 'worker' | 'remote';
 }
 
@@ -64,7 +64,7 @@ export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType
       readonly body: z.infer<B>;
       /** How far the token reaches that came with it. */
       readonly scope: TokenScope;
-      /** Aborted when whoever asked has gone. */
+      /** Aborted when the client has gone. */
       readonly gone: () => AbortSignal;
     },
     parts: ApiParts,
@@ -81,14 +81,14 @@ export interface TaskRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
       readonly caller: Caller;
       readonly body: z.infer<B>;
       readonly request: ApiContext['req'];
-      /** Aborted when whoever asked has gone. */
+      /** Aborted when the client has gone. */
       readonly gone: () => AbortSignal;
     },
     parts: ApiParts,
   ): Promise<Reply>;
 }
 
-/** A route as it is mounted: what its handler takes has been checked by its own schemas. */
+/** A route as mounted: its handler's input has been checked by its own schemas. */
 export interface MountableRoute extends RouteBase<z.ZodType, z.ZodType> {
   readonly access: PlainRoute['access'] | TaskRoute['access'];
   answerTo(context: ApiContext, parts: ApiParts): Promise<Reply>;
@@ -154,7 +154,7 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
   };
 }
 
-/** The access of a request whose body may carry a lease token. The token narrows what the operator may do. */
+/** The access of a request whose body may contain a lease token. The token narrows what the operator may do. */
 function accessWithBody(first: Access, body: unknown, gate: Gatekeeper): Access {
   const token =
     typeof body === 'object' && body !== null && 'lease_token' in body ? body.lease_token : undefined;
@@ -165,18 +165,18 @@ function accessWithBody(first: Access, body: unknown, gate: Gatekeeper): Access 
   return run;
 }
 
-/** How far a token must reach for a route. */
+/** The scope a token needs for a route. */
 export function neededScope(route: Pick<MountableRoute, 'method' | 'access' | 'scope'>): TokenScope {
   if (route.method === 'GET') return 'read-only';
   return route.scope ?? (route.access === 'task-run' ? 'worker' : 'operator');
 }
 
-/** Whose Idempotency-Keys are whose. */
+/** The owner of an Idempotency-Key. */
 function scopeOf({ name }: CallerAccess): string {
   return name === null ? 'operator' : `token ${name}`;
 }
 
-/** Throws unless the request comes with a token that reaches so far, and is not that of a run. */
+/** Throws unless the request has a token of that scope, and not that of a run. */
 export function requireCaller(access: Access, needed: TokenScope, gate: Gatekeeper): void {
   if (access.kind === 'unknown') throw gate.unauthorized();
   if (access.kind === 'run')
@@ -186,7 +186,7 @@ export function requireCaller(access: Access, needed: TokenScope, gate: Gatekeep
   requireScope(access, needed);
 }
 
-/** Only what changes something can be done once too often. */
+/** Only requests that change something can be repeated by mistake. */
 export function doneOnce(
   context: ApiContext,
   parts: ApiParts,
@@ -208,13 +208,13 @@ async function readCallBody(
 ): Promise<unknown> {
   if (route.method !== 'POST') return {};
   const { incoming, door } = context.env;
-  // A page can neither open the socket nor send this header elsewhere without asking first.
+  // A page can neither open the socket nor send this header to TCP without a preflight request.
   const fromAbove = door.kind === 'socket' || incoming.headers.authorization !== undefined;
   const body = await readJsonBody(incoming, parts.maxBodyBytes, fromAbove);
   return body === undefined ? {} : body;
 }
 
-/** The value as its schema gives it back. Throws `invalid-request` naming the first places that do not fit. */
+/** The value as parsed by its schema. Throws `invalid-request` naming the first invalid fields. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -229,7 +229,7 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
   });
 }
 
-/** Adds the routes to the app; every other method on their paths is answered 405 with Allow. */
+/** Adds the routes to the app; every other method on their paths is answered with 405 and Allow. */
 export function mountRoutes(app: ApiApp, routes: readonly MountableRoute[], parts: ApiParts): void {
   for (const route of routes) {
     app.on(route.method, route.path, async (context) => {
@@ -246,8 +246,8 @@ export function mountRoutes(app: ApiApp, routes: readonly MountableRoute[], part
 }
 
 /**
- * Answers 405 to whatever the path does not do. Mount it after the path's routes. `parts` null: whoever asks is told
- * without a token, because the right to be here is not in a header.
+ * Answers 405 to every other method of a path. Mount it after the path's routes. `parts` null: callers are told
+ * without a token, because here the URL itself is the permission.
  */
 export function refuseOtherMethods(
   app: ApiApp,

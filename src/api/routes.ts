@@ -1,4 +1,4 @@
-// The whole app: every route, the event stream, and the answers to what is none. Knows nothing of sockets.
+// The whole app: every route, the event stream, and the responses for unknown paths. Knows nothing of sockets.
 
 import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
@@ -21,14 +21,14 @@ import { supervisorRoutes } from './supervisor-routes.ts';
 import { entityTag, matchesTag } from './task-news.ts';
 import { taskRoutes } from './task-routes.ts';
 
-/** The app. Everything it throws goes to `answer`, which makes a problem of it. */
+/** The app. Everything it throws goes to `answer`, which turns it into a problem. */
 export function createApiApp(
   parts: ApiParts & { readonly version: string; readonly clock: Clock; readonly events: EventStream },
   answer: (thrown: unknown, outgoing: ServerResponse) => Response,
 ): ApiApp {
   const app: ApiApp = new Hono<{ Bindings: RequestEnv }>();
 
-  // A task that has not changed need not be sent again.
+  // An unchanged task need not be sent again.
   app.use('/api/task/:id', async (context, next) => {
     await next();
     if (!['GET', 'HEAD'].includes(context.req.method) || context.res.status !== 200) return;

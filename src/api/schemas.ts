@@ -1,5 +1,5 @@
-// What may be sent to the API: zod schemas of bodies and queries. They validate now and describe the API later.
-// What it answers is in answers.ts.
+// Requests of the API: zod schemas of bodies and queries. They validate and describe the API. Responses are in
+// answers.ts.
 
 import { z } from 'zod';
 import { FAILURE_KINDS } from '../domain/outcome.ts';
@@ -7,7 +7,7 @@ import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
 import { OUTPUT_FILES, PIECE_MAX_BYTES } from '../run/remote-output.ts';
 
-/** Agents of every language write null for "not given"; it means the same here. */
+/** Many languages write null for "not given"; it means the same here. */
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -19,12 +19,12 @@ const line = (max: number) => z.string().min(1).max(max).regex(NO_CONTROLS, 'mus
 const leaseToken = optional(z.string().min(1).max(512)).describe('the token of the run, instead of a header');
 const agentName = optional(line(200)).describe('who did the work');
 
-/** A task id as it stands in a path: an id of the graph, `wt~id`, or a run id where runs are meant. */
+/** A task id as in a path: an id of the graph, `wt~id`, or a run id for runs. */
 export const taskId = z.string().min(1).max(1024).regex(NO_CONTROLS, 'must not hold control characters');
 
 const worktree = z.string().min(1).max(4096).regex(NO_CONTROLS, 'must not hold control characters');
 
-/** Which worktree an id is meant in: it must be there, or it is preferred there. */
+/** The worktree of an id: required, or preferred. */
 export const taskQuery = z.strictObject({ worktree: worktree.optional(), near: worktree.optional() });
 
 export const tasksQuery = z.strictObject({
@@ -49,12 +49,12 @@ export const runsQuery = z.strictObject({
 
 export const noQuery = z.strictObject({});
 
-/** Nothing needs to be said, and what is said beside is ignored. */
+/** Everything is optional, and unknown members are ignored. */
 export const emptyBody = z.object({});
 
 const seconds = (max: number) => z.number().min(0).max(max);
 
-/** What an outside orchestrator calls a task: a Temporal task token, an execution id. */
+/** An external orchestrator's own name for a task: a Temporal task token, an execution id. */
 const externalRef = optional(z.string().min(1).max(4096)).describe(
   'opaque; given back with every event and notification of the run',
 );
@@ -66,7 +66,7 @@ const leaseSeconds = optional(seconds(86_400)).describe(
 const errorText = z.string().min(1).max(20_000);
 const errorMessage = z.string().min(1).max(2000);
 
-/** What went wrong, as a text or as an object with a message. */
+/** The error, as a text or as an object with a message. */
 /** Tokens and money, as far as they are known. */
 const usage = z.object({
   cost_usd: optional(z.number().min(0).max(1e6)),
@@ -200,7 +200,7 @@ export const dispatchBody = z.object({
   external_ref: externalRef,
 });
 
-/** What a pre-signed callback may say in its query, for tools that can set neither headers nor fields. */
+/** The query of a pre-signed callback, for tools that can set neither headers nor fields. */
 export const callbackQuery = z.strictObject({
   outcome: z.enum(['complete', 'fail']).optional(),
   agent: line(200).optional(),

@@ -1,5 +1,5 @@
-// Who may come in. The checks of every request in their fixed order: Host, Origin, Sec-Fetch-Site, token. Decides
-// from headers alone; which task a token is good for is task-access.ts.
+// Access control: the checks of every request in their fixed order: Host, Origin, Sec-Fetch-Site, token. Decides from
+// headers alone; which task a token is valid for is in task-access.ts.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -8,19 +8,19 @@ import type { Clock } from '../platform/clock.ts';
 import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
 import { ApiProblem } from './problem.ts';
 
-/** The run that a token belongs to. */
+/** The run of a token. */
 export interface RunAccess extends RunOfToken {
   readonly kind: 'run';
 }
 
-/** What a request may do, as far as no single run is concerned. `name`: of its token, null for that of api.json. */
+/** What a request may do, apart from single runs. `name`: of its token, null for the one in api.json. */
 export interface CallerAccess {
   readonly kind: 'caller';
   readonly name: string | null;
   readonly scope: TokenScope;
 }
 
-/** What a request may do: what its scope allows, what one run may, or nothing before a token is found in its body. */
+/** What a request may do: by its scope, as one run, or nothing before a token is found in its body. */
 export type Access = CallerAccess | RunAccess | { readonly kind: 'unknown' };
 
 const OPERATOR: CallerAccess = { kind: 'caller', name: null, scope: 'operator' };
@@ -34,7 +34,7 @@ const INCLUDED: Readonly<Record<TokenScope, readonly TokenScope[]>> = {
   remote: [],
 };
 
-/** Throws `forbidden` unless the access reaches as far as `needed`. */
+/** Throws `forbidden` unless the access includes `needed`. */
 export function requireScope(access: CallerAccess, needed: TokenScope): void {
   const { name, scope } = access;
   if (scope === needed || INCLUDED[scope].includes(needed)) return;
@@ -43,19 +43,19 @@ export function requireScope(access: CallerAccess, needed: TokenScope): void {
   });
 }
 
-/** Where a request came in. A web page can reach TCP, and nothing but processes of this user the socket. */
+/** The transport of a request. A web page can reach TCP, but only processes of this user can reach the socket. */
 export type Transport =
   | { readonly kind: 'socket' }
   | {
       readonly kind: 'tcp';
-      /** Host headers that are ours, lower case, with port where one is expected. */
+      /** Accepted Host headers, lower case, with port if one is expected. */
       readonly hosts: ReadonlySet<string>;
-      /** Host names that are ours with any port. */
+      /** Host names accepted with any port. */
       readonly hostNames: ReadonlySet<string>;
       readonly origins: ReadonlySet<string>;
     };
 
-/** Throws ApiProblem unless the request's origin is one we serve. On the socket every origin is. */
+/** Throws ApiProblem unless the request's origin is allowed. On the socket every origin is. */
 export function checkOrigin(request: IncomingMessage, door: Transport): void {
   if (door.kind === 'socket') return;
   const { host, origin } = request.headers;
@@ -82,26 +82,28 @@ function headerCount(request: IncomingMessage, name: string): number {
   return count;
 }
 
-/** Tells operator, run and nobody apart. */
+/** Distinguishes operator, run and anonymous callers. */
 export interface Gatekeeper {
-  /** The access that the Authorization header gives; `unknown` when there is none on TCP. Throws for a wrong token. */
+  /** The access of the Authorization header; `unknown` if there is none on TCP. Throws for a wrong token. */
   admit(request: IncomingMessage, door: Transport): Access;
-  /** The access that a lease token gives, wherever it was found. Throws for a wrong one. */
+  /** The access of a lease token, wherever it was found. Throws for a wrong one. */
   admitToken(token: string): RunAccess;
-  /** The access that the token of a pre-signed URL gives. Throws for a wrong one. */
+  /** The access of a pre-signed URL's token. Throws for a wrong one. */
   admitCallback(token: string): RunAccess;
   /** The refusal of a request without any token. */
   unauthorized(): ApiProblem;
 }
 
-/** Failed attempts a minute before the answer becomes 429. Right tokens still pass: 256 bits are not guessed. */
+/**
+ * Failed attempts per minute before the response becomes 429. Valid tokens still pass: 256 bits cannot be guessed.
+ */
 const MAX_FAILURES = 10;
 const WINDOW_MS = 60_000;
 
 export function createGatekeeper(options: {
   readonly operatorToken: string;
   readonly control: Pick<SupervisorControl, 'runOfToken'>;
-  /** Absent: there is no token but the operator's and those of runs. */
+  /** Absent: only the operator's token and those of runs exist. */
   readonly named?: Pick<NamedTokens, 'admit'> | undefined;
   readonly clock: Clock;
 }): Gatekeeper {
@@ -137,7 +139,7 @@ export function createGatekeeper(options: {
     if (found === null) throw wrong();
     return { kind: 'run', ...found };
   }
-  // A pre-signed URL ends up in places where headers do not: it is good for ending the run and for nothing else.
+  // A pre-signed URL ends up in places where headers do not: it can finish the run and nothing else.
   const admitToken = (token: string) => admit('wgl_', token);
 
   return {
@@ -149,9 +151,9 @@ export function createGatekeeper(options: {
       if (header === undefined) return door.kind === 'socket' ? OPERATOR : { kind: 'unknown' };
       const token = /^bearer +(\S+) *$/i.exec(header)?.[1];
       if (token === undefined) throw wrong();
-      // Digests have one length, so the comparison says nothing about how far a guess was right.
+      // Digests have equal length, so the comparison reveals nothing about a guess.
       if (timingSafeEqual(digest(token), operator)) return OPERATOR;
-      // Hashes are looked up, so there is no guess whose nearness could be measured.
+      // Hashes are looked up, so there is no timing to measure.
       const named = token.startsWith('wgt_') ? options.named?.admit(token) : null;
       if (named) return { kind: 'caller', name: named.name, scope: named.scope };
       return admitToken(token);
@@ -163,7 +165,7 @@ function digest(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
-/** The door of a TCP listener at `host:port`. `publicUrl` and the configured names are ours too. */
+/** The transport of a TCP listener at `host:port`. `publicUrl` and the configured names are accepted, too. */
 export function tcpDoor(
   host: string,
   port: number,
@@ -176,7 +178,7 @@ export function tcpDoor(
   const hosts = new Set<string>();
   const hostNames = new Set<string>();
   const written = host.includes(':') ? `[${host}]` : host;
-  // The wildcard addresses are no names of ours: browsers can be lured to them.
+  // Wildcard addresses are not valid names: browsers can be lured to them.
   const own = host === '0.0.0.0' || host === '::' ? [] : [written.toLowerCase()];
   for (const name of ['127.0.0.1', 'localhost', '[::1]', ...own]) {
     hosts.add(`${name}:${port}`);

@@ -2,7 +2,7 @@
 
 /** One event of the stream. */
 export interface ServerEvent {
-  /** Rises with every event; give the last one back to go on from there. '' when the event has none. */
+  /** Rises with every event; pass the last one to continue from there. '' if the event has none. */
   readonly id: string;
   /** The event's name, e.g. `run.settled`, or `stream.gap` when some may have been missed. */
   readonly name: string;
@@ -10,7 +10,7 @@ export interface ServerEvent {
   readonly data: unknown;
 }
 
-/** The events of a stream of bytes, in order. Comments (keep-alive) are left out. */
+/** The events of a byte stream, in order. Comments (keep-alive) are omitted. */
 export async function* readServerEvents(stream: AsyncIterable<unknown>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder();
   let rest = '';

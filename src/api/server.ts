@@ -1,4 +1,4 @@
-// The API as a service: the unix socket always, TCP when it is wanted, api.json for those who look for it.
+// The API as a service: the unix socket always, TCP if wanted, api.json for discovery.
 
 import type { Server } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
@@ -19,22 +19,22 @@ import { createGatekeeper, type Transport, tcpDoor } from './security.ts';
 
 export interface ApiServerOptions {
   readonly control: SupervisorControl;
-  /** `named`: those that outlive a restart. */
+  /** `named`: tokens that outlive a restart. */
   readonly tokens: { readonly operator: string; readonly named?: NamedTokens };
   readonly config: Config['api'] & { readonly maxBodyBytes: number };
   readonly socketPath: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
-  /** Answers to repeated requests; without it an Idempotency-Key is ignored. */
+  /** Responses to repeated requests; without it an Idempotency-Key is ignored. */
   readonly answers?: IdempotencyStore;
   /** Path of api.json; without it none is written. */
   readonly apiFile?: string;
-  /** Shorter patience, for tests. */
+  /** Shorter timeouts, for tests. */
   readonly patience?: {
     readonly headersTimeoutMs?: number;
     readonly requestTimeoutMs?: number;
-    /** How long `stop` waits for answers under way. */
+    /** How long `stop` waits for responses under way. */
     readonly stopMs?: number;
   };
 }
@@ -43,18 +43,18 @@ export interface ApiServer extends Service {
   /** Where it can be reached. `url` is null unless TCP is open. */
   address(): { readonly socket: string; readonly url: string | null };
   /**
-   * Opens TCP if it is not open yet and resolves with the base URL that agents call back on: `public_url` where one
-   * is set, else the loopback address. Throws `config` when `[api] listen` is off.
+   * Opens TCP if it is not open yet and resolves with the base URL for callbacks: `public_url` if set, else the
+   * loopback address. Throws `config` if `[api] listen` is off.
    */
   openTcp(): Promise<string>;
 }
 
-/** On TCP; agents need few, and a web page or a neighbour must not take all we have. */
+/** On TCP; agents need few, and a web page or a neighbour must not take all of them. */
 const MAX_TCP_CONNECTIONS = 64;
-/** On the socket, where only this user comes in: enough for hundreds of watchers, within the usual file limit. */
+/** On the socket, for this user only: enough for hundreds of watchers, within the usual file limit. */
 const MAX_SOCKET_CONNECTIONS = 512;
 
-/** What exists between a start and the next stop. */
+/** State between a start and the next stop. */
 interface Running {
   readonly events: EventStream;
   readonly listener: (door: () => Transport | null, maxConnections: number) => Server;
@@ -67,12 +67,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { control, config, clock, log } = options;
   let running: Running | null = null;
   let stopping = false;
-  // Starts and stops happen one after the other, in the order they were asked for.
+  // Starts and stops are queued, in the order requested.
   let queue: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const turn = queue.then(act);
     queue = turn.catch(() => {
-      // Whoever asked for that turn has the error.
+      // The error is reported to the caller of that turn.
     });
     return turn;
   };
@@ -112,7 +112,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           limits: { ...limits, maxConnections },
           door: () => (stopping ? null : door()),
         });
-        // An answer that ends while we stop leaves an idle connection behind; nobody else would end it soon.
+        // A response that completes while stopping leaves an idle connection behind, which would stay open.
         server.on('request', (_incoming, outgoing) =>
           outgoing.once('close', () => stopping && server.closeIdleConnections()),
         );

@@ -1,4 +1,4 @@
-// The routes about the supervisor as a whole: health, status, lists, and steering it.
+// The routes about the supervisor as a whole: health, status, lists, and control.
 
 import type { Clock } from '../platform/clock.ts';
 import {
@@ -25,7 +25,7 @@ import {
 } from './schemas.ts';
 import { claimTerms } from './task-routes.ts';
 
-/** Every route that is about no single task, the event stream aside. */
+/** Every route that is not about a single task, except the event stream. */
 export function supervisorRoutes(options: {
   readonly version: string;
   readonly clock: Clock;
@@ -118,7 +118,7 @@ export function supervisorRoutes(options: {
           ...(scope === 'remote' ? { onlyRemote: true } : {}),
           signal,
         });
-        // Whoever hung up in that very moment would keep what nobody knows of until its lease ends.
+        // A client that disconnected in that moment would have tasks it does not know of until the lease expires.
         if (signal.aborted)
           for (const { run } of claimed)
             await control.release({ task: run.run }, { kind: 'operator' }, 'its claimer hung up');

@@ -1,5 +1,5 @@
-// Which task a request means, and whether its token may touch that task. A run's token is good for the task of that
-// run alone; for it a bare id always means its own graph, however many worktrees carry the same id.
+// Which task a request names, and whether its token may access it. A run's token is valid for that run's task only;
+// for it a bare id always means its own graph, however many worktrees have the same id.
 
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import { SupervisorError } from '../domain/errors.ts';
@@ -7,13 +7,13 @@ import { worktreeId } from '../platform/identity.ts';
 import { ApiProblem } from './problem.ts';
 import type { Access, RunAccess } from './security.ts';
 
-/** The task a request may act upon, and as whom. */
+/** The task a request may act on, and as whom. */
 export interface TaskAccess {
   readonly query: TaskQuery;
   readonly caller: Caller;
 }
 
-/** Throws `forbidden` when a run's token is used for another task, or for one that is not there. */
+/** Throws `forbidden` if a run's token is used for another task, or for one that does not exist. */
 export async function accessTask(
   control: Pick<SupervisorControl, 'task'>,
   access: Exclude<Access, { kind: 'unknown' }>,
@@ -36,10 +36,11 @@ async function isOwnTask(
   named: TaskQuery,
 ): Promise<boolean> {
   const bare = named.task === access.task;
-  // A foreign id is refused without being looked up, so that a token cannot find out what exists.
+  // A foreign id is refused without a lookup, so that a token cannot find out what exists.
   if (!bare && !named.task.endsWith(`~${access.task}`)) return false;
   if (bare && named.worktree === undefined) return true;
-  // Its own machine-wide id and its own graph are its own whether or not the graph can be read just now, and under the
+  // Its own machine-wide id and its own graph are its own even if the graph is unreadable now, and under the path it
+  // was told: what then happens to a result is decided elsewhere.
   // path that it was told: what then becomes of a result is not for this piece to say.
   const isOwn = [access.graph, ...(access.formerGraphs ?? [])].some(
     (graph) =>
@@ -51,7 +52,7 @@ async function isOwnTask(
     const found = await control.task(named);
     return found.task === access.task && found.graph === access.graph;
   } catch (thrown) {
-    // Which worktrees and tasks there are besides its own is not for a run to find out.
+    // A run must not find out about other worktrees and tasks.
     if (thrown instanceof SupervisorError) return false;
     throw thrown;
   }

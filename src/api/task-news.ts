@@ -1,31 +1,34 @@
-// A task as it is, or as soon as it is no longer what the client knows: entity tags, and waiting for another one.
+// A task as it is, or as soon as it differs from what the client knows: entity tags, and waiting for a new one.
 
 import { createHash } from 'node:crypto';
 import type { Caller, TaskQuery } from '../control/control.ts';
 import { nextTurn } from '../platform/cooperative.ts';
 import type { ApiParts, Reply } from './route.ts';
 
-/** Whoever asks for a task. */
+/** The client asking for a task. */
 export interface TaskQuestion {
   readonly task: TaskQuery;
   readonly caller: Caller;
   /** The If-None-Match header. */
   readonly known: string | undefined;
-  /** Seconds that the client would wait; null: none. */
+  /** Seconds the client would wait; null: none. */
   readonly wait: number | null;
-  /** Aborted when whoever asked has gone. */
+  /** Aborted when the client has gone. */
   readonly gone: () => AbortSignal;
 }
 
-/** Answers questions for tasks. */
+/** Answers requests for tasks. */
 export interface TaskNews {
   of(question: TaskQuestion, parts: ApiParts): Promise<Reply>;
 }
 
-/** Questions of one run that wait at a time; connections are few, and the other agents need theirs. */
+/** Concurrent waiting requests per run; connections are few, and other agents need theirs. */
 const MOST_WAITING = 4;
 
-/** Answers at once where nothing is known or waited for, and to a run that waits too often already. */
+/**
+ * Answers at once if the client knows no version or does not wait, and if a run already has too many waiting
+ * requests.
+ */
 export function createTaskNews(): TaskNews {
   const waiting = new Map<string, number>();
   return {
@@ -59,7 +62,7 @@ async function news(
   for (;;) {
     const left = Math.max(0, until - clock.now());
     const enough = new AbortController();
-    // Listens before it looks: what changes in between is heard.
+    // Subscribes before it checks: changes in between are not missed.
     const change = control.changed(task, left, AbortSignal.any([signal, enough.signal]));
     const body = await control.task(task);
     if (left > 0 && !signal.aborted && matchesTag(known, entityTag(JSON.stringify(body)))) {

@@ -1,4 +1,4 @@
-// The routes about one task: reading it, and every way its work is taken, reported on, ended or begun again.
+// The routes about one task: reading it, and every way to claim, report on, stop or start its work.
 
 import type { ClaimTerms, CompletionRequest, TaskQuery } from '../control/control.ts';
 import type { RunReport } from '../domain/report.ts';
@@ -33,7 +33,7 @@ import {
 } from './schemas.ts';
 import { createTaskNews } from './task-news.ts';
 
-/** How long a claim holds when its worker says nothing of it, seconds. */
+/** The default lease of a claim, seconds. */
 const DEFAULT_LEASE_S = 300;
 
 /** Every route below `/api/task/:id`. */
@@ -234,7 +234,7 @@ export function taskRoutes(): readonly MountableRoute[] {
   ];
 }
 
-/** Passes a report on and gives the answer that callbacks get. */
+/** Passes a report on and returns the response of callbacks. */
 export async function report(request: CompletionRequest, control: ApiParts['control']): Promise<Reply> {
   const answer = await control.complete(request);
   return {
@@ -255,7 +255,7 @@ export function claimTerms(body: {
   };
 }
 
-/** Where the task of a run is, said as precisely as it was asked for. */
+/** The location of a run's task, as precisely as requested. */
 function placeOf({ task, worktree, near }: TaskQuery, run: RunReport): string {
   const byRun = task === run.run;
   const path = `/api/task/${encodeURIComponent(byRun ? run.task : task)}`;
@@ -263,7 +263,7 @@ function placeOf({ task, worktree, near }: TaskQuery, run: RunReport): string {
   return isEnough ? path : `${path}?worktree=${encodeURIComponent(run.worktree)}`;
 }
 
-/** The word for a task's status that callbacks use. */
+/** The name of a task's status in callbacks. */
 function callbackWord(status: string): string {
   if (status === 'done') return 'completed';
   return status === 'open' ? 'ready' : status;

@@ -1,11 +1,11 @@
-// `--artifacts`: JSON from the command line, a file or stdin, and a clear word about where it is broken.
+// `--artifacts`: JSON from the command line, a file or stdin, with an error that shows where it is malformed.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Context } from './context.ts';
 
-/** Characters of the text that are shown before and after the place that is wrong. */
+/** Characters of the text shown before and after the error. */
 const AROUND = 20;
 
 /** The value of `--artifacts`: JSON, `@FILE`, or `-` for stdin. Throws `usage`. */
@@ -34,7 +34,7 @@ export async function readArtifacts(
   return parseArtifacts(text, file);
 }
 
-/** JSON, or a usage error that names the place. */
+/** JSON, or a usage error that names the position. */
 export function parseArtifacts(text: string, source: string): unknown {
   const trimmed = text.replace(/^\ufeff/, '');
   if (trimmed.trim() === '')
@@ -52,7 +52,7 @@ export function parseArtifacts(text: string, source: string): unknown {
 
 const example = `write it like --artifacts '{"result": "..."}', in single quotes, or give @FILE`;
 
-/** Where parsing stopped, as far as the engine tells: it gives the position, or quotes what it met. */
+/** Where parsing stopped, as far as the engine reports it: it gives the position, or quotes the text. */
 function placeOf(message: string, text: string): number {
   const position = /at position (\d+)/.exec(message);
   if (position) return Number(position[1]);
@@ -61,7 +61,7 @@ function placeOf(message: string, text: string): number {
     message,
   );
   if (token?.[1] === undefined || token[3] === undefined) return 0;
-  // The engine quotes ten characters before the place, or all there are.
+  // The engine quotes ten characters before the position, or all there are.
   const offsets = token[2] === undefined ? [...Array(token[3].length).keys()].slice(0, 11) : [10];
   for (let from = text.indexOf(token[3]); from >= 0; from = text.indexOf(token[3], from + 1))
     for (const offset of offsets)
@@ -69,7 +69,7 @@ function placeOf(message: string, text: string): number {
   return 0;
 }
 
-/** Whether it is this character that no JSON could have here. */
+/** Whether this character is what no JSON could have here. */
 function breaksAt(text: string, at: number): boolean {
   try {
     JSON.parse(text.slice(0, at + 1));

@@ -1,4 +1,5 @@
-// Between commander and the commands: hands each action its context, takes its exit status, and reads option values.
+// Between commander and the commands: passes each action its context, collects its exit status, and parses option
+// values.
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { DURATION_RULE, durationOrNull } from '../domain/duration.ts';
@@ -6,14 +7,14 @@ import { type Context, createContext, type GlobalOptions, type ProcessIo } from 
 
 /** Binds commands to the process around them. */
 export interface Host {
-  /** What the command does; `args` are its arguments in order, the number it gives is the exit status. */
+  /** The command's action; `args` are its arguments in order, the returned number is the exit status. */
   on<Options>(
     command: Command,
     act: (context: Context, args: readonly string[], options: Options) => Promise<number>,
   ): void;
 }
 
-/** A host that tells each command's exit status to `finish`. */
+/** A host that reports each command's exit status to `finish`. */
 export function createHost(around: ProcessIo, finish: (status: number) => void): Host {
   return {
     on<Options>(
@@ -29,7 +30,7 @@ export function createHost(around: ProcessIo, finish: (status: number) => void):
   };
 }
 
-/** An option value that is a whole number from `least`. */
+/** An option value that is an integer of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -46,12 +47,12 @@ export function durationMs(text: string): number {
   return ms;
 }
 
-/** An option that may be given several times. */
+/** An option that may be repeated. */
 export function repeated(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];
 }
 
-/** An option that may be given several times, each with several values between commas. An empty one clears. */
+/** An option that may be repeated, with several values separated by commas. An empty one clears. */
 export function repeatedOrListed(text: string, before: readonly string[] | undefined): readonly string[] {
   const values = text
     .split(',')

@@ -1,5 +1,5 @@
-// How commands reach the supervisor: the running one over its socket, else a look without one. Both answer the same
-// questions, so that commands need not care.
+// How commands reach the supervisor: the running one over its socket, else offline. Both answer the same questions,
+// so that commands need not distinguish.
 
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
@@ -12,7 +12,7 @@ import { type Context, compositionOf } from './context.ts';
 
 /** What can be asked with and without a running supervisor. */
 export interface View {
-  /** The running supervisor, or null when this is a look without one. */
+  /** The running supervisor, or null if offline. */
   readonly client: SupervisorClient | null;
   status(): Promise<StatusReport>;
   why(query: TaskQuery): Promise<WhyReport>;
@@ -25,7 +25,7 @@ export interface View {
 export async function connect(context: Context): Promise<SupervisorClient | null> {
   const { apiFile } = await context.paths();
   const socket = ownSupervisor(context);
-  // Nothing is loaded to find nobody.
+  // If there is none, nothing is loaded to find that out.
   if (socket === null && isAbsent(apiFile)) return null;
   const { connectSupervisor } = await import('../api/client.ts');
   const client = await connectSupervisor({ apiFile });
@@ -45,12 +45,12 @@ function isAbsent(file: string): boolean {
   try {
     return statSync(file, { throwIfNoEntry: false }) === undefined;
   } catch {
-    // It cannot be looked at: whoever reads it says why.
+    // Inaccessible: the code that reads it reports why.
     return false;
   }
 }
 
-/** Does something with the running supervisor; throws `not-running` when there is none. */
+/** Calls the running supervisor; throws `not-running` if there is none. */
 export async function withSupervisor<T>(
   context: Context,
   act: (client: SupervisorClient) => Promise<T>,
@@ -67,7 +67,7 @@ export async function withSupervisor<T>(
   }
 }
 
-/** Does something with a look that needs no supervisor. */
+/** Uses offline control, which needs no supervisor. */
 export async function withLookout<T>(
   context: Context,
   act: (lookout: OfflineControl) => Promise<T> | T,
@@ -81,7 +81,7 @@ export async function withLookout<T>(
   }
 }
 
-/** Asks the running supervisor, else looks without one. */
+/** Asks the running supervisor, else works offline. */
 export async function withView<T>(context: Context, ask: (view: View) => Promise<T>): Promise<T> {
   const client = await connect(context);
   if (client) {
@@ -117,8 +117,8 @@ function viewOfLookout(lookout: OfflineControl): View {
 }
 
 /**
- * Asks about the task in the worktree of the current folder, and if there is none of that name, about the only one
- * there is. The API takes a worktree only, so the preference for where one stands is made here.
+ * Asks about the task in the worktree of the current folder and, if there is none of that name, about the only one
+ * there is. The API accepts a worktree only, so the preference for the current folder is implemented here.
  */
 export async function preferHere<T>(
   query: TaskQuery,
@@ -134,7 +134,7 @@ export async function preferHere<T>(
   }
 }
 
-/** The query that a command's TASK and --worktree mean. */
+/** The query from a command's TASK and --worktree. */
 export function taskQuery(
   context: Pick<Context, 'cwd'>,
   task: string,
@@ -147,13 +147,13 @@ export function taskQuery(
   };
 }
 
-/** `--worktree` as an absolute, symlink-free path; a name that is no path stays what it is (a branch, a repository). */
+/** `--worktree` as an absolute, symlink-free path; a name that is no path stays as it is (a branch, a repository). */
 export function worktreePath(cwd: string, worktree: string): string {
   const path = resolve(cwd, worktree);
   try {
     return realpathSync(path);
   } catch {
-    // Not there: perhaps a branch or repository name, perhaps a mistake that the lookup explains better.
+    // No such path: perhaps a branch or repository name, perhaps a mistake that the lookup explains better.
     return worktree.startsWith('.') ? path : worktree;
   }
 }

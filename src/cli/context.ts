@@ -1,5 +1,5 @@
-// What every command is given: where it runs, how to write, whether to colour. Commands take nothing from the process
-// itself, so that tests can pass other parts.
+// What every command gets: the current folder, output, colours. Commands take nothing from the process itself, so
+// that tests can pass other parts.
 
 import type { Paths } from '../config/paths.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -9,7 +9,7 @@ import { type Colors, colors, wantsColor } from './render/color.ts';
 /** Where output goes. */
 export interface Screen {
   readonly isTTY: boolean;
-  /** Size of the terminal; undefined when it is none. */
+  /** Size of the terminal; undefined if it is none. */
   readonly columns: number | undefined;
   readonly rows: number | undefined;
   write(text: string): void;
@@ -23,17 +23,17 @@ export interface ProcessIo {
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly stdin: { readonly isTTY: boolean; read(): Promise<string> };
-  /** Hears a signal of this name from now on; the result ends that. */
+  /** Calls back for every signal of this name from now on; the returned function unsubscribes. */
   onSignal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', hear: () => void): () => void;
-  /** Hears that nobody reads stdout any more (`| head`), instead of the silent exit; the result ends that. */
+  /** Calls back when stdout is closed (`| head`), instead of exiting silently; the returned function unsubscribes. */
   onClosedPipe(hear: () => void): () => void;
-  /** Leaves the folder that the process was started in, which may be removed while it runs. */
+  /** Leaves the folder the process was started in, which may be removed while it runs. */
   leaveFolder(): void;
-  /** Ends the process at once. */
+  /** Exits the process at once. */
   exitNow(status: number): void;
 }
 
-/** Options that every command takes. */
+/** Options of every command. */
 export interface GlobalOptions {
   readonly config?: string;
   readonly stateDir?: string;
@@ -49,7 +49,7 @@ export interface Context extends ProcessIo {
   readonly json: boolean;
   readonly paint: Colors;
   readonly colored: boolean;
-  /** Columns that output may take; infinite when it is not read on a terminal. */
+  /** Columns that output may take; infinite if stdout is no terminal. */
   readonly width: number;
   paths(): Promise<Paths>;
   /** Writes to stdout. */
@@ -97,7 +97,7 @@ export function createContext(around: ProcessIo, options: GlobalOptions): Contex
   };
 }
 
-/** The options of composeLookout and composeSupervisor that every command passes on. */
+/** The global options for composing offline control or a supervisor. */
 export function compositionOf(context: Context): {
   environment: Environment;
   cwd: string;

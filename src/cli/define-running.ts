@@ -1,10 +1,10 @@
-// The commands that run, watch and steer a supervisor, and those that set it up: names, arguments, flags and help.
+// The commands that run, watch and control a supervisor, and those that set it up: names, arguments, flags and help.
 
 import type { Command } from 'commander';
 import { durationMs, type Host } from './bind-command.ts';
 import type { RunOptions } from './commands/run.ts';
 
-/** Defines them on the program. */
+/** Adds them to the program. */
 export function defineSupervisorCommands(program: Command, host: Host): void {
   program.commandsGroup('Supervisor:');
   host.on<RunOptions>(

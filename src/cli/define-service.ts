@@ -1,9 +1,9 @@
-// The commands around the service: names, flags and help.
+// The commands about the service: names, flags and help.
 
 import type { Command } from 'commander';
 import type { Host } from './bind-command.ts';
 
-/** Defines `service …` and `token …` on the program. */
+/** Adds `service …` and `token …` to the program. */
 export function defineServiceCommands(program: Command, host: Host): void {
   program.commandsGroup('Set-up:');
   defineTokenCommands(program, host);

@@ -1,4 +1,4 @@
-// The commands about tasks: their names, arguments, flags and help. What they do is loaded when they are called.
+// The commands about tasks: their names, arguments, flags and help. Their code is loaded when they are called.
 
 import type { Command } from 'commander';
 import { type Host, repeated, repeatedOrListed, wholeNumber } from './bind-command.ts';
@@ -9,7 +9,7 @@ import type { ListOptions } from './commands/look.ts';
 
 const WORKTREE = ['--worktree <path>', "target worktree (default: the current directory's)"] as const;
 
-/** Defines them on the program. */
+/** Adds them to the program. */
 export function defineTaskCommands(program: Command, host: Host): void {
   program.commandsGroup('Tasks:');
   host.on(

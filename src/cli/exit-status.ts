@@ -1,14 +1,14 @@
-// From anything that was thrown to one sentence on stderr and an exit status.
+// From any thrown value to one sentence on stderr and an exit status.
 
 import { ERROR_CODES, messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { plain } from './render/plain.ts';
 
-/** A bug, or something that nobody foresaw. */
+/** A bug: an unforeseen error. */
 export const EXIT_BUG = 70;
 /** Wrong usage. */
 export const EXIT_USAGE = ERROR_CODES.usage.exit;
 
-/** What is said, and the status. `debug` shows the stack too. */
+/** The message and the status. `debug` shows the stack, too. */
 export function explainFailure(
   thrown: unknown,
   debug: boolean,
@@ -28,7 +28,7 @@ export function explainFailure(
   };
 }
 
-/** A full disk or a missing permission is no bug, wherever it showed. */
+/** A full disk or a missing permission is not a bug, wherever it occurs. */
 function foreseeable(thrown: unknown): string | null {
   switch (systemCode(thrown)) {
     case 'EACCES':

@@ -1,5 +1,5 @@
-// The one home of pino: what a running supervisor writes about itself, to stderr. JSON for machines, one short line for
-// people. Tokens never get through.
+// The one home of pino: a running supervisor's own log, to stderr. JSON for machines, one short line for people.
+// Tokens are always redacted.
 
 import { type DestinationStream, pino } from 'pino';
 import { type Log, type LogLevel, redact } from '../platform/log.ts';
@@ -18,11 +18,11 @@ const JOURNAL_PRIORITY: Readonly<Record<string, string>> = {
 export interface LogOptions {
   readonly level: LogLevel;
   readonly write: (text: string) => void;
-  /** Put the priority in front that journald understands. */
+  /** Prefix lines with the priority that journald understands. */
   readonly journal: boolean;
 }
 
-/** One JSON object a line: `time`, `level`, `event`, and the fields. */
+/** One JSON object per line: `time`, `level`, `event`, and the fields. */
 export function jsonLog(options: LogOptions): Log {
   const stream: DestinationStream = {
     write: (line: string) => {
@@ -51,7 +51,7 @@ export function jsonLog(options: LogOptions): Log {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** Lines for people, beside the live lines of `run`: only what those do not say. */
+/** Lines for people, beside the live lines of `run`: only what those do not show. */
 export function prettyLog(options: LogOptions & { readonly paint: Colors; now(): number }): Log {
   const order: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
   const from = Math.max(order.indexOf(options.level), options.level === 'debug' ? 0 : order.indexOf('warn'));

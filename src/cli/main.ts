@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program `supervisor`: one command line, then the end of the process.
+// The program `supervisor`: runs one command line, then exits.
 
 import { explainFailure } from './exit-status.ts';
 import { processSurroundings } from './process-io.ts';
@@ -16,5 +16,5 @@ process.on('uncaughtException', crash);
 process.on('unhandledRejection', crash);
 
 const status = await runCommandLine(process.argv.slice(2), around);
-// What a command left open must not keep the process; what it wrote must be out.
+// Handles left open must not keep the process alive; written output must be flushed.
 process.stdout.write('', () => process.exit(status));

@@ -5,7 +5,7 @@ import { systemClock } from '../platform/clock.ts';
 import { processEnvironment } from '../platform/environment.ts';
 import type { ProcessIo, Screen } from './context.ts';
 
-/** The surroundings of this process. Takes over what happens when nobody reads stdout any more. */
+/** The ProcessIo of this process. Handles a closed stdout. */
 export function processSurroundings(): ProcessIo {
   const closed = new Set<() => void>();
   process.stdout.on('error', (error) => {
@@ -16,7 +16,7 @@ export function processSurroundings(): ProcessIo {
     if (closed.size === 0) process.exit(0);
     for (const hear of closed) hear();
   });
-  // Nobody reads the errors: there is nowhere left to say so.
+  // Stderr was closed: there is nowhere left to report.
   process.stderr.on('error', () => {});
   return {
     environment: processEnvironment(),
@@ -67,7 +67,7 @@ function currentFolder(): string {
   try {
     return process.cwd();
   } catch {
-    // ENOENT: the folder is gone. The root is there, and no worktree; programs that we start ask for a folder too.
+    // ENOENT: the folder is gone. The root exists, and is no worktree; child processes need a folder, too.
     process.chdir('/');
     return '/';
   }

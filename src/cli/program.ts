@@ -1,4 +1,4 @@
-// The command line as a whole: global options, the way help and errors look, and the exit status of everything.
+// The command line as a whole: global options, the layout of help and errors, and all exit statuses.
 
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
@@ -10,7 +10,7 @@ import { defineTaskCommands } from './define-tasks.ts';
 import { EXIT_USAGE, explainFailure } from './exit-status.ts';
 import { plain } from './render/plain.ts';
 
-/** Runs one command line and gives its exit status. Never rejects. */
+/** Runs one command line and returns its exit status. Never rejects. */
 export async function runCommandLine(argv: readonly string[], around: ProcessIo): Promise<number> {
   let status = 0;
   const program = createProgram(around, (given) => {
@@ -20,7 +20,7 @@ export async function runCommandLine(argv: readonly string[], around: ProcessIo)
     await program.parseAsync([...argv], { from: 'user' });
     return status;
   } catch (thrown) {
-    // commander has said what there is to say; a missing command shows the help and is wrong usage too.
+    // commander has printed everything; a missing command shows the help and is wrong usage, too.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_USAGE;
     const failure = explainFailure(thrown, Boolean(around.environment.variables.SUPERVISOR_DEBUG));
     around.stderr.write(failure.text);
@@ -39,7 +39,7 @@ export function createProgram(around: ProcessIo, finish: (status: number) => voi
       outputError: (text, write) => write(usageSentence(text)),
       getOutHelpWidth: () => helpWidth(around.stdout.columns),
       getErrHelpWidth: () => helpWidth(around.stderr.columns),
-      // The help has no colours of its own; what it has must not be stripped or kept by guessing.
+      // The help has no colours of its own, so nothing is stripped or kept by guessing.
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -68,7 +68,7 @@ worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 7
   return program;
 }
 
-/** commander's error text in the shape of all our errors: one sentence, with the next step in it. */
+/** commander's error text in the form of all our errors: one sentence that contains the next step. */
 export function usageSentence(text: string): string {
   const suggestion = /\(Did you mean (.+?)\?\)/s.exec(text)?.[1];
   const sentence = plain(text.replace(/\(Did you mean .+?\?\)/s, ''))

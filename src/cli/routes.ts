@@ -1,4 +1,4 @@
-// The systems that models ask for in all graphs, for the commands that list them, and how they are shown.
+// The systems that models ask for in all graphs, for the commands that list them, and their display.
 
 import { composeStore } from '../compose/offline.ts';
 import type { ConfigSource } from '../config/source.ts';
@@ -24,7 +24,7 @@ export async function worktreesWithGraphs(context: Context): Promise<readonly Gr
   });
 }
 
-/** Whether the profiles of its own config.toml count. */
+/** Whether the profiles of its own config.toml apply. */
 export function isTrusted(worktree: WorktreeReport): boolean {
   return !worktree.problems.some((problem) => problem.code === 'untrusted');
 }
@@ -44,13 +44,13 @@ export async function routesOf(
   return routesInUse(graphs);
 }
 
-/** How often and where a route is asked for, in words. */
+/** How often and where a route is asked for, as text. */
 export function askedBy({ tasks, settings }: RouteInUse): string {
   const counted = tasks === 0 ? [] : [tasks === 1 ? '1 task' : `${tasks} tasks`];
   return [...counted, ...settings].join(', ');
 }
 
-/** The routes as a table; nothing where there are none. */
+/** The routes as a table; empty if there are none. */
 export function renderRoutes(routes: readonly RouteInUse[], context: Context): string {
   if (routes.length === 0) return '';
   return renderTable({

@@ -1,18 +1,18 @@
-// Where the words of `supervisor run` go: live lines for people, JSON for machines.
+// The output of `supervisor run`: live lines for people, JSON for machines.
 
 import type { Event } from '../domain/event.ts';
 import { type Log, redact } from '../platform/log.ts';
 import type { Context } from './context.ts';
 import { eventLine } from './render/event-line.ts';
 
-/** Where the supervisor's words go. */
+/** The output channels of the supervisor. */
 export interface RunReporter {
   readonly log: Log;
   hear(event: Event): void;
   say(text: string): void;
 }
 
-/** Live lines for people, JSON for machines, as configuration and surroundings want it. */
+/** Live lines for people or JSON for machines, depending on configuration and terminal. */
 export async function createVoice(context: Context): Promise<RunReporter> {
   const [{ loadMachineConfig }, { jsonLog, prettyLog }, paths] = await Promise.all([
     import('../config/load.ts'),
@@ -46,7 +46,7 @@ export async function createVoice(context: Context): Promise<RunReporter> {
   };
 }
 
-/** Every event is one log line; what went wrong stands out. */
+/** Every event is one log line; errors stand out. */
 function logEvent(log: Log, event: Event): void {
   const { name, at: _at, ...fields } = event;
   log[levelOf(name)](name, fields);

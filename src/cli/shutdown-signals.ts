@@ -1,4 +1,4 @@
-// How `supervisor run` comes to its end: what each signal means, and what is said of work that goes on.
+// How `supervisor run` shuts down: the meaning of each signal, and the report about running work.
 
 import type { RunningSupervisor } from '../compose/daemon.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -7,12 +7,12 @@ import type { Context } from './context.ts';
 import { plain } from './render/plain.ts';
 import type { RunReporter } from './run-reporter.ts';
 
-/** As shells show a program that SIGINT ended. */
+/** The exit status that shells show for a program stopped by SIGINT. */
 export const STATUS_INTERRUPTED = 130;
 
 /**
- * How a run comes to its end. First SIGINT or SIGTERM: take nothing new and stop, agents run on (unless `--cancel`).
- * Second: end the agents too. Third: exit at once.
+ * How a run shuts down. First SIGINT or SIGTERM: stop dispatching and exit, agents keep running (unless `--cancel`).
+ * Second: stop the agents, too. Third: exit at once.
  */
 export class Ending {
   readonly requested: Promise<void>;
@@ -35,7 +35,7 @@ export class Ending {
       context.onSignal('SIGINT', () => this.#signal('SIGINT')),
       context.onSignal('SIGTERM', () => this.#signal('SIGTERM')),
       context.onSignal('SIGHUP', () => this.#reload()),
-      // Nobody reads any more: an orderly end, not a death in the middle of a write.
+      // Stdout was closed: an orderly shutdown, not a death in the middle of a write.
       context.onClosedPipe(() => this.#request()),
     ];
   }

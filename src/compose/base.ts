@@ -1,5 +1,5 @@
-// What every program of this package stands on: time, paths, configuration, discovery, and who else is about. Wired here
-// once, used by offline.ts and, with what only a supervisor that runs needs, by services.ts.
+// The common base of every program of this package: time, paths, configuration, discovery, and other dispatchers.
+// Created here once, used by offline.ts and, with what only a running supervisor needs, by services.ts.
 
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ import { readServicePause } from '../wg/provider-health.ts';
 import { createRegistry, type Registry } from '../wg/registry.ts';
 import { createDiscovery } from '../worktrees/discover.ts';
 
-/** Which configuration and state to use, and from where the question is asked. */
+/** Which configuration and state to use, and the current folder. */
 export interface ComposeOptions {
   readonly environment: Environment;
   readonly cwd: string;
@@ -35,13 +35,13 @@ export interface ComposeOptions {
   readonly clock?: Clock;
   readonly identity?: Identity;
   readonly executors?: ReadonlyMap<ExecutorType, Executor>;
-  /** The zone that the machine is in just now. */
+  /** The machine's current time zone. */
   readonly machineZone?: () => string;
-  /** What stands between the parts: each is handed over once, before it is used. */
+  /** Wraps parts: each is passed through once, before it is used. */
   readonly wrap?: PartWrappers;
 }
 
-/** Wraps parts, so that a test can end the program at any step of the order of writes. */
+/** Wraps parts, so that a test can crash the program at any step of the order of writes. */
 export interface PartWrappers {
   readonly ledger?: (ledger: Ledger) => Ledger;
   readonly store?: (store: GraphStore) => GraphStore;
@@ -49,13 +49,13 @@ export interface PartWrappers {
   readonly executor?: (executor: Executor) => Executor;
 }
 
-/** Where the configuration comes from: watched and read again, or as it is just now. */
+/** The source of the configuration: watched and read again, or read once. */
 export interface ConfigReader {
   current(): Config;
   profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet | Promise<ProfileSet>;
 }
 
-/** The paths that the options mean. */
+/** The paths for these options. */
 export function pathsOf({ environment, config, stateDir }: ComposeOptions): Paths {
   return resolvePaths(environment, {
     ...(config === undefined ? {} : { config }),
@@ -90,12 +90,12 @@ export function createBaseServices<Source extends ConfigReader>(
   return { clock, identity, log, paths, source, config, locker, graphParts };
 }
 
-/** The part itself, or what stands in front of it. */
+/** The part itself, or its wrapper. */
 export function wrapped<T>(part: T, wrap: ((part: T) => T) | undefined): T {
   return wrap === undefined ? part : wrap(part);
 }
 
-/** Where no file names a zone, schedules follow the machine's; the same object while nothing changed. */
+/** If no file names a zone, schedules follow the machine's; the same object while nothing changed. */
 function followingZone(zone: () => string): (config: Config) => Config {
   let last: { readonly from: Config; readonly config: Config } | null = null;
   return (from) => {
@@ -106,7 +106,7 @@ function followingZone(zone: () => string): (config: Config) => Config {
   };
 }
 
-/** Without a repository or root in the configuration, the one that the command was started in is served. */
+/** Without a repository or root in the configuration, the current folder's repository is served. */
 function servingSomething(config: Config, cwd: string): Config {
   if (config.repos.length > 0 || config.roots.length > 0) return config;
   const here = {
@@ -134,7 +134,7 @@ export function openStore(
   return createGraphStore({ graph, locker, clock, limits });
 }
 
-/** A wg daemon that serves the graph: it is yielded to, unless the configuration says otherwise. */
+/** A wg daemon that serves the graph takes precedence, unless the configuration says otherwise. */
 export async function competingDispatcherOf(
   graph: GraphPath,
   daemons: DaemonDetector,

@@ -1,5 +1,5 @@
-// Constructs the parts of the supervisor and wires them together. What it stands on is in base.ts; the programs that do
-// without a running supervisor are in offline.ts.
+// Constructs the parts of the supervisor and wires them together. Its base is in base.ts; the programs without a
+// running supervisor are in offline.ts.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -58,11 +58,11 @@ export interface RunningSupervisor {
   readonly log: Log;
   /** Reconciles, then watches, then opens the API. Throws `already-running`, `config`. */
   start(): Promise<void>;
-  /** Everything in reverse. Agents go on by themselves unless `cancelAgents` is set. Safe to call twice. */
+  /** Everything in reverse. Agents keep running unless `cancelAgents` is set. Safe to call twice. */
   stop(options: { readonly cancelAgents: boolean }): Promise<void>;
 }
 
-/** Wires the supervisor. Takes the machine lock already here, so that a second one learns at once who holds it. */
+/** Wires the supervisor. Takes the machine lock already here, so that a second one learns at once who has it. */
 export async function composeSupervisor(
   options: ComposeOptions & { readonly observe?: boolean; readonly once?: boolean },
 ): Promise<RunningSupervisor> {
@@ -79,7 +79,7 @@ export async function composeSupervisor(
     supervisor.drain(because);
   });
   const bus = createBus(clock);
-  // Watching beside a supervisor that runs: nothing of its state is touched.
+  // Observing beside a running supervisor: its state is not touched.
   const scratch = machineLock ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
   const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
   const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
@@ -91,7 +91,7 @@ export async function composeSupervisor(
   const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
     process.execPath,
     mainProgram(),
-    // A file that is named must exist; without one, defaults count for agents too.
+    // A named file must exist; without one, defaults apply to agents, too.
     ...(source.current().file === null ? [] : ['--config', paths.configFile]),
     '--state-dir',
     paths.stateDir,
@@ -248,7 +248,7 @@ export async function composeSupervisor(
     paths,
     log,
     async start() {
-      // The API first: agents that are dispatched by the first tick may call back at once.
+      // The API first: agents dispatched by the first tick may call back at once.
       if (machineLock) await api.start();
       await graphWatcher.start();
       await repositoryWatcher.start();

@@ -1,5 +1,5 @@
-// The programs that do without a running supervisor: a look at the world, and a bare store for adding and editing. Wired
-// apart from daemon.ts, so that the short commands load neither servers nor watchers nor executors.
+// The programs without a running supervisor: offline control, and a bare store for adding and editing. Separate from
+// daemon.ts, so that the short commands load neither servers nor watchers nor executors.
 
 import { existsSync } from 'node:fs';
 import { openLookConfig } from '../config/look-config.ts';
@@ -34,7 +34,7 @@ import {
   pathsOf,
 } from './base.ts';
 
-/** A look at the world without a running supervisor. Nothing is locked; the ledger is read where there is one. */
+/** Offline control. Nothing is locked; the ledger is read if there is one. */
 export async function composeLookout(
   options: ComposeOptions,
 ): Promise<{ readonly lookout: OfflineControl; readonly paths: Paths; close(): Promise<void> }> {
@@ -46,7 +46,7 @@ export async function composeLookout(
     source,
   );
   const { clock } = ground;
-  // Under way while the rest is loaded: git and wg answer in the meantime. Neither rejects.
+  // Started while the other modules load: git and wg answer in the meantime. Neither rejects.
   const wgHere = lookForWg(createWgCommand(options.environment));
   const discovered = ground.graphParts.discover(ground.config());
   const [{ OfflineControl }, { Peers }, { SupervisedGraphs }, ledger] = await Promise.all([
@@ -101,7 +101,7 @@ export async function composeLookout(
       }),
     async keep(graph, request, mark) {
       const { noteByHand } = await import('../control/complete-in-graph.ts');
-      // The graph has it; only a rewind before the next start would miss it.
+      // The graph has it; only a rewind before the next start would lose it.
       await inLedger((writable) =>
         noteByHand(writable, graph, request, { by: null, mark, at: clock.now() }),
       ).catch(() => undefined);
@@ -117,13 +117,13 @@ export async function composeLookout(
   };
 }
 
-/** The ledger for reading; null, and nothing loaded for it, where no supervisor ever ran. */
+/** The ledger for reading; null, and nothing loaded for it, if no supervisor ever ran. */
 async function ledgerAt(file: string, clock: Clock): Promise<LedgerView | null> {
   if (!existsSync(file)) return null;
   return (await import('../runs/ledger.ts')).openLedger({ file, clock, readOnly: true });
 }
 
-/** The graph that somebody who stands in a folder means; with `create` one is made where the worktree has none. */
+/** The graph of the current folder; with `create` one is created if the worktree has none. */
 export async function locateGraph(options: {
   readonly cwd: string;
   readonly worktree?: string;
@@ -134,7 +134,9 @@ export async function locateGraph(options: {
   return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
 }
 
-/** An empty graph in a worktree that has none; `place.created` says whether one was made. What is there is kept from git too. */
+/**
+ * An empty graph in a worktree that has none; `place.created` says whether one was created. Also excluded from git.
+ */
 export async function initGraph(options: {
   readonly cwd: string;
   readonly worktree?: string;
@@ -145,20 +147,20 @@ export async function initGraph(options: {
   return { place, inGit: await beginGraph(place, createGit(options.environment)) };
 }
 
-/** Why no supervisor of this configuration serves a worktree; null where one does, or where that is not plain to see. */
+/** Why no supervisor of this configuration serves a worktree; null if one does, or if that is not certain. */
 export async function whyNotServed(options: ComposeOptions, worktree: string): Promise<string | null> {
   const { environment } = options;
   try {
     const source = await openLookConfig({ paths: pathsOf(options), environment });
     return await notServed(worktree, source.current());
   } catch (thrown) {
-    // A configuration that cannot be read is told of by the commands that need it.
+    // An unreadable configuration is reported by the commands that need it.
     if (thrown instanceof SupervisorError) return null;
     throw thrown;
   }
 }
 
-/** The common git dir of a worktree's repository: what a repository is known by. */
+/** The common git dir of a worktree's repository: the repository's identity. */
 export async function repositoryOf(worktree: string, environment: Environment): Promise<string> {
   const [{ createGit }, { realPath }] = await Promise.all([
     import('../worktrees/git.ts'),
@@ -168,7 +170,7 @@ export async function repositoryOf(worktree: string, environment: Environment): 
   return (await realPath(common)) ?? common;
 }
 
-/** A store over one graph, for commands that write into it themselves. */
+/** A store over one graph, for commands that write to it directly. */
 export function composeStore(options: { readonly graph: GraphPath; readonly config?: Config }): GraphStore {
   return openStore(options.graph, createLocker(), systemClock(), () => options.config ?? null);
 }

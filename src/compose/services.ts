@@ -1,5 +1,5 @@
-// What only a supervisor that runs stands on, besides base.ts: the table of processes, the locks that make it the only
-// one, and what its agents are given. Apart from base.ts so that short commands do not load it.
+// What only a running supervisor needs besides base.ts: the process table, the locks that make it the only one, and
+// what its agents get. Separate from base.ts so that short commands do not load it.
 
 import { join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
@@ -41,8 +41,8 @@ export function wrappedExecutors(
 }
 
 /**
- * One supervisor a machine and user. Null only for an observer beside a running one. `onCompromised` hears when another
- * host took the lock of a shared folder away.
+ * One supervisor per machine and user. Null only for an observer beside a running one. `onCompromised` is called if
+ * another host took over the lock of a shared folder.
  */
 export async function lockMachine(
   ground: DaemonServices,
@@ -66,7 +66,7 @@ export async function lockMachine(
   }
 }
 
-/** One supervisor a graph, also across users and state folders. */
+/** One supervisor per graph, also across users and state folders. */
 export function lockGraph(graph: GraphPath, ground: DaemonServices) {
   const { clock, locker, processes, paths } = ground;
   const folder = join(graph, 'service');
@@ -80,7 +80,7 @@ export function lockGraph(graph: GraphPath, ground: DaemonServices) {
   });
 }
 
-/** The supervisor's own variables as agents may inherit them, with the `supervisor` command in front of PATH. */
+/** The supervisor's own variables that agents may inherit, with the `supervisor` command in front of PATH. */
 export function agentVariables(
   environment: Environment,
   tools: string,

@@ -1,4 +1,4 @@
-// What living beside wg takes, wired: its command, its settings, its standing rules, and the gate that completions pass.
+// The parts for running alongside wg: its command, its settings, its transitions, and the gate for completions.
 
 import { statSync } from 'node:fs';
 import { readWgConfig } from '../config/wg-config.ts';
@@ -23,12 +23,12 @@ import { runVerify } from '../wg/verify.ts';
 
 /** Settings are read again after this, ms. */
 const SETTINGS_MS = 5000;
-/** PATH is looked through again after this, ms. */
+/** PATH is searched again after this, ms. */
 const PATH_MS = 10_000;
-/** Answers kept at most. */
+/** Cached answers at most. */
 const MOST_REMEMBERED = 5000;
 
-/** The parts, for a supervisor and for a look without one. */
+/** The parts, for a supervisor and for offline control. */
 export interface BesideWg {
   readonly wg: WgCommand;
   readonly gate: CompletionGate;
@@ -37,7 +37,7 @@ export interface BesideWg {
   close(): Promise<void>;
 }
 
-/** Wires them over the graphs of one program. */
+/** Creates them for the graphs of one program. */
 export function besideWg(
   clock: Clock,
   openStore: (graph: GraphPath) => GraphStore,
@@ -94,7 +94,7 @@ export function besideWg(
   };
 }
 
-/** Asks once for a while, for each key. */
+/** Caches each key's answer for a while. */
 function remembered<T>(ms: number, clock: Clock, ask: (key: string) => T): (key: string) => T {
   const known = new Map<string, { readonly at: number; readonly value: T }>();
   return (key) => {
@@ -102,7 +102,7 @@ function remembered<T>(ms: number, clock: Clock, ask: (key: string) => T): (key:
     const last = known.get(key);
     if (last && now >= last.at && now < last.at + ms) return last.value;
     const value = ask(key);
-    // Graphs that are gone are not told of: those that are asked for again are there again at once.
+    // Vanished graphs are not reported here: those that are still used are cached again at once.
     if (known.size >= MOST_REMEMBERED) known.clear();
     known.set(key, { at: now, value });
     return value;

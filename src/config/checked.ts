@@ -1,7 +1,7 @@
-// A configuration that was checked once, kept in the state folder so that the next short command need not check the same
-// text again: loading the rules takes longer than everything else such a command does. What is kept is sealed with the
-// text it was made from. Whoever does not have the text learns nothing from it, and a torn, foreign or outdated one does
-// not open. Losing it costs time and nothing else.
+// A configuration that was checked once, stored in the state folder so that the next short command need not check the
+// same text again: loading the rules takes longer than everything else such a command does. The stored form is
+// encrypted with the source text as the key: it is unreadable without that text, and torn, foreign or outdated data
+// is rejected. Losing it only costs time.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,9 +13,9 @@ import { decryptText, sealText } from '../platform/encryption.ts';
 import { VERSION } from '../version.ts';
 import type { LoadedConfig } from './load.ts';
 
-/** What else than the text decides what a configuration means. */
+/** What else determines the meaning of a configuration. */
 export interface CheckedFacts {
-  /** supervisor.toml, or null where there is none. */
+  /** supervisor.toml, or null if there is none. */
   readonly file: string | null;
   /** The user's home folder. */
   readonly home: string;
@@ -23,39 +23,39 @@ export interface CheckedFacts {
   readonly zone: string | undefined;
 }
 
-/** The checked configuration that was kept for this very text, or null. Never throws. */
+/** The stored configuration for this very text, or null. Never throws. */
 export function checkedConfig(kept: string, text: string, facts: CheckedFacts): LoadedConfig | null {
   try {
     const plain = decryptText(readFileSync(kept), keyOf(text, facts));
-    // Of another text or program, or torn: the text is checked, as it always was.
+    // Of another text or program, or torn: the text is checked as usual.
     return plain === null ? null : revived(plain);
   } catch {
-    // None yet, or none that can be read.
+    // None yet, or an unreadable one.
     return null;
   }
 }
 
 /**
- * Keeps a configuration that was loaded from this text. Never throws: where it cannot be kept, it is not. Nor is it in a
- * folder of somebody else: a command run with sudo must not leave root's files in a user's home.
+ * Stores a configuration loaded from this text. Never throws: if it cannot be stored, it is not. Nor is it in another
+ * user's folder: a command run with sudo must not leave root's files in a user's home.
  */
 export function keepChecked(kept: string, text: string, facts: CheckedFacts, loaded: LoadedConfig): void {
   const temporary = `${kept}.${process.pid}.tmp`;
   try {
     if (!isOurs(dirname(kept))) return;
     const plain = flattened(loaded);
-    // What JSON cannot carry, such as a date in a body, is left to be checked each time.
+    // What JSON cannot represent, such as a date in a body, is checked each time.
     if (!isDeepStrictEqual(revived(plain), loaded)) return;
     mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
     writeFileSync(temporary, sealText(plain, keyOf(text, facts)), { flag: 'wx', mode: 0o600 });
     renameSync(temporary, kept);
   } catch {
-    // A full disk, a folder of somebody else's, or another command at the very same moment.
+    // A full disk, another user's folder, or another command at the very same moment.
     removeIfThere(temporary);
   }
 }
 
-/** The folder, or the nearest above it that exists, belongs to this user. */
+/** Whether the folder, or the nearest existing one above it, belongs to this user. */
 function isOurs(folder: string): boolean {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found !== undefined) return found.uid === process.getuid?.();
@@ -70,7 +70,7 @@ function removeIfThere(file: string): void {
   }
 }
 
-/** The text, and everything that could make the same text mean something else: another program, home or zone. */
+/** The text, and everything that could change its meaning: another program, home or zone. */
 function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
   const program = statSync(fileURLToPath(import.meta.url), { bigint: true });
   const parts = [
@@ -86,7 +86,7 @@ function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
   return createHash('sha256').update(JSON.stringify(parts)).digest();
 }
 
-/** Says when the zone of the machine is another one. */
+/** Detects that the zone of the machine changed. */
 function zoneFile(): string {
   const place = '/etc/localtime';
   try {

@@ -1,5 +1,5 @@
-// supervisor.toml.example and the JSON Schema for editors, both written from the schema, so that they cannot disagree
-// with what is accepted.
+// supervisor.toml.example and the JSON Schema for editors, both generated from the schema, so that they cannot
+// disagree with what is accepted.
 
 import { z } from 'zod';
 import type { ExecutorType } from '../domain/profile.ts';
@@ -16,7 +16,7 @@ const HEAD = [
   'Durations are strings: "500ms", "30s", "10m", "2h", "1d". "~" is your home folder. Unknown keys are errors.',
 ];
 
-/** Profiles of the example: enough of them to show every key of every type. */
+/** Profiles of the example: enough to show every key of every type. */
 const EXAMPLE_PROFILES: readonly {
   readonly name: string;
   readonly type: ExecutorType;
@@ -35,7 +35,7 @@ const EXAMPLE_PROFILES: readonly {
   { name: 'farm', type: 'remote' },
 ];
 
-/** The text of supervisor.toml.example: every setting, switched off. */
+/** The text of supervisor.toml.example: every setting, commented out. */
 export function configExample(): string {
   const out: string[] = words(HEAD);
   for (const name of SECTION_ORDER) {
@@ -51,7 +51,7 @@ export function configExample(): string {
   for (const { name, type, without } of EXAMPLE_PROFILES) {
     const shape = shapeOf(profileSchemas[type]);
     out.push('', ...words([describe(shape.type)]), `#[executors.${name}]`, `#type = ${tomlValue(type)}`);
-    // What was explained once is not explained again, unless its default or example is another here.
+    // What was explained once is not explained again, unless its default or example differs here.
     const keys = Object.entries(shape).filter(([key]) => key !== 'type' && !without?.includes(key));
     const news = keys.filter(([key, schema]) => !told.has(`${key} ${JSON.stringify(shownValue(schema))}`));
     for (const [key, schema] of news) told.add(`${key} ${JSON.stringify(shownValue(schema))}`);

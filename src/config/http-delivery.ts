@@ -1,5 +1,5 @@
-// The keys of an http profile that say how its endpoint is delivered to: as they may be written, and as the executor
-// takes them. What holds where nothing is written is the executor's own business (http-protocol 1.3).
+// The delivery keys of an http profile: their schema, and their conversion for the executor. The defaults belong to
+// the executor (http-protocol 1.3).
 
 import { z } from 'zod';
 import { durationOrNull, parseDuration } from '../domain/duration.ts';
@@ -52,7 +52,7 @@ export const httpDeliveryShape = {
 
 type Written = z.output<z.ZodObject<typeof httpDeliveryShape>>;
 
-/** What was written of them. Durations must have been checked. */
+/** The keys that are present. Durations must have been checked. */
 export function httpDelivery(written: Written): Pick<HttpProfile, 'idempotencyKey' | 'delivery'> {
   const { connect_timeout, response_timeout, delivery = {}, pace = {} } = written;
   const durations = {

@@ -1,20 +1,20 @@
-// An existing `[routing]` table (enabled, default_executor, [routing.executors.NAME] with type, endpoint, tag_match) as
-// profiles of ours. Gives text; writes no file.
+// Converts an existing `[routing]` table (enabled, default_executor, [routing.executors.NAME] with type, endpoint,
+// tag_match) into profiles. Returns text; writes no file.
 
 import { SupervisorError } from '../domain/errors.ts';
 import { EXECUTOR_TYPES } from '../domain/profile.ts';
 import { isTable, parseToml, tomlKey, tomlValue } from './toml.ts';
 
-/** What an import gives. */
+/** The result of an import. */
 export interface ImportedRouting {
   /** `[executors.NAME]` tables, ready for supervisor.toml. */
   readonly toml: string;
   readonly names: readonly string[];
-  /** What could not be taken over, a sentence each. */
+  /** What could not be imported, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What other layers call the types that we have. */
+/** Other tools' names for our types. */
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   webhook: 'http',
   https: 'http',
@@ -26,7 +26,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   cron: 'schedule',
 };
 
-/** Keys that our profiles know under the same name. */
+/** Keys that profiles have under the same name. */
 const SAME_KEYS = [
   'endpoint',
   'method',
@@ -46,7 +46,7 @@ const SAME_KEYS = [
   'env',
 ];
 
-/** Turns the text of a routing file into profiles. Throws `config` for text without a `[routing]` table. */
+/** Converts the text of a routing file to profiles. Throws `config` for text without a `[routing]` table. */
 export function importRouting(file: string, text: string): ImportedRouting {
   const toml = parseToml(text);
   if (!toml.ok)

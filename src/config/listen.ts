@@ -1,15 +1,15 @@
-// `[api] listen`: its spelling, and whether it may be reached from other machines. Read once, when the configuration is;
-// src/api/listen.ts only opens what this gives.
+// `[api] listen`: its syntax, and whether it may be reached from other machines. Parsed once, with the configuration;
+// src/api/listen.ts only opens the result.
 
 import type { ListenSetting } from '../domain/config.ts';
 
-/** What must be known beside it. `publicUrl`: the base URL that callers elsewhere use, or null. */
+/** Related settings. `publicUrl`: the base URL for callers elsewhere, or null. */
 export interface ListenContext {
   readonly allowRemote: boolean;
   readonly publicUrl: string | null;
 }
 
-/** The address that `[api] listen` names, or why it cannot be listened on: the end of a sentence about the key. */
+/** The address of `[api] listen`, or why it is not allowed: the end of a sentence about the key. */
 export function readListen(text: string, { allowRemote, publicUrl }: ListenContext): ListenSetting | string {
   if (text === 'auto' || text === 'off') return { kind: text };
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);

@@ -1,5 +1,5 @@
-// supervisor.toml → Config. A broken profile holds its own tasks; anything else that is wrong refuses the whole file,
-// so that no half-understood configuration is ever acted upon.
+// supervisor.toml → Config. A broken profile blocks its own tasks; any other problem rejects the whole file, so that
+// no half-understood configuration is ever applied.
 
 import { dirname, resolve } from 'node:path';
 import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
@@ -16,13 +16,13 @@ import { machineSchema, type WrittenConfig } from './schema.ts';
 import { localTimezone } from './timezone.ts';
 import { parseToml } from './toml.ts';
 
-/** What loading needs to know of the machine. */
+/** What loading needs to know about the machine. */
 export interface LoadFacts {
   /** The user's home folder, for `~`. */
   readonly home: string;
 }
 
-/** A usable configuration, and what was wrong with single profiles. */
+/** A usable configuration, and the problems of single profiles. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly problems: readonly ConfigProblem[];
@@ -30,7 +30,7 @@ export interface LoadedConfig {
 
 /**
  * Loads supervisor.toml; null or a missing file means defaults with the built-in profiles. Throws SupervisorError
- * `config` for anything wrong outside of profiles: its sentence names file, line and key, and `details.problems` has all.
+ * `config` for any problem outside profiles: its sentence names file, line and key, and `details.problems` has all.
  */
 export function loadMachineConfig(file: string | null, facts: LoadFacts): LoadedConfig {
   const text = file === null ? null : readConfigText(file);
@@ -79,7 +79,7 @@ function refused(problems: readonly ConfigProblem[]): SupervisorError {
   });
 }
 
-/** What settings mean together. */
+/** Rules across settings. */
 function crossTroubles(file: string, written: WrittenConfig, lines: KeyLines): ConfigProblem[] {
   const { api, retry } = written;
   const problems: ConfigProblem[] = [];

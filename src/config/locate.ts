@@ -1,7 +1,7 @@
-// Where in a TOML text a key stands. The parser gives no positions for documents that are valid, and an error that
-// names no line is half an error. Reads only texts that parse; checks nothing.
+// Line numbers of keys in a TOML text. The parser gives no positions for valid documents, and an error without a line
+// is half an error. Reads only texts that parse; checks nothing.
 
-/** A way into a document: table keys, and indexes of arrays. */
+/** A path in a document: table keys, and indexes of arrays. */
 export type KeyPath = readonly (string | number)[];
 
 /** Finds 1-based line numbers of keys. */
@@ -44,7 +44,7 @@ class Scanner {
       const before = this.#at;
       if (this.#peek() === '[') table = this.#header();
       else this.#pair(table);
-      // Only a text that does not parse could stand still here; giving up beats looping.
+      // Only a text that does not parse could make no progress here; giving up beats looping.
       if (this.#at === before) return this.#lines;
     }
   }
@@ -68,7 +68,7 @@ class Scanner {
         if (count === 0) this.#note(path, line);
         path.push(count);
       } else {
-        // [a.b] may be the first word of an a that no line opens.
+        // [a.b] may be the first mention of an a without a header.
         this.#note(path, line);
         if (count > 0) path.push(count - 1);
       }

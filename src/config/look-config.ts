@@ -1,5 +1,5 @@
-// The configuration as a short command needs it: read once, and checked only where this very text was not checked before.
-// The rules are loaded only when they are needed. What a configuration means is load.ts's and source.ts's business.
+// The configuration for a short command: read once, and checked only if this very text was not checked before. The
+// rules are loaded only if needed. What a configuration means is defined in load.ts and source.ts.
 
 import { dirname, join } from 'node:path';
 import type { Config } from '../domain/config.ts';
@@ -14,7 +14,7 @@ import type { Paths } from './paths.ts';
 import { routeFiles } from './route-files.ts';
 import type { GraphOwner } from './source.ts';
 
-/** The part of a ConfigSource that a look asks. The zone of the machine is already in it. */
+/** The part of a ConfigSource that offline control uses. The zone of the machine is already in it. */
 export interface LookConfig {
   current(): Config;
   problems(): readonly string[];
@@ -37,7 +37,7 @@ export async function openLookConfig(parts: {
     async profilesFor(graph, owner) {
       const before = known.get(graph);
       if (before) return before;
-      // Whether a person has allowed something is on the disk as well.
+      // Trust is stored on the disk as well.
       const set =
         !owner.trust || mayNameProfiles(join(graph, 'config.toml'))
           ? (await import('./source.ts'))
@@ -76,7 +76,7 @@ async function load(
     import('./timezone.ts'),
   ]);
   const { config, problems } = parseMachineConfig(facts.file, text ?? '', { home: environment.home });
-  // Looking a zone up takes as long as everything else here.
+  // Looking up a zone takes as long as everything else here.
   const loaded = config.timezoneIsMachines
     ? { config: { ...config, timezone: machineTimezone(environment.variables) }, problems }
     : { config, problems };
@@ -84,12 +84,12 @@ async function load(
   return loaded;
 }
 
-/** Whether a worktree's config.toml could hold profiles; most hold settings of wg alone. */
+/** Whether a worktree's config.toml could contain profiles; most contain settings of wg alone. */
 function mayNameProfiles(file: string): boolean {
   return holds(file, /executors|\\u/i);
 }
 
-/** What the project asks for, where one of the files could say so. */
+/** What the project asks for, if one of the files could say so. */
 async function routeIn(
   graph: GraphPath,
   home: string,
@@ -98,13 +98,13 @@ async function routeIn(
   return (await import('./project-route.ts')).readProjectRoute(graph, home);
 }
 
-/** Whether a file is there whose text fits; keys can be spelled with escapes. */
+/** Whether a file exists whose text matches; keys can be spelled with escapes. */
 function holds(file: string, words: RegExp): boolean {
   try {
     const text = readConfigText(file);
     return text !== null && words.test(text);
   } catch {
-    // What cannot be read is explained by the one that reads it.
+    // An unreadable file is reported by the code that reads it.
     return true;
   }
 }

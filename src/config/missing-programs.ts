@@ -1,10 +1,10 @@
-// Which agent programs that are profiles without being configured are not installed: nothing is routed to those.
+// Which built-in profiles' programs are not installed: nothing is routed to those.
 
 import { AGENT_TYPES } from '../domain/agent-cli.ts';
 import type { Profile } from '../domain/profile.ts';
 import { type Environment, findOnPath } from '../platform/environment.ts';
 
-/** Names of built-in profiles whose program is not on PATH. Claude is what runs by default, and says so itself. */
+/** Names of built-in profiles whose program is not on PATH. Claude is the default, and reports that itself. */
 export function missingPrograms(
   profiles: ReadonlyMap<string, Profile>,
   { variables }: Partial<Pick<Environment, 'variables'>>,

@@ -1,4 +1,4 @@
-// Where everything is kept on this machine (contract section 1). Computes names; touches the disk only to make folders.
+// All paths on this machine. Computes names; touches the disk only to create folders.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
@@ -20,37 +20,40 @@ export interface Paths {
   /** pid, socket, URL and operator token of the running supervisor. */
   readonly apiFile: string;
   readonly trustFile: string;
-  /** Named tokens of programs that call the API: hashes. */
+  /** Named tokens of API clients: hashes. */
   readonly tokensFile: string;
-  /** The configuration as it was checked last: spares short commands checking it again. */
+  /** The last checked configuration: saves short commands from checking it again. */
   readonly checkedFile: string;
-  /** Completions that arrived while no supervisor could take them. */
+  /** Completions that arrived while no supervisor could apply them. */
   readonly spoolDir: string;
   readonly logDir: string;
 }
 
-/** What `--config` and `--state-dir` said. */
+/** The values of `--config` and `--state-dir`. */
 export interface PathOverrides {
   readonly config?: string;
   readonly stateDir?: string;
 }
 
 /**
- * Longest socket path in bytes: macOS takes 104 with the closing NUL, Linux 108, and both systems' libuv cuts a longer
- * one silently, so that the socket appears somewhere else.
+ * Longest socket path in bytes: macOS allows 104 with the closing NUL, Linux 108, and libuv silently truncates a
+ * longer one on both, so that the socket appears somewhere else.
  */
 export const SOCKET_PATH_MAX = 103;
 
 const NAME = 'workgraph-supervisor';
 
-/** The paths for this environment. Flags beat SUPERVISOR_CONFIG and SUPERVISOR_STATE_DIR, which beat XDG. */
+/**
+ * The paths for this environment. Flags take precedence over SUPERVISOR_CONFIG and SUPERVISOR_STATE_DIR, and those
+ * over XDG.
+ */
 export function resolvePaths(environment: Environment, overrides: PathOverrides = {}): Paths {
   const { variables, home, platform } = environment;
   const mac = platform === 'darwin';
   const library = join(home, 'Library', 'Application Support', NAME);
   const xdg = (name: string): string | null => {
     const value = variables[name];
-    // The XDG specification: a relative value is to be ignored.
+    // The XDG specification: relative values are ignored.
     return value && isAbsolute(value) ? value : null;
   };
   const base = (name: string, linux: string, macos: string): string => {
@@ -65,7 +68,7 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
     ? resolve(expandHome(state, home))
     : base('XDG_STATE_HOME', join('.local', 'state'), join(library, 'state'));
   const runtime = xdg('XDG_RUNTIME_DIR');
-  // A state folder of one's own brings its own lock and socket: two supervisors can be tried side by side.
+  // A separate state folder has its own lock and socket: two supervisors can run side by side.
   const runDir = state
     ? join(stateDir, 'run')
     : runtime !== null
@@ -95,15 +98,15 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
   };
 }
 
-/** `~` and `~/…` with the home folder put in; everything else as it is. */
+/** `~` and `~/…` with the home folder inserted; everything else unchanged. */
 export function expandHome(path: string, home: string): string {
   if (path === '~') return home;
   return path.startsWith('~/') ? join(home, path.slice(2)) : path;
 }
 
 /**
- * Makes the folders that a running supervisor needs, 0700, and tightens ones that are wider. Throws SupervisorError
- * `config` when one cannot be made or belongs to somebody else.
+ * Creates the folders that a running supervisor needs, 0700, and tightens wider ones. Throws SupervisorError `config`
+ * if one cannot be created or belongs to another user.
  */
 export function ensureFolders(paths: Paths): void {
   const folders = [paths.stateDir, paths.runDir, dirname(paths.socket), paths.spoolDir, paths.logDir];
@@ -119,7 +122,7 @@ function ensurePrivateFolder(folder: string): void {
       throw new SupervisorError('config', `${folder} belongs to another user (uid ${stat.uid})`, {
         hint: 'remove it, or set SUPERVISOR_STATE_DIR to a folder of your own',
       });
-    // Whoever can enter the folder can speak to the socket and read tokens.
+    // Access to the folder is access to the socket and the tokens.
     if ((stat.mode & 0o077) !== 0) chmodSync(folder, 0o700);
   } catch (thrown) {
     if (thrown instanceof SupervisorError) throw thrown;

@@ -1,13 +1,13 @@
-// What is wrong with a file, said so that a person can mend it: file, line, key, one sentence, the nearest known word.
+// Problems of a file in a form that a person can fix: file, line, key, one sentence, the nearest known word.
 
 import { z } from 'zod';
 import { nearest } from '../domain/nearest.ts';
 import type { KeyLines, KeyPath } from './locate.ts';
 
-/** One thing wrong with a configuration file. */
+/** One problem of a configuration file. */
 export interface ConfigProblem {
   readonly file: string;
-  /** 1-based, where known. */
+  /** 1-based, if known. */
   readonly line: number | null;
   /** Dotted, as `executors.deploy.endpoint`; '' for the file as a whole. */
   readonly key: string;
@@ -26,7 +26,7 @@ export function configProblem(
   return { file, line, key, message: `${place}: ${key === '' ? '' : `${key}: `}${sentence}` };
 }
 
-/** A key path as people write it: `repos[0].path`. */
+/** A key path as users write it: `repos[0].path`. */
 export function keyText(path: KeyPath): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
@@ -34,8 +34,8 @@ export function keyText(path: KeyPath): string {
 }
 
 /**
- * What zod found, as problems in the order of the file. `schema` and `value` are what was checked, `prefix` where the
- * value stands in the file.
+ * zod's findings, as problems in the order of the file. `schema` and `value` are what was checked, `prefix` where the
+ * value is in the file.
  */
 export function describeIssues(input: {
   readonly file: string;
@@ -66,7 +66,7 @@ export function unknownKey(key: string, known: readonly string[]): string {
     : `unknown key; did you mean "${near}"?`;
 }
 
-/** `must be one of "a", "b", not "c"`, with the nearest where there is one. */
+/** `must be one of "a", "b", not "c"`, with the nearest if there is one. */
 export function notOneOf(value: unknown, known: readonly string[]): string {
   const near = typeof value === 'string' ? nearest(value, known) : null;
   const list = known.map((one) => JSON.stringify(one)).join(', ');
@@ -101,7 +101,7 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   record: 'a table',
 };
 
-/** A value as it may be shown in a message: short, and never a secret's worth of it. */
+/** A value as it may be shown in a message: short, and too short to reveal a secret. */
 function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a table';
@@ -118,7 +118,7 @@ function valueAt(value: unknown, path: KeyPath): unknown {
   return at;
 }
 
-/** The keys that the schema takes at a path. */
+/** The keys that the schema accepts at a path. */
 function knownKeys(schema: z.ZodType, path: KeyPath): string[] {
   let at: unknown = unwrap(schema);
   for (const part of path) {

@@ -1,4 +1,4 @@
-// What a schema of single keys cannot say of a profile: names, placeholders, URLs, keys that exclude each other.
+// Profile rules beyond a schema of single keys: names, placeholders, URLs, keys that exclude each other.
 
 import { AGENT_CLIS, type AgentType } from '../domain/agent-cli.ts';
 import { nearest } from '../domain/nearest.ts';
@@ -7,13 +7,13 @@ import type { KeyPath } from './locate.ts';
 import type { WrittenProfile } from './profile-schema.ts';
 import { isTable } from './toml.ts';
 
-/** Something wrong inside a profile; the path counts from the profile's own table. */
+/** A problem inside a profile; the path is relative to the profile's own table. */
 export interface Trouble {
   readonly path: KeyPath;
   readonly sentence: string;
 }
 
-/** Names travel in tags (`executor:NAME`), and a URL there means an ad-hoc profile. */
+/** Names are used in tags (`executor:NAME`), and a URL there means an ad-hoc profile. */
 export function profileNameTrouble(name: string): string | null {
   if (name === '') return 'a profile needs a name';
   if (/^https?:\/\//.test(name))
@@ -22,7 +22,7 @@ export function profileNameTrouble(name: string): string | null {
   return /[\u0000-\u001f\u007f\s]/.test(name) ? 'a name may hold no blanks or control characters' : null;
 }
 
-/** What a schema of single keys cannot say: placeholders, URLs, keys that exclude each other. */
+/** Rules beyond single keys: placeholders, URLs, keys that exclude each other. */
 export function profileTroubles(name: string, written: WrittenProfile): Trouble[] {
   const troubles: Trouble[] = [];
   const texts: [KeyPath, unknown][] = [[['env'], written.env]];

@@ -1,4 +1,4 @@
-// What may stand below [executors.NAME], in supervisor.toml and in a worktree's config.toml alike.
+// What is allowed below [executors.NAME], in supervisor.toml and in a worktree's config.toml alike.
 
 import { z } from 'zod';
 import { AGENT_CLIS, type AgentType } from '../domain/agent-cli.ts';
@@ -19,7 +19,7 @@ import {
   zone,
 } from './setting.ts';
 
-/** Keys of a retry policy; each may be left out and then comes from the policy around it. */
+/** Keys of a retry policy; missing ones come from the surrounding policy. */
 export const retryShape = {
   attempts: optional(z.int().min(1).max(1000), { text: 'Attempts in all, the first included.', example: 3 }),
   backoff: optional(duration, {
@@ -265,7 +265,7 @@ export const profileSchemas = {
   remote: z.strictObject(remoteShape),
 } as const satisfies Record<ExecutorType, z.ZodType>;
 
-/** Any profile, told apart by `type`: for the JSON Schema. */
+/** Any profile, distinguished by `type`: for the JSON Schema. */
 export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.claude,
   profileSchemas.codex,
@@ -279,5 +279,5 @@ export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.remote,
 ]);
 
-/** A profile as written, checked, defaults filled in. */
+/** A profile as written, checked, with defaults. */
 export type WrittenProfile = z.output<typeof anyProfile>;

@@ -1,4 +1,4 @@
-// One [executors.NAME] table → a profile, or the reason why it cannot be one. Shared by supervisor.toml and worktrees.
+// One [executors.NAME] table → a profile, or the reason why it is invalid. Shared by supervisor.toml and worktrees.
 
 import { AGENT_TYPES } from '../domain/agent-cli.ts';
 import { byteSizeOrNull } from '../domain/byte-size.ts';
@@ -20,14 +20,14 @@ import { profileSchemas, type WrittenProfile } from './profile-schema.ts';
 import { schedulePolicy } from './schedule-policy.ts';
 import { isTable } from './toml.ts';
 
-/** Profiles of one file, the broken ones apart. */
+/** Profiles of one file, the broken ones separately. */
 export interface ReadProfiles {
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly broken: ReadonlyMap<string, BrokenProfile>;
   readonly problems: readonly ConfigProblem[];
 }
 
-/** Profiles that exist without being configured; they are what `type` may be left out for. */
+/** Profiles that exist without configuration; for these `type` may be omitted. */
 const BUILT_IN_TYPES: ReadonlyMap<string, ExecutorType> = new Map([
   ...AGENT_TYPES.map((type) => [type, type] as const),
   ['command', 'command'],
@@ -35,7 +35,7 @@ const BUILT_IN_TYPES: ReadonlyMap<string, ExecutorType> = new Map([
   ['scheduled', 'schedule'],
 ]);
 
-/** The built-in profiles. Whoever defines one of these names replaces it. */
+/** The built-in profiles. Defining one of these names replaces it. */
 export function builtInProfiles(retry: RetryPolicy): Profile[] {
   const origin: Origin = { file: 'built-in' };
   return [...BUILT_IN_TYPES].map(([name, type]) => ({
@@ -44,14 +44,14 @@ export function builtInProfiles(retry: RetryPolicy): Profile[] {
   }));
 }
 
-/** What an agent that works for strangers may do unasked, unless it is said; of the others it must be said. */
+/** Default permissions of an agent that works for strangers; the other CLIs have none, so they must be set. */
 const STRANGERS_MODES: Partial<Record<ExecutorType, string>> = {
   claude: 'default',
   codex: 'read-only',
   gemini: 'default',
 };
 
-/** Reads the `executors` table of a parsed document. A broken profile says so and spoils no other. */
+/** Reads the `executors` table of a parsed document. A broken profile is reported and affects no other. */
 export function readProfiles(
   file: string,
   executors: unknown,
@@ -122,7 +122,7 @@ function isExecutorType(type: unknown): type is ExecutorType {
   return (EXECUTOR_TYPES as readonly unknown[]).includes(type);
 }
 
-/** A retry policy with the keys that were written laid over another one. */
+/** A retry policy with the given keys overriding another one. */
 export function overRetry(
   written: {
     attempts?: number | undefined;

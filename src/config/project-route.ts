@@ -1,5 +1,5 @@
-// Which system a project's own settings ask for where a task names no model: wg's `[dispatcher]`, `[models.*]` and
-// `[agent]`, of the graph over those of its user, and a profile of wg's that was selected for the graph over both.
+// Which system a project's own settings ask for if a task names no model: wg's `[dispatcher]`, `[models.*]` and
+// `[agent]`, the graph's over the user's, and a wg profile selected for the graph over both.
 
 import { join } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
@@ -9,7 +9,7 @@ import { readConfigText } from './config-text.ts';
 import { globalFiles, selectionFile } from './route-files.ts';
 import { isTable, parseToml } from './toml.ts';
 
-/** A settings file of wg's, parsed. */
+/** A parsed settings file of wg. */
 export interface SettingsFile {
   readonly file: string;
   readonly document: Readonly<Record<string, unknown>>;
@@ -19,7 +19,7 @@ type KeyPath = readonly string[];
 
 const TIERS = ['fast', 'standard', 'premium'] as const;
 
-/** Where a model may be named, what counts most first. A worker's own tier is the standard one unless it names another. */
+/** Where a model may be named, highest precedence first. A worker's own tier is the standard one unless it names another. */
 function modelsIn(files: readonly SettingsFile[]): readonly KeyPath[] {
   const tier = firstOf([['models', 'task_agent', 'tier']], files)?.text ?? 'standard';
   return [
@@ -32,7 +32,7 @@ function modelsIn(files: readonly SettingsFile[]): readonly KeyPath[] {
   ];
 }
 
-/** Where a program may be named, as earlier ages of wg have it. */
+/** Where a program may be named, as in earlier ages of wg. */
 const EXECUTORS: readonly KeyPath[] = [
   ['dispatcher', 'executor'],
   ['coordinator', 'executor'],
@@ -58,7 +58,7 @@ export function readProjectRoute(
   }
 }
 
-/** What the settings ask for, later files before earlier ones; null: nothing. */
+/** What the settings ask for, later files taking precedence; null: nothing. */
 export function projectRoute(files: readonly SettingsFile[]): ProjectRoute | null {
   const model = firstOf(modelsIn(files), files);
   const executor = firstOf(EXECUTORS, files);
@@ -102,7 +102,7 @@ function firstOf(paths: readonly KeyPath[], files: readonly SettingsFile[]): Set
   return null;
 }
 
-/** A text that is there and could be the name of something; one that begins with a dash could be an option instead. */
+/** A non-empty text that can be a name; one that begins with a dash could be an option instead. */
 function textAt(document: Readonly<Record<string, unknown>>, path: KeyPath): string | null {
   let value: unknown = document;
   for (const key of path) value = isTable(value) ? value[key] : undefined;
@@ -114,7 +114,7 @@ function placeOf({ path, file }: Setting): string {
   return `[${path.slice(0, -1).join('.')}] ${path.at(-1)} of ${file}`;
 }
 
-/** Throws SupervisorError `config` for what is there and cannot be read. */
+/** Throws SupervisorError `config` for a file that exists and is unreadable. */
 function settingsFiles(graph: string, home: string): SettingsFile[] {
   const local = join(graph, 'config.toml');
   const global = globalFiles(home)
@@ -140,7 +140,7 @@ function settingsFile(file: string, text: string | null): SettingsFile | null {
   throw new SupervisorError('config', `${file}${line}: ${toml.message}`);
 }
 
-/** The profile that was selected for the graph. One that is gone or cannot be read leaves no other in its place. */
+/** The profile that was selected for the graph. If it is missing or unreadable, no other replaces it. */
 function selectedProfile(graph: string, home: string): SettingsFile | null {
   const selection = selectionFile(graph);
   const text = readConfigText(selection);

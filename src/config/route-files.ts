@@ -1,19 +1,19 @@
-// Where wg's settings say which system runs a project's tasks. Paths only: looking whether they are there must load
-// nothing that reads them.
+// Where wg's settings say which system runs a project's tasks. Paths only: checking for these files must not load
+// what reads them.
 
 import { join } from 'node:path';
 
-/** The files that may say it. `home`: the user's home folder. */
+/** The relevant files. `home`: the user's home folder. */
 export function routeFiles(graph: string, home: string): readonly string[] {
   return [join(graph, 'config.toml'), selectionFile(graph), ...globalFiles(home)];
 }
 
-/** The user's own file; the older place counts only where there is nothing at the newer one. */
+/** The user's own file; the older path counts only if the newer one does not exist. */
 export function globalFiles(home: string): readonly string[] {
   return ['.wg', '.workgraph'].map((name) => join(home, name, 'config.toml'));
 }
 
-/** Where wg notes the profile that `wg profile select` chose for a graph. */
+/** Where wg records the profile that `wg profile select` chose for a graph. */
 export function selectionFile(graph: string): string {
   return join(graph, 'profile-selection.json');
 }

@@ -1,10 +1,10 @@
-// The keys that say what schedules do when they cannot be kept to the letter, from texts to milliseconds. The same for
-// [schedule] and for profiles of type schedule.
+// The keys for schedules whose instants cannot run on time, from strings to milliseconds. The same for [schedule] and
+// for profiles of type schedule.
 
 import { parseDuration } from '../domain/duration.ts';
 import type { SchedulePolicy } from '../domain/schedule-policy.ts';
 
-/** Those keys as written; each may be left out. */
+/** Those keys as written; each is optional. */
 export interface WrittenPolicy {
   readonly catchup?: SchedulePolicy['catchup'] | undefined;
   readonly catchup_window?: string | 0 | undefined;
@@ -13,7 +13,7 @@ export interface WrittenPolicy {
   readonly jitter?: string | 0 | undefined;
 }
 
-/** What was written of a policy. Durations must have been checked. */
+/** The keys of a policy that are present. Durations must have been checked. */
 export function schedulePolicy(written: WrittenPolicy): Partial<SchedulePolicy> {
   const { catchup, catchup_window, overlap, start_deadline, jitter } = written;
   return {
@@ -25,7 +25,7 @@ export function schedulePolicy(written: WrittenPolicy): Partial<SchedulePolicy> 
   };
 }
 
-/** What holds where nothing is written. */
+/** The defaults. */
 const DEFAULT_POLICY: SchedulePolicy = {
   catchup: 'latest',
   catchupWindowMs: 7 * 86_400_000,
@@ -34,7 +34,7 @@ const DEFAULT_POLICY: SchedulePolicy = {
   jitterMs: 0,
 };
 
-/** A whole policy. */
+/** A complete policy. */
 export function wholeSchedulePolicy(written: WrittenPolicy): SchedulePolicy {
   return { ...DEFAULT_POLICY, ...schedulePolicy(written) };
 }

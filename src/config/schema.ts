@@ -1,5 +1,5 @@
 // Every setting of supervisor.toml: its rule, its default and the reason for it. Values here are as written; load.ts
-// turns them into what the program uses.
+// converts them.
 
 import { z } from 'zod';
 import { NOTIFY_EVENTS } from '../domain/config.ts';
@@ -247,14 +247,14 @@ const logShape = {
   ),
 };
 
-/** A section left out is a section with all its defaults. */
+/** A missing section is a section with all its defaults. */
 const section = <S extends z.core.$ZodLooseShape>(shape: S, description: string) =>
   z
     .strictObject(shape)
     .prefault({} as never)
     .meta({ description });
 
-/** supervisor.toml without the profiles, which are judged one by one: a broken one must not take the rest along. */
+/** supervisor.toml without the profiles, which are judged one by one: a broken one must not invalidate the others. */
 export const machineSchema = z.strictObject({
   supervisor: section(supervisorShape, 'The machine as a whole.'),
   repos: z
@@ -282,10 +282,10 @@ export const machineSchema = z.strictObject({
   executors: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** supervisor.toml as written, checked, defaults filled in; profiles unchecked. */
+/** supervisor.toml as written, checked, with defaults; profiles unchecked. */
 export type WrittenConfig = z.output<typeof machineSchema>;
 
-/** Sections in the order in which people meet them. */
+/** Sections in the order people meet them. */
 export const SECTION_ORDER = [
   'supervisor',
   'repos',

@@ -1,16 +1,16 @@
-// How one setting is declared: its rule, its default and why it is so. Validation, the example file and the JSON
-// Schema for editors are all read from the same declaration.
+// How a setting is declared: its rule, its default and the reason. Validation, the example file and the JSON Schema
+// for editors are all derived from this declaration.
 
 import { z } from 'zod';
 import { BYTE_SIZE_RULE, byteSizeOrNull } from '../domain/byte-size.ts';
 import { DURATION_RULE, durationOrNull } from '../domain/duration.ts';
 import { isTimezone } from './timezone.ts';
 
-/** What the example file says of a setting, beside its default. */
+/** The example file's text about a setting, besides its default. */
 export interface SettingNote {
-  /** What it does and why the default is what it is. Plain sentences. */
+  /** Its effect and the reason for the default. Plain sentences. */
   readonly text: string;
-  /** Shown where there is no default. */
+  /** Shown if there is no default. */
   readonly example?: unknown;
 }
 
@@ -23,30 +23,30 @@ export function withDefault<S extends z.ZodType>(
   return schema.default(value).meta({ description: text });
 }
 
-/** A setting that may be left out. */
+/** An optional setting. */
 export function optional<S extends z.ZodType>(schema: S, note: SettingNote) {
   return schema.optional().meta({ description: note.text, examples: [note.example] });
 }
 
-/** A setting that must be there. */
+/** A required setting. */
 export function required<S extends z.ZodType>(schema: S, note: SettingNote) {
   return schema.meta({ description: note.text, examples: [note.example] });
 }
 
-/** A duration text; 0 without a unit too. */
+/** A duration string; 0 needs no unit. */
 export const duration = z
   .union([z.string(), z.literal(0)], { error: `must be ${DURATION_RULE}` })
   .refine((value) => durationOrNull(value) !== null, { error: `must be ${DURATION_RULE}` });
 
-/** A duration above zero: pauses and rhythms that would otherwise become a busy loop. */
+/** A duration above zero: pauses and intervals that would otherwise become a busy loop. */
 export const rhythm = z
   .string({ error: `must be ${DURATION_RULE}` })
   .refine((value) => (durationOrNull(value) ?? 0) > 0, { error: `must be ${DURATION_RULE}, longer than 0` });
 
-/** What is kept of a flood: less than this would be too little to understand it by. */
+/** How much of large output is kept; less than this would be too little to understand it. */
 const LEAST_KEPT_BYTES = 64 * 1024;
 
-/** An amount of bytes that is kept; 0 keeps everything. */
+/** An amount of bytes to keep; 0 keeps everything. */
 export const keptBytes = z
   .union([z.string(), z.int()], { error: `must be ${BYTE_SIZE_RULE}` })
   .refine((value) => byteSizeOrNull(value) !== null, { error: `must be ${BYTE_SIZE_RULE}`, abort: true })
@@ -54,18 +54,18 @@ export const keptBytes = z
     error: 'must be 64KiB at least, or 0 for no limit',
   });
 
-/** How many at once; at least one. */
+/** A concurrency limit; at least one. */
 export const places = z.int().min(1).max(100_000);
 
-/** A non-empty text. */
+/** A non-empty string. */
 export const text = z.string().min(1);
 
-/** A text, or the name of an environment variable that holds it. */
+/** A string, or the name of an environment variable that contains it. */
 export const secretValue = z.union([z.string(), z.strictObject({ env: z.string().min(1) })], {
   error: 'must be a text or { env = "NAME" }',
 });
 
-/** Names to texts or environment variables. */
+/** Names to strings or environment variables. */
 export const secretValues = z.record(z.string().min(1), secretValue);
 
 /** A zone name of the IANA database. */

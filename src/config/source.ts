@@ -1,5 +1,5 @@
 // The configuration of a running supervisor: the last good one, whatever happens to the files. Reads again only what
-// changed, and never acts on a bad edit.
+// changed, and never applies a bad edit.
 
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,27 +31,27 @@ export interface ConfigSource {
     readonly problems: readonly string[];
     readonly rejected: string | null;
   };
-  /** What is wrong just now: a refused edit, broken profiles. One sentence each. */
+  /** Current problems: a refused edit, broken profiles. One sentence each. */
   problems(): readonly string[];
-  /** The profiles that count for a graph. The same object as last time while nothing changed. */
+  /** The profiles that apply to a graph. The same object as last time while nothing changed. */
   profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet;
   /** What is wrong with a graph's own config.toml, as last read. One sentence each. */
   problemsOf(graph: GraphPath): readonly string[];
 }
 
-/** The repository that a graph is served for, as far as trust goes. */
+/** The repository that a graph is served for, as far as trust is concerned. */
 export interface GraphOwner {
-  /** The configuration says so. */
+  /** Trusted by the configuration. */
   readonly trust: boolean;
-  /** Its common git dir, by which a person may have said so; absent: nobody can have. */
+  /** Its common git dir, by which a person may have trusted it; absent: not trusted. */
   readonly repo?: string;
 }
 
-/** What a source is made of. */
+/** The dependencies of a source. */
 export interface ConfigSourceParts {
   readonly paths: Pick<Paths, 'configFile' | 'configNamed' | 'trustFile'>;
   readonly environment: Pick<Environment, 'home'> & Partial<Pick<Environment, 'variables'>>;
-  /** What was loaded already; it is in force until the first reload. */
+  /** The configuration loaded already; in force until the first reload. */
   readonly loaded?: LoadedConfig;
 }
 
@@ -71,7 +71,9 @@ interface Trusted {
   readonly tasks: boolean;
 }
 
-/** Loads the configuration, or throws SupervisorError `config`: a first start has no last good one to fall back on. */
+/**
+ * Loads the configuration, or throws SupervisorError `config`: a first start has no last good one to fall back on.
+ */
 export function createConfigSource(parts: ConfigSourceParts): ConfigSource {
   return new FileConfigSource(parts);
 }
@@ -82,7 +84,7 @@ class FileConfigSource implements ConfigSource {
   readonly #files = new Map<GraphPath, WorktreeFile>();
   #loaded: LoadedConfig;
   #refused: string | null = null;
-  /** Looked for at a start and with each reload, as a program that is missing is. */
+  /** Checked at a start and with each reload, like missing programs. */
   #missing: ReadonlySet<string>;
 
   constructor(parts: ConfigSourceParts) {
@@ -101,7 +103,7 @@ class FileConfigSource implements ConfigSource {
       this.#loaded = this.#load();
       this.#missing = missingPrograms(this.#loaded.config.profiles, this.#parts.environment);
       this.#refused = null;
-      // Which graphs exist may have changed with it; the ones still asked for are read again.
+      // The set of graphs may have changed with it; those still in use are read again.
       this.#files.clear();
     } catch (thrown) {
       if (!(thrown instanceof SupervisorError)) throw thrown;
@@ -151,7 +153,7 @@ class FileConfigSource implements ConfigSource {
 
   #trusted(file: string, { text, read }: Pick<WorktreeFile, 'text' | 'read'>, owner: GraphOwner): Trusted {
     if (owner.trust) return TRUSTED;
-    // Most files have no profiles: no need to look anything up for them.
+    // Most files have no profiles: nothing to look up for them.
     const hasProfiles = read.profiles.size > 0 || read.broken.size > 0;
     return {
       profiles: hasProfiles && this.#trust.isTrusted(file, text),
@@ -190,10 +192,10 @@ function readWorktreeFile(
   }
 }
 
-/** Identity of a file's content, as far as the file system tells. */
+/** Identity of a file's content, as far as the file system shows it. */
 function stampOf(file: string): string {
   try {
-    // Most graphs have no such file, and an error costs more than a look.
+    // Most graphs have no such file, and an error costs more than a stat.
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return 'none:ENOENT';
     return `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;

@@ -1,4 +1,4 @@
-// Time zone names: whether one exists, and which one this machine is in.
+// Time zone names: whether one exists, and the one of this machine.
 
 import { readlinkSync } from 'node:fs';
 
@@ -8,20 +8,20 @@ export function isTimezone(name: string): boolean {
     new Intl.DateTimeFormat('en', { timeZone: name });
     return true;
   } catch {
-    // A RangeError is how Intl says no.
+    // Intl signals an unknown zone with a RangeError.
     return false;
   }
 }
 
-/** The IANA name of this machine's zone; UTC where the system does not say. */
+/** The IANA name of this machine's zone; UTC if the system does not say. */
 export function localTimezone(): string {
   return new Intl.DateTimeFormat('en').resolvedOptions().timeZone || 'UTC';
 }
 
-/** Where Linux and macOS say which zone the machine is in. */
+/** Where Linux and macOS record the machine's zone. */
 const LINK = '/etc/localtime';
 
-/** `machineTimezone` as often as it is asked for: a name is looked up only when it is another one than last time. */
+/** `machineTimezone` for repeated calls: a name is validated only if it differs from the last one. */
 export function machineZoneReader(
   variables: Readonly<Record<string, string | undefined>>,
   link = LINK,
@@ -35,8 +35,8 @@ export function machineZoneReader(
 }
 
 /**
- * The zone that this machine is in just now. Unlike `localTimezone` it notices when that was changed while the program
- * runs: the language reads it once and keeps it.
+ * The current zone of this machine. Unlike `localTimezone` it notices changes while the program runs: the language
+ * reads the zone once and caches it.
  */
 export function machineTimezone(
   variables: Readonly<Record<string, string | undefined>>,
@@ -52,7 +52,7 @@ function zoneOfLink(link: string): string | null {
   try {
     return /zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(readlinkSync(link))?.[1] ?? null;
   } catch {
-    // No such file, or a plain copy of the rules: then only the language can say.
+    // No such file, or a plain copy of the rules: then only the language knows.
     return null;
   }
 }

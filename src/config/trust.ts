@@ -1,5 +1,5 @@
-// Which repositories a person has allowed, by their common git dir, and which worktree configurations, by content: a file
-// that changed must be allowed again. Knows nothing of what such a file says.
+// Which repositories a person has trusted, by their common git dir, and which worktree configurations, by content: a
+// changed file must be trusted again. Does not interpret such files.
 
 import { createHash } from 'node:crypto';
 import {
@@ -16,21 +16,21 @@ import { dirname } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 
 export interface Trust {
-  /** Whether exactly this text of this file was allowed. An unreadable record allows nothing. */
+  /** Whether exactly this text of this file was trusted. An unreadable record trusts nothing. */
   isTrusted(configFile: string, text: string): boolean;
-  /** Allows this text of this file, in place of any earlier one. */
+  /** Trusts this text of this file, replacing any earlier one. */
   trust(configFile: string, text: string): void;
-  /** Takes it back; says whether there was anything to take. */
+  /** Revokes it; returns whether there was anything to revoke. */
   untrust(configFile: string): boolean;
-  /** Whether the tasks of the repository with this common git dir may choose what is run. */
+  /** Whether the tasks of the repository with this common git dir may choose what runs. */
   isTrustedRepository(commonDir: string): boolean;
-  /** Allows that. */
+  /** Trusts that repository. */
   trustRepository(commonDir: string): void;
-  /** Takes it back; says whether there was anything to take. */
+  /** Revokes it; returns whether there was anything to revoke. */
   untrustRepository(commonDir: string): boolean;
 }
 
-/** The record's shape: file → SHA-256 of the allowed text, hex; common git dirs of allowed repositories. */
+/** The record's shape: file → SHA-256 of the trusted text, hex; common git dirs of trusted repositories. */
 interface TrustRecord {
   readonly version: 1;
   readonly files: Readonly<Record<string, string>>;
@@ -42,14 +42,14 @@ interface Allowed {
   readonly repositories: Set<string>;
 }
 
-/** Trust kept in a JSON file (0600). It is read afresh each time: another process may have written it. */
+/** Trust kept in a JSON file (0600). Read again each time: another process may have written it. */
 export function createTrust(file: string): Trust {
   return {
     isTrusted(configFile, text) {
       try {
         return read(file).files.get(configFile) === sha256(text);
       } catch {
-        // A record that cannot be read must not open doors; `trust` reports what is wrong with it.
+        // An unreadable record must not grant anything; `trust` reports what is wrong with it.
         return false;
       }
     },
@@ -125,7 +125,7 @@ function unusable(file: string, why: string, cause: unknown): SupervisorError {
   });
 }
 
-/** Replaces the record in one step: whoever reads sees the old one or the new one. */
+/** Replaces the record atomically: readers see the old or the new one. */
 function write(file: string, { files, repositories }: Allowed): void {
   const record: TrustRecord = {
     version: 1,

@@ -1,5 +1,5 @@
-// wg's own config.toml of a graph, over the global one of its user (wg-rules 8.1): as documents, unjudged. What does not
-// parse is left out and named, instead of being taken for defaults.
+// wg's own config.toml of a graph, over the global one of its user (wg-rules 8.1): as documents, uninterpreted. A
+// file that does not parse is skipped and reported, instead of being mistaken for defaults.
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { GRAPH_FILES } from '../domain/graph-files.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 import { parseToml } from './toml.ts';
 
-/** The documents, global first, and what is wrong with those left out. */
+/** The documents, global first, and what is wrong with the skipped ones. */
 export interface WgConfig {
   readonly documents: readonly Readonly<Record<string, unknown>>[];
   readonly problems: readonly string[];

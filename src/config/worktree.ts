@@ -1,5 +1,5 @@
-// The [executors.*] of a worktree's own config.toml, and which of them count beside the machine's. Every other section
-// of that file belongs to wg and is not looked at, however odd it is.
+// The [executors.*] of a worktree's own config.toml, and which of them apply besides the machine's. Every other
+// section of that file belongs to wg and is ignored.
 
 import type { Config, RetryPolicy } from '../domain/config.ts';
 import type { BrokenProfile, Profile, ProfileSet } from '../domain/profile.ts';
@@ -8,27 +8,29 @@ import { type ConfigProblem, configProblem } from './problems.ts';
 import { type ReadProfiles, readProfiles } from './profiles.ts';
 import { parseToml } from './toml.ts';
 
-/** Reads profiles from the text of a `.workgraph/config.toml`. What a profile's `retry` leaves out comes from `retry`. */
+/**
+ * Reads profiles from the text of a `.workgraph/config.toml`. Keys missing in a profile's `retry` come from `retry`.
+ */
 export function loadWorktreeProfiles(file: string, text: string, retry: RetryPolicy): ReadProfiles {
   const toml = parseToml(text);
   if (toml.ok) return ofStrangers(readProfiles(file, toml.document.executors, locateKeys(text), retry));
   return withoutProfiles([configProblem(file, toml.line, '', toml.message)]);
 }
 
-/** A repository does not say of itself that it may be worked for though it is not trusted. */
+/** A repository cannot declare itself exempt from trust. */
 function ofStrangers({ profiles, ...rest }: ReadProfiles): ReadProfiles {
   const plain = ({ untrusted: _, ...profile }: Profile): Profile => profile as Profile;
   return { ...rest, profiles: new Map([...profiles].map(([name, profile]) => [name, plain(profile)])) };
 }
 
-/** A worktree file that gives no profiles, for the reasons given. */
+/** A worktree file without usable profiles, for the reasons given. */
 export function withoutProfiles(problems: readonly ConfigProblem[]): ReadProfiles {
   return { profiles: new Map(), broken: new Map(), problems };
 }
 
 /**
- * The profiles that count for one graph. The machine's win over a worktree's of the same name unless they are
- * overridable (the built-in ones are); where the worktree is not trusted its own are only named.
+ * The profiles that apply to one graph. The machine's take precedence over a worktree's of the same name unless they
+ * are overridable (the built-in ones are); in an untrusted worktree its own are only listed.
  */
 export function mergeProfiles(
   config: Pick<Config, 'profiles' | 'brokenProfiles'>,
@@ -39,7 +41,7 @@ export function mergeProfiles(
   const broken = new Map<string, BrokenProfile>(config.brokenProfiles);
   const untrusted: string[] = [];
   const counts = (name: string): boolean => {
-    // A machine profile that is broken was meant to win; letting another step in would send tasks elsewhere.
+    // A broken machine profile was meant to take precedence; using another instead would send tasks elsewhere.
     if (config.brokenProfiles.has(name)) return false;
     if (config.profiles.get(name)?.overridable === false) return false;
     if (!trusted) untrusted.push(name);

@@ -1,5 +1,5 @@
-// What agents push about their runs, put to use: signs of life, questions, parts of a result and its end. Parts are kept
-// in the run's folder, so that a restart loses none. Knows no protocol.
+// Handles what agents push about their runs: progress, questions, parts of a result and its end. Parts are stored in
+// the run's folder, so that a restart loses none. Knows no protocol.
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,27 +10,27 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { CompletionAnswer, CompletionRequest } from './control.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 
-/** What pushing takes besides the ledger. */
+/** What handling updates needs besides the ledger. */
 export interface PushParts {
   readonly ledger: Pick<Ledger, 'run'>;
   readonly outside: Pick<WorkerCalls, 'heartbeat' | 'input'>;
   complete(request: CompletionRequest): Promise<CompletionAnswer>;
 }
 
-/** Parts of one result, all together; more is refused. */
+/** Parts of one result in total; more is refused. */
 const MAX_PARTS_BYTES = 4 * 1024 * 1024;
 const FILE = 'parts.jsonl';
 
 type Part = Pick<Extract<AgentUpdate, { kind: 'part' }>, 'name' | 'more' | 'part'>;
 
-/** Takes one word of the agent of a run. Saying it twice is harmless. Throws as heartbeat, input and complete do. */
+/** Handles one update from a run's agent. Idempotent. Throws as heartbeat, input and complete do. */
 export async function handleAgentUpdate(id: string, said: AgentUpdate, parts: PushParts): Promise<void> {
   const run = parts.ledger.run(id);
   if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
   const report = { task: run.task, worktree: run.graph, caller: { kind: 'run', run: id } } as const;
   switch (said.kind) {
     case 'working':
-      // Pushes come when something changes, not at a pace: no lease may begin to run over one.
+      // Pushes come when something changes, not periodically: they must not start a lease.
       parts.outside.heartbeat(id, said.message ?? undefined, { passive: true, resumed: true });
       return;
     case 'asks':
@@ -72,7 +72,7 @@ async function keepPart(folder: string, part: Part): Promise<void> {
   await appendText(file, line);
 }
 
-/** The artifacts that came in parts: each one as it was said last, with what was said to go on after it. */
+/** The artifacts that came in parts: the last version of each, with its continuations. */
 async function keptParts(folder: string): Promise<readonly unknown[] | null> {
   const text = (await readText(join(folder, FILE), { maxBytes: MAX_PARTS_BYTES })) ?? '';
   const whole = new Map<string, unknown>();

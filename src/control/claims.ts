@@ -1,6 +1,6 @@
-// Tasks that somebody outside comes for: orchestrators, workers, people. A hold (the graph names an outside executor) is
-// taken where it stands; a hold whose worker fell silent is taken over under a new fence; any other ready task is
-// claimed like a dispatch. Who gets what is settled before anything is awaited.
+// Tasks claimed by external workers: orchestrators, agents, people. A hold (the graph names an external executor) is
+// taken as it is; a hold whose worker fell silent gets a new worker and a new fence; any other ready task is claimed
+// like a dispatch. Who gets what is settled before anything is awaited.
 
 import { routeTask } from '../decide/route.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
@@ -26,13 +26,13 @@ import type { ControlParts } from './live-control.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
 
-/** What a worker is given when it takes a task. */
+/** The answer to a worker's claim. */
 interface Taking {
   readonly worker: string;
   readonly terms: ClaimTerms;
 }
 
-/** One task that might be taken: a hold by its run's id, a ready task by its key. */
+/** A task that might be claimed: a hold by its run's id, a ready task by its key. */
 interface Candidate {
   readonly id: string;
   readonly priority: number;
@@ -40,8 +40,8 @@ interface Candidate {
 }
 
 /**
- * What a request tried to take in vain. Until there is a new decision the old one still calls it free: to try it again
- * would only find the same.
+ * What a request failed to claim. Until there is a new decision the old one still calls it free: trying again would
+ * find the same.
  */
 class Lost {
   readonly #ids = new Set<string>();
@@ -56,7 +56,7 @@ class Lost {
     return this.#ids.has(id);
   }
 
-  /** Notes it as lost unless it is had. */
+  /** Records it as lost unless it was claimed. */
   async unless(id: string, taking: Promise<Claimed | null>): Promise<Claimed | null> {
     const decided = this.#decided;
     const claimed = await taking;
@@ -74,7 +74,9 @@ export class Claims {
     this.#parts = parts;
   }
 
-  /** Takes one task. Throws `conflict` (`already-claimed`, `not-ready`), `not-running` while nothing new is taken. */
+  /**
+   * Claims one task. Throws `conflict` (`already-claimed`, `not-ready`), `not-running` while nothing new is started.
+   */
   async claim(found: FoundTask, worker: string, terms: ClaimTerms): Promise<Claimed> {
     this.#refuseStandstill();
     const key = taskKey(found.view.graph, found.task.id);
@@ -92,7 +94,7 @@ export class Claims {
     return await this.#takeReady(found, taking);
   }
 
-  /** Takes what there is, the most important first; waits for the first one where that is wished. */
+  /** Claims what is available, most important first; waits for the first one if requested. */
   async claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
     const { ms, signal } = { ms: wish.waitMs, signal: wish.signal };
     const concerns = (event: Event) =>
@@ -114,7 +116,7 @@ export class Claims {
       const taking = await waitFor(this.#parts, { ms: Math.max(0, left), signal }, concerns, look);
       if (taking === null) return [];
       const claimed = (await Promise.all(taking)).filter((one) => one !== null);
-      // All of them were lost to somebody quicker in the graph itself: wait on, as long as was wished.
+      // All of them were lost to faster writers of the graph itself: keep waiting for the requested time.
       if (claimed.length > 0 || signal?.aborted || this.#parts.clock.now() >= until) return claimed;
       await nextTurn();
     }
@@ -127,7 +129,7 @@ export class Claims {
     if (this.#supervisor.workers.note(offer, this.#parts.clock.now())) this.#supervisor.wake();
   }
 
-  /** Begins taking; what is returned is already out of everybody else's reach. */
+  /** Starts claiming; the returned task can no longer be claimed by others. */
   #take(wish: ClaimRequest, lost: Lost): Promise<Claimed | null>[] {
     const { world, decision } = this.#decided();
     const taking: Taking = { worker: wish.worker, terms: wish };
@@ -172,7 +174,7 @@ export class Claims {
       .map(({ id, take }) => lost.unless(id, take()));
   }
 
-  /** Takes a hold; null when it is not to be had. */
+  /** Claims a hold; null if it is not available. */
   async #takeHold(live: LiveRun, taking: Taking): Promise<Claimed | null> {
     if (!this.#isFree(live)) return null;
     const graph = this.#parts.graphs.get(live.run.graph);
@@ -184,7 +186,7 @@ export class Claims {
       this.#agree(live, 'hold', taking);
       return await this.#handOver(live, profile, token);
     }
-    // Its worker fell silent. A new fence keeps that one out for good.
+    // Its worker fell silent. A new fence locks that one out for good.
     const key = taskKey(live.run.graph, live.run.task);
     const view = this.#decided().world.graphs.find((one) => one.graph === live.run.graph);
     if (!view) return null;
@@ -229,7 +231,7 @@ export class Claims {
 
   async #carry(plan: Plan, kind: 'hold' | 'claim', taking: Taking): Promise<Claimed> {
     const live = this.#runner.open(plan);
-    // Before it is handed off: whoever else waits must not find it free.
+    // Before it is handed off: other waiting requests must not find it free.
     this.#agree(live, kind, taking);
     await this.#runner.carry(live, plan);
     if (live.run.phase !== 'handed-off') throw notReady(plan.task, 'somebody was quicker, or it changed');
@@ -250,7 +252,7 @@ export class Claims {
         externalRef: terms.externalRef ?? null,
       }),
     );
-    // Somebody's clock runs now: the one timer must know.
+    // A lease runs now: the shared timer must know.
     this.#supervisor.wake();
   }
 
@@ -260,7 +262,7 @@ export class Claims {
     const assignment = await this.#runner.assign(live, graph, profile);
     const { callback } = assignment;
     const here = `/api/task/${encodeURIComponent(assignment.globalTaskId)}`;
-    // Without TCP the URLs are paths on whatever the worker came in by.
+    // Without TCP the URLs are paths, relative to the address the worker used.
     const reachable = { ...assignment, callback: { ...callback, token, url: callback.url ?? here } };
     const now = this.#parts.clock.now();
     const data =
@@ -292,7 +294,7 @@ export class Claims {
     }
   }
 
-  /** Throws `not-ready` where the fresh graph has something against it. */
+  /** Throws `not-ready` if the fresh graph does not allow it. */
   #refuseUnready({ view, task }: FoundTask): void {
     const graph = this.#parts.graphs.get(view.graph);
     if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
@@ -328,7 +330,7 @@ export class Claims {
   }
 }
 
-/** The plan that a request makes instead of a decision. */
+/** The plan made for a request rather than by a decision. */
 export function planOf({ view, task }: FoundTask, profile: Profile, because: string): Plan {
   return {
     graph: view.graph,
@@ -350,7 +352,7 @@ export function notReady(task: string, because: string): SupervisorError {
   });
 }
 
-/** One of many that was lost to somebody else is no error of the whole. */
+/** Losing one of many to another worker does not fail the whole request. */
 function notHad(thrown: unknown): null {
   if (thrown instanceof SupervisorError) return null;
   throw thrown;

@@ -1,5 +1,5 @@
-// Completion of a task that no run of ours works on, with everything that stands before it: blockers, the verify
-// command or wg's own command, then the write.
+// Completes a task that no run of ours works on, with all checks: blockers, the verify command or wg's own command,
+// then the write.
 
 import { backEdgeMembers } from '../decide/cycles.ts';
 import { lastMark } from '../decide/rewind.ts';
@@ -15,7 +15,7 @@ import type { RunnerParts } from '../run/run-services.ts';
 import type { ResultBook } from '../runs/result-book.ts';
 import type { CompletionRequest } from './control.ts';
 
-/** Completes a task. Throws `failed` when its gate refuses, and what completeInGraph throws. */
+/** Completes a task. Throws `failed` if its gate refuses, and what completeInGraph throws. */
 export async function completeByHand(
   parts: Pick<RunnerParts, 'gate' | 'afterEnd'>,
   graph: SupervisedGraph,
@@ -40,7 +40,10 @@ export async function completeByHand(
   return await completeInGraph(store, request, now, after, refuse);
 }
 
-/** Keeps a result that no run of ours came to beside its graph, which may be rewound. `mark`: how it is known in its line. */
+/**
+ * Records a result that came without a run, beside its graph, which may be rewound. `mark`: identifies it in its
+ * line.
+ */
 export function noteByHand(
   book: Pick<ResultBook, 'noteResult' | 'markResult'>,
   { path, repository, store }: Pick<SupervisedGraph, 'path' | 'repository' | 'store'>,
@@ -56,7 +59,7 @@ export function noteByHand(
   book.markResult(key, who.run, mark);
 }
 
-/** What a completion request says, as an outcome. */
+/** A completion request as an outcome. */
 export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Succeeded | Failed {
   const by = {
     ...(request.agent === undefined ? {} : { by: request.agent }),
@@ -78,25 +81,25 @@ export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Suc
   };
 }
 
-/** What a completion did. */
+/** The effect of a completion. */
 export interface Completed {
   readonly status: string;
   readonly duplicate: boolean;
-  /** By which log entry the line is known to bear it; absent: nothing was written here. */
+  /** The log entry that marks the line; absent: nothing was written here. */
   readonly mark?: string;
 }
 
-/** The largest artifact that is kept inside the task's own line, bytes. */
+/** The largest artifact that stays in the task's own line, bytes. */
 export const MAX_INLINE_ARTIFACT_BYTES = 64 * 1024;
 
-/** Writes done or failed. Throws SupervisorError: `conflict` when the task's state or its blockers forbid it. */
+/** Writes done or failed. Throws SupervisorError: `conflict` if the task's state or its blockers forbid it. */
 export function completeInGraph(
   store: GraphStore,
   request: Omit<CompletionRequest, 'caller'>,
   now: number,
-  /** What follows from it for other tasks, in the same write. */
+  /** Its consequences for other tasks, in the same write. */
   after: (draft: EditSession) => void = () => {},
-  /** Judges the fresh task under the lock; throws what speaks against it. */
+  /** Judges the fresh task under the lock; throws the objection. */
   refuse: (task: Task) => void = () => {},
 ): Promise<Completed> {
   for (const text of artifactStrings(request.artifacts))
@@ -147,7 +150,7 @@ export function completeInGraph(
   });
 }
 
-/** Dependencies that still stand in the way of done, as wg judges it: failed and abandoned ones and cycles do not. */
+/** Dependencies that still block done, as wg judges it: failed and abandoned ones and cycles do not. */
 export function openBlockers(tasks: ReadonlyMap<string, Task>, task: Task): string[] {
   const sameCycle = backEdgeMembers(tasks, task.id);
   return task.after.filter((id) => {

@@ -1,5 +1,5 @@
-// Reports that work is over, taken by a running supervisor: matched with the run they belong to, fenced, and written
-// down once however often they come.
+// Completion reports received by a running supervisor: matched with their run, fenced, and recorded once however
+// often they arrive.
 
 import { profileNamed } from '../decide/route.ts';
 import { countedRun } from '../domain/counted-task.ts';
@@ -28,7 +28,7 @@ import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.t
 import type { FoundTask } from './find-task.ts';
 import { waitFor } from './wait-for.ts';
 
-/** Longer than anybody waits for a graph's lock, ms. */
+/** Longer than anyone waits for a graph's lock, ms. */
 const CLAIM_WAIT_MS = 35_000;
 
 type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd' | 'bus'>;
@@ -36,7 +36,7 @@ type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'ga
 export class Completions {
   readonly #supervisor: Supervisor;
   readonly #parts: CompletionParts;
-  /** Reports that are being written, by run. */
+  /** Reports being written, by run. */
   readonly #reporting = new Map<string, Promise<unknown>>();
 
   constructor(supervisor: Supervisor, parts: CompletionParts) {
@@ -46,13 +46,13 @@ export class Completions {
 
   /**
    * Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one or
-   * comes for a cancelled task. One whose time was up counts as long as nobody else has begun.
+   * is for a cancelled task. A report after the attempt's time ran out is accepted until another attempt has begun.
    */
   async complete(said: CompletionRequest, find: (query: TaskQuery) => FoundTask): Promise<CompletionAnswer> {
     const request = withoutTokens(said);
     const { ledger, clock } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
-    // What cannot be read just now says nothing of the task, also where a former look still knows it.
+    // An unreadable graph proves nothing about the task, even if an earlier reading still has it.
     const found = run ? (this.#isReadable(run.graph) ? findOwn(run, find) : null) : find(request);
     const graph = found ? this.#parts.graphs.get(found.view.graph) : undefined;
     if (run && (!graph || !found)) return await this.#keep(run, request, find);
@@ -63,9 +63,9 @@ export class Completions {
     const { ending } = this.#supervisor.dispatcher.runner;
     const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
     if (underWay) {
-      // Another report of it, or its giving back, is being written: what this one means depends on how that ends.
+      // Another report of it, or its release, is being written: what this one means depends on that.
       await underWay.catch(() => {
-        // Whoever began that has the error.
+        // The error is reported to the other caller.
       });
       return await this.complete(request, find);
     }
@@ -84,11 +84,11 @@ export class Completions {
     }
     const late = run !== null && this.#refuseOver(run, request, found) === 'late';
     if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
-    // Only what will be written: a report that is refused leaves nothing on the disk.
+    // Only what will be written: a refused report leaves nothing on the disk.
     const artifacts = await keepLarge(request.artifacts, found.view.graph);
     const report = { ...request, artifacts, task: found.task.id };
     const done = await completeByHand(this.#parts, graph, report, clock.now(), (fresh) => {
-      // Since we looked, somebody else may have begun: their work is not to be ended by an older attempt.
+      // Another worker may have started since the check: an older attempt must not finish their work.
       if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
     });
     this.#supervisor.wake();
@@ -101,7 +101,7 @@ export class Completions {
     return this.#parts.graphs.get(path)?.store.snapshot().problem === null;
   }
 
-  /** Waits until a run that is just being claimed has its task or not: somebody else may hold the graph's lock. */
+  /** Waits until a run that is being claimed has its task or not: another program may have the graph's lock. */
   async #claimed(run: Run): Promise<void> {
     const { ledger } = this.#parts;
     const isThrough = () => (ledger.run(run.id)?.phase === 'opened' ? null : true);
@@ -114,8 +114,8 @@ export class Completions {
   }
 
   /**
-   * Takes what a run reports of a task that is not to be found just now: git or a person may bring its graph back, here
-   * or elsewhere. The ledger keeps it, and it is written when the task is found again.
+   * Takes a run's report about a task that is missing now: git or a person may bring its graph back, here or
+   * elsewhere. The ledger keeps it, and it is written once the task is found again.
    */
   async #keep(
     run: Run,
@@ -129,7 +129,7 @@ export class Completions {
     const underWay = this.#reporting.get(run.id) ?? ending.releaseOf(run.id);
     if (underWay) {
       await underWay.catch(() => {
-        // Whoever began that has the error.
+        // The error is reported to the other caller.
       });
       return await this.complete(request, find);
     }
@@ -145,7 +145,7 @@ export class Completions {
     const word = reportedOutcome(request);
     const said = this.#isReadable(run.graph) ? await keepLargeOf(word, run.graph) : word;
     if (!isOpenRun(run)) {
-      // Nobody else has begun since: what was done is not to be done again when the graph is back.
+      // No other attempt has begun since: finished work must not be repeated when the graph is back.
       const { graph, agent } = run;
       const result = { ...resultKey(run), graph, agent, run: run.id, outcome: said, of: null };
       ledger.noteResult({ ...result, at: clock.now() });
@@ -158,7 +158,7 @@ export class Completions {
     return { ...answer, duplicate: false };
   }
 
-  /** Ends the run. A graph that cannot be written just now does not keep the result out of the ledger. */
+  /** Finishes the run. A graph that cannot be written now does not keep the result out of the ledger. */
   async #declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     try {
       return await this.#supervisor.dispatcher.runner.ending.declare(run, outcome, settledAs);
@@ -172,14 +172,14 @@ export class Completions {
     const late = this.#isLate(run);
     const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
     const { status, written, kept } = await this.#declare(run, outcome, settledAs);
-    // The graph had given the task to nobody or to somebody else in the meantime, and keeps its word.
+    // Meanwhile the graph had unassigned the task or assigned it to another agent, and takes precedence.
     if (!written && !kept && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
     this.#delayRetry(run, request, status);
     const answer = { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
     return kept ? { ...answer, ...KEPT } : answer;
   }
 
-  /** Takes a report through the gate. The run counts as declared meanwhile, so that nobody else ends it. */
+  /** Passes a report through the gate. The run counts as declared meanwhile, so that no one else finishes it. */
   async #pass(store: GraphStore, run: Run, said: Succeeded | Failed): Promise<GatedOutcome> {
     const { gate } = this.#parts;
     const live = this.#supervisor.dispatcher.runner.live.get(run.id);
@@ -199,7 +199,9 @@ export class Completions {
     }
   }
 
-  /** A report that comes while an earlier one is being written: the same is a duplicate, another a contradiction. */
+  /**
+   * A report that arrives while an earlier one is being written: the same is a duplicate, another a contradiction.
+   */
   async #again(run: Run, request: CompletionRequest) {
     const { outcome } = run;
     if (!isKnownOutcome(outcome)) throw new Error(`run ${run.id} is finished without a result`);
@@ -209,13 +211,13 @@ export class Completions {
     return kept ? { ...answer, ...KEPT } : answer;
   }
 
-  /** What a report for a run that is over means: the same again, or late but still welcome. Throws for the others. */
+  /** The meaning of a report for a finished run: a repetition, or late but still accepted. Throws for the others. */
   #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
     const { outcome } = run;
     if (wasCancelled(run)) throw taskCancelled(run, task.status);
     if (outcome?.kind === request.result) return 'duplicate';
     if (isKnownOutcome(outcome)) throw contradiction(run);
-    // Somebody else took it without us: their work is not to be ended by an older attempt.
+    // Another agent took it directly in the graph: an older attempt must not finish their work.
     if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
     return 'late';
   }
@@ -228,7 +230,7 @@ export class Completions {
     );
   }
 
-  /** Whoever failed may know when it is worth trying again. */
+  /** A failed worker may know when a retry is worthwhile. */
   #delayRetry(run: Run, request: CompletionRequest, status: string | null): void {
     if (request.result !== 'failed' || request.retryAfterMs === undefined || status !== 'open') return;
     const until = this.#parts.clock.now() + request.retryAfterMs;
@@ -246,7 +248,7 @@ export class Completions {
   }
 }
 
-/** Its words without tokens of ours, such as an error that quotes the headers it was sent: graphs are shared. */
+/** Its text without our tokens, such as an error that quotes the request headers: graphs are shared. */
 function withoutTokens(request: CompletionRequest): CompletionRequest {
   const { reason, summary } = request;
   return {
@@ -256,16 +258,16 @@ function withoutTokens(request: CompletionRequest): CompletionRequest {
   };
 }
 
-/** Failures that we found ourselves, without a word from the agent: its word counts more, even when it comes later. */
+/** Failures detected here, without a report from the agent: the agent's report takes precedence, even when late. */
 const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
 
-/** The work itself said so. */
+/** The work's own report. */
 function isKnownOutcome(outcome: Run['outcome']): outcome is Succeeded | Failed {
   if (outcome?.kind === 'failed') return !OUR_VERDICTS.has(outcome.failure);
   return outcome?.kind === 'succeeded';
 }
 
-/** What is said of a result that could not be written yet. */
+/** The message about a result that could not be written yet. */
 const KEPT = {
   kept: true,
   because:
@@ -273,8 +275,8 @@ const KEPT = {
 } as const;
 
 /**
- * The task of a run's token; null: it is not to be found just now, and nobody decided that it is over. One that is gone
- * is told as gone: asking again does not help.
+ * The task of a run's token; null: missing now, and no one decided that it is finished. A task that is gone for good
+ * is reported as gone: asking again does not help.
  */
 function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask | null {
   try {

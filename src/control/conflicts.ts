@@ -1,11 +1,11 @@
-// Why what somebody says of a run counts no more: a newer attempt, a cancelled or vanished task, another report before.
-// Each refusal carries the final state, so that whoever is refused need not ask for it.
+// Why a report on a run is no longer accepted: a newer attempt, a cancelled or missing task, an earlier report. Each
+// refusal contains the final state, so that the caller need not ask for it.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Run } from '../domain/run.ts';
 import type { Ledger } from '../runs/ledger.ts';
 
-/** A newer attempt has the task: what an older one says counts no more. */
+/** A newer attempt has the task: reports of an older one are ignored. */
 export function superseded(run: Run, latest: Run): SupervisorError {
   return new SupervisorError(
     'superseded',
@@ -22,7 +22,7 @@ export function superseded(run: Run, latest: Run): SupervisorError {
   );
 }
 
-/** The task was cancelled under its worker. `state`: the task's status now. */
+/** The task was cancelled while the worker had it. `state`: the task's status now. */
 export function taskCancelled(run: Run, state: string): SupervisorError {
   return new SupervisorError('conflict', `${run.task} was cancelled`, {
     hint: 'stop working on it; `supervisor retry` begins it anew',
@@ -38,7 +38,7 @@ export function taskRemoved(run: Run): SupervisorError {
   });
 }
 
-/** The same attempt reported the contrary before. */
+/** The same attempt reported the opposite before. */
 export function contradiction(run: Run): SupervisorError {
   return new SupervisorError(
     'conflict',
@@ -47,7 +47,7 @@ export function contradiction(run: Run): SupervisorError {
   );
 }
 
-/** Nobody works on the run any more, and it ended without a result. */
+/** The run is no longer active, and has no result. */
 export function notClaimed(run: Run): SupervisorError {
   return new SupervisorError('conflict', `the lease of ${run.task} ended, and it was handed back`, {
     hint: 'claim it again; a result that is ready now is still taken while nobody else has it',
@@ -62,12 +62,12 @@ export function nothingUnderWay(task: string): SupervisorError {
   });
 }
 
-/** Whether somebody cancelled the run. */
+/** Whether the run was cancelled on request. */
 export function wasCancelled({ outcome }: Run): boolean {
   return outcome?.kind === 'stopped' && outcome.reason === 'cancelled';
 }
 
-/** The newest run of a task that got as far as having it. */
+/** The newest run of a task that actually claimed it. */
 export function newestRun(ledger: Pick<Ledger, 'runs'>, run: Pick<Run, 'graph' | 'task'>): Run | null {
   const runs = ledger.runs({ graph: run.graph, task: run.task, limit: 20 });
   return runs.find((one) => one.phase !== 'abandoned') ?? null;

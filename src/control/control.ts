@@ -1,4 +1,4 @@
-// The face of a running supervisor: all that the API (and through it the commands) may ask of it.
+// The interface of a running supervisor: everything that the API (and through it the commands) may ask.
 
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
@@ -8,19 +8,19 @@ import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
 
-/** Names a task as people do: an id, `wt3f9a~id`, and optionally the worktree it is meant in. */
+/** Names a task as users do: an id, `wt3f9a~id`, and optionally its worktree. */
 export interface TaskQuery {
   readonly task: string;
   /** Any path inside a worktree, or its graph folder: the task must be there. */
   readonly worktree?: string;
-  /** The folder the question was asked in: its worktree is preferred where the id means several tasks. */
+  /** The current folder of the caller: its worktree is preferred if the id is ambiguous. */
   readonly near?: string;
 }
 
-/** Who is asking: the operator, or the holder of one run's token. */
+/** The caller: the operator, or the holder of one run's token. */
 export type Caller = { readonly kind: 'operator' } | { readonly kind: 'run'; readonly run: string };
 
-/** A report that work is over. */
+/** A report that work has finished. */
 export interface CompletionRequest extends TaskQuery {
   readonly caller: Caller;
   readonly result: 'succeeded' | 'failed';
@@ -31,7 +31,7 @@ export interface CompletionRequest extends TaskQuery {
   /** Why it failed; required for `failed`. */
   readonly reason?: string;
   readonly retryable?: boolean;
-  /** Not before this long from now, should it be tried again, ms. */
+  /** Earliest retry, if it is retried, ms from now. */
   readonly retryAfterMs?: number;
   /** What kind of failure it was; absent: the agent reported it. */
   readonly failure?: FailureKind;
@@ -45,43 +45,43 @@ export interface CompletionAnswer {
   readonly status: string;
   /** It had been reported before; nothing was changed. */
   readonly duplicate: boolean;
-  /** The attempt's time was over, and it counted all the same. */
+  /** The attempt's time had run out, and it was accepted all the same. */
   readonly late: boolean;
-  /** How many more attempts a failed task has; null where that says nothing. */
+  /** How many more attempts a failed task has; null if that does not apply. */
   readonly attempts_left?: number | null;
-  /** It could not be written yet: the ledger keeps it, and it is written when the graph can be. */
+  /** It could not be written yet: the ledger keeps it, and writes it once the graph is available. */
   readonly kept?: true;
-  /** Why it could not. */
+  /** Why it could not be written. */
   readonly because?: string;
 }
 
-/** What a run's token is good for. */
+/** The scope of a run's token. */
 export interface RunOfToken {
   readonly run: string;
   readonly task: string;
   readonly graph: string;
-  /** Where that graph was before; whoever works on the run was told so. */
+  /** Earlier paths of that graph; the run's worker was told one of them. */
   readonly formerGraphs?: readonly string[];
 }
 
-/** What a claim agrees upon. */
+/** The terms of a claim. */
 export interface ClaimTerms {
-  /** How long the lease holds after each sign of life, ms; absent: it does not end by itself. */
+  /** How long the lease lasts after each heartbeat, ms; absent: it does not expire. */
   readonly leaseMs?: number;
-  /** Given back with every event and notification of the run. */
+  /** Returned with every event and notification of the run. */
   readonly externalRef?: string;
 }
 
-/** A task that somebody outside took. */
+/** A task that an external worker claimed. */
 export interface Claimed {
   readonly run: RunReport;
-  /** For this run alone. */
+  /** Valid for this run only. */
   readonly token: string;
-  /** The same that agents are sent: task, worktree, attempt, lease, callback. */
+  /** The same as agents are sent: task, worktree, attempt, lease, callback. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** Which tasks a puller would take. Lists that are absent exclude nothing. */
+/** Which tasks a worker would take. Absent lists exclude nothing. */
 export interface ClaimRequest extends ClaimTerms {
   readonly worker: string;
   readonly max: number;
@@ -101,13 +101,13 @@ export interface ClaimRequest extends ClaimTerms {
   readonly signal?: AbortSignal;
 }
 
-/** How a task is begun by request. */
+/** Options for starting a task on request. */
 export interface DispatchRequest {
-  /** A profile, for this once. */
+  /** A profile, for this run only. */
   readonly executor?: string;
-  /** Told when it is over. */
+  /** Notified when it finishes. */
   readonly notifyUrl?: string;
-  /** Given back with every event and notification of the run. */
+  /** Returned with every event and notification of the run. */
   readonly externalRef?: string;
 }
 
@@ -125,53 +125,56 @@ export interface RunFilter {
   readonly limit?: number;
 }
 
-/** Everything throws SupervisorError for expected trouble: `not-found`, `ambiguous` (details.candidates), `graph`, … */
+/**
+ * Everything throws SupervisorError for expected problems: `not-found`, `ambiguous` (details.candidates), `graph`, …
+ */
 export interface SupervisorControl {
   status(): Promise<StatusReport>;
   why(query: TaskQuery): Promise<WhyReport>;
   tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   runs(filter: RunFilter): Promise<readonly RunReport[]>;
-  /** Reports that work is over. Doing it twice is harmless. */
+  /** Reports that work has finished. Idempotent. */
   complete(request: CompletionRequest): Promise<CompletionAnswer>;
-  /** The run a callback token belongs to, or null. */
+  /** The run of a callback token, or null. */
   runOfToken(token: string): RunOfToken | null;
-  /** A sign of life of a run, by its token; moves its lease and says whether to go on. */
+  /** A run's heartbeat, by its token; extends its lease and says whether to continue. */
   heartbeat(run: string, message?: string, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
-  /** Whoever works on the run waits for a person: its lease stands still until somebody answers, or it goes on. */
+  /** A run's worker waits for a person: its lease is paused until there is an answer, or the worker continues. */
   input(run: string, asked: Question, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** Output of a run that works elsewhere; gives how much of that file is here now, bytes. */
   output(run: string, piece: OutputPiece): Promise<number>;
-  /** One word that the agent of a run pushed. Saying it twice is harmless. */
+  /** One update pushed by a run's agent. Idempotent. */
   pushed(run: string, said: AgentUpdate): Promise<void>;
   /**
-   * Answers the open question of a task, or of a run by its id. The same answer again changes nothing. `question`: only
-   * if that is what it asks. Throws `conflict` (`not-claimed`, `nothing-asked`, `already-answered`).
+   * Answers the open question of a task, or of a run by its id. Repeating the same answer changes nothing.
+   * `question`: only if that is the open question. Throws `conflict` (`not-claimed`, `nothing-asked`,
+   * `already-answered`).
    */
   answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion>;
-  /** Ends the run of a task, or a run by id. */
+  /** Stops the run of a task, or a run by id. */
   cancel(query: TaskQuery, reason: string): Promise<RunReport>;
-  /** Opens a failed task again, or clears what parks it. */
+  /** Reopens a failed task, or clears what parks it. */
   retry(query: TaskQuery): Promise<TaskReport>;
-  /** Takes a task for an outside orchestrator. */
+  /** Claims a task for an external orchestrator. */
   claim(query: TaskQuery, worker: string, terms?: ClaimTerms): Promise<Claimed>;
-  /** Takes as many tasks as there are and are wished for; none is an answer too. */
+  /** Claims as many tasks as are available and requested; possibly none. */
   claimMany(wish: ClaimRequest): Promise<readonly Claimed[]>;
-  /** Hands it back, no attempt counted; with `delayMs` it rests that long. */
+  /** Releases it, no attempt counted; with `delayMs` it backs off for that long. */
   release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport>;
-  /** Begins a task now, whatever its schedule and the limits say; with `executor` it runs there this once. */
+  /** Starts a task now, ignoring its schedule and the limits; with `executor` it runs there this once. */
   dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport>;
   /** Resolves when something happened to the task, or after `ms`. */
   changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void>;
-  /** The run when it is over, or as it stands after `ms`. */
+  /** The run when it has finished, or its state after `ms`. */
   ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport>;
-  /** Holds new dispatches: everything, one repository (path or name), or one executor. */
+  /** Pauses new dispatches: everything, one repository (path or name), or one executor. */
   pause(target: string | null, because: string): Promise<void>;
   resume(target: string | null): Promise<void>;
-  /** Takes nothing new; what runs goes on. */
+  /** Stops dispatching; running work continues. */
   drain(): Promise<void>;
-  /** Reads configuration and worktrees anew. */
+  /** Reads configuration and worktrees again. */
   reload(): Promise<{ readonly problems: readonly string[] }>;
-  /** Hears every event from now on; the result ends that. */
+  /** Subscribes to every event; the returned function unsubscribes. */
   events(hear: (event: Event) => void): () => void;
 }

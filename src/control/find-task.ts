@@ -1,4 +1,4 @@
-// From what people type to one task: an id, a machine-wide id, a worktree, or the folder they stand in.
+// From user input to one task: an id, a machine-wide id, a worktree, or the current folder.
 
 import { sep } from 'node:path';
 import type { Decision, GraphView } from '../decide/world.ts';
@@ -18,8 +18,8 @@ export interface FoundTask {
 }
 
 /**
- * The one task that a query means. Throws `not-found` (with the nearest known id) or `ambiguous` (with the
- * candidates in `details.candidates`).
+ * The one task that a query names. Throws `not-found` (with the nearest known id) or `ambiguous` (with the candidates
+ * in `details.candidates`).
  */
 export function findTask(views: readonly GraphView[], query: TaskQuery, decision?: Decision): FoundTask {
   const places = query.worktree === undefined ? views : viewsAt(views, query.worktree);
@@ -40,7 +40,7 @@ export function findTask(views: readonly GraphView[], query: TaskQuery, decision
   const near = query.near === undefined ? [] : viewsAt(places, query.near);
   const here = found.filter((candidate) => near.includes(candidate.view));
   if (here.length === 1 && here[0]) return here[0];
-  // Copies of one task in several worktrees are one task: the one that is dispatched.
+  // Copies of one task in several worktrees are one task: the dispatched one.
   const originals = found.filter(
     ({ view, task }) => decision?.verdicts.get(taskKey(view.graph, task.id))?.state !== 'copy',
   );
@@ -57,7 +57,7 @@ export function findTask(views: readonly GraphView[], query: TaskQuery, decision
   );
 }
 
-/** The refusal of a path at which nothing is supervised. */
+/** The error for a path with nothing under supervision. */
 export function unknownWorktree(path: string): SupervisorError {
   return new SupervisorError('not-found', `no supervised worktree has a graph at ${path}`, {
     hint: '`supervisor worktrees` lists what was found',
@@ -65,7 +65,7 @@ export function unknownWorktree(path: string): SupervisorError {
   });
 }
 
-/** The graphs that a path means: of the worktree it lies in (the deepest one), or the graph folder itself. */
+/** The graphs of a path: of the worktree it lies in (the deepest one), or the graph folder itself. */
 export function viewsAt(views: readonly GraphView[], path: string): GraphView[] {
   const named = views.filter((view) => path === view.graph || view.repoName === path || view.branch === path);
   const inside = views.flatMap((view) =>
@@ -90,10 +90,10 @@ function byGlobalId(view: GraphView, id: string): Task | undefined {
   return task && globalTaskId(view.graph, task.id) === id ? task : undefined;
 }
 
-/** How many runs are told of where nobody says. */
+/** How many runs are listed by default. */
 const LIMIT = 50;
 
-/** The graphs of the worktree that a filter names, null when it names none. Throws `not-found` for an unknown one. */
+/** The graphs of the worktree named by a filter, null if it names none. Throws `not-found` for an unknown one. */
 export function askedPlaces(
   views: readonly GraphView[],
   worktree: string | undefined,
@@ -105,8 +105,8 @@ export function askedPlaces(
 }
 
 /**
- * The runs that a filter means, latest first. Throws `not-found` for an unknown worktree, and for a task that no graph
- * has and of which no run is remembered.
+ * The runs matching a filter, latest first. Throws `not-found` for an unknown worktree, and for a task that is in no
+ * graph and has no recorded run.
  */
 export function askedRuns(
   ledger: Pick<LedgerView, 'runs'> | null,
@@ -123,20 +123,22 @@ export function askedRuns(
   const runs = ledger?.runs({ ...(task === undefined ? {} : { task }), ...which }) ?? [];
   if (task === undefined || runs.length > 0) return runs;
   if ((places ?? views).some((view) => view.snapshot.tasks.has(task))) return [];
-  // A task that was removed from its graph is still known by what ran.
+  // A task that was removed from its graph is still known by its runs.
   if (ledger?.runs({ task, limit: 1 }).length) return [];
   const found = findTask(views, { task, ...(worktree === undefined ? {} : { worktree }) });
   return ledger?.runs({ graph: found.view.graph, task: found.task.id, ...which }) ?? [];
 }
 
-/** How the task of an open run ended while nobody looked after the run; null where it did not. */
+/** How the task of an unattended open run finished; null if it did not. */
 export function endedMeanwhile(run: Run, views: readonly GraphView[]): string | null {
   if (!isOpenRun(run)) return null;
   const status = views.find((view) => view.graph === run.graph)?.snapshot.tasks.get(run.task)?.status;
   return status !== undefined && isTerminal(status) ? status : null;
 }
 
-/** The open run that a query means of a task whose graph nobody serves any more; null: there is none, or more than one. */
+/**
+ * The open run that a query names, of a task whose graph is no longer served; null: there is none, or more than one.
+ */
 export function lostRun(
   runs: readonly Run[],
   { task, worktree }: Pick<TaskQuery, 'task' | 'worktree'>,

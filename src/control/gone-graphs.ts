@@ -1,4 +1,4 @@
-// What is said of graphs that are gone: what was open in them, and what is kept for them. Pure.
+// Reports on graphs that are gone: what was open in them, and what is kept for them. Pure.
 
 import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
@@ -6,12 +6,12 @@ import type { Worktree } from '../domain/worktree.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Reportable } from './reports.ts';
 
-/** Tasks that are named; of the others there is a number. */
+/** Tasks listed by name; of the others the number. */
 const NAMED = 5;
 
 const MEND = 'bring it back, or begin a new one with `supervisor init`';
 
-/** What helps where git misses a worktree. */
+/** What to do if git is missing a worktree. */
 export const MEND_MISSING =
   'if it was moved, `git worktree repair` where it is now mends that; if it was deleted, `git worktree prune`';
 
@@ -25,7 +25,7 @@ interface Gone {
   readonly runs: readonly Run[];
 }
 
-/** What a worktree lost; empty: nothing, or nothing that anybody would miss. */
+/** What a worktree lost; empty: nothing, or nothing of value. */
 export function goneFrom(
   input: Known,
   worktree: Pick<Worktree, 'path' | 'graph'> & { readonly missing?: boolean },
@@ -35,7 +35,7 @@ export function goneFrom(
     .map((gone) => problemOf(gone, worktree.missing ? MEND_MISSING : undefined));
 }
 
-/** What was lost with worktrees that git lists no more, and with repositories that are gone themselves. */
+/** What was lost with worktrees that git no longer lists, and with repositories that are gone themselves. */
 export function goneElsewhere(input: Known): ReportedProblem[] {
   const rows = input.repositories.flatMap(({ repository }) => repository.worktrees);
   const paths = new Set(

@@ -1,5 +1,5 @@
-// Everything that waits for a person, and the command that settles each. Pure: the same for the page, the command line
-// and the API, with and without a running supervisor.
+// Everything that waits for a person, and the command that settles each. Pure: the same for the page, the command
+// line and the API, with and without a running supervisor.
 
 import { verdictOf } from '../decide/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
@@ -13,7 +13,7 @@ import { globalTaskId } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
 import type { Reportable } from './reports.ts';
 
-/** Held, yet nothing for a person: it ends without one, or the item that matters is another task's. */
+/** Held, but not for a person: it resolves on its own, or another task's item is the cause. */
 const NOBODYS_TURN: ReadonlySet<string> = new Set([
   'stopping',
   'not-running',
@@ -37,10 +37,10 @@ const KIND_OF_CODE: Readonly<Record<string, InboxKind>> = {
   untrusted: 'untrusted',
 };
 
-/** Worktree states that a person has to mend. */
+/** Worktree states that a person must fix. */
 const BROKEN_STATES: ReadonlySet<string> = new Set(['held', 'missing', 'prunable', 'unreadable', 'gone']);
 
-/** The items, those first that have waited longest; of equals, those that block most. */
+/** The items, longest waiting first; among equals, those that block most. */
 export function inboxOf(input: Reportable, worktrees: readonly WorktreeReport[]): InboxItem[] {
   const commands = commandsFor(input.world.graphs);
   const items = input.world.graphs.flatMap((view) => itemsOfGraph(input, view, commands));
@@ -51,7 +51,7 @@ export function inboxOf(input: Reportable, worktrees: readonly WorktreeReport[])
 }
 
 function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): InboxItem[] {
-  // A graph that cannot be read is one item, however many tasks it had.
+  // An unreadable graph is one item, however many tasks it had.
   if (view.snapshot.problem || view.hold) return [];
   let blocked: ((id: TaskId) => number) | null = null;
   const item = (task: Task, kind: InboxKind, code: string, because: string, command: string): InboxItem => {
@@ -142,7 +142,7 @@ function itemsOfWorktree(row: WorktreeReport): InboxItem[] {
   ];
 }
 
-/** Tasks of one worktree that wait for the same thing are one item: one configuration mends all of them. */
+/** Tasks of one worktree with the same problem are one item: one configuration change fixes all of them. */
 function fold(items: readonly InboxItem[]): InboxItem[] {
   const folded = new Map<string, InboxItem>();
   for (const item of items) {
@@ -164,7 +164,7 @@ function fold(items: readonly InboxItem[]): InboxItem[] {
   return [...folded.values()];
 }
 
-/** How many unfinished tasks of the graph wait for a task, directly and through others. */
+/** How many unfinished tasks of the graph depend on a task, directly and transitively. */
 function countBlocked(view: GraphView): (id: TaskId) => number {
   const dependents = new Map<TaskId, TaskId[]>();
   for (const task of view.snapshot.tasks.values())
@@ -189,7 +189,7 @@ function countBlocked(view: GraphView): (id: TaskId) => number {
 
 type Commands = ReturnType<typeof commandsFor>;
 
-/** The command that settles an item; it names the worktree where the id alone would mean several tasks. */
+/** The command that settles an item; it names the worktree if the id alone is ambiguous. */
 function commandsFor(views: readonly GraphView[]) {
   const places = new Map<TaskId, number>();
   for (const { snapshot } of views)
@@ -213,7 +213,7 @@ function instant(at: number | null): string | null {
   return at === null ? null : isoTime(at);
 }
 
-/** A word for a shell. */
+/** Quoted for a shell. */
 function quoted(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,5 +1,5 @@
-// Answers what the API and the commands ask of a running supervisor. Reads the last decision, and hands every
-// change to the part that owns it.
+// Answers the API and the commands for a running supervisor. Reads the last decision, and passes every change to the
+// part that owns it.
 
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
@@ -57,7 +57,7 @@ import {
 } from './reports.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
-/** What answering takes besides the supervisor itself. */
+/** What answering needs besides the supervisor itself. */
 export interface ControlParts extends SupervisorParts {
   readonly version: string;
   problems(): readonly ReportedProblem[];
@@ -71,7 +71,7 @@ export class LiveControl implements SupervisorControl {
   readonly #completions: Completions;
   readonly #claims: Claims;
   readonly #outside: WorkerCalls;
-  /** Resolves when everything was looked at for the first time: questions can be answered from then on. */
+  /** Resolves after the first full scan: questions can be answered from then on. */
   readonly #begun: Promise<void>;
 
   constructor(supervisor: Supervisor, parts: ControlParts) {
@@ -266,7 +266,7 @@ export class LiveControl implements SupervisorControl {
     throw nothingUnderWay(run?.task ?? query.task);
   }
 
-  /** The run with that id, else the latest one of the task; null when it has none. */
+  /** The run with that id, else the latest one of the task; null if it has none. */
   #latestRun(query: TaskQuery): Run | null {
     const byId = this.#parts.ledger.run(query.task);
     if (byId) return byId;
@@ -314,7 +314,7 @@ export class LiveControl implements SupervisorControl {
   }
 }
 
-/** The state of things now. `startedAt` in ms. */
+/** The current status. `startedAt` in ms. */
 export function reportableOf(
   supervisor: Supervisor,
   parts: ControlParts,
@@ -348,7 +348,7 @@ export function reportableOf(
   };
 }
 
-/** The scope and name of a pause. Throws `not-found` for what is neither a repository nor an executor. */
+/** The scope and name of a pause. Throws `not-found` for a name that is neither a repository nor an executor. */
 export function pauseTarget(
   target: string | null,
   graphs: readonly GraphView[],
@@ -364,7 +364,7 @@ export function pauseTarget(
   });
 }
 
-/** Resolves when everything was looked at and judged for the first time. */
+/** Resolves when everything was read and judged for the first time. */
 export function firstLook(bus: Bus): Promise<void> {
   return new Promise((resolve) => {
     const off = bus.on(({ name }) => {

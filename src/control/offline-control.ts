@@ -1,5 +1,5 @@
-// A look at the world without a running supervisor: the same graphs, the same deciding, nothing dispatched and
-// nothing locked. Serves `status`, `why`, `list`, `show`, `runs`, and completions while no supervisor runs.
+// Control without a running supervisor: the same graphs, the same deciding, nothing dispatched and nothing locked.
+// Serves `status`, `why`, `list`, `show`, `runs`, and completions while no supervisor runs.
 
 import { decide } from '../decide/decide.ts';
 import { explainTask } from '../decide/explain.ts';
@@ -34,7 +34,7 @@ import {
   taskReports,
 } from './reports.ts';
 
-/** What stands between a completion and the graph. */
+/** The checks between a completion and the graph. */
 export type CompletionMeans = Pick<RunnerParts, 'gate' | 'afterEnd'>;
 
 export interface LookoutParts {
@@ -44,11 +44,11 @@ export interface LookoutParts {
   readonly clock: Clock;
   readonly version: string;
   readonly problems: readonly ReportedProblem[];
-  /** Loaded when something is completed; absent: nothing stands in between. */
+  /** Loaded when a task is completed; absent: no checks. */
   completionMeans?(): Promise<CompletionMeans>;
-  /** Forgets in the ledger what keeps a task from being tried again; absent where there is nothing to write to. */
+  /** Clears in the ledger what prevents a retry; absent if there is no ledger to write. */
   letGo?(view: GraphView, task: Task): Promise<void>;
-  /** Keeps in the ledger what a completion came to; absent where there is nothing to write to. */
+  /** Records in the ledger the result of a completion; absent if there is no ledger to write. */
   keep?(graph: SupervisedGraph, request: CompletionRequest, mark: string): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export class OfflineControl {
   status(): StatusReport {
     const { graphs, runs } = this.#world;
     return statusReport({
-      // What runs is what is still to be done: a run whose task ended meanwhile only waits to be closed.
+      // Running means there is work left: a run whose task finished meanwhile only waits to be closed.
       world: { ...this.#world, runs: runs.filter((run) => endedMeanwhile(run, graphs) === null) },
       decision: this.#decision,
       repositories: this.#parts.graphs.repositories(),
@@ -137,12 +137,12 @@ export class OfflineControl {
     return { task: found.task.id, worktree: found.view.worktree, ...done, late: false };
   }
 
-  /** Opens a failed task again. */
+  /** Reopens a failed task. */
   async retry(query: TaskQuery): Promise<TaskReport> {
     const found = this.#find(query);
     const store = this.#store(found);
     const { reopenInGraph } = await import('../graphs/task-writes.ts');
-    // What the last supervisor parked, the next one is to try again.
+    // What the last supervisor parked, the next one should retry.
     const { view } = found;
     const isRewound = cameBackIn(view, found.task.id, this.#world.results) !== null;
     await this.#parts.letGo?.(view, found.task);
@@ -151,7 +151,7 @@ export class OfflineControl {
     return taskReport(task, found.view.graph, found.view.worktree);
   }
 
-  /** The store of the graph that a task query or a folder means, for `add` and `edit`. */
+  /** The store of the graph that a task query or a folder names, for `add` and `edit`. */
   storeOf(query: TaskQuery) {
     const found = this.#find(query);
     return { store: this.#store(found), task: found.task.id, worktree: found.view.worktree };
@@ -176,7 +176,7 @@ export class OfflineControl {
     return runs.map((run) => this.#runReport(run));
   }
 
-  /** Nobody closes a run while no supervisor runs, though its task may have ended: that is said with it. */
+  /** Runs are not closed while no supervisor runs, though their tasks may have finished: the report says so. */
   #runReport(run: Run): RunReport {
     const ended = endedMeanwhile(run, this.#world.graphs);
     const progress =

@@ -1,5 +1,5 @@
-// World and decision in the words of `status`, `list`, `why` and `runs`. Pure: the same for a running supervisor and
-// for a command that looks without one.
+// World and decision as the shapes of `status`, `list`, `why` and `runs`. Pure: the same with and without a running
+// supervisor.
 
 import { withEnding } from '../decide/decide.ts';
 import { orderedPauses } from '../decide/pauses.ts';
@@ -33,25 +33,25 @@ import { goneElsewhere } from './gone-graphs.ts';
 import { inboxOf } from './inbox.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
-/** What a report is made of. */
+/** The inputs of a report. */
 export interface Reportable {
   readonly world: World;
   readonly decision: Decision;
   readonly repositories: readonly DiscoveredRepository[];
-  /** Graphs that are watched by looking every now and then, for want of inotify watches. */
+  /** Graphs that are polled, because inotify watches ran out. */
   readonly polling: ReadonlySet<GraphPath>;
   readonly problems: readonly ReportedProblem[];
   readonly supervisor: StatusReport['supervisor'];
-  /** Graphs that are gone, as they were seen last. */
+  /** Graphs that are gone, as last seen. */
   readonly gone?: readonly RememberedGraph[];
   readonly workers?: readonly WorkerReport[];
-  /** The last sign of life of a run, in words. */
+  /** The last progress of a run, as text. */
   progressOf(run: string): string | null;
-  /** Who holds a run that is worked on elsewhere. */
+  /** The lease of a run's external worker. */
   leaseOf?(run: string): Lease | null;
 }
 
-/** The whole of `status --json` (contract section 5). */
+/** The whole of `status --json`. */
 export function statusReport(input: Reportable): StatusReport {
   const { world } = input;
   const held: HeldReport[] = [];
@@ -131,7 +131,7 @@ export function runReport(run: Run, progress: string | null, lease: Lease | null
   };
 }
 
-/** Noted on its way, or told with its outcome. */
+/** Recorded during the run, or reported with its outcome. */
 function usageReport({ usage, outcome }: Run): UsageReport | null {
   const used = usage ?? (outcome && 'usage' in outcome ? outcome.usage : undefined);
   if (used === undefined || Object.keys(used).length === 0) return null;
@@ -205,7 +205,7 @@ export function taskReport(
   };
 }
 
-/** One task whole; artifacts that are JSON come as values. */
+/** One task in full; artifacts that are JSON are values. */
 export function detailReport(
   report: TaskReport,
   detail: TaskDetail | null,
@@ -225,7 +225,7 @@ export function detailReport(
   };
 }
 
-/** The tasks that a filter lets through. Throws `not-found` for an unknown worktree. */
+/** The tasks that match a filter. Throws `not-found` for an unknown worktree. */
 export function filterTasks(
   tasks: readonly TaskReport[],
   filter: TaskFilter,
@@ -246,12 +246,12 @@ function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // A path or remark that merely begins like JSON stays the text it is.
+    // A path or remark that merely begins like JSON stays text.
     return text;
   }
 }
 
-/** The schedule a task carries, as it is written: key, tag, or wg's cron. */
+/** The schedule of a task as written: key, tag, or wg's cron. */
 export function scheduleText(task: Task): string | null {
   return (
     task.schedule ?? tagValue(task, 'schedule:') ?? (task.cronEnabled ? (task.cronSchedule ?? null) : null)

@@ -1,10 +1,10 @@
-// Applies completions that waited on the disk while their graph could not be written.
+// Applies spooled completions, whose graph could not be written when they arrived.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { SpoolAnswer, SpooledCompletion } from '../runs/spool.ts';
 import type { SupervisorControl } from './control.ts';
 
-/** Applies one; says whether it is to be kept and tried again, or can never apply. */
+/** Applies one; returns whether to keep and retry it, or that it can never apply. */
 export async function applySpooled(
   control: SupervisorControl,
   record: SpooledCompletion,
@@ -18,7 +18,7 @@ export async function applySpooled(
     if (!(thrown instanceof SupervisorError)) throw thrown;
     switch (thrown.code) {
       case 'not-found':
-        // A worktree may come back; a task that is gone from a graph that is here does not.
+        // A worktree may come back; a task missing from an existing graph does not.
         if (thrown.details.unknown === 'worktree') return { kind: 'later', because: thrown.message };
         return { kind: 'refused', because: thrown.message };
       case 'conflict':

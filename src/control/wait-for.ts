@@ -1,13 +1,13 @@
-// Waiting for something to become true: looked at once at the beginning, and again after every event that may have
-// changed it. Nobody sleeps in between.
+// Waits for a condition: checked once at the beginning, and again after every event that may have changed it. Never
+// sleeps in between.
 
 import type { Event } from '../domain/event.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
 
 /**
- * What `look` finds, or null when `ms` passed, the signal aborted or the supervisor stops before it found anything.
- * `concerns` says which events are worth another look.
+ * The result of `look`, or null if `ms` passed, the signal aborted or the supervisor stopped before there was one.
+ * `concerns` says which events make another check worthwhile.
  */
 export function waitFor<T>(
   parts: { readonly bus: Bus; readonly clock: Clock },

@@ -1,5 +1,5 @@
-// What agents and orchestrators outside ask about work that goes on: signs of life, questions, handing back, beginning a
-// task by request, and waiting for news of one.
+// Calls of external agents and orchestrators about work in progress: heartbeats, questions, releases, starting a task
+// on request, and waiting for news of one.
 
 import { isLeftByWorker } from '../decide/retry.ts';
 import { routeTask } from '../decide/route.ts';
@@ -41,7 +41,7 @@ export class WorkerCalls {
     this.#parts = parts;
   }
 
-  /** Throws `superseded` for an older attempt's, `conflict` where nobody works any more, `task-removed`. */
+  /** Throws `superseded` for an older attempt's, `conflict` if no worker has it any more, `task-removed`. */
   heartbeat(id: string, said: string | undefined, facts: HeartbeatFields = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
@@ -49,12 +49,12 @@ export class WorkerCalls {
     if (message !== undefined) live.progress = message;
     const answer = this.#supervisor.dispatcher.leases.renew(live, facts);
     if (message !== undefined) this.#runner.ending.emit('run.progress', live.run, { message });
-    // The new end of the lease may be the next thing that time has to do.
+    // The new lease expiry may be the next timed event.
     if (answer.lease.expires_at !== null) this.#supervisor.wake();
     return answer;
   }
 
-  /** The worker waits for a person: its clock stands still. Asked twice, it is asked once. */
+  /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */
   input(id: string, said: Question, facts: HeartbeatFields = {}): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
@@ -68,7 +68,7 @@ export class WorkerCalls {
     return answer;
   }
 
-  /** Answers what a worker asks. Throws `conflict`: `not-claimed` where nobody works (any more). */
+  /** Answers a worker's question. Throws `conflict`: `not-claimed` if no worker has it (any more). */
   answer(run: Run | null, task: string, answer: string, question?: string): AnsweredQuestion {
     const live = run && this.#runner.live.get(run.id);
     if (!live || live.signal.aborted || live.declared)
@@ -78,7 +78,7 @@ export class WorkerCalls {
       });
     const { leases } = this.#supervisor.dispatcher;
     const answered = answerQuestion(live, { answer, question }, { leases, ending: this.#runner.ending });
-    // Its clock runs again: the one timer must know.
+    // Its lease runs again: the shared timer must know.
     this.#supervisor.wake();
     return answered;
   }
@@ -94,7 +94,7 @@ export class WorkerCalls {
     return await addOutput(folder, piece);
   }
 
-  /** Hands a run back, no attempt counted. Its own worker may do so twice; what was handed back stays so. */
+  /** Releases a run, no attempt counted. Its own worker may repeat this; a release is final. */
   async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
     if (caller.kind === 'run' && !this.#mayRelease(run)) return;
     if (delayMs !== undefined && delayMs > 0) {
@@ -109,7 +109,7 @@ export class WorkerCalls {
     await this.#supervisor.tick();
   }
 
-  /** Begins a task now. Throws `conflict` when it may not begin or has begun. */
+  /** Starts a task now. Throws `conflict` if it may not start or has started. */
   dispatch(found: FoundTask, how: DispatchRequest): RunReport {
     const { view, task } = found;
     const dispatchBlocked = this.#supervisor.decided?.world.dispatchBlocked;
@@ -155,27 +155,27 @@ export class WorkerCalls {
     return runReport(live.run, null, live.lease);
   }
 
-  /** Resolves when something happened to the task, after `ms`, or when nobody waits any more. */
+  /** Resolves when something happened to the task, after `ms`, or when the caller is gone. */
   async changed({ view, task }: FoundTask, ms: number, signal?: AbortSignal): Promise<void> {
     const standing = this.#standing(taskKey(view.graph, task.id));
     const before = standing();
     const concerns = (event: Event) =>
       ('task' in event && event.task === task.id && event.graph === view.graph) ||
       (event.name === 'graph.changed' && event.graph === view.graph) ||
-      // Time, other tasks, claims and signs of life change it without an event of its own.
+      // Time, other tasks, claims and heartbeats change it without an event of its own.
       (event.name === 'tick.finished' && standing() !== before);
     let looks = 0;
     await waitFor(this.#parts, { ms, signal }, concerns, () => (looks++ > 0 ? true : null));
   }
 
-  /** What is said of a task and of the lease that it has now. Cheap: many wait, and look after every tick. */
+  /** A version tag of a task and its current lease. Cheap: many callers wait, and check after every tick. */
   #standing(key: TaskKey): () => string {
     // A run that begins later has events.
     const live = [...this.#runner.live.values()].find(({ run }) => taskKey(run.graph, run.task) === key);
     return () => JSON.stringify([this.#supervisor.decided?.decision.verdicts.get(key), live?.lease]);
   }
 
-  /** The run when it is over, or as it stands after `ms`. */
+  /** The run when it has finished, or its state after `ms`. */
   async ended(id: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
     const look = () => {
       const run = this.#parts.ledger.run(id);
@@ -187,7 +187,7 @@ export class WorkerCalls {
     return runReport(run, this.#runner.live.get(id)?.progress ?? null, this.#parts.ledger.lease(id));
   }
 
-  /** The live run that somebody works on; null when they should stop. */
+  /** The live run of a worker; null if it should stop. */
   #working(id: string) {
     const { ledger, graphs } = this.#parts;
     const run = ledger.run(id);
@@ -196,7 +196,7 @@ export class WorkerCalls {
     if (latest && latest.fence > run.fence) throw superseded(run, latest);
     const graph = graphs.get(run.graph);
     const known = graph?.store.snapshot();
-    // While the run is open nobody decided so: git may bring back what it took away.
+    // While the run is open no one decided that: git may bring back what it removed.
     const isGone = graph && known && !known.problem && !known.tasks.has(run.task);
     if (isGone && !isOpenRun(run)) throw taskRemoved(run);
     const live = this.#runner.live.get(id);
@@ -205,7 +205,7 @@ export class WorkerCalls {
     return null;
   }
 
-  /** Whether there is something to hand back. Throws where the run is over otherwise. */
+  /** Whether there is something to release. Throws if the run finished otherwise. */
   #mayRelease(run: Run): boolean {
     const { ledger, graphs } = this.#parts;
     const latest = newestRun(ledger, run);

@@ -1,4 +1,4 @@
-// The rows of `status`: every worktree that git lists, with what its graph holds and what is wrong with it.
+// The rows of `status`: every worktree that git lists, with the state and problems of its graph.
 
 import { verdictOf } from '../decide/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
@@ -11,7 +11,7 @@ import type { Reportable } from './reports.ts';
 
 type Counts = { -readonly [K in keyof TaskCounts]: number };
 
-/** One row a worktree, repositories in the order of the configuration. */
+/** One row per worktree, repositories in the order of the configuration. */
 export function worktreeReports(input: Reportable): WorktreeReport[] {
   const reports: WorktreeReport[] = [];
   const views = new Map(input.world.graphs.map((view) => [view.graph, view]));
@@ -49,7 +49,7 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
         message,
       }));
       const machineWide = input.world.config.brokenProfiles;
-      // One of the machine's own is told once, among the machine's problems.
+      // A problem of the machine is listed once, among the machine's problems.
       for (const [name, broken] of view.profiles.broken)
         if (machineWide.get(name) !== broken)
           problems.push({ code: 'broken-profile', message: broken.problem });
@@ -94,7 +94,7 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
   return reports;
 }
 
-/** A state that leaves nothing to count, or null for a worktree whose graph is served through it. */
+/** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */
 function worktreeState(
   worktree: Worktree,
   excluded: boolean,
@@ -128,7 +128,7 @@ function emptyRow(path: string, repo: string, worktree?: Worktree): WorktreeRepo
   };
 }
 
-/** Whether any task is held because its repository is not trusted: one without such tasks asks for nothing. */
+/** Whether any task is held because its repository is not trusted: one without such tasks needs no attention. */
 function holdsStrangers(input: Reportable, { graph, snapshot }: GraphView): boolean {
   for (const task of unfinishedTasks(snapshot.tasks))
     if (verdictOf(input.decision.verdicts, graph, task.id)?.code === 'untrusted') return true;

@@ -1,5 +1,5 @@
-// The contract of every executor. Work that fails is an Outcome; a rejection means a bug. An executor knows one
-// run at a time and nothing of graphs, queues or retries.
+// The contract of every executor. Failed work is an Outcome; a rejection means a bug. An executor knows one run at a
+// time and nothing of graphs, queues or retries.
 
 import type { RunId } from '../domain/ids.ts';
 import type { Deferred, Outcome, StopReason } from '../domain/outcome.ts';
@@ -7,7 +7,7 @@ import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { ProcessIdentity, RunNotes } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 
-/** The result of a task that this one waited for: what a prompt or payload says of it. */
+/** The result of a dependency, as prompts and payloads quote it. */
 export interface DependencyResult {
   readonly id: string;
   readonly title: string;
@@ -17,7 +17,7 @@ export interface DependencyResult {
   readonly log: readonly string[];
 }
 
-/** Everything one run needs to know. Plain data. */
+/** Everything an executor needs to know about one run. Plain data. */
 export interface Assignment {
   readonly run: RunId;
   readonly attempt: number;
@@ -26,7 +26,7 @@ export interface Assignment {
   /** `agent-N`. */
   readonly agent: string;
   readonly task: TaskDetail;
-  /** Machine-wide id for agents outside: `wt3f9a~build-api`. */
+  /** Machine-wide id for external agents: `wt3f9a~build-api`. */
   readonly globalTaskId: string;
   readonly dependencies: readonly DependencyResult[];
   readonly profile: Profile;
@@ -36,42 +36,45 @@ export interface Assignment {
     readonly path: string;
     readonly branch: string | null;
     readonly head: string | null;
-    /** Where it can be fetched from. */
+    /** Where it can be fetched. */
     readonly remote?: string | null;
   };
   readonly repo: { readonly name: string; readonly path: string };
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;
   readonly deadlineAt: number | null;
-  /** When the task was claimed for it, ms: the same however often it is sent. */
+  /** When the task was claimed for it, ms: the same in every delivery. */
   readonly claimedAt?: number | null;
-  /** When a claim's lease ends unless it is renewed, ms; absent where the deadline alone counts. */
+  /** When a claim's lease ends unless it is renewed, ms; absent if only the deadline counts. */
   readonly leaseUntil?: number | null;
-  /** How the agent reports back: base URL (`http://…/api/task/ID`) or null, socket path, and a token for this run alone. */
+  /**
+   * How the agent reports back: base URL (`http://…/api/task/ID`) or null, socket path, and a token for this run
+   * alone.
+   */
   readonly callback: {
     readonly url: string | null;
     readonly socket: string | null;
     readonly token: string;
-    /** The way in for tools that cannot set headers: whoever knows this URL may end the run. Null: there is none. */
+    /** For tools that cannot set headers: this URL is the permission to finish the run. Null: there is none. */
     readonly signedUrl?: string | null;
   };
   readonly traceparent: string;
   /** Base environment for spawned agents: the supervisor's own, already reduced to the allow-list. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The model that the project's settings name for this executor's tasks, where the task and the profile name none. */
+  /** The model that the project's settings name for this executor's tasks, if the task and the profile name none. */
   readonly projectModel?: string | null;
-  /** What the previous attempt came to, for the prompt; null on the first. */
+  /** The previous attempt's outcome, for the prompt; null on the first. */
   readonly previousFailure: string | null;
-  /** The CLI session to resume, when the task carries one. */
+  /** The CLI session to resume, if the task has one. */
   readonly resumeSession: string | null;
-  /** Words of `wg` (`done`, `fail`) by which an agent may end this task; absent: none. */
+  /** Commands of `wg` (`done`, `fail`) with which an agent may finish this task; absent: none. */
   readonly wgWords?: readonly WgWord[];
 }
 
 /** `wg done`, `wg fail`. */
 export type WgWord = 'done' | 'fail';
 
-/** Where a run would be begun. */
+/** Where a run would start. */
 export interface Place {
   /** Path of the worktree. */
   readonly worktree: string;
@@ -81,78 +84,80 @@ export interface Place {
 
 /** What an executor may use while it works on one run. */
 export interface RunControl {
-  /** Aborted with a StopReason as its reason: end the work (or, for `detached`, only stop attending). First reason wins. */
+  /**
+   * Aborted with a StopReason as its reason: stop the work (or, for `detached`, only stop attending). The first
+   * reason counts.
+   */
   readonly signal: AbortSignal;
-  /** A sign of life: liveness evidence, and one short line for `runs` and the event stream. */
+  /** Progress: proof of life, and one short line for `runs` and the event stream. */
   progress(message: string): void;
-  /** The far side did what it should, an account answered: what paused it is over. */
+  /** The remote side works, an account answered: pauses for it are lifted. */
   works?(): void;
-  /** It waits for a far side that cannot take the work just now: nothing goes on here, its place may be given away. */
+  /** It waits for an unavailable remote side: nothing runs locally, its slot may be used by others. */
   waits?(): void;
-  /** Keep what the work told of itself. What it used is kept whatever its outcome counts as. */
+  /** Record facts about the work. Its usage is recorded whatever the outcome. */
   note(facts: RunNotes): void;
-  /** Keeps deliveries to the far side over a crash; absent where nobody keeps them. */
+  /** Records deliveries so that they survive a crash; absent if that is not needed. */
   readonly deliveries?: DeliveryNotes;
 }
 
-/** What is written down of the deliveries of one run. */
+/** The recorded deliveries of one run. */
 export interface DeliveryNotes {
-  /** Before the first byte is sent. Gives the number of this delivery: 1-based, rising over restarts too. */
+  /** Before the first byte is sent. Returns the number of this delivery: 1-based, continued over restarts. */
   begin(message: string, target: string): number;
-  /** What came of the last one: `accepted`, `retrying`, `refused` … */
+  /** The result of the last one: `accepted`, `retrying`, `refused` … */
   end(message: string, state: string, because: string | null): void;
 }
 
-/** How a run was begun. */
+/** How a run started. */
 export type Begun =
-  /** A process of ours works on it. The identity is in the ledger before `attend` is called. */
+  /** A local process works on it. The identity is in the ledger before `attend` is called. */
   | { readonly kind: 'running'; readonly process: ProcessIdentity | null }
-  /** The work goes on elsewhere; no slot is held. */
+  /** The work continues elsewhere; no slot is used. */
   | {
       readonly kind: 'handed-off';
       readonly reference: string | null;
       readonly deadlineAt: number | null;
-      /** What the far side calls the work, also where `reference` is a URL. */
+      /** The agent's own id for the work, even if `reference` is a URL. */
       readonly externalId?: string;
-      /** The far side promised a sign of life this often, seconds. */
+      /** The agent promised a heartbeat this often, seconds. */
       readonly heartbeatEveryS?: number;
-      /** When it wants to be asked for the first time, ms since the epoch. */
+      /** Earliest first poll, ms since the epoch. */
       readonly askAt?: number;
     }
-  /** It is over already, or never began. */
+  /** It has finished already, or never began. */
   | { readonly kind: 'ended'; readonly outcome: Outcome };
 
-/** What a begun run was known by, as the ledger gives it back after a restart. */
+/** The identity of a started run, from the ledger after a restart. */
 export interface Handle {
   readonly process: ProcessIdentity | null;
   readonly reference: string | null;
-  /** True when an earlier supervisor began the run. */
+  /** True if an earlier supervisor began the run. */
   readonly adopted: boolean;
-  /** As `begin` said; an adopted run may be asked at once. */
+  /** As `begin` returned it; a reattached run may be polled at once. */
   readonly askAt?: number;
 }
 
 export interface Executor {
   readonly type: ExecutorType;
   /**
-   * What keeps every run of the profile from being begun there, seen without beginning one; null: nothing that can be
-   * seen from here. Asked before a task is claimed.
+   * What prevents every run of the profile from starting there, detectable without starting one; null: nothing
+   * detectable from here. Called before a task is claimed.
    */
   lacks?(profile: Profile, place: Place): Promise<Deferred | null>;
-  /** Starts the work. Never rejects for failed work. Must be safe to be killed at any point within. */
+  /** Starts the work. Never rejects for failed work. Must be safe to kill at any point. */
   begin(assignment: Assignment, control: RunControl): Promise<Begun>;
   /**
-   * Resolves with the outcome when the work is over, by whatever way this executor can know: exit, status URL.
-   * A run that only a callback can end resolves when the signal aborts. After an abort with `detached` it resolves
-   * `stopped: detached` and leaves the work running; also without one, where what came of the work is out of reach just
-   * now (its folder is away): it is attended to again.
+   * Resolves with the outcome when the work has finished, by whatever means this executor has: exit, status URL.
+   * A run that only a callback can finish resolves when the signal aborts. After an abort with `detached` it resolves
+   * `stopped: detached` and leaves the work running; also without an abort if the result is out of reach now (its folder
+   * is away): then it is attended to again.
    */
   attend(assignment: Assignment, handle: Handle, control: RunControl): Promise<Outcome>;
   /**
-   * What became of a run whose supervisor died before it could note that it was begun: the process that works on it,
-   * null for one that is over and left its exit status, 'never' when there is neither (what escaped of it is ended),
-   * 'away' when the folder is out of reach, so that nobody can say.
-   * Executors that start no processes need none.
+   * The state of a run whose supervisor died before it could record the start: the process that works on it, null if it
+   * finished and left its exit status, 'never' if there is neither (escaped processes are stopped), 'away' if the folder
+   * is out of reach, so that it is unknown. Not needed by executors that start no processes.
    */
   recover?(run: {
     readonly id: RunId;
@@ -160,7 +165,7 @@ export interface Executor {
   }): Promise<ProcessIdentity | null | 'never' | 'away'>;
 }
 
-/** The reason a signal was aborted with; `cancelled` when none was given. */
+/** The abort reason of a signal; `cancelled` if none was given. */
 export function stopReason(signal: AbortSignal): StopReason {
   return typeof signal.reason === 'string' ? (signal.reason as StopReason) : 'cancelled';
 }

@@ -15,13 +15,13 @@ import type { Processes } from './process/process-table.ts';
 import { createSubprocesses } from './process/subprocess.ts';
 import { type SweptProcess, sweepOrphans } from './process/terminate.ts';
 
-/** How often output and adopted processes are looked at, ms. */
+/** How often output and reattached processes are checked, ms. */
 const LOOK_EVERY_MS = 500;
 
-/** How often the process table is searched for agents that nobody holds, ms. */
+/** How often the process table is searched for orphaned agents, ms. */
 const SWEEP_EVERY_MS = 5 * 60_000;
 
-/** What executors are made of. */
+/** The dependencies of the executors. */
 export interface ExecutorParts {
   readonly clock: Clock;
   readonly identity: Identity;
@@ -35,11 +35,11 @@ export interface ExecutorParts {
 
 export interface Executors {
   readonly byType: ReadonlyMap<ExecutorType, Executor>;
-  /** Ends processes of runs that nobody holds; at most once every few minutes, however often it is asked. */
+  /** Stops processes without an open run; at most once every few minutes, however often it is called. */
   sweep(held: () => ReadonlySet<string>): Promise<readonly SweptProcess[]>;
 }
 
-/** Every executor by its type. `schedule` is none: it is decided, not run. */
+/** Every executor by its type. `schedule` has none: it is decided, not run. */
 export function createExecutors(parts: ExecutorParts): Executors {
   const { clock, identity, log, variables, version, stateDir } = parts;
   const means = {

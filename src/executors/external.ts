@@ -1,11 +1,11 @@
-// Work that somebody else does: an orchestrator claims it, a callback ends it. Nothing is spawned and no slot is held.
+// Work done externally: an orchestrator claims it, a callback finishes it. Nothing is spawned and no slot is used.
 
 import { type Executor, stopReason } from './executor.ts';
 import { aborted, stoppedOutcome } from './stopped.ts';
 
 /**
- * The executor of `type = "external"` and of `remote`, whose tasks a worker has claimed already when they are begun. Only an
- * abort ends its attending; results arrive by callback.
+ * The executor of `type = "external"` and of `remote`, whose tasks a worker has already claimed when they start. Only an
+ * abort ends attending; results arrive by callback.
  */
 export function createExternalExecutor(type: 'external' | 'remote' = 'external'): Executor {
   return {

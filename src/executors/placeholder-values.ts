@@ -1,10 +1,10 @@
-// What each `{{…}}` placeholder stands for in one run. Filling them in, and quoting, belongs to whoever uses them.
+// The value of each `{{…}}` placeholder in one run. Filling in and quoting are up to the users.
 
 import type { Placeholder } from '../domain/placeholder.ts';
 import { tagValue } from '../domain/task.ts';
 import type { Assignment } from './executor.ts';
 
-/** The value of each placeholder for this run, as untrusted text; '' where the run has none. */
+/** The value of each placeholder for this run, as untrusted text; '' if the run has none. */
 export function placeholderValue(assignment: Assignment): (name: Placeholder) => string {
   const { task, worktree, repo, callback } = assignment;
   return (name) => {
@@ -46,13 +46,13 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
       case 'callback.token':
         return callback.token;
       default:
-        // Configuration rejects unknown names; one that still comes through must not become text of its own.
+        // Configuration rejects unknown names; one that still gets here must not become text.
         return '';
     }
   };
 }
 
-/** Where an A2A agent pushes how the run is getting on. */
+/** The URL to which an A2A agent pushes the run's progress. */
 function a2aPath(run: string): string {
   return `/api/a2a/notify/${encodeURIComponent(run)}`;
 }

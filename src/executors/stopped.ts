@@ -1,8 +1,8 @@
-// What a run that was ended from outside comes to. Shared by every executor, so that one reason means one outcome.
+// The outcome of a stopped run. Shared by every executor, so that one reason means one outcome.
 
 import type { Outcome, StopReason, Usage } from '../domain/outcome.ts';
 
-/** The outcome of a run that was ended for this reason: time limits are failures, everything else is `stopped`. */
+/** The outcome of a run that was stopped for this reason: time limits are failures, everything else is `stopped`. */
 export function stoppedOutcome(reason: StopReason, usage?: Usage): Outcome {
   const used = usage === undefined ? {} : { usage };
   switch (reason) {
@@ -28,7 +28,7 @@ export function stoppedOutcome(reason: StopReason, usage?: Usage): Outcome {
   }
 }
 
-/** Resolves when the signal aborts; at once when it has already. */
+/** Resolves when the signal aborts; at once if it already has. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

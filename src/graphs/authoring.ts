@@ -1,5 +1,5 @@
-// Adding and changing tasks as a person asks for it. Executor and schedule are written as key and as tag, because wg
-// drops keys that it does not know whenever it rewrites the file.
+// Adding and changing tasks on a person's request. Executor and schedule are written as key and as tag, because wg
+// drops unknown keys whenever it rewrites the file.
 
 import { SupervisorError } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
@@ -7,7 +7,7 @@ import type { TaskDetail } from '../domain/task.ts';
 import type { EditSession, GraphStore } from '../graph/store.ts';
 import { isoTime } from '../platform/clock.ts';
 
-/** What `add` and `edit` can set; an absent field stays as it is. */
+/** What `add` and `edit` can set; an absent field stays unchanged. */
 export interface TaskRequest {
   readonly title?: string;
   readonly description?: string;
@@ -29,7 +29,7 @@ export interface TaskRequest {
 const PRIORITIES: Readonly<Record<string, number>> = { critical: 100, high: 50, normal: 10, low: 5, idle: 0 };
 const U32_MAX = 2 ** 32 - 1;
 
-/** Adds an open task; gives its id. Throws `usage` for a bad value, `not-found` for an unknown dependency. */
+/** Adds an open task; returns its id. Throws `usage` for a bad value, `not-found` for an unknown dependency. */
 export function addTask(
   store: GraphStore,
   request: TaskRequest & { readonly title: string; readonly id?: string },
@@ -58,7 +58,7 @@ export function addTask(
   );
 }
 
-/** Changes a task. Throws `not-found` when there is none. */
+/** Changes a task. Throws `not-found` if there is none. */
 export function editTask(store: GraphStore, id: string, request: TaskRequest): Promise<void> {
   return store.change((draft) => {
     if (!draft.snapshot.tasks.has(id)) throw unknownTask(draft, id);
@@ -94,7 +94,7 @@ function applyRequest(draft: EditSession, id: string, request: TaskRequest): voi
   draft.patch(id, fields);
 }
 
-/** Keeps `before` of the tasks at the other end in step: wg's archive and reset read it. */
+/** Keeps `before` of the tasks at the other end consistent: wg's archive and reset read it. */
 function mirrorDependencies(
   draft: EditSession,
   id: string,
@@ -140,7 +140,7 @@ function priorityOf(text: string): number {
   });
 }
 
-/** An id from a title as people would type it, made unique with a number. */
+/** A readable id from a title, made unique with a number. */
 function freeId(draft: EditSession, title: string): string {
   const words = title
     .normalize('NFKD')

@@ -1,5 +1,5 @@
-// What stands between a reported success and done: the task's verify command, or wg's own command where the task's end
-// calls for wg's semantics. Asked before an outcome is written down; writes refusals, never an end of its own making.
+// What stands between a reported success and done: the task's verify command, or wg's own command if finishing the
+// task involves wg's rules. Called before an outcome is recorded; writes refusals, never a final status of its own.
 
 import { dirname } from 'node:path';
 import {
@@ -33,34 +33,34 @@ export interface CompletionGateParts {
 
 /** Whether a success may be written. */
 export type Passed =
-  /** Nothing is in the way: written natively. */
+  /** No objection: written natively. */
   | { readonly kind: 'native' }
-  /** wg wrote it; `status` is what the graph says now (`open` where a cycle went on at once). */
+  /** wg wrote it; `status` is the graph's now (`open` if a cycle started its next iteration at once). */
   | { readonly kind: 'by-wg'; readonly status: string }
-  /** Refused; `status` is what the graph says now. */
+  /** Refused; `status` is the graph's now. */
   | { readonly kind: 'refused'; readonly because: string; readonly status: string };
 
 /** Who runs the verify command: we do, or the worker that did the work has done so. */
 export type VerifiedBy = 'us' | 'worker';
 
-/** Longer texts belong into the run's output. */
+/** Longer texts belong in the run's output. */
 const REASON_CHARS = 2000;
 /** On top of the verify command's own limit: locks, and wg's other gates. */
 const WG_DONE_MS = 120_000;
 
 export class CompletionGate {
   readonly #parts: CompletionGateParts;
-  /** A task's gate is passed by one at a time; who asks meanwhile gets the same answer. */
+  /** A task's gate is used by one caller at a time; concurrent callers get the same answer. */
   readonly #passing = new Map<string, Promise<Passed>>();
 
-  /** The last agent of each task whose end wg wrote. */
+  /** The last agent of each task that wg finished. */
   readonly #byWgEnded = new Map<string, string>();
 
   constructor(parts: CompletionGateParts) {
     this.#parts = parts;
   }
 
-  /** Asks whether the task may be done. `agent`: who did the work; the task must still be theirs when they hold it. */
+  /** Whether the task may be done. `agent`: who did the work; the task must still be theirs if they own it. */
   pass(
     store: GraphStore,
     id: TaskId,
@@ -76,7 +76,7 @@ export class CompletionGate {
     return passing;
   }
 
-  /** As `pass`, and throws `failed` for a refusal: for whoever reports by hand. */
+  /** As `pass`, and throws `failed` for a refusal: for reports made by hand. */
   async require(
     store: GraphStore,
     id: TaskId,
@@ -95,14 +95,14 @@ export class CompletionGate {
     });
   }
 
-  /** Whether wg itself wrote the end of this agent's task, its line in the operations log included. */
+  /** Whether wg itself finished this agent's task, including the line in the operations log. */
   endedByWg(graph: GraphPath, id: TaskId, agent: string): boolean {
     return this.#byWgEnded.get(`${graph}\0${id}`) === agent;
   }
 
   /**
-   * Lets wg write a failure that only it may write. `agent`: whose work it was. Null: it may be written natively, or the task
-   * is not that agent's any more, so that nothing is to be written.
+   * Has wg write a failure that only it may write. `agent`: whose work it was. Null: it may be written natively, or
+   * the task no longer belongs to that agent, so that nothing is to be written.
    */
   async fail(store: GraphStore, id: TaskId, outcome: Failed, agent: string | null): Promise<Passed | null> {
     if (store.detail(id)?.foreignKeys.length === 0) return null;
@@ -119,16 +119,19 @@ export class CompletionGate {
       : { kind: 'by-wg', status };
   }
 
-  /** Lets wg claim a task that only it may write. Null: it may be written natively; a text: why it is not ours. */
+  /**
+   * Has wg claim a task that only it may write. Null: it may be written natively; a text: why it could not be
+   * claimed.
+   */
   async claim(store: GraphStore, id: TaskId, agent: string): Promise<string | null> {
     const answer = await this.#parts.wg.run(store.graph, ['claim', id, '--actor', agent]);
     const task = (await store.refresh()).tasks.get(id);
-    // Exit 0 is no proof: what the graph says now is.
+    // Exit 0 is no proof: the graph's current state is.
     if (task?.status === 'in-progress' && task.assigned === agent) return null;
     return `wg did not give it to ${agent}: ${answer.said || `it is ${task?.status ?? 'gone'}`}`;
   }
 
-  /** Lets wg give a task back that only it may write. */
+  /** Has wg release a task that only it may write. */
   async release(store: GraphStore, id: TaskId): Promise<void> {
     await this.#parts.wg.run(store.graph, ['unclaim', id]);
     await store.refresh();
@@ -142,7 +145,7 @@ export class CompletionGate {
     by: VerifiedBy = 'us',
   ): Promise<Passed> {
     const task = store.detail(id);
-    // What is over already is the graph's own word.
+    // For a finished task the graph takes precedence.
     if (!task || task.status === 'done' || task.status.startsWith('pending-')) return { kind: 'native' };
     if (task.verify?.trim() && this.#parts.isUntrusted(store.graph)) return unverified(store.graph, task);
     const can = await this.#parts.wg.capabilities();
@@ -169,7 +172,7 @@ export class CompletionGate {
     const status = await store.change((draft) => {
       const fresh = draft.detail(task.id);
       if (!fresh) return 'gone';
-      // Somebody else has it by now, or it is over: the count is theirs.
+      // Another agent has it by now, or it is finished: the count is theirs.
       if (fresh.status !== task.status || fresh.assigned !== task.assigned) return fresh.status;
       const patch = verifyFailedPatch(
         fresh,
@@ -226,7 +229,7 @@ export class CompletionGate {
   }
 }
 
-/** Nothing is counted against the task: whoever trusts its repository may report it again. */
+/** Not counted against the task: once its repository is trusted, it may be reported again. */
 function unverified(graph: GraphPath, task: TaskDetail): Passed {
   const because = `its repository is not trusted, so its verify command is not run: \`supervisor trust ${dirname(graph)}\` trusts it`;
   return { kind: 'refused', because, status: task.status };

@@ -1,6 +1,6 @@
-// What is too large for a task's line in the graph goes into a file of the graph's folder, and the line names the file:
-// every tool reads the whole graph, and a megabyte in one line is a megabyte in each reading. Such files stay as long as
-// their graph does; the output of runs does not.
+// Results that are too large for a task's line go into a file of the graph's folder, and the line names the file:
+// every tool reads the whole graph, and a megabyte in one line is a megabyte in each reading. Such files stay as long
+// as their graph does; the output of runs does not.
 
 import { createHash } from 'node:crypto';
 import { mkdtemp, open, rename, rm } from 'node:fs/promises';
@@ -11,15 +11,15 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { makeWithin } from '../wg/folder-within.ts';
 
-/** As much of a result as is kept in the task's own line, bytes. */
+/** The part of a result that may be in the task's own line, bytes. */
 const MAX_INLINE_BYTES = 64 * 1024;
 
-/** Members and elements from this size on are what makes a large result large, bytes. */
+/** Members and elements from this size on are moved to files, bytes. */
 const LARGE_PART_BYTES = 8 * 1024;
 
-/** A file that stands in a result's place. */
+/** A file that replaces a part of a result. */
 interface ResultFile {
-  /** Its path from the worktree on. */
+  /** Its path relative to the worktree. */
   readonly file: string;
   readonly bytes: number;
 }
@@ -28,9 +28,9 @@ interface ResultFile {
 const FOLDER = 'results';
 
 /**
- * The artifacts as they go into the graph; the very same value where it is small. Of large ones the large members and
- * elements, or the whole, are files by then; where none can be written, they stay as they are. The same value has the
- * same file: a repeated report writes nothing new.
+ * The artifacts as they go into the graph; the very same value if it is small. Of large ones the large members and
+ * elements, or the whole, are moved to files; if none can be written, they stay. The same value gets the same file: a
+ * repeated report writes nothing new.
  */
 export async function keepLarge(artifacts: unknown, graph: GraphPath): Promise<unknown> {
   if (isSmall(artifacts)) return artifacts;
@@ -38,7 +38,7 @@ export async function keepLarge(artifacts: unknown, graph: GraphPath): Promise<u
     const parted = await withPartsKept(artifacts, graph);
     return isSmall(parted) ? parted : await kept(artifacts, graph);
   } catch (thrown) {
-    // A full disk, a folder that is read-only: a long line is better than a lost result.
+    // A full disk, a read-only folder: a long line is better than a lost result.
     if (systemCode(thrown) === undefined && !(thrown instanceof SupervisorError)) throw thrown;
     return artifacts;
   }
@@ -75,7 +75,7 @@ function sizeOf(part: unknown): number {
   return Buffer.byteLength(typeof part === 'string' ? part : (JSON.stringify(part) ?? ''));
 }
 
-/** On the disk before its name is anywhere. */
+/** Durable before its name appears anywhere. */
 async function kept(value: unknown, graph: GraphPath): Promise<ResultFile> {
   const isText = typeof value === 'string';
   const bytes = Buffer.from(isText ? value : JSON.stringify(value), 'utf8');

@@ -1,5 +1,5 @@
-// What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's standing rules applied,
-// and the registry told that our agents live. Part of every tick; decides nothing about runs.
+// What is done for graphs besides dispatching: tasks of other repositories are looked up, wg's transitions applied,
+// and the registry's heartbeats refreshed. Part of every tick; decides nothing about runs.
 
 import { join } from 'node:path';
 import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
@@ -24,19 +24,19 @@ export interface MaintenanceParts {
   readonly rules: StandingRules;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether there is a `wg` to run, and what it can do. */
+  /** Whether a `wg` can be run, and what it can do. */
   wgHere(): Promise<WgHere>;
-  /** Whether a process is there. */
+  /** Whether a process exists. */
   isLive(pid: number): boolean;
-  /** What is known of runs and results; absent: nothing. */
+  /** Known runs and results; absent: none. */
   readonly ledger?: Pick<LedgerView, 'runs' | 'results'>;
 }
 
-/** wg takes an agent for dead after five minutes without a sign of life, and asks for one every two. */
+/** wg considers an agent dead after five minutes without a heartbeat, and wants one every two. */
 const HEARTBEAT_MS = 90_000;
-/** A claim that comes back is of a run not long ago. */
+/** A claim that comes back belongs to a recent run. */
 const RUNS_LOOKED_AT = 50;
-/** How often agents that others started are looked for, ms. */
+/** How often agents started by other programs are checked, ms. */
 const ORPHANS_MS = 10_000;
 
 export class Maintenance {
@@ -48,12 +48,12 @@ export class Maintenance {
     this.#parts = parts;
   }
 
-  /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
+  /** Reads what judging needs to know from outside the graphs. Writes nothing. */
   async look(): Promise<void> {
     await this.#parts.graphs.lookAround(this.#parts.peers, await this.#parts.wgHere());
   }
 
-  /** Does what is due. `runs`: those that are under way. Resolves with when to look again at the latest, ms. */
+  /** Does what is due. `runs`: those under way. Resolves with when to check again at the latest, ms. */
   async work(runs: readonly Run[]): Promise<number | null> {
     const { graphs, rules, clock } = this.#parts;
     const next = await rules.work(graphs.all());
@@ -73,7 +73,7 @@ export class Maintenance {
     return Math.min(next ?? Number.POSITIVE_INFINITY, this.#beatAt);
   }
 
-  /** Opens tasks again whose agents, started by a daemon that is no more, are gone. */
+  /** Reopens tasks whose agents, started by a daemon that no longer runs, are gone. */
   async #reopenOrphans(graph: SupervisedGraph, runs: readonly Run[]): Promise<void> {
     const { clock, log, isLive } = this.#parts;
     const snapshot = graph.store.snapshot();
@@ -83,7 +83,7 @@ export class Maintenance {
     if (!others) return;
     try {
       const agents = graph.registry.entries();
-      // A run of any supervisor is its own to judge: it may have a result that only it knows.
+      // A supervisor's run is its own to judge: it may have a result that only the supervisor knows.
       const isOurs = (id: string) => {
         const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
         if (ours.has(id) || status !== 'in-progress') return ours.has(id);
@@ -103,14 +103,14 @@ export class Maintenance {
         log.info('task.reopened', { graph: graph.path, task, agent, because });
       await graph.registry.update(found.map(({ agent }) => ({ agent, status: 'dead' as const })));
     } catch (thrown) {
-      // The registry or the graph cannot be read or written just now: the next look asks again.
+      // The registry or the graph cannot be read or written now: the next check tries again.
       log.warn('orphans.postponed', { graph: graph.path, because: messageOf(thrown) });
     }
   }
 
   /**
-   * How the run ended that a task in progress still names: a claim that came back after it was given up would stand for
-   * ever. Null for a task whose result is known: that is written again, or waits for a person.
+   * How the run finished that a task in progress still names: a claim that came back after it was given up would stay
+   * for ever. Null for a task whose result is known: that is written again, or waits for a person.
    */
   #ended(graph: SupervisedGraph, id: string, agent: string): string | null {
     const { ledger } = this.#parts;
@@ -126,7 +126,7 @@ export class Maintenance {
     return `its run ${run.id} is over (${run.phase})`;
   }
 
-  /** One write a graph, in the background: the registry's lock may be held for seconds. */
+  /** One write per graph, in the background: the registry's lock may be taken for seconds. */
   #beat(runs: readonly Run[]): void {
     const byGraph = new Map<GraphPath, AgentChange[]>();
     for (const run of runs) {
@@ -136,7 +136,7 @@ export class Maintenance {
       const change: AgentChange = {
         agent: run.agent,
         heartbeat: true,
-        // Without its entry wg would give the task to somebody else while the agent works.
+        // Without its entry wg would assign the task to another agent while this one works.
         restore: {
           task_id: run.task,
           executor: run.executor,

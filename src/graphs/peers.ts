@@ -1,5 +1,5 @@
-// Tasks of other repositories that tasks here wait for (`peer:task`): read from the peer's own graph, which may or may
-// not be supervised too.
+// Tasks of other repositories that tasks here wait for (`peer:task`): read from the peer's own graph, which need not
+// be supervised.
 
 import type { PeerStatuses } from '../decide/world.ts';
 import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';
@@ -10,7 +10,7 @@ import type { SupervisedGraph } from './supervised-graphs.ts';
 
 const NONE: PeerStatuses = new Map();
 
-/** Looks up peers; keeps a store open for each that is not supervised. */
+/** Looks up peers; keeps a store open for each unsupervised one. */
 export class Peers {
   readonly #stores = new Map<GraphPath, GraphStore>();
   readonly #asked = new WeakMap<Snapshot, readonly string[]>();
@@ -23,9 +23,9 @@ export class Peers {
     this.#home = home;
   }
 
-  /** What the tasks of a graph wait for elsewhere; the same object while nothing changed. */
+  /** The state of a graph's dependencies in other repositories; the same object while nothing changed. */
   async statuses(graph: SupervisedGraph, all: readonly SupervisedGraph[]): Promise<PeerStatuses> {
-    // What a stranger's file names is not looked up: the path may lead anywhere on the machine.
+    // Names in an untrusted file are not looked up: the path may lead anywhere on the machine.
     const asked = graph.profiles.repositoryUntrusted ? [] : this.#references(graph.store.snapshot());
     const before = this.#last.get(graph.path) ?? NONE;
     if (asked.length === 0) {

@@ -1,5 +1,5 @@
-// Writes again what an older state of a graph took out of it: a claim, or a result. Judged on the fresh bytes, under the
-// lock: what came back meanwhile, or was decided by somebody, is left alone.
+// Writes again what an older state of a graph lost: a claim, or a result. Judged on the fresh bytes, under the lock:
+// what came back meanwhile, or was decided by a person, is left unchanged.
 
 import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { cameBack, enderOf, lastMark, lossOf } from '../decide/rewind.ts';
@@ -13,7 +13,7 @@ import type { EditSession, GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from './supervised-graphs.ts';
 import { applyPatch } from './task-writes.ts';
 
-/** Makes a rewound task its run's again. Whether anything was written. */
+/** Claims a rewound task for its run again. Returns whether anything was written. */
 export function reclaimInGraph(store: GraphStore, run: Run, now: number): Promise<boolean> {
   return store.change((draft) => {
     const task = draft.detail(run.task);
@@ -21,7 +21,7 @@ export function reclaimInGraph(store: GraphStore, run: Run, now: number): Promis
     if (!task || claimedAt === null || isOurs(task, run) || !isSameTask(task, run)) return false;
     if (task.foreignKeys.length > 0 || lossOf(run, task) !== 'rewound') return false;
     const external = run.type === 'external';
-    // With the instant of the first claim: the line then bears the mark by which the run knows its claim.
+    // With the instant of the first claim: the line then has the mark by which the run knows its claim.
     const claim = claimPatch({
       task,
       agent: run.agent,
@@ -36,14 +36,14 @@ export function reclaimInGraph(store: GraphStore, run: Run, now: number): Promis
   });
 }
 
-/** Writes a known result into a line that is older. The line's mark from then on; null: nothing was written. */
+/** Writes a known result into an older line. Returns the line's new mark; null: nothing was written. */
 export function restoreInGraph(
   graph: Pick<SupervisedGraph, 'path' | 'settings' | 'store'>,
   known: KnownResult,
   outcome: Succeeded | Failed,
   isSameContent: KnownResults['isSameContent'],
   now: number,
-  /** What follows from it for other tasks, in the same write. */
+  /** Its consequences for other tasks, in the same write. */
   after: (draft: EditSession) => void = () => {},
 ): Promise<string | null> {
   const { path, settings, store } = graph;

@@ -1,5 +1,5 @@
-// The graphs under supervision: which there are, through which worktree each is served, with which profiles, and
-// what keeps one from being served. Keeps one store and one registry a graph; reads again only what changed.
+// The graphs under supervision: which exist, through which worktree each is served, with which profiles, and what
+// blocks one. Keeps one store and one registry per graph; reads again only what changed.
 
 import { basename, join } from 'node:path';
 import type { GraphHold, GraphView, PeerStatuses } from '../decide/world.ts';
@@ -19,7 +19,7 @@ import type { Registry } from '../wg/registry.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
 import type { Peers } from './peers.ts';
 
-/** One graph with what serving it takes. */
+/** One graph with what serving it needs. */
 export interface SupervisedGraph {
   readonly path: GraphPath;
   readonly store: GraphStore;
@@ -34,23 +34,23 @@ export interface SupervisedGraph {
   readonly hold: GraphHold | null;
   /** Tasks of other repositories that tasks here wait for. */
   readonly peers?: PeerStatuses;
-  /** There is a `wg` command to run. */
+  /** A `wg` command can be run. */
   readonly wgOnPath?: boolean;
-  /** What that command can do, where it told. */
+  /** The capabilities that command reported. */
   readonly wgCan?: WgCapabilities;
 }
 
-/** What finding and opening graphs takes; all of it is handed in. */
+/** What finding and opening graphs needs; all of it is passed in. */
 export interface SupervisedGraphsParts {
   readonly bus: Bus;
   discover(config: Config): Promise<readonly DiscoveredRepository[]>;
   openStore(graph: GraphPath): GraphStore;
   openRegistry(graph: GraphPath): Registry;
-  /** Profiles that count for a graph: the machine's and, where trusted, the worktree's own. */
+  /** Profiles that apply to a graph: the machine's and, if trusted, the worktree's own. */
   profiles(graph: GraphPath, settings: RepoSettings, repo: string): Promise<ProfileSet>;
   /** Takes the graph for this supervisor; null: not wanted (observing, one-shot commands). */
   lock: ((graph: GraphPath) => Promise<InstanceLock>) | null;
-  /** Another dispatcher that serves the graph just now. */
+  /** Another dispatcher that serves the graph now. */
   competingDispatcher: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
 }
 
@@ -60,14 +60,14 @@ interface Entry {
   wasProblem: string | null;
 }
 
-/** Graphs looked at before everything else gets its turn. */
+/** Graphs checked before yielding to the event loop. */
 const LOOKS_AT_A_TIME = 100;
 
 export class SupervisedGraphs {
   readonly #parts: SupervisedGraphsParts;
   readonly #entries = new Map<GraphPath, Entry>();
   #repositories: readonly DiscoveredRepository[] = [];
-  /** What is still written of graphs that were let go of. */
+  /** Pending writes of graphs that were closed. */
   readonly #parting = new Set<Promise<void>>();
 
   constructor(parts: SupervisedGraphsParts) {
@@ -88,18 +88,18 @@ export class SupervisedGraphs {
     return this.#entries.get(path)?.graph;
   }
 
-  /** The worktree of a run, and its graph with it, were removed or moved: git lists them no more. */
+  /** The worktree of a run, and its graph with it, was removed or moved: git no longer lists it. */
   isGone(run: Pick<Run, 'graph' | 'worktree' | 'repo'>): boolean {
     if (this.#entries.has(run.graph)) return false;
     const found = this.#repositories.find(({ repository }) => repository.id === run.repo);
-    // What is not listed at all was taken out of the configuration, or cannot be read just now.
+    // A repository that is not listed at all was removed from the configuration, or is temporarily unreadable.
     if (!found || found.repository.problem !== null) return false;
     return found.repository.worktrees.every(
       ({ path, graph }) => path !== run.worktree && graph !== run.graph,
     );
   }
 
-  /** Lists worktrees anew; opens what came and lets go of what went. Says whether anything did. */
+  /** Lists worktrees again; opens new graphs and closes vanished ones. Returns whether anything changed. */
   async rediscover(config: Config): Promise<boolean> {
     const before = new Set(this.#worktreePaths());
     this.#repositories = await this.#parts.discover(config);
@@ -119,12 +119,12 @@ export class SupervisedGraphs {
     return true;
   }
 
-  /** Whether a graph's file looks like another one than was read last; what does not show is found by `changed`. */
+  /** Whether a graph's file differs from what was read last; what a stat does not show is found by `changed`. */
   mayDiffer(path: GraphPath): boolean {
     return this.#entries.get(path)?.graph.store.mayDiffer('likely') ?? false;
   }
 
-  /** Graphs whose file or profiles may be others than were read last. Only looks; reads no graph. */
+  /** Graphs whose file or profiles may differ from what was read last. Only stats; reads no graph. */
   async changed(): Promise<readonly GraphPath[]> {
     const found: GraphPath[] = [];
     let looked = 0;
@@ -136,24 +136,24 @@ export class SupervisedGraphs {
     return found;
   }
 
-  /** Reads the named graphs and their profiles again, where they changed. */
+  /** Reads the named graphs and their profiles again, if they changed. */
   async refresh(paths: Iterable<GraphPath>): Promise<void> {
     await Promise.all([...paths].map((path) => this.#refresh(path)));
   }
 
-  /** Tries again to take graphs that another supervisor held, and looks for other dispatchers. */
+  /** Tries again to take graphs that another supervisor had, and checks for other dispatchers. */
   async recheckHolds(): Promise<void> {
     await Promise.all([...this.#entries.values()].map((entry) => this.#judgeHold(entry)));
   }
 
-  /** Looks for another dispatcher of one graph, just before something is started in it. */
+  /** Checks for another dispatcher of one graph, just before something starts in it. */
   async recheckHold(path: GraphPath): Promise<GraphHold | null> {
     const entry = this.#entries.get(path);
     if (entry) await this.#judgeHold(entry);
     return entry?.graph.hold ?? null;
   }
 
-  /** Looks at what judging needs to know from outside of the graphs. Writes nothing. */
+  /** Reads what judging needs to know from outside the graphs. Writes nothing. */
   async lookAround(peers: Pick<Peers, 'statuses'>, wg: WgHere): Promise<void> {
     const all = this.all();
     await Promise.all(
@@ -167,7 +167,7 @@ export class SupervisedGraphs {
     );
   }
 
-  /** Notes what was found out about a graph elsewhere. */
+  /** Records what was found out about a graph elsewhere. */
   inform(path: GraphPath, facts: Pick<SupervisedGraph, 'peers' | 'wgOnPath' | 'wgCan'>): void {
     const entry = this.#entries.get(path);
     if (!entry) return;
@@ -177,7 +177,7 @@ export class SupervisedGraphs {
       entry.graph = { ...rest, ...facts };
   }
 
-  /** Lets go of every graph. */
+  /** Closes every graph. */
   async release(): Promise<void> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
@@ -190,7 +190,7 @@ export class SupervisedGraphs {
     await Promise.all(this.#parting);
   }
 
-  /** What its registry was still to be told is written now, in the background: its lock may be held for seconds. */
+  /** Pending updates of its registry are written now, in the background: its lock may be taken for seconds. */
   #part({ registry }: SupervisedGraph): void {
     const parting = registry.flush().finally(() => this.#parting.delete(parting));
     this.#parting.add(parting);
@@ -247,7 +247,7 @@ export class SupervisedGraphs {
     const { path } = entry.graph;
     const obstacle = obstacleIn(path);
     let hold: GraphHold | null = obstacle === null ? null : { code: 'obstacle', because: obstacle };
-    // Beside an obstacle nothing is made, locked or asked.
+    // If something blocks the graph, nothing is created, locked or probed in it.
     if (hold === null && this.#parts.lock && !entry.lock) {
       try {
         entry.lock = await this.#parts.lock(path);
@@ -269,7 +269,7 @@ export class SupervisedGraphs {
   }
 }
 
-/** What deciding sees of a graph. */
+/** A graph as deciding sees it. */
 export function viewOf(graph: SupervisedGraph): GraphView {
   return {
     graph: graph.path,
@@ -294,8 +294,8 @@ export function viewOf(graph: SupervisedGraph): GraphView {
 type Serving = Pick<SupervisedGraph, 'worktree' | 'aliases' | 'repository' | 'settings'>;
 
 /**
- * One worktree for each graph: of several that reach it, the one that holds its folder, else the main one, else the
- * first that git lists.
+ * One worktree for each graph: of several that reach it, the one that contains its folder, else the main one, else
+ * the first that git lists.
  */
 function servingWorktrees(repositories: readonly DiscoveredRepository[]): Map<GraphPath, Serving> {
   const serving = new Map<GraphPath, Serving>();

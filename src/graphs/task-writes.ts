@@ -1,5 +1,5 @@
-// Writing what came of a run into the graph, and nothing else: every write is conditional on the task still being
-// the run's (in-progress and assigned to its agent). What the graph says outranks us.
+// Writes claims, outcomes and releases of a run into the graph, and nothing else: every write is conditional on the
+// task still being the run's (in-progress and assigned to its agent). The graph takes precedence.
 
 import { isSameTask } from '../decide/reconcile.ts';
 import type { RetryDecision } from '../decide/retry.ts';
@@ -16,10 +16,10 @@ export type GraphWrite =
   | {
       readonly kind: 'written';
       readonly status: string;
-      /** By which the line is told from an older one from now on. */
+      /** The mark that distinguishes the line from older ones from now on. */
       readonly mark: string;
     }
-  /** The task is no longer the run's; nothing was written. `status` is null when the task is gone. */
+  /** The task is no longer the run's; nothing was written. `status` is null if the task is gone. */
   | {
       readonly kind: 'kept';
       readonly status: string | null;
@@ -35,7 +35,7 @@ export function applyPatch(draft: EditSession, task: string, patch: TaskPatch): 
   if (patch.log) draft.appendLog(task, patch.log);
 }
 
-/** Makes the task the run's, when `refuse` (judged on the fresh bytes, under the lock) has nothing against it. */
+/** Claims the task for the run, unless `refuse` (judged on the fresh bytes, under the lock) objects. */
 export function claimInGraph(
   store: GraphStore,
   run: Run,
@@ -47,7 +47,7 @@ export function claimInGraph(
     const because = refuse(draft);
     const task = draft.snapshot.tasks.get(run.task);
     if (because !== null || !task) return { because: because ?? 'the task is gone' };
-    // Whoever may not write it asks wg for it, outside of the lock.
+    // If it may not be written natively, wg is asked to, outside the lock.
     if (task.foreignKeys.length > 0) return { because: null, byWg: true };
     applyPatch(draft, run.task, claimPatch({ task, agent, ...facts }));
     return { because: null };
@@ -60,7 +60,7 @@ export function settleInGraph(
   run: Run,
   outcome: Succeeded | Failed,
   facts: { readonly now: number; readonly retry: RetryDecision | null; readonly session?: string },
-  /** What follows from it for other tasks, in the same write. */
+  /** Its consequences for other tasks, in the same write. */
   after: (draft: EditSession) => void = () => {},
 ): Promise<GraphWrite> {
   return whileOurs(store, run, (draft) => {
@@ -82,7 +82,7 @@ export function settleInGraph(
   });
 }
 
-/** Gives the task back to the open ones, no attempt counted. */
+/** Reopens the task, no attempt counted. */
 export function releaseInGraph(
   store: GraphStore,
   run: Run,
@@ -97,11 +97,14 @@ export function releaseInGraph(
     const task = draft.detail(run.task);
     if (task) applyPatch(draft, run.task, releasePatch({ task, agent: run.agent, ...facts }));
   };
-  // What a person cancelled stays so on an older line of it as well.
+  // A person's cancellation applies to an older line of it as well.
   return whileOurs(store, run, write, facts.paused === true);
 }
 
-/** Opens a failed, incomplete, paused or abandoned task again, as `wg retry` does; other states are left alone, unless they are older than the task's result. */
+/**
+ * Reopens a failed, incomplete, paused or abandoned task, as `wg retry` does; other states are left unchanged, unless
+ * they are older than the task's result.
+ */
 export function reopenInGraph(
   store: GraphStore,
   task: string,
@@ -144,7 +147,7 @@ function whileOurs(
   });
 }
 
-/** What is said where nothing was written. */
+/** The reason when nothing was written. */
 export function kept(run: Run, task: TaskDetail | null): GraphWrite {
   if (!task) return { kind: 'kept', status: null, assigned: null, mark: '', loss: 'gone' };
   return {

@@ -1,5 +1,5 @@
-// What wg expects to find of work beside the graph itself: lines in the operations log, and the files of an agent's
-// folder that its monitors look at (wg-rules 5.9, 6.9, 7.1). Hears of it from the bus; never in the way of a run.
+// What wg expects besides the graph itself: lines in the operations log, and the files of an agent's folder that its
+// monitors read (wg-rules 5.9, 6.9, 7.1). Driven by the event bus; never delays a run.
 
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
@@ -12,13 +12,13 @@ import type { Log } from '../platform/log.ts';
 import { appendTextNow, writeTextNow } from '../platform/regular-file.ts';
 import { appendOperation, type Operation } from '../wg/operations-log.ts';
 
-/** Leaves the traces of every run from now on; the result ends that. */
+/** Writes the log lines and files of every run from now on; the returned function stops that. */
 export function writeWgOperations(parts: {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
   run(id: string): Run | null;
-  /** wg wrote the end of this run's task itself, its line in the log included. */
+  /** wg itself finished this run's task, including the line in the log. */
   endedByWg(run: Run): boolean;
 }): () => void {
   const { bus, clock, log } = parts;
@@ -35,7 +35,7 @@ export function writeWgOperations(parts: {
           actor: run.agent,
           detail: { prev_status: 'Open', prev_assigned: null, executor: run.executor },
         });
-        // Agents that print nothing for five minutes are ended by wg, unless their stream has begun.
+        // wg stops agents that print nothing for five minutes, unless their stream has begun.
         if (run.type === 'http' || goesElsewhere(run.type)) beginStream(run, clock.now());
         return;
       }
@@ -67,7 +67,7 @@ export function writeWgOperations(parts: {
     try {
       hear(event);
     } catch (thrown) {
-      // Only wg's view of the past suffers; the work itself goes on.
+      // Only wg's history suffers; the work itself continues.
       log.warn('trace.unwritten', { event: event.name, because: messageOf(thrown) });
     }
   });

@@ -1,5 +1,5 @@
-// Carries out the standing rules that wg's daemon would (decide/ticker.ts): one change a graph, judged again under the
-// lock on the fresh bytes. Touches no graph that somebody else serves.
+// Carries out the transitions that wg's daemon would make (decide/ticker.ts): one change per graph, judged again
+// under the lock on the fresh bytes. Leaves graphs alone that another dispatcher serves.
 
 import { join } from 'node:path';
 import { cycleMovesAfter } from '../decide/cycle-iteration.ts';
@@ -24,22 +24,22 @@ export interface StandingRulesParts {
   addressed(graph: GraphPath): ReadonlySet<TaskId>;
   messages(graph: GraphPath, task: TaskId): ReturnType<TickerView['messages']>;
   score(graph: GraphPath, task: TaskId): number | null;
-  /** When a file was changed last, ms; null: it is not there. */
+  /** When a file last changed, ms; null: it does not exist. */
   modifiedAt(path: string): number | null;
 }
 
 interface Looked {
   readonly snapshot: Snapshot;
   readonly peers: PeerStatuses;
-  /** When to look again although the graph is the same, ms. */
+  /** When to check again although the graph is the same, ms. */
   readonly until: number;
-  /** When time alone asks for that look, ms. */
+  /** When time alone requires a check, ms. */
   readonly next: number | null;
 }
 
-/** Files, messages and evaluations change without the graph's doing: looked at again after this, ms. */
+/** Files, messages and evaluations change without the graph: checked again after this, ms. */
 const LOOK_AGAIN_MS = 10_000;
-/** What one move makes possible is found by asking again, in the same write. */
+/** What one move makes possible is found by judging again, in the same write. */
 const MAX_ROUNDS = 8;
 
 export class StandingRules {
@@ -50,7 +50,9 @@ export class StandingRules {
     this.#parts = parts;
   }
 
-  /** Applies the rules to graphs that are ours. Resolves with when to look again at the latest, ms; never rejects. */
+  /**
+   * Applies the rules to graphs that are ours. Resolves with when to check again at the latest, ms; never rejects.
+   */
   async work(graphs: readonly SupervisedGraph[]): Promise<number | null> {
     this.#forgetOthers(graphs);
     const times = await Promise.all(graphs.map((graph) => this.#one(graph)));
@@ -71,7 +73,7 @@ export class StandingRules {
       detail,
       now: parts.clock.now(),
       peers: graph.peers ?? new Map(),
-      // Read from files, and asked for only where a rule may apply.
+      // Read from files, and only if a rule may apply.
       get settings() {
         return parts.settings(path);
       },
@@ -82,13 +84,15 @@ export class StandingRules {
     };
   }
 
-  /** What the end of one task means for its cycle, in the very write that ends it, as in `wg done` and `wg fail`. */
+  /**
+   * What finishing one task means for its cycle, in the very write that finishes it, as in `wg done` and `wg fail`.
+   */
   afterEnd(graph: SupervisedGraph, draft: EditSession, task: TaskId): void {
     const view = this.view(graph, draft.snapshot.tasks, (id) => draft.detail(id));
     for (const move of cycleMovesAfter(task, view)) applyMove(draft, move);
   }
 
-  /** What was seen of graphs that are gone is not kept. */
+  /** Forgets graphs that are gone. */
   #forgetOthers(graphs: readonly SupervisedGraph[]): void {
     if (this.#looked.size <= graphs.length) return;
     const here = new Set(graphs.map(({ path }) => path));
@@ -133,7 +137,7 @@ export class StandingRules {
       for (const { task, rule, patch } of moves)
         log.info('task.moved', { graph: graph.path, task, rule, because: patch.log?.message ?? rule });
     } catch (thrown) {
-      // The graph cannot be written just now: the next look asks again.
+      // The graph cannot be written now: the next check tries again.
       log.warn('rules.postponed', { graph: graph.path, because: messageOf(thrown) });
     }
   }

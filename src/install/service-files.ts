@@ -1,12 +1,12 @@
-// The text of a systemd user unit and of a launchd agent. Pure: it knows nothing of this machine but what it is given.
+// The text of a systemd user unit and of a launchd agent. Pure.
 
-/** What the service runs, and with what. */
+/** What the service runs. */
 export interface ServiceFacts {
   /** Absolute paths of node and of the program, then its arguments. */
   readonly command: readonly string[];
-  /** The PATH that agents are to have: service managers read no shell profile. */
+  /** The agents' PATH: service managers read no shell profile. */
   readonly path: string;
-  /** Where launchd puts the output; systemd has its journal. */
+  /** Where launchd writes the output; systemd has its journal. */
   readonly logDir: string;
 }
 
@@ -14,8 +14,8 @@ export const UNIT_NAME = 'workgraph-supervisor.service';
 export const LAUNCHD_LABEL = 'dev.workgraph.supervisor';
 
 /**
- * The unit. `KillMode=process`: stopping the supervisor leaves agents alone, so that the next start takes them up. Not
- * restarted after a bad configuration (3) or beside another supervisor (4): it would end the same way.
+ * The unit. `KillMode=process`: stopping the supervisor leaves agents running, and the next start reattaches to them.
+ * Not restarted after a bad configuration (3) or beside another supervisor (4): it would fail again.
  */
 export function systemdUnit(facts: ServiceFacts): string {
   return `[Unit]
@@ -45,7 +45,7 @@ WantedBy=default.target
 `;
 }
 
-/** The agent's property list. `AbandonProcessGroup`: agents live on when the supervisor stops. */
+/** The agent's property list. `AbandonProcessGroup`: agents keep running when the supervisor stops. */
 export function launchdPlist(facts: ServiceFacts): string {
   const words = facts.command.map((word) => `    <string>${xml(word)}</string>`).join('\n');
   const log = (name: string) => xml(`${facts.logDir}/${name}`);

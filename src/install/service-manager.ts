@@ -1,5 +1,5 @@
-// Installs, removes and asks after the service, through systemctl --user or launchctl. Writes one file; everything else
-// is the service manager's.
+// Installs, removes and queries the service, through systemctl --user or launchctl. Writes one file; everything else
+// is up to the service manager.
 
 import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -11,13 +11,13 @@ import { LAUNCHD_LABEL, launchdPlist, type ServiceFacts, systemdUnit, UNIT_NAME 
 
 const run = promisify(execFile);
 
-/** What the service manager says of the service. */
+/** The service's state according to the service manager. */
 export interface ServiceStatus {
   readonly installed: boolean;
   readonly running: boolean;
   /** The unit or property list. */
   readonly file: string;
-  /** The service manager's own words. */
+  /** The service manager's own text. */
   readonly detail: string;
 }
 
@@ -26,13 +26,13 @@ export interface ServiceManager {
   readonly file: string;
   /** The command that shows the service's log. */
   readonly logCommand: readonly string[];
-  /** Writes the file and starts the service; gives notes for the user. Throws `service-manager`. */
+  /** Writes the file and starts the service; returns notes for the user. Throws `service-manager`. */
   install(facts: ServiceFacts): Promise<readonly string[]>;
   uninstall(): Promise<void>;
   status(): Promise<ServiceStatus>;
 }
 
-/** The service manager of this platform. Throws `service-manager` where there is none that we know. */
+/** The service manager of this platform. Throws `service-manager` if it is unknown. */
 export function serviceManager(environment: Environment): ServiceManager {
   switch (environment.platform) {
     case 'linux':
@@ -114,14 +114,14 @@ function launchd(environment: Environment): ServiceManager {
   };
 }
 
-/** Without lingering a user's services end with the last log-out and do not start with the machine. */
+/** Without lingering a user's services stop with the last log-out and do not start with the machine. */
 async function lingerNote(environment: Environment): Promise<readonly string[]> {
   const user = environment.variables.USER ?? environment.variables.LOGNAME ?? '';
   try {
     const shown = await call(environment, 'loginctl', ['show-user', user, '-p', 'Linger']);
     if (shown.includes('Linger=yes')) return [];
   } catch {
-    // No logind here, or it knows no such user: the advice below is right all the same.
+    // No logind here, or it does not know the user: the advice below applies all the same.
   }
   return ['it stops when you log out; `loginctl enable-linger` lets it start with the machine and stay'];
 }

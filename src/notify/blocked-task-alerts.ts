@@ -1,15 +1,15 @@
-// Since when each task has been kept from running, so that somebody is told when it is too long. In memory only: after a
-// restart the time begins anew, as the reasons do.
+// Since when each task has been held, to notify when it is too long. In memory only: after a restart the time starts
+// again, as the reasons do.
 
 import type { Verdict } from '../domain/verdict.ts';
 import type { Clock } from '../platform/clock.ts';
 import { aboutHeld, type Notification } from './notifications.ts';
 
-/** Every task is looked at, so not with every tick. */
+/** Every task is checked, so not in every tick. */
 const LOOK_EVERY_MS = 15_000;
 
 export interface HeldWatch {
-  /** What is to be told now: each task once for each reason it is held by. */
+  /** The notifications due now: each task once for each reason it is held by. */
   look(
     verdicts: Iterable<Verdict>,
     heldAfterMs: number,
@@ -28,7 +28,7 @@ export function createHeldWatch(clock: Clock): HeldWatch {
       const told: Notification[] = [];
       const still: typeof since = new Map();
       for (const verdict of verdicts) {
-        // Waiting for other tasks or for its time is what a task should do; being held is not.
+        // Waiting for other tasks or for its time is normal; being held is not.
         if (verdict.state !== 'held' && verdict.state !== 'queued') continue;
         const key = `${verdict.graph} ${verdict.task} ${verdict.code}`;
         const entry = since.get(key) ?? { at: now, told: false };

@@ -1,4 +1,4 @@
-// Which events people are told of, and in what words. Pure: an event goes in, a notification comes out.
+// Which events people are notified of, and the text. Pure: an event goes in, a notification comes out.
 
 import type { NotifyEvent } from '../domain/config.ts';
 import type { Event } from '../domain/event.ts';
@@ -7,17 +7,17 @@ import type { Verdict } from '../domain/verdict.ts';
 import { isoTime } from '../platform/clock.ts';
 import { worktreeId } from '../platform/identity.ts';
 
-/** Something that happened and is told once. */
+/** Something that happened and is sent once. */
 export interface Notification {
   readonly type: NotifyEvent;
   /** Two with the same key and type are the same transition. */
   readonly key: string;
-  /** The run it is about, where it is about one. */
+  /** The run it is about, if any. */
   readonly run: string | null;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** What an event says to people; null: nothing. */
+/** The notification for an event; null: none. */
 export function notificationOf(event: Event): Notification | null {
   switch (event.name) {
     case 'run.started':
@@ -57,19 +57,19 @@ export function notificationOf(event: Event): Notification | null {
   }
 }
 
-/** What the end of a run says. */
+/** The notification for a finished run. */
 export function aboutOutcome(run: RunFacts, outcome: Outcome, status: string): Notification | null {
   if (outcome.kind === 'succeeded') return aboutRun('task.completed', run, { outcome, status });
   if (outcome.kind !== 'failed') return null;
   return aboutRun(status === 'open' ? 'task.retrying' : 'task.failed', run, { outcome, status });
 }
 
-/** What the end of a cancelled run says to whoever waits for it. */
+/** The notification of a cancelled run for the page that waits for it. */
 export function aboutCancelled(run: RunFacts, outcome: Outcome, status: string): Notification {
   return aboutRun('task.failed', run, { outcome, status });
 }
 
-/** A task that is kept from running for too long. `since` in ms. */
+/** A task that has been held for too long. `since` in ms. */
 export function aboutHeld(verdict: Verdict, worktree: string, since: number): Notification {
   return {
     type: 'task.held',

@@ -1,24 +1,24 @@
-// Who asked for a run, and where they wait for its end. A run that is tried again, or was given back and is begun anew, is
-// still what they asked for: its later attempts know of them through the earlier ones.
+// Who requested a run, and where they wait for its end. A run that is retried, or was released and starts again, is
+// still the requested one: later attempts find the request through the earlier ones.
 
 import type { Run } from '../domain/run.ts';
 import type { Ledger } from '../runs/ledger.ts';
 
-/** What whoever asked for a run left with it. */
+/** What the requester attached to a run. */
 export interface NotifyUrls {
-  /** Told once when it is over; null: nobody waits. */
+  /** Notified once when it finishes; null: not requested. */
   readonly notifyUrl: string | null;
-  /** Their own name for it. */
+  /** The requester's own name for it. */
   readonly externalRef: string | null;
 }
 
 const NOBODY: NotifyUrls = { notifyUrl: null, externalRef: null };
 
-/** The asker of a run. */
+/** The requester of a run. */
 export function askerOf(ledger: Pick<Ledger, 'run' | 'runs' | 'lease'>, id: string): NotifyUrls {
   const own = ledger.lease(id);
   const run = ledger.run(id);
-  // The first to hold a task has no earlier attempts.
+  // The first attempt of a task has no earlier ones.
   if (own?.notifyUrl != null || run === null || run.fence <= 1) return own ?? NOBODY;
   const earlier = ledger
     .runs({ graph: run.graph, task: run.task, limit: 50 })
@@ -34,7 +34,7 @@ export function askerOf(ledger: Pick<Ledger, 'run' | 'runs' | 'lease'>, id: stri
   return own ?? NOBODY;
 }
 
-/** Whether what was asked for ended with this run: what came after it somebody else began. */
+/** Whether the request ended with this run: later ones were started by others. */
 function isOver({ outcome }: Run): boolean {
   return outcome?.kind === 'succeeded' || (outcome?.kind === 'stopped' && outcome.reason === 'cancelled');
 }

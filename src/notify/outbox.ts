@@ -1,5 +1,5 @@
-// Events to the user's own webhooks. What is to be told is in the ledger, byte for byte, before anything is sent; it is
-// sent again until it is taken, for three days at most, and one transition is told once. Which events matter to people is
+// Events for the user's own webhooks. Each is stored in the ledger, byte for byte, before it is sent; it is retried
+// until delivered, for three days at most, and one transition is sent once. Which events matter is in
 // notifications.ts; this file knows queues and time.
 
 import { createHash } from 'node:crypto';
@@ -23,25 +23,25 @@ export interface OutboxParts extends Omit<PostmanParts, 'book'> {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
-  /** The webhooks as they are configured now. */
+  /** The currently configured webhooks. */
   webhooks(): readonly NotifySettings[];
-  /** What was decided of every task, and the worktree of a graph. */
+  /** The last verdict of every task, and the worktree of a graph. */
   verdicts(): Iterable<Verdict>;
   worktreeOf(graph: string): string;
-  /** The status of a task in its graph; null when it is gone. */
+  /** The status of a task in its graph; null if it is gone. */
   statusOf(graph: string, task: string): string | null;
 }
 
-/** Up to when every end of a run was queued, for what happened while nobody listened. */
+/** Up to when every finished run was queued, to catch up after downtime. */
 const SEEN = 'notify-seen-at';
 
-/** Makes the outbox. It hears events from its start on, and sends in the background. */
+/** Creates the outbox. It receives events from its start on, and sends in the background. */
 export function createOutbox(parts: OutboxParts): Service {
   const { ledger, bus, clock, log } = parts;
   const book = ledger.deliveries;
   const postman = createPostman({ ...parts, book });
   const held = createHeldWatch(clock);
-  /** Problems that were told and are not healed yet. */
+  /** Reported problems that are not resolved yet. */
   const problems = new Set<string>();
   let off: (() => void) | null = null;
   let missedSince = 0;
@@ -52,7 +52,7 @@ export function createOutbox(parts: OutboxParts): Service {
       problems.add(notification.key);
     }
     const wanted = parts.webhooks().filter((webhook) => webhook.events.includes(notification.type));
-    // A problem may come back after it was healed; everything else happens once.
+    // A resolved problem may come back; everything else happens once.
     const moment = notification.type === 'supervisor.problem' ? isoTime(clock.now()) : '';
     const asker = wanted.length > 0 || isEnd(notification) ? askerOfNotified(notification) : null;
     const named = asker ? withName(notification, asker) : notification;
@@ -68,12 +68,12 @@ export function createOutbox(parts: OutboxParts): Service {
     book.queueEvent({ id, target, payload: JSON.stringify({ type, timestamp: isoTime(clock.now()), data }) });
   }
 
-  /** Whoever asked for the run that a notification is about. */
+  /** The requester of the run that a notification is about. */
   function askerOfNotified({ run }: Notification): NotifyUrls | null {
     return run === null ? null : askerOf(ledger, run);
   }
 
-  /** Nobody is told of a cancelled run, who cancelled it knows; but a page that waits for its end must not wait on. */
+  /** No notification for a cancelled run, the canceller knows; but a page that waits for its end must not wait on. */
   function cancelled(id: string): void {
     const run = ledger.run(id);
     if (run?.outcome?.kind !== 'stopped' || run.outcome.reason !== 'cancelled') return;
@@ -93,7 +93,7 @@ export function createOutbox(parts: OutboxParts): Service {
         problems.clear();
         postman.reconsider();
       }
-      // Not before the graphs are known: they tell a failure that is tried again from one that stays.
+      // Not before the graphs are read: only they distinguish a failure that is retried from a final one.
       if (event.name === 'supervisor.started') catchUp();
       if (event.name === 'tick.finished') watchHeld();
       if (event.name === 'run.released') cancelled(event.run);
@@ -101,7 +101,7 @@ export function createOutbox(parts: OutboxParts): Service {
       if (notification) tell(notification);
       if (event.name === 'run.settled') ledger.setMeta(SEEN, String(event.at));
     } catch (thrown) {
-      // A full disk must not end whoever emitted the event; ends of runs are caught up with at the next start.
+      // A full disk must not break the emitter of the event; finished runs are caught up with at the next start.
       log.warn('notify.unqueued', { event: event.name, because: messageOf(thrown) });
     }
   }
@@ -112,7 +112,7 @@ export function createOutbox(parts: OutboxParts): Service {
     for (const one of held.look(parts.verdicts(), shortest, (graph) => parts.worktreeOf(graph))) tell(one);
   }
 
-  /** Ends of runs that were written down when this program died before it could queue them. */
+  /** Runs recorded as finished when this program died before it could queue them. */
   function catchUp(): void {
     const missed = ledger
       .runs({ limit: 5000 })
@@ -147,12 +147,12 @@ function factsOf(run: Run, ledger: Ledger) {
   return { run: id, graph, task, worktree, executor, attempt, ...(ref ? { external_ref: ref } : {}) };
 }
 
-/** Whether it says that a run is over for good. */
+/** Whether it says that a run is finished for good. */
 function isEnd({ type }: Notification): boolean {
   return type === 'task.completed' || type === 'task.failed';
 }
 
-/** The name of whoever asked, where the run itself does not have it: a later attempt of what they asked for. */
+/** The requester, if the run itself has none: a later attempt of the request. */
 function withName(notification: Notification, { externalRef }: NotifyUrls): Notification {
   const { data } = notification;
   if (externalRef === null || data.external_ref !== null) return notification;

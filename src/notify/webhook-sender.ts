@@ -1,5 +1,5 @@
-// Sends queued events: a few at once, signed, each again and again on a ladder of growing waits until its webhook takes
-// it, or three days are over. Counts a delivery before it is made, so that a crash repeats it and never loses it.
+// Sends queued events: a few at once, signed, each retried at growing intervals until its webhook accepts it, or for
+// three days. Counts a delivery before it is made, so that a crash repeats it and never loses it.
 
 import type { NotifySettings } from '../domain/config.ts';
 import type { SecretValue } from '../domain/profile.ts';
@@ -18,7 +18,7 @@ export interface PostmanParts {
   readonly log: Log;
   readonly random: () => number;
   readonly version: string;
-  /** Where `{ env = "NAME" }` is looked up. */
+  /** Resolves `{ env = "NAME" }`. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly webhooks: () => readonly NotifySettings[];
   readonly client?: HttpClient;
@@ -27,20 +27,20 @@ export interface PostmanParts {
 
 export interface WebhookSender {
   start(): void;
-  /** Something was queued. */
+  /** An event was queued. */
   pump(): void;
-  /** The configuration was read anew: webhooks that turned us away are asked again where they changed. */
+  /** The configuration was read again: webhooks that refused are retried if they changed. */
   reconsider(): void;
-  /** Ends what is under way; it is sent again by the next one. */
+  /** Stops deliveries in flight; the next sender repeats them. */
   stop(): Promise<void>;
 }
 
 const S = 1000;
 const M = 60 * S;
 const H = 60 * M;
-/** The waits between deliveries (awaithumans, Standard Webhooks): soon at first, then for days. */
+/** The intervals between deliveries (awaithumans, Standard Webhooks): short at first, then days. */
 export const LADDER_MS = [30 * S, M, 2 * M, 5 * M, 15 * M, 30 * M, H, 2 * H, 4 * H, 8 * H, 24 * H];
-/** Older news helps nobody. */
+/** Older news is useless. */
 export const KEPT_MS = 72 * H;
 /** A page that waits for one call may not be there yet: three quick tries. */
 const ONCE_WAIT_MS = 10 * S;
@@ -54,7 +54,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
   const client = parts.client ?? sendWithGot;
   const lookup = parts.lookup ?? systemLookup;
   const underWay = new Map<string, Promise<void>>();
-  /** Webhooks that said they want no more, by their URL: how they were configured then. */
+  /** Webhooks that said they want no more, by URL, with their configuration then. */
   const turnedAway = new Map<string, string>();
   let stopped = new AbortController();
   let running = false;
@@ -95,7 +95,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
       return;
     }
     const tries = event.attempts + 1;
-    // Due again before anything is sent: whoever dies here has sent it at most once too often.
+    // Due again before anything is sent: a crash here sends it at most once too often.
     book.beginEvent(event.id, now + waitAfter(tries, once));
     const answer = await send(event, text, webhook?.secrets ?? [], now);
     if (stopped.signal.aborted) return;
@@ -167,7 +167,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
     start() {
       running = true;
       stopped = new AbortController();
-      // What was held when the last process ended is asked about once more: its configuration may be another.
+      // What was held when the last process exited is tried once more: its configuration may have changed.
       for (const { url } of parts.webhooks()) book.unholdEvents(url);
       pump();
     },
@@ -193,7 +193,7 @@ type Meaning =
   | { readonly kind: 'over'; readonly state: 'delivered' | 'refused' | 'held'; readonly because: string }
   | { readonly kind: 'again'; readonly waitMs: number; readonly because: string };
 
-/** What an answer means. `once`: the page of a single call, which is there only for a moment. */
+/** The meaning of a response. `once`: the page of a single call, which exists only for a moment. */
 function readAnswer(answer: HttpAnswer, tries: number, once: boolean, now: number): Meaning {
   if (answer.kind === 'none')
     return { kind: 'again', waitMs: waitAfter(tries, once), because: answer.message };
@@ -202,7 +202,7 @@ function readAnswer(answer: HttpAnswer, tries: number, once: boolean, now: numbe
   const over = (state: 'delivered' | 'refused' | 'held'): Meaning => ({ kind: 'over', state, because });
   const wish = headers['webhook-delivery']?.trim().toLowerCase();
   if (status >= 200 && status < 300) return over('delivered');
-  // The page that waited was called already, or is gone: there is nobody to tell any more.
+  // The waiting page was already called, or is gone: no one is left to notify.
   if (once && tries > ONCE_TRIES && status === 409) return over('delivered');
   if (once && tries > ONCE_TRIES && status === 404) return over('refused');
   if (wish === 'abort-message') return over('refused');

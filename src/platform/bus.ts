@@ -1,4 +1,4 @@
-// One typed stream of events: the log, the API, live output and tests all listen here. Nobody sleeps, they wait.
+// One typed stream of events: the log, the API, live output and tests all subscribe here instead of polling.
 
 import type { Event, EventMap, EventName } from '../domain/event.ts';
 import type { Clock } from './clock.ts';
@@ -7,9 +7,12 @@ type EventOf<N extends EventName> = Extract<Event, { name: N }>;
 
 export interface Bus {
   emit<N extends EventName>(name: N, fields: EventMap[N]): void;
-  /** Calls `hear` for every event from now on; the result ends that. A listener that throws harms nobody else. */
+  /**
+   * Calls `hear` for every event from now on; the returned function unsubscribes. A listener that throws affects no
+   * other.
+   */
   on(hear: (event: Event) => void): () => void;
-  /** The next event of this name that fits. */
+  /** The next event of this name that matches. */
   next<N extends EventName>(name: N, fits?: (event: EventOf<N>) => boolean): Promise<EventOf<N>>;
 }
 
@@ -27,7 +30,7 @@ export function createBus(clock: Clock): Bus {
         try {
           hear(event);
         } catch {
-          // A listener's trouble is its own: an event must reach the others and its sender must go on.
+          // A listener's error is its own: the event must reach the others and its emitter must continue.
         }
       }
     },

@@ -1,14 +1,14 @@
 // The one home of time. Tests pass a clock that they move by hand.
 
-/** Cancels what `after` promised; harmless when it has already happened. */
+/** Cancels a pending `after`; harmless if it has already fired. */
 export type Cancel = () => void;
 
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Time that the machine was awake, ms from some beginning: setting the clock and sleeping do not show in it. */
+  /** Time the machine was awake, ms from an arbitrary start: not affected by setting the clock or by sleep. */
   elapsed?(): number;
-  /** Calls `act` once, `ms` from now. Never keeps the process alive by itself. */
+  /** Calls `act` once, `ms` from now. Never keeps the process alive on its own. */
   after(ms: number, act: () => void): Cancel;
   /** Resolves after `ms`, or at once when the signal aborts. Keeps the process alive. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -20,7 +20,7 @@ export function systemClock(): Clock {
     now: () => Date.now(),
     elapsed: () => performance.now(),
     after(ms, act) {
-      // setTimeout fires at once past 2^31 ms; callers look at the time again when they wake.
+      // setTimeout fires at once beyond 2^31 ms; callers check the time again when they wake.
       const timer = setTimeout(act, Math.min(Math.max(ms, 0), 2 ** 31 - 1));
       timer.unref();
       return () => clearTimeout(timer);

@@ -1,13 +1,12 @@
-// Long work in short turns, so that whatever else waits for the event loop gets its turn in between. Knows nothing of
-// the work.
+// Long work in short steps that yield to the event loop. Does not know the work.
 
-/** Work that stops wherever it says `yield`, and ends with its result. It must bear that anything happens meanwhile. */
+/** Work that pauses at each `yield`, and returns its result. Anything may happen in between. */
 export type Steps<T> = Generator<void, T, void>;
 
-/** How long one turn lasts, ms: well below what anybody notices who waits for an answer. */
+/** How long one step lasts, ms: well below what a waiting caller notices. */
 const TURN_MS = 8;
 
-/** Carries the work out, turn by turn. Rejects with what it throws. */
+/** Carries the work out, step by step. Rejects with what it throws. */
 export async function yielding<T>(steps: Steps<T>): Promise<T> {
   let begun = performance.now();
   for (;;) {
@@ -20,8 +19,8 @@ export async function yielding<T>(steps: Steps<T>): Promise<T> {
 }
 
 /**
- * Lets everything else that waits for the event loop have its turn: timers, sockets, files. A loop that goes round on
- * promises alone keeps all of them from theirs for as long as it lasts.
+ * Yields to everything else that waits for the event loop: timers, sockets, files. A loop on promises alone would
+ * starve them for as long as it lasts.
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

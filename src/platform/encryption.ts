@@ -1,5 +1,5 @@
-// Bytes that say nothing without their key and are told from torn or foreign ones: AES-256-GCM, as nonce, tag, text.
-// Knows nothing of whose key it is.
+// Authenticated encryption: AES-256-GCM, as nonce, tag, text. Torn or foreign data is detected. Does not know whose
+// key it is.
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
@@ -7,7 +7,7 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** The text, sealed with a key of 32 bytes. */
+/** The text, encrypted with a key of 32 bytes. */
 export function sealText(text: string, key: Buffer): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
@@ -15,7 +15,7 @@ export function sealText(text: string, key: Buffer): Buffer {
   return Buffer.concat([nonce, cipher.getAuthTag(), body]);
 }
 
-/** The text again; null when it was sealed with another key, or is torn or foreign. Never throws. */
+/** The text; null if it was encrypted with another key, or is torn or foreign. Never throws. */
 export function decryptText(sealed: Buffer, key: Buffer): string | null {
   try {
     const nonce = sealed.subarray(0, NONCE_BYTES);
@@ -24,7 +24,7 @@ export function decryptText(sealed: Buffer, key: Buffer): string | null {
     const text = decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES));
     return Buffer.concat([text, decipher.final()]).toString('utf8');
   } catch {
-    // Too short, or the tag does not fit: OpenSSL says no more than that.
+    // Too short, or the tag does not match: OpenSSL says no more than that.
     return null;
   }
 }

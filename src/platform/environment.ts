@@ -14,7 +14,7 @@ export function processEnvironment(): Environment {
   return { variables: process.env, home: homedir(), platform: process.platform };
 }
 
-/** Full path of a program on PATH, or null. A name with a slash is looked up as it stands. */
+/** Full path of a program on PATH, or null. A name with a slash is used as it is. */
 export function findOnPath(name: string, environment: Pick<Environment, 'variables'>): string | null {
   for (const path of onPath(name, environment)) return path;
   return null;
@@ -30,11 +30,11 @@ export function* onPath(name: string, environment: Pick<Environment, 'variables'
         .map((folder) => join(folder, name));
   for (const path of candidates) {
     try {
-      // Looked for first: an error costs more than a look.
+      // Stat first: an error costs more than a stat.
       if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
       accessSync(path, constants.X_OK);
     } catch {
-      // Not ours to run, or in a folder that is closed to us: the next folder may have it.
+      // Not executable, or in an inaccessible folder: the next folder may have it.
       continue;
     }
     yield path;

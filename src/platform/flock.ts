@@ -1,5 +1,5 @@
-// Owns flock(2), the lock that wg, other supervisors and we agree on, and with it the koffi library. Knows nothing
-// of what is locked. Never blocks a thread of the pool: it tries, and where it must queue, a child queues for it.
+// Owns flock(2), the lock that wg, other supervisors and we agree on, and with it the koffi library. Does not know
+// what is locked. Never blocks a thread of the pool: it tries, and a child process queues if needed.
 
 import { closeSync, constants, fstatSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,19 +8,22 @@ import { systemClock } from './clock.ts';
 import { type LockProgram, PERL, type Tried, tryWith, UTIL_LINUX, waitWith } from './lock-program.ts';
 import { openNow } from './regular-file.ts';
 
-/** A lock that is held. Releasing twice is harmless; the end of the process releases it too. */
+/** A lock that is held. Releasing twice is harmless; the exit of the process releases it, too. */
 export interface FileLock {
   release(): void;
 }
 
 /** Takes exclusive flock(2) locks. Every failure is a SupervisorError of code `graph` that names the lock file. */
 export interface Locker {
-  /** Waits in the kernel's queue; rejects after `timeoutMs`, or when the signal aborts. Creates the file, never its folder. */
+  /**
+   * Waits in the kernel's queue; rejects after `timeoutMs`, or when the signal aborts. Creates the file, never its
+   * folder.
+   */
   acquire(
     path: string,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<FileLock>;
-  /** The lock if it is free right now, null if somebody holds it. */
+  /** The lock if it is free now, null if it is held. */
   tryAcquire(path: string): FileLock | null;
 }
 
@@ -31,15 +34,15 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
 const EINTR = 4;
-/** EAGAIN of Linux and of macOS; the two systems that we run on use neither number for anything else here. */
+/** EAGAIN of Linux and of macOS; neither number has another meaning on these systems. */
 const WOULD_BLOCK = new Set([11, 35]);
 
-/** Waits before a helper is started: most holders are done within milliseconds. */
+/** Retries before a helper is started: most holders are done within milliseconds. */
 const QUICK_WAITS_MS = [1, 3, 5];
-/** The lock file was replaced under us this often: somebody deletes it all the time. */
+/** The lock file was replaced this often: some program keeps deleting it. */
 const MAX_REPLACED = 20;
 
-/** flock(2) through koffi, or null where koffi does not load. */
+/** flock(2) through koffi, or null if koffi does not load. */
 export function koffiFlock(): NativeFlock | null {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
@@ -52,9 +55,9 @@ export function koffiFlock(): NativeFlock | null {
 }
 
 export interface LockerOptions {
-  /** Gives flock(2), or null where there is none. */
+  /** Returns flock(2), or null if there is none. */
   readonly native?: () => NativeFlock | null;
-  /** What to wait with, in order of preference. */
+  /** Programs to wait with, in order of preference. */
   readonly programs?: readonly LockProgram[];
 }
 
@@ -97,7 +100,7 @@ export function createLocker(options: LockerOptions = {}): Locker {
       reasons.push(tried.broken);
     }
     if (native() === null) return { broken: nothingWorks(reasons) };
-    // Without any program to queue for us there is still trying again, though a busy lock may starve us.
+    // Without any program to queue there are still retries, though a busy lock may starve us.
     while (clock.now() < deadline && !signal?.aborted) {
       await clock.sleep(5, signal);
       const tried = tryOn(fd);
@@ -112,7 +115,7 @@ export function createLocker(options: LockerOptions = {}): Locker {
       release() {
         if (!held) return;
         held = false;
-        // Unlocked before closing: a copy of the descriptor in some child must not keep the lock alive.
+        // Unlocked before closing: a copy of the descriptor in some child must not keep the lock.
         native()?.(fd, LOCK_UN);
         closeSync(fd);
       },
@@ -177,7 +180,9 @@ function openLock(path: string): number {
 }
 
 function openOrCreate(path: string): number {
-  // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT where
+  // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT if it
+  // exists: to create, the system waits for other operations in the folder. A link to a lock elsewhere is honoured,
+  // as wg does; none is ever followed to create a file.
   // it is there: to create, the system waits for whatever else is just being made or renamed in the folder. A link to
   // a lock elsewhere is honoured, as wg does; none is ever followed to make a file.
   const there = openNow(path, constants.O_RDWR, { links: 'follow' });
@@ -186,7 +191,7 @@ function openOrCreate(path: string): number {
   return fd;
 }
 
-/** False when the path names another file by now: a lock on a deleted file keeps nobody out. */
+/** False if the path names another file by now: a lock on a deleted file excludes no one. */
 function isStill(fd: number, path: string): boolean {
   const ours = fstatSync(fd);
   const theirs = statSync(path, { throwIfNoEntry: false });

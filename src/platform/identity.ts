@@ -31,12 +31,12 @@ export function systemIdentity(): Identity {
   };
 }
 
-/** The tokens of runs: the same for the same run, whoever is asked and however often. */
+/** The tokens of runs: the same for the same run, however often they are requested. */
 export interface RunTokens {
   of(prefix: 'wgl_' | 'wgc_', run: RunId): string;
 }
 
-/** Tokens made from a key (64 hex digits); nobody without it can tell them from random ones. */
+/** Tokens derived from a key (64 hex digits); without it they are indistinguishable from random ones. */
 export function runTokens(key: string): RunTokens {
   const secret = Buffer.from(key, 'hex');
   return {
@@ -53,17 +53,17 @@ export function newTokenKey(): string {
   return randomBytes(32).toString('hex');
 }
 
-/** The trace of a run, 32 lower-case hex digits: the same for all deliveries of it, over restarts too. */
+/** The trace of a run, 32 lower-case hex digits: the same for all its deliveries, over restarts too. */
 export function traceOfRun(run: RunId): string {
   return createHash('sha256').update(run).digest('hex').slice(0, 32);
 }
 
-/** What is kept of a token at rest: its SHA-256, hex. */
+/** A token as stored: its SHA-256, hex. */
 export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** A short name for a path that stays the same: `wt` and 8 hex digits. Used in machine-wide task ids. */
+/** A stable short name for a path: `wt` and 8 hex digits. Used in machine-wide task ids. */
 export function worktreeId(graph: string): string {
   return `wt${createHash('sha256').update(graph).digest('hex').slice(0, 8)}`;
 }

@@ -1,6 +1,6 @@
-// One supervisor for a machine's user, and one for a graph. The authority is a flock held for life: the kernel frees
-// it at once when the holder dies, and nothing else ever does, not a stop, not a suspended laptop. While holding it,
-// proper-lockfile is taken too, for hosts that share the folder over a network file system. Knows no configuration.
+// One supervisor per user, and one per graph. The authority is a flock held for life: the kernel frees it at once
+// when the holder dies, and never otherwise, be it a stopped process or a suspended laptop. Besides, proper-lockfile
+// is taken, for hosts that share the folder over a network file system. Knows no configuration.
 
 import { chmodSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -12,13 +12,13 @@ import { isoTime } from './clock.ts';
 import type { FileLock, Locker } from './flock.ts';
 import { readTextNow } from './regular-file.ts';
 
-/** What the lock has to know about processes; the executors' process table fits. */
+/** What the lock needs to know about processes; the executors' process table fits. */
 export interface ProcessWitness {
   identify(pid: number): ProcessIdentity | null;
   isAlive(process: ProcessIdentity): boolean;
 }
 
-/** What the holder says about itself, for the one that comes second. */
+/** The holder's own description, for the next one to read. */
 export interface InstanceFacts {
   /** ms. */
   readonly startedAt: number;
@@ -38,20 +38,20 @@ export interface InstanceHolder {
 }
 
 export interface InstanceLock {
-  /** Lets go of everything; harmless the second time. */
+  /** Releases everything; harmless the second time. */
   release(): Promise<void>;
 }
 
 export interface InstanceLockOptions {
-  /** Is created and never removed: a lock on a file that was replaced keeps nobody out. */
+  /** Created and never removed: a lock on a replaced file excludes no one. */
   readonly lockFile: string;
   readonly holderFile: string;
   readonly locker: Locker;
   readonly processes: ProcessWitness;
   readonly facts: InstanceFacts;
   /**
-   * `machine`: one a user, in a private folder, with proper-lockfile besides. `graph`: one a graph whoever runs it,
-   * in a folder that other users may share, by flock alone, for there are many.
+   * `machine`: one per user, in a private folder, with proper-lockfile besides. `graph`: one per graph and for all
+   * users, in a folder that other users may share, by flock alone, for there are many.
    */
   readonly scope: 'machine' | 'graph';
   /** proper-lockfile's folder was taken away: stop dispatching and exit. Never throws. */
@@ -77,7 +77,7 @@ export async function holdInstanceLock(options: InstanceLockOptions): Promise<In
   if (flock === null) throw alreadyRunning(options);
   try {
     if (scope === 'machine') makePrivate(lockFile);
-    // Only now, under the lock, does the file speak of an earlier holder for certain.
+    // Only now, under the lock, does the file describe an earlier holder for certain.
     const earlier = readHolder(holderFile);
     const shared = scope === 'machine' ? await takeShared(options, earlier) : null;
     try {
@@ -93,7 +93,7 @@ export async function holdInstanceLock(options: InstanceLockOptions): Promise<In
   }
 }
 
-/** Who holds the lock just now, for `status`: null when the one that the file names is dead or it names nobody. */
+/** The current holder, for `status`: null if the process that the file names is dead or there is none. */
 export function readInstanceHolder(holderFile: string, processes: ProcessWitness): InstanceHolder | null {
   const holder = readHolder(holderFile);
   return holder !== null && isLive(holder, processes) ? holder : null;
@@ -103,7 +103,7 @@ function releasing(flock: FileLock, shared: Shared | null, holderFile: string): 
   let released: Promise<void> | null = null;
   const release = async () => {
     await shared?.release();
-    // Before the lock goes: afterwards the file may be the next holder's.
+    // Before the lock is released: afterwards the file may be the next holder's.
     rmSync(holderFile, { force: true });
     flock.release();
   };
@@ -115,7 +115,9 @@ function releasing(flock: FileLock, shared: Shared | null, holderFile: string): 
   };
 }
 
-/** A machine's lock is its user's alone: whoever else could open it could hold it, and keep the supervisor out. */
+/**
+ * A machine's lock is its user's alone: another user who could open it could hold it, and lock the supervisor out.
+ */
 function makePrivate(lockFile: string): void {
   try {
     chmodSync(lockFile, 0o600);
@@ -149,6 +151,7 @@ async function takeShared(options: InstanceLockOptions, earlier: InstanceHolder 
   } catch (thrown) {
     if (systemCode(thrown) !== 'ELOCKED') throw cannotLock(lockFile, thrown);
     // We hold the flock, so no process of this host has the folder: unless another host wrote the holder file, it was
+    // left behind by a killed supervisor, and waiting until it is stale is pointless.
     // left behind by a killed supervisor, and waiting until it is stale would help nobody.
     if (earlier !== null && earlier.host !== hostname()) throw alreadyRunning(options);
     try {
@@ -164,7 +167,7 @@ async function takeShared(options: InstanceLockOptions, earlier: InstanceHolder 
       try {
         await release();
       } catch {
-        // It was taken away in the meantime: there is nothing left to release, and we are leaving anyway.
+        // It was taken away in the meantime: there is nothing left to release, and we are exiting anyway.
       }
     },
   };
@@ -191,9 +194,9 @@ function writeHolder(options: InstanceLockOptions): void {
   };
   const temporary = `${holderFile}.tmp-${process.pid}`;
   try {
-    // Left by a process of the same number that was killed; removed rather than opened, as it may be a link.
+    // Left by a killed process with the same pid; removed rather than opened, as it may be a link.
     rmSync(temporary, { force: true });
-    // A graph's holder must be readable for the other user who comes second.
+    // A graph's holder must be readable for other users.
     const mode = scope === 'machine' ? 0o600 : 0o644;
     writeFileSync(temporary, `${JSON.stringify(holder)}\n`, { flag: 'wx', mode });
     renameSync(temporary, holderFile);
@@ -216,13 +219,13 @@ function readHolder(holderFile: string): InstanceHolder | null {
       if (typeof holder[key] !== 'string') return null;
     return value as InstanceHolder;
   } catch {
-    // Absent or not ours: the flock alone says whether somebody runs; this file only names them.
+    // Absent or not ours: only the flock says whether a supervisor runs; this file only names it.
     return null;
   }
 }
 
 function isLive(holder: InstanceHolder, processes: ProcessWitness): boolean {
-  // Another host's processes cannot be asked after; its lock is judged by proper-lockfile.
+  // Another host's processes cannot be checked; its lock is judged by proper-lockfile.
   if (holder.host !== hostname()) return true;
   return processes.isAlive({ pid: holder.pid, startTime: holder.start_time, bootId: holder.boot_id });
 }

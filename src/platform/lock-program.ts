@@ -1,17 +1,17 @@
-// Takes flock(2) by way of a program that is given our open file: it waits where we must not, can be killed, and the
-// lock it got stays with us when it has ended. Knows no paths.
+// Takes flock(2) through a program that inherits our open file: it may wait and be killed, and the lock it got
+// remains ours when it has exited. Knows no paths.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Clock } from './clock.ts';
 
-/** What came of trying: ours, somebody else's, or this way does not work here. */
+/** The result of trying: ours, held by another process, or this program does not work here. */
 export type Tried = 'locked' | 'held' | { readonly broken: string };
 
-/** A program that takes a lock on its descriptor 3, which is ours: the lock stays when the program has ended. */
+/** A program that locks its descriptor 3, which is ours: the lock remains when the program has exited. */
 export interface LockProgram {
   readonly command: string;
-  /** Arguments to wait at most so many seconds; 0: only try. Status 0: locked, 1: held by others, else: broken. */
+  /** Arguments to wait at most this many seconds; 0: only try. Status 0: locked, 1: held by others, else: broken. */
   args(seconds: number): readonly string[];
 }
 
@@ -31,10 +31,10 @@ export const PERL: LockProgram = {
   ],
 };
 
-/** How long after its time a program that should have ended by itself is killed, ms. */
+/** How long after its time limit a hanging program is killed, ms. */
 const OVERTIME_MS = 1500;
 
-/** Tries once, for a few milliseconds of this thread. */
+/** Tries once, blocking this thread for a few milliseconds. */
 export function tryWith(program: LockProgram, fd: number): Tried {
   const ended = spawnSync(program.command, program.args(0), {
     stdio: ['ignore', 'ignore', 'pipe', fd],
@@ -43,7 +43,7 @@ export function tryWith(program: LockProgram, fd: number): Tried {
   return judge(program, ended.status, ended.stderr ?? '', ended.error);
 }
 
-/** Waits in the kernel's queue for at most so many seconds; an abort kills the program and means `held`. */
+/** Waits in the kernel's queue for at most this many seconds; an abort kills the program and means `held`. */
 export function waitWith(
   program: LockProgram,
   seconds: number,
@@ -82,7 +82,7 @@ export function waitWith(
 function judge(program: LockProgram, status: number | null, errors: string, error: Error | undefined): Tried {
   if (error) return { broken: `${program.command}: ${systemCode(error) ?? messageOf(error)}` };
   if (status === 0) return 'locked';
-  // A silent 1 means "held"; a 1 with words on stderr is a program that did not understand us.
+  // A silent 1 means "held"; a 1 with output on stderr is a program that did not understand us.
   if (status === 1 && errors.trim() === '') return 'held';
   return { broken: `${program.command}: status ${status} ${errors.trim().split('\n')[0] ?? ''}`.trim() };
 }

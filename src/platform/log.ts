@@ -1,4 +1,4 @@
-// What the program writes about itself. The message is the event's name, everything else is a field.
+// The program's own log. The message is the event's name, everything else is a field.
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -14,7 +14,7 @@ export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 const TOKEN = /\bwg[ltc]_[A-Za-z0-9_-]{20,}/g;
 
-/** Replaces our own tokens in a text, whatever carried them there. */
+/** Redacts our own tokens in a text. */
 export function redact(text: string): string {
   return text.replace(TOKEN, (token) => `${token.slice(0, 4)}[redacted]`);
 }

@@ -1,5 +1,5 @@
-// Files in places where others may put anything: under any name in a repository there may be a pipe, a device, a link or
-// ten gigabytes. They are opened here alone: only what is a regular file, never waiting, never read beyond its limit.
+// Files in untrusted places: any name in a repository may be a pipe, a device, a link or ten gigabytes. They are
+// opened only here: only regular files, never waiting, never read beyond a limit.
 
 import {
   accessSync,
@@ -20,16 +20,16 @@ import { SupervisorError, systemCode } from '../domain/errors.ts';
 export interface FileTerms {
   /** More than this is not read, bytes. */
   readonly maxBytes: number;
-  /** `follow` where people link such a file on purpose; by default a link counts as something that is no file. */
+  /** `follow` for files that users link on purpose; by default a link counts as not a file. */
   readonly links?: 'follow' | 'refuse';
 }
 
 type Links = Pick<FileTerms, 'links'>;
 
-/** As much as is read at a time, bytes. */
+/** How much is read at a time, bytes. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** What keeps a path from being read as a file, in one sentence; null where nothing does, or nothing is there. */
+/** Why a path cannot be read as a file, in one sentence; null if it can, or if nothing is there. */
 export function obstacleAt(
   path: string,
   { links, maxBytes }: Links & { readonly maxBytes: number | null },
@@ -47,12 +47,15 @@ function isReadable(path: string): boolean {
     accessSync(path, constants.R_OK);
     return true;
   } catch (thrown) {
-    // It went away between two looks.
+    // It vanished between two calls.
     return systemCode(thrown) === 'ENOENT';
   }
 }
 
-/** The text of a file, null when there is none. Throws SupervisorError `graph` for what is no file, or is too large. */
+/**
+ * The text of a file, null if there is none. Throws SupervisorError `graph` for anything that is not a file, or is
+ * too large.
+ */
 export function readTextNow(path: string, terms: FileTerms): string | null {
   return readBytesNow(path, terms)?.toString('utf8') ?? null;
 }
@@ -72,7 +75,7 @@ export function readBytesNow(path: string, terms: FileTerms): Buffer | null {
   }
 }
 
-/** As `readTextNow`, without holding up anything else while the disk is slow. */
+/** As `readTextNow`, without blocking while the disk is slow. */
 export async function readText(path: string, terms: FileTerms): Promise<string | null> {
   return (await readBytes(path, terms))?.toString('utf8') ?? null;
 }
@@ -94,25 +97,25 @@ export async function readBytes(path: string, terms: FileTerms): Promise<Buffer 
 
 const APPENDING = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
 const ANEW = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
-/** What is written into a graph's folder is its owner's alone, unless somebody widened it. */
+/** Files in a graph's folder are created for their owner alone; a wider mode is kept. */
 const PRIVATE = 0o600;
 
-/** Adds text to a file, which is made where there is none. Never through a link. */
+/** Appends to a file, which is created if there is none. Never through a link. */
 export function appendTextNow(path: string, text: string): void {
   writeNow(path, text, APPENDING);
 }
 
-/** Writes a file anew, in place. Never through a link. */
+/** Overwrites a file in place. Never through a link. */
 export function writeTextNow(path: string, text: string): void {
   writeNow(path, text, ANEW);
 }
 
-/** As `appendTextNow`, by way of the thread pool. */
+/** As `appendTextNow`, through the thread pool. */
 export async function appendText(path: string, text: string, mode = PRIVATE): Promise<void> {
   await write(path, text, APPENDING, mode);
 }
 
-/** As `writeTextNow`, by way of the thread pool. */
+/** As `writeTextNow`, through the thread pool. */
 export async function writeText(path: string, text: string, mode = PRIVATE): Promise<void> {
   await write(path, text, ANEW, mode);
 }
@@ -138,9 +141,9 @@ function writeNow(path: string, text: string, flags: number): void {
   }
 }
 
-/** The descriptor of a regular file, null when there is none. Throws SupervisorError `graph` for anything else. */
+/** The descriptor of a regular file, null if there is none. Throws SupervisorError `graph` for anything else. */
 export function openNow(path: string, flags: number, { links }: Links = {}, mode = 0o666): number | null {
-  // Looked at before it is opened: to open a device is to use it.
+  // Checked before it is opened: opening a device has effects.
   const found = lookAt(path, links);
   if (found !== null && !found.isFile()) throw noFile(path, found);
   if (found === null && !(flags & constants.O_CREAT)) return null;
@@ -160,7 +163,7 @@ export function openNow(path: string, flags: number, { links }: Links = {}, mode
   }
 }
 
-/** As `openNow`, by way of the thread pool. */
+/** As `openNow`, through the thread pool. */
 export async function openRegular(
   path: string,
   flags: number,
@@ -186,7 +189,7 @@ export async function openRegular(
   }
 }
 
-/** A pipe that nobody writes would be waited for, for ever, by a thread of a pool that has four. */
+/** A pipe without a writer would block one of the pool's four threads for ever. */
 function safely(flags: number, links: FileTerms['links']): number {
   return flags | constants.O_NONBLOCK | (links === 'follow' ? 0 : constants.O_NOFOLLOW);
 }
@@ -203,7 +206,7 @@ function lookAt(path: string, links: FileTerms['links']): Stats | null {
 function goneOrThrown(path: string, thrown: unknown): null {
   const code = systemCode(thrown);
   if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-  // Put there between the look and the opening: a link, a pipe without a reader.
+  // Put there between the check and the open: a link, a pipe without a reader.
   if (code === 'ELOOP' || code === 'ENXIO') throw refused(path, `${path} is not a plain file`, thrown);
   throw thrown;
 }
@@ -231,7 +234,7 @@ function noSuchFolder(path: string): Error {
   return Object.assign(new Error(`ENOENT: the folder of ${path} does not exist`), { code: 'ENOENT' });
 }
 
-/** Gathers what is read until the end of the file, and refuses to go beyond the limit, whatever the file's size said. */
+/** Collects data until the end of the file, and stops at the limit, whatever the file's size was. */
 function gathering(path: string, maxBytes: number, size: number) {
   if (size > maxBytes) throw refused(path, tooLargeText(path, size, maxBytes));
   const parts: Buffer[] = [];

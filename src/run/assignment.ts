@@ -1,4 +1,4 @@
-// Puts together everything one run needs to know, from the fresh graph, the worktree and the ledger.
+// Gathers everything one run needs to know, from the fresh graph, the worktree and the ledger.
 
 import { basename } from 'node:path';
 import { tierRoute } from '../decide/asked-route.ts';
@@ -25,13 +25,13 @@ export interface CallbackAddress {
   readonly socket: string | null;
 }
 
-/** The `wg` command that a graph's tasks find. */
+/** The `wg` command found for a graph's tasks. */
 export interface WgOfGraph {
   readonly wgOnPath?: boolean;
   readonly wgCan?: Pick<WgCapabilities, 'candidates'>;
 }
 
-/** What an assignment says of its graph. */
+/** The graph's part of an assignment. */
 export interface AssignedGraph extends WgOfGraph {
   readonly store: Pick<GraphStore, 'detail'>;
   readonly worktree: Pick<Worktree, 'path' | 'branch' | 'head'>;
@@ -42,7 +42,7 @@ export interface AssignedGraph extends WgOfGraph {
 /** How many of a finished dependency's last log lines a prompt or payload carries (as wg does). */
 const DEPENDENCY_LOG_LINES = 5;
 
-/** Absolute end of an attempt, ms: the task's own timeout wins over the profile's; null: none. */
+/** Absolute end of an attempt, ms: the task's own timeout takes precedence over the profile's; null: none. */
 export function deadlineOf(
   task: { readonly timeout?: string },
   profile: Profile,
@@ -53,7 +53,7 @@ export function deadlineOf(
   return limit > 0 ? startAt + limit : null;
 }
 
-/** Machine-wide id of a task, as agents outside see it: `wt3f9a01~build-api`. */
+/** Machine-wide id of a task, as external agents see it: `wt3f9a01~build-api`. */
 export function globalTaskId(graph: string, task: string): string {
   return globalTaskIds(graph)(task);
 }
@@ -70,7 +70,7 @@ export function buildAssignment(input: {
   readonly profile: Profile;
   readonly task: TaskDetail;
   readonly graph: AssignedGraph;
-  /** What its worktree stands on now. */
+  /** The commit its worktree is at now. */
   readonly standing: Standing;
   readonly config: Config;
   readonly callback: CallbackAddress;
@@ -100,7 +100,7 @@ export function buildAssignment(input: {
       path: run.worktree,
       branch: input.standing.branch,
       head: input.standing.head,
-      // Only who works elsewhere has to fetch it.
+      // Only external workers have to fetch it.
       remote: run.type === 'http' || goesElsewhere(run.type) ? remoteOf(graph.repository.id) : null,
     },
     repo: { name: graph.repository.name, path: graph.repository.path },
@@ -127,8 +127,8 @@ export function buildAssignment(input: {
 }
 
 /**
- * Words of wg that end this task when its agent says them. One that wants candidates ends none by `wg done`; the oldest
- * refuses to end tasks of cycles; a wg that nobody could ask is not recommended.
+ * The wg commands with which the agent can finish this task. A task that wants candidates cannot be finished by `wg
+ * done`; the oldest wg refuses to finish tasks in cycles; a wg that could not be probed is not recommended.
  */
 export function wgWords(task: Pick<TaskDetail, 'fields'>, { wgOnPath = false, wgCan }: WgOfGraph): WgWord[] {
   if (!wgOnPath || !wgCan) return [];
@@ -136,7 +136,7 @@ export function wgWords(task: Pick<TaskDetail, 'fields'>, { wgOnPath = false, wg
   return wgCan.candidates || isOfCycle ? ['fail'] : ['done', 'fail'];
 }
 
-/** The model that the project's settings name, for a profile of the system that they name it for. */
+/** The model named by the project's settings, for a profile of the system they name it for. */
 function projectModel(project: ProjectRoute | undefined, profile: Profile): string | null {
   if (!project) return null;
   const isServed = project.names.includes(profile.name) || project.handler === handlerOfProfile(profile);
@@ -159,7 +159,7 @@ function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail):
   });
 }
 
-/** Everything that whoever works on the run needs to know. */
+/** Everything the run's worker needs to know. */
 export function assignRun(
   parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
   live: LiveRun,
@@ -189,14 +189,14 @@ export function assignRun(
   });
   return {
     ...assignment,
-    // Where it is now: a worktree may be moved under a run, and its folder with it.
+    // Its current path: a worktree may be moved under a run, and its folder with it.
     get folder() {
       return live.run.folder ?? assignment.folder;
     },
   };
 }
 
-/** Stands in for a task that was deleted while its agent works: enough to attend to the agent and end it. */
+/** Stands in for a task that was deleted while its agent works: enough to attend to the agent and stop it. */
 export function missingTask(run: Run): TaskDetail {
   return {
     id: run.task,
@@ -223,7 +223,7 @@ export function missingTask(run: Run): TaskDetail {
   };
 }
 
-/** Stands in for a graph that nobody serves any more while somebody still works on one of its tasks. */
+/** Stands in for a graph that is no longer served while a worker still has one of its tasks. */
 export function vanishedGraph(run: Run, { profiles, brokenProfiles }: Config): AssignedGraph {
   return {
     store: { detail: () => null },

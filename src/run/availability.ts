@@ -1,6 +1,6 @@
-// What is known of whether programs, endpoints and accounts work: pauses that grow with each setback in a row, the
-// breaker for a profile whose runs end at once, and the evidence that lifts both. When a pause is over, admitting lets
-// one task try first; this file only says what it came to.
+// Whether programs, endpoints and accounts work: pauses that grow with consecutive setbacks, the circuit breaker for
+// a profile whose runs fail at once, and the evidence that lifts both. After a pause, admission lets one task try
+// first; this file records the result.
 
 import { BY_A_PERSON, profileKey } from '../decide/room.ts';
 import { profileNamed } from '../decide/route.ts';
@@ -11,29 +11,29 @@ import type { Run } from '../domain/run.ts';
 import { ENDING_AT_ONCE, fingerprint, isEndpointHold, MISSING, rememberHold } from './endpoint-holds.ts';
 import type { RunnerParts } from './run-services.ts';
 
-/** First pause of what was found unavailable, ms; it doubles with every setback in a row. */
+/** First pause after something was unavailable, ms; it doubles with every consecutive setback. */
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 10 * 60_000;
-/** For a used-up quota whose end nobody told. */
+/** For a used-up quota with an unknown reset time. */
 const FIRST_QUOTA_PAUSE_MS = 60_000;
 const LONGEST_QUOTA_PAUSE_MS = 30 * 60_000;
-/** After a reset that the provider told, so that not everybody comes back in its first second. */
+/** Added to the provider's reset time, so that not all clients return in its first second. */
 const QUOTA_JITTER_MS = 60_000;
 
-/** A run that failed this soon learnt nothing of its task, ms. */
+/** A run that failed this quickly learnt nothing about its task, ms. */
 const INSTANT_MS = 10_000;
-/** So many of them in a row, of more than one task, say that something is wrong with the profile. */
+/** This many of them in a row, from more than one task, indicate a problem of the profile. */
 const INSTANT_FAILURES = 5;
 const FIRST_BREAK_MS = 5 * 60_000;
 const LONGEST_BREAK_MS = 60 * 60_000;
 
 export class Availability {
   readonly #parts: RunnerParts;
-  /** How often in a row each paused thing was found unavailable, for a growing pause. */
+  /** How often in a row each paused thing was unavailable, for a growing pause. */
   readonly #setbacks = new Map<string, number>();
   /** The tasks of a profile's last instant failures, and how often its breaker opened since it last worked. */
   readonly #instant = new Map<string, { readonly tasks: string[]; opened: number }>();
-  /** How each profile with a setback was configured then: what was counted says nothing of another configuration. */
+  /** The configuration of each profile at its setback: counts say nothing about another configuration. */
   readonly #configured = new Map<string, string>();
 
   constructor(parts: RunnerParts) {
@@ -57,7 +57,7 @@ export class Availability {
     else this.#pause(scope, name, code, because, told === undefined ? growing : told + spread);
   }
 
-  /** Evidence that the run's profile and account do what they should: a success, a hand-off, an answer of the model. */
+  /** Evidence that the run's profile and account work: a success, a hand-off, an answer of the model. */
   works(run: Run): void {
     this.#instant.delete(this.#nameOf(run, 'profile'));
     const paused = this.#parts.ledger.pauses();
@@ -66,7 +66,7 @@ export class Availability {
       this.#setbacks.delete(`${scope} ${name}`);
       const known = paused.find((pause) => pause.scope === scope && pause.name === name);
       if (known === undefined || known.code === BY_A_PERSON || known.code === 'parked') continue;
-      // A run from before the pause proves nothing about what came since.
+      // A run from before the pause proves nothing about the time since.
       if (known.until !== null && run.openedAt < known.until && known.until > this.#parts.clock.now())
         continue;
       this.#parts.ledger.clearPause(scope, name);
@@ -74,15 +74,15 @@ export class Availability {
     }
   }
 
-  /** What was missing may be there now: every profile that lacked a program may try again, its pauses short anew. */
+  /** What was missing may exist now: every profile that lacked a program may try again, with short pauses. */
   retryMissing(): void {
     for (const { scope, name, code } of this.#parts.ledger.pauses())
       if (scope === 'profile' && code === MISSING) this.#lift(name);
   }
 
   /**
-   * A person says that the profiles of a name work again, wherever they are written: their accounts are no longer
-   * paused either, and failures count anew.
+   * A person says that the profiles of a name work again, wherever they are defined: their accounts are no longer
+   * paused either, and failures are counted from zero.
    */
   resume(profile: string): void {
     const { graphs, ledger } = this.#parts;
@@ -98,7 +98,7 @@ export class Availability {
     }
   }
 
-  /** Notes a failure; opens the breaker of a profile whose runs all end at once. */
+  /** Records a failure; opens the breaker of a profile whose runs all fail at once. */
   failed(run: Run, outcome: Failed): void {
     if (!this.#tellsOfProfile(run, outcome)) return;
     this.#noticeChange(run);
@@ -112,7 +112,7 @@ export class Availability {
     known.tasks.push(taskKey(run.graph, run.task));
     this.#instant.set(name, known);
     const last = known.tasks.slice(-INSTANT_FAILURES);
-    // After a break one more is enough: the task that tried first told that nothing has changed.
+    // After a break one more is enough: the task that tried first showed that nothing has changed.
     const enough = known.opened > 0 || (last.length >= INSTANT_FAILURES && new Set(last).size > 1);
     if (!enough) return;
     const pauseMs = Math.min(FIRST_BREAK_MS * 2 ** Math.min(known.opened, 10), LONGEST_BREAK_MS);
@@ -125,7 +125,7 @@ export class Availability {
     this.#pause('profile', name, ENDING_AT_ONCE, because, this.#parts.clock.now() + pauseMs);
   }
 
-  /** What an agent reports is about its task; so is what a task's own command does. */
+  /** An agent's report is about its task; so is the result of a task's own command. */
   #tellsOfProfile(run: Run, { failure }: Failed): boolean {
     if (failure !== 'exit' && failure !== 'interrupted' && failure !== 'provider') return false;
     const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);

@@ -1,5 +1,5 @@
-// Work that goes on while nobody waits for its result. It is kept in sight all the same: whoever stops the supervisor
-// waits until the last of it has written what it writes.
+// Work whose result is not awaited, but still tracked: stopping the supervisor waits until all of it has written its
+// results.
 
 import { messageOf } from '../domain/errors.ts';
 import type { Log } from '../platform/log.ts';
@@ -9,7 +9,7 @@ export class Background {
   readonly #log: Pick<Log, 'warn'>;
   readonly #failure: string;
 
-  /** `failure`: the name under which work that failed is logged. */
+  /** `failure`: the name under which failed work is logged. */
   constructor(log: Pick<Log, 'warn'>, failure: string) {
     this.#log = log;
     this.#failure = failure;
@@ -19,7 +19,7 @@ export class Background {
     return this.#pending.size === 0;
   }
 
-  /** Lets it go on; its failure is logged. */
+  /** Starts it without waiting; its failure is logged. */
   later(work: Promise<unknown>): void {
     const tracked: Promise<void> = work
       .then(() => undefined)
@@ -28,7 +28,7 @@ export class Background {
     this.#pending.add(tracked);
   }
 
-  /** Resolves when nothing of it goes on, what was begun meanwhile included. */
+  /** Resolves when none of it is running, including what was started meanwhile. */
   async idle(): Promise<void> {
     while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
   }

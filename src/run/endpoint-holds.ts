@@ -1,6 +1,6 @@
-// Profiles that are held for how they are configured: an endpoint that takes no more work at all (410, or
-// `webhook-delivery: disable`), a program that is not there, runs that all end at once. Another configuration lifts the
-// hold, over restarts too. An endpoint is not asked again on a timer: that is what it asked us not to do.
+// Profiles blocked because of their configuration: an endpoint that refuses all further work (410, or
+// `webhook-delivery: disable`), a missing program, runs that all fail at once. Changing the configuration lifts the
+// block, even over a restart. Such an endpoint is not polled: it asked not to be.
 
 import { profileKey } from '../decide/room.ts';
 import { profileNamed } from '../decide/route.ts';
@@ -15,18 +15,18 @@ interface HoldParts {
   readonly graphs: SupervisedGraphs;
 }
 
-/** The code of a hold for a program, or whatever else a profile needs, that is not there. */
+/** The code of the block for a missing program or other requirement of a profile. */
 export const MISSING = 'executor-unavailable';
 
-/** The code of a hold for a profile whose runs all end at once. */
+/** The code of the block for a profile whose runs all fail at once. */
 export const ENDING_AT_ONCE = 'instant-failures';
 
-/** Whether a hold with this code lasts until the profile's configuration changes, however long that takes. */
+/** Whether a block with this code lasts until the profile's configuration changes. */
 export function isEndpointHold(code: string): boolean {
   return code === 'endpoint-gone' || code === 'endpoint-disabled';
 }
 
-/** Keeps how the profile of a run is configured now that it is held under this name. */
+/** Records the current configuration of a run's profile, now that it is blocked under this name. */
 export function rememberHold({ ledger, graphs }: HoldParts, run: Run, name: string): void {
   const profiles = graphs.get(run.graph)?.profiles;
   const profile = profiles && profileNamed(run.executor, profiles);
@@ -34,13 +34,13 @@ export function rememberHold({ ledger, graphs }: HoldParts, run: Run, name: stri
     ledger.setMeta(memoryOf(name), JSON.stringify([run.graph, fingerprint(profile), run.executor]));
 }
 
-/** Lifts the holds whose profile is configured otherwise now, or not at all any more. Returns the profiles. */
+/** Lifts the blocks of profiles whose configuration has changed or is gone. Returns the profiles. */
 export function liftOutdatedHolds({ ledger, graphs }: HoldParts): string[] {
   const held = ledger.pauses().filter((pause) => pause.scope === 'profile' && isLiftedByChange(pause.code));
   return held.flatMap(({ name }) => {
     const [graph, before, executor = name] = JSON.parse(ledger.meta(memoryOf(name)) ?? '["",""]') as string[];
     const profiles = graphs.get(graph ?? '')?.profiles;
-    // A graph that is not served just now says nothing about its profiles.
+    // A graph that is not being served proves nothing about its profiles.
     if (!profiles) return [];
     const profile = profileNamed(executor, profiles);
     if (profile && profileKey(profile, graph ?? '') === name && fingerprint(profile) === before) return [];
@@ -49,7 +49,7 @@ export function liftOutdatedHolds({ ledger, graphs }: HoldParts): string[] {
   });
 }
 
-/** What a person would have to change: everything but where it is written. */
+/** What a person would have to change: everything but where it is defined. */
 export function fingerprint(profile: Profile): string {
   const { origin: _origin, ...written } = profile;
   return tokenHash(JSON.stringify(written));

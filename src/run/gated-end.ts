@@ -1,5 +1,5 @@
-// How the completion gate changes what an outcome means: a refused success is a failure, and what wg wrote itself is
-// not written again.
+// How the completion gate changes an outcome: a refused success is a failure, and what wg wrote itself is not written
+// again.
 
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { isForWorkers } from '../domain/profile.ts';
@@ -11,13 +11,13 @@ import { claimInGraph, type GraphWrite, kept, releaseInGraph } from '../graphs/t
 import type { Registry } from '../wg/registry.ts';
 import type { LiveRun } from './live-run.ts';
 
-/** An outcome that may be written down; `settledAs`: the graph shows it already, in this status. */
+/** An outcome that may be recorded; `settledAs`: the graph has it already, with this status. */
 export interface GatedOutcome {
   readonly outcome: Succeeded | Failed;
   readonly settledAs?: string;
 }
 
-/** Takes what an executor said through the gate. Meanwhile the run counts as declared: nobody else may end it. */
+/** Passes an executor's outcome through the gate. Meanwhile the run counts as declared: no one else may finish it. */
 export async function gateOutcome(
   gate: CompletionGate | undefined,
   store: GraphStore | undefined,
@@ -37,8 +37,8 @@ export async function gateOutcome(
 }
 
 /**
- * An agent that was killed may have been killed by `wg kill`, which says so in the graph only afterwards, holding the
- * registry's lock all the while: waited for, so that the kill is not taken for a failure of the work.
+ * A killed agent may have been killed by `wg kill`, which says so in the graph only afterwards, holding the
+ * registry's lock all the while: waits for it, so that the kill is not mistaken for a failure of the work.
  */
 export async function awaitKiller(
   registry: Registry,
@@ -49,11 +49,11 @@ export async function awaitKiller(
   const killed = outcome.failure === 'interrupted' || (outcome.exitCode ?? 0) > 128;
   if (!killed) return;
   await registry.update([{ agent }]).catch(() => {
-    // The registry cannot be locked or read: then the exit status is all that there is to go by.
+    // The registry cannot be locked or read: then the exit status is all there is.
   });
 }
 
-/** What passing the gate made of an outcome. */
+/** An outcome after the gate. */
 export function gated(passed: Passed | null, outcome: Succeeded | Failed): GatedOutcome {
   switch (passed?.kind) {
     case undefined:
@@ -74,7 +74,7 @@ export function gated(passed: Passed | null, outcome: Succeeded | Failed): Gated
   }
 }
 
-/** Gives a task back, by wg where only wg may write it. */
+/** Releases a task, through wg if only wg may write it. */
 export async function giveBack(
   gate: CompletionGate | undefined,
   store: GraphStore,
@@ -89,7 +89,7 @@ export async function giveBack(
   return await releaseInGraph(store, run, facts);
 }
 
-/** Makes the task the run's, by wg where only wg may write it. Null: it is ours; else why it is not. */
+/** Claims the task for the run, through wg if only wg may write it. Null: claimed; else the reason why not. */
 export async function claimTask(
   gate: CompletionGate | undefined,
   store: GraphStore,

@@ -1,6 +1,6 @@
-// The clocks of work that goes on elsewhere: a lease that heartbeats move, silence after which work counts as stale, and
-// what then happens. The attempt's own deadline never moves and is kept by the dispatcher. Nothing is decided here about
-// retries: that is what its outcome is for.
+// The clocks of external work: a lease that heartbeats extend, silence after which work counts as stale, and what
+// happens then. The attempt's own deadline never moves and is enforced by the dispatcher. Retries are not decided
+// here: that depends on the outcome.
 
 import { profileNamed } from '../decide/route.ts';
 import { isForWorkers } from '../domain/profile.ts';
@@ -17,24 +17,24 @@ import type { RunEnding } from './run-end.ts';
 /** An agent that sends heartbeats is given up after this much silence, ms. One that never does is not. */
 const HTTP_LEASE_MS = 15 * 60_000;
 
-/** How the lease of whoever works on a run stands, and whether to go on. Instants are RFC 3339 text. */
+/** The state of a worker's lease, and whether to continue. Instants are RFC 3339 strings. */
 export interface HeartbeatAnswer {
   readonly directive: 'continue' | 'cancel';
-  /** Moved by every heartbeat; null: it does not end by itself. */
+  /** Extended by every heartbeat; null: it does not expire. */
   readonly lease: { readonly expires_at: string | null };
-  /** The end of the attempt, moved by nothing; null: none. */
+  /** The end of the attempt, never extended; null: none. */
   readonly deadline: string | null;
-  /** What a person answered to the last question; absent while nobody has. Said until the next question. */
+  /** A person's answer to the last question; absent until there is one. Repeated until the next question. */
   readonly answer?: string;
 }
 
-/** What a sign of life says besides that there is one. */
+/** The content of a heartbeat. */
 export interface HeartbeatFields {
   readonly extendMs?: number;
   readonly externalRef?: string;
-  /** The worker goes on without an answer to its question. */
+  /** The worker continues without an answer to its question. */
   readonly resumed?: boolean;
-  /** Somebody who speaks now and then only: no clock begins to run over it. */
+  /** From a worker that reports only occasionally: starts no clock. */
   readonly passive?: boolean;
 }
 
@@ -46,7 +46,7 @@ interface LeaseParts {
   readonly background: Background;
 }
 
-/** Whether a worker has it just now. */
+/** Whether a worker has it now. */
 export function isHeld(lease: Lease | null, now: number): boolean {
   return (
     lease !== null &&
@@ -68,8 +68,8 @@ export class Leases {
   }
 
   /**
-   * Notes a sign of life and moves the lease. `question`: the worker waits for a person, and its clock stands still, also
-   * over later signs of life.
+   * Records a heartbeat and extends the lease. `question`: the worker waits for a person, and its clock is stopped,
+   * later heartbeats included.
    */
   renew(live: LiveRun, facts: HeartbeatFields & { readonly question?: string } = {}): HeartbeatAnswer {
     const { clock } = this.#parts;
@@ -98,7 +98,7 @@ export class Leases {
     return leaseAnswer(live, 'continue');
   }
 
-  /** A person answered: the worker's clock begins anew, whenever the worker comes to hear of it. */
+  /** A person answered: the worker's clock restarts, whenever the worker receives the answer. */
   answered(live: LiveRun, answer: string): void {
     const { lease } = live;
     if (!lease) return;
@@ -108,15 +108,15 @@ export class Leases {
   }
 
   /**
-   * Writes a lease down. Processes of our own have none: their life is their lease. `lasting` false for a mere sign of
-   * life, of which the next one makes good what a power cut took.
+   * Stores a lease. Local processes have none: they live as long as their lease would. `lasting` false for a mere
+   * heartbeat: the next one replaces it after a power cut.
    */
   set(live: LiveRun, lease: Lease, lasting = true): void {
     live.lease = lease;
     this.#parts.ledger.setLease(live.run.id, lease, lasting);
   }
 
-  /** When the clock of this run has to be looked at next, ms; null: never by itself. */
+  /** When this run's clock must be checked next, ms; null: never without a change. */
   nextAt(live: LiveRun): number | null {
     if (!this.#ticks(live)) return null;
     const { lease } = live;
@@ -125,7 +125,7 @@ export class Leases {
     return lease?.staleAt != null ? null : this.#staleAt(live);
   }
 
-  /** Does what the time has come for. */
+  /** Handles everything that is due. */
   expire(live: LiveRun, now: number): void {
     const at = this.nextAt(live);
     if (at === null || at > now) return;
@@ -165,7 +165,7 @@ export class Leases {
         this.#giveBack(live, because);
         return;
       case 'hold':
-        // Still theirs to finish until somebody else comes for it.
+        // Still theirs to finish until another worker claims it.
         live.progress = because;
         this.#parts.ending.emit('run.stale', live.run, { because, action: 'flag' });
     }
@@ -210,7 +210,7 @@ export class Leases {
   }
 }
 
-/** How a worker's lease stands. */
+/** The state of a worker's lease. */
 function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): HeartbeatAnswer {
   const at = (ms: number | null | undefined) => (ms == null ? null : isoTime(ms));
   return {
@@ -227,13 +227,13 @@ export function withTimeToCall(lease: Lease | null, run: Run, now: number): Leas
   return { ...lease, expiresAt: Math.max(lease.expiresAt, now + lease.leaseMs) };
 }
 
-/** Signs of life that may be missed in a row before an agent is given up. */
+/** Heartbeats that may be missed in a row before an agent is given up. */
 const MISSED = 3;
 
-/** The shortest lease that comes of a promise, ms: networks stumble. */
+/** The shortest lease from a promised interval, ms: networks stutter. */
 const SHORTEST_MS = 60_000;
 
-/** Writes the promises of a hand-off down. What a heartbeat said meanwhile is the later word and stays. */
+/** Records the terms of a hand-off. A heartbeat received meanwhile is newer and stays. */
 export function notePromises(
   ledger: Pick<Ledger, 'setLease'>,
   live: LiveRun,

@@ -1,4 +1,4 @@
-// Tasks that were tried often enough: parked, which holds them whatever the graph says, until a person asks for a retry
+// Tasks that were tried too often: parked, which blocks them whatever the graph says, until a person asks for a retry
 // or changes the task itself.
 
 import {
@@ -17,7 +17,7 @@ import type { Run } from '../domain/run.ts';
 import { contentPrint } from '../runs/result-book.ts';
 import type { RunnerParts } from './run-services.ts';
 
-/** More than all that may be in a row together before something parks. */
+/** More than all the limits in a row that park a task. */
 const RUNS_LOOKED_AT = 60;
 
 export class Parking {
@@ -27,7 +27,7 @@ export class Parking {
     this.#parts = parts;
   }
 
-  /** Parks the task of a run that is over, where that was one time too many. Says why, or null. */
+  /** Parks the task of a finished run if that was one failure too many. Returns the reason, or null. */
   judge(run: Run, attemptsAllowed: number): string | null {
     const { ledger } = this.#parts;
     const inARow = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
@@ -47,7 +47,7 @@ export class Parking {
     return because;
   }
 
-  /** Parks the task of a run that lost it, or lets it rest, where that was not the first time in a row. */
+  /** Parks the task of a run that lost it, or backs it off if that was not the first time in a row. */
   judgeLoss(run: Run): void {
     const { ledger, clock } = this.#parts;
     if (this.judge(run, 0) !== null) return;
@@ -59,7 +59,7 @@ export class Parking {
     ledger.setPause({ scope: 'task', name, code: 'lost-claim', because, until: clock.now() + rest });
   }
 
-  /** Lets go of tasks that were changed since they were parked, or are no more. Returns them. */
+  /** Unparks tasks that were changed since, or no longer exist. Returns them. */
   release(): readonly TaskKey[] {
     const { ledger, graphs } = this.#parts;
     const freed: TaskKey[] = [];
@@ -80,7 +80,7 @@ export class Parking {
   }
 }
 
-/** What cut its runs short one time too many; null: nothing did. */
+/** What interrupted its runs once too often; null: nothing did. */
 function tooOften({ vanished, neverStarted, lost, overruled }: Interruptions): string | null {
   if (vanished >= VANISHED_AT_MOST)
     return `its agent vanished ${vanished} times in a row without an exit status`;

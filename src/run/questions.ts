@@ -1,5 +1,5 @@
-// Questions that whoever works on a run asks a person: how one is kept with the lease, and what an answer to it does.
-// Knows nothing of clocks: those are leases.ts.
+// Questions that a run's worker asks a person: how one is stored with the lease, and the effect of an answer. The
+// clocks are in leases.ts.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { LeaseReport } from '../domain/report.ts';
@@ -9,11 +9,11 @@ import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunEnding } from './run-end.ts';
 
-/** What a worker asks a person. */
+/** A worker's question to a person. */
 export interface Question {
   readonly question: string;
   readonly options: readonly string[];
-  /** Whoever asks may say the same thing twice: the same name means the same question. */
+  /** A worker may repeat itself: the same name means the same question. */
   readonly name?: string;
 }
 
@@ -25,11 +25,11 @@ export interface AnsweredQuestion {
   readonly question: string;
   readonly options: readonly string[];
   readonly answer: string;
-  /** It had been answered so before. */
+  /** It had already been answered the same way. */
   readonly duplicate: boolean;
 }
 
-/** The question as it stands in the ledger. */
+/** The question as stored in the ledger. */
 export function writeQuestion({ question, options, name }: Question): string {
   return JSON.stringify({ question, options, ...(name === undefined ? {} : { name }) });
 }
@@ -40,7 +40,7 @@ export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'option
   return { question: asked?.question ?? null, options: asked?.options ?? [], answer: lease.answer };
 }
 
-/** Whether this very question is what the lease holds already, answered or not. */
+/** Whether the lease already has this very question, answered or not. */
 export function isAskedAlready(lease: Lease | null, asked: Question): boolean {
   if (lease?.question == null) return false;
   const open = readQuestion(lease.question);

@@ -1,5 +1,5 @@
-// What a start after a crash takes besides the ledger: runs that the ledger lost, known from their folders, and agents
-// that were started but not yet noted. Everything else heals by reconciling.
+// Recovery after a crash beyond the ledger: runs that the ledger lost, known from their folders, and agents that were
+// started but not yet recorded. Everything else is repaired by reconciling.
 
 import { join } from 'node:path';
 import { isOurs } from '../decide/reconcile.ts';
@@ -18,14 +18,14 @@ import type { RunnerParts } from './run-services.ts';
 
 export class Recovery {
   readonly #parts: RunnerParts;
-  /** Graphs whose folders were looked through. */
+  /** Graphs whose folders were searched. */
   readonly #looked = new Set<GraphPath>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
   }
 
-  /** Keeps in the run's folder what a supervisor with an empty ledger would have to know. */
+  /** Stores in the run's folder what a supervisor with an empty ledger would need. */
   async remember({ run, token }: LiveRun): Promise<void> {
     if (run.folder === null || token === null) return;
     try {
@@ -38,7 +38,7 @@ export class Recovery {
   }
 
   /**
-   * Takes up what the ledger does not know of a graph that is served for the first time, or again: tasks in progress
+   * Restores what the ledger does not know of a graph that is served for the first time, or again: tasks in progress
    * whose agent is a run of this supervisor. Returns how many.
    */
   async takeUpUnknown(graphs: readonly SupervisedGraph[]): Promise<number> {
@@ -49,7 +49,7 @@ export class Recovery {
       const snapshot = graph.store.snapshot();
       if (this.#looked.has(graph.path) || graph.hold || snapshot.problem) continue;
       this.#looked.add(graph.path);
-      // A stranger's folder may say anything of a run, such as which process it has.
+      // A foreign folder may claim anything about a run, such as its process.
       if (!graph.profiles.repositoryUntrusted)
         for (const task of unfinishedTasks(snapshot.tasks))
           if (this.#takeUp(graph, task)) found++;
@@ -81,8 +81,8 @@ export class Recovery {
   }
 
   /**
-   * A graph was away while its run was cancelled or given up, and comes back with the claim in it: nobody works on the task.
-   * What is known of a result is written, else the task is given back.
+   * A graph was away while its run was cancelled or given up, and comes back with the claim in it: no agent works on
+   * the task. A known result is written, otherwise the task is released.
    */
   async #giveBack(graph: SupervisedGraph, task: Task): Promise<void> {
     const { ledger, clock, log, stateDir } = this.#parts;
@@ -102,12 +102,12 @@ export class Recovery {
       }
       log.info('task.released', { graph: graph.path, task: task.id, run: run.id });
     } catch (thrown) {
-      // It cannot be written just now; the graph is looked through again when it is served anew.
+      // It cannot be written now; the graph is searched again when it is next served.
       log.warn('release.postponed', { graph: graph.path, task: task.id, because: messageOf(thrown) });
     }
   }
 
-  /** Marks what never came to be or is long gone as dead, so that wg does not show agents that are none. */
+  /** Marks agents that never started or are long gone as dead, so that wg does not list them. */
   async #tidyRegistry(graph: SupervisedGraph): Promise<void> {
     const { tasks } = graph.store.snapshot();
     try {
@@ -129,7 +129,7 @@ export class Recovery {
   /**
    * Looks for the agent of a run that was claimed when its supervisor died: it may have been started all the same.
    * The run is `started` then, whether the agent still runs or has left its exit status. False: it never was. Throws
-   * while nobody can say: its folder is away.
+   * while that is unknown: its folder is away.
    */
   async findAgent(run: Run): Promise<boolean> {
     const executor = this.#parts.executors.get(run.type);

@@ -1,5 +1,5 @@
-// How a run comes to its end: what an outcome means for the ledger and for the graph, in the order of writes that
-// survives a crash (ledger finished → graph settled → ledger settled). The first outcome counts.
+// How a run finishes: what an outcome means for the ledger and for the graph, in an order of writes that survives a
+// crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
 import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
@@ -22,13 +22,13 @@ import { Parking } from './parking.ts';
 import type { RunnerParts } from './run-services.ts';
 import { Unanswered } from './unanswered.ts';
 
-/** What came of writing an outcome down. */
+/** The result of recording an outcome. */
 export interface Finished {
-  /** The task's status in the graph; null when the task or its graph is gone. */
+  /** The task's status in the graph; null if the task or its graph is gone. */
   readonly status: string | null;
-  /** False: the graph had moved on and keeps its word, or has only an older state of the task. */
+  /** False: the graph had moved on and takes precedence, or has only an older state of the task. */
   readonly written: boolean;
-  /** Nothing was written, but the result is kept, and written when the graph is itself again. */
+  /** Nothing was written, but the result is kept, and written once the graph is usable again. */
   readonly kept?: true;
 }
 
@@ -42,10 +42,10 @@ export class RunEnding {
   /** Runs that cannot say just now what came of them. */
   readonly unanswered = new Unanswered();
   readonly #releasing = new Map<string, Promise<void>>();
-  /** Runs whose end is being written; asking again joins it. */
+  /** Runs whose outcome is being written; further calls join that. */
   readonly #finishing = new Map<string, Promise<Finished>>();
 
-  /** `live`: the runs that this process attends to; an ended one is taken out. */
+  /** `live`: the runs that this process attends to; finished ones are removed. */
   constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
     this.#parts = parts;
     this.#live = live;
@@ -53,7 +53,7 @@ export class RunEnding {
     this.parking = new Parking(parts);
   }
 
-  /** Ledger finished → graph settled → ledger settled. Also what reconcile asks for after a crash between them. */
+  /** Ledger finished → graph settled → ledger settled. Also what reconcile requests after a crash in between. */
   finish(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     const underWay = this.#finishing.get(run.id);
     if (underWay) return underWay;
@@ -67,7 +67,7 @@ export class RunEnding {
     const now = clock.now();
     const again = ledger.run(run.id)?.phase === 'finished';
     const finished = await ledger.advance(run.id, 'finished', { outcome: reported, finishedAt: now });
-    // The ledger keeps the first outcome that it was told.
+    // The ledger keeps the first outcome it got.
     const first = finished.outcome;
     const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
     if (!again) {
@@ -85,7 +85,7 @@ export class RunEnding {
       );
       if (write.kind === 'kept' && settledAs === undefined && !isSettledBy(write.status, outcome)) {
         if (write.loss === 'gone' || (write.loss === 'rewound' && graph.settings.onRewind !== 'rerun')) {
-          // Not by anybody's decision: the open run keeps the result, and reconcile looks again.
+          // No one decided that: the open run keeps the result, and reconcile checks again.
           log.warn('settle.rewound', {
             run: run.id,
             task: run.task,
@@ -104,7 +104,7 @@ export class RunEnding {
       this.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
       return { status: write.status, written: write.kind === 'written' };
     } catch (thrown) {
-      // The outcome is safe in the ledger; the next tick's reconcile asks for the settlement again.
+      // The outcome is safe in the ledger; the next tick's reconcile requests the settlement again.
       log.warn('settle.postponed', { run: run.id, task: run.task, because: messageOf(thrown) });
       throw thrown;
     } finally {
@@ -112,12 +112,15 @@ export class RunEnding {
     }
   }
 
-  /** Whether the end of this run is just being written. */
+  /** Whether the outcome of this run is being written now. */
   isFinishing(run: string): boolean {
     return this.#finishing.has(run);
   }
 
-  /** Closes a run whose task somebody decided otherwise about. It counts: what ends all runs of a task would never end. */
+  /**
+   * Closes a run whose task was changed by a decision. It counts: otherwise something that stops every run of a task
+   * would do so for ever.
+   */
   overrule(
     run: Run,
     phase: 'overruled' | 'superseded',
@@ -131,7 +134,7 @@ export class RunEnding {
     if (run.phase === 'finished') this.emit('run.overruled', run, { because });
   }
 
-  /** Writes the claim of a run again whose task is an older line just now. */
+  /** Writes the claim of a run again whose task is on an older line now. */
   async reclaim(run: Run): Promise<void> {
     const { graphs, clock } = this.#parts;
     const graph = graphs.get(run.graph);
@@ -139,7 +142,7 @@ export class RunEnding {
     this.emit('run.reclaimed', run, { because: CAME_BACK });
   }
 
-  /** Writes a known result again into its task's line, which is an older one just now. */
+  /** Writes a known result again into its task's line, which is an older one now. */
   async restore(known: KnownResult): Promise<void> {
     const { ledger, graphs, clock, bus } = this.#parts;
     const graph = graphs.get(known.graph);
@@ -156,14 +159,14 @@ export class RunEnding {
     bus.emit('result.restored', { graph: known.graph, task, run, status, because: CAME_BACK });
   }
 
-  /** Gives a claimed task back; the attempt does not count. */
+  /** Releases a claimed task; the attempt does not count. */
   release(run: Run, because: string, options: { paused?: boolean; outcome?: Stopped } = {}): Promise<void> {
     const releasing = this.#release(run, because, options).finally(() => this.#releasing.delete(run.id));
     this.#releasing.set(run.id, releasing);
     return releasing;
   }
 
-  /** The giving back of a run that is under way, if one is: what comes for it meanwhile must wait and look again. */
+  /** A release of the run in progress, if there is one: reports that arrive meanwhile must wait and check again. */
   releaseOf(run: string): Promise<void> | undefined {
     return this.#releasing.get(run);
   }
@@ -181,7 +184,7 @@ export class RunEnding {
     this.emit('run.released', run, { because });
   }
 
-  /** Closes a run whose worktree is gone. A task that moved with its worktree is given back there. */
+  /** Closes a run whose worktree is gone. A task that moved with its worktree is released there. */
   async disown(run: Run): Promise<void> {
     const { ledger, graphs, clock } = this.#parts;
     const because = `its worktree ${run.worktree} was removed or moved`;
@@ -197,14 +200,14 @@ export class RunEnding {
   }
 
   /**
-   * Takes an outcome that came by another way than the executor. Writes it down and settles it at once; a process
-   * that still runs may linger for `lingerMs` and is ended then.
+   * Takes an outcome that did not come from the executor. Records and settles it at once; a process that still runs
+   * may live on for `lingerMs` and is stopped then.
    */
   async declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     const live = this.#live.get(run.id);
     if (live) {
       live.declared = outcome;
-      // Who reported failure has nothing left to tidy up, and the next attempt must not wait for it.
+      // A failed agent has nothing left to clean up, and the next attempt must not wait for it.
       if (live.run.phase === 'handed-off' || live.run.type === 'http' || outcome.kind === 'failed')
         live.stop('completed');
       else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
@@ -219,7 +222,10 @@ export class RunEnding {
     await this.finish(live.run, outcome, settledAs);
   }
 
-  /** What an outcome means. The first one counts: a process that ends after its task was declared done changes nothing. */
+  /**
+   * The meaning of an outcome. The first one counts: a process that exits after its task was reported done changes
+   * nothing.
+   */
   async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
     const { run } = live;
     let isAnswered = true;
@@ -227,7 +233,7 @@ export class RunEnding {
       if (live.declared) return;
       switch (outcome.kind) {
         case 'failed':
-          // Its folder went with its graph, and its exit status is there: it is asked again where it is found.
+          // Its folder moved with its graph, and has its exit status: it is read again once found there.
           if (outcome.failure === 'interrupted' && !this.#parts.graphs.get(run.graph)) {
             isAnswered = false;
             return;
@@ -287,7 +293,7 @@ export class RunEnding {
     }
   }
 
-  /** Keeps a result beside the graph, which may be rewound. */
+  /** Records a result beside the graph, which may be rewound. */
   #remember(run: Run, outcome: Succeeded | Failed, graph: SupervisedGraph | undefined): void {
     const { ledger, clock } = this.#parts;
     const task = graph?.store.detail(run.task) ?? null;
@@ -297,7 +303,7 @@ export class RunEnding {
     ledger.noteResult({ ...resultKey(run), graph: path, run: id, agent, outcome, of, at });
   }
 
-  /** What the graph says of a task that its own agent finished without us (`wg done`); null when somebody else did. */
+  /** The graph's outcome of a task that its own agent finished directly (`wg done`); null if another one did. */
   saidInGraph(run: Run): Succeeded | Failed | null {
     const task = this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task);
     if (!task || task.assigned !== run.agent) return null;
@@ -319,14 +325,14 @@ export class RunEnding {
     }
   }
 
-  /** The summary that stands with a task that was marked as done in the graph. */
+  /** The summary of a task that was marked as done in the graph. */
   #summaryIn(run: Run): { readonly summary?: string } {
     const message = this.#parts.graphs.get(run.graph)?.store.detail(run.task)?.log.at(-1)?.message ?? '';
     const summary = /^Task marked as done(?:, pending validation)?: (.+)$/s.exec(message)?.[1];
     return summary === undefined ? {} : { summary };
   }
 
-  /** What an agent said in the graph just before it ended counts more than its exit status. */
+  /** What an agent wrote to the graph just before it exited counts more than its exit status. */
   async #ownWord<T extends Succeeded | Failed>(run: Run, outcome: T): Promise<T | Succeeded | Failed> {
     await this.#parts.graphs.get(run.graph)?.store.refresh();
     const said = this.saidInGraph(run);
@@ -334,7 +340,7 @@ export class RunEnding {
     return outcome.usage ? { ...said, usage: outcome.usage } : said;
   }
 
-  /** Not begun or given back: the task opens again, what it lacked pauses with a growing delay. */
+  /** Not started or released: the task reopens, what it lacked pauses with a growing delay. */
   async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
     const { ledger, clock, graphs } = this.#parts;
     const { run } = live;
@@ -360,16 +366,18 @@ export class RunEnding {
     const policy = (graph && profileNamed(run.executor, graph.profiles))?.retry ?? this.#parts.config().retry;
     const counted = ledger.countedAttempts(countedRun(run, graph?.settings));
     const decision = retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
-    // Before the graph says open again: nothing may take it up in between.
+    // Before the graph says open again: nothing may start it in between.
     const parked = this.parking.judge(run, policy.attempts);
     if (parked === null) return decision;
-    // What vanished is not to blame: it stays open, and rests.
+    // The missing profile is not to blame for a task that vanished: it stays open, and backs off.
     return outcome.failure === 'interrupted'
       ? { again: true as const, at: clock.now(), counted: false, because: parked }
       : { again: false as const, because: parked };
   }
 
-  /** Tells wg's registry that an agent is over, soon: nothing waits for that, for the graph and the ledger have it already. */
+  /**
+   * Tells wg's registry soon that an agent has finished: not awaited, as the graph and the ledger have it already.
+   */
   leaveRegistry(graph: SupervisedGraph, run: Run, status: 'done' | 'failed' | 'dead'): void {
     if (run.agent === '') return;
     void graph.registry.update([{ agent: run.agent, status }], { lazily: true }).catch((thrown: unknown) => {
@@ -388,12 +396,12 @@ export class RunEnding {
   }
 }
 
-/** The task of a run, as results are known by it. */
+/** The task of a run, in the terms of the result book. */
 export function resultKey(run: Run): ResultKey {
   return { repo: run.repo, task: run.task, createdAt: run.taskCreatedAt };
 }
 
-/** The graph says already what the outcome would have written. */
+/** The graph already has what the outcome would have written. */
 function isSettledBy(status: string | null, outcome: Succeeded | Failed): boolean {
   if (outcome.kind === 'succeeded')
     return status === 'done' || status === 'pending-eval' || status === 'pending-validation';

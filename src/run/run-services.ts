@@ -1,4 +1,4 @@
-// What carrying runs takes from the rest of the house. All of it is handed in.
+// The services that carrying out runs needs. All of them are passed in.
 
 import type { Config } from '../domain/config.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
@@ -15,7 +15,7 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import type { CallbackAddress } from './assignment.ts';
 
-/** What carrying runs takes. */
+/** The services that carrying out runs needs. */
 export interface RunnerParts {
   readonly ledger: Ledger;
   readonly graphs: SupervisedGraphs;
@@ -26,19 +26,19 @@ export interface RunnerParts {
   readonly bus: Bus;
   readonly log: Log;
   readonly environment: Readonly<Record<string, string>>;
-  /** By which this supervisor's runs are told from another's. */
+  /** Distinguishes this supervisor's runs from another's. */
   readonly stateDir: string;
   config(): Config;
-  /** Where agents report back to; opens TCP when the profile needs it. */
+  /** The address agents report to; opens TCP if the profile needs it. */
   callback(profile: Profile): Promise<CallbackAddress>;
-  /** The commit and branch that a worktree stands on at this moment. */
+  /** The commit and branch that a worktree is at now. */
   standing(worktree: Pick<Worktree, 'path' | 'head' | 'branch'>): Promise<Standing>;
-  /** Judges a task on the fresh bytes with the same predicate as readiness; null: nothing against it. */
+  /** Judges a task on the fresh bytes with the same predicate as readiness; null: it may start. */
   refuseClaim(graph: SupervisedGraph, draft: EditSession, task: string): string | null;
-  /** What a success passes before it is written; absent: everything is written natively. */
+  /** What a success must pass before it is written; absent: everything is written natively. */
   readonly gate?: CompletionGate;
-  /** What the end of a task means for others, in the same write. */
+  /** What a finished task means for others, in the same write. */
   afterEnd?(graph: SupervisedGraph, draft: EditSession, task: string): void;
-  /** Asks for a tick: something came to an end. */
+  /** Requests a tick: a run finished. */
   wake(why: string): void;
 }

@@ -1,6 +1,5 @@
-// Carries one run from `opened` to its end, in the order of writes that survives a crash at every step:
+// Carries one run from `opened` to its end, in an order of writes that survives crashes (outcomes: run-end.ts):
 // ledger opened → registry → graph claim → start → ledger finished → graph settle → ledger settled.
-// What its outcome means is run-end.ts.
 
 import { join } from 'node:path';
 import { countedTask } from '../domain/counted-task.ts';
@@ -37,7 +36,7 @@ export class Runner {
   readonly live = new Map<string, LiveRun>();
   readonly ending: RunEnding;
   readonly recovery: Recovery;
-  /** What nobody waits for while the supervisor runs: notes, and the attending of what was handed off. */
+  /** Work that is not awaited while the supervisor runs: notes, and attending to hand-offs. */
   readonly background: Background;
   readonly #parts: RunnerParts;
 
@@ -49,8 +48,8 @@ export class Runner {
   }
 
   /**
-   * Writes down the intent to run each of these plans, all in one write. Nothing has happened outside the ledger when this
-   * returns. For each the run, or what it was refused for; throws when nothing could be written.
+   * Records the intent to run each of these plans, all in one write. Nothing has happened outside the ledger when
+   * this returns. For each the run, or why it was refused; throws if nothing could be written.
    */
   openAll(plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
     const opened = openRuns(this.#parts, plans);
@@ -62,20 +61,20 @@ export class Runner {
     return opened;
   }
 
-  /** The same for one plan; throws what it was refused for, `conflict` when the task has an open run. */
+  /** The same for one plan; throws the refusal, `conflict` if the task has an open run. */
   open(plan: Plan): LiveRun {
     const [live] = this.openAll([plan]);
     if (live instanceof LiveRun) return live;
     throw live;
   }
 
-  /** Claims, begins and attends. Resolves when the run's slot is free again; never rejects. */
+  /** Claims, starts and attends. Resolves when the run's slot is free again; never rejects. */
   async carry(live: LiveRun, plan: Plan): Promise<void> {
     let isBegun = false;
     try {
       const graph = this.#parts.graphs.get(plan.graph);
       if (!graph) return void this.#abandon(live, 'its worktree is gone');
-      // Before the claim: an agent that could not report back is not begun at all.
+      // Before the claim: an agent that could not report back is not started at all.
       const callback = await callbackFor(this.#parts, plan.profile);
       if ('kind' in callback) return this.#hold(live, callback);
       const place = { worktree: plan.worktree, environment: this.#parts.environment };
@@ -90,7 +89,7 @@ export class Runner {
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
       if (isBegun) return this.#broken(live, thrown);
-      // It stays attended until it is given back, so that no tick judges it in between.
+      // It stays attended until it is released, so that no tick judges it in between.
       restAfterBreak(this.#parts, live.run, thrown);
       const isFree = await giveBackUnbegun(this.#parts, this.ending, live.run, thrown);
       this.live.delete(live.run.id);
@@ -98,7 +97,7 @@ export class Runner {
     }
   }
 
-  /** What it needs is not there: nothing was claimed, and its profile rests. */
+  /** A requirement is missing: nothing was claimed, and its profile pauses. */
   #hold(live: LiveRun, lack: Deferred): void {
     const { graph, task } = live.run;
     const { code, because } = lack;
@@ -107,7 +106,7 @@ export class Runner {
     this.#abandon(live, because);
   }
 
-  /** Takes up a run that an earlier supervisor began. Resolves when it is over; never rejects. */
+  /** Reattaches to a run that an earlier supervisor began. Resolves when it finishes; never rejects. */
   async adopt(run: Run, profile: Profile): Promise<void> {
     const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
     live.lease = withTimeToCall(this.#parts.ledger.lease(run.id), run, this.#parts.clock.now());
@@ -115,7 +114,7 @@ export class Runner {
     try {
       const graph = this.#parts.graphs.get(run.graph) ?? vanishedGraph(run, this.#parts.config());
       const callback = await callbackFor(this.#parts, profile);
-      // What runs already is attended to all the same: it can be asked, and its time runs out.
+      // A running agent is attended to all the same: it can be polled, and its time runs out.
       const address = 'kind' in callback ? { url: null, socket: null } : callback;
       const assignment = await this.assign(live, graph, profile, address);
       this.#emit('run.adopted', live, { agent: run.agent, pid: run.process?.pid ?? null });
@@ -126,7 +125,7 @@ export class Runner {
     }
   }
 
-  /** Takes up a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
+  /** Reattaches to a claimed run whose supervisor died during its delivery; `resume` continues it. */
   reclaimInterrupted(run: Run): LiveRun {
     const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
     live.signedToken = signedTokenOf(this.#parts, live.run);
@@ -134,13 +133,13 @@ export class Runner {
     return live;
   }
 
-  /** Begins a retaken run once more: the same run, message id and fence. Never rejects. */
+  /** Starts a reattached run once more: the same run, message id and fence. Never rejects. */
   async resume(live: LiveRun, profile: Profile): Promise<void> {
     try {
       const graph = this.#parts.graphs.get(live.run.graph);
       if (!graph || live.signal.aborted) return this.#leave(live);
       const callback = await callbackFor(this.#parts, profile);
-      // Whoever has it cannot say so any more: nothing would ever end it.
+      // Its agent cannot report any more: nothing would ever finish it.
       if ('kind' in callback) return await this.ending.conclude(live, callback);
       const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
@@ -155,7 +154,7 @@ export class Runner {
   async #claim(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<boolean> {
     const { ledger, clock } = this.#parts;
     const { run } = live;
-    // A daemon that was started since the last look would take no notice of our claim.
+    // A wg daemon started since the last check would ignore our claim.
     const competingDispatcher = await this.#parts.graphs.recheckHold(run.graph);
     if (competingDispatcher) return this.#abandon(live, competingDispatcher.because);
     const [agent] = await graph.registry.allocate([
@@ -163,7 +162,7 @@ export class Runner {
     ]);
     if (agent === undefined) throw new Error('the registry gave no agent id');
     const folder = join(run.graph, 'agents', agent);
-    // Before the graph says so: a crash in between leaves a claim that the ledger knows whose it is.
+    // Before the graph says so: after a crash in between, the ledger knows whose claim it is.
     live.run = await ledger.advance(run.id, 'opened', { agent, folder });
     const now = clock.now();
     const facts = { executorName: profile.name, external: profile.type === 'external', now };
@@ -178,16 +177,16 @@ export class Runner {
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineOf(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
-    // It may begin anew, so what it came to before is over and done with.
+    // It may start again, so earlier results are void.
     ledger.forgetResult(resultKey(run));
     await this.recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
-    // The next look was set before it had a deadline, and may come after it.
+    // The next check was set before it had a deadline, and may come after it.
     if (deadlineAt !== null) this.#parts.wake('deadline');
     return true;
   }
 
-  /** Everything that whoever works on the run needs to know. Without `callback` the address is asked for. */
+  /** Everything the run's worker needs to know. Without `callback` the address is looked up. */
   async assign(
     live: LiveRun,
     graph: AssignedGraph,
@@ -195,7 +194,7 @@ export class Runner {
     callback?: CallbackAddress,
   ): Promise<Assignment> {
     const address = callback ?? (await this.#parts.callback(profile));
-    // Listed a while ago; what an agent is told to work on is asked now.
+    // The listing is older; the commit an agent is asked to work on is read now.
     const standing = await this.#parts.standing(graph.worktree);
     return assignRun(this.#parts, live, graph, profile, { callback: address, standing });
   }
@@ -210,17 +209,17 @@ export class Runner {
     const { ledger } = this.#parts;
     const { run } = live;
     if (live.declared) {
-      // Reported as over before it had begun here, by an agent that calls back before it answers.
+      // Reported as finished before its start returned, by an agent that calls back before it responds.
       if (begun.kind !== 'running')
         return this.ending.conclude(live, { kind: 'stopped', reason: 'completed' });
       return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
     }
     switch (begun.kind) {
       case 'ended':
-        // Left in the middle of a delivery: as claimed it is delivered again by the next supervisor.
+        // Left during a delivery: as claimed, the next supervisor delivers it again.
         if (begun.outcome.kind === 'stopped' && begun.outcome.reason === 'detached')
           return void this.#leave(live);
-        // What was stopped before it began stays as claimed until it is given back: killed in between, it is given back then.
+        // Stopped before it started: claimed until it is released, if necessary by the next supervisor.
         if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed')
           live.run = ledger.move(run.id, 'started');
         return this.ending.conclude(live, begun.outcome);
@@ -229,7 +228,7 @@ export class Runner {
         await this.recovery.remember(live);
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
-          // Written with the next change of the registry, and when its graph is let go of at the latest.
+          // Written with the next change of the registry, and at the latest when its graph is closed.
           void graph.registry
             .update([{ agent: run.agent, pid: begun.process.pid, status: 'working' }], { lazily: true })
             .catch((thrown: unknown) => {
@@ -238,14 +237,14 @@ export class Runner {
         return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
       }
       case 'handed-off': {
-        // In one move: as `started` nobody could ever claim it.
+        // In one move: as `started` no worker could ever claim it.
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         notePromises(ledger, live, begun, this.#parts.clock.now());
         this.background.later(this.recovery.remember(live));
         this.#emit('run.handed-off', live, { reference: begun.reference });
         this.ending.availability.works(live.run);
-        // The slot is free again: the attending goes on without it.
+        // The slot is free again: attending continues without it.
         const handle = { ...begun, process: null, adopted: false };
         this.background.later(this.#attend(live, assignment, executor, handle));
         this.#parts.wake('handed-off');
@@ -276,11 +275,11 @@ export class Runner {
     return false;
   }
 
-  /** Something around the work broke: the run stays in the ledger as it was, reconcile heals it. */
+  /** Something around the work failed: the run stays in the ledger as it was, reconcile repairs it. */
   #broken(live: LiveRun, thrown: unknown): void {
     this.live.delete(live.run.id);
     restAfterBreak(this.#parts, live.run, thrown);
-    // No wake: what broke just now would break again at once. The next pass looks at it.
+    // No wake: what just failed would fail again at once. The next pass handles it.
   }
 
   #control(live: LiveRun): RunControl {
@@ -305,7 +304,7 @@ export class Runner {
   }
 }
 
-/** Opens a run for each plan, all in one write: the run, or what it was refused for. Throws when nothing was written. */
+/** Opens a run for each plan, all in one write: the run, or why it was refused. Throws if nothing was written. */
 export function openRuns(parts: RunnerParts, plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
   const { ledger, clock, identity, tokens } = parts;
   const now = clock.now();
@@ -341,7 +340,7 @@ function newRun({ ledger, graphs }: RunnerParts, plan: Plan, id: string): NewRun
   };
 }
 
-/** The control of one run. `hear` is told every sign of life. */
+/** The control of one run. `hear` receives every progress report. */
 export function runControl(
   live: LiveRun,
   parts: { readonly ledger: Ledger; readonly clock: Clock },
@@ -367,8 +366,8 @@ export function runControl(
 type Parts = Pick<RunnerParts, 'tokens' | 'ledger'>;
 
 /**
- * The token of a run that an earlier supervisor began: the one that the far side knows, or a further one where the key
- * was lost. Null for a process of ours, which has it in its environment.
+ * The token of a run that an earlier supervisor began: the one the remote side knows, or an additional one if the key
+ * was lost. Null for a local process, which has it in its environment.
  */
 export function tokenAgain({ tokens, ledger }: Parts, run: Run): string | null {
   if (run.type !== 'http') return null;
@@ -377,7 +376,7 @@ export function tokenAgain({ tokens, ledger }: Parts, run: Run): string | null {
   return token;
 }
 
-/** The token of the pre-signed URL of work that goes elsewhere; null for a process of ours. */
+/** The token of the pre-signed URL of external work; null for a local process. */
 export function signedTokenOf({ tokens, ledger }: Parts, run: Run): string | null {
   if (run.type !== 'http' && run.type !== 'external') return null;
   const token = tokens.of('wgc_', run.id);
@@ -385,10 +384,10 @@ export function signedTokenOf({ tokens, ledger }: Parts, run: Run): string | nul
   return token;
 }
 
-/** How long a profile whose agents cannot report back rests, ms: settings change by hand, and a restart must not wait long. */
+/** How long a profile pauses whose agents cannot report back, ms: short, as settings are edited by hand. */
 const UNREACHABLE_PAUSE_MS = 30_000;
 
-/** Where a profile's agents report back to, or what defers the profile. Never rejects. */
+/** The address a profile's agents report to, or what defers the profile. Never rejects. */
 export async function callbackFor(
   { callback, clock }: Pick<RunnerParts, 'callback' | 'clock'>,
   profile: Profile,
@@ -407,12 +406,12 @@ export async function callbackFor(
   }
 }
 
-/** How long a task rests after something around its run broke, ms. */
+/** Backoff of a task after something around its run failed, ms. */
 const BROKEN_PAUSE_MS = 30_000;
 
 type BreakParts = Pick<RunnerParts, 'ledger' | 'log' | 'clock'>;
 
-/** Says that a run broke and lets its task rest. The run stays in the ledger as it was. */
+/** Reports a broken run and backs its task off. The run stays in the ledger as it was. */
 export function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thrown: unknown): void {
   const because = messageOf(thrown);
   log.error('run.broken', { run: run.id, task: run.task, because });
@@ -421,14 +420,14 @@ export function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thr
   try {
     ledger.setPause({ scope: 'task', name, code: 'run-broken', because, until });
   } catch (again) {
-    // The ledger itself is in the way (a full disk): nothing new can be opened then either.
+    // The ledger itself fails (a full disk): nothing new can be opened then either.
     log.error('pause.unwritten', { task: run.task, because: messageOf(again) });
   }
 }
 
 /**
- * Gives back the claim of a run whose agent was never begun: others would wait for nobody. Whether that could be
- * written; where not, the run stays as it was and reconcile heals it.
+ * Releases the claim of a run whose agent was never started: others would wait in vain. Returns whether that could be
+ * written; if not, the run stays as it was and reconcile repairs it.
  */
 export async function giveBackUnbegun(
   parts: BreakParts,

@@ -1,17 +1,17 @@
-// The one door to SQLite (libsql): opening with the settings that make a confirmed write survive a power cut,
-// transactions, and errors in our own words. Knows nothing of runs.
+// The only access to SQLite (libsql): opening with settings that make a confirmed write survive a power cut,
+// transactions, and errors with a next step. Knows nothing of runs.
 
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { createGroupSync } from './group-sync.ts';
 import { createLogSync, type LogSync } from './log-sync.ts';
 
-/** What may be bound. libsql ends the whole process on a boolean, so there are none. */
+/** Values that may be bound. libsql aborts the whole process on a boolean, so there are none. */
 export type SqlValue = string | number | null;
 export type SqlRow = Readonly<Record<string, unknown>>;
 
 /** A prepared statement. */
 export interface Statement {
-  /** Returns how many rows were changed. */
+  /** Returns the number of changed rows. */
   run(...values: SqlValue[]): number;
   one(...values: SqlValue[]): SqlRow | null;
   all(...values: SqlValue[]): SqlRow[];
@@ -21,30 +21,30 @@ export interface Database {
   prepare(sql: string): Statement;
   exec(sql: string): void;
   one(sql: string): SqlRow | null;
-  /** Runs `act` whole or not at all. Takes the write lock at once, so that what it reads stays true. */
+  /** Runs `act` as a transaction. Takes the write lock at once, so that what it reads stays true. */
   transaction<T>(act: () => T): T;
   /**
-   * What `act` commits is on the disk with the next commit that is not relaxed: a power cut may take it back, a crash of
-   * this program never does, and nothing later is kept without it. Spares a sync where losing it costs nothing.
+   * Commits `act` without a sync: it reaches the disk with the next commit that is not relaxed. A power cut may undo
+   * it, a crash of this program never does, and nothing later survives without it.
    */
   relaxed<T>(act: () => T): T;
   /**
-   * Resolves when everything that was committed so far is on the disk. Syncs outside of the event loop, once for all who
-   * ask at the same time; rejects for all of them when the disk says no.
+   * Resolves once everything committed so far is on the disk. Syncs outside the event loop, once for all concurrent
+   * callers; rejects for all of them if the disk fails.
    */
   synced(): Promise<void>;
-  /** Why the last write was refused by the disk, with what to do; null since a later one went through. */
+  /** Why the disk refused the last write, with what to do; null once a later one succeeded. */
   refusal(): string | null;
   close(): void;
 }
 
-/** How long a write waits for another process's write, ms. It blocks the thread: writes of ours take under 1 ms. */
+/** How long a write waits for another process's write, ms. It blocks the thread: our own writes take under 1 ms. */
 const BUSY_TIMEOUT_MS = 5000;
 
-/** SQLite's words for a file whose content is not a usable database. */
+/** SQLite's messages for a file whose content is not a usable database. */
 const CORRUPT = new Set(['SQLITE_NOTADB', 'SQLITE_CORRUPT']);
 
-/** Whether an error says that the file's content is beyond use, as opposed to being busy or out of reach. */
+/** Whether an error says that the file's content is unusable, as opposed to being busy or out of reach. */
 export function saysCorrupt(thrown: unknown): boolean {
   const code = systemCode(thrown instanceof SupervisorError ? thrown.cause : thrown) ?? '';
   return CORRUPT.has(code) || code.startsWith('SQLITE_CORRUPT_');
@@ -74,7 +74,7 @@ function inOurWords(thrown: unknown, file: string): unknown {
   return thrown;
 }
 
-/** What the disk said against a write, with what to do; null for anything else that may be wrong with one. */
+/** The disk's error of a write, with what to do; null for any other error. */
 function refusalOf(thrown: unknown): string | null {
   if (thrown instanceof SupervisorError) {
     const { sqlite } = thrown.details;
@@ -86,12 +86,12 @@ function refusalOf(thrown: unknown): string | null {
   return `The ledger could not be brought to the disk (${code}). Make room; nothing is started until then.`;
 }
 
-/** A `file:` URI that opens a path for reading only, whatever characters the path has. */
+/** A `file:` URI that opens a path read-only, whatever characters the path contains. */
 function readOnlyUri(file: string): string {
   return `file:${encodeURI(file).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro`;
 }
 
-/** Opens a database file; the native part is loaded on first use, for it costs 20 ms. `log` brings its log to the disk. */
+/** Opens a database file; the native part is loaded on first use, as it takes 20 ms. `log` syncs its log. */
 export async function openDatabase(
   file: string,
   readOnly: boolean,
@@ -108,13 +108,13 @@ export async function openDatabase(
   const raw = guarded(() => new Libsql(readOnly ? readOnlyUri(file) : file, { timeout: BUSY_TIMEOUT_MS }));
   let closed = false;
   const open = <T>(act: () => T): T => {
-    // libsql would go on answering: a closed ledger must not be written by a straggler.
+    // libsql would keep answering: a late caller must not write to a closed ledger.
     if (closed) throw new Error(`ledger ${file} used after it was closed`);
     return guarded(act);
   };
   const exec = (sql: string) => open(() => void raw.exec(sql));
   let relaxing = 0;
-  /** What SQLite was told last; changed only when it matters, for telling it costs as much as a small write. */
+  /** The current setting in SQLite; changed only if needed, as changing it costs as much as a small write. */
   let syncsItself = true;
   const level = () => {
     const wanted = relaxing === 0;
@@ -123,7 +123,7 @@ export async function openDatabase(
     syncsItself = wanted;
   };
   let refusal: string | null = null;
-  /** A write, or a step towards one; what is inside of a transaction shows at its end whether it went through. */
+  /** A write, or a step towards one; inside a transaction only its end shows whether it succeeded. */
   const noted = <T>(write: () => T): T => {
     try {
       const result = write();
@@ -134,7 +134,7 @@ export async function openDatabase(
       throw thrown;
     }
   };
-  /** The log could not be synced once: what the system says of it later is not to be trusted. */
+  /** A sync of the log failed once: later answers of the system about it cannot be trusted. */
   let doubtful = false;
   const synced = createGroupSync(async () => {
     try {
@@ -148,7 +148,7 @@ export async function openDatabase(
       throw told;
     }
   });
-  /** Everything goes from the log into the ledger itself, and the log begins anew. */
+  /** Copies everything from the log into the ledger itself, and starts a new log. */
   function foldIn(): void {
     const row = raw.prepare<[SqlValue[]]>('PRAGMA wal_checkpoint(TRUNCATE)').get([]) as SqlRow | undefined;
     if (row?.busy !== 0) throw new Error(`The ledger ${file} could not be brought to the disk yet.`);
@@ -194,7 +194,7 @@ export async function openDatabase(
         try {
           if (raw.inTransaction) raw.exec('ROLLBACK');
         } catch {
-          // SQLite has rolled back by itself (full disk, I/O error): the first error is the one to tell.
+          // SQLite has rolled back on its own (full disk, I/O error): the first error is the one to report.
         }
         throw thrown;
       }
@@ -204,10 +204,10 @@ export async function openDatabase(
       closed = true;
       log.close();
       try {
-        // libsql lets go of the file only with its last statement; so at least the log is folded in now.
+        // libsql closes the file only with its last statement; so at least the log is folded in now.
         if (!readOnly) raw.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       } catch {
-        // Another process reads or writes just now: the next opening folds the log in.
+        // Another process is reading or writing: the next opening folds the log in.
       }
       raw.close();
     },

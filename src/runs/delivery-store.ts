@@ -1,15 +1,15 @@
-// What was sent to others and what waits to be sent, written down before the first byte leaves: dispatches to agents,
-// and events to webhooks with their exact bytes. Sends nothing itself.
+// Sent and pending deliveries, recorded before the first byte leaves: dispatches to agents, and events to webhooks
+// with their exact bytes. Sends nothing itself.
 
 import type { Clock } from '../platform/clock.ts';
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, textOrNull } from './run-row.ts';
 
-/** An event on its way to a webhook. */
+/** An event to be sent to a webhook. */
 export interface QueuedEvent {
   /** The message id: the same for every delivery. */
   readonly id: string;
-  /** Which webhook. */
+  /** The webhook's name. */
   readonly target: string;
   /** The exact body. */
   readonly payload: string;
@@ -18,7 +18,7 @@ export interface QueuedEvent {
   readonly createdAt: number;
 }
 
-/** A dispatch as it was last written down. */
+/** A dispatch as last recorded. */
 export interface DispatchDelivery {
   readonly id: string;
   readonly target: string;
@@ -28,26 +28,29 @@ export interface DispatchDelivery {
 }
 
 export interface DeliveryStore {
-  /** Notes that a dispatch is about to be delivered; gives the number of this delivery, 1 and up over restarts. */
+  /**
+   * Records that a dispatch is about to be delivered; returns the number of this delivery, from 1, continued over
+   * restarts.
+   */
   beginDispatch(id: string, run: string, target: string): number;
-  /** Notes what came of the last delivery: `accepted`, `refused`, `retrying` … */
+  /** Records the result of the last delivery: `accepted`, `refused`, `retrying` … */
   noteDispatch(id: string, state: string, lastError: string | null): void;
   dispatch(id: string): DispatchDelivery | null;
-  /** Queues an event for a webhook. False when it is queued already, or was: one transition is told once. */
+  /** Queues an event for a webhook. False if it is or was queued already: each transition is sent once. */
   queueEvent(event: { readonly id: string; readonly target: string; readonly payload: string }): boolean;
   /** Events of these webhooks that are due, oldest first. */
   dueEvents(now: number, limit: number): QueuedEvent[];
-  /** When the next event is due, ms; null when none waits. */
+  /** When the next event is due, ms; null if none waits. */
   nextEventAt(): number | null;
-  /** Counts a delivery before it is made, due again at `nextAt` should this process die in it. */
+  /** Counts a delivery before it is made, due again at `nextAt` should this process die during it. */
   beginEvent(id: string, nextAt: number): void;
-  /** `delivered`, `expired`, `refused`, `held`: over. The bytes are dropped, except of a held one. */
+  /** `delivered`, `expired`, `refused`, `held`: final. The bytes are dropped, except those of a held one. */
   endEvent(id: string, state: 'delivered' | 'expired' | 'refused' | 'held', lastError: string | null): void;
   /** Due again later. */
   postponeEvent(id: string, nextAt: number, lastError: string): void;
   /** Queues the held events of a webhook again, once its configuration changed. */
   unholdEvents(target: string): void;
-  /** How many events are in which state. */
+  /** Number of events by state. */
   eventCounts(): ReadonlyMap<string, number>;
 }
 
@@ -61,7 +64,7 @@ function eventOf(row: SqlRow): QueuedEvent {
   };
 }
 
-/** The book over an open, migrated database. */
+/** The store over an open, migrated database. */
 export function createDeliveryBook(database: Database, clock: Clock): DeliveryStore {
   const begin = database.prepare(
     `INSERT INTO deliveries (id, run, target, payload, state, attempts, created_at, kind)
@@ -79,7 +82,7 @@ export function createDeliveryBook(database: Database, clock: Clock): DeliverySt
   );
   return {
     beginDispatch: (id, run, target) => Number(begin.one(id, run, target, clock.now())?.attempts ?? 1),
-    // What came of it is told by the run itself; losing this note costs nothing.
+    // The run records its own result; losing this note costs nothing.
     noteDispatch: (id, state, lastError) => void database.relaxed(() => note.run(state, lastError, id)),
     dispatch(id) {
       const row = database.prepare(`SELECT * FROM deliveries WHERE id = ? AND kind = 'dispatch'`).one(id);

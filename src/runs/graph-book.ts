@@ -1,48 +1,48 @@
-// The graphs that were served, as they were seen last: what is known of one that is gone, and where its runs, schedules and
-// pauses belong once it is found again under another path.
+// The graphs that were served, as last seen: what is known of one that is gone, and where its runs, schedules and
+// pauses belong once it is found under another path.
 
 import { type GraphPath, type RunId, type TaskId, taskKey } from '../domain/ids.ts';
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, textOrNull } from './run-row.ts';
 
-/** A graph as it was seen last. */
+/** A graph as last seen. */
 export interface RememberedGraph {
   readonly graph: GraphPath;
   readonly worktree: string;
   readonly repo: string;
   readonly branch: string | null;
-  /** Tells its folder from any other, also after it was moved; '' when nobody looked. */
+  /** Identifies its folder, even after a move; '' if not recorded. */
   readonly folder: string;
-  /** Its tasks that were not over: the first of them, and how many. */
+  /** Its unfinished tasks: the first of them, and the number. */
   readonly open: readonly TaskId[];
   readonly openCount: number;
   /** Since when it is gone, ms; null: it is there. */
   readonly goneAt: number | null;
 }
 
-/** Where a graph is now. */
+/** The current path of a graph. */
 export type NewPlace = Pick<RememberedGraph, 'graph' | 'worktree' | 'repo'>;
 
 export interface GraphBook {
-  /** Keeps what was seen of graphs, in place of what was kept before. A power cut may take it back. */
+  /** Records the graphs as seen now, replacing the earlier record. A power cut may undo it. */
   rememberGraphs(graphs: readonly RememberedGraph[]): void;
   forgetGraph(graph: GraphPath): void;
   /**
-   * Everything that is known of a graph belongs to another path from now on: all of it or, where the other one has open
-   * runs of the same tasks, nothing, and then it throws.
+   * Moves everything known of a graph to another path: all of it or, if the other one has open runs of the same
+   * tasks, nothing, and then it throws.
    */
   moveGraph(from: GraphPath, to: NewPlace): void;
-  /** Where the graph of a run was before: whoever works on it was told so. */
+  /** Earlier paths of a run's graph: its worker was told one of them. */
   formerGraphs(run: RunId): readonly GraphPath[];
 }
 
-/** Every graph that was remembered, over an open database. */
+/** Every recorded graph, over an open database. */
 export function rememberedGraphs(database: Database): () => RememberedGraph[] {
   const all = database.prepare('SELECT * FROM graphs ORDER BY graph');
   return () => all.all().map(rememberedOf);
 }
 
-/** The book over an open, migrated database. `moved`: what is kept in memory of runs and schedules must be read anew. */
+/** The book over an open, migrated database. `moved`: caches of runs and schedules must be read again. */
 export function createGraphBook(database: Database, moved: () => void): GraphBook {
   const put = database.prepare(
     `INSERT OR REPLACE INTO graphs (graph, worktree, repo, branch, folder, open, open_count, gone_at)
@@ -73,7 +73,7 @@ function move(database: Database, from: GraphPath, { graph, worktree, repo }: Ne
   database
     .prepare('INSERT OR IGNORE INTO former_graphs (run, graph) SELECT id, graph FROM runs WHERE graph = ?')
     .run(from);
-  // Fences of a task grow, whatever was there before: what came along is newer.
+  // Fences of a task only grow: the moved ones are newer than whatever was there.
   database
     .prepare(
       `UPDATE runs SET fence = fence + coalesce(
@@ -97,7 +97,7 @@ function move(database: Database, from: GraphPath, { graph, worktree, repo }: Ne
     .run(from, graph);
   database.prepare('DELETE FROM tasks WHERE graph = ?').run(from);
   database.prepare('UPDATE OR REPLACE schedules SET graph = ?2 WHERE graph = ?1').run(from, graph);
-  // Pauses of tasks and of a worktree's own profiles are named after the graph.
+  // Pauses of tasks and of a worktree's own profiles contain the graph's path.
   const prefix = taskKey(from, '');
   database
     .prepare(

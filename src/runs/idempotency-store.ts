@@ -1,42 +1,42 @@
-// Answers to requests that carried an Idempotency-Key, so that a repeated request is answered and not done again.
-// Keys are kept as hashes. Knows nothing of HTTP beyond a status.
+// Responses to requests with an Idempotency-Key, so that a repeated request is answered and not executed again. Keys
+// are stored as hashes. Knows nothing of HTTP beyond a status.
 
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from './database.ts';
 import { numberOrNull, textOrNull } from './run-row.ts';
 
-/** How long an answer is kept, ms. */
+/** How long a response is kept, ms. */
 export const ANSWERS_KEPT_MS = 24 * 3_600_000;
 
 const SWEEP_EVERY_MS = 3_600_000;
 
-/** Kept answers of one run; of those who make up a new key for every heartbeat the older ones go. */
+/** Responses kept for one run; if a caller makes up a new key for every heartbeat, the oldest are dropped. */
 const MOST_OF_A_RUN = 1000;
 const THIN_EVERY = 200;
 
-/** Whoever may do everything has no such limit. */
+/** Callers with full access have no such limit. */
 const UNLIMITED = 'operator';
 
 export interface KeptAnswer {
-  /** Of the request that was made with the key. */
+  /** Hash of the request made with the key. */
   readonly requestHash: string;
-  /** null: it is still being worked on, or was when its process died. */
+  /** null: it is still being processed, or was when its process died. */
   readonly status: number | null;
-  /** The body as it was sent, in whatever form it was given to be kept; null: it is not. */
+  /** The body as sent, in whatever form the caller stores it; null: not stored. */
   readonly answer: string | null;
 }
 
 export interface IdempotencyStore {
-  /** Reserves a key for a request; gives what is kept where somebody had it before. */
+  /** Reserves a key for a request; returns what is stored if the key was used before. */
   reserve(scope: string, keyHash: string, requestHash: string): KeptAnswer | null;
   keep(scope: string, keyHash: string, status: number, answer: string | null): void;
-  /** Gives a key free: the request came to nothing and may be made again. */
+  /** Frees a key: the request had no effect and may be repeated. */
   drop(scope: string, keyHash: string): void;
-  /** Gives every key free whose request never ended: its process is gone. */
+  /** Frees every key whose request never completed: its process is gone. */
   dropUnanswered(): void;
 }
 
-/** The book over an open, migrated database. */
+/** The store over an open, migrated database. */
 export function createAnswerBook(database: Database, clock: Clock): IdempotencyStore {
   const find = database.prepare('SELECT * FROM idempotency_keys WHERE scope = ? AND key = ?');
   const drop = database.prepare('DELETE FROM idempotency_keys WHERE scope = ? AND key = ?');

@@ -1,12 +1,12 @@
-// Who holds a run that is worked on elsewhere: worker, clocks, and what they told us. Between such a lease and its row
-// in the ledger; knows nothing of when one is over.
+// The lease of external work: worker, clocks, and reports. Converts between such a lease and its row in the ledger;
+// does not know when one expires.
 
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, textOrNull } from './run-row.ts';
 
 /**
- * `hold`: the graph names an outside executor and anybody may come for the task · `claim`: somebody took a task that
- * would have gone elsewhere, and without them it goes there again · `http`: sent to an agent.
+ * `hold`: the graph names an external executor and any worker may claim the task · `claim`: a worker took a task that
+ * would have gone elsewhere, and without the worker it goes there again · `http`: sent to an agent.
  */
 export const LEASE_KINDS = ['hold', 'claim', 'http'] as const;
 export type LeaseKind = (typeof LEASE_KINDS)[number];
@@ -14,22 +14,22 @@ export type LeaseKind = (typeof LEASE_KINDS)[number];
 /** Instants in ms. */
 export interface Lease {
   readonly kind: LeaseKind;
-  /** Who has it; null while a hold waits for somebody. */
+  /** The worker; null while the task waits for one. */
   readonly worker: string | null;
-  /** The worker's own name for it, given back with every event. */
+  /** The worker's own name for it, returned with every event. */
   readonly externalRef: string | null;
-  /** How long the lease holds after each sign of life, ms; null: it does not end by itself. */
+  /** How long the lease lasts after each heartbeat, ms; null: it does not expire. */
   readonly leaseMs: number | null;
   readonly expiresAt: number | null;
-  /** The last sign of life. */
+  /** The last heartbeat. */
   readonly heartbeatAt: number | null;
-  /** What the worker asked a person last (JSON text). */
+  /** The worker's last question to a person (JSON text). */
   readonly question: string | null;
-  /** What the person answered; null with a question: the worker waits. */
+  /** The person's answer; null with a question: the worker waits. */
   readonly answer: string | null;
-  /** When it was found to be stale; null: it is not, or nobody said so yet. */
+  /** When it was found to be stale; null: it is not, or that is not recorded yet. */
   readonly staleAt: number | null;
-  /** Told when the run is over. */
+  /** Notified when the run finishes. */
   readonly notifyUrl: string | null;
 }
 
@@ -50,7 +50,7 @@ export function newLease(kind: LeaseKind, facts: Partial<Lease> = {}): Lease {
   };
 }
 
-/** The lease that a row stands for. */
+/** The lease of a row. */
 export function leaseOf(row: SqlRow | null): Lease | null {
   if (row === null) return null;
   const kind = LEASE_KINDS.find((word) => word === row.kind);
@@ -69,7 +69,7 @@ export function leaseOf(row: SqlRow | null): Lease | null {
   };
 }
 
-/** Writes a lease over what was there before. */
+/** Writes a lease, replacing the previous one. */
 export function writeLease(database: Database, run: string, lease: Lease): void {
   database
     .prepare(

@@ -1,9 +1,9 @@
-// Whether the ledger that is being written still is the file that the next start will find. Somebody who deletes the
-// state folder under a running supervisor leaves it writing into a file without a name.
+// Whether the open ledger is still the file that the next start will find. If the state folder is deleted under a
+// running supervisor, it keeps writing to an unlinked file.
 
 import { statSync } from 'node:fs';
 
-/** Asked later, says what happened to the file, or null while it is the one that it was. */
+/** Called later, returns what happened to the file, or null while it is the same one. */
 export function ledgerPresence(file: string): () => string | null {
   const printOf = () => {
     const found = statSync(file, { throwIfNoEntry: false });
@@ -15,7 +15,7 @@ export function ledgerPresence(file: string): () => string | null {
     try {
       now = printOf();
     } catch {
-      // A folder on the way to it that may not be entered any more: as good as gone.
+      // A parent folder became inaccessible: as good as gone.
       now = null;
     }
     if (now === before) return null;

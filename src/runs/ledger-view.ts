@@ -1,4 +1,4 @@
-// What can be asked of the ledger. Changes nothing, so it also serves while no supervisor runs.
+// Queries on the ledger. Changes nothing, so it also works while no supervisor runs.
 
 import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import type { CountedTask } from '../domain/counted-task.ts';
@@ -13,11 +13,11 @@ import { scheduleMemoryOf } from './schedule-store.ts';
 
 export interface RunsFilter {
   readonly graph?: GraphPath;
-  /** Any of these; none of them fits nothing. */
+  /** Any of these; an empty list matches nothing. */
   readonly graphs?: readonly GraphPath[];
   readonly task?: TaskId;
   readonly openOnly?: boolean;
-  /** At most so many. */
+  /** At most this many. */
   readonly limit?: number;
 }
 
@@ -25,31 +25,31 @@ export interface LedgerView {
   /** What happened on opening that people should know. */
   readonly warnings: readonly string[];
   run(id: RunId): Run | null;
-  /** Every run that still holds its task, oldest first. */
+  /** Every run that still owns its task, oldest first. */
   openRuns(): Run[];
-  /** Runs that fit, newest first. */
+  /** Matching runs, newest first. */
   runs(filter?: RunsFilter): Run[];
   latestRun(graph: GraphPath, task: TaskId): Run | null;
-  /** A task's runs since a person last said `retry`, newest first, at most so many. */
+  /** A task's runs since a person last said `retry`, newest first, at most `limit`. */
   runsSinceReset(graph: GraphPath, task: TaskId, limit: number): Run[];
-  /** The run that a callback token belongs to, whatever its phase. */
+  /** The run that a callback token belongs to, in any phase. */
   runOfToken(hash: string): Run | null;
-  /** Who holds a run that is worked on elsewhere; null when nothing was noted of anybody. */
+  /** The lease of a run; null if none was recorded. */
   lease(id: RunId): Lease | null;
-  /** The CLI session of a run, as its executor noted it. */
+  /** The CLI session of a run, as its executor recorded it. */
   session(id: RunId): string | null;
   /**
-   * How many attempts of a task, in all copies of it, failed in a way that counts: since a person last said `retry`, or in
-   * its lifetime. A task made anew under the same id (another created_at) starts at 0.
+   * How many attempts of a task, in all its copies, failed in a way that counts: since a person last said `retry`, or
+   * in its lifetime. A task created again under the same id (another created_at) starts at 0.
    */
   countedAttempts(task: CountedTask, sinceReset?: boolean): number;
   scheduleMemory(): ScheduleMemories;
-  /** All pauses, those whose time is over included. */
+  /** All pauses, expired ones included. */
   pauses(): Pause[];
-  /** What is known of tasks that are over. */
+  /** Results of finished tasks. */
   results(): KnownResults;
   meta(key: string): string | null;
-  /** Graphs as they were seen last. */
+  /** Graphs as last seen. */
   rememberedGraphs(): RememberedGraph[];
   close(): void;
 }
@@ -72,7 +72,7 @@ function pauseOf(row: SqlRow): Pause {
 
 /** The reading side over an open database. */
 export function createLedgerView(database: Database, warnings: readonly string[]): LedgerView {
-  // Prepared on first use and kept: preparing costs more than running.
+  // Prepared on first use and cached: preparing costs more than running.
   const prepared = new Map<string, Statement>();
   const sql = (text: string): Statement => {
     const known = prepared.get(text);

@@ -1,5 +1,5 @@
-// The ledger's writing side: runs and their phases, schedules, pauses. Every call is on the disk when it returns.
-// It believes nothing about graphs or processes: what it holds is what this program did, in the order it did it.
+// The ledger's writing side: runs and their phases, schedules, pauses. Every call is on the disk when it returns. It
+// knows nothing of graphs or processes: it records what this program did, in order.
 
 import type { Pause } from '../decide/world.ts';
 import type { CountedTask } from '../domain/counted-task.ts';
@@ -22,57 +22,58 @@ import { createScheduleBook, type ScheduleStore } from './schedule-store.ts';
 
 export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook {
   /**
-   * Writes down that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` when
-   * the task has an open run already, `graph` when the task's id cannot be kept faithfully.
+   * Records that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` if the
+   * task has an open run already, `graph` if the task's id cannot be stored faithfully.
    */
   open(run: NewRun, tokenHash: string): Run;
-  /** The same for many, in one write: for each the run, or what it was refused for. Throws when nothing was written. */
+  /** The same for many in one write: for each the run, or why it was refused. Throws if nothing was written. */
   openAll(runs: readonly (readonly [NewRun, string])[]): (Run | SupervisorError)[];
   /**
-   * Takes up an open run that the ledger lost, as its folder remembers it. False when it knows the run, or knows a
-   * run of the task that is open or newer: then the ledger is right.
+   * Restores an open run that the ledger lost, from its folder's record. False if the ledger knows the run, or an
+   * open or newer run of the task: then the ledger is right.
    */
   restore(run: Run, tokenHash: string): boolean;
   /**
-   * The only way in which a run changes its phase. Moving to the phase it has only adds facts. An illegal move and an
-   * unknown run are bugs and throw a plain Error.
+   * The only way a run changes its phase. Moving to the current phase only adds facts. An illegal move and an unknown
+   * run are bugs and throw a plain Error.
    */
   move(id: RunId, to: RunPhase, facts?: RunFacts): Run;
   /**
-   * As `move`, and resolves once no power cut can take it back. Those who wait at the same time share one sync; when that
-   * fails, all of them are told, and the move stands as far as this program can tell.
+   * As `move`, and resolves once a power cut cannot undo it. Concurrent callers share one sync; if that fails, all of
+   * them are told, and the move stands as far as this program can tell.
    */
   advance(id: RunId, to: RunPhase, facts?: RunFacts): Promise<Run>;
-  /** Keeps what the work told about itself, without a move. An unknown run is ignored: it may have been pruned. */
+  /**
+   * Records what the work reported about itself, without a move. An unknown run is ignored: it may have been pruned.
+   */
   note(id: RunId, notes: RunNotes): void;
-  /** A person said `retry`: attempts so far, of all copies of the task, count no more. */
+  /** A person said `retry`: earlier attempts, of all copies of the task, no longer count. */
   resetAttempts(task: CountedTask): void;
   setPause(pause: Pause): void;
   clearPause(scope: Pause['scope'], name: string): void;
   setMeta(key: string, value: string): void;
   /**
-   * One more token that speaks for a run; only its hash is kept. On the disk with the next write that is: the delivery
-   * or the lease that gives the token away.
+   * Another valid token of a run; only its hash is stored. On the disk with the next durable write: the delivery or
+   * the lease that hands out the token.
    */
   addToken(id: RunId, tokenHash: string): void;
-  /** Keeps who holds a run; replaces what was noted before. `lasting` false: a power cut may take it back. */
+  /** Records the lease of a run, replacing the previous one. `lasting` false: a power cut may undo it. */
   setLease(id: RunId, lease: Lease, lasting?: boolean): void;
-  /** What was sent, and what waits to be sent. */
+  /** Sent and pending deliveries. */
   readonly deliveries: DeliveryStore;
-  /** Answers that are given again to a repeated request. */
+  /** Responses for repeated requests. */
   readonly answers: IdempotencyStore;
-  /** Why the last write was refused by the disk, with what to do; null since a later one went through. */
+  /** Why the disk refused the last write, with what to do; null once a later one succeeded. */
   refusal(): string | null;
-  /** Writes as much as a few runs need, and nothing that counts; throws what the disk says against it. */
+  /** Writes as much as a few runs need, without content; throws the disk's error. */
   probe(): void;
-  /** Counts a start of the supervisor; `rebooted` when the machine was started anew since the last one. */
+  /** Counts a start of the supervisor; `rebooted` if the machine restarted since the last one. */
   noteStart(bootId: string): { readonly starts: number; readonly rebooted: boolean };
 }
 
 /**
- * Whether a move must not be taken back by a power cut: a result, work that goes on elsewhere, and whose agent a claim
- * is about to name. What else there is can be told from the graph and the processes, and after a power cut no process of
- * ours lives.
+ * Whether a move must survive a power cut: a result, work handed off, and an agent that a claim is about to name.
+ * Everything else can be derived from the graph and the processes, and after a power cut none of our processes lives.
  */
 function outlivesPower(to: RunPhase, facts: RunFacts): boolean {
   return to === 'finished' || to === 'handed-off' || (to === 'opened' && facts.agent !== undefined);
@@ -80,7 +81,7 @@ function outlivesPower(to: RunPhase, facts: RunFacts): boolean {
 
 const PROBE_BYTES = 64 * 1024;
 
-/** What is known of a run when it is opened. */
+/** The facts about a run when it is opened. */
 type Opened = Pick<Run, Exclude<keyof NewRun, 'fenceAbove'> | 'fence' | 'deadlineAt' | 'openedAt'>;
 
 /** The writing side over an open, migrated database. */
@@ -117,14 +118,14 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
   const addToken = database.prepare('INSERT OR REPLACE INTO run_tokens (hash, run) VALUES (?, ?)');
 
-  /** As it is on the disk, whatever is in memory. */
+  /** As on the disk, whatever is cached. */
   const known = (id: RunId): Run => {
     const run = view.run(id);
     if (run === null) throw new Error(`run ${id} is not in the ledger`);
     return run;
   };
 
-  /** Writes a run as opened. */
+  /** Inserts a run as opened. */
   const put = (run: Opened, tokenHash: string) =>
     insert.run(
       run.id,
@@ -144,7 +145,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       tokenHash,
     );
 
-  /** Compare and set: false when somebody else moved the run meanwhile. */
+  /** Compare and set: false if another process moved the run meanwhile. */
   const write = (before: Run, after: Run): boolean =>
     update.run(...changeableValues(after), before.id, before.phase) === 1;
 
@@ -176,7 +177,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   function carryOut(id: RunId, to: RunPhase, facts: RunFacts): Run {
     const step = (before: Run): Run => {
       const after = moved(before, to, facts, clock.now());
-      // Lost to another process that moved it: its move stands, and ours is judged against that.
+      // Another process moved it first: its move stands, and ours is judged against that.
       if (!write(before, after)) return step(known(id));
       const { graph, task, occurrence } = after;
       const begun = !isOpenRun(after) || to === 'started' || to === 'handed-off' || to === 'finished';
@@ -185,7 +186,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       return after;
     };
     const before = openRuns.get(id) ?? known(id);
-    // Only a run with an occurrence touches two tables; the others commit by themselves, which is quicker.
+    // Only a run with an occurrence touches two tables; the others commit on their own, which is quicker.
     return before.occurrence === null ? step(before) : database.transaction(() => step(known(id)));
   }
 
@@ -198,11 +199,11 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       openRuns.wrote(null);
       schedules.readAnew();
     }),
-    // What is open is asked for all the time, and is in memory as it was written.
+    // Open runs are read all the time; the cache has what was written.
     run: (id) => openRuns.get(id) ?? view.run(id),
     openRuns: () => openRuns.all(),
 
-    // Not yet on the disk for certain: nothing happens outside before the agent is noted, and that is.
+    // Not certain to be on the disk yet: nothing happens outside before the agent is recorded, and that is synced.
     open: (run, tokenHash) =>
       kept(database.relaxed(() => database.transaction(() => openOne(run, tokenHash)))),
 
@@ -213,7 +214,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
             try {
               return openOne(run, tokenHash);
             } catch (thrown) {
-              // Refused before anything of it was written; what the disk refuses ends the whole write.
+              // Refused before anything of it was written; an error of the disk aborts the whole write.
               if (thrown instanceof SupervisorError && thrown.code !== 'failed') return thrown;
               throw thrown;
             }
@@ -281,7 +282,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       database.prepare('DELETE FROM pauses WHERE scope = ? AND name = ?').run(scope, name);
     },
 
-    // Only marks and shortcuts: after a power cut the same is found, or told, once more.
+    // Only marks and shortcuts: after a power cut the same is found, or reported, once more.
     setMeta: (key, value) => database.relaxed(() => void setMeta.run(key, value)),
 
     addToken: (id, hash) => void database.relaxed(() => addToken.run(hash, id)),
@@ -297,7 +298,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
 
     refusal: () => database.refusal(),
     probe() {
-      // What the log has room for anyway would prove nothing.
+      // A write that fits into the log's free space would prove nothing.
       for (const value of ['-'.repeat(PROBE_BYTES), '']) setMeta.run('probe', value);
     },
 

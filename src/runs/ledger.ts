@@ -1,4 +1,4 @@
-// Opening the ledger: a new one, an old one, one of a newer program, a damaged one. Knows nothing of runs.
+// Opens the ledger: a new one, an old one, one of a newer program, a damaged one. Knows nothing of runs.
 
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -17,14 +17,14 @@ interface LedgerPlace {
   readonly clock: Clock;
 }
 
-/** The file's content is beyond use: not SQLite, damaged, a folder, or not ours to read. */
+/** The file's content is unusable: not SQLite, damaged, a folder, or unreadable. */
 class Unusable extends Error {}
 
-/** Opens the ledger for reading, also while a supervisor writes it; null when there is none. */
+/** Opens the ledger for reading, even while a supervisor writes it; null if there is none. */
 export function openLedger(place: LedgerPlace & { readonly readOnly: true }): Promise<LedgerView | null>;
 /**
- * Opens the ledger for writing, creating and migrating it as needed. One that is damaged or unreadable is moved
- * aside, with a sentence in `warnings`, and a new one begun. Throws `config` for one of a newer program.
+ * Opens the ledger for writing, creating and migrating it as needed. A damaged or unreadable one is moved aside, with
+ * a sentence in `warnings`, and a new one created. Throws `config` for one of a newer program.
  */
 export function openLedger(place: LedgerPlace & { readonly readOnly?: false }): Promise<Ledger>;
 export async function openLedger(
@@ -67,7 +67,7 @@ async function openForWriting(file: string): Promise<Database> {
   }
 }
 
-/** SQLite gives its `-wal` and `-shm` files the mode of the main file, so that one is made first. */
+/** SQLite gives its `-wal` and `-shm` files the mode of the main file, so that one is created first. */
 function createPrivately(file: string): void {
   try {
     closeSync(openSync(file, 'a', 0o600));

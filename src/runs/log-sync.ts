@@ -1,5 +1,5 @@
-// Brings SQLite's write-ahead log to the disk outside of the event loop: a commit in WAL mode survives a power cut once
-// the log that holds it was synced, whoever asks the system for that. Knows no SQL.
+// Syncs SQLite's write-ahead log outside the event loop: a commit in WAL mode survives a power cut once its log is
+// synced, no matter which caller syncs. Knows no SQL.
 
 import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -9,12 +9,12 @@ import { systemCode } from '../domain/errors.ts';
 const syncData = promisify(fdatasync);
 
 export interface LogSync {
-  /** Resolves when everything that was committed before the call is on the disk. */
+  /** Resolves once everything committed before the call is on the disk. */
   sync(): Promise<void>;
   close(): void;
 }
 
-/** Over the ledger file whose log it is. The log file is opened once, and stays the same one while the ledger is open. */
+/** Takes the path of the ledger file. The log file is opened once, and stays the same while the ledger is open. */
 export function createLogSync(file: string): LogSync {
   let log: number | null = null;
   let underWay = 0;
@@ -28,7 +28,7 @@ export function createLogSync(file: string): LogSync {
       if (systemCode(thrown) === 'ENOENT') return null;
       throw thrown;
     }
-    // A new file is there after a power cut only when its folder was synced too.
+    // A new file survives a power cut only once its folder is synced, too.
     const folder = openSync(dirname(file), 'r');
     try {
       fsyncSync(folder);

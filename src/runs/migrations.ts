@@ -1,5 +1,5 @@
-// The shape of the ledger, as numbered steps that only go forward. A step that was released is never edited:
-// what is wrong with it is put right by the next one.
+// The ledger's schema, as numbered steps that only go forward. A released step is never edited: mistakes are
+// corrected by the next one.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Database } from './database.ts';
@@ -190,7 +190,7 @@ export function ledgerVersion(database: Database): number {
   return Number(database.one('PRAGMA user_version')?.user_version ?? 0);
 }
 
-/** Throws `config` when the ledger was written by a newer program: its meaning is not known here. */
+/** Throws `config` if the ledger was written by a newer program: its meaning is unknown. */
 export function refuseNewerLedger(database: Database, file: string): void {
   const found = ledgerVersion(database);
   if (found <= LEDGER_VERSION) return;
@@ -204,11 +204,11 @@ export function refuseNewerLedger(database: Database, file: string): void {
   );
 }
 
-/** Brings a ledger to the present version: each step whole or not at all, also when two programs try at once. */
+/** Migrates a ledger to the current version: each step whole or not at all, even if two programs try at once. */
 export function migrate(database: Database, steps: readonly string[] = MIGRATIONS): void {
   while (ledgerVersion(database) < steps.length) {
     database.transaction(() => {
-      // Read again inside: another process may have taken this step while we waited for the write lock.
+      // Read again inside: another process may have taken this step while this one waited for the write lock.
       const version = ledgerVersion(database);
       const step = steps[version];
       if (step === undefined) return;

@@ -1,6 +1,6 @@
-// Tokens with a name, for programs that call the API and are to survive a restart of the supervisor: made, listed and
-// revoked by commands, noticed by a running supervisor at the next request. Kept are hashes, in a file that this user
-// alone can read; when each was used last is the supervisor's to say, in a file of its own.
+// Named tokens, for API clients that must survive a restart of the supervisor: created, listed and revoked by
+// commands, noticed by a running supervisor at the next request. Only hashes are stored, in a file that only this
+// user can read; the supervisor records last uses in a file of its own.
 
 import { closeSync, constants, fstatSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -12,8 +12,8 @@ import { tokenHash } from '../platform/identity.ts';
 import { openNow, readTextNow } from '../platform/regular-file.ts';
 
 /**
- * What a token opens: everything; taking tasks and reporting on them, and reading; reading alone; for `supervisor worker`
- * on another machine, taking what is there for workers and nothing else.
+ * What a token allows: everything; taking tasks, reporting on them and reading; only reading; or, for `supervisor
+ * worker` on another machine, taking tasks for workers and nothing else.
  */
 export const TOKEN_SCOPES = ['operator', 'worker', 'read-only', 'remote'] as const;
 export type TokenScope = (typeof TOKEN_SCOPES)[number];
@@ -21,7 +21,7 @@ export type TokenScope = (typeof TOKEN_SCOPES)[number];
 export interface NamedToken {
   readonly name: string;
   readonly scope: TokenScope;
-  /** When it was made, ms. */
+  /** When it was created, ms. */
   readonly createdAt: number;
 }
 
@@ -30,13 +30,13 @@ interface KeptToken extends NamedToken {
   readonly hash: string;
 }
 
-/** A few hundred tokens; more is no file of ours. */
+/** A few hundred tokens; a larger file is not ours. */
 const MAX_BYTES = 1 << 20;
 const LOCK_MS = 10_000;
 /** Last uses are written no more often than this. */
 const USES_EVERY_MS = 60_000;
 
-/** The tokens in this file. Throws `config` for a file that is none of ours: nobody is let in by guess. */
+/** The tokens in this file. Throws `config` for a malformed file: access is never granted by guessing. */
 export function readNamedTokens(file: string): readonly KeptToken[] {
   const value = parse(textOf(file) ?? '{"tokens":[]}', file);
   const { tokens } = value as { tokens?: unknown };
@@ -44,7 +44,7 @@ export function readNamedTokens(file: string): readonly KeptToken[] {
   return tokens;
 }
 
-/** When each token was used last (ms), by its hash; a file that says nothing of use says nothing. */
+/** When each token was last used (ms), by its hash; an unusable file counts as empty. */
 export function readTokenUses(file: string): ReadonlyMap<string, number> {
   try {
     const value: unknown = JSON.parse(textOf(usesFile(file)) ?? '{}');
@@ -56,7 +56,7 @@ export function readTokenUses(file: string): ReadonlyMap<string, number> {
   }
 }
 
-/** Keeps a new token. Throws `conflict` when the name is taken, `usage` when it is no name. */
+/** Stores a new token. Throws `conflict` if the name is taken, `usage` if it is not a valid name. */
 export async function addNamedToken(file: string, token: string, given: NamedToken): Promise<void> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(given.name))
     throw new SupervisorError('usage', `'${given.name}' is not a valid name for a token`, {
@@ -71,7 +71,7 @@ export async function addNamedToken(file: string, token: string, given: NamedTok
   });
 }
 
-/** Takes a token away. Throws `not-found` when there is none of that name. */
+/** Deletes a token. Throws `not-found` if there is none with that name. */
 export async function revokeNamedToken(file: string, name: string): Promise<void> {
   await change(file, (tokens) => {
     const left = tokens.filter((token) => token.name !== name);
@@ -83,11 +83,11 @@ export async function revokeNamedToken(file: string, name: string): Promise<void
   });
 }
 
-/** What a running supervisor asks: whose a token is. Knows of every change at the next question. */
+/** Resolves tokens for a running supervisor. Sees every change at the next call. */
 export interface NamedTokens {
-  /** The token's name and scope, and from now on that it was used; null when there is none. */
+  /** The token's name and scope, recording its use; null if there is none. */
   admit(token: string): NamedToken | null;
-  /** Writes down what was used since. */
+  /** Writes the recorded uses. */
   flush(): Promise<void>;
 }
 
@@ -115,7 +115,7 @@ export function openNamedTokens(file: string, clock: Clock): NamedTokens {
         const text = `${JSON.stringify(Object.fromEntries([...uses].filter(([hash]) => kept.has(hash))))}\n`;
         await replace(usesFile(file), text);
       } catch {
-        // When a token was used last is a convenience: a disk that is full must not keep its owner out.
+        // The last use is a convenience: a full disk must not lock the owner out.
       }
     });
     return writing;
@@ -157,7 +157,7 @@ async function replace(file: string, text: string): Promise<void> {
 
 const usesFile = (file: string) => file.replace(/(\.json)?$/, '-used.json');
 
-/** What changes with the file; null when it is not there. Neither a link nor a pipe is taken for it. */
+/** Changes with the file; null if it does not exist. Links and pipes are not accepted. */
 function printOf(file: string): string | null {
   return told(file, () => {
     const fd = openNow(file, constants.O_RDONLY);
@@ -187,7 +187,7 @@ function parse(text: string, file: string): object {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw foreign(file);
 }

@@ -1,5 +1,5 @@
-// What the ledger lets go of: runs that ended long ago, and what was only kept for them. Removes no files: a run whose
-// folder is still there stays, because nothing else knows whose folder it is.
+// What the ledger drops: runs that finished long ago, and what was only kept for them. Removes no files: a run whose
+// folder still exists stays, because nothing else records the folder's owner.
 
 import type { RunId } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
@@ -8,13 +8,13 @@ import type { Database } from './database.ts';
 import { runOf } from './run-row.ts';
 
 export interface OldRuns {
-  /** Runs that ended longer ago than this and whose folder was not removed yet, oldest first, at most so many. */
+  /** Runs that finished longer ago than this and whose folder was not removed yet, oldest first, at most `limit`. */
   endedWithFolder(olderThanMs: number, limit: number): Run[];
-  /** Keeps that a run's folder is not its own any more: removed, or left to somebody else. */
+  /** Records that a run's folder is no longer its own: removed, or left to another owner. */
   forgetFolder(id: RunId): void;
   /**
-   * Drops closed runs that ended longer ago than this and have no folder, and pauses that are over. At most `PRUNED_AT_ONCE`
-   * runs, so that nobody waits for it: that many dropped means that there may be more.
+   * Drops closed runs that finished longer ago than this and have no folder, and expired pauses. At most
+   * `PRUNED_AT_ONCE` runs, to keep it short: if that many were dropped, there may be more.
    */
   prune(limits: { readonly runsOlderThanMs: number }): number;
 }
@@ -22,7 +22,7 @@ export interface OldRuns {
 /** Runs dropped by one `prune` at most. */
 export const PRUNED_AT_ONCE = 1000;
 
-/** Fences start above this: the highest one of all tasks that were forgotten. */
+/** Fences start above this: the highest one of all forgotten tasks. */
 const FENCE_FLOOR = 'fence-floor';
 
 /** The highest fence that was ever forgotten. A new one above it is above every earlier one of the same task. */
@@ -39,7 +39,7 @@ export function createOldRuns(database: Database, clock: Clock): OldRuns {
   const forget = database.prepare(`UPDATE runs SET folder = NULL WHERE id = ? AND ${CLOSED}`);
   return {
     endedWithFolder: (olderThanMs, limit) => withFolder.all(clock.now() - olderThanMs, limit).map(runOf),
-    // A power cut takes it back: then the folder is looked for once more, and is not there.
+    // A power cut may undo it: then the folder is looked up once more, and does not exist.
     forgetFolder: (id) => void database.relaxed(() => forget.run(id)),
     prune({ runsOlderThanMs }) {
       const before = clock.now() - runsOlderThanMs;

@@ -1,5 +1,5 @@
-// The open runs in memory, as the ledger has them: every look at the world asks for all of them, and reading a thousand
-// rows each time costs more than everything else about a tick. What another process wrote is noticed and read anew.
+// The open runs, cached in memory: every tick reads all of them, and reading a thousand rows each time costs more
+// than the rest of the tick. Writes by other processes are noticed and read again.
 
 import type { RunId } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
@@ -8,13 +8,13 @@ import type { Database } from './database.ts';
 export interface OpenRuns {
   /** Every open run, oldest first. */
   all(): Run[];
-  /** The open run of this id as this process knows it; null: it is not known to be open. */
+  /** The open run of this id as far as this process knows; null: not known to be open. */
   get(id: RunId): Run | null;
-  /** What this process just wrote of a run; null: read it anew with the next question. */
+  /** What this process just wrote of a run; null: read it again at the next call. */
   wrote(run: Run | null): void;
 }
 
-/** Over an open database; `read` reads them all from it. */
+/** Over an open database; `read` reads all of them from it. */
 export function createOpenRuns(database: Database, read: () => Run[]): OpenRuns {
   // Changes with every commit of another connection, never with our own.
   const version = database.prepare('PRAGMA data_version');
@@ -33,7 +33,7 @@ export function createOpenRuns(database: Database, read: () => Run[]): OpenRuns 
     get: (id) => runs?.get(id) ?? null,
     wrote(run) {
       if (run === null) runs = null;
-      // A run keeps its place in the map: it was opened when it was opened.
+      // A run keeps its position in the map: its opening time does not change.
       else if (isOpenRun(run)) runs?.set(run.id, run);
       else runs?.delete(run.id);
     },

@@ -1,5 +1,5 @@
-// What the ledger remembers of tasks that are over, longer than of their runs: graphs can be rewound, and what was done
-// is not to be done again for that. Asked at every look, so it is kept in memory; the outcomes themselves are not.
+// The ledger's memory of finished tasks, kept longer than their runs: graphs can be rewound, and finished work must
+// not be repeated because of that. Read at every tick, so it is cached in memory; the outcomes themselves are not.
 
 import type { KnownResult, KnownResults } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
@@ -9,33 +9,33 @@ import { tokenHash } from '../platform/identity.ts';
 import type { Database, SqlRow } from './database.ts';
 import { refuseUnfaithful, textOrNull } from './run-row.ts';
 
-/** A task by what stays the same in all worktrees of its repository. */
+/** A task by what is the same in all worktrees of its repository. */
 export type ResultKey = Pick<KnownResult, 'repo' | 'task' | 'createdAt'>;
 
-/** A result as it is noted. */
+/** A result as recorded. */
 export type NewResult = Omit<KnownResult, 'ended' | 'mark' | 'content'> & {
   readonly outcome: Succeeded | Failed;
-  /** The task that it is the result of; null: it is gone from its graph. */
+  /** The task it is the result of; null: gone from its graph. */
   readonly of: TaskDetail | null;
 };
 
 export interface ResultBook {
   results(): KnownResults;
-  /** Keeps a result, before it is written into its graph; replaces what was known of the task. */
+  /** Records a result, before it is written into its graph; replaces what was known of the task. */
   noteResult(result: NewResult): void;
-  /** Keeps that the result of this run stands in the graph, and by which log entry that is told. */
+  /** Records that the result of this run is in the graph, and the log entry that marks it. */
   markResult(key: ResultKey, run: string, mark: string): void;
-  /** The outcome of a known result; null: another one took its place. */
+  /** The outcome of a known result; null: another one replaced it. */
   outcomeOf(known: KnownResult): Succeeded | Failed | null;
-  /** The task was begun anew, or somebody decided that it is not over. */
+  /** The task was started again, or a person decided that it is not finished. */
   forgetResult(key: ResultKey): void;
   /** Forgets what was known before this instant, ms. */
   forgetResultsBefore(at: number): void;
 }
 
 /**
- * What of a task is for people to change; everything else changes by itself when it is tried. Our own keys are left
- * out, for wg drops them when it rewrites the file; their tags are in.
+ * The parts of a task that people change; everything else changes when it is tried. The supervisor's own keys are
+ * excluded, as wg drops them when it rewrites the file; their tags are included.
  */
 export function contentPrint(task: TaskDetail): string {
   const { title, description, exec, model, execMode, timeout } = task;
@@ -50,10 +50,10 @@ export function contentPrint(task: TaskDetail): string {
   );
 }
 
-/** So many changes of a repository are kept, for whoever asks what changed since. */
+/** How many changes of a repository are kept, for callers that ask what changed since. */
 const CHANGES_KEPT = 1000;
 
-/** The results in memory, and what changed of them. */
+/** The results in memory, and their changes. */
 class Results implements KnownResults {
   readonly #repos = new Map<string, Map<TaskId, readonly KnownResult[]>>();
   readonly #changes = new Map<string, { revision: number; last: TaskId[] }>();
@@ -126,7 +126,7 @@ function read(database: Database): Results {
   return results;
 }
 
-/** The results of a ledger that is only read. */
+/** The results of a ledger that is open for reading only. */
 export function readResults(database: Database): () => KnownResults {
   let results: Results | null = null;
   return () => {
@@ -135,7 +135,7 @@ export function readResults(database: Database): () => KnownResults {
   };
 }
 
-/** The book over an open, migrated database that nobody else writes. */
+/** The book over an open, migrated database with no other writer. */
 export function createResultBook(database: Database): ResultBook {
   const put = database.prepare(
     `INSERT OR REPLACE INTO results (repo, task, created_at, graph, run, agent, ended, outcome, content, mark, at)
@@ -170,7 +170,7 @@ export function createResultBook(database: Database): ResultBook {
       refuseUnfaithful('task id', task);
       const content = of ? contentPrint(of) : '';
       const { kind } = outcome;
-      // On the disk with the next write that is; after a power cut the open run tells the same once more.
+      // On the disk with the next durable write; after a power cut the open run reports the same once more.
       database.relaxed(() =>
         put.run(repo, task, createdAt ?? '', graph, run, agent, kind, JSON.stringify(outcome), content, at),
       );

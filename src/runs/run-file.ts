@@ -1,5 +1,5 @@
 // The file `run.json` in a run's own folder: what the ledger knows of the run, kept beside its output, so that a lost
-// ledger costs neither a running agent nor its result. Only believed where the ledger does not know the run.
+// ledger costs neither a running agent nor its result. Only believed if the ledger does not know the run.
 
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,18 +8,18 @@ import type { Run } from '../domain/run.ts';
 import { readTextNow, writeText } from '../platform/regular-file.ts';
 import { rowOf, runOf } from './run-row.ts';
 
-/** A run as its folder remembers it. */
+/** A run as recorded in its folder. */
 export interface RememberedRun {
   readonly run: Run;
-  /** SHA-256 of its token, so that its callbacks count after the ledger was lost. */
+  /** SHA-256 of its token, so that its callbacks are accepted after the ledger was lost. */
   readonly tokenHash: string;
-  /** The state folder of the supervisor whose run it is. */
+  /** The state folder of the run's supervisor. */
   readonly stateDir: string;
 }
 
 const FILE = 'run.json';
 
-/** Keeps a run in its folder, which must exist. Survives a crash of this program, not every power cut. */
+/** Stores a run in its folder, which must exist. Survives a crash of this program, not every power cut. */
 export async function writeRunFile(
   folder: string,
   { run, tokenHash, stateDir }: RememberedRun,
@@ -30,7 +30,7 @@ export async function writeRunFile(
   await rename(`${path}.tmp`, path);
 }
 
-/** The run that a folder remembers; null when there is none, or none that makes sense. */
+/** The run recorded in a folder; null if there is none, or none that is valid. */
 export function readRunFile(folder: string): RememberedRun | null {
   try {
     const text = readTextNow(join(folder, FILE), { maxBytes: RUN_FILE_MAX_BYTES });
@@ -40,7 +40,7 @@ export function readRunFile(folder: string): RememberedRun | null {
     if (typeof stateDir !== 'string' || typeof tokenHash !== 'string') return null;
     return { run: runOf(row), tokenHash, stateDir };
   } catch {
-    // Missing, torn or foreign: the folder tells nothing, and its task is then as good as never begun by us.
+    // Missing, torn or foreign: the folder proves nothing, and its task counts as never begun by us.
     return null;
   }
 }

@@ -1,4 +1,4 @@
-// The legal moves of a run's phase, and what a move does to the run. Pure: the ledger writes it down.
+// The legal moves of a run's phase, and their effect on the run. Pure: the ledger records them.
 
 import { isOpenRun, type Run, type RunPhase } from '../domain/run.ts';
 import type { RunFacts } from './run-row.ts';
@@ -12,9 +12,9 @@ import type { RunFacts } from './run-row.ts';
  *     handed-off  finished
  *     finished    settled
  *
- * `claimed` may skip `started`: an executor may hand the work off, or learn that it is over, before anything of
- * ours ran. Besides, every open run may be superseded (a newer fence) or overruled (the graph moved on), and every
- * open run whose outcome is not known may be interrupted; a known outcome is never thrown away for an unknown one.
+ * `claimed` may skip `started`: an executor may hand the work off, or learn that it has finished, before any process
+ * ran. Besides, every open run may be superseded (a newer fence) or overruled (the graph moved on), and every open
+ * run whose outcome is unknown may be interrupted; a known outcome is never replaced by an unknown one.
  */
 const ONWARD: Readonly<Partial<Record<RunPhase, readonly RunPhase[]>>> = {
   opened: ['claimed', 'abandoned'],
@@ -34,8 +34,8 @@ export function mayMove(from: RunPhase, to: RunPhase): boolean {
 }
 
 /**
- * The run after the move, with the facts that came with it. An illegal move, or `finished` without an outcome, is a
- * bug and throws. The first outcome stands: a later one is not written over it.
+ * The run after the move, with its new facts. An illegal move, or `finished` without an outcome, is a bug and throws.
+ * The first outcome counts: a later one does not overwrite it.
  */
 export function moved(run: Run, to: RunPhase, facts: RunFacts, now: number): Run {
   if (!mayMove(run.phase, to)) throw new Error(`run ${run.id} cannot go from ${run.phase} to ${to}`);

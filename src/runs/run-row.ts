@@ -1,4 +1,4 @@
-// Between a run and its row in the ledger. Knows no SQL beyond column names.
+// Converts between a run and its row in the ledger. Knows no SQL beyond column names.
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Outcome, Usage } from '../domain/outcome.ts';
@@ -6,7 +6,7 @@ import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
 import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
 import type { SqlRow, SqlValue } from './database.ts';
 
-/** What a caller says of a run that is about to begin; the ledger adds phase, fence and instant. */
+/** A caller's facts about a new run; the ledger adds phase, fence and instant. */
 export type NewRun = Pick<
   Run,
   | 'id'
@@ -26,7 +26,7 @@ export type NewRun = Pick<
   readonly fenceAbove?: number;
 };
 
-/** What may become known of a run on its way. */
+/** Facts that may become known while it runs. */
 export type RunFacts = Partial<
   Pick<
     Run,
@@ -51,7 +51,7 @@ export const CHANGEABLE = [
 ] as const;
 
 /**
- * Failures that cost no attempt: nobody learnt whether the work would have succeeded. `interrupted`: the process
+ * Failures that cost no attempt: they do not show whether the work would have succeeded. `interrupted`: the process
  * vanished with the machine or the supervisor; `rate-limited`: the account's quota was used up.
  */
 const UNCOUNTED: ReadonlySet<string> = new Set(['interrupted', 'rate-limited']);
@@ -79,7 +79,7 @@ export function changeableValues(run: Run): SqlValue[] {
   ];
 }
 
-/** A run as the row that `runOf` reads, for keeping it outside of the ledger. */
+/** A run as the row that `runOf` reads, for storing it outside the ledger. */
 export function rowOf(run: Run): SqlRow {
   const values = changeableValues(run);
   return {
@@ -113,12 +113,12 @@ function number(row: SqlRow, column: string): number {
   return value;
 }
 
-/** A column that may be empty, as text. */
+/** A nullable column, as text. */
 export function textOrNull(row: SqlRow, column: string): string | null {
   return row[column] === null ? null : text(row, column);
 }
 
-/** A column that may be empty, as a number. */
+/** A nullable column, as a number. */
 export function numberOrNull(row: SqlRow, column: string): number | null {
   return row[column] === null ? null : number(row, column);
 }
@@ -134,10 +134,10 @@ function processOf(row: SqlRow): ProcessIdentity | null {
   return pid === null ? null : { pid, startTime: text(row, 'start_time'), bootId: text(row, 'boot_id') };
 }
 
-/** The run that a row of the table `runs` stands for. */
+/** The run of a row of the table `runs`. */
 export function runOf(row: SqlRow): Run {
   const outcome = textOrNull(row, 'outcome');
-  // Of a run that was kept outside of the ledger these are not known.
+  // Not known of a run that was stored outside the ledger.
   const { session, model, usage } = row;
   return {
     id: text(row, 'id'),
@@ -168,7 +168,7 @@ export function runOf(row: SqlRow): Run {
   };
 }
 
-/** Text with a NUL or half a character comes back changed from SQLite, and would then name another task: `graph`. */
+/** SQLite changes text with a NUL or a lone surrogate, which would then name another task: `graph`. */
 export function refuseUnfaithful(what: string, value: string | null): void {
   if (value === null) return;
   if (!value.includes('\u0000') && Buffer.from(value, 'utf8').toString('utf8') === value) return;

@@ -1,5 +1,5 @@
-// What the ledger remembers of schedules: since when each counts, which instant was dispatched last, which are still
-// owed. Knows no zones and no expressions; read at every tick, so it is kept in memory beside the database.
+// The ledger's memory of schedules: since when each counts, which instant was dispatched last, which are still owed.
+// Knows no zones and no expressions; read at every tick, so it is cached in memory.
 
 import type { ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import { type GraphPath, type TaskKey, type TaskRef, taskKey } from '../domain/ids.ts';
@@ -7,22 +7,26 @@ import type { Database, SqlRow } from './database.ts';
 import { numberOrNull, refuseUnfaithful } from './run-row.ts';
 
 export interface ScheduleStore {
-  /** What is remembered of each task's schedule. One map, brought up to date by asking; what it holds is not changed. */
+  /** The memory of each task's schedule. One map, updated by asking; its values are immutable. */
   scheduleMemory(): ScheduleMemories;
-  /** Keeps what a schedule was seen to be, for all of them at once. For an unchanged expression the last occurrence never goes back. */
+  /**
+   * Records observed schedules, all of them at once. For an unchanged expression the last occurrence never goes back.
+   */
   noteSchedules(notes: readonly ScheduleNote[]): void;
   noteSchedule(task: TaskRef, memory: ScheduleMemory): void;
-  /** Keeps that an occurrence was dispatched, inside a transaction or by itself. What was owed up to it is owed no more. */
+  /**
+   * Records that an occurrence was dispatched, inside a transaction or on its own. Earlier owed instants are cleared.
+   */
   noteOccurrence(task: TaskRef, nominalAt: number): void;
-  /** Keeps that the last occurrence is over: its task was done. */
+  /** Records that the last occurrence finished: its task was done. */
   noteOver(task: TaskRef): void;
   /** Forgets a schedule, for a task that is gone. */
   forgetSchedule(task: TaskRef): void;
-  /** What is on the disk was changed otherwise. */
+  /** The file was changed by other means. */
   readAnew(): void;
 }
 
-/** What is to be remembered of one task. */
+/** The memory of one task. */
 export interface ScheduleNote extends TaskRef {
   readonly memory: ScheduleMemory;
 }
@@ -39,7 +43,7 @@ export function scheduleMemoryOf(row: SqlRow): ScheduleMemory {
   };
 }
 
-/** The book over an open, migrated database that nobody else writes. */
+/** The store over an open, migrated database with no other writer. */
 export function createScheduleBook(database: Database): ScheduleStore {
   const all = database.prepare('SELECT * FROM schedules');
   const one = database.prepare('SELECT * FROM schedules WHERE graph = ? AND task = ?');
@@ -53,7 +57,7 @@ export function createScheduleBook(database: Database): ScheduleStore {
 
   let book: Memories | null = null;
   let isOld = false;
-  /** Written since: read again from the disk, which alone knows whether a transaction came to pass. */
+  /** Written since: read again from the disk, which alone knows whether a transaction was committed. */
   const stale = new Map<TaskKey, TaskRef>();
   const rowOf = ({ graph, task }: TaskRef): ScheduleMemory | undefined => {
     const row = one.one(graph, task);
@@ -123,7 +127,7 @@ export function createScheduleBook(database: Database): ScheduleStore {
   };
 }
 
-/** What is remembered, and of which graphs it changed. */
+/** The memory, and the graphs whose part of it changed. */
 class Memories extends Map<TaskKey, ScheduleMemory> implements ScheduleMemories {
   readonly #revisions = new Map<GraphPath, number>();
   #latest = 0;
@@ -144,7 +148,7 @@ class Memories extends Map<TaskKey, ScheduleMemory> implements ScheduleMemories 
   }
 }
 
-/** Past this many, reading everything is quicker. */
+/** Beyond this many, reading everything is quicker. */
 const READ_ONE_BY_ONE = 500;
 
 function notBackwards(memory: ScheduleMemory, before: ScheduleMemory | undefined): ScheduleMemory {

@@ -1,5 +1,5 @@
-// Completions that could not be written to their graph just now: one file each, kept until somebody applies them.
-// Knows nothing of how a completion is applied.
+// Completions that cannot be written to their graph yet: one file each, kept until they are applied. Does not know
+// how a completion is applied.
 
 import {
   closeSync,
@@ -18,14 +18,14 @@ import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath, RunId, TaskId } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
-/** A report that work is over, as it lies on the disk. */
+/** A completion report, as stored on the disk. */
 export interface SpooledCompletion {
   /** When it was reported, ms. Completions are applied in this order. */
   readonly at: number;
   readonly graph: GraphPath;
   readonly task: TaskId;
   readonly result: 'succeeded' | 'failed';
-  /** The run whose token was shown; absent when a person or an unknown agent reported. */
+  /** The run whose token was presented; absent if a person or an unknown agent reported. */
   readonly run?: RunId;
   readonly agent?: string;
   readonly summary?: string;
@@ -34,10 +34,10 @@ export interface SpooledCompletion {
   readonly retryable?: boolean;
 }
 
-/** Larger than anything that is accepted as a completion. */
+/** Larger than any accepted completion. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** What came of applying one: done, to be tried again, or never to be. */
+/** The result of applying one: done, to be retried, or never. */
 export type SpoolAnswer =
   | { readonly kind: 'applied' }
   | { readonly kind: 'later'; readonly because: string }
@@ -47,11 +47,11 @@ export interface DrainReport {
   readonly applied: number;
   /** Still in the spool. */
   readonly left: readonly { readonly file: string; readonly because: string }[];
-  /** Moved to `bad/`, with the reason in a file beside it. */
+  /** Moved to `bad/`, with a file beside it that contains the reason. */
   readonly bad: readonly { readonly file: string; readonly because: string }[];
 }
 
-/** Keeps a completion: when this returns its path, it survives a power cut. */
+/** Stores a completion: once this returns its path, it survives a power cut. */
 export function spoolCompletion(dir: string, record: SpooledCompletion): string {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -84,7 +84,7 @@ export function spoolCompletion(dir: string, record: SpooledCompletion): string 
   }
 }
 
-/** A rename is only on the disk when its folder is. */
+/** A rename is only durable once its folder is synced. */
 function syncFolder(dir: string): void {
   const handle = openSync(dir, 'r');
   try {
@@ -94,7 +94,7 @@ function syncFolder(dir: string): void {
   }
 }
 
-/** Paths of the completions that wait, oldest first; none when there is no spool. */
+/** Paths of the waiting completions, oldest first; none if there is no spool. */
 export function spooled(dir: string): string[] {
   try {
     return readdirSync(dir)
@@ -130,8 +130,8 @@ function parse(text: string): SpooledCompletion | string {
 
 /**
  * Applies what waits, oldest first. A completion leaves the spool only after it was applied, so `apply` may see one
- * twice and must not mind. After a `later` (or a throw) the rest of that graph waits too, so that order is kept;
- * other graphs go on. What cannot be read or is refused goes to `bad/` with the reason.
+ * twice and must tolerate that. After a `later` (or a throw) the remaining ones of that graph wait, too, so that
+ * order is kept; other graphs continue. Unreadable or refused ones go to `bad/` with the reason.
  */
 export async function drainSpool(
   dir: string,
@@ -172,12 +172,12 @@ async function answerOf(
   try {
     return await apply(record);
   } catch (thrown) {
-    // Whatever went wrong, the completion must not be lost: it is tried again and the reason is reported.
+    // Whatever went wrong, the completion must not be lost: it is retried and the reason is reported.
     return { kind: 'later', because: messageOf(thrown) };
   }
 }
 
-/** The record, or a sentence why it cannot be read, or null when the file is gone. */
+/** The record, or a sentence why it cannot be read, or null if the file is gone. */
 function readRecord(file: string): SpooledCompletion | string | null {
   try {
     const text = readTextNow(file, { maxBytes: MAX_BYTES });
@@ -195,7 +195,7 @@ function setAside(dir: string, file: string, because: string): string {
   try {
     renameSync(file, target);
   } catch (thrown) {
-    // Gone already: another drain set it aside for the same reason.
+    // Already gone: another drain moved it aside for the same reason.
     if (systemCode(thrown) !== 'ENOENT') throw thrown;
   }
   return target;

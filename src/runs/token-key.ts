@@ -1,14 +1,14 @@
-// The key from which the tokens of runs are made, so that a supervisor that was started anew can say them again: an agent
-// that is asked how it is getting on, or is sent a message once more, must see the token that it knows. Kept as a file
-// that this user alone can read; the ledger has hashes only.
+// The key from which run tokens are derived, so that a restarted supervisor can produce them again: an agent that is
+// polled, or gets a message once more, must see the token it knows. Kept in a file that only this user can read; the
+// ledger has hashes only.
 
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { systemCode } from '../domain/errors.ts';
 import { newTokenKey } from '../platform/identity.ts';
 
 /**
- * The key in this file, made where there is none of use; the caller holds the machine's lock. Runs that began with another
- * key keep their tokens, which nobody can say again.
+ * The key in this file, created if there is no usable one; the caller has the machine's lock. Runs that began with
+ * another key keep their tokens, which can no longer be produced.
  */
 export async function readTokenKey(file: string): Promise<string> {
   const known = await keyIn(file);

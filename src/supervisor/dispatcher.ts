@@ -1,5 +1,5 @@
-// Carries out what was decided and decides nothing more. What goes through its places has been admitted and is on its way
-// or running, so that work never waits for room there.
+// Carries out decisions and makes none itself. What enters its slots has been admitted, so that work never waits for
+// capacity there.
 
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
@@ -20,29 +20,29 @@ import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
 import { Slots } from './slots.ts';
 
-/** From writing that failed to the next look at it, ms; doubled while it fails. */
+/** From a failed write to the next attempt, ms; doubled while it fails. */
 const FIRST_AGAIN_MS = 1000;
 const LAST_AGAIN_MS = 30_000;
 
-/** How long it is kept when something was written again, ms. */
+/** How long to remember that something was written again, ms. */
 const WRITTEN_KEPT_MS = 3_600_000;
 
 export class Dispatcher {
   readonly runner: Runner;
   readonly leases: Leases;
-  /** Tasks that somebody outside is just taking over: no tick may dispatch them in between. */
+  /** Tasks that an external worker is claiming now: no tick may dispatch them in between. */
   readonly changingHands = new Set<TaskKey>();
   readonly #parts: RunnerParts;
   readonly slots: Slots;
-  /** Runs whose settlement, release or taking up is under way, so that a tick in between does not ask twice. */
+  /** Runs being settled, released or reattached, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   /** Carrying, attending in a slot, and writing. */
   readonly #work: Background;
-  /** When claims and results were written again last, by run id or task key. */
+  /** When claims and results were last written again, by run id or task key. */
   readonly #written = new Map<string, number>();
-  /** Recurring tasks that are just being opened again, and those whose result is just written again. */
+  /** Recurring tasks being reopened, and those whose result is being written again. */
   readonly #reopening = new Set<TaskKey>();
-  /** Rounds of writing in a row of which something failed. */
+  /** Consecutive rounds of writing with a failure. */
   #failures = 0;
   #wakesLater: Cancel | null = null;
 
@@ -55,25 +55,29 @@ export class Dispatcher {
     this.slots = new Slots(parts.config().maxConcurrent);
   }
 
-  /** Runs that this process attends to or is just now writing about. */
+  /** Runs that this process attends to or is writing about. */
   attended(): ReadonlySet<string> {
     return new Set([...this.runner.live.keys(), ...this.#busy]);
   }
 
-  /** Tasks whose run is settled while its process still ends. */
+  /** Tasks whose run is settled while its process is still exiting. */
   endingTasks(): ReadonlySet<TaskKey> {
     const tasks = [...this.runner.live.values()].filter((live) => live.declared);
     return new Set([...this.changingHands, ...tasks.map(({ run }) => taskKey(run.graph, run.task))]);
   }
 
-  /** Runs that were reported as over while a process of theirs goes on: it writes to its worktree as long as it lives. */
+  /**
+   * Runs reported as finished while their process keeps running: it may write to its worktree as long as it lives.
+   */
   ending(): readonly Run[] {
     return [...this.runner.live.values()].flatMap(({ declared, run }) =>
       declared !== null && run.process !== null ? [{ ...run, phase: 'started' as const }] : [],
     );
   }
 
-  /** Does what was decided. Returns how many dispatches were begun; the work itself goes on in the background. */
+  /**
+   * Carries out a decision. Returns how many dispatches were started; the work itself continues in the background.
+   */
   apply(actions: readonly Action[]): number {
     this.slots.resize(this.#parts.config().maxConcurrent);
     let dispatched = 0;
@@ -82,14 +86,14 @@ export class Dispatcher {
     const plans: Plan[] = [];
     for (const action of actions) {
       if (action.kind === 'dispatch') {
-        // An instant that could not be written down could be run twice.
+        // An instant that could not be recorded might run twice.
         if (untold === null || action.plan.occurrence === null) plans.push(action.plan);
         continue;
       }
       try {
         this.#apply(action);
       } catch (thrown) {
-        // What is under way must be settled even while nothing new can be begun (a full disk).
+        // Running work must be settled even while nothing new can start (a full disk).
         failed ??= thrown;
       }
     }
@@ -111,7 +115,7 @@ export class Dispatcher {
 
   #carry(live: LiveRun, plan: Plan): void {
     const carry = () => this.runner.carry(live, plan);
-    // What is claimed for somebody outside takes no place, so a full queue must not keep it waiting.
+    // What is claimed externally uses no slot, so a full queue must not delay it.
     if (goesElsewhere(plan.profile.type)) this.#work.later(carry());
     else this.#work.later(this.slots.take(live, carry, plan.priority));
   }
@@ -140,7 +144,7 @@ export class Dispatcher {
         });
         break;
       case 'close':
-        // Its end is just being written: what the graph says of it may be that very writing.
+        // Its outcome is being written: the graph's new state may be that very write.
         if (this.runner.ending.isFinishing(action.run.id)) break;
         this.#unlessBegun(action.run, async () => {
           this.#close(action);
@@ -155,7 +159,7 @@ export class Dispatcher {
         this.#again(taskKey(action.graph, action.known.task), () => this.#restore(action));
         break;
       case 'note-schedule':
-        // Written with all the others before anything is begun.
+        // Recorded with all the others before anything starts.
         break;
       case 'reopen':
         this.#reopen(action);
@@ -168,13 +172,13 @@ export class Dispatcher {
   #close({ run, phase, because }: Extract<Action, { kind: 'close' }>): void {
     const { ledger, clock, graphs } = this.#parts;
     const isGone = !graphs.get(run.graph)?.store.snapshot().tasks.has(run.task);
-    // A task that is gone was not decided about: git may bring it back, and then its result is known.
+    // A missing task was not decided about: git may bring it back, and then its result is known.
     if ((phase === 'overruled' || phase === 'superseded') && !isGone)
       this.runner.ending.overrule(run, phase, because);
     else ledger.move(run.id, phase, { finishedAt: clock.now() });
   }
 
-  /** Writes that the graph did not keep are made again, but not at once: it may not be writable, or rewound again. */
+  /** Writes that the graph lost are repeated, but not at once: it may not be writable, or may be rewound again. */
   #again(key: string, write: () => void): void {
     const now = this.#parts.clock.now();
     const last = this.#written.get(key);
@@ -196,7 +200,7 @@ export class Dispatcher {
     );
   }
 
-  /** A supervisor that was killed while it started an agent did not note it: what was begun is taken up instead. */
+  /** A supervisor killed while starting an agent did not record it: a started agent is reattached instead. */
   #unlessBegun(run: Run, otherwise: () => Promise<void>): void {
     this.#once(run, async () => {
       const isBegun = run.phase === 'claimed' && (await this.runner.recovery.findAgent(run));
@@ -204,14 +208,14 @@ export class Dispatcher {
     });
   }
 
-  /** Begins a run of a plan; its work goes on in the background. Throws `conflict` when the task has one. */
+  /** Starts a run of a plan; its work continues in the background. Throws `conflict` if the task has one. */
   dispatch(plan: Plan): LiveRun {
     const live = this.runner.open(plan);
     this.#work.later(this.slots.take(live, () => this.runner.carry(live, plan), plan.priority));
     return live;
   }
 
-  /** Ends what time has run out for. */
+  /** Stops runs whose time has run out. */
   expire(now: number): void {
     for (const live of this.runner.live.values()) {
       const at = live.endsAt;
@@ -228,7 +232,7 @@ export class Dispatcher {
     }
   }
 
-  /** When time alone ends the next run, or one is asked again, ms. */
+  /** When time alone stops the next run, or one is polled again, ms. */
   nextEnd(now: number): number | null {
     let next = this.runner.ending.unanswered.nextAt(now);
     for (const live of this.runner.live.values()) {
@@ -238,9 +242,7 @@ export class Dispatcher {
     return next;
   }
 
-  /**
-   * The clock was set, or the machine slept, by so many ms: time in which no agent could work is not taken from it.
-   */
+  /** The clock was set, or the machine slept, by this many ms: time in which no agent could work is not counted. */
   shiftClock(ms: number): void {
     const { ledger } = this.#parts;
     for (const live of this.runner.live.values()) {
@@ -250,7 +252,7 @@ export class Dispatcher {
     }
   }
 
-  /** What people should know of runs that go on: their silence. */
+  /** Reports the silence of running agents. */
   problems(now: number): ReportedProblem[] {
     return [...this.runner.live.values()].flatMap((live) => {
       const gone = this.#goneText(live.run);
@@ -262,21 +264,21 @@ export class Dispatcher {
     });
   }
 
-  /** What is said of an agent whose task is missing from its graph. */
+  /** The notice about an agent whose task is missing from its graph. */
   #goneText({ graph, task, agent, phase }: Run): string | null {
     const snapshot = this.#parts.graphs.get(graph)?.store.snapshot();
     if (!snapshot || snapshot.problem || phase === 'opened' || snapshot.tasks.has(task)) return null;
     return `${agent} works on ${task}, which is gone from ${graph} (git?); its result is kept, \`supervisor runs\` shows it`;
   }
 
-  /** Ends a run whose worktree was removed or moved; where its task turned up elsewhere it is open again. */
+  /** Ends a run whose worktree was removed or moved; if its task turned up elsewhere it is reopened. */
   disown(run: Run): void {
     const live = this.runner.live.get(run.id);
     if (live) live.stop('overruled');
     else this.#once(run, () => this.runner.ending.disown(run));
   }
 
-  /** Attends to the agents of graphs that cannot be read, or that nobody serves any more: they live all the same. */
+  /** Attends to the agents of graphs that are unreadable or no longer served: they are still running. */
   attendLost(): void {
     const { ledger, graphs } = this.#parts;
     for (const run of ledger.openRuns()) {
@@ -289,7 +291,7 @@ export class Dispatcher {
     }
   }
 
-  /** Closes runs whose graph is gone for so long that nobody waits for them. An agent that lives keeps its run. */
+  /** Closes runs whose graph has been gone for too long. A live agent keeps its run. */
   giveUp(isGivenUp: (graph: GraphPath) => boolean): void {
     const { ledger, graphs, clock } = this.#parts;
     for (const run of ledger.openRuns()) {
@@ -303,11 +305,11 @@ export class Dispatcher {
     }
   }
 
-  /** Stops every run with this reason and waits until each is written down. */
+  /** Stops every run with this reason and waits until each is recorded. */
   async stopAll(reason: StopReason): Promise<void> {
     for (const live of this.runner.live.values()) live.stop(reason);
     const { background } = this.runner;
-    // Each may begin some of the other.
+    // Each may start some of the other.
     while (!this.#work.isIdle || !background.isIdle) {
       await this.#work.idle();
       await background.idle();
@@ -339,19 +341,21 @@ export class Dispatcher {
     this.#work.later(this.slots.take(live, () => this.runner.resume(live, profile)));
   }
 
-  /** The graph says that this run is over. A process of ours is ended; one that finished its own task may tidy up first. */
+  /**
+   * The graph says that this run is over. Its process is stopped; one that finished its own task may clean up first.
+   */
   #stop(run: Run, reason: StopReason, because: string): void {
-    // Just being given back: what the graph says of it is our own writing.
+    // Being released: the graph's new state is our own write.
     if (this.runner.ending.releaseOf(run.id)) return;
     if (!this.runner.live.has(run.id)) {
-      // Just being given back, settled or looked for: what the graph says of it is our own writing.
+      // Being released, settled or looked for: the graph's new state is our own write.
       if (this.#busy.has(run.id)) return;
       const profile = this.#profileOf(run);
       if (!profile) {
         this.runner.ending.overrule(run, reason === 'overruled' ? 'overruled' : 'superseded', because);
         return;
       }
-      // Ended while nobody attended to it: what is left of it is taken up, to be ended like any other.
+      // Finished while unattended: its remains are reattached, to be finished like any other.
       this.#takeUp(run);
     }
     const live = this.runner.live.get(run.id);
@@ -385,7 +389,7 @@ export class Dispatcher {
     this.#work.later(reopenRecurring(action, this.#parts).finally(() => this.#reopening.delete(key)));
   }
 
-  /** What was refused just now (a full disk, a lock that is held) would be refused again at once. */
+  /** What was refused just now (a full disk, a taken lock) would be refused again at once. */
   #wakeLater(): void {
     const ms = Math.min(FIRST_AGAIN_MS * 2 ** this.#failures, LAST_AGAIN_MS);
     this.#wakesLater ??= this.#parts.clock.after(ms, () => {
@@ -395,7 +399,7 @@ export class Dispatcher {
     });
   }
 
-  /** Does it unless something is done for the run already; then, or a while after it failed, comes the next look. */
+  /** Does it unless the run is already being handled; then, or some time after a failure, it is judged again. */
   #once(run: Run, work: () => Promise<void>): void {
     if (this.#busy.has(run.id)) return;
     this.#busy.add(run.id);
@@ -404,7 +408,7 @@ export class Dispatcher {
         () => {
           this.#busy.delete(run.id);
           this.#failures = 0;
-          // Only now: what a tick sees of a run that is busy is left alone.
+          // Only now: a tick leaves busy runs unchanged.
           this.#parts.wake('run');
         },
         (thrown: unknown) => {

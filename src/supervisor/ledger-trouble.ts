@@ -1,11 +1,10 @@
-// What is done while the disk refuses the ledger's writes: nothing new is begun, and now and then it is tried whether
-// there is room again, less and less often.
+// While the disk refuses the ledger's writes: nothing new starts, and writing is retried at growing intervals.
 
 import type { GraphHold } from '../decide/world.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ledger } from '../runs/ledger.ts';
 
-/** From the first refusal to the first try, ms; doubled with every one. */
+/** From the first refusal to the first retry, ms; doubled each time. */
 const FIRST_TRY_MS = 1000;
 const LAST_TRY_MS = 30_000;
 
@@ -13,7 +12,7 @@ export class LedgerTrouble {
   readonly #ledger: Pick<Ledger, 'refusal' | 'probe'>;
   readonly #clock: Pick<Clock, 'now'>;
   #waitMs = FIRST_TRY_MS;
-  /** The next try; null while there is no trouble. */
+  /** The next retry; null if there is no problem. */
   #triesAt: number | null = null;
 
   constructor({ ledger, clock }: { ledger: Pick<Ledger, 'refusal' | 'probe'>; clock: Pick<Clock, 'now'> }) {
@@ -21,13 +20,13 @@ export class LedgerTrouble {
     this.#clock = clock;
   }
 
-  /** Why nothing may be begun, or null. */
+  /** Why nothing may start, or null. */
   hold(): GraphHold | null {
     const because = this.#ledger.refusal();
     return because === null ? null : { code: 'ledger-unwritable', because };
   }
 
-  /** Looks whether there is trouble, and tries again when it is time. Gives the next instant to look, or null. */
+  /** Checks for a problem, and retries when due. Returns the next instant to check, or null. */
   look(): number | null {
     const now = this.#clock.now();
     const isNew = this.#triesAt === null;
@@ -35,7 +34,7 @@ export class LedgerTrouble {
       try {
         this.#ledger.probe();
       } catch {
-        // Still none; the refusal says so.
+        // Still full; the refusal says so.
         this.#waitMs = Math.min(this.#waitMs * 2, LAST_TRY_MS);
         this.#triesAt = now + this.#waitMs;
       }

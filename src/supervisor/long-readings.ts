@@ -1,5 +1,5 @@
-// Reads large graphs beside everything else: whoever has other work to do does not wait until a hundred thousand tasks
-// were read. What was read before counts until then.
+// Reads large graphs in the background: other work does not wait until a hundred thousand tasks are read. The
+// previous reading stays valid until then.
 
 import { messageOf } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -15,10 +15,10 @@ export class LongReadings {
   readonly #wake: () => void;
   readonly #readings = new Map<GraphPath, Promise<void>>();
   #ended: GraphPath[] = [];
-  /** Ends the wait that is under way. */
+  /** Ends the current wait. */
   #hurry: (() => void) | null = null;
 
-  /** `wake` is called when a reading ends that nobody waits for. */
+  /** `wake` is called when a reading completes that is not awaited. */
   constructor(
     parts: { readonly graphs: Pick<SupervisedGraphs, 'get' | 'refresh'>; readonly log: Pick<Log, 'warn'> },
     wake: () => void,
@@ -33,7 +33,7 @@ export class LongReadings {
     return (this.#graphs.get(path)?.store.snapshot().tasks.size ?? 0) >= MANY_TASKS;
   }
 
-  /** Reads a graph again, after the reading that may be under way. */
+  /** Reads a graph again, after a reading that may be under way. */
   begin(path: GraphPath): void {
     const reading: Promise<void> = this.#graphs
       .refresh([path])
@@ -46,7 +46,7 @@ export class LongReadings {
     this.#readings.set(path, reading);
   }
 
-  /** Resolves when one of the readings has ended, or somebody is in a hurry; at once when there is none. */
+  /** Resolves when one of the readings has completed, or `hurry` is called; at once if there is none. */
   async wait(): Promise<void> {
     if (this.#readings.size === 0) return;
     const hurried = new Promise<void>((resolve) => {
@@ -56,19 +56,19 @@ export class LongReadings {
     this.#hurry = null;
   }
 
-  /** The graphs whose reading has ended since this was asked last. */
+  /** The graphs whose reading has completed since the last call. */
   takeEnded(): readonly GraphPath[] {
     const ended = this.#ended;
     this.#ended = [];
     return ended;
   }
 
-  /** Whoever waits goes on with what was read before. */
+  /** Lets the waiting caller continue with the previous reading. */
   hurry(): void {
     this.#hurry?.();
   }
 
-  /** Resolves when nothing is read any more. */
+  /** Resolves when no reading is under way. */
   async idle(): Promise<void> {
     await Promise.all(this.#readings.values());
   }

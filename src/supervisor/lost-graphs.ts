@@ -1,5 +1,5 @@
-// Graphs that are gone: deleted, moved, unmounted, taken out of the configuration. What was known of them is kept, their
-// runs follow them to where they are found again, and are closed when they are not.
+// Graphs that are gone: deleted, moved, unmounted, removed from the configuration. What was known of them is kept,
+// their runs follow them to their new path, and are closed if there is none.
 
 import { findMoved, type PresentGraph } from '../decide/moved-graphs.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -26,32 +26,32 @@ interface LostGraphsParts {
   readonly stateDir: string;
 }
 
-/** How long what came of a run is kept for a graph that is gone. */
+/** How long the results of runs are kept for a graph that is gone. */
 export const LOST_KEPT_MS = 7 * 24 * 3_600_000;
-/** Running time that must pass here before: a clock that was set must not make everything old at once, ms. */
+/** Running time that must pass first: a clock that was set must not make everything old at once, ms. */
 const SEEN_LOST_MS = 3_600_000;
-/** Open tasks that are named; of the others there is a number. */
+/** Open tasks listed by name; of the others the number. */
 const NAMED = 10;
 
 export class LostGraphs {
   readonly #parts: LostGraphsParts;
-  /** The last content of each graph that could be read. */
+  /** The last content of each readable graph. */
   readonly #contents = new Map<GraphPath, Snapshot>();
   readonly #noted = new Map<GraphPath, Snapshot>();
   #remembered: Map<GraphPath, RememberedGraph> | null = null;
-  /** Since when they were seen to be gone by this very process, in running time. */
+  /** Since when this very process has seen them gone, in running time. */
   readonly #goneSince = new Map<GraphPath, number>();
 
   constructor(parts: LostGraphsParts) {
     this.#parts = parts;
   }
 
-  /** What is known of graphs that are gone, those first whose runs are open. */
+  /** What is known of graphs that are gone, those with open runs first. */
   gone(): readonly RememberedGraph[] {
     return [...this.#known().values()].filter((graph) => graph.goneAt !== null);
   }
 
-  /** Keeps at hand what the graphs hold while they are there. Cheap. */
+  /** Remembers the content of the graphs while they exist. Cheap. */
   see(): void {
     for (const { path, store } of this.#parts.graphs.all()) {
       const snapshot = store.snapshot();
@@ -59,7 +59,7 @@ export class LostGraphs {
     }
   }
 
-  /** Runs follow graphs that were moved. To be called after each listing; resolves with what was moved. */
+  /** Moves runs along with their graphs. Call after each listing; resolves with what was moved. */
   follow(live: Iterable<LiveRun>): void {
     const { graphs, ledger, log } = this.#parts;
     const present = graphs.all();
@@ -85,7 +85,7 @@ export class LostGraphs {
       try {
         ledger.moveGraph(from, { graph: to, worktree: graph.worktree.path, repo: graph.repository.id });
       } catch (thrown) {
-        // Its tasks run at the new place already: then nothing is to follow.
+        // Its tasks already run at the new place: then nothing moves.
         log.warn('graph.unmoved', { graph: from, to, because: messageOf(thrown) });
         continue;
       }
@@ -95,7 +95,7 @@ export class LostGraphs {
     }
   }
 
-  /** Keeps what was seen, and since when what is not. */
+  /** Records what was seen, and since when something is gone. */
   note(): void {
     const { ledger, graphs, clock } = this.#parts;
     const known = this.#known();
@@ -135,7 +135,7 @@ export class LostGraphs {
     for (const entry of latest.values()) known.set(entry.graph, entry);
   }
 
-  /** What the ledger settled is not open, even where the graph was gone before that was seen in it. */
+  /** What the ledger settled is not open, even if the graph vanished before that was seen in it. */
   #withoutSettled<T extends Pick<RememberedGraph, 'open' | 'openCount'>>(graph: GraphPath, seen: T) {
     const open = seen.open.filter((task) => {
       const run = this.#parts.ledger.latestRun(graph, task);
@@ -145,7 +145,7 @@ export class LostGraphs {
     return settled === 0 ? seen : { open, openCount: seen.openCount - settled };
   }
 
-  /** Whether the graph is gone for so long that nobody waits for it any more. */
+  /** Whether the graph has been gone for so long that it is given up. */
   isGivenUp(graph: GraphPath): boolean {
     const { clock } = this.#parts;
     const goneAt = this.#known().get(graph)?.goneAt ?? null;
@@ -177,7 +177,7 @@ export class LostGraphs {
     this.#goneSince.delete(graph);
   }
 
-  /** Graphs that nobody serves, also those of which only runs are known. */
+  /** Graphs that are not served, including those known only by their runs. */
   #notServed(runs: readonly Run[]): readonly RememberedGraph[] {
     const known = this.#known();
     const found = new Map([...known].filter(([path]) => !this.#parts.graphs.get(path)));
@@ -190,10 +190,10 @@ export class LostGraphs {
     return [...found.values()];
   }
 
-  /** Which graphs' open runs left their folders in this one, as `mv` and copies between disks keep them. */
+  /** Which graphs' open runs left their folders in this one, as `mv` and copies between disks preserve them. */
   #runsIn(graph: SupervisedGraph, runs: readonly Run[]): ReadonlySet<GraphPath> {
     const found = new Set<GraphPath>();
-    // A stranger's folder may say anything.
+    // A foreign folder may contain anything.
     if (graph.profiles.repositoryUntrusted) return found;
     for (const run of runs) {
       if (run.agent === '' || found.has(run.graph) || this.#parts.graphs.get(run.graph)) continue;

@@ -7,7 +7,7 @@ import type { Run } from '../domain/run.ts';
 import { type SupervisedGraphs, viewOf } from '../graphs/supervised-graphs.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 
-/** The world as it is now. `standstill` says why nothing at all is dispatched, null when something may be. */
+/** The world as it is now. `standstill` says why nothing at all is dispatched, null if dispatching is allowed. */
 export function observeWorld(parts: {
   readonly now: number;
   readonly config: Config;
@@ -15,15 +15,15 @@ export function observeWorld(parts: {
   /** Null: no ledger, as for one-shot commands on a machine where no supervisor ever ran. */
   readonly ledger: LedgerView | null;
   readonly attended: ReadonlySet<RunId>;
-  /** Of these, who gave their place back. */
+  /** Those that yielded their slot. */
   readonly waiting?: ReadonlySet<RunId>;
   readonly endingTasks: ReadonlySet<TaskKey>;
-  /** Runs whose task is over and whose process is not. */
+  /** Runs whose task has finished but whose process has not exited. */
   readonly ending?: readonly Run[];
   readonly peers: PeerStatuses;
   readonly dispatchBlocked: GraphHold | null;
   readonly workers?: World['workers'];
-  /** As the last decision said. */
+  /** From the last decision. */
   readonly doubts?: ReadonlyMap<string, number>;
 }): World {
   const { ledger } = parts;
@@ -36,7 +36,7 @@ export function observeWorld(parts: {
     endingTasks: parts.endingTasks,
     ending: parts.ending ?? [],
     schedules: ledger?.scheduleMemory() ?? new Map(),
-    // Those that are over too: after a pause of a profile or an account one task tries first.
+    // Expired ones, too: after a pause of a profile or an account one task tries first.
     pauses: ledger?.pauses() ?? [],
     peers: parts.peers,
     dispatchBlocked: parts.dispatchBlocked,
@@ -46,7 +46,7 @@ export function observeWorld(parts: {
   };
 }
 
-/** Whose graph is gone takes no place either: nobody could give it back. */
+/** A run whose graph is gone uses no slot either: nothing could free it. */
 function withWaiting(
   runs: readonly Run[],
   { waiting, graphs }: { readonly waiting?: ReadonlySet<RunId>; readonly graphs: SupervisedGraphs },

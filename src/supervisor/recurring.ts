@@ -1,5 +1,5 @@
-// Opens recurring tasks again when they are done, and tells what became of instants that are not run. Decides nothing:
-// whether the task is still done is looked at again under the graph's lock.
+// Reopens recurring tasks when they are done, and reports instants that are skipped. Decides nothing: under the
+// graph's lock it checks again that the task is still done.
 
 import { recurPatch } from '../decide/recur.ts';
 import type { Action, PassedInstants } from '../decide/world.ts';
@@ -10,7 +10,9 @@ import type { RunnerParts } from '../run/run-services.ts';
 
 type Reopen = Extract<Action, { kind: 'reopen' }>;
 
-/** Opens a done task for its next instant. Its attempts are counted anew: they belonged to the run that is over. */
+/**
+ * Reopens a done task for its next instant. Its attempts are counted from zero: they belonged to the finished run.
+ */
 export async function reopenRecurring(
   { graph, task, nextAt }: Reopen,
   parts: Pick<RunnerParts, 'graphs' | 'ledger' | 'clock' | 'bus' | 'wake'>,
@@ -33,7 +35,7 @@ export async function reopenRecurring(
   parts.wake('reopened');
 }
 
-/** Writes down how far schedules have come, in one go, and tells it; gives what went wrong, or null. */
+/** Records the progress of schedules in one write, and reports it; returns the error, or null. */
 export function noteSchedules(
   actions: readonly Action[],
   parts: Pick<RunnerParts, 'ledger' | 'bus'>,
@@ -48,7 +50,7 @@ export function noteSchedules(
   return null;
 }
 
-/** Says which instants are let go, once it is written down that they are. */
+/** Reports skipped instants, once that is recorded. */
 function tellPassed(
   { graph, task }: TaskRef,
   passed: readonly PassedInstants[],

@@ -1,5 +1,5 @@
-// Letting go of what is over: folders of runs first, then the runs themselves. A little at a time, so that nothing waits
-// for it, and never right after a start or a jump of the clock: what a wrong clock takes for old would be lost.
+// Drops what has expired: folders of runs first, then the runs themselves. A little at a time, so that nothing waits
+// for it, and never right after a start or a clock change: a wrong clock must not delete anything.
 
 import type { Config } from '../domain/config.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -16,19 +16,19 @@ interface RetentionParts {
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention'>;
-  /** Removes the folder of an ended run; absent: for real. */
+  /** Removes the folder of a finished run; absent: the real removal. */
   readonly remove?: typeof removeAgentFolder;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** What came of a task is remembered so many times longer than its run: branches live long. */
+/** The result of a task is kept this many times longer than its run: branches live long. */
 const RESULTS_OUTLIVE_RUNS = 12;
 
-/** Folders removed in one go. */
+/** Folders removed per slice. */
 const FOLDERS_AT_ONCE = 100;
 
-/** Does its work when it is asked often enough; asking is cheap. */
+/** Works when called often enough; calls are cheap. */
 export class Retention {
   readonly #parts: RetentionParts;
   #dueAt: number;
@@ -38,7 +38,7 @@ export class Retention {
     this.#dueAt = this.#elapsed() + this.#rhythm();
   }
 
-  /** Removes what is due, a slice of it. Rejects only when the ledger cannot be written. */
+  /** Removes one slice of what is due. Rejects only if the ledger cannot be written. */
   async work(): Promise<void> {
     if (this.#elapsed() < this.#dueAt) return;
     const { ledger, clock, log, config } = this.#parts;
@@ -51,7 +51,10 @@ export class Retention {
     if (!more) this.#dueAt = this.#elapsed() + this.#rhythm();
   }
 
-  /** How many runs have no folder any more. One that cannot be removed is told once and left: it must not block the rest. */
+  /**
+   * How many runs no longer have a folder. One that cannot be removed is reported once and skipped: it must not block
+   * the others.
+   */
   async #removeFolders(): Promise<number> {
     const { ledger, clock, log, config, remove = removeAgentFolder } = this.#parts;
     const { outputMs } = config().retention;
@@ -69,7 +72,7 @@ export class Retention {
     return Math.min(HOUR_MS, runsMs / 10, outputMs / 10);
   }
 
-  /** Running time where the clock has it: setting the wall clock must not make everything old at once. */
+  /** Running time if the clock has it: setting the wall clock must not make everything old at once. */
   #elapsed(): number {
     const { clock } = this.#parts;
     return clock.elapsed?.() ?? clock.now();

@@ -1,5 +1,5 @@
-// The machine's places as a queue: what is in it has been admitted and is on its way or running. A run may give its place
-// back before it is over, where nothing of it goes on here for a while. Chooses nothing.
+// The machine's slots as a queue: its entries have been admitted and are starting or running. A run may yield its
+// slot before it finishes, if nothing runs locally for a while. Chooses nothing.
 
 import PQueue from 'p-queue';
 import type { RunId } from '../domain/ids.ts';
@@ -13,17 +13,17 @@ export class Slots {
     this.#queue = new PQueue({ concurrency: Math.max(1, count) });
   }
 
-  /** Another limit. What runs already goes on. */
+  /** Changes the limit. Running work continues. */
   resize(count: number): void {
     this.#queue.concurrency = Math.max(1, count);
   }
 
-  /** Runs that gave their place back and are not over. */
+  /** Unfinished runs that yielded their slot. */
   get waiting(): ReadonlySet<RunId> {
     return this.#waiting;
   }
 
-  /** Does the work of a run in its turn. Resolves when all of it is over, though its place may be free earlier. */
+  /** Carries out a run in its turn. Resolves when all of it has finished, though its slot may be free earlier. */
   async take(live: LiveRun, work: () => Promise<void>, priority = 0): Promise<void> {
     const { id } = live.run;
     let working: Promise<void> = Promise.resolve();

@@ -1,4 +1,4 @@
-// The tick: look, decide, act. A wake during a tick is not lost, ticks never overlap, and one timer covers every
+// The tick: observe, decide, apply. A wake during a tick is not lost, ticks never overlap, and one timer covers every
 // instant that anything waits for.
 
 import { createMemo, type DecideMemo, decide } from '../decide/decide.ts';
@@ -22,30 +22,30 @@ import { observeWorld } from './observe.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 
-/** What the tick takes besides what carrying runs takes. */
+/** What the tick needs besides what carrying out runs needs. */
 export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   readonly graphs: SupervisedGraphs;
-  /** Observe mode: judge and report, touch nothing. */
+  /** Observe mode: judge and report, change nothing. */
   readonly observeOnly: boolean;
   config(): Config;
-  /** Why nothing at all may be begun though everything else goes on: something that all of it needs is gone. */
+  /** Why nothing at all may start though everything else continues: a common requirement is missing. */
   unavailable(): GraphHold | null;
-  /** Reads configuration again, keeping the last good one; the sentences say what is wrong. */
+  /** Reads the configuration again, keeping the last good one; returns what is wrong, as sentences. */
   reloadConfig(): Promise<readonly string[]>;
-  /** Tells the watchers what to watch now. */
+  /** Updates what is watched. */
   watch(graphs: readonly GraphPath[]): void;
   /** What is done for graphs besides dispatching; absent: nothing. */
   readonly maintenance?: Maintenance;
-  /** Takes completions that waited on the disk while no supervisor could write them. */
+  /** Applies completions that waited on the disk while no supervisor could write them. */
   takeSpooled(): Promise<void>;
-  /** What is done with every look at all graphs: deaf watches set anew, the spool drained, orphans ended. */
+  /** Done with every full scan: failed watches renewed, the spool drained, orphans stopped. */
   periodicTasks(): Promise<void>;
 }
 
-/** A jump of the clock below this is only its usual correction, ms. */
+/** A clock change below this is only its usual correction, ms. */
 const CLOCK_JUMP_MS = 30_000;
 
-/** The longest sleep: a clock that was set or a laptop that slept is noticed within it. */
+/** The longest sleep: a changed clock or a suspended laptop is noticed within it. */
 const LONGEST_SLEEP_MS = 60_000;
 
 export class Supervisor implements Service {
@@ -65,7 +65,7 @@ export class Supervisor implements Service {
   #rediscover = false;
   #timer: Cancel = () => {};
   #safetyAt = 0;
-  /** Wall clock minus running time at the last look, ms. */
+  /** Wall clock minus running time at the last check, ms. */
   #drift: number | null = null;
   #relistAt = 0;
   #maintainAt: number | null = null;
@@ -83,7 +83,7 @@ export class Supervisor implements Service {
     return this.#state;
   }
 
-  /** The last look and what was decided; null before the first tick. */
+  /** The last observation and decision; null before the first tick. */
   get decided(): { readonly world: World; readonly decision: Decision } | null {
     return this.#decided;
   }
@@ -92,7 +92,7 @@ export class Supervisor implements Service {
     if (this.#state !== 'stopped') return;
     this.#state = 'starting';
     this.#rediscover = true;
-    // First everything is looked at and what is left from before is put in order; then new work may begin.
+    // First everything is read and the state left from before repaired; then new work may start.
     await this.tick();
     await this.#parts.takeSpooled();
     if (this.#state === 'starting') this.#state = 'running';
@@ -103,7 +103,7 @@ export class Supervisor implements Service {
     });
   }
 
-  /** Stops ticking and lets go of the graphs; detached agents go on unless `cancel` asked for their end before. */
+  /** Stops ticking and closes the graphs; detached agents keep running unless `cancel` stopped them before. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#state = 'stopping';
@@ -117,7 +117,7 @@ export class Supervisor implements Service {
     this.#parts.bus.emit('supervisor.stopped', { stillRunning });
   }
 
-  /** Takes nothing new from now on; what runs goes on. */
+  /** Stops dispatching; running work continues. */
   drain(because: string): void {
     if (this.#state !== 'running' && this.#state !== 'starting') return;
     this.#state = 'draining';
@@ -125,28 +125,30 @@ export class Supervisor implements Service {
     this.wake();
   }
 
-  /** Takes new work again after `drain`. */
+  /** Dispatches again after `drain`. */
   undrain(): void {
     if (this.#state !== 'draining') return;
     this.#state = 'running';
     this.wake();
   }
 
-  /** Asks for a tick soon. Cheap, and never lost. */
+  /** Requests a tick soon. Cheap, and never lost. */
   wake(): void {
     if (this.#state === 'stopped' || this.#state === 'stopping') return;
     if (this.#ticking) this.#comeAgain();
     else void this.tick();
   }
 
-  /** A graph or its configuration may have changed; `graph`: only graph.jsonl, and then what we wrote ourselves is no news. */
+  /**
+   * A graph or its configuration may have changed; `graph`: only graph.jsonl, and then our own writes are no news.
+   */
   markDirty(graph: GraphPath, of: 'graph' | 'any' = 'any'): void {
     if (of === 'graph' && !this.#parts.graphs.mayDiffer(graph)) return;
     this.#dirty.add(graph);
     this.wake();
   }
 
-  /** Worktrees may have come or gone. */
+  /** Worktrees may have appeared or vanished. */
   markWorktreesChanged(): void {
     this.#rediscover = true;
     this.wake();
@@ -158,7 +160,7 @@ export class Supervisor implements Service {
     this.markWorktreesChanged();
   }
 
-  /** One pass of observe, decide, act; joins the one under way and then makes another. */
+  /** One pass of observe, decide, apply; joins the one under way and then makes another. */
   tick(): Promise<void> {
     if (this.#ticking) {
       this.#comeAgain();
@@ -166,7 +168,7 @@ export class Supervisor implements Service {
     }
     this.#ticking = this.#passes().finally(() => {
       this.#ticking = null;
-      // A wake that came after the last look at `again` must not be lost.
+      // A wake after the last check of `again` must not be lost.
       if (this.#again) this.wake();
       const waiting = this.#quiet;
       this.#quiet = [];
@@ -192,7 +194,7 @@ export class Supervisor implements Service {
     return !busy && due === 0 && !this.#again && !this.#isUnsure();
   }
 
-  /** Something is missing from a graph, and what follows from that is not known yet. */
+  /** Something is missing from a graph, and its consequences are not known yet. */
   #isUnsure(): boolean {
     const now = this.#parts.clock.now();
     const { rewindGraceMs } = this.#parts.config().limits;
@@ -200,7 +202,7 @@ export class Supervisor implements Service {
     return [...doubts].some((since) => now < since + rewindGraceMs);
   }
 
-  /** What comes during a pass gets one of its own, and no long reading keeps it waiting. */
+  /** Events during a pass get one of their own, and no long reading delays it. */
   #comeAgain(): void {
     this.#again = true;
     this.#longReadings.hurry();
@@ -215,7 +217,7 @@ export class Supervisor implements Service {
         this.#parts.log.error('tick.failed', { because: messageOf(thrown) });
         this.#sleepUntil(this.#ledgerTrouble.look() ?? this.#parts.clock.now() + 1000);
       }
-      // A pass that found nothing to read may have waited for nothing but promises.
+      // A pass without anything to read may have awaited nothing but resolved promises.
       if (this.#again) await nextTurn();
     } while (this.#again && this.#state !== 'stopping');
   }
@@ -235,7 +237,7 @@ export class Supervisor implements Service {
     bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
   }
 
-  /** The world and its verdicts at this very moment. Decides, and does nothing. */
+  /** The world and its verdicts at this very moment. Decides, and applies nothing. */
   judge(): { readonly world: World; readonly decision: Decision } {
     const { clock, graphs, ledger, config } = this.#parts;
     const world = observeWorld({
@@ -255,12 +257,15 @@ export class Supervisor implements Service {
     return { world, decision: decide(world, this.#memo) };
   }
 
-  /** Reads what may have changed; now and then everything, because a file event is a hint and this pass is the truth. */
+  /**
+   * Reads what may have changed; periodically everything, because a file event is a hint and this pass is
+   * authoritative.
+   */
   async #look(): Promise<void> {
     const { clock, graphs, config } = this.#parts;
     const { limits } = config();
     const now = clock.now();
-    // With what was written since the last look: it may be gone with this one.
+    // Includes what was written since the last check: this one may find it gone.
     this.lost.see();
     if (this.#rediscover || now >= this.#relistAt || now < this.#relistAt - limits.relistMs) {
       this.#rediscover = false;
@@ -272,7 +277,7 @@ export class Supervisor implements Service {
         this.dispatcher.giveUp((graph) => this.lost.isGivenUp(graph));
         this.lost.prune();
       }
-      // Before the first sweep, to which an agent that the ledger does not know is an orphan.
+      // Before the first sweep, which treats agents unknown to the ledger as orphans.
       if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
       if (!this.#parts.observeOnly)
         for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.dispatcher.disown(run);
@@ -308,7 +313,7 @@ export class Supervisor implements Service {
     for (const task of ending.parking.release()) this.#parts.log.info('task.unparked', { task });
   }
 
-  /** Graphs from which something of ours is missing: nothing follows from that before they were read once more. */
+  /** Graphs from which something of ours is missing: that has no consequences before they were read once more. */
   #doubtful(): GraphPath[] {
     const { doubts } = this.#decided?.decision ?? {};
     if (!doubts || doubts.size === 0) return [];

@@ -1,5 +1,5 @@
-// Taking a graph over from wg's own daemon: it is asked to stop by its own command, and is believed to have stopped when
-// it is seen no more. Its agents go on: stopping a daemon does not end them.
+// Takes a graph over from wg's own daemon: it is stopped by its own command, and counts as stopped once it is no
+// longer detected. Its agents keep running: stopping a daemon does not stop them.
 
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -9,12 +9,12 @@ import type { Clock } from '../platform/clock.ts';
 import type { WgCommand } from './command.ts';
 import type { Daemon, DaemonDetector } from './daemon.ts';
 
-/** wg waits for its daemon to end its tick, which may ask a language model within. */
+/** wg waits for its daemon to finish its tick, which may call a language model. */
 const STOP_MS = 60_000;
 const GONE_WITHIN_MS = 20_000;
 const LOOK_MS = 200;
 
-/** Stops the daemon of a graph. Resolves with the one that was there, null when there was none. */
+/** Stops the daemon of a graph. Resolves with the stopped one, null if there was none. */
 export async function stopDaemon(
   graph: GraphPath,
   means: { readonly wg: WgCommand; readonly daemons: DaemonDetector; readonly clock: Clock },
@@ -29,7 +29,7 @@ export async function stopDaemon(
     });
   const answer = await wg.run(graph, ['service', 'stop'], { timeoutMs: STOP_MS });
   const until = clock.now() + GONE_WITHIN_MS;
-  // Its exit status proves nothing: it is gone when it is seen no more.
+  // Its exit status proves nothing: only its disappearance does.
   while (await daemons.detect(graph)) {
     if (clock.now() >= until)
       throw new SupervisorError('failed', `${who} still serves ${graph} after \`wg service stop\``, {
@@ -40,7 +40,7 @@ export async function stopDaemon(
   return daemon;
 }
 
-/** The systemd user unit that wg made for this graph and that might start its daemon again; null: none. */
+/** The systemd user unit that wg created for this graph and that might restart its daemon; null: none. */
 export function daemonUnit(graph: GraphPath, home: string): string | null {
   const name = `wg-${basename(dirname(graph))}.service`;
   return existsSync(join(home, '.config', 'systemd', 'user', name)) ? name : null;

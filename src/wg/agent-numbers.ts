@@ -1,4 +1,4 @@
-// The numbers of agents: each is given out once, whatever became of the registry or of the folders.
+// The numbers of agents: each is assigned once, whatever happens to the registry or the folders.
 
 import { readdirSync, rmdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { makeWithin } from './folder-within.ts';
 
 const AGENT_NAME = /^agent-(\d{1,10})$/;
 
-/** Folders numbered above this are no agents of anybody; counting on from them would leave wg's u32. */
+/** Folders numbered above this are not agents; counting on from them would overflow wg's u32. */
 const LARGEST_FOLDER = 2 ** 31;
 
 /** The number in an agent's name, 0 for any other name. */
@@ -18,14 +18,16 @@ export function numberOf(name: string): number {
   return number <= LARGEST_FOLDER ? number : 0;
 }
 
-/** A number from `next` on that is above those of all folders and of these entries: what has a folder was somebody's. */
+/**
+ * A number from `next` on, above those of all folders and of these entries: a folder means that the number was used.
+ */
 export function aboveAll(graph: GraphPath, entries: readonly string[], next: number): number {
   makeWithin(graph, 'agents');
   const names = [...entries, ...readdirSync(join(graph, 'agents'))];
   return names.reduce((largest, name) => Math.max(largest, numberOf(name) + 1), next);
 }
 
-/** Makes the folder of the first number from `next` on that has none. */
+/** Creates the folder of the first number from `next` on that has none. */
 export async function takeNumber(
   graph: GraphPath,
   next: number,
@@ -44,11 +46,11 @@ export async function takeNumber(
   }
 }
 
-/** Takes back the folder of a number that was given to nobody. */
+/** Removes the folder of a number that was not used. */
 export function removeFolder(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
-    // Not empty or gone: a folder too many harms nobody, its number is just not given out again.
+    // Not empty or gone: an extra folder is harmless, its number is just not assigned again.
   }
 }

@@ -1,5 +1,5 @@
-// Asks a `wg` program once what it can do: by its help, and by trying each rule in a throw-away folder. Also tells
-// WorksGood's wg from WireGuard's, which has the same name.
+// Probes a `wg` program once for what it can do: by its help, and by trying each rule in a throw-away folder. Also
+// distinguishes WorksGood's wg from WireGuard's, which has the same name.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,17 +9,17 @@ import { messageOf } from '../domain/errors.ts';
 import { PROBED_STATUSES, type WgCapabilities, wgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Environment } from '../platform/environment.ts';
 
-/** What a program called wg is. `unknown`: it could not be run, or did not answer as either does. */
+/** What a program called wg is. `unknown`: it could not be run, or its answers fit neither. */
 export type WgProgram =
   | { readonly kind: 'worksgood'; readonly can: WgCapabilities }
   | { readonly kind: 'wireguard' }
   | { readonly kind: 'unknown'; readonly because: string };
 
-/** A help text is there within milliseconds; a machine under load may take seconds. */
+/** A help text takes milliseconds; on a machine under load it may take seconds. */
 const ANSWER_WITHIN_MS = 20_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
-/** Asks a program. Never rejects. Nothing outside of a throw-away folder is read or written on its behalf. */
+/** Probes a program. Never rejects. Nothing outside a throw-away folder is read or written. */
 export async function askWg(program: string, path: string | undefined): Promise<WgProgram> {
   let home = '';
   const ask = (...args: readonly string[]) => answerOf(program, args, home, path);
@@ -57,7 +57,7 @@ export async function askWg(program: string, path: string | undefined): Promise<
     });
     return { kind: 'worksgood', can };
   } catch (thrown) {
-    // The throw-away folder could not be made or written: nothing was learned.
+    // The throw-away folder could not be created or written: nothing was learnt.
     return { kind: 'unknown', because: messageOf(thrown) };
   } finally {
     if (home !== '') rmSync(home, { recursive: true, force: true });
@@ -72,7 +72,7 @@ async function otherProgram(
   ask: (...args: readonly string[]) => Promise<Answer>,
   first: Answer,
 ): Promise<WgProgram> {
-  // WireGuard's answers an unknown subcommand by its usage, on standard error.
+  // WireGuard's answers an unknown subcommand with its usage, on standard error.
   const { text } = first.text === '' ? await ask('--help') : first;
   if (/wireguard|pubkey|syncconf|genkey/i.test(text)) return { kind: 'wireguard' };
   const said = text.trim().split('\n', 1)[0]?.slice(0, 200) ?? '';
@@ -96,7 +96,7 @@ function answerOf(
       args,
       {
         cwd: home,
-        // Nothing of the person's own: no settings, no daemon, no account.
+        // Nothing of the user's own: no settings, no daemon, no account.
         env: {
           HOME: home,
           XDG_CONFIG_HOME: home,
@@ -144,7 +144,7 @@ function graphFolder(home: string, name: string, lines: readonly object[]): stri
 function writeRegistry(folder: string): void {
   const entry = {
     id: 'agent-1',
-    // A pid that no system gives out.
+    // A pid that no system assigns.
     pid: 2_147_483_647,
     task_id: 'none',
     executor: 'shell',
@@ -165,7 +165,7 @@ function idsOf(text: string): string[] {
       typeof one === 'object' && one !== null && 'id' in one && typeof one.id === 'string' ? [one.id] : [],
     );
   } catch {
-    // Not the answer of any age that is known: nothing counts as satisfied, so nothing starts too early.
+    // Not the answer of any known age: nothing counts as satisfied, so nothing starts too early.
     return [];
   }
 }
@@ -178,23 +178,23 @@ function lineOf(path: string, id: string): Record<string, unknown> | null {
         return value as Record<string, unknown>;
     }
   } catch {
-    // It wrote nothing that can be read: then it shows nothing either.
+    // It wrote nothing readable: then it proves nothing either.
   }
   return null;
 }
 
-/** What a program is, asked once for each state of its file. */
+/** The nature of programs, probed once for each state of their file. */
 export interface WgKnowledge {
-  /** What is known of it by now; undefined: nobody has asked yet, or it has been replaced since. */
+  /** What is known so far; undefined: not probed yet, or replaced since. */
   known(program: string): WgProgram | undefined;
-  /** Asks, unless it is known. Never rejects. */
+  /** Probes it, unless it is known. Never rejects. */
   ask(program: string): Promise<WgProgram>;
 }
 
-/** Programs kept in mind at most: more than anybody has on a PATH. */
+/** Programs remembered at most: more than any PATH contains. */
 const MOST_PROGRAMS = 20;
 
-/** Knowledge of the programs of this machine, kept for as long as this process lives. */
+/** Knowledge about the programs of this machine, kept for as long as this process lives. */
 export function createWgKnowledge(
   { variables }: Pick<Environment, 'variables'>,
   asking: (program: string) => Promise<WgProgram> = (program) => askWg(program, variables.PATH),
@@ -222,7 +222,7 @@ export function createWgKnowledge(
   };
 }
 
-/** What tells one state of a program's file from another: an upgrade is asked anew. */
+/** Identifies the state of a program's file: an upgrade is probed again. */
 function printOf(program: string): string {
   const found = statSync(program, { throwIfNoEntry: false });
   return found ? `${program}\0${found.dev}:${found.ino}:${found.size}:${found.mtimeMs}` : program;

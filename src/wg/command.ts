@@ -1,5 +1,5 @@
-// The `wg` command itself, where there is one on PATH: its own word on transitions that only it knows the rules of.
-// Exit 0 is no proof of anything (wg-rules 9.5): whoever calls reads the graph again.
+// The `wg` command, if there is one on PATH: it carries out transitions whose rules only it knows. Exit 0 is no proof
+// of anything (wg-rules 9.5): callers read the graph again.
 
 import { execFile } from 'node:child_process';
 import type { GraphPath } from '../domain/ids.ts';
@@ -10,19 +10,19 @@ import { createWgKnowledge, type WgKnowledge } from './capabilities.ts';
 /** How a wg command ended. */
 export interface WgAnswer {
   readonly ok: boolean;
-  /** Its exit status; null when it was ended for taking too long, or could not be started. */
+  /** Its exit status; null if it was stopped for taking too long, or could not be started. */
   readonly status: number | null;
-  /** The end of what it printed, standard error first; one text for people. */
+  /** The end of its output, standard error first; one text for people. */
   readonly said: string;
 }
 
 export interface WgCommand {
   /**
-   * Full path of `wg`, or null where there is none. Looked up anew each time: it may be installed meanwhile. One that is
-   * known to be WireGuard's is passed over.
+   * Full path of `wg`, or null if there is none. Looked up each time: it may be installed meanwhile. One that is
+   * known to be WireGuard's is skipped.
    */
   path(): string | null;
-  /** What the program at `path` can do, asked once; null where there is none, or where it does not tell. */
+  /** What the program at `path` can do, probed once; null if there is none, or if that cannot be determined. */
   capabilities(): Promise<WgCapabilities | null>;
   /** Runs `wg --dir GRAPH …`; at most `timeoutMs`. Never rejects. */
   run(
@@ -38,24 +38,24 @@ export interface WgHere {
   readonly can: WgCapabilities | null;
 }
 
-/** Looks for it, and asks it where nobody has. Never rejects. */
+/** Finds it, and probes it if necessary. Never rejects. */
 export async function lookForWg(wg: Pick<WgCommand, 'path' | 'capabilities'>): Promise<WgHere> {
   const can = await wg.capabilities();
   return { onPath: wg.path() !== null, can };
 }
 
-/** Ordinary commands are over in milliseconds; wg's daemon may hold the graph's lock for ten seconds and more. */
+/** Ordinary commands take milliseconds; wg's daemon may hold the graph's lock for ten seconds and more. */
 const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 const SAID_CHARS = 1500;
 
 /**
- * Variables by which wg takes its caller for an agent, or merges worktrees into the main checkout (wg-rules 9.6).
- * None of them may come from whoever started us.
+ * Variables that make wg take its caller for an agent, or merge worktrees into the main checkout (wg-rules 9.6). None
+ * of them may come from our parent process.
  */
 const NOT_OURS = /^(WG_|CLAUDECODE$|CLAUDE_CODE_ENTRYPOINT$)/;
 
-/** The command as this environment finds it. */
+/** The command as found in this environment. */
 export function createWgCommand(
   environment: Pick<Environment, 'variables'>,
   knowledge: WgKnowledge = createWgKnowledge(environment),

@@ -1,5 +1,5 @@
-// Whether a wg daemon dispatches a graph just now, by wg's own traces: state file, socket, process list. Only asks;
-// what follows from the answer is decided elsewhere. A trace that a dead daemon left behind counts for nothing.
+// Whether a wg daemon dispatches a graph now, by wg's own traces: state file, socket, process list. Only checks; the
+// consequences are decided elsewhere. Traces of a dead daemon do not count.
 
 import { execFile } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
@@ -14,11 +14,11 @@ import type { Clock } from '../platform/clock.ts';
 import { type Steps, yielding } from '../platform/cooperative.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
-/** A daemon that lives, and by what it was recognised. */
+/** A live daemon, and how it was recognised. */
 export interface Daemon {
-  /** Null when only its socket answered without naming a pid. */
+  /** Null if only its socket answered without naming a pid. */
   readonly pid: number | null;
-  /** Null when it was found in the process list alone. */
+  /** Null if it was found in the process list alone. */
   readonly socket: string | null;
   readonly because: string;
 }
@@ -26,10 +26,10 @@ export interface Daemon {
 /** Live daemons by the real path of the graph they serve. */
 export type DaemonsByGraph = ReadonlyMap<GraphPath, number>;
 
-/** A daemon that is not in a tick answers at once; one in a tick may take 10 s, and is recognised by its process. */
+/** An idle daemon answers at once; one in a tick may take 10 s, and is recognised by its process. */
 const ANSWER_WITHIN_MS = 500;
 
-/** An answer is one short line; more than this is no daemon of wg. */
+/** An answer is one short line; a longer one does not come from wg. */
 const LONGEST_ANSWER = 1024 * 1024;
 
 export interface DaemonDetector {
@@ -37,7 +37,9 @@ export interface DaemonDetector {
   detect(graph: GraphPath): Promise<Daemon | null>;
 }
 
-/** A detector for many graphs: they share one look at the process list, taken anew after `scanEveryMs` (default 2 s). */
+/**
+ * A detector for many graphs: they share one scan of the process list, repeated after `scanEveryMs` (default 2 s).
+ */
 export function createDaemonDetector(options: {
   readonly clock: Clock;
   readonly scanEveryMs?: number;
@@ -47,7 +49,7 @@ export function createDaemonDetector(options: {
   let last: { at: number; found: Promise<DaemonsByGraph> } | null = null;
   const shared = (): Promise<DaemonsByGraph> => {
     const age = last === null ? Number.POSITIVE_INFINITY : clock.now() - last.at;
-    // A clock that was set back must not keep an old look alive.
+    // A clock that was set back must not keep an old scan valid.
     if (last === null || age >= scanEveryMs || age < 0) {
       const found = scan();
       last = { at: clock.now(), found };
@@ -62,7 +64,7 @@ export function createDaemonDetector(options: {
 
 /**
  * The daemon of one graph, or null: first its state file and socket, which is cheap, then the process list, which
- * also knows daemons that lost their state file.
+ * also shows daemons that lost their state file.
  */
 export async function detectDaemon(
   graph: GraphPath,
@@ -91,7 +93,7 @@ function readState(path: string): { pid: number; socket: string | null } | null 
     const { pid } = state;
     if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 1 || pid > 2 ** 31 - 1) return null;
     const socket = 'socket_path' in state && typeof state.socket_path === 'string' ? state.socket_path : null;
-    // A relative path would be looked up from our own folder, which says nothing.
+    // A relative path would be resolved against our own folder, which is meaningless.
     return { pid, socket: socket !== null && isAbsolute(socket) ? socket : null };
   } catch {
     // Absent, torn while being written (wg writes it in place) or foreign: the socket and the process list decide.
@@ -99,7 +101,7 @@ function readState(path: string): { pid: number; socket: string | null } | null 
   }
 }
 
-/** Exists, as whoever's process, and is no zombie. */
+/** Exists, whoever owns it, and is no zombie. */
 export function isLive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -111,16 +113,16 @@ export function isLive(pid: number): boolean {
     const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
     return state !== 'Z' && state !== 'X';
   } catch {
-    // No /proc (macOS), or gone in between: the signal's word stands until the next look.
+    // No /proc (macOS), or gone in between: the signal's result counts until the next check.
     return true;
   }
 }
 
-/** The arguments of a process, or null when this user may not see them. */
+/** The arguments of a process, or null if this user may not see them. */
 async function commandOf(pid: number): Promise<readonly string[] | null> {
   try {
     const raw = await readFile(`/proc/${pid}/cmdline`, 'utf8');
-    // Empty: a thread of the kernel that has the number now.
+    // Empty: a kernel thread that has the number now.
     return raw.split('\0');
   } catch (thrown) {
     if (process.platform === 'linux') return systemCode(thrown) === 'ENOENT' ? [] : null;
@@ -129,7 +131,7 @@ async function commandOf(pid: number): Promise<readonly string[] | null> {
     const { stdout } = await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]);
     return stdout.trim().split(' ');
   } catch {
-    // ps answers with a status other than 0 when the process is gone.
+    // ps exits with a status other than 0 if the process is gone.
     return [];
   }
 }
@@ -138,7 +140,7 @@ function isDaemonCommand(args: readonly string[]): boolean {
   return args.some((arg, n) => arg === 'service' && args[n + 1] === 'daemon');
 }
 
-/** Asks a socket for its status the way wg does; null when nobody answers as a daemon would. */
+/** Asks a socket for its status the way wg does; null if nothing answers as a daemon would. */
 function askStatus(socket: string, clock: Clock): Promise<{ pid: number | null } | null> {
   return new Promise((resolveAnswer) => {
     const connection = connect(socket);
@@ -156,7 +158,7 @@ function askStatus(socket: string, clock: Clock): Promise<{ pid: number | null }
       if (text.includes('\n')) end(parseAnswer(text.slice(0, text.indexOf('\n'))));
       else if (text.length > LONGEST_ANSWER) end(null);
     });
-    // Refused, absent, no socket, closed without a word: nobody is there.
+    // Refused, absent, not a socket, closed without an answer: no daemon.
     connection.on('error', () => end(null));
     connection.on('close', () => end(null));
   });
@@ -185,15 +187,15 @@ async function scanProc(): Promise<Map<GraphPath, number>> {
       const from = isAbsolute(dir) ? '/' : await readlink(`/proc/${pid}/cwd`);
       found.set(await realpath(resolve(from, dir)), pid);
     } catch {
-      // Ended in between, or its folder is gone: no daemon of a graph of ours.
+      // Exited in between, or its folder is gone: no daemon of a graph of ours.
     }
   return found;
 }
 
-/** As much of a command line as is looked at: `wg` writes `--dir` and `service daemon` at its beginning. */
+/** How much of a command line is checked: `wg` writes `--dir` and `service daemon` at its beginning. */
 const COMMAND_BYTES = 16 * 1024;
 
-/** Processes that are a wg daemon, and the folder that they were told. */
+/** Processes that are a wg daemon, and their folder argument. */
 function* daemonProcesses(): Steps<{ readonly pid: number; readonly dir: string }[]> {
   const found: { pid: number; dir: string }[] = [];
   const buffer = Buffer.allocUnsafe(COMMAND_BYTES);
@@ -201,7 +203,7 @@ function* daemonProcesses(): Steps<{ readonly pid: number; readonly dir: string 
     const pid = Number(name);
     if (!Number.isInteger(pid)) continue;
     const command = commandLine(pid, buffer);
-    // Most processes are none: looked at as bytes before they are taken apart.
+    // Most processes are not: checked as bytes before they are parsed.
     if (command?.includes('daemon')) {
       const args = command.toString('utf8').split('\0');
       const dir = isDaemonCommand(args) ? dirOf(args) : null;
@@ -213,8 +215,8 @@ function* daemonProcesses(): Steps<{ readonly pid: number; readonly dir: string 
 }
 
 /**
- * The beginning of a process's command line, in the buffer that is given; null when it has ended or is not ours to look
- * at. By plain calls: there may be hundreds, and /proc is no disk that one would have to wait for.
+ * The beginning of a process's command line, read into the given buffer; null if it has exited or is inaccessible.
+ * Synchronous: there may be hundreds, and /proc is not a disk to wait for.
  */
 function commandLine(pid: number, buffer: Buffer): Buffer | null {
   try {
@@ -225,7 +227,7 @@ function commandLine(pid: number, buffer: Buffer): Buffer | null {
       closeSync(file);
     }
   } catch {
-    // Whatever is the matter with it, it is no daemon that we could tell.
+    // Whatever the error, it is not a daemon that could be recognised.
     return null;
   }
 }
@@ -236,7 +238,7 @@ function dirOf(args: readonly string[]): string | null {
   return args.find((arg) => arg.startsWith('--dir='))?.slice('--dir='.length) ?? null;
 }
 
-/** Without /proc: `ps` joins arguments with blanks, so the folder is what stands between `--dir` and `service daemon`. */
+/** Without /proc: `ps` joins arguments with blanks, so the folder is what is between `--dir` and `service daemon`. */
 async function scanPs(): Promise<Map<GraphPath, number>> {
   const found = new Map<GraphPath, number>();
   const { stdout } = await promisify(execFile)('ps', ['-Aww', '-o', 'pid=,command='], {

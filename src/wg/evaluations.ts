@@ -1,4 +1,4 @@
-// Scores that wg's evaluators gave: agency/evaluations/*. Read only.
+// Scores from wg's evaluators: agency/evaluations/*. Read only.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { EVALUATION_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
-/** The newest score of a task that counts: not of a flip, not of the system. Null: there is none. */
+/** The newest counting score of a task: not of a flip, not of the system. Null: there is none. */
 export function newestScore(graph: GraphPath, task: TaskId): number | null {
   const folder = join(graph, 'agency', 'evaluations');
   let newest: { readonly at: number; readonly score: number } | null = null;
@@ -21,7 +21,7 @@ function names(folder: string): readonly string[] {
   try {
     return readdirSync(folder).filter((name) => /\.(json|ya?ml)$/.test(name));
   } catch {
-    // No agency store: nothing was ever evaluated.
+    // No agency store: there are no evaluations.
     return [];
   }
 }
@@ -31,7 +31,7 @@ function evaluationOf(path: string, task: TaskId): { readonly at: number; readon
   try {
     text = readTextNow(path, { maxBytes: EVALUATION_MAX_BYTES });
   } catch {
-    // No evaluation, whatever it is.
+    // Not an evaluation, whatever it is.
     return null;
   }
   // Removed in between.
@@ -50,12 +50,12 @@ function jsonFields(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    // Half written: it counts when it is whole.
+    // Half written: it counts once it is complete.
     return {};
   }
 }
 
-/** The plain `key: value` lines at the top level, which is all that is asked for here. */
+/** The plain `key: value` lines at the top level, which are all that is needed here. */
 function yamlFields(text: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   for (const [, key, value] of text.matchAll(/^([a-z_]+):[ \t]+(.+?)[ \t]*$/gm))

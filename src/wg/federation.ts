@@ -1,5 +1,5 @@
-// Which other repositories a graph calls by name: federation.yaml (wg-rules 4.6). Reads the two shapes that wg writes
-// there, and plain paths; opens no graph.
+// The other repositories that a graph refers to by name: federation.yaml (wg-rules 4.6). Reads the two shapes that wg
+// writes, and plain paths; opens no graph.
 
 import { statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
@@ -8,14 +8,14 @@ import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
-/** A dependency `peer:task` in its halves; null for an id that names no peer. */
+/** The halves of a dependency `peer:task`; null for an id without a peer. */
 export function peerReference(id: string): { readonly peer: string; readonly task: string } | null {
   const colon = id.indexOf(':');
   if (colon <= 0 || colon === id.length - 1) return null;
   return { peer: id.slice(0, colon), task: id.slice(colon + 1) };
 }
 
-/** The real path of a peer's graph folder, or null when it is not known or not there. */
+/** The real path of a peer's graph folder, or null if it is unknown or does not exist. */
 export async function peerGraph(graph: GraphPath, peer: string, home: string): Promise<GraphPath | null> {
   const place = readPeers(graph).get(peer) ?? (peer.includes('/') ? peer : null);
   if (place === null) return null;
@@ -30,13 +30,13 @@ export async function peerGraph(graph: GraphPath, peer: string, home: string): P
   return null;
 }
 
-/** Peer name → path as written. Nothing when there is no file, or none that can be read. */
+/** Peer name → path as written. Empty if there is no readable file. */
 export function readPeers(graph: GraphPath): ReadonlyMap<string, string> {
   try {
     // No file is the usual case: no federation.
     return parsePeers(readTextNow(join(graph, GRAPH_FILES.federation.path), GRAPH_FILES.federation) ?? '');
   } catch {
-    // Not to be read: what waits for a peer waits on.
+    // Unreadable: tasks that wait for a peer keep waiting.
     return new Map();
   }
 }

@@ -1,5 +1,5 @@
-// Folders of our own within a graph's folder. A graph that was removed or moved must not come back as an empty shell, and
-// a repository does not say where else on the machine files are written.
+// The supervisor's own folders within a graph's folder. A graph that was removed or moved must not come back as an
+// empty shell, and a repository must not decide where else on the machine files are written.
 
 import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
 import { join, sep } from 'node:path';
@@ -7,12 +7,12 @@ import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 
 /**
- * Makes a folder right in the graph's folder where there is none. Throws ENOENT when the graph's folder is gone, and
- * SupervisorError `graph` where something else lies there, or a link that leads out of the graph.
+ * Creates a folder directly in the graph's folder if there is none. Throws ENOENT if the graph's folder is gone, and
+ * SupervisorError `graph` if something else is in its place, or a link that leads out of the graph.
  */
 export function makeWithin(graph: GraphPath, name: string): void {
   const path = join(graph, name);
-  // Asked again and again, and hardly ever not there: an error costs more than a look.
+  // Called often, and hardly ever missing: an error costs more than a stat.
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found !== undefined) {
     const because = obstacleOf(graph, path, found);
@@ -26,7 +26,10 @@ export function makeWithin(graph: GraphPath, name: string): void {
   }
 }
 
-/** Why nothing may be written below a name in the graph's folder, in one sentence; null where it may, or could be made. */
+/**
+ * Why nothing may be written below a name in the graph's folder, in one sentence; null if it may, or could be
+ * created.
+ */
 export function folderObstacle(graph: GraphPath, name: string): string | null {
   const path = join(graph, name);
   const found = lstatSync(path, { throwIfNoEntry: false });
@@ -47,7 +50,7 @@ function realPathOf(path: string): string | null {
   try {
     return realpathSync.native(path);
   } catch {
-    // Nothing there, or a circle.
+    // Nothing there, or a cycle.
     return null;
   }
 }

@@ -1,5 +1,5 @@
-// Messages to tasks, as `wg msg send` keeps them: messages/<task>.jsonl. Read only: wg rewrites these files without
-// the lock that it appends under (wg-rules 9.7), so whoever else writes there loses messages.
+// Messages to tasks, as `wg msg send` stores them: messages/<task>.jsonl. Read only: wg rewrites these files without
+// the lock that it appends under (wg-rules 9.7), so other writers would lose messages.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -8,21 +8,21 @@ import { MESSAGES_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
-/** The tasks of a graph that somebody ever wrote to; none when there is no messages folder. */
+/** The tasks of a graph that ever received a message; none if there is no messages folder. */
 export function addressedTasks(graph: GraphPath): ReadonlySet<TaskId> {
   const folder = join(graph, 'messages');
-  // Asked of every graph again and again, and hardly ever there: an error costs more than a look.
+  // Checked often for every graph, and hardly ever there: an error costs more than a stat.
   if (!existsSync(folder)) return new Set();
   try {
     const names = readdirSync(folder);
     return new Set(names.filter((name) => name.endsWith('.jsonl')).map((name) => basename(name, '.jsonl')));
   } catch {
-    // No folder, as in most graphs, or not ours to read: nobody wrote anything that we could know of.
+    // No folder, as in most graphs, or inaccessible: no known messages.
     return new Set();
   }
 }
 
-/** All messages to a task, oldest first. Lines that cannot be read are passed over, as wg does. */
+/** All messages to a task, oldest first. Unreadable lines are skipped, as in wg. */
 export function readMessages(graph: GraphPath, task: TaskId): readonly TaskMessage[] {
   // An id with a slash names no file of this folder.
   if (task.includes('/') || task.includes('\0')) return [];
@@ -31,7 +31,7 @@ export function readMessages(graph: GraphPath, task: TaskId): readonly TaskMessa
     const lines = (readTextNow(path, { maxBytes: MESSAGES_MAX_BYTES }) ?? '').split('\n');
     return lines.flatMap((line) => messageOf(line) ?? []).sort((a, b) => a.id - b.id);
   } catch {
-    // No file, or one that nobody reads whole: no messages.
+    // No file, or one that is too large: no messages.
     return [];
   }
 }
@@ -44,7 +44,7 @@ function messageOf(line: string): TaskMessage | null {
     if (typeof id !== 'number' || typeof sender !== 'string' || Number.isNaN(at)) return null;
     return { id, at, sender, body: String(body ?? ''), status: String(status ?? 'sent') };
   } catch {
-    // Half a line: its writer is at it just now, or died.
+    // Half a line: still being written, or its writer died.
     return null;
   }
 }

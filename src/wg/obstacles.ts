@@ -1,5 +1,5 @@
-// What in a graph's folder keeps the graph from being served: a pipe where a file belongs, a link that leads out of the
-// graph where files are written, more than anybody reads. Only looks; nothing is opened.
+// What in a graph's folder prevents serving the graph: a pipe in place of a file, a link that leads out of the graph
+// where files are written, files that are too large. Only stats; nothing is opened.
 
 import { join } from 'node:path';
 import { messageOf, systemCode } from '../domain/errors.ts';

@@ -1,5 +1,5 @@
-// Removing the folder of an agent that ended long ago. Only a real folder right in the graph's own agents/, in which
-// nobody wrote since: graphs are shared with other programs, and what a repository links elsewhere is not ours.
+// Removes the folder of an agent that finished long ago. Only a real folder directly in the graph's own agents/,
+// without recent writes: graphs are shared with other programs, and what a repository links elsewhere is not ours.
 
 import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -9,10 +9,13 @@ import type { GraphPath } from '../domain/ids.ts';
 export type FolderRemoval =
   | { readonly kind: 'removed' }
   | { readonly kind: 'gone' }
-  /** It stays, and is left to whoever keeps it. */
+  /** It stays, and is left to its owner. */
   | { readonly kind: 'kept'; readonly because: string };
 
-/** Removes `<graph>/agents/agent-N` with all that is in it, unless something in it changed after `quietSince` (ms). Never rejects. */
+/**
+ * Removes `<graph>/agents/agent-N` with its content, unless something in it changed after `quietSince` (ms). Never
+ * rejects.
+ */
 export async function removeAgentFolder(
   graph: GraphPath,
   folder: string,
@@ -35,7 +38,7 @@ export async function removeAgentFolder(
   }
 }
 
-/** When the folder or something right in it was last written, ms. */
+/** When the folder or something directly in it was last written, ms. */
 async function newestChange(folder: string): Promise<number> {
   const inside = (await readdir(folder)).map((name) => join(folder, name));
   const changes = await Promise.all([folder, ...inside].map(async (path) => (await lstat(path)).mtimeMs));

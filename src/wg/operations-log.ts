@@ -1,5 +1,5 @@
-// The graph's log/operations.jsonl: what was done to it, in wg's words. Only appends; wg rotates it. wg stops reading
-// at the first line that it cannot parse, so a line is written whole or made to stand on its own.
+// The graph's log/operations.jsonl: its history, in wg's terms. Only appends; wg rotates it. wg stops reading at the
+// first line that it cannot parse, so a line is written whole or isolated from a torn one.
 
 import { closeSync, constants, fstatSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,24 +12,24 @@ import { makeWithin } from './folder-within.ts';
 import { wellFormedValue } from './well-formed.ts';
 
 export interface Operation {
-  /** wg's own names where they fit: claim, unclaim, done, fail, retry, add_task, edit … */
+  /** wg's own names if they fit: claim, unclaim, done, fail, retry, add_task, edit … */
   readonly op: string;
   readonly task_id?: string;
   readonly actor?: string;
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-/** One write of up to this many bytes is not mixed with another process's, with or without a lock. */
+/** One write of up to this many bytes is atomic towards other processes, with or without a lock. */
 const LONGEST_LINE = 4095;
 
-/** Appends one operation with the time `at` (ms). Throws `graph` when the log cannot be written. */
+/** Appends one operation with the time `at` (ms). Throws `graph` if the log cannot be written. */
 export function appendOperation(graph: GraphPath, operation: Operation, at: number): void {
   const path = join(graph, GRAPH_FILES.operations.path);
   try {
     const handle = openLog(graph, path);
     try {
       const line = lineOf(operation, at);
-      // Somebody died within a line: ours must not become part of it.
+      // A writer died within a line: ours must not become part of it.
       const bytes = endsWithinLine(handle) ? Buffer.concat([NEWLINE, line]) : line;
       if (writeSync(handle, bytes) < bytes.length)
         throw new Error('only a part of the line could be written');

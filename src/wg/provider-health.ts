@@ -1,4 +1,4 @@
-// wg's own word that nothing may be spawned just now: service/provider_health.json. Read only.
+// wg's own pause of all spawning: service/provider_health.json. Read only.
 
 import { join } from 'node:path';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
@@ -7,11 +7,11 @@ import { readTextNow } from '../platform/regular-file.ts';
 
 export interface ServicePause {
   readonly because: string;
-  /** ms; null: until somebody says `wg service resume`. */
+  /** ms; null: until `wg service resume`. */
   readonly until: number | null;
 }
 
-/** The pause that wg keeps for a graph, or null. One whose time is over is none. */
+/** wg's pause of a graph, or null. An expired one counts as none. */
 export function readServicePause(graph: GraphPath, now: number): ServicePause | null {
   let health: unknown;
   try {
@@ -19,7 +19,7 @@ export function readServicePause(graph: GraphPath, now: number): ServicePause | 
     if (text === null) return null;
     health = JSON.parse(text);
   } catch {
-    // Torn while wg writes it, or foreign: no pause that anybody could name.
+    // Torn while wg writes it, or foreign: not a usable pause.
     return null;
   }
   if (typeof health !== 'object' || health === null) return null;

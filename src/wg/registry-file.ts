@@ -1,5 +1,5 @@
-// service/registry.json as bytes: reading it by wg's rules, and replacing it so that nobody ever sees half of it.
-// Who may write when, and what, is registry.ts.
+// service/registry.json as bytes: reads it by wg's rules, and replaces it atomically. Who may write when, and what,
+// is in registry.ts.
 
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import { openNow, readTextNow } from '../platform/regular-file.ts';
 import { wellFormed, wellFormedValue } from './well-formed.ts';
 
-/** Every status that wg accepts; any other makes the whole registry unreadable for it. */
+/** Every status that wg accepts; with any other it cannot read the registry. */
 export const AGENT_STATUSES = [
   'starting',
   'working',
@@ -24,7 +24,7 @@ export const AGENT_STATUSES = [
 ] as const;
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
 
-/** One agent as the registry has it; keys that we do not know are kept. */
+/** One agent as the registry has it; unknown keys are kept. */
 export interface RegistryEntry {
   readonly id: string;
   readonly pid: number;
@@ -72,7 +72,7 @@ function problemOf(value: unknown): string | null {
   return null;
 }
 
-/** The registry of a graph, or null when it has none. Throws `graph` for one that cannot be understood. */
+/** The registry of a graph, or null if it has none. Throws `graph` for an unreadable one. */
 export function readRegistry(graph: GraphPath): RegistryContent | null {
   const path = registryPath(graph);
   let text: string | null;
@@ -93,7 +93,7 @@ export function readRegistry(graph: GraphPath): RegistryContent | null {
   return value as RegistryContent;
 }
 
-/** Replacing it by an empty one would give agent numbers out a second time, so people are asked instead. */
+/** Replacing it by an empty one would reuse agent numbers, so it is left to a person. */
 function unusable(path: string, why: string, cause?: unknown): SupervisorError {
   return new SupervisorError('graph', `The agent registry ${path} cannot be used: ${why}.`, {
     hint: `Repair ${path}, or move it away if no agent of this graph is running: numbering then goes on above agents/.`,
@@ -103,8 +103,8 @@ function unusable(path: string, why: string, cause?: unknown): SupervisorError {
 }
 
 /**
- * What tells one state of the registry's file from another; null when there is none, or none to look at. It is opened for
- * that: of a folder that is shared over a network the plain look may tell what was true seconds ago.
+ * Identifies the state of the registry's file; null if there is none, or it is inaccessible. Opened for that: on a
+ * network file system a plain stat may be seconds old.
  */
 export function registryPrint(graph: GraphPath): string | null {
   const found = registryStats(graph);
@@ -121,20 +121,20 @@ function registryStats(graph: GraphPath): BigIntStats | null {
     fd = openNow(registryPath(graph), constants.O_RDONLY);
     return fd === null ? null : fstatSync(fd, { bigint: true });
   } catch {
-    // Reading it will say why.
+    // Reading it will report why.
     return null;
   } finally {
     if (fd !== null) closeSync(fd);
   }
 }
 
-/** The text of each entry, as long as the entry is the same one: most are in every rewrite. */
+/** The text of each entry, as long as the entry is the same object: most recur in every rewrite. */
 export type EntryTexts = WeakMap<RegistryEntry, string>;
 
 /**
- * Replaces the registry whole: temporary file of wg's fixed name, fsync, rename. Only to be called under
- * `.registry.lock`, which is what makes the fixed name safe. The mode of the old file is kept. Resolves with its print;
- * null: somebody who asks for no lock has written since.
+ * Replaces the registry whole: temporary file of wg's fixed name, fsync, rename. Only call under `.registry.lock`,
+ * which makes the fixed name safe. The mode of the old file is kept. Resolves with the new state; null: a program
+ * without the lock has written since.
  */
 export async function writeRegistry(
   graph: GraphPath,
@@ -163,7 +163,7 @@ export async function writeRegistry(
     try {
       await rm(temporary, { force: true });
     } catch {
-      // The first error is the one to tell; the next write removes what is left.
+      // The first error is the one to report; the next write removes the remains.
     }
     throw new SupervisorError(
       'graph',
@@ -183,13 +183,13 @@ async function openNew(path: string) {
     return await open(path, flags, 0o666);
   } catch (thrown) {
     if (systemCode(thrown) !== 'EEXIST') throw thrown;
-    // A left-over of a crash; removed rather than opened, so that a link in its place is not followed.
+    // Left by a crash; removed rather than opened, so that a link in its place is not followed.
     await rm(path, { force: true });
     return await open(path, flags, 0o666);
   }
 }
 
-/** The registry as wg spells it, indented by two. */
+/** The registry in wg's format, indented by two. */
 function textOf({ agents, ...rest }: RegistryContent, texts: EntryTexts): string {
   const lines = Object.entries(agents).map(([id, entry]) => {
     let text = texts.get(entry);

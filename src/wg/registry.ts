@@ -1,6 +1,6 @@
 // The graph's agent registry, so that `wg agents`, `wg kill` and wg's reapers see what the supervisor dispatches.
-// Owns agent numbers and our entries; everybody else's entries pass through untouched. Knows nothing of runs.
-// Lock order is wg's: `.registry.lock` before `graph.lock`, so nothing here may be called while holding the latter.
+// Owns agent numbers and our entries; all other entries pass through untouched. Knows nothing of runs. Lock order is
+// wg's: `.registry.lock` before `graph.lock`, so nothing here may be called while holding the latter.
 
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -21,14 +21,14 @@ import {
 } from './registry-file.ts';
 
 /**
- * The pid of an agent without a process here: above every pid a system gives out (Linux: 2^22), so that no kill can
+ * The pid of an agent without a local process: above every pid a system assigns (Linux: 2^22), so that no kill can
  * hit anything.
  */
 export const NO_PID = 2_147_483_647;
 
 /**
- * The status of such an agent: one that every age of wg reads, and that its reapers and its reconciliation leave alone.
- * `parked` would say it better, but makes the whole registry unreadable for a wg of March 2026.
+ * The status of such an agent: one that every age of wg reads, and that its reapers and its reconciliation leave
+ * alone. `parked` would fit better, but makes the whole registry unreadable for a wg of March 2026.
  */
 export const WITHOUT_PROCESS = 'stopping' satisfies AgentStatus;
 
@@ -36,21 +36,21 @@ export interface NewAgent {
   readonly task_id: string;
   readonly executor: string;
   readonly worktree_path?: string;
-  /** Its process, where that is known already. */
+  /** Its process, if known already. */
   readonly pid?: number;
 }
 
 export interface AgentChange {
   /** `agent-N`. */
   readonly agent: string;
-  /** The agent's own process. Naming one stamps `started_at` and, unless said otherwise, makes it `working`. */
+  /** The agent's own process. Setting it stamps `started_at` and, unless specified otherwise, makes it `working`. */
   readonly pid?: number;
   readonly status?: AgentStatus;
   /** RFC 3339; stamped when the status becomes done, failed or dead. */
   readonly completed_at?: string;
-  /** A sign of life: `last_heartbeat` becomes now. */
+  /** A heartbeat: `last_heartbeat` becomes now. */
   readonly heartbeat?: boolean;
-  /** Writes the entry anew when somebody removed it; without this a missing agent is only reported. */
+  /** Recreates the entry if it was removed; without this a missing agent is only reported. */
   readonly restore?: NewAgent;
 }
 
@@ -58,13 +58,13 @@ export interface Registry {
   /** New agents, without a process until theirs is known, each with its folder `agents/agent-N/`. */
   allocate(agents: readonly NewAgent[]): Promise<string[]>;
   /**
-   * Applies changes; resolves with the agents that the registry does not have (any more). `lazily`: they wait up to
-   * 50 ms for another write to go along with.
+   * Applies changes; resolves with the agents that are missing from the registry. `lazily`: they wait up to 50 ms for
+   * another write to join.
    */
   update(changes: readonly AgentChange[], options?: { readonly lazily?: boolean }): Promise<string[]>;
-  /** Writes at once what still waits; resolves when it is written or refused. */
+  /** Writes pending changes at once; resolves when they are written or refused. */
   flush(): Promise<void>;
-  /** The entries as they are now, read without a lock; none when there is no registry. */
+  /** The current entries, read without a lock; none if there is no registry. */
   entries(): ReadonlyMap<string, RegistryEntry>;
 }
 
@@ -77,21 +77,21 @@ export interface RegistryOptions {
   readonly lockTimeoutMs?: number;
 }
 
-/** How long a change that nobody waits for may wait for company, ms. */
+/** How long a change that is not awaited may wait for others, ms. */
 const LAZY_MS = 50;
 
-/** So many of our finished entries are kept: wg reads the whole file on every command. */
+/** How many of our finished entries are kept: wg reads the whole file on every command. */
 const KEEP_FINISHED = 200;
 
 interface Mutable {
   agents: Record<string, RegistryEntry>;
   next_agent_id: number;
-  /** The next number is above those of all folders: looked at once, and again when somebody else has written. */
+  /** The next number is above those of all folders: checked once, and again after another program has written. */
   counted: boolean;
 }
 
 interface Pending {
-  /** Changes the content; the result reverts what it did outside of the file, null says that nothing changed. */
+  /** Changes the content; the returned function reverts effects outside the file, null says that nothing changed. */
   readonly apply: (content: Mutable) => Promise<(() => void) | null>;
   readonly lazily: boolean;
   readonly resolve: () => void;
@@ -104,7 +104,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   let waiting: Pending[] = [];
   let writing: Promise<void> | null = null;
   let later: Cancel | null = null;
-  /** The registry as it was written here last: as long as the file is that one it need not be read. */
+  /** The registry as last written here: as long as the file is that one it need not be read. */
   let written: {
     readonly print: string;
     readonly content: RegistryContent;
@@ -117,7 +117,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     later = null;
     writing ??= writeAll(evenLazy).finally(() => {
       writing = null;
-      // What came between the last look and this moment, and what waits for company.
+      // Changes since the last check, and those waiting for others.
       if (waiting.some((one) => !one.lazily)) void begin(false);
       else if (waiting.length > 0) beginLater();
     });
@@ -136,7 +136,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     });
 
   async function writeAll(evenLazy: boolean): Promise<void> {
-    // Callers of the same turn go into the first rewrite already.
+    // Callers of the same turn join the first rewrite.
     await Promise.resolve();
     for (let first = true; first || waiting.some((one) => !one.lazily); first = false) {
       if (waiting.length === 0 || !(evenLazy || waiting.some((one) => !one.lazily))) return;
@@ -154,7 +154,7 @@ export function createRegistry(options: RegistryOptions): Registry {
           lock.release();
         }
       } catch (thrown) {
-        // Without the lock nobody was served yet: all who wait learn it.
+        // Without the lock none was served yet: all who wait are told.
         if (batch.length === 0) {
           batch = waiting;
           waiting = [];
@@ -258,7 +258,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       const missing: string[] = [];
       for (const { pid } of changes)
         if (pid === process.pid || pid === 0 || pid === 1)
-          // wg ends a registered pid with its whole tree.
+          // wg kills a registered pid with its whole tree.
           throw new Error(`pid ${pid} must never be registered as an agent`);
       if (changes.length === 0) return missing;
       await commit(async (content) => {
@@ -275,7 +275,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
 
     async flush() {
-      // One that is under way may pass over what came lately.
+      // A write in progress may miss the latest changes.
       while (writing !== null || waiting.length > 0) await (writing ?? begin(true));
     },
 
@@ -297,7 +297,7 @@ function prune(content: Mutable): void {
   for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];
 }
 
-/** What an earlier version of ours wrote for agents without a process. */
+/** What earlier versions wrote for agents without a process. */
 function mendParked(content: Mutable): void {
   for (const [id, entry] of Object.entries(content.agents))
     if (entry.pid === NO_PID && entry.status === 'parked')

@@ -1,5 +1,5 @@
-// The settings of wg's own config.toml that concern whoever does the work of its daemon (wg-rules 8.2), with wg's
-// defaults. Takes a parsed document; knows no file.
+// The settings in wg's own config.toml that concern the work of its daemon (wg-rules 8.2), with wg's defaults. Takes
+// a parsed document; knows no file.
 
 import { durationOrNull, parseWgTimeout } from '../domain/duration.ts';
 
@@ -16,8 +16,8 @@ export interface WgSettings {
 type Table = Readonly<Record<string, unknown>>;
 
 /**
- * Reads merged documents, global first. Without any `[agency]` its pipeline is on; with one, what it leaves out is
- * off (wg-rules 4.8).
+ * Reads merged documents, global first. Without any `[agency]` its pipeline is on; with one, missing keys are off
+ * (wg-rules 4.8).
  */
 export function wgSettings(documents: readonly Table[]): WgSettings {
   const agency = merged(documents, ['agency']);
@@ -44,7 +44,7 @@ function numberOr(value: unknown, otherwise: number): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : otherwise;
 }
 
-/** The tables of these names, later ones winning key by key; null where nobody has one. */
+/** The tables of these names, later ones overriding key by key; null if there is none. */
 function merged(documents: readonly Table[], names: readonly string[]): Table | null {
   let found: Table | null = null;
   for (const document of documents)

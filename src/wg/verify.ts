@@ -1,12 +1,12 @@
-// Runs a task's verify command, wg's gate before done (wg-rules 5.2), where there is no wg to run it: in the project's
-// root, in a process group of its own, ended with all that it started when its time is over.
+// Runs a task's verify command, wg's gate before done (wg-rules 5.2), if there is no wg to run it: in the project's
+// root, in a process group of its own, all of which is stopped at the time limit.
 
 import { spawn } from 'node:child_process';
 import { formatDuration } from '../domain/duration.ts';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 
-/** What came of a verify command. */
+/** The result of a verify command. */
 export type Verified =
   | { readonly passed: true }
   /** `because`: one sentence with the end of its output. */
@@ -14,7 +14,7 @@ export type Verified =
 
 const TAIL_CHARS = 1500;
 
-/** Runs `sh -c command`. Never rejects: what cannot be run did not pass. */
+/** Runs `sh -c command`. Never rejects: a command that cannot run has not passed. */
 export function runVerify(options: {
   readonly command: string;
   readonly cwd: string;
@@ -38,7 +38,7 @@ export function runVerify(options: {
       try {
         process.kill(-child.pid, 'SIGKILL');
       } catch (thrown) {
-        // Nothing of it is left, which is what was wanted.
+        // Nothing of it is left, as intended.
         if (systemCode(thrown) !== 'ESRCH') throw thrown;
       }
     };
@@ -63,7 +63,7 @@ export function runVerify(options: {
       cancel();
       failed(`could not be run (${messageOf(error)})`);
     });
-    // What it left behind may hold the pipes open; its own end is what counts.
+    // Remaining children may keep the pipes open; only its own exit counts.
     child.once('exit', (status, signal) => {
       cancel();
       if (late) return failed(`did not end within ${formatDuration(timeoutMs)}`);

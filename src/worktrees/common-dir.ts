@@ -1,5 +1,5 @@
-// Where the common git dir of a folder very likely is, told from a handful of files without asking git, and whether
-// git's own list of worktrees says the same. Only a likely answer: git has the last word.
+// Where the common git dir of a folder very likely is, from a few files without calling git, and whether git's own
+// list of worktrees agrees. Only a likely answer: git is authoritative.
 
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -12,22 +12,22 @@ import type { ListedWorktree } from './porcelain.ts';
 /** git itself follows links here. */
 const TERMS = { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' } as const;
 
-/** The common git dir of the repository whose worktree begins at `folder`; null wherever that is not plain to see. */
+/** The common git dir of the repository whose worktree begins at `folder`; null if that is not certain. */
 export async function likelyCommonDir(folder: string): Promise<string | null> {
   const dotGit = join(folder, '.git');
   try {
     const found = await stat(dotGit);
     const common = found.isDirectory() ? dotGit : commonDirOf(folder, gitDirNamedIn(dotGit) ?? '');
-    // What lacks one of these is no git dir, and git looks further up.
+    // A folder without one of these is not a git dir, and git searches further up.
     if (!['HEAD', 'objects', 'refs'].every((name) => existsSync(join(common, name)))) return null;
     return await realPath(common);
   } catch {
-    // No worktree begins here, or it cannot be looked at.
+    // No worktree begins here, or it is inaccessible.
     return null;
   }
 }
 
-/** The git dir that a worktree's `.git` file names, as it is written there; null when it is no such file. */
+/** The git dir named by a worktree's `.git` file, as written; null if it is not such a file. */
 export function gitDirNamedIn(dotGit: string): string | null {
   return /^gitdir: (.*?)\n?$/s.exec(readTextNow(dotGit, TERMS) ?? '')?.[1] ?? null;
 }
@@ -40,8 +40,8 @@ function commonDirOf(folder: string, named: string): string {
 }
 
 /**
- * Whether git listed the worktrees of this very common git dir. It names the main worktree after it: with `/.git` taken
- * off. Bare repositories and git dirs that lie elsewhere are named otherwise, and count as unconfirmed.
+ * Whether git listed the worktrees of this very common git dir. It names the main worktree after it: without `/.git`.
+ * Bare repositories and separate git dirs are named otherwise, and count as unconfirmed.
  */
 export async function isListOf(listed: readonly ListedWorktree[], commonDir: string): Promise<boolean> {
   const [main] = listed;

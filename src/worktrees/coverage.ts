@@ -1,4 +1,4 @@
-// Whether a configuration means a worktree at all. Looks at files only; where anything is unclear the answer is yes.
+// Whether a configuration covers a worktree at all. Only stats files; if anything is unclear the answer is yes.
 
 import { dirname, relative, sep } from 'node:path';
 import type { Config, RepoSettings } from '../domain/config.ts';
@@ -6,13 +6,16 @@ import { likelyCommonDir } from './common-dir.ts';
 import { realPath } from './graph-folder.ts';
 import { isLeftOut } from './settings.ts';
 
-/** Why no supervisor with this configuration serves the worktree, in a sentence; null: one does, or that is not plain to see. */
+/**
+ * Why no supervisor with this configuration serves the worktree, in a sentence; null: one does, or that is not
+ * certain.
+ */
 export async function notServed(
   worktree: string,
   { repos, roots, file }: Pick<Config, 'repos' | 'roots' | 'file'>,
 ): Promise<string | null> {
   const id = await likelyCommonDir(worktree);
-  // Without any of them the repository that it is started in is served.
+  // Without any of them the current folder's repository is served.
   if (id === null || repos.length + roots.length === 0) return null;
   const settings = await settingsOf(id, repos);
   if (settings)
@@ -41,7 +44,7 @@ async function settingsOf(id: string, repos: readonly RepoSettings[]): Promise<R
   return null;
 }
 
-/** Whether looking for repositories below a root comes by this folder. */
+/** Whether the search below a root reaches this folder. */
 function isFoundBelow(root: string, depth: number, path: string): boolean {
   const way = relative(root, path);
   if (way === '') return true;

@@ -1,5 +1,5 @@
-// Finds every repository under supervision with all its worktrees and the graphs they reach. Runs git only where
-// something changed; whatever cannot be read becomes a repository with a problem, never an exception.
+// Finds every repository under supervision with all its worktrees and the graphs they reach. Runs git only if
+// something changed; what cannot be read becomes a repository with a problem, never an exception.
 
 import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -30,20 +30,20 @@ import { TrackedGraphs } from './tracked.ts';
 export interface DiscoveredRepository {
   readonly repository: Repository;
   readonly settings: RepoSettings;
-  /** Paths of worktrees that include and exclude leave out. */
+  /** Paths of worktrees that include and exclude filter out. */
   readonly excluded: ReadonlySet<string>;
 }
 
 export interface Discovery {
-  /** Lists everything anew, each repository once. Never rejects for what is found on the disk. */
+  /** Lists everything again, each repository once. Never rejects because of the disk's state. */
   list(config: Pick<Config, 'repos' | 'roots'>): Promise<readonly DiscoveredRepository[]>;
-  /** What the last listing passed over, one sentence each: unreadable folders below roots. */
+  /** What the last listing skipped, one sentence each: unreadable folders below roots. */
   notes(): readonly string[];
   /** How many times git was run so far. */
   readonly gitRuns: number;
 }
 
-/** What discovery is made of. */
+/** The dependencies of discovery. */
 export interface DiscoveryParts {
   readonly environment: Environment;
 }
@@ -53,13 +53,13 @@ export function createDiscovery(parts: DiscoveryParts): Discovery {
   return new DiskDiscovery(parts.environment);
 }
 
-/** Repositories looked at side by side; git itself is limited further. */
+/** Repositories checked in parallel; git itself is limited further. */
 const AT_ONCE = 4;
 
 /** Equal to no fingerprint. */
 const UNKNOWN = '';
 
-/** Worktrees looked at before everything else gets its turn. */
+/** Worktrees checked before yielding to the event loop. */
 const AT_A_TIME = 100;
 
 interface Listing {
@@ -106,7 +106,7 @@ class DiskDiscovery implements Discovery {
     const identified = await Promise.all(
       wanted.map((settings) => inTurn(async () => ({ settings, id: await this.#identify(settings.path) }))),
     );
-    // The first that names a repository decides: [[repos]] in their order, then roots.
+    // The first entry that names a repository decides: [[repos]] in their order, then roots.
     const byId = new Map<string, { readonly settings: RepoSettings; readonly problem: string | null }>();
     for (const { settings, id } of identified) {
       const key = 'id' in id ? id.id : settings.path;
@@ -139,7 +139,7 @@ class DiskDiscovery implements Discovery {
     return settings;
   }
 
-  /** The common git dir of the repository that a path is in, or why there is none. */
+  /** The common git dir of a path's repository, or why there is none. */
   async #identify(path: string): Promise<{ readonly id: string } | { readonly problem: string }> {
     try {
       const folder = await stat(path);
@@ -152,7 +152,7 @@ class DiskDiscovery implements Discovery {
       return { id };
     } catch (thrown) {
       const known = this.#ids.get(path);
-      // What was known of it stays on show; reading it says what is wrong.
+      // Its last known state stays visible; reading it reports what is wrong.
       return known && this.#listings.has(known.id) ? { id: known.id } : { problem: sentenceOf(path, thrown) };
     }
   }
@@ -162,10 +162,12 @@ class DiskDiscovery implements Discovery {
     return (await realPath(common)) ?? common;
   }
 
-  /** The same by one question less: git lists the worktrees, and the list confirms what the files say. Else null. */
+  /**
+   * The same with one git call less: git lists the worktrees, and the list confirms what the files say. Else null.
+   */
   async #seenAndListed(path: string): Promise<string | null> {
     const likely = await likelyCommonDir(path);
-    // Listed already, by way of another of its worktrees: the short question is the cheaper one.
+    // Listed already, through another of its worktrees: the short question is cheaper.
     if (likely === null || this.#listedNow.has(likely)) return null;
     try {
       const listed = await this.#git.worktrees(path, likely);
@@ -173,7 +175,7 @@ class DiskDiscovery implements Discovery {
       this.#listedNow.set(likely, listed);
       return likely;
     } catch {
-      // Whatever is wrong, the plain question says it in its own words.
+      // Whatever is wrong, the plain question reports it.
       return null;
     }
   }
@@ -181,7 +183,7 @@ class DiskDiscovery implements Discovery {
   async #read(id: string, settings: RepoSettings, problem: string | null): Promise<Found> {
     if (problem !== null) return nothingFound(settings, problem);
     const known = this.#listings.get(id);
-    // The repository outlives the worktree that it was named by; people should know all the same.
+    // The repository outlives the worktree that named it; people should know all the same.
     const there = await isFolder(settings.path);
     let trouble = there ? null : missing(settings.path);
     let listing: Listing;
@@ -198,10 +200,11 @@ class DiskDiscovery implements Discovery {
 
   async #list(id: string, folder: string, known: Listing | undefined): Promise<Listing> {
     const listedNow = this.#listedNow.get(id);
-    // Without a list to compare with a fingerprint says nothing, so the next look asks git once more.
+    // Without a list to compare with a fingerprint is useless, so the next check calls git once more.
     if (listedNow !== undefined) return { fingerprint: UNKNOWN, listed: listedNow };
     if (known === undefined) return { fingerprint: UNKNOWN, listed: await this.#git.worktrees(folder, id) };
-    // Taken before git looks and of what was known before: a change in between, and a list that turned out
+    // Taken before git runs and based on the last known state: a change in between, and a list that turned out
+    // different, make the next check call git again.
     // different, make git look once more next time.
     const fingerprint = await repositoryFingerprint(id, known.listed);
     if (known.fingerprint === fingerprint) return known;
@@ -242,7 +245,7 @@ class DiskDiscovery implements Discovery {
       none;
     if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
       graph = { ...none, path: owner.worktree.graph, alias: true, identity: owner.identity };
-    // Bare by mistake: where its git dir lies in it, a folder is a worktree to everybody but git.
+    // Bare by mistake: if it contains its git dir, a folder is a worktree to everyone but git.
     else if (!missing && (!listed.bare || isFolderNow(join(listed.path, '.git'))))
       graph = graphFolderBeside(listed.path, this.#globals) ?? none;
     const own = graph.path !== null && !graph.alias ? graph.path : null;
@@ -259,7 +262,7 @@ class DiskDiscovery implements Discovery {
     return { worktree, identity: graph.identity, shared: graph.shared };
   }
 
-  /** What keeps work from being done where its graph is. */
+  /** What prevents work at its graph's place. */
   #troubleOf({ path, main: isMain, bare }: ListedWorktree, main: string): WorktreeTrouble | null {
     if (bare) return bareTrouble(path);
     return isMain ? null : brokenLink(path, main);
@@ -301,10 +304,10 @@ function sentenceOf(path: string, thrown: unknown): string {
 function fileIdentity(path: string): string | null {
   try {
     const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-    // The number of a deleted file is often given to the next one, its time of birth is not.
+    // The inode number of a deleted file is often reused, its birth time is not.
     return found === undefined ? null : `${found.dev}:${found.ino}:${found.birthtimeNs}`;
   } catch {
-    // Not to be looked at, so it is not known to be the same.
+    // Inaccessible, so it is not known to be the same.
     return null;
   }
 }
@@ -322,7 +325,7 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch {
-    // Gone, or not to be entered: nothing can be run there either way.
+    // Gone, or not accessible: nothing can run there either way.
     return false;
   }
 }

@@ -1,5 +1,5 @@
-// Whether git could have anything new to say of a repository, found out by looking at a handful of its files. Four
-// times cheaper than asking git, and it sees what no file event tells: lock, unlock, move, commits.
+// Whether git could have any news about a repository, from a few of its files. Four times cheaper than calling git,
+// and it notices what causes no file event: lock, unlock, move, commits.
 
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -8,8 +8,8 @@ import { type Steps, yielding } from '../platform/cooperative.ts';
 import type { ListedWorktree } from './porcelain.ts';
 
 /**
- * A text that changes whenever the list of worktrees could: worktrees that came, went, moved, were locked, switched
- * branch or committed, and folders that vanished. `known` are the worktrees as last listed.
+ * A string that changes whenever the list of worktrees could: worktrees added, removed, moved, locked, switched to
+ * another branch or committed, and folders that vanished. `known` are the worktrees as last listed.
  */
 export async function repositoryFingerprint(
   commonDir: string,
@@ -25,7 +25,7 @@ export async function repositoryFingerprint(
     ),
     // git calls a worktree prunable once this is gone.
     ...known.map((worktree) => join(worktree.path, '.git')),
-    // Where reflogs are switched off, commits show here alone.
+    // If reflogs are off, commits only show here.
     ...known.flatMap(({ branch }) => (branch === null ? [] : [join(commonDir, 'refs', 'heads', branch)])),
   ];
   const stamps: string[] = [];
@@ -41,19 +41,20 @@ function* stampEach(files: readonly string[], stamps: string[]): Steps<void> {
 }
 
 /**
- * Identity of a file's content as far as the file system tells, '' when it is not there. At once: six looks for each of a
- * thousand worktrees would take four times as long through the thread pool.
+ * Identity of a file's content as far as the file system shows it, '' if it does not exist. Synchronous: six calls
+ * for each of a thousand worktrees would take four times as long through the thread pool.
  */
 export function fileStamp(file: string): string {
   try {
-    // Numbers are to a quarter of a microsecond what big integers are to the nanosecond, for half of the garbage.
+    // Numbers are as exact to a quarter of a microsecond as big integers are to the nanosecond, with half the
+    // garbage.
     const found = statSync(file, { throwIfNoEntry: false });
     if (found === undefined) return '';
-    // A folder's times change with whatever happens inside; here only whether it is the same one matters.
+    // A folder's times change with whatever happens inside; here only its identity matters.
     if (found.isDirectory()) return `${found.dev}:${found.ino}`;
     return `${found.dev}:${found.ino}:${found.mtimeMs}:${found.ctimeMs}:${found.size}`;
   } catch {
-    // Not there, or not to be looked at: git would not see it either.
+    // Missing, or inaccessible: git would not see it either.
     return '';
   }
 }

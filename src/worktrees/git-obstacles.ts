@@ -1,5 +1,5 @@
-// What in a repository's git folder would make git itself wait for ever, or fill the memory: git reads some files whole
-// and asks of none whether it is one. Looked at before git is run there; nothing is opened but the files that name others.
+// What in a repository's git folder would make git itself hang, or fill the memory: git reads some files whole
+// without checking their type. Checked before git runs there; nothing is opened but the files that name others.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -14,7 +14,8 @@ const SMALL = { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' } as const;
 const ANY_SIZE = { maxBytes: null, links: 'follow' } as const;
 
 /**
- * The first such file as one sentence, or null. `linked`: those of linked worktrees as well, which git reads to list them.
+ * The first such file as one sentence, or null. `linked`: including those of linked worktrees, which git reads to
+ * list them.
  */
 export function gitObstacle(folder: string, linked: boolean): string | null {
   try {
@@ -28,7 +29,7 @@ export function gitObstacle(folder: string, linked: boolean): string | null {
 
 function firstObstacle(folder: string, linked: boolean): string | null {
   const gitDir = gitDirAround(folder);
-  // Nothing to read: git says so itself.
+  // Nothing to read: git reports that itself.
   if (gitDir === null) return null;
   const own = obstacleInGitDir(gitDir);
   if (own !== null) return own;
@@ -45,7 +46,7 @@ function firstObstacle(folder: string, linked: boolean): string | null {
   return null;
 }
 
-/** The git folder of the worktree around a folder, or the folder itself where it is one. */
+/** The git folder of the worktree around a folder, or the folder itself if it is one. */
 function gitDirAround(folder: string): string | null {
   for (let at = folder; ; at = dirname(at)) {
     const dotGit = join(at, '.git');
@@ -78,7 +79,7 @@ function linkedGitDirs(common: string): string[] {
   return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
 }
 
-/** The file of the branch that is checked out. */
+/** The file of the checked-out branch. */
 function branchObstacle(gitDir: string, common: string): string | null {
   const ref = /^ref: (refs\/.+?)\s*$/.exec(readTextNow(join(gitDir, 'HEAD'), SMALL) ?? '')?.[1];
   return ref === undefined || ref.includes('\0') ? null : obstacleAt(join(common, ref), SMALL);

@@ -1,5 +1,5 @@
-// Whether git takes a folder for a worktree, and if not, the git command that mends it. Told from a handful of small
-// files, so that the short commands need not run git; git has the last word.
+// Whether git considers a folder a worktree, and if not, the git command that repairs it. Determined from a few small
+// files, so that the short commands need not run git; git is authoritative.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -8,8 +8,8 @@ import type { WorktreeTrouble } from '../domain/worktree.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
 /**
- * What keeps git from knowing the worktree that begins at `folder`: nothing would ever run there. Null: all is well, as far
- * as a few files tell.
+ * What keeps git from recognising the worktree that begins at `folder`: nothing would ever run there. Null: all is
+ * well, as far as a few files show.
  */
 export function troubleOf(folder: string): WorktreeTrouble | null {
   const dotGit = join(folder, '.git');
@@ -17,7 +17,7 @@ export function troubleOf(folder: string): WorktreeTrouble | null {
   const gitDir = gitDirOf(folder);
   if (gitDir === null || !existsSync(join(gitDir, 'HEAD'))) return brokenTrouble(folder, gitDir, null);
   const known = readSmall(join(gitDir, 'gitdir'))?.trimEnd();
-  // A submodule, or a git dir that was put elsewhere: nobody else's.
+  // A submodule, or a separate git dir: not another repository's.
   if (known === undefined || known === '') return null;
   const listed = resolve(gitDir, known);
   if (realPath(listed) === realPath(dotGit)) return null;
@@ -33,14 +33,16 @@ export function troubleOf(folder: string): WorktreeTrouble | null {
   };
 }
 
-/** A worktree that git lists, and that does not know its repository any more; null when it does. `main`: where git works. */
+/**
+ * A worktree that git lists but that does not know its repository any more; null if it does. `main`: where git works.
+ */
 export function brokenLink(folder: string, main: string): WorktreeTrouble | null {
   if (isFolder(join(folder, '.git'))) return null;
   const gitDir = gitDirOf(folder);
   return gitDir !== null && existsSync(join(gitDir, 'HEAD')) ? null : brokenTrouble(folder, gitDir, main);
 }
 
-/** git says bare where work is kept. */
+/** git says bare although it has a checkout. */
 export function bareTrouble(folder: string): WorktreeTrouble {
   return {
     code: 'core-bare',
@@ -60,7 +62,7 @@ function brokenTrouble(folder: string, gitDir: string | null, main: string | nul
   return { code: 'worktree-broken', message: `${folder} is cut off from its repository: ${why}; ${mend}` };
 }
 
-/** The git dir that the `.git` file of a worktree names; null when there is no such file. */
+/** The git dir named by the `.git` file of a worktree; null if there is no such file. */
 function gitDirOf(folder: string): string | null {
   const named = /^gitdir: (.*?)\n?$/s.exec(readSmall(join(folder, '.git')) ?? '')?.[1];
   return named === undefined ? null : resolve(folder, named);
@@ -74,13 +76,13 @@ function isBareByConfig(gitDir: string): boolean {
   return isOn(own ?? valueIn(config, 'core', 'bare'));
 }
 
-/** The command that says again that there is a worktree: in the file that says there is none. */
+/** The command that restores the setting: in the file that contains the wrong one. */
 function mendBare(folder: string): string {
   const own = valueIn(readSmall(join(folder, '.git', 'config.worktree')) ?? '', 'core', 'bare');
   return `git -C ${folder} config ${own === null ? '' : '--worktree '}core.bare false`;
 }
 
-/** The last value of a key in a configuration file of git's; null when it has none. Includes are not followed. */
+/** The last value of a key in a git configuration file; null if it has none. Includes are not followed. */
 function valueIn(text: string, section: string, key: string): string | null {
   let at = '';
   let found: string | null = null;
@@ -98,12 +100,12 @@ function isOn(value: string | null): boolean {
   return value !== null && /^(?:true|yes|on|[1-9]\d*)$/i.test(value);
 }
 
-/** The text of a small regular file; null for everything else that may lie there. Never waits. */
+/** The text of a small regular file; null for anything else. Never waits. */
 function readSmall(path: string): string | null {
   try {
     return readTextNow(path, { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' });
   } catch {
-    // Not ours to read: then it tells nothing.
+    // Inaccessible: then it proves nothing.
     return null;
   }
 }

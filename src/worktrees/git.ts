@@ -1,4 +1,4 @@
-// The three questions that discovery asks git. The only user of simple-git. Knows nothing of graphs.
+// The git queries of discovery. The only user of simple-git. Knows nothing of graphs.
 
 import { existsSync } from 'node:fs';
 import pLimit from 'p-limit';
@@ -8,9 +8,9 @@ import type { Environment } from '../platform/environment.ts';
 import { gitObstacle } from './git-obstacles.ts';
 import { type ListedWorktree, parseWorktreeList } from './porcelain.ts';
 
-/** Questions to git. Each rejects with SupervisorError `graph`: one sentence, and git's own advice as the hint. */
+/** Queries to git. Each rejects with SupervisorError `graph`: one sentence, and git's own advice as the hint. */
 export interface Git {
-  /** The common git dir of whatever repository `folder` is in, absolute. */
+  /** The common git dir of the repository around `folder`, absolute. */
   commonDir(folder: string): Promise<string>;
   /** All worktrees of the repository that `folder` is in, whose common git dir is `commonDir`. */
   worktrees(folder: string, commonDir: string): Promise<ListedWorktree[]>;
@@ -18,17 +18,17 @@ export interface Git {
   standing(worktree: string): Promise<{ readonly head: string; readonly branch: string | null }>;
   /** Whether `file`, relative to the worktree, is in its index. */
   isTracked(worktree: string, file: string): Promise<boolean>;
-  /** How many times git was run: what the cheap re-list is measured by. */
+  /** How many times git was run: the measure of how cheap listing again is. */
   readonly runs: number;
 }
 
 /** More at once gain nothing on small machines and starve others. */
 const AT_ONCE = 4;
 
-/** A git that says nothing for this long hangs, on a dead network mount for one, ms. */
+/** A git that prints nothing for this long hangs, for example on a dead network mount, ms. */
 const SILENCE_MS = 10_000;
 
-/** What git may see of our environment. GIT_* of an outer process would send it to another repository. */
+/** The part of our environment that git may see. An outer process's GIT_* would point it at another repository. */
 const PASSED_ON = [
   'PATH',
   'HOME',
@@ -39,7 +39,7 @@ const PASSED_ON = [
   'DEVELOPER_DIR',
 ] as const;
 
-/** git by way of simple-git. Every folder given must exist. */
+/** git through simple-git. Every given folder must exist. */
 export function createGit(environment: Environment): Git {
   const inTurn = pLimit(AT_ONCE);
   const variables: Record<string, string> = { HOME: environment.home, LC_ALL: 'C' };
@@ -52,7 +52,7 @@ export function createGit(environment: Environment): Git {
     try {
       return await runPlain(folder, args);
     } catch (thrown) {
-      // A person's setting wants bare repositories to be named rather than come across. The configuration named it.
+      // A user's setting may require bare repositories to be named explicitly. The configuration named it.
       if (!/safe\.bareRepository/i.test(messageOf(thrown))) throw thrown;
       return await runPlain(folder, [`--git-dir=${folder}`, ...args]);
     }
@@ -70,16 +70,17 @@ export function createGit(environment: Environment): Git {
           baseDir: folder,
           trimmed: false,
           timeout: { block: SILENCE_MS },
-          // A repository may name a program of its own here, and reading the index would run it. Nobody has
+          // A repository may name a program of its own here, and reading the index would run it. The repository need
+          // not be trusted yet.
           // said yet that this repository is trusted.
           config: ['core.fsmonitor=false'],
-          // A git dir is named by nobody but ourselves.
+          // Only we name a git dir.
           unsafe: { allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },
         })
           .env(variables)
           .raw(args);
       } catch (thrown) {
-        // A folder that went away meanwhile looks as if git itself were missing.
+        // A folder that vanished meanwhile looks as if git itself were missing.
         if (!existsSync(folder))
           throw new SupervisorError('graph', `${folder} does not exist`, {
             hint: 'correct the path',
@@ -116,8 +117,8 @@ export function createGit(environment: Environment): Git {
 type Run = (folder: string, args: string[]) => Promise<string>;
 
 /**
- * git names a main worktree after its git dir with `/.git` taken off. Where the git dir lies elsewhere
- * (--separate-git-dir, submodules) that names the git dir itself; seen from inside the worktree the truth is known.
+ * git names a main worktree after its git dir without `/.git`. If the git dir is elsewhere (--separate-git-dir,
+ * submodules) that names the git dir itself; from inside the worktree the real path is known.
  */
 async function mainOf(run: Run, folder: string, commonDir: string): Promise<string> {
   try {
@@ -125,7 +126,7 @@ async function mainOf(run: Run, folder: string, commonDir: string): Promise<stri
     if (withoutNewline(own) !== commonDir) return commonDir;
     return withoutNewline(await run(folder, ['rev-parse', '--show-toplevel']));
   } catch {
-    // Inside the git dir itself there is no top level; git's own word is then the best there is.
+    // Inside the git dir itself there is no top level; git's own answer is then the best there is.
     return commonDir;
   }
 }

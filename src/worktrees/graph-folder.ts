@@ -1,12 +1,12 @@
-// Which graph folder a worktree reaches (wg-rules 1.1, 1.2). Looks at folders only; whether there is a graph.jsonl in
-// it, and a readable one, is the graph store's business.
+// Which graph folder a worktree reaches (wg-rules 1.1, 1.2). Only stats folders; whether there is a readable
+// graph.jsonl in it is the graph store's concern.
 
 import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 
-/** wg's own order: `.wg` wins where both exist. */
+/** wg's own order: `.wg` takes precedence if both exist. */
 export const GRAPH_FOLDER_NAMES = ['.wg', '.workgraph'] as const;
 
 /** A graph folder as a worktree reaches it. */
@@ -17,18 +17,18 @@ export interface GraphFolder {
   readonly alias: boolean;
   /** Equal for one folder under two names, such as a bind mount, and for two folders that lead to one graph.jsonl. */
   readonly identity: string;
-  /** Device and inode of a graph.jsonl that other folders may have too, by a hard link; null: none has. */
+  /** Device and inode of a graph.jsonl that other folders may share by a hard link; null: it is not shared. */
   readonly shared: string | null;
 }
 
-/** The graph folder right in `folder`, or null. wg's global settings below `home` are never one. */
+/** The graph folder directly in `folder`, or null. wg's global settings below `home` never count. */
 export async function graphFolderIn(folder: string, home: string): Promise<GraphFolder | null> {
   return graphFolderBeside(folder, await globalGraphFolders(home));
 }
 
 /**
- * The same for many folders: `globals` are those that are never a graph, looked up once. At once, for all worktrees are
- * looked at every half minute, and the thread pool costs more than the looks.
+ * The same for many folders: `globals` are those that are never a graph, looked up once. Synchronous, because all
+ * worktrees are checked every half minute, and the thread pool costs more than the calls.
  */
 export function graphFolderBeside(folder: string, globals: ReadonlySet<string>): GraphFolder | null {
   for (const name of GRAPH_FOLDER_NAMES) {
@@ -47,19 +47,22 @@ export function graphFolderBeside(folder: string, globals: ReadonlySet<string>):
   return null;
 }
 
-/** Whether a worktree was made below the main one by wg or by Claude for an agent: it works on the main one's graph. */
+/**
+ * Whether a worktree was created below the main one by wg or by Claude for an agent: it works on the main one's
+ * graph.
+ */
 export function isAgentWorktree(path: string, main: string): boolean {
   return [join(main, '.wg-worktrees'), join(main, '.claude', 'worktrees')].some((folder) =>
     path.startsWith(`${folder}/`),
   );
 }
 
-/** The path without symlinks, or null when it is not there. */
+/** The path without symlinks, or null if it does not exist. */
 export async function realPath(path: string): Promise<string | null> {
   try {
     return await realpath(path);
   } catch {
-    // Gone, a loop, or not ours to look at: there is nothing to find in any of them.
+    // Gone, a loop, or inaccessible: nothing to find in any case.
     return null;
   }
 }
@@ -73,7 +76,7 @@ function realPathNow(path: string): string | null {
   }
 }
 
-/** What the graph.jsonl of a folder says of it: that it is another folder's, or that it may be. */
+/** Whether the graph.jsonl of a folder is another folder's, or may be. */
 function fileOf(graph: string): { identity: string | null; alias: boolean; shared: string | null } {
   const none = { identity: null, alias: false, shared: null };
   const path = join(graph, 'graph.jsonl');
@@ -85,28 +88,28 @@ function fileOf(graph: string): { identity: string | null; alias: boolean; share
     if (real === null) return none;
     const folder = folderAt(dirname(real));
     if (folder === null || folder.path === graph) return none;
-    // The file has the identity of the folder that it lies in, unless that has another graph of its own.
+    // The file has the identity of its folder, unless that has another graph of its own.
     return { identity: basename(real) === 'graph.jsonl' ? folder.identity : real, alias: true, shared: null };
   } catch {
-    // Not to be looked at: whoever reads the graph says why.
+    // Inaccessible: reading the graph will report why.
     return none;
   }
 }
 
 function folderAt(path: string): Pick<GraphFolder, 'path' | 'identity'> | null {
-  // Half of the names are never there: an error costs more than a look.
+  // Half of the names never exist: an error costs more than a stat.
   const real = existsSync(path) ? realPathNow(path) : null;
   if (real === null) return null;
   try {
     const found = statSync(real, { bigint: true });
     return found.isDirectory() ? { path: real, identity: `${found.dev}:${found.ino}` } : null;
   } catch {
-    // It went away between two looks; the next listing sees what became of it.
+    // It vanished between two calls; the next listing shows its new state.
     return null;
   }
 }
 
-/** Real paths of `~/.wg` and `~/.workgraph`: wg keeps its global settings there, so they are no project. */
+/** Real paths of `~/.wg` and `~/.workgraph`: wg keeps its global settings there, so they are not a project. */
 export async function globalGraphFolders(home: string): Promise<ReadonlySet<string>> {
   const paths = await Promise.all(GRAPH_FOLDER_NAMES.map((name) => realPath(join(home, name))));
   return new Set(paths.filter((path) => path !== null));

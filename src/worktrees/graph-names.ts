@@ -1,4 +1,4 @@
-// One name for one graph, however many worktrees, mounts and links lead to it. Looks at nothing itself.
+// One name for one graph, however many worktrees, mounts and links lead to it. Accesses no files.
 
 import type { GraphPath } from '../domain/ids.ts';
 import type { Worktree } from '../domain/worktree.ts';
@@ -7,13 +7,13 @@ import type { Worktree } from '../domain/worktree.ts';
 export interface Reached {
   readonly worktree: Worktree;
   readonly identity: string | null;
-  /** Device and inode of its graph.jsonl, where others may have it by a hard link; absent or null: none has. */
+  /** Device and inode of its graph.jsonl, if it may be shared by a hard link; absent or null: it is not. */
   readonly shared?: string | null;
 }
 
 /**
- * Folders that have one graph.jsonl by hard links are one graph, and stay one though the next write gives one of them a file
- * of its own: what the others have since is only an older copy. Remembers that from look to look.
+ * Folders that share one graph.jsonl by hard links are one graph, and remain one though the next write gives one of
+ * them a file of its own: from then on the others have only an older copy. Remembers that between calls.
  */
 export class HardLinks {
   /** Graph folder → the file it shared, and with whose folder. */
@@ -46,8 +46,8 @@ export class HardLinks {
 }
 
 /**
- * One folder has one name, also where it is mounted in two places; a worktree that reaches another's graph says as
- * much of it as its owner does. Answers the worktree as it is to be shown.
+ * One folder has one name, even if it is mounted in two places; a worktree that reaches another's graph reports it as
+ * its owner does. Returns the worktree as it is to be shown.
  */
 export function nameGraphs(all: readonly Reached[]): (reached: Reached) => Worktree {
   const owners = new Map<string, Worktree>();

@@ -1,6 +1,6 @@
-// Keeps a new graph out of git's hands. `git clean`, `stash -u`, `add -A` and `reset` of an agent leave alone what is
-// ignored; one line in the repository's own exclude file ignores the graphs of all its worktrees, and is no change to
-// anything that is committed.
+// Makes git ignore a new graph. `git clean`, `stash -u`, `add -A` and `reset` of an agent leave ignored files alone;
+// one line in the repository's own exclude file covers the graphs of all its worktrees, without changing anything
+// that is committed.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import { likelyCommonDir } from './common-dir.ts';
 const SHARED = 0o666;
 
 /**
- * Has git ignore the folder `name` at the root of a worktree. Where the exclude file cannot be written, the folder, which
- * must exist then, ignores itself. Says whether either could be done.
+ * Makes git ignore the folder `name` at the root of a worktree. If the exclude file cannot be written, the folder,
+ * which must exist then, ignores itself. Returns whether either was possible.
  */
 export async function ignoreGraph(worktree: string, name: string): Promise<boolean> {
   const commonDir = await likelyCommonDir(worktree);
@@ -23,7 +23,7 @@ export async function ignoreGraph(worktree: string, name: string): Promise<boole
     await writeText(join(worktree, name, '.gitignore'), '*\n', SHARED);
     return true;
   } catch {
-    // A folder that cannot be written is told of by whoever writes the graph itself.
+    // A folder that cannot be written is reported by the writer of the graph itself.
     return false;
   }
 }
@@ -36,7 +36,7 @@ async function excluded(commonDir: string, name: string): Promise<boolean> {
     if (text === null) return false;
     const known = new Set([name, `${name}/`, `/${name}`, `/${name}/`]);
     if (text.split('\n').some((line) => known.has(line.trim()))) return true;
-    // One short write at the end: somebody who does the same at this moment adds a second line, which does no harm.
+    // One short append: another process doing the same at this moment adds a second line, which is harmless.
     await appendText(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}/${name}\n`, SHARED);
     return true;
   } catch {
@@ -45,7 +45,7 @@ async function excluded(commonDir: string, name: string): Promise<boolean> {
   }
 }
 
-/** The text of the file, '' where there is none yet; null for what is no file of text. */
+/** The text of the file, '' if there is none yet; null for anything that is not a text file. */
 async function textOf(file: string): Promise<string | null> {
   try {
     // Not there yet, as after `git init` with another template.

@@ -1,5 +1,5 @@
-// The graph that somebody who stands in a folder means: that of the git worktree around it. Looks at files only; no git
-// is spawned, so that the short commands stay short.
+// The graph of the current folder: that of the git worktree around it. Only stats files; no git is spawned, so that
+// the short commands stay fast.
 
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -15,18 +15,18 @@ export interface LocatedGraph {
   readonly graph: GraphPath;
   /** Root of the worktree. */
   readonly worktree: string;
-  /** There was no graph: its folder, or the folder of one that went, is ready for one. */
+  /** There was no graph: its folder, or the folder of a vanished one, is ready for one. */
   readonly created: boolean;
-  /** Why nothing will run in it as things stand; null: nothing that can be seen from here. */
+  /** Why nothing will run in it as it is; null: no obstacle is visible from here. */
   readonly trouble: WorktreeTrouble | null;
 }
 
-/** What wg keeps out of git inside a graph folder, and what we add to it. */
+/** What wg excludes from git inside a graph folder, and our additions. */
 const IGNORED = ['agents/', 'service/', 'log/', 'output/', '*.secret', '*.credentials', ''].join('\n');
 
 /**
- * The graph of the worktree around `folder` (or that folder itself when it is a graph). With `create`, a worktree that
- * has none gets a `.workgraph/` that git ignores, unless nothing could ever run there. Throws `graph`.
+ * The graph of the worktree around `folder` (or that folder itself if it is a graph). With `create`, a worktree
+ * without one gets a `.workgraph/` that git ignores, unless nothing could ever run there. Throws `graph`.
  */
 export async function locateGraph(
   folder: string,
@@ -47,7 +47,7 @@ export async function locateGraph(
         });
       if (trouble !== null) throw new SupervisorError('graph', `no graph is made here: ${trouble.message}`);
       const graph = found?.path ?? (await makeGraphFolder(at));
-      // Before the first task is in it: from then on there is something to lose.
+      // Before it has its first task: from then on there is something to lose.
       if (isRoot && !found?.alias) await ignoreGraph(at, basename(graph));
       return { graph, worktree: at, created: true, trouble: null };
     }
@@ -58,14 +58,14 @@ export async function locateGraph(
   });
 }
 
-/** What git makes of a graph. */
+/** How git treats a graph. */
 export type GraphInGit = 'ignored' | 'committed' | 'untracked';
 
-/** Makes the empty file of a graph where there is none, and has git ignore the graph unless it is committed. */
+/** Creates the empty file of a graph if there is none, and makes git ignore the graph unless it is committed. */
 export async function beginGraph({ graph, worktree }: LocatedGraph, git: Git): Promise<GraphInGit> {
   const file = join(graph, 'graph.jsonl');
   await writeFile(file, '', { flag: 'wx' }).catch((thrown: { code?: string }) => {
-    // It is there, whoever made it.
+    // It exists, whoever created it.
     if (thrown.code !== 'EEXIST') throw thrown;
   });
   if (dirname(graph) !== worktree) return 'untracked';
@@ -74,7 +74,7 @@ export async function beginGraph({ graph, worktree }: LocatedGraph, git: Git): P
   return (await ignoreGraph(worktree, basename(graph))) ? 'ignored' : 'untracked';
 }
 
-/** A graph elsewhere than at the root of a worktree is wg's to use; the supervisor looks there alone. */
+/** A graph elsewhere than at the root of a worktree is wg's to use; the supervisor only searches there. */
 async function notAtRoot(folder: string): Promise<WorktreeTrouble | null> {
   if (await exists(join(folder, '.git'))) return null;
   for (let at = dirname(folder); at !== dirname(at); at = dirname(at))
@@ -93,7 +93,7 @@ async function makeGraphFolder(worktree: string): Promise<GraphPath> {
   const folder = join(worktree, '.workgraph');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, '.gitignore'), IGNORED, { flag: 'wx' }).catch((thrown: { code?: string }) => {
-    // Somebody made it at the same moment: theirs is as good.
+    // Another process created it at the same moment: that is as good.
     if (thrown.code !== 'EEXIST') throw thrown;
   });
   return (await realPath(folder)) ?? folder;
@@ -104,7 +104,7 @@ async function exists(path: string): Promise<boolean> {
     await stat(path);
     return true;
   } catch {
-    // Not there, or not ours to see: then it is no worktree for us.
+    // Missing, or inaccessible: then it is not a worktree for us.
     return false;
   }
 }

@@ -1,24 +1,24 @@
-// Reads what `git worktree list --porcelain -z` prints. Pure: knows neither git nor the disk.
+// Parses the output of `git worktree list --porcelain -z`. Pure: knows neither git nor the disk.
 
-/** One entry of git's list, as git tells it. */
+/** One entry of git's list, as printed. */
 export interface ListedWorktree {
-  /** Absolute path as git prints it; may hold blanks, newlines and anything else but NUL. */
+  /** Absolute path as git prints it; may contain blanks, newlines and anything else but NUL. */
   readonly path: string;
   /** True for the first entry: the main worktree, or the bare repository. */
   readonly main: boolean;
   readonly bare: boolean;
   readonly detached: boolean;
-  /** Short name; a ref outside of refs/heads keeps its full one. */
+  /** Short name; a ref outside refs/heads keeps its full one. */
   readonly branch: string | null;
   /** Commit id; null for a bare entry and an unborn branch. */
   readonly head: string | null;
-  /** Reason of the lock, '' without one, null when not locked. */
+  /** Reason of the lock, '' without one, null if not locked. */
   readonly locked: string | null;
-  /** git's reason why it could be pruned, null when it cannot. */
+  /** git's reason why it could be pruned, null if it cannot. */
   readonly prunable: string | null;
 }
 
-/** The entries of the list, in git's order. Attributes that a later git may add are passed over. */
+/** The entries of the list, in git's order. Unknown attributes of later versions are skipped. */
 export function parseWorktreeList(output: string): ListedWorktree[] {
   const worktrees: ListedWorktree[] = [];
   let attributes: Map<string, string> | null = null;
@@ -38,7 +38,7 @@ export function parseWorktreeList(output: string): ListedWorktree[] {
     attributes ??= new Map();
     attributes.set(blank < 0 ? item : item.slice(0, blank), blank < 0 ? '' : item.slice(blank + 1));
   }
-  // A list that was cut off must not lose its last entry in silence.
+  // A truncated list must not silently lose its last entry.
   finish();
   return worktrees;
 }

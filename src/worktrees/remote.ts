@@ -1,20 +1,20 @@
-// Where a repository's work is fetched from: what agents on other machines need to get at it. Read from git's own file
-// rather than by running git, because every dispatch asks. Knows nothing of graphs.
+// Where a repository can be fetched from, for agents on other machines. Read from git's own file rather than by
+// running git, because every dispatch needs it. Knows nothing of graphs.
 
 import { join } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
 /**
- * The URL of `origin`, else of the first remote, in the repository with this common git dir; without user and password
- * where it is an http one, as it is told to others. Null when there is none, or it cannot be read.
+ * The URL of `origin`, else of the first remote, in the repository with this common git dir; http URLs without user
+ * and password, as it is passed on. Null if there is none, or it is unreadable.
  */
 export function remoteOf(commonDir: string): string | null {
   let text: string;
   try {
     text = readTextNow(join(commonDir, 'config'), { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' }) ?? '';
   } catch {
-    // Somebody else's, or no configuration at all: then nothing is said of it.
+    // Inaccessible, or no configuration at all: then it is unknown.
     return null;
   }
   const urls = remotes(text);
@@ -22,7 +22,7 @@ export function remoteOf(commonDir: string): string | null {
   return url === undefined ? null : withoutCredentials(url);
 }
 
-/** Names of remotes to their first URL, in the order in which they are written. */
+/** Names of remotes to their first URL, in file order. */
 function remotes(text: string): Map<string, string> {
   const urls = new Map<string, string>();
   let remote: string | null = null;

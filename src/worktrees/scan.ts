@@ -1,4 +1,4 @@
-// Finds repositories below a folder. Looks at names and kinds only; asks git nothing.
+// Finds repositories below a folder. Looks at names and kinds only; calls no git.
 
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -7,20 +7,20 @@ import { systemCode } from '../domain/errors.ts';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import { readText } from '../platform/regular-file.ts';
 
-/** What was found below a folder. */
+/** The findings below a folder. */
 export interface Scan {
   /** Folders that look like a repository or a worktree of one. */
   readonly repositories: readonly string[];
-  /** What could not be looked at, one sentence each. */
+  /** What could not be searched, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** Enough for a large home folder; more means that the root was not meant. */
+/** Enough for a large home folder; beyond that the root is a mistake. */
 const MOST_FOLDERS = 20_000;
 
 /**
  * Repositories at `root` and up to `depth` levels below it. Hidden folders, node_modules, symlinks and the inside of
- * repositories are passed over; the root itself may be hidden, or a repository.
+ * repositories are skipped; the root itself may be hidden, or a repository.
  */
 export async function findRepositories(root: string, depth: number): Promise<Scan> {
   const repositories: string[] = [];
@@ -67,7 +67,7 @@ async function looksLikeRepository(folder: string, entries: readonly Dirent[]): 
   if (git) return !(git.isFile() && (await isSubmodule(join(folder, '.git'))));
   const named = (name: string, folderWanted: boolean) =>
     entries.some((entry) => entry.name === name && entry.isDirectory() === folderWanted);
-  // A bare repository has the inside of a .git right here.
+  // A bare repository has the inside of a .git directly here.
   return named('HEAD', false) && named('objects', true) && named('refs', true);
 }
 
@@ -76,7 +76,7 @@ async function isSubmodule(file: string): Promise<boolean> {
   try {
     return /^gitdir: .*\.git\/modules\//.test((await readText(file, { maxBytes: GIT_FILE_MAX_BYTES })) ?? '');
   } catch {
-    // Unreadable: git will say what is the matter with it.
+    // Unreadable: git will report the reason.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-// What a found repository is called, which settings it has, and which of its worktrees they leave out. Pure.
+// A found repository's name, its settings, and which of its worktrees they exclude. Pure.
 
 import { basename, dirname } from 'node:path';
 import type { RepoSettings, RootSettings } from '../domain/config.ts';
@@ -20,12 +20,12 @@ export function settingsBelow(root: RootSettings, path: string): RepoSettings {
   };
 }
 
-/** Paths of the worktrees that include and exclude leave out. */
+/** Paths of the worktrees that include and exclude filter out. */
 export function leftOut(worktrees: readonly Worktree[], settings: RepoSettings): Set<string> {
   return new Set(worktrees.map(({ path }) => path).filter((path) => isLeftOut(path, settings)));
 }
 
-/** Whether include or exclude leave out the worktree of this path. */
+/** Whether include or exclude filter out the worktree of this path. */
 export function isLeftOut(path: string, { include, exclude }: RepoSettings): boolean {
   const fits = (globs: readonly string[]) => globs.some((glob) => matchesGlob(glob, path));
   return (include.length > 0 && !fits(include)) || fits(exclude);

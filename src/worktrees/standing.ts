@@ -1,5 +1,5 @@
-// What a worktree stands on at this moment: its commit and branch. Read from git's own files, because every dispatch asks;
-// git itself is asked only where those do not say it plainly (refs in a reftable, a symbolic branch).
+// The current commit and branch of a worktree. Read from git's own files, because every dispatch needs them; git
+// itself is only called if those are not plain (refs in a reftable, a symbolic branch).
 
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -15,7 +15,7 @@ export type Standing = Pick<Worktree, 'head' | 'branch'>;
 const TERMS = { maxBytes: 64 * 1024 * 1024, links: 'follow' } as const;
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
 
-/** What the worktree stands on now; what was listed of it where nobody can say. Never throws. */
+/** The worktree's current commit and branch; the last listed ones if unknown. Never throws. */
 export async function standingOf(
   listed: Pick<Worktree, 'path' | 'head' | 'branch'>,
   git: Git,
@@ -28,7 +28,7 @@ export async function standingOf(
   }
 }
 
-/** What git's files say; null where they do not say it plainly. */
+/** What git's files say; null if that is not plain. */
 async function plainStanding(worktree: string): Promise<Standing | null> {
   const dotGit = join(worktree, '.git');
   const isFolder = (await stat(dotGit)).isDirectory();

@@ -1,5 +1,5 @@
-// Whether a worktree's graph.jsonl is committed to git. Asks git once for each state of the worktree's index, and not
-// at all where the index shows at a glance that it is not: most graphs are ignored, and fifty questions take a second.
+// Whether a worktree's graph.jsonl is committed to git. Calls git once for each state of the worktree's index, and
+// not at all if the index clearly does not contain it: most graphs are ignored, and fifty calls take a second.
 
 import { basename, join, resolve } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
@@ -18,7 +18,7 @@ export class TrackedGraphs {
     this.#git = git;
   }
 
-  /** For a graph folder right in the worktree. Where git cannot say, it counts as not tracked. */
+  /** For a graph folder directly in the worktree. If git cannot tell, it counts as not tracked. */
   async isTracked(worktree: string, graph: GraphPath): Promise<boolean> {
     const index = this.#indexOf(worktree);
     const stamp = `${basename(graph)} ${fileStamp(index)}`;
@@ -29,14 +29,14 @@ export class TrackedGraphs {
       const file = `${basename(graph)}/graph.jsonl`;
       tracked = !(await surelyLacks(index, file)) && (await this.#git.isTracked(worktree, file));
     } catch {
-      // The list of worktrees, asked for in the same pass, says what is wrong with this repository.
+      // The list of worktrees, requested in the same pass, reports what is wrong with this repository.
       return false;
     }
     this.#known.set(worktree, { stamp, tracked });
     return tracked;
   }
 
-  /** Where the index is, found out once for each state of the worktree's `.git`. */
+  /** Where the index is, determined once for each state of the worktree's `.git`. */
   #indexOf(worktree: string): string {
     const dotGit = fileStamp(join(worktree, '.git'));
     const known = this.#indexes.get(worktree);
@@ -46,7 +46,7 @@ export class TrackedGraphs {
     return index;
   }
 
-  /** Forgets worktrees that are no longer there. */
+  /** Forgets worktrees that no longer exist. */
   keepOnly(worktrees: ReadonlySet<string>): void {
     for (const worktree of this.#indexes.keys()) if (!worktrees.has(worktree)) this.#indexes.delete(worktree);
     for (const worktree of this.#known.keys()) if (!worktrees.has(worktree)) this.#known.delete(worktree);
@@ -57,15 +57,15 @@ export class TrackedGraphs {
 const INDEX_MAX_BYTES = 256 * 1024 * 1024;
 
 /**
- * Whether an index file cannot hold a path. Only versions 2 and 3 spell every path out, and a split or sparse index
- * keeps some of them elsewhere; where anything is unclear the answer is no, and git decides.
+ * Whether an index file cannot contain a path. Only versions 2 and 3 spell every path out, and a split or sparse
+ * index keeps some of them elsewhere; if anything is unclear the answer is no, and git decides.
  */
 async function surelyLacks(index: string, file: string): Promise<boolean> {
   let bytes: Buffer | null;
   try {
     bytes = await readBytes(index, { maxBytes: INDEX_MAX_BYTES, links: 'follow' });
   } catch {
-    // One that only git may explain.
+    // Only git can interpret it.
     return false;
   }
   if (bytes === null) return false;

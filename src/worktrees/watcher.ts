@@ -1,6 +1,6 @@
-// Hears of worktrees that come and go: two watches a repository, on the common git dir and its `worktrees` folder. And
-// of graph folders that appear where a worktree had none: one watch for each such worktree.
-// What it hears is a hint to list again; lock, unlock, move and commits make no sound and are found by listing.
+// Watches for worktrees that are added or removed: two watches per repository, on the common git dir and its
+// `worktrees` folder. And for new graph folders: one watch for each worktree without one. Events are a hint to list
+// again; lock, unlock, move and commits cause none and are found by listing.
 
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -14,25 +14,28 @@ import { GRAPH_FOLDER_NAMES } from './graph-folder.ts';
 export interface RepositoryWatcher extends Service {
   /** Watches exactly these repositories from now on. */
   watch(repositories: readonly WatchedRepository[]): void;
-  /** Resolves when every watch asked for so far is in place, or has failed. */
+  /** Resolves when every watch requested so far is in place, or has failed. */
   ready(): Promise<void>;
 }
 
-/** What watching needs to know; without worktrees, only those that come and go are heard of. */
+/** The inputs of watching; without worktrees, only added and removed ones are noticed. */
 export type WatchedRepository = Pick<Repository, 'id'> & Partial<Pick<Repository, 'worktrees'>>;
 
 export interface RepositoryWatcherParts {
   readonly clock: Clock;
-  /** Worktrees of this repository may have come or gone. Called twice: soon, and once git has surely finished. */
+  /**
+   * Worktrees of this repository may have been added or removed. Called twice: soon, and once git has surely
+   * finished.
+   */
   onChanged(repository: string): void;
-  /** Changes are no longer heard, for want of watches; listing still finds them. Called once. */
+  /** Changes are no longer noticed because watches ran out; listing still finds them. Called once. */
   onDegraded(message: string): void;
 }
 
 /** git writes several files for one worktree; this long after the last is soon enough, ms. */
 const SETTLE_MS = 100;
 
-/** A checkout goes on after git has registered the worktree; its graph may only then be there, ms. */
+/** A checkout continues after git has registered the worktree; its graph may appear only then, ms. */
 const SECOND_LOOK_MS = 2000;
 
 /** A watcher that does nothing until it is started. Repositories may be named before. */
@@ -41,7 +44,7 @@ export function createRepositoryWatcher(parts: RepositoryWatcherParts): Reposito
 }
 
 interface Watched {
-  /** The folder that it was when its watch began, '' when there was none. */
+  /** Identity of the watched folder, '' if there was none. */
   readonly identity: string;
   readonly watcher: FSWatcher | null;
   readonly ready: Promise<void>;
@@ -91,7 +94,7 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
       const identity = folderIdentity(id);
       const known = this.#watched.get(id);
       if (known?.identity === identity) continue;
-      // A repository made anew in its old place is another folder, and the old watch is deaf to it.
+      // A repository recreated in its old place is another folder, and the old watch does not see it.
       if (known) this.#close(id);
       this.#open(id, identity);
     }
@@ -111,19 +114,19 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
       ignoreInitial: true,
       depth: 1,
       persistent: true,
-      // Everything else in a git dir may be as busy as it likes.
+      // Everything else in a git dir may change as often as it likes.
       ignored: (path) => path !== id && path !== worktrees && dirname(path) !== worktrees,
     });
     watcher.on('all', () => this.#heard(id));
     watcher.on('error', (error) => this.#failed(error));
-    // chokidar says ready even where it ran out of watches.
+    // chokidar reports ready even if it ran out of watches.
     const ready = new Promise<void>((resolve) => watcher.once('ready', resolve));
     this.#watched.set(id, { identity, watcher, ready });
-    // What came between the last listing and this moment made no sound.
+    // Changes between the last listing and this moment caused no event.
     void ready.then(() => this.#heard(id));
   }
 
-  /** Hears of a graph folder that appears in one of these worktrees, and of nothing else in them. */
+  /** Notices a new graph folder in one of these worktrees, and nothing else in them. */
   #awaitGraphs(bare: ReadonlyMap<string, string>): void {
     const before = this.#bare;
     this.#bare = bare;
@@ -134,7 +137,7 @@ class ChokidarRepositoryWatcher implements RepositoryWatcher {
     if (came.length === 0) return;
     this.#arrivals ??= this.#openArrivals();
     this.#arrivals.add(came);
-    // A graph that was made while the watch began is found by looking once more.
+    // A graph that was created while the watch began is found by one more check.
     for (const repository of new Set(came.map((path) => bare.get(path) ?? ''))) this.#heard(repository);
   }
 
@@ -202,13 +205,13 @@ function isGraphFolderName(name: string): boolean {
   return GRAPH_FOLDER_NAMES.some((known) => known === name);
 }
 
-/** Tells one folder from another of the same name; '' where there is none to watch. */
+/** Identifies a folder; '' if there is none to watch. */
 function folderIdentity(path: string): string {
   try {
     const found = statSync(path, { bigint: true });
     return found.isDirectory() ? `${found.dev}:${found.ino}` : '';
   } catch {
-    // Gone or out of reach: there is nothing to hear, and listing says what is wrong.
+    // Gone or out of reach: there is nothing to watch, and listing reports what is wrong.
     return '';
   }
 }

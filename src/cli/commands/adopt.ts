@@ -1,10 +1,10 @@
-// `supervisor adopt [PATH]`: a graph that wg's own daemon serves is handed over.
+// `supervisor adopt [PATH]`: takes a graph over from wg's own daemon.
 
 import { connect, worktreePath } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
-/** Stops the daemon, and says what becomes of the work that it began. */
+/** Stops the daemon, and reports what happens to its running work. */
 export async function adopt(context: Context, place: string | undefined): Promise<number> {
   const { composeStore, locateGraph } = await import('../../compose/offline.ts');
   const { createDaemonDetector, isLive } = await import('../../wg/daemon.ts');
@@ -18,7 +18,7 @@ export async function adopt(context: Context, place: string | undefined): Promis
     ...(place === undefined ? {} : { worktree: worktreePath(context.cwd, place) }),
   });
   const { clock, environment } = context;
-  // Every look at the process list anew: the answer must be of now.
+  // Scans the process list each time: the answer must be current.
   const daemons = createDaemonDetector({ clock, scanEveryMs: 0 });
   const daemon = await stopDaemon(graph, { wg: createWgCommand(environment), daemons, clock });
   const store = composeStore({ graph });

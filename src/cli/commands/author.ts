@@ -1,4 +1,4 @@
-// `add` and `edit`: tasks written into a graph, with or without a supervisor running.
+// `add` and `edit`: tasks written into a graph, with or without a running supervisor.
 
 import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskRequest } from '../../graphs/authoring.ts';
@@ -86,7 +86,7 @@ export async function edit(context: Context, task: string, options: AuthorOption
   return 0;
 }
 
-/** The request that the flags mean. Throws `usage` for values that could never work. */
+/** The request from the flags. Throws `usage` for values that could never work. */
 async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
   if (options.timeout !== undefined && options.timeout !== '') {
     const { parseWgTimeout } = await import('../../domain/duration.ts');

@@ -4,13 +4,13 @@ import { preferHere, taskQuery, withSupervisor } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain, plainLines } from '../render/plain.ts';
 
-/** Flags that name a task's place and one's right to it. */
+/** Flags that identify a task's worktree and the caller's run. */
 export interface LeaseOptions {
   readonly worktree?: string;
   readonly token?: string;
 }
 
-/** `supervisor claim TASK`. Prints the run and the token that later calls may show. */
+/** `supervisor claim TASK`. Prints the run and the token for later calls. */
 export async function claim(
   context: Context,
   task: string,
@@ -58,7 +58,7 @@ export async function release(
   return 0;
 }
 
-/** `supervisor heartbeat TASK`. Exit 1 when the work is no longer wanted, so that scripts can stop. */
+/** `supervisor heartbeat TASK`. Exit 1 if the work is no longer wanted, so that scripts can stop. */
 export async function heartbeat(
   context: Context,
   task: string,

@@ -1,5 +1,5 @@
-// `done` and `fail`: completion by whoever did the work. It must not get lost: the running supervisor takes it, else it
-// is written into the graph, else it waits on the disk for the next supervisor.
+// `done` and `fail`: completion reports by the worker. They must not get lost: the running supervisor takes them,
+// else they are written into the graph, else they wait on the disk for the next supervisor.
 
 import { realpathSync } from 'node:fs';
 import type { SupervisorClient } from '../../api/client.ts';
@@ -22,7 +22,7 @@ export interface CompleteOptions {
 
 type Report = Omit<CompletionRequest, 'caller' | keyof TaskQuery>;
 
-/** The run that this process works for, when it is one of this very task. */
+/** The run that this process works for, if it is one of this very task. */
 interface OwnRun {
   readonly run: string;
   readonly token: string;
@@ -109,7 +109,8 @@ async function deliver(
         client.complete({ ...q, ...report, ...(own ? { token: own.token } : {}) });
       return { kind: 'answered', answer: await preferHere(query, context.cwd, request), by: 'supervisor' };
     } catch (thrown) {
-      // The connection broke: completing twice is harmless, losing it is not. Not found: a graph it does not supervise.
+      // The connection broke: completing twice is harmless, losing it is not. Not found: a graph it does not
+      // supervise. Graph: it cannot be written now, and the report must wait for it.
       // Graph: it cannot be written just now, and the report must wait for it.
       if (
         !(thrown instanceof SupervisorError) ||
@@ -136,7 +137,7 @@ async function deliver(
   }
 }
 
-/** A supervisor that is there but does not answer must not lose the completion. */
+/** A supervisor that does not respond must not lose the completion. */
 async function connectOrNull(context: Context): Promise<SupervisorClient | null> {
   try {
     return await connect(context);
@@ -146,7 +147,7 @@ async function connectOrNull(context: Context): Promise<SupervisorClient | null>
   }
 }
 
-/** Keeps the completion on the disk, if it is known which graph it belongs to. */
+/** Stores the completion on the disk, if its graph is known. */
 async function spool(
   context: Context,
   query: TaskQuery,
@@ -176,7 +177,7 @@ async function graphAt(context: Context, worktree: string | undefined): Promise<
     const place = { cwd: context.cwd, create: false, ...(worktree === undefined ? {} : { worktree }) };
     return (await locateGraph(place)).graph;
   } catch (thrown) {
-    // No graph here: then the first trouble is the one to tell.
+    // No graph here: then the first error is the one to report.
     if (thrown instanceof SupervisorError) return null;
     throw thrown;
   }
@@ -192,12 +193,12 @@ function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // A graph that is gone just now keeps the name it was given.
+    // A graph that is missing now keeps the name it was given.
     return path;
   }
 }
 
-/** Without a supervisor there is nobody to check the token; the ledger still knows whether a newer attempt began. */
+/** Without a supervisor the token is not checked; the ledger still knows whether a newer attempt began. */
 function refuseSuperseded(
   runs: readonly { readonly run: string; readonly attempt: number; readonly worktree: string }[],
   own: OwnRun,

@@ -1,4 +1,4 @@
-// `config check|example|schema|path` and `trust`: the files that people write.
+// `config check|example|schema|path` and `trust`: the files that users write.
 
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { SupervisorError } from '../../domain/errors.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
-/** `supervisor config check`. Exit 3 when anything is wrong, single profiles included. */
+/** `supervisor config check`. Exit 3 if anything is wrong, including single profiles. */
 export async function check(context: Context): Promise<number> {
   const [{ loadMachineConfig }, paths] = await Promise.all([import('../../config/load.ts'), context.paths()]);
   const file = paths.configFile;
@@ -76,7 +76,10 @@ export async function path(context: Context): Promise<number> {
   return 0;
 }
 
-/** `supervisor trust [PATH]`: what the tasks of its repository choose may be run, and the worktree's own profiles as they are now. */
+/**
+ * `supervisor trust [PATH]`: allows what the tasks of its repository choose, and the worktree's own profiles as they
+ * are now.
+ */
 export async function trust(
   context: Context,
   place: string | undefined,
@@ -131,7 +134,7 @@ async function profilesIn(file: string, text: string) {
   return { names: [...profiles.keys(), ...broken.keys()], problems };
 }
 
-/** A running supervisor would find out by itself, but only with its next look at everything. */
+/** A running supervisor would notice on its own, but only with its next full scan. */
 async function tellSupervisor(context: Context): Promise<void> {
   const { connect } = await import('../connect.ts');
   try {
@@ -139,7 +142,7 @@ async function tellSupervisor(context: Context): Promise<void> {
     await client?.reload();
     client?.close();
   } catch (thrown) {
-    // What was recorded counts all the same; one that does not answer just now will look again.
+    // The record counts in any case; a supervisor that does not answer now will notice later.
     if (!(thrown instanceof SupervisorError)) throw thrown;
   }
 }

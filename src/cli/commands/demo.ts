@@ -1,4 +1,5 @@
-// `supervisor demo`: a throw-away repository with several worktrees and every executor type, run for real, shown live.
+// `supervisor demo`: a throw-away repository with several worktrees and every executor type, run for real, shown
+// live.
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -14,10 +15,10 @@ import { buildPlayground } from '../demo/playground.ts';
 import { eventLine } from '../render/event-line.ts';
 import { statusView } from '../render/status-view.ts';
 
-/** The demo ends by itself, well or not, within this time. */
+/** The demo stops on its own after this time, whatever its state. */
 const PATIENCE_MS = 60_000;
 
-/** Runs the demo. Gives the exit status: 0 only if every task ended as it should. */
+/** Runs the demo. Returns the exit status: 0 only if all tasks finished as expected. */
 export async function demo(context: Context): Promise<number> {
   const clock = systemClock();
   const agents = await startDemoAgents(clock);
@@ -81,7 +82,7 @@ export async function demo(context: Context): Promise<number> {
   }
 }
 
-/** A person's part: the CLI of another process completes the external task. */
+/** A person's part: the CLI in another process completes the external task. */
 async function signOff(
   config: string,
   stateDir: string,

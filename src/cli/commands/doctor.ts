@@ -1,4 +1,4 @@
-// `supervisor doctor`: what the machine has and what stands in the way, each with its next step.
+// `supervisor doctor`: what the machine has and what is in the way, each with its next step.
 
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
@@ -13,14 +13,14 @@ import { statePaint } from '../render/color.ts';
 import { plain } from '../render/plain.ts';
 import { wrap } from '../render/text-width.ts';
 
-/** One finding. `note` harms nothing; `failed` keeps the supervisor from working. Public in JSON. */
+/** One finding. `note` is harmless; `failed` prevents the supervisor from working. Public in JSON. */
 interface Finding {
   readonly check: string;
   readonly result: 'ok' | 'note' | 'failed';
   readonly because: string;
 }
 
-/** Looks at everything and prints what was found. Exit 1 when something failed. */
+/** Runs all checks and prints the findings. Exit 1 if something failed. */
 export async function doctor(context: Context): Promise<number> {
   const paths = await context.paths();
   const findings: Finding[] = [
@@ -66,7 +66,7 @@ async function git(context: Context): Promise<Finding> {
     : { check: 'git', result: 'ok', because: `${version} (${path})` };
 }
 
-/** A lock is taken and given back in a folder of our own: the only proof that locking works here. */
+/** Takes and releases a lock in a folder of our own: the only proof that locking works here. */
 async function flock(): Promise<Finding> {
   const [{ createLocker }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
     import('../../platform/flock.ts'),
@@ -157,14 +157,14 @@ async function agentPrograms(paths: Paths, context: Context): Promise<Finding[]>
     config = loadMachineConfig(paths.configFile, { home }).config;
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
-    // The check of the configuration says what is wrong with it.
+    // The configuration check reports what is wrong with it.
   }
   return [...config.profiles.values()].filter(isAgentProfile).flatMap((profile): Finding[] => {
     const { name, command, type, origin } = profile;
     const path = findOnPath(command, context.environment);
     const check = name === type ? name : `executor ${name}`;
     if (path !== null) return [{ check, result: 'ok', because: path }];
-    // Of those that nobody asked for only the default is worth a word.
+    // Of the unconfigured ones only the default is worth mentioning.
     if (origin.file === 'built-in' && name !== 'claude') return [];
     const where = command.includes('/') ? `${command} is not there` : `${command} is not on PATH`;
     const because = `${where}: tasks for the ${name} executor are held until it is installed`;
@@ -172,7 +172,7 @@ async function agentPrograms(paths: Paths, context: Context): Promise<Finding[]>
   });
 }
 
-/** Two programs are called wg: WorksGood's, which makes the graphs, and WireGuard's. */
+/** Two programs are called wg: WorksGood's, which creates the graphs, and WireGuard's. */
 async function wg({ environment }: Context): Promise<Finding> {
   const { createWgKnowledge } = await import('../../wg/capabilities.ts');
   const check = 'wg';
@@ -209,7 +209,7 @@ async function supervisor(context: Context): Promise<Finding> {
   }
 }
 
-/** The systems that models ask for; one that nobody serves holds its tasks. */
+/** The systems that models ask for; one without a profile holds its tasks. */
 async function routes(paths: Paths, context: Context): Promise<Finding[]> {
   const [{ createConfigSource }, { askedBy, routesOf, worktreesWithGraphs }] = await Promise.all([
     import('../../config/source.ts'),
@@ -226,7 +226,7 @@ async function routes(paths: Paths, context: Context): Promise<Finding[]> {
     });
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
-    // What is wrong with the configuration or the worktrees is a finding of its own.
+    // Problems of the configuration or the worktrees are findings of their own.
     return [];
   }
 }

@@ -1,4 +1,4 @@
-// `executors` and `executors test NAME`: which profiles exist, from which file, and whether they answer.
+// `executors` and `executors test NAME`: which profiles exist, from which file, and whether they are usable.
 
 import { connect as connectSocket } from 'node:net';
 import { createConfigSource } from '../../config/source.ts';
@@ -13,26 +13,26 @@ import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';
 import { isTrusted, renderRoutes, routesOf, worktreesWithGraphs } from '../routes.ts';
 
-/** One profile as it is listed. Public in JSON. */
+/** One profile as listed. Public in JSON. */
 interface ListedProfile {
   readonly name: string;
   readonly type: string;
-  /** Where it is written: a file, or `built-in`. */
+  /** Where it is defined: a file, or `built-in`. */
   readonly file: string;
   readonly line: number | null;
-  /** The worktree it counts in; null: everywhere. */
+  /** The worktree it applies to; null: everywhere. */
   readonly worktree: string | null;
   /** ok, broken, untrusted, missing. */
   readonly state: string;
   readonly because: string;
   readonly max_concurrent: number | null;
-  /** It works for repositories that are not trusted, too. */
+  /** It also works for untrusted repositories. */
   readonly untrusted: boolean;
   readonly match: readonly string[];
   readonly route: readonly string[];
 }
 
-/** How long an endpoint may take to accept a connection, ms. */
+/** Connection timeout of an endpoint, ms. */
 const CONNECT_MS = 3000;
 
 /** `supervisor executors`. */
@@ -73,7 +73,7 @@ export async function executors(context: Context): Promise<number> {
   return 0;
 }
 
-/** `supervisor executors test NAME`. Exit 7 when it cannot do its work. */
+/** `supervisor executors test NAME`. Exit 7 if it is not usable. */
 export async function testExecutor(context: Context, name: string): Promise<number> {
   const { listed, profiles } = await findProfiles(context);
   const listing = listed.find((each) => each.name === name);
@@ -104,7 +104,7 @@ export async function testExecutor(context: Context, name: string): Promise<numb
   return answer.ok ? 0 : 7;
 }
 
-/** The variables of this shell that agents of the profile would see; null where it starts none. */
+/** The variables of this shell that agents of the profile would see; null if it starts none. */
 function namesFor(profile: Profile, context: Context): readonly string[] | null {
   if (!isAgentProfile(profile) && profile.type !== 'command') return null;
   const { variables } = context.environment;
@@ -121,7 +121,7 @@ interface Answer {
   readonly because: string;
 }
 
-/** Looks whether the profile could work, without starting anything. */
+/** Checks whether the profile is usable, without starting anything. */
 async function probe(
   profile: Profile,
   profiles: ReadonlyMap<string, Profile>,
@@ -167,13 +167,13 @@ function program(name: string, context: Context): Answer {
     : { ok: true, because: `it runs ${path}` };
 }
 
-/** Whether somebody accepts connections there. Nothing is sent: a request might start work. */
+/** Whether a server accepts connections there. Nothing is sent: a request might start work. */
 function endpoint(url: string): Promise<Answer> {
   let target: URL;
   try {
     target = new URL(url);
   } catch {
-    // A template such as http://{{…}}: only a task makes an address of it.
+    // A template such as http://{{…}}: only a task makes it a URL.
     return Promise.resolve({ ok: true, because: `${url} depends on the task` });
   }
   if (decodeURIComponent(target.hostname).includes('{{'))
@@ -192,7 +192,7 @@ function endpoint(url: string): Promise<Answer> {
   });
 }
 
-/** The machine's profiles, then those of each worktree that has its own, and what models ask for. */
+/** The machine's profiles, then those of each worktree with its own, and what models ask for. */
 async function findProfiles(context: Context): Promise<{
   readonly listed: readonly ListedProfile[];
   readonly profiles: ReadonlyMap<string, Profile>;
@@ -230,7 +230,7 @@ async function findProfiles(context: Context): Promise<{
   return { listed, profiles, routes: await routesOf(worktrees, source) };
 }
 
-/** Whether the program of a profile is there, as far as that can be seen without starting it. */
+/** Whether the program of a profile exists, as far as that can be determined without starting it. */
 function stateOf(profile: Profile, context: Context): readonly [string, string] {
   const name = programOf(profile);
   const answer = name === null ? null : program(name, context);
@@ -238,11 +238,11 @@ function stateOf(profile: Profile, context: Context): readonly [string, string] 
   return ['ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''];
 }
 
-/** What a profile starts; null where its task says, and for what starts nothing. */
+/** What a profile starts; null if its task decides, and if it starts nothing. */
 function programOf(profile: Profile): string | null {
   if (isAgentProfile(profile)) return profile.command;
   const first = profile.type === 'command' ? profile.command?.[0] : undefined;
-  // A path is meant from the worktree, and a PATH of its own is not ours to search.
+  // A path is relative to the worktree, and a PATH of its own is not ours to search.
   const isPlain = first !== undefined && !first.startsWith('.') && profile.env.PATH === undefined;
   return isPlain ? first : null;
 }

@@ -1,4 +1,4 @@
-// `supervisor import routing FILE.toml`: an existing routing table becomes profiles of supervisor.toml.
+// `supervisor import routing FILE.toml`: converts an existing routing table into profiles of supervisor.toml.
 
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// `supervisor init [PATH]`: an empty graph that git leaves alone.
+// `supervisor init [PATH]`: creates an empty graph that git ignores.
 
 import { worktreePath } from '../connect.ts';
 import { type Context, compositionOf, shortPath } from '../context.ts';
@@ -10,7 +10,7 @@ const IN_GIT = {
   untracked: 'git does not ignore it: `git clean` would take it away',
 } as const;
 
-/** Makes a graph in the worktree, or has git ignore the one that is there. Prints where it is. */
+/** Creates a graph in the worktree, or makes git ignore the existing one. Prints where it is. */
 export async function init(context: Context, path: string | undefined): Promise<number> {
   const { initGraph, whyNotServed } = await import('../../compose/offline.ts');
   const { place, inGit } = await initGraph({

@@ -1,4 +1,4 @@
-// `supervisor logs TASK-or-RUN`: what a run wrote, read from its files, so that it works with and without a supervisor.
+// `supervisor logs TASK-or-RUN`: a run's output, read from its files, so that it works with and without a supervisor.
 
 import { constants, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,19 +21,19 @@ export interface LogsOptions {
 
 /** The files of one run. */
 interface Output {
-  /** Null for a run that some other dispatcher made. */
+  /** Null for a run of another dispatcher. */
   readonly run: RunReport | null;
   readonly task: string;
-  /** A worktree or graph folder that the task is in. */
+  /** A worktree or graph folder of the task. */
   readonly place: string;
   readonly folder: string;
 }
 
 const FOLLOW_MS = 250;
-/** How often a followed run is asked about, in rounds: its exit file normally tells sooner. */
+/** How often a followed run is queried, in rounds: its exit file normally shows it sooner. */
 const ASK_EVERY = 8;
 const BLOCK = 64 * 1024;
-/** A stream's line longer than this is shown cut, characters. */
+/** Longer stream lines are cut, characters. */
 const LONGEST_LINE = 4 * 1024 * 1024;
 
 /** Prints the output of a run, or of a task's latest run. */
@@ -61,7 +61,7 @@ export async function logs(context: Context, name: string, options: LogsOptions)
   const offs = [context.onSignal('SIGINT', () => ending.abort()), context.onClosedPipe(() => ending.abort())];
   try {
     for (let round = 1; !ending.signal.aborted; round++) {
-      // Asked before reading: what was written up to its end is then in the reading.
+      // Checked before reading: then the reading contains everything up to its end.
       const over = await isOver(context, output, round % ASK_EVERY === 0);
       context.out(await reader.more());
       if (over) break;
@@ -74,7 +74,7 @@ export async function logs(context: Context, name: string, options: LogsOptions)
   return 0;
 }
 
-/** The run that a run id or a task means; for a task its latest run that has files. */
+/** The run of a run id or a task; for a task its latest run that has files. */
 async function locateOutput(
   context: Context,
   view: View,
@@ -116,7 +116,7 @@ function nothingWritten(name: string): SupervisorError {
 
 async function isOver(context: Context, output: Output, ask: boolean): Promise<boolean> {
   const { run, task, place, folder } = output;
-  // The file is there from the start, and empty until the agent has ended.
+  // The file is there from the start, and empty until the agent has exited.
   if ((statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
   if (run !== null && run.finished_at !== null) return true;
   if (!ask) return false;
@@ -129,15 +129,15 @@ async function isOver(context: Context, output: Output, ask: boolean): Promise<b
 
 interface Reader {
   readonly file: string;
-  /** Everything that is there, whole lines and the unfinished one. */
+  /** The current content, whole lines and the unfinished one. */
   rest(): Promise<string>;
-  /** What came since, as far as lines are whole. */
+  /** What was added since, in whole lines. */
   more(): Promise<string>;
   /** The unfinished line. */
   tail(): string;
 }
 
-/** The file that says most: Claude's stream made readable, else the output as it is. */
+/** The most informative file: Claude's stream made readable, else the output as it is. */
 async function openOutput({ folder }: Output, raw: boolean, name: string): Promise<Reader> {
   const stream = join(folder, 'raw_stream.jsonl');
   const output = join(folder, 'output.log');
@@ -158,7 +158,7 @@ class LineReader implements Reader {
   #pending = '';
   readonly #decoder = new TextDecoder();
 
-  /** `errors`: a second file that is shown in front, the program's stderr. */
+  /** `errors`: a second file that is shown first, the program's stderr. */
   constructor(file: string, errors: string | null, show: (line: string) => string | null) {
     this.file = file;
     this.#errors = errors;
@@ -176,7 +176,7 @@ class LineReader implements Reader {
     const handle = await openRegular(this.file, constants.O_RDONLY);
     if (handle === null) return '';
     try {
-      // A file that shrank was begun anew.
+      // A file that shrank was started again.
       if ((await handle.stat()).size < this.#at) {
         this.#at = 0;
         this.#pending = '';

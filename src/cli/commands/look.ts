@@ -1,4 +1,4 @@
-// The commands that only look: status, why, list, show, runs, worktrees.
+// The read-only commands: status, why, list, show, runs, worktrees.
 
 import type { TaskFilter } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
@@ -9,7 +9,7 @@ import { taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { page } from '../render/pager.ts';
 
-/** How often `status --watch` looks, ms. */
+/** How often `status --watch` refreshes, ms. */
 const WATCH_MS = 1000;
 
 /** `supervisor status`. */
@@ -31,7 +31,7 @@ export async function status(context: Context, options: { readonly watch?: boole
     context.onClosedPipe(() => ending.abort()),
   ];
   const onScreen = context.stdout.isTTY === true && !context.json;
-  // The alternate screen: what was on the terminal before is there again afterwards.
+  // The alternate screen: the terminal's previous content is restored afterwards.
   if (onScreen) context.out('\u001b[?1049h\u001b[?25l');
   try {
     let last = '';
@@ -50,7 +50,7 @@ export async function status(context: Context, options: { readonly watch?: boole
   return 0;
 }
 
-/** As much of a text as a window holds, each line clearing what stood there before. */
+/** As much of a text as fits the window, each line clearing the previous content. */
 function clipped(text: string, rows: number | undefined): string {
   const lines = text.trimEnd().split('\n');
   const most = Math.max(2, (rows ?? 24) - 1);
@@ -72,7 +72,7 @@ export async function inbox(context: Context): Promise<number> {
   return 0;
 }
 
-/** What shows only that time goes by is no news. */
+/** Changes that only show passing time are no news. */
 function withoutTime(text: string): string {
   return text
     .replace(/"generated_at":"[^"]*"/, '')
@@ -115,7 +115,7 @@ export async function list(context: Context, options: ListOptions): Promise<numb
   oneOf('--status', options.status, TASK_STATUSES);
   const everything = options.all === true || options.state !== undefined || options.status !== undefined;
   const found = await withView(context, (view) => view.tasks(filter));
-  // wg's own bookkeeping tasks and what is over are noise, until asked for.
+  // wg's own bookkeeping tasks and finished tasks are noise, until asked for.
   const isShown = (task: TaskReport) =>
     everything || (task.state !== 'finished' && !task.task.startsWith('.'));
   const tasks = found.filter(isShown);
@@ -131,7 +131,7 @@ export async function list(context: Context, options: ListOptions): Promise<numb
   return 0;
 }
 
-/** The same refusal with and without a running supervisor. */
+/** The same error with and without a running supervisor. */
 function oneOf(flag: string, given: string | undefined, known: readonly string[]): void {
   if (given !== undefined && !known.includes(given))
     throw new SupervisorError('usage', `${flag} ${given} is not one of ${known.join(', ')}`);

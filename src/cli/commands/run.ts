@@ -12,9 +12,9 @@ import { Ending, STATUS_INTERRUPTED } from '../shutdown-signals.ts';
 export interface RunOptions {
   readonly once?: boolean;
   readonly observe?: boolean;
-  /** ms that `--once` waits for handed-off work. */
+  /** How long `--once` waits for handed-off work, ms. */
   readonly wait?: number;
-  /** The first signal ends agents too. */
+  /** The first signal stops agents, too. */
   readonly cancel?: boolean;
 }
 
@@ -37,10 +37,10 @@ export async function run(context: Context, options: RunOptions): Promise<number
       if (event.name === 'run.settled') noteOutcome(event, failed);
     });
     ending.attend(running, voice);
-    // A worktree, like as not: when it goes, git and agents could not be started any more.
+    // Probably a worktree: once it is removed, git and agents could not be started any more.
     context.leaveFolder();
     try {
-      // A signal that came while everything was put together: nothing is begun.
+      // A signal during set-up: nothing starts.
       if (ending.isRequested) return options.once ? STATUS_INTERRUPTED : 0;
       await running.start();
       if (!options.once) {
@@ -61,7 +61,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
   }
 }
 
-/** Doing nothing because no repository could be read is no success. */
+/** Doing nothing because no repository could be read is not a success. */
 async function refuseNothing({ control }: RunningSupervisor): Promise<void> {
   const { worktrees } = await control.status();
   const [first] = worktrees;
@@ -69,14 +69,14 @@ async function refuseNothing({ control }: RunningSupervisor): Promise<void> {
     throw new SupervisorError('graph', `nothing could be served: ${first.because}`);
 }
 
-/** Which tasks ended badly here: a later success makes good for an earlier failure. */
+/** Which tasks failed here: a later success cancels an earlier failure. */
 function noteOutcome(event: Extract<Event, { name: 'run.settled' }>, failed: Set<string>): void {
   const key = `${event.graph}\0${event.task}`;
   if (event.outcome.kind === 'failed') failed.add(key);
   if (event.outcome.kind === 'succeeded') failed.delete(key);
 }
 
-/** Quiet, and no handed-off request that might still be answered within `waitMs`. */
+/** Idle, and no handed-off request that might still be answered within `waitMs`. */
 async function nothingLeft(
   context: Context,
   { supervisor, control, bus }: RunningSupervisor,
@@ -100,17 +100,17 @@ async function nothingLeft(
     });
     await Promise.race([settled, context.clock.sleep(left, heard.signal)]);
     heard.abort();
-    // What just came in may have made other tasks ready: those get their own time.
+    // Results that just arrived may have made other tasks ready: those get their own time.
     if (context.now() < until) until = null;
   }
 }
 
-/** An agent outside answers by itself; an external task is done by somebody who may take days. */
+/** An external agent answers on its own; an external task is done by a person who may take days. */
 function isAwaited(run: RunReport): boolean {
   return run.phase === 'handed-off' && run.type === 'http';
 }
 
-/** What stays: in JSON one line like those of the events, named `status`. */
+/** What remains: in JSON one line like those of the events, named `status`. */
 async function sumUp(context: Context, running: RunningSupervisor): Promise<string> {
   const report = await running.control.status();
   if (context.json) return `${JSON.stringify({ name: 'status', at: context.now(), status: report })}\n`;

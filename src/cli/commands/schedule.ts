@@ -1,4 +1,4 @@
-// `supervisor schedule WHEN`: when that would be, before a task is given it.
+// `supervisor schedule WHEN`: the resulting instants, before a task gets the schedule.
 
 import { machineTimezone } from '../../config/timezone.ts';
 import { parseInstant } from '../../decide/instant.ts';
@@ -12,7 +12,7 @@ import { renderTable } from '../render/table.ts';
 
 const HOW_MANY = 5;
 
-/** Prints the next five instants, with zone and daylight-saving notes. */
+/** Prints the next five instants, with zone and daylight saving notes. */
 export async function schedule(
   context: Context,
   when: string,
@@ -32,7 +32,7 @@ export async function schedule(
     const { schedule } = parsed;
     for (let at = nextInstant(schedule, from); at !== null && next.length < HOW_MANY; ) {
       next.push(at);
-      // A time of day and an instant come once: a task that carries one is done after it.
+      // A time of day and an instant come once: the task is done after that.
       at = schedule.kind === 'cron' ? nextInstant(schedule, at) : null;
     }
     notes.push(...scheduleNotes(when, schedule, zone, from), ...shiftNotes(next, zone));
@@ -54,7 +54,7 @@ export async function schedule(
   return 0;
 }
 
-/** Where the schedules of this machine are meant in; a configuration that cannot be read says so elsewhere. */
+/** The zone of this machine's schedules; an unreadable configuration is reported elsewhere. */
 async function zoneHere(context: Context): Promise<string> {
   const { variables, home } = context.environment;
   try {
@@ -68,7 +68,7 @@ async function zoneHere(context: Context): Promise<string> {
   return machineTimezone(variables);
 }
 
-/** How the local times of the instants that are shown differ from UTC, where that changes between them. */
+/** The UTC offsets of the shown instants, if they differ. */
 function shiftNotes(next: readonly number[], zone: string): string[] {
   return next.flatMap((at, index) => {
     const before = next[index - 1];

@@ -10,7 +10,7 @@ import type { Context } from '../context.ts';
 export async function installService(context: Context): Promise<number> {
   const manager = serviceManager(context.environment);
   const { logDir, configFile } = await context.paths();
-  // A configuration that cannot be loaded is better learned here than from a log.
+  // An invalid configuration is better reported here than in a log.
   const { config } = loadMachineConfig(configFile, { home: context.environment.home });
   const global = [
     ...(context.config === undefined ? [] : ['--config', context.config]),
@@ -33,7 +33,7 @@ export async function installService(context: Context): Promise<number> {
   return 0;
 }
 
-/** Stops the service and removes it. Agents run on. */
+/** Stops the service and removes it. Agents keep running. */
 export async function uninstallService(context: Context): Promise<number> {
   const manager = serviceManager(context.environment);
   await manager.uninstall();
@@ -42,7 +42,7 @@ export async function uninstallService(context: Context): Promise<number> {
   return 0;
 }
 
-/** What the service manager says. Exit 5 when it does not run. */
+/** What the service manager reports. Exit 5 if it is not running. */
 export async function serviceStatus(context: Context): Promise<number> {
   const status = await serviceManager(context.environment).status();
   if (context.json) context.outJson(status);
@@ -53,7 +53,7 @@ export async function serviceStatus(context: Context): Promise<number> {
   return status.running ? 0 : 5;
 }
 
-/** The service's log, by the service manager's own tool. */
+/** The service's log, with the service manager's own tool. */
 export async function serviceLogs(context: Context, options: { readonly follow?: boolean }): Promise<number> {
   const [program, ...args] = serviceManager(context.environment).logCommand;
   if (program === undefined) return 9;

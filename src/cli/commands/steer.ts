@@ -1,4 +1,4 @@
-// The commands that steer a running supervisor: pause, resume, drain, reload, cancel, answer, retry.
+// The commands that control a running supervisor: pause, resume, drain, reload, cancel, answer, retry.
 
 import { existsSync } from 'node:fs';
 import { SupervisorError } from '../../domain/errors.ts';
@@ -41,7 +41,7 @@ export async function drain(context: Context): Promise<number> {
   return 0;
 }
 
-/** `supervisor reload`. Exit 3 when the configuration was refused and the last good one stays. */
+/** `supervisor reload`. Exit 3 if the configuration was refused and the last good one stays. */
 export async function reload(context: Context): Promise<number> {
   const { problems } = await withSupervisor(context, (client) => client.reload());
   if (context.json) context.outJson({ problems });
@@ -89,7 +89,7 @@ export async function answer(
   return 0;
 }
 
-/** `supervisor retry TASK`: works without a supervisor too, for the next one to see. */
+/** `supervisor retry TASK`: works without a supervisor, too, for the next one. */
 export async function retry(
   context: Context,
   task: string,

@@ -1,4 +1,4 @@
-// `supervisor token create|list|revoke`: tokens of programs that call the API, also while no supervisor is running.
+// `supervisor token create|list|revoke`: tokens of API clients, even while no supervisor is running.
 
 import { SupervisorError } from '../../domain/errors.ts';
 import { isoTime } from '../../platform/clock.ts';
@@ -14,7 +14,7 @@ import type { Context } from '../context.ts';
 import { relativeTime } from '../render/relative-time.ts';
 import { renderTable } from '../render/table.ts';
 
-/** Makes a token and shows it, this once. */
+/** Creates a token and shows it, this once. */
 export async function createToken(
   context: Context,
   name: string,
@@ -37,7 +37,7 @@ export async function createToken(
   return 0;
 }
 
-/** The tokens there are, and when each was used last. */
+/** The existing tokens, and when each was last used. */
 export async function listTokens(context: Context): Promise<number> {
   const { tokensFile } = await context.paths();
   const uses = readTokenUses(tokensFile);
@@ -71,7 +71,7 @@ export async function listTokens(context: Context): Promise<number> {
   return 0;
 }
 
-/** Takes a token away: a running supervisor refuses it from the next request on. */
+/** Revokes a token: a running supervisor refuses it from the next request on. */
 export async function revokeToken(context: Context, name: string): Promise<number> {
   const { tokensFile } = await context.paths();
   await revokeNamedToken(tokensFile, name);

@@ -10,7 +10,7 @@ import type { Clock } from '../../platform/clock.ts';
 export interface DemoAgents {
   /** Answers 202 and calls back when its work is done. */
   readonly researchUrl: string;
-  /** Answers with the result. */
+  /** Responds with the result. */
   readonly translateUrl: string;
   close(): Promise<void>;
 }
@@ -52,7 +52,7 @@ export async function startDemoAgents(clock: Clock): Promise<DemoAgents> {
   };
 }
 
-/** A program that speaks as the Claude CLI does for one short success, for machines without it. */
+/** A program that imitates one short success of the Claude CLI, for machines without it. */
 export async function writeStandInClaude(folder: string): Promise<string> {
   const path = join(folder, 'stand-in-claude');
   const lines = [

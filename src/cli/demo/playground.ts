@@ -1,5 +1,5 @@
-// The demo's throw-away world: one repository, three worktrees, a graph in each, and a configuration with a profile of
-// every executor type.
+// The demo's throw-away world: one repository, three worktrees, a graph in each, and a configuration with a profile
+// of every executor type.
 
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ export interface Playground {
   remove(): Promise<void>;
 }
 
-/** What the demo's profiles point at. */
+/** The targets of the demo's profiles. */
 export interface DemoTargets {
   readonly researchUrl: string;
   readonly translateUrl: string;

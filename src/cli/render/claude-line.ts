@@ -1,5 +1,5 @@
-// One line of Claude's stream-json as people read it. What says nothing to them has no line; what is no JSON is shown
-// as it is, because hooks and shells print into the same stream.
+// One line of Claude's stream-json for people. Uninteresting lines are dropped; what is not JSON is shown as it is,
+// because hooks and shells print into the same stream.
 
 import { type Fields, fields, parseFields } from '../../executors/process/stream-fields.ts';
 import { plain, plainLines } from './plain.ts';
@@ -66,7 +66,7 @@ function resultLine(event: Fields): string {
   const errors = Array.isArray(event.errors) ? event.errors.map(String).join('; ') : '';
   const cost = typeof event.total_cost_usd === 'number' ? `, $${event.total_cost_usd.toFixed(4)}` : '';
   const turns = typeof event.num_turns === 'number' ? `, ${event.num_turns} turns` : '';
-  // A good result repeats the last text; a bad one is the only place that says why.
+  // A good result repeats the last text; a bad one is the only place with the reason.
   const why = failed ? `: ${plain(text(event.result) || errors)}` : '';
   return `${failed ? 'failed' : 'done'}${turns}${cost}${why}`;
 }

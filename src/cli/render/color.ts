@@ -1,8 +1,8 @@
-// The one home of picocolors: whether to colour, and which colour means what.
+// The one home of picocolors: whether to use colours, and their meaning.
 
 import picocolors from 'picocolors';
 
-/** Wraps text in a colour, or gives it back as it is. */
+/** Wraps text in a colour, or returns it unchanged. */
 export type Paint = (text: string) => string;
 
 /** Colours by meaning. */
@@ -31,7 +31,7 @@ export function wantsColor(facts: {
   return facts.isTTY && TERM !== 'dumb';
 }
 
-/** Painters that colour, or that do nothing. */
+/** Painters that add colours, or do nothing. */
 export function colors(enabled: boolean): Colors {
   const paint = picocolors.createColors(enabled);
   return {

@@ -1,4 +1,4 @@
-// One line an event, for people who watch `run`. Events that say nothing to them have none.
+// One line per event, for people who watch `run`. Uninteresting events have none.
 
 import { basename } from 'node:path';
 import { instantText } from '../../decide/instant.ts';

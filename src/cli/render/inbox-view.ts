@@ -1,4 +1,4 @@
-// What waits for a person, for people: two lines an item, the second is the command that settles it.
+// The inbox for people: two lines per item, the second is the command that settles it.
 
 import type { InboxItem, InboxKind } from '../../domain/report.ts';
 import { type Context, shortPath } from '../context.ts';
@@ -7,7 +7,7 @@ import { plain } from './plain.ts';
 import { roughDuration } from './relative-time.ts';
 import { shorten, textWidth, wrap } from './text-width.ts';
 
-/** A shape beside the colour, for those who see no colours. */
+/** A symbol besides the colour, for people who see no colours. */
 const SIGNS: Readonly<Record<InboxKind, string>> = {
   question: '?',
   failed: '✗',
@@ -20,7 +20,7 @@ const SIGNS: Readonly<Record<InboxKind, string>> = {
   worktree: '!',
 };
 
-/** The items as lines; ids are never cut, reasons are wrapped. `most`: the rest is counted. */
+/** The items as lines; ids are never cut, reasons are wrapped. `most`: the others are counted. */
 export function inboxView(
   items: readonly InboxItem[],
   context: Context,
@@ -70,7 +70,7 @@ function waited(since: string, now: number): string {
   return Number.isFinite(ms) && ms >= 0 ? `waits ${roughDuration(ms)}` : '';
 }
 
-/** The folder that all paths share, without a slash at its end; '' when it would say nothing. */
+/** The folder that all paths share, without a trailing slash; '' if it would be trivial. */
 export function commonFolder(paths: readonly string[]): string {
   const [first, ...others] = [...new Set(paths)].map((path) => path.split('/'));
   if (!first || others.length === 0) return '';

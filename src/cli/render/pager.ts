@@ -5,7 +5,7 @@ import { systemCode } from '../../domain/errors.ts';
 import { type Environment, findOnPath } from '../../platform/environment.ts';
 import type { Context } from '../context.ts';
 
-/** Writes the text, through $PAGER (default `less -FRX`) where it is longer than the terminal is high. */
+/** Writes the text, through $PAGER (default `less -FRX`) if it is longer than the terminal is high. */
 export async function page(context: Context, text: string): Promise<void> {
   const { stdout, environment } = context;
   const high = (text.match(/\n/g)?.length ?? 0) >= (stdout.rows ?? Number.POSITIVE_INFINITY);
@@ -13,7 +13,7 @@ export async function page(context: Context, text: string): Promise<void> {
   if (pager === null || !(await through(pager, text, environment.variables))) context.out(text);
 }
 
-/** The pager as shell text, or null when there is none or it is `cat`. */
+/** The pager as a shell command, or null if there is none or it is `cat`. */
 export function pagerCommand(environment: Pick<Environment, 'variables'>): string | null {
   const { variables } = environment;
   const wanted = variables.SUPERVISOR_PAGER ?? variables.PAGER;
@@ -21,7 +21,7 @@ export function pagerCommand(environment: Pick<Environment, 'variables'>): strin
   return findOnPath('less', environment) === null ? null : 'less -FRX';
 }
 
-/** False when the pager could not be started. */
+/** False if the pager could not be started. */
 function through(
   pager: string,
   text: string,
@@ -36,7 +36,7 @@ function through(
     // 127: the shell did not find it; then the text must be shown all the same.
     child.once('close', (status) => resolve(status !== 127));
     child.stdin.on('error', (error) => {
-      // Leaving the pager before the end closes the pipe; that is no error.
+      // Quitting the pager before the end closes the pipe; that is not an error.
       if (systemCode(error) !== 'EPIPE') resolve(false);
     });
     child.stdin.end(text);

@@ -1,6 +1,6 @@
-// Instants as people say them: "in 2 h", "3 min ago". Pure; the caller says what time it is.
+// Relative times: "in 2 h", "3 min ago". Pure; the caller passes the current time.
 
-/** An RFC 3339 instant relative to `now` (ms); '' for null, the text itself when it is no instant. */
+/** An RFC 3339 instant relative to `now` (ms); '' for null, the text itself if it is not an instant. */
 export function relativeTime(instant: string | null, now: number): string {
   if (instant === null) return '';
   const at = Date.parse(instant);
@@ -11,7 +11,7 @@ export function relativeTime(instant: string | null, now: number): string {
   return distance > 0 ? `in ${text}` : `${text} ago`;
 }
 
-/** A span of ms in its two largest fitting words at most: "45 s", "3 min", "2 h 5 min", "3 d". */
+/** A span of ms in its two largest units at most: "45 s", "3 min", "2 h 5 min", "3 d". */
 export function roughDuration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;

@@ -9,7 +9,7 @@ import { plain, plainLines } from './plain.ts';
 import { relativeTime, roughDuration } from './relative-time.ts';
 import { renderTable } from './table.ts';
 
-/** One row a run, newest as given. */
+/** One row per run, newest as given. */
 export function runRows(
   runs: readonly RunReport[],
   context: Context,
@@ -63,7 +63,7 @@ export function outcomeText(outcome: Outcome): string {
   }
 }
 
-/** The open questions of runs, each with the command that answers it; '' when there is none. */
+/** The open questions of runs, each with the command that answers it; '' if there is none. */
 export function openQuestions(runs: readonly RunReport[]): string {
   return runs
     .filter(isOpenRun)
@@ -76,7 +76,7 @@ export function openQuestions(runs: readonly RunReport[]): string {
     .join('');
 }
 
-/** What is to be said of a run: how it ended, else its last sign of life, else why it was started. */
+/** A run's most relevant text: how it finished, else its last progress, else why it was started. */
 function whatOf(run: RunReport): string {
   if (run.outcome) return outcomeText(run.outcome);
   const { question = null, answer = null } = run.lease ?? {};
@@ -84,7 +84,7 @@ function whatOf(run: RunReport): string {
   return run.progress ?? run.because;
 }
 
-/** Money and tokens in a few characters: `$0.0123 2.1k`. */
+/** Cost and tokens in a few characters: `$0.0123 2.1k`. */
 export function usedText({ usage }: Pick<RunReport, 'usage'>): string {
   if (!usage) return '';
   const counts = [

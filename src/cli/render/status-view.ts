@@ -16,9 +16,9 @@ import { runRows } from './run-view.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 
-/** Items that `status` leads with. */
+/** Inbox items at the top of `status`. */
 const MOST_ITEMS = 8;
-/** Rows of the reasons table; the rest is one line. */
+/** Rows of the reasons table; the others are summarised in one line. */
 const MOST_REASONS = 20;
 
 /** The whole of `status`. */
@@ -107,13 +107,13 @@ export function worktreeTable(
   });
 }
 
-/** Tasks that are not running for one and the same reason, as one row; `worktree` null where they are in several. */
+/** Tasks that are not running for the same reason, as one row; `worktree` null if they are in several. */
 interface FoldedReason extends Omit<HeldReport, 'worktree' | 'task'> {
   readonly worktree: string | null;
   readonly tasks: readonly string[];
 }
 
-/** Reasons that several tasks share are said once: "18 tasks: the machine runs 4 of 4". */
+/** Shared reasons are shown once: "18 tasks: the machine runs 4 of 4". */
 function foldReasons(held: readonly HeldReport[]): FoldedReason[] {
   const folded = new Map<string, FoldedReason>();
   for (const report of held) {
@@ -204,7 +204,7 @@ export function section(title: string, body: string, context: Pick<Context, 'pai
   return `${context.paint.strong(title)}\n${body}`;
 }
 
-/** What goes on elsewhere or not yet, for the end of `run --once`. */
+/** What is running elsewhere or not started yet, for the end of `run --once`. */
 export function remainder(report: StatusReport, context: Context): string {
   const open = report.runs.filter((run: RunReport) => run.phase === 'handed-off' || run.phase === 'started');
   const parts = [

@@ -1,5 +1,5 @@
-// Borderless columns that fit the terminal. Where they do not, the widest text columns are shortened first, then the
-// columns that matter least are left out.
+// Borderless columns that fit the terminal. If they do not, the widest text columns are shortened first, then the
+// least important columns are dropped.
 
 import type { Paint } from './color.ts';
 import { plain } from './plain.ts';
@@ -8,24 +8,24 @@ import { shorten, shortenStart, textWidth } from './text-width.ts';
 export interface Column {
   readonly head: string;
   readonly align?: 'right';
-  /** Fewest columns it is shortened to; a column without it keeps its width. */
+  /** Minimum width when shortened; a column without it keeps its width. */
   readonly min?: number;
   /** Which end is cut off; a path keeps its last part. */
   readonly cut?: 'start';
-  /** Left out when there is no room, the highest first. */
+  /** Dropped if there is no space, the highest first. */
   readonly drop?: number;
 }
 
-/** A cell's text, made harmless here, and its colour. */
+/** A cell's text, sanitised here, and its colour. */
 export type Cell = string | number | { readonly text: string; readonly paint: Paint };
 
 const GAP = 2;
-/** When even leaving out columns did not make room: shorter than this says nothing. */
+/** If even dropping columns did not suffice: anything shorter is useless. */
 const LAST_RESORT = 4;
-/** Where a width is no limit, one long cell does not pad all others of its column to its length. */
+/** Without a width limit, one long cell must not pad all others of its column to its length. */
 const MAX_PADDING = 60;
 
-/** The table as text with a line feed at its end; '' when there are no rows. `width` may be infinite. */
+/** The table as text with a line feed at its end; '' if there are no rows. `width` may be infinite. */
 export function renderTable(input: {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
@@ -36,7 +36,7 @@ export function renderTable(input: {
   const texts = input.rows.map((row) =>
     row.map((cell) => plain(typeof cell === 'object' ? cell.text : String(cell))),
   );
-  // A column that says nothing in any row is not shown.
+  // A column that is empty in every row is not shown.
   const filled = input.columns.map((_, at) => texts.some((row) => (row[at] ?? '') !== ''));
   const natural = input.columns.map((column, at) =>
     texts.reduce((widest, row) => Math.max(widest, textWidth(row[at] ?? '')), textWidth(column.head)),
@@ -49,7 +49,7 @@ export function renderTable(input: {
       .map((at) => {
         const column = input.columns[at];
         const text = (column?.cut === 'start' ? shortenStart : shorten)(row[at] ?? '', widths[at] ?? 0);
-        // Outside of the colour, so that trailing blanks can be taken off the line.
+        // Outside the colour, so that trailing blanks can be removed from the line.
         const blanks = ' '.repeat(Math.max(0, (pads[at] ?? 0) - textWidth(text)));
         const painted = text === '' ? '' : (paintOf(at)?.(text) ?? text);
         return column?.align === 'right' ? blanks + painted : painted + blanks;
@@ -66,7 +66,7 @@ export function renderTable(input: {
   return `${[line(heads, () => input.head), ...body].join('\n')}\n`;
 }
 
-/** Which columns are shown and how wide each is. */
+/** Which columns are shown and their widths. */
 function fitColumns(
   columns: readonly Column[],
   natural: readonly number[],
@@ -90,7 +90,7 @@ function fitColumns(
   };
 }
 
-/** Widths that fit, made by shortening the widest column that may still be shortened; null when there are none. */
+/** Widths that fit, by shortening the widest column that may still be shortened; null if impossible. */
 function shrink(
   shown: readonly number[],
   natural: readonly number[],

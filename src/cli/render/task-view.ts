@@ -10,7 +10,7 @@ import { section } from './status-view.ts';
 import { renderTable } from './table.ts';
 import { textWidth } from './text-width.ts';
 
-/** One row a task. */
+/** One row per task. */
 export function taskTable(tasks: readonly TaskReport[], context: Context): string {
   return renderTable({
     columns: [
@@ -128,7 +128,7 @@ export function taskDetailView(task: TaskDetailReport, context: Context): string
   return parts.join('\n');
 }
 
-/** Names and values, one a line; empty values are left out. */
+/** Names and values, one per line; empty values are omitted. */
 export function fields(
   pairs: readonly (readonly [string, string])[],
   context: Pick<Context, 'paint'>,

@@ -1,8 +1,8 @@
-// How many columns of a terminal a text takes, and how to shorten it to so many. Cuts between graphemes, never within.
+// How many terminal columns a text takes, and how to shorten it to a width. Cuts between graphemes, never within.
 
 import stringWidth from 'string-width';
 
-/** What stands for the part that was cut off. */
+/** Replaces the part that was cut off. */
 const ELLIPSIS = '…';
 
 const ASCII = /^[\x20-\x7e]*$/;
@@ -27,7 +27,7 @@ export function shorten(text: string, width: number): string {
   return kept.trimEnd() + ELLIPSIS;
 }
 
-/** Like `shorten`, but keeps the end: a path's last part says the most. */
+/** Like `shorten`, but keeps the end: the last part of a path matters most. */
 export function shortenStart(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   if (width <= 0) return '';
@@ -41,7 +41,7 @@ export function shortenStart(text: string, width: number): string {
   return ELLIPSIS + kept;
 }
 
-/** Text broken at spaces into lines of at most `width` columns; a longer word stands alone. */
+/** Text broken at spaces into lines of at most `width` columns; a longer word has its own line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';

@@ -1,4 +1,4 @@
-// `why` for people: the verdict, then every condition that was looked at.
+// `why` for people: the verdict, then every condition that was judged.
 
 import type { WhyReport } from '../../domain/report.ts';
 import type { Context } from '../context.ts';
@@ -26,12 +26,12 @@ export function whyView(
   return parts.join('\n');
 }
 
-/** So many conditions that are met are shown beside one that is not. */
+/** How many conditions that are met are shown beside one that is not. */
 const FEW = 3;
 
 function conditionLines(report: WhyReport, { paint, width }: Context, all: boolean): string {
   const unmet = report.conditions.filter((condition) => !condition.met);
-  // What is met says nothing where something else is in the way.
+  // Conditions that are met are irrelevant if another one blocks.
   const met = report.conditions.length - unmet.length;
   const shown = all || unmet.length === 0 || met <= FEW ? report.conditions : unmet;
   const folded = report.conditions.length - shown.length;

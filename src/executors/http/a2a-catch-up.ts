@@ -1,5 +1,5 @@
-// An A2A agent says how it is getting on by pushing. What it pushed while no supervisor listened is lost, so after a
-// restart it is asked once (GetTask) whether its task has ended meanwhile; what comes later it pushes again.
+// A2A agents push their progress. Pushes are lost while no supervisor runs, so after a restart the agent is polled
+// once (GetTask) in case its task has finished meanwhile; later changes are pushed again.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import { readTaskEnd } from './a2a.ts';
@@ -12,10 +12,10 @@ import { encodeForUrl } from './template.ts';
 const SEND = '/message:send';
 const PACE = { baseMs: 1000, capMs: 60_000 };
 const SHORTEST_PAUSE_MS = 200;
-/** An agent that is starting too does not know its tasks yet; after so many answers it will not. */
+/** An agent that is starting, too, does not know its tasks yet; after this many responses it never will. */
 const REFUSALS_TOLERATED = 5;
 
-/** Where an A2A endpoint is asked for a task (its HTTP+JSON binding); null for any other endpoint or name. */
+/** The URL of a task at an A2A endpoint (its HTTP+JSON binding); null for any other endpoint or name. */
 export function taskUrl(endpoint: URL, reference: string | null): URL | null {
   if (reference === null || !endpoint.pathname.endsWith(SEND) || /^https?:/i.test(reference)) return null;
   if (reference === '.' || reference === '..') return null;
@@ -24,7 +24,7 @@ export function taskUrl(endpoint: URL, reference: string | null): URL | null {
   return url;
 }
 
-/** How the task ended while nobody listened; null: it goes on, its agent does not say, or the signal aborted. */
+/** How the task finished during downtime; null: still working, unknown, or the signal aborted. */
 export async function askForEnd(
   { ask, clock, random, record, clean }: PollParts,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
-// What an A2A 1.0 agent says, in our words: its tasks, messages and updates. Pure; anybody may have written what is read
-// here, so every field may be missing or of any type.
+// Parses what an A2A 1.0 agent sends: tasks, messages and updates. Pure; the input is untrusted, so every field may
+// be missing or of any type.
 
 import type { AgentUpdate } from '../../domain/agent-update.ts';
 import type { Outcome } from '../../domain/outcome.ts';
@@ -12,7 +12,7 @@ export const A2A_PAYLOADS = ['task', 'message', 'statusUpdate', 'artifactUpdate'
 const MAX_TEXT = 2000;
 const MAX_QUESTION = 20_000;
 
-/** What a StreamResponse says; null when it is none. */
+/** The content of a StreamResponse; null if it is not one. */
 export function readStreamResponse(body: Json): AgentUpdate | null {
   const [only, ...others] = A2A_PAYLOADS.filter((name) => isObject(body[name]));
   if (only === undefined || others.length > 0) return null;
@@ -29,7 +29,10 @@ export function readStreamResponse(body: Json): AgentUpdate | null {
   }
 }
 
-/** How the answer to `message:send` ends the work: `{task}` in a final state, or `{message}` alone. Null: it does not. */
+/**
+ * How the response to `message:send` finishes the work: `{task}` in a final state, or `{message}` alone. Null: it
+ * does not.
+ */
 export function readSendAnswer(
   body: Json,
 ): { readonly outcome: Outcome | null; readonly task: string | null } | null {
@@ -39,13 +42,13 @@ export function readSendAnswer(
     if (said === null) return null;
     return { outcome: outcomeOf(said), task: typeof id === 'string' ? id : null };
   }
-  // An agent that answers with a message has made no task of it: nothing else will ever come.
+  // An agent that answers with a message has created no task: nothing else will ever come.
   if (isObject(body.message) && body.message.role === 'ROLE_AGENT' && body.task === undefined)
     return { outcome: outcomeOf(completed(messageText(body.message), body.message.parts)), task: null };
   return null;
 }
 
-/** How the answer to GetTask says that the work ended; null: it goes on, or it is no such answer. */
+/** The final state in a response to GetTask; null: still working, or not such a response. */
 export function readTaskEnd(task: Json): Outcome | null {
   const said = readTask(task);
   return said === null ? null : outcomeOf(said);
@@ -74,7 +77,7 @@ function readStatus(status: Json, artifacts: readonly unknown[] | null): AgentUp
     case 'TASK_STATE_AUTH_REQUIRED':
       return asks(status, `The agent needs to be authorised${after(said)}`);
     default:
-      // SUBMITTED, WORKING, and states of later versions: it lives.
+      // SUBMITTED, WORKING, and states of later versions: it is alive.
       return typeof state === 'string' ? { kind: 'working', message: said } : null;
   }
 }

@@ -1,5 +1,5 @@
-// Which addresses may be dispatched to. Names are resolved once and the very addresses that were judged are
-// connected to, so that a name cannot mean one thing when judged and another when used. Sends nothing.
+// Which addresses may be dispatched to. Names are resolved once and the connection goes to the very addresses that
+// were judged, so that a name cannot mean one thing when judged and another when used. Sends nothing.
 
 import { promises as dns } from 'node:dns';
 import { BlockList, isIP } from 'node:net';
@@ -10,12 +10,12 @@ export interface Address {
   readonly family: 4 | 6;
 }
 
-/** `forbidden` is refused whoever asks; `loopback` and `private` depend on who named the endpoint. */
+/** `forbidden` is always refused; `loopback` and `private` depend on who named the endpoint. */
 export type AddressClass = 'forbidden' | 'loopback' | 'private' | 'public';
 
 /**
- * Who named the endpoint: `configured` in a machine or trusted worktree profile, `task` as a URL on a task line, which
- * anybody who can write to the repository may do.
+ * Who named the endpoint: `configured` in a machine or trusted worktree profile, `task` as a URL on a task line,
+ * which anyone with write access to the repository can set.
  */
 export type NamedBy = 'configured' | 'task';
 
@@ -24,7 +24,7 @@ export type Lookup = (hostname: string) => Promise<readonly Address[]>;
 export type Resolution =
   | { readonly kind: 'addresses'; readonly addresses: readonly Address[] }
   | { readonly kind: 'refused'; readonly because: string }
-  /** The name could not be looked up just now. */
+  /** The name could not be resolved now. */
   | { readonly kind: 'unresolved'; readonly because: string };
 
 /** Every address of a name, as the system resolves it. */
@@ -49,7 +49,7 @@ export function parseEndpoint(text: string): URL | { readonly because: string } 
   return url;
 }
 
-/** The addresses that may be connected to for this URL. One forbidden address spoils the whole name. */
+/** The addresses that may be connected to for this URL. One forbidden address rejects the whole name. */
 export async function resolveEndpoint(url: URL, namedBy: NamedBy, lookup: Lookup): Promise<Resolution> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const family = isIP(host);
@@ -73,7 +73,7 @@ export async function resolveEndpoint(url: URL, namedBy: NamedBy, lookup: Lookup
   return { kind: 'addresses', addresses };
 }
 
-/** What kind of address this is. An IPv6 address that carries an IPv4 one is judged by both. */
+/** The kind of an address. An IPv6 address that embeds an IPv4 one is judged by both. */
 export function classifyAddress(address: string): AddressClass {
   const bare = address.replace(/%.*$/, '');
   const family = isIP(bare);
@@ -99,7 +99,8 @@ function objection(address: string, host: string, protocol: string, namedBy: Nam
   return null;
 }
 
-// Addresses that never are an agent. Metadata services of AWS, Azure, Alibaba and Oracle that are not link-local follow
+// Addresses that are never an agent. Metadata services of AWS, Azure, Alibaba and Oracle that are not link-local
+// follow by name: reaching them from inside a cloud machine yields its credentials.
 // by name: whoever reaches them from inside a cloud machine gets its credentials.
 const FORBIDDEN: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['0.0.0.0', 8, 'ipv4'],
@@ -115,7 +116,7 @@ const FORBIDDEN: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['fd00:ec2::254', 128, 'ipv6'],
 ];
 
-// By name as well: inside a cluster they may resolve to anything.
+// By name as well: inside a cluster they may resolve to any address.
 const METADATA_NAMES: ReadonlySet<string> = new Set([
   'metadata',
   'metadata.google.internal',
@@ -154,7 +155,7 @@ function within(ranges: typeof FORBIDDEN, address: string, family: 'ipv4' | 'ipv
   return list.check(address, family);
 }
 
-/** The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address; null when it carries none. */
+/** The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address; null if there is none. */
 function embeddedIpv4(address: string): string | null {
   const groups = ipv6Groups(address);
   const [g0 = 0, g1 = 0, g2 = 0] = groups;

@@ -1,6 +1,6 @@
-// How long to wait between two tries of the same thing. Pure: the time and the chance are given, nothing is waited for.
+// How long to wait between two attempts. Pure: time and randomness are passed in, nothing waits.
 
-/** The pace of tries. All in milliseconds. */
+/** The pace of retries. All in milliseconds. */
 export interface Pace {
   readonly baseMs: number;
   readonly capMs: number;
@@ -18,16 +18,16 @@ export function jitteredDelay(tries: number, pace: Pace, random: number): number
   return Math.floor(random * ceiling);
 }
 
-/** The wait that a `Retry-After` header asks for, in ms and within bounds; null when it says nothing usable (RFC 9110 10.2.3). */
+/** The delay that a `Retry-After` header requests, in ms and within bounds; null if unusable (RFC 9110 10.2.3). */
 export function retryAfterMs(header: string | undefined, now: number): number | null {
   const text = header?.trim() ?? '';
   if (/^\d+$/.test(text)) return clampRetryAfter(Number(text) * 1000);
-  // Date.parse takes nearly any text with a digit in it for a date: only the form of RFC 9110 counts.
+  // Date.parse accepts nearly any text with a digit as a date: only the form of RFC 9110 counts.
   if (HTTP_DATE.test(text)) return clampRetryAfter(Date.parse(text) - now);
   return null;
 }
 
-/** The wait before the next try: our own, or what the other side asked for where that is longer (as Knative reads it). */
+/** The delay before the next attempt: our own, or the requested one if that is longer (as Knative does). */
 export function nextDelay(
   tries: number,
   pace: Pace,

@@ -1,5 +1,5 @@
-// Circuit breakers, one for each endpoint: after several dispatches in a row came to nothing, the endpoint is left
-// alone for a while, then tried with a single one. Knows nothing of HTTP and keeps its state in memory only.
+// Circuit breakers, one per endpoint: after several failed dispatches in a row, the endpoint is left alone for a
+// while, then tried with a single one. Knows nothing of HTTP and keeps its state in memory only.
 
 import type { Clock } from '../../platform/clock.ts';
 
@@ -10,19 +10,19 @@ export interface CircuitOptions {
   readonly openMs: number;
 }
 
-/** Leave to try. Exactly one of its methods is called when the try is over; later calls do nothing. */
+/** Permission to try. Exactly one of its methods is called when the try is over; later calls do nothing. */
 export interface Permit {
   readonly kind: 'permit';
-  /** The endpoint took the work. */
+  /** The endpoint accepted the work. */
   taken(): void;
   failed(): void;
-  /** Nothing was learnt, such as when the run was cancelled. */
+  /** Inconclusive, such as when the run was cancelled. */
   dropped(): void;
 }
 
 export interface CircuitOpen {
   readonly kind: 'open';
-  /** When it is worth asking again, ms since the epoch. */
+  /** When to ask again, ms since the epoch. */
   readonly until: number;
   readonly because: string;
 }
@@ -69,7 +69,7 @@ export function createCircuits(clock: Clock, options: CircuitOptions): Circuits 
       return {
         kind: 'permit',
         taken: settle(() => {
-          // Forgotten rather than reset, so that the map holds troubled endpoints only.
+          // Forgotten rather than reset, so that the map has troubled endpoints only.
           if (states.get(endpoint) === state) states.delete(endpoint);
           state.failures = 0;
           state.openUntil = null;

@@ -1,5 +1,5 @@
-// One HTTP request, bounded in every way: addresses, time, size, no redirects, no retries of its own. The only home of
-// got, which is loaded with the first request because that takes a tenth of a second.
+// One HTTP request, bounded in every way: addresses, time, size, no redirects, no retries. The only home of got,
+// which is loaded with the first request because that takes a tenth of a second.
 
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -16,9 +16,9 @@ export interface HttpRequest {
   /** null: none is sent. */
   readonly body: Buffer | null;
   readonly connectMs: number;
-  /** From the connection to the last byte of the answer. */
+  /** From the connection to the last byte of the response. */
   readonly responseMs: number;
-  /** More of the answer's body is cut off and the connection closed. */
+  /** The response's body is cut off here and the connection closed. */
   readonly maxBytes: number;
 }
 
@@ -32,7 +32,10 @@ export type HttpAnswer =
       /** `capped`: we stopped reading; `broken`: the connection ended before the body did. */
       readonly end: 'complete' | 'capped' | 'broken';
     }
-  /** No status line came: refused connection, TLS error, timeout (`timedOut`: connected, no answer), reset, our abort. */
+  /**
+   * No status line came: refused connection, TLS error, timeout (`timedOut`: connected, no response), reset, our
+   * abort.
+   */
   | { readonly kind: 'none'; readonly timedOut: boolean; readonly message: string };
 
 export type HttpClient = (request: HttpRequest, signal: AbortSignal) => Promise<HttpAnswer>;
@@ -41,13 +44,13 @@ export type HttpClient = (request: HttpRequest, signal: AbortSignal) => Promise<
 export const sendWithGot: HttpClient = async (request, signal) => {
   const { got } = await import('got');
   if (signal.aborted) return { kind: 'none', timedOut: false, message: 'aborted' };
-  // Own agents: none that a proxy setting of Node could have changed, and no connection that outlives the request.
+  // Own agents: not affected by a proxy setting of Node, and no connection outlives the request.
   const agent = { http: new HttpAgent({ keepAlive: false }), https: new HttpsAgent({ keepAlive: false }) };
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let received = 0;
     let head: { status: number; headers: Record<string, string> } | null = null;
-    // got leaves its listener on the signal it was given; a run that is polled for days would gather thousands.
+    // got leaves its listener on the signal; a run that is polled for days would gather thousands.
     const own = new AbortController();
     const stop = () => own.abort();
     signal.addEventListener('abort', stop, { once: true });
@@ -77,12 +80,12 @@ export const sendWithGot: HttpClient = async (request, signal) => {
         retry: { limit: 0 },
         followRedirect: false,
         throwHttpErrors: false,
-        // The cap must count what is kept in memory: nobody asked for a compressed answer.
+        // The cap must count what is kept in memory: no compressed response was requested.
         decompress: false,
         signal: own.signal,
       });
       stream.on('request', (sent: ClientRequest) =>
-        // got waits for an answer that will not come any more, and its own timeouts with it.
+        // got waits for a response that will not come any more, and its own timeouts with it.
         sent.on('upgrade', (response: IncomingMessage, socket: Duplex) => {
           socket.destroy();
           const message = `HTTP ${response.statusCode}: the endpoint wants to switch protocols`;
@@ -125,13 +128,13 @@ function noAnswer(error: unknown): HttpAnswer {
   const message = messageOf(error);
   return {
     kind: 'none',
-    // got's own words; a connection that could not be made in time is not an answer that took too long.
+    // got's messages; a connection that could not be made in time is not a response that took too long.
     timedOut: code === 'ETIMEDOUT' && message.startsWith("Timeout awaiting 'request'"),
     message: message === '' ? (code ?? 'no answer') : message,
   };
 }
 
-/** A stand-in for dns.lookup that knows the judged addresses and no others. */
+/** A replacement for dns.lookup that knows only the judged addresses. */
 function pinnedLookup(addresses: readonly Address[]) {
   return (
     hostname: string,

@@ -1,5 +1,5 @@
-// Delivers one run to its endpoint, again and again with the same message id where the endpoint cannot take it just
-// now, until it is taken, refused, given up or aborted. Knows nothing of what happens to the run afterwards.
+// Delivers one run to its endpoint, repeatedly with the same message id while the endpoint is unavailable, until it
+// is accepted, refused, given up or aborted. Knows nothing of what happens to the run afterwards.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpProfile } from '../../domain/profile.ts';
@@ -17,7 +17,7 @@ import { scrub } from './secrets.ts';
 import type { Sender } from './sender.ts';
 import { refused, type Target } from './target.ts';
 
-/** How a dispatch can have gone: over, or handed to somebody else. */
+/** The result of a dispatch: finished, or handed off. */
 export type Answered = Exclude<Begun, { kind: 'running' }>;
 
 export interface DeliveryParts {
@@ -35,11 +35,11 @@ export interface Dispatch {
   readonly target: Target;
   readonly body: Body | null;
   readonly permit: Permit;
-  /** Says that the message rests until it is delivered again; the function that is given back, that it is. */
+  /** Reports that the message waits for another delivery; the returned function, that it no longer does. */
   rest(): () => void;
 }
 
-/** Makes the function that delivers a run. It never rejects for anything that an endpoint does. */
+/** Creates the function that delivers a run. It never rejects for anything that an endpoint does. */
 export function createDelivery({ clock, identity, log, sender, limits, version }: DeliveryParts) {
   async function deliver(
     { assignment, target, body, permit, rest }: Dispatch,
@@ -69,7 +69,7 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
           signal,
         ),
       );
-      // An answer that came within the grace of a detached run is as good as any: it says who has the work.
+      // A response within the grace period of a detached run is still valid: it says who has the work.
       const late = control.signal.aborted && stopReason(control.signal) === 'detached';
       if (control.signal.aborted && (!late || answer.kind === 'none')) return stopped(control.signal);
       if (answer.kind === 'refused') {
@@ -113,14 +113,14 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
         return ended({
           kind: 'failed',
           failure: 'unreachable',
-          // Longer than we may wait here is still what it asked for: the next attempt begins then.
+          // A longer delay than we may wait here is honoured, too: the next attempt begins then.
           ...(asked === null ? {} : { notBefore: clock.now() + asked }),
           message: `${target.name} did not take the task in ${deliveries(delivery)}; the last answer: ${meaning.because}`,
           retryable: true,
         });
       }
       control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
-      // As many as may be in flight. Where that has no limit, places are the limit.
+      // As many as may be in flight. Without such a limit, slots are the limit.
       if (Number.isFinite(target.delivery.inFlight)) control.waits?.();
       const awake = rest();
       await clock.sleep(delay, control.signal);
@@ -129,7 +129,7 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
     }
   }
 
-  /** Runs a request with a signal that aborts with the run's, but a little later where the run is only detached. */
+  /** Runs a request with a signal that aborts with the run's, but a little later if the run is only detached. */
   async function withDetachGrace<T>(
     signal: AbortSignal,
     request: (signal: AbortSignal) => Promise<T>,
@@ -156,7 +156,7 @@ function deliveries(count: number): string {
   return count === 1 ? '1 delivery' : `${count} deliveries`;
 }
 
-/** An answer that is the result does not come after the run's deadline. */
+/** A response that is the result cannot come after the run's deadline. */
 function responseMs({ profile, delivery }: Target, deadlineAt: number | null, now: number): number {
   if (profile.completion !== 'response' || deadlineAt === null) return delivery.responseMs;
   return Math.max(1, Math.min(deadlineAt - now, delivery.responseMs));
@@ -164,7 +164,7 @@ function responseMs({ profile, delivery }: Target, deadlineAt: number | null, no
 
 /**
  * The run was aborted between two deliveries: the agent has not got the work. Left as `detached`, the next supervisor
- * would wait for a callback that nobody will make; given back, the task is simply dispatched again.
+ * would wait for a callback that never comes; released, the task is simply dispatched again.
  */
 export function interruptedDelivery(signal: AbortSignal, name: string, now: number): Answered {
   if (stopReason(signal) !== 'detached') return stopped(signal);
@@ -200,11 +200,11 @@ function begunBy(
       const askAfterMs = retryAfterMs(meaning.retryAfter, now);
       return {
         kind: 'handed-off',
-        // What it named and nothing of ours: where else it is asked may hold the endpoint's credentials.
+        // The name it gave, and nothing of ours: the polling URL may contain the endpoint's credentials.
         reference: monitor ?? externalId,
         deadlineAt: assignment.deadlineAt,
         ...(externalId === null ? {} : { externalId }),
-        // Who is asked need not say that it lives.
+        // An agent that is polled need not send heartbeats.
         ...(heartbeatEveryS === null || profile.completion === 'poll' ? {} : { heartbeatEveryS }),
         ...(askAfterMs === null ? {} : { askAt: now + askAfterMs }),
       };
@@ -212,12 +212,12 @@ function begunBy(
   }
 }
 
-/** What has to change before an endpoint that wants nothing more is dispatched to again. */
+/** What must change before an endpoint that refuses all work is dispatched to again. */
 function wayOut({ name, origin }: HttpProfile): string {
   return origin.file === 'task' ? 'name another executor on the task' : `change [executors.${name}]`;
 }
 
-/** An agent that reports failed work is well; one that refuses or lets its time run out is not. */
+/** An agent that reports failed work is healthy; one that refuses or times out is not. */
 function tellCircuit(permit: Permit, meaning: Exclude<DispatchMeaning, { kind: 'retry' }>): void {
   if (meaning.kind === 'closed') {
     permit.dropped();
@@ -234,12 +234,12 @@ function stopped(signal: AbortSignal): Answered {
   return ended(stoppedOutcome(stopReason(signal)));
 }
 
-/** A run that is over, or that never began. */
+/** A run that has finished, or that never began. */
 export function ended(outcome: Outcome): Answered {
   return { kind: 'ended', outcome };
 }
 
-/** What is said of an outcome in the run's output. */
+/** The line about an outcome in the run's output. */
 export function outcomeInWords(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'failed':

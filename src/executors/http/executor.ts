@@ -1,6 +1,6 @@
-// Sends a run to an HTTP agent and, where it can be asked, learns when it is over. One run at a time is all it knows:
-// new attempts belong to the dispatcher, results that are called back to the API. What is sent is in http-payload.ts,
-// what answers mean in http-response.ts, how deliveries are repeated in http-delivery.ts.
+// Sends a run to an HTTP agent and, if it can be polled, learns when it has finished. It knows one run at a time:
+// retries belong to the dispatcher, callbacks to the API. Requests are built in payload.ts, responses interpreted in
+// response.ts, deliveries repeated in delivery.ts.
 
 import { hostname } from 'node:os';
 import type { Outcome } from '../../domain/outcome.ts';
@@ -49,7 +49,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     if (control.signal.aborted) return interruptedDelivery(control.signal, 'the agent', clock.now());
     const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target) return ended(target.outcome);
-    // Sent once more after a crash it must be the same to the last byte: the idempotency key says so.
+    // Sent again after a crash it must be identical to the last byte: the idempotency key promises that.
     const at = assignment.claimedAt ?? clock.now();
     const body = dispatchBody(assignment, target.profile, at, parts.host ?? hostname());
     if (body !== null && body.bytes.length > MAX_PAYLOAD_BYTES)
@@ -97,7 +97,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     const isCalledBack = profile.completion === 'callback';
     if (control.signal.aborted || (isCalledBack && !handle.adopted)) return untilStopped(control.signal);
 
-    // The work goes on elsewhere: a missing secret or a changed profile only keeps us from asking about it.
+    // The work continues elsewhere: a missing secret or a changed profile only prevents polling.
     const target = targetOf(assignment, variables, parts.delivery);
     if ('outcome' in target)
       return isCalledBack
@@ -145,7 +145,7 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
     };
   }
 
-  /** Asking is not possible: a callback, a person or the deadline must end this run, and the run says so. */
+  /** Polling is impossible: a callback, a person or the deadline must finish this run, and its output says so. */
   async function unasked(assignment: Assignment, control: RunControl, because: string): Promise<Outcome> {
     log.warn('http.poll-impossible', { run: assignment.run, because });
     await sender.record(assignment, `the agent cannot be asked how it is getting on: ${because}`);

@@ -1,10 +1,10 @@
-// Keeps the body of a dispatch within its limit (http-protocol 1.2): what is too long is cut, said to be cut, and whole at
-// `task.details_url`. Pure; knows nothing of envelopes and headers.
+// Keeps the body of a dispatch within its limit (http-protocol 1.2): long texts are cut, marked as cut, and complete
+// at `task.details_url`. Pure; knows nothing of envelopes and headers.
 
 /** Larger payloads are refused by many receivers; the spec of Standard Webhooks advises far less. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 
-/** What may be cut of our own payload. */
+/** The parts of the standard payload that may be cut. */
 export interface FittedData {
   readonly task: {
     readonly details_url: string | null;
@@ -14,12 +14,13 @@ export interface FittedData {
   readonly attempt: { readonly previous_failure: string | null };
 }
 
-/** Of the failure before, when everything has to be short, characters. */
+/** The previous failure's length if everything must be short, characters. */
 const SHORT_FAILURE = 1000;
 
 /**
- * Our payload within its limit: first the instructions are cut, with a note in them; then what dependencies left; then
- * the lists of inputs and deliverables. `task.truncated` names what was. Larger than the limit where all that is not enough.
+ * The standard payload within its limit: first the instructions are cut, with a note in them; then dependency
+ * results; then the lists of inputs and deliverables. `task.truncated` names what was. Larger than the limit if all
+ * that is not enough.
  */
 export function fitted(data: FittedData, bytesOf: (data: unknown) => Buffer): Buffer {
   const { task, attempt } = data;
@@ -57,9 +58,9 @@ export function fitted(data: FittedData, bytesOf: (data: unknown) => Buffer): Bu
   return last;
 }
 
-/** The bytes with as much of the text as fits, and a note where that is not all; larger than the limit where even none fits. */
+/** The bytes with as much of the text as fits, and a note if it was cut; larger than the limit if even none fits. */
 export function cutToFit(text: string, build: (text: string) => Buffer, detailsUrl: string | null): Buffer {
-  // A character takes a byte at least.
+  // A character takes at least one byte.
   if (text.length <= MAX_PAYLOAD_BYTES) {
     const whole = build(text);
     if (whole.length <= MAX_PAYLOAD_BYTES) return whole;
@@ -83,7 +84,7 @@ export function cutToFit(text: string, build: (text: string) => Buffer, detailsU
   return best;
 }
 
-/** The first characters of a text, without half of a surrogate pair at the end. */
+/** The first characters of a text, without half a surrogate pair at the end. */
 function wholeCharacters(text: string, length: number): string {
   return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }

@@ -1,9 +1,9 @@
-// JSON out of an answer that anybody may have written. Never throws.
+// JSON from an untrusted response. Never throws.
 
-/** Deeper values are not taken: whatever walks or writes them later would overflow the stack. */
+/** Deeper values are rejected: walking or writing them later would overflow the stack. */
 const MAX_DEPTH = 100;
 
-/** The JSON object in a body, or null when it holds anything else. */
+/** The JSON object in a body, or null if it contains anything else. */
 export function parseJsonObject(body: Buffer): Record<string, unknown> | null {
   const json = parseJson(body);
   if (!json.ok || typeof json.value !== 'object' || json.value === null || Array.isArray(json.value))
@@ -11,7 +11,7 @@ export function parseJsonObject(body: Buffer): Record<string, unknown> | null {
   return json.value as Record<string, unknown>;
 }
 
-/** The JSON value in a body. The content type is not asked: small agents often forget it. */
+/** The JSON value in a body. The content type is ignored: small agents often forget it. */
 export function parseJson(
   body: Buffer,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false } {
@@ -21,12 +21,12 @@ export function parseJson(
   try {
     return { ok: true, value: JSON.parse(text) };
   } catch {
-    // Not JSON is an answer like any other.
+    // Not JSON is a valid result.
     return { ok: false };
   }
 }
 
-// JSON.parse itself takes any nesting.
+// JSON.parse itself accepts any nesting.
 function nestsTooDeep(text: string): boolean {
   let depth = 0;
   let inString = false;

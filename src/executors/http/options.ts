@@ -1,4 +1,4 @@
-// What the HTTP executor is made of and the numbers it goes by, with their defaults.
+// The parameters of the HTTP executor, with their defaults.
 
 import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -10,11 +10,11 @@ import type { HttpClient } from './client.ts';
 import type { Variables } from './secrets.ts';
 
 export interface HttpLimits {
-  /** How long a delivery under way may still be answered after an abort with `detached`, ms. */
+  /** How long a delivery in flight may still be answered after an abort with `detached`, ms. */
   readonly detachGraceMs: number;
-  /** Most that is read of an answer that acknowledges, bytes. */
+  /** Limit for responses that acknowledge, bytes. */
   readonly maxAnswerBytes: number;
-  /** Most that is read of an answer that may hold the result, to a status request or with `completion = "response"`. */
+  /** Limit for responses that may contain the result: to a status request or with `completion = "response"`. */
   readonly maxResultBytes: number;
 }
 
@@ -24,7 +24,7 @@ export interface HttpExecutorParts {
   readonly log?: Log;
   readonly client?: HttpClient;
   readonly lookup?: Lookup;
-  /** Where `{ env = "NAME" }` is looked up first: the supervisor's own environment. */
+  /** Resolves `{ env = "NAME" }` first: the supervisor's own environment. */
   readonly variables?: Variables;
   /** Name of this machine in CloudEvents sources. */
   readonly host?: string;
@@ -35,7 +35,7 @@ export interface HttpExecutorParts {
   readonly limits?: Partial<HttpLimits>;
 }
 
-/** How an endpoint is delivered to where its profile says nothing else (http-protocol 1.3). */
+/** How an endpoint is delivered to by default (http-protocol 1.3). */
 const DELIVERY: HttpDelivery = {
   connectMs: 5000,
   // Enough for an agent that only acknowledges.
@@ -49,13 +49,16 @@ const DELIVERY: HttpDelivery = {
   burst: 5,
 };
 
-/** Where the answer is the result it lasts as long as the work, and a request under way is a run at work: how many of those there may be, max_concurrent says. */
+/**
+ * If the response is the result, it lasts as long as the work, and a request in flight is a running run:
+ * max_concurrent limits those.
+ */
 const ANSWERED: Partial<HttpDelivery> = { responseMs: 1_800_000, inFlight: Number.POSITIVE_INFINITY };
 
-/** A service of this machine is bounded by the machine's own limits; a rate would only slow its user down. */
+/** A service on this machine is limited by the machine itself; a rate would only slow its user down. */
 const ON_THIS_MACHINE: Partial<HttpDelivery> = { perSecond: null };
 
-/** How this endpoint is delivered to. `otherwise` stands between the defaults and the profile. */
+/** How this endpoint is delivered to. `otherwise` ranks between the defaults and the profile. */
 export function deliveryTo(
   profile: Pick<HttpProfile, 'completion' | 'delivery'>,
   endpoint: URL,
@@ -72,7 +75,7 @@ export function deliveryTo(
   };
 }
 
-/** Five dispatches in a row that came to nothing rest an endpoint for a minute. */
+/** Five failed dispatches in a row pause an endpoint for a minute. */
 export const CIRCUIT: CircuitOptions = { failures: 5, openMs: 60_000 };
 
 export const LIMITS: HttpLimits = {

@@ -1,5 +1,5 @@
-// The body and headers of a dispatch (http-protocol 1.2). Pure: everything it says comes from its arguments. The body is
-// made once for a run, so that every delivery of it carries the same bytes; headers are made for each delivery.
+// The body and headers of a dispatch (http-protocol 1.2). Pure. The body is built once per run, so that every
+// delivery sends the same bytes; headers are built for each delivery.
 
 import type { HttpProfile } from '../../domain/profile.ts';
 import { isoTime } from '../../platform/clock.ts';
@@ -11,10 +11,10 @@ import type { HttpSecrets } from './secrets.ts';
 import { signatureHeader } from './signature.ts';
 import { encodeForUrl, fillTemplate } from './template.ts';
 
-/** How often an agent that sends heartbeats should do so, seconds; more often where its lease is short. */
+/** The heartbeat interval suggested to agents, seconds; shorter if the lease is short. */
 const HEARTBEAT_EVERY_S = 60;
 
-/** Signs of life that fit into a lease: two may be lost. */
+/** Heartbeats that fit into a lease: two may be lost. */
 const HEARTBEATS_A_LEASE = 3;
 
 export interface Body {
@@ -22,12 +22,14 @@ export interface Body {
   readonly contentType: string;
 }
 
-/** The id of a run's deliveries: the same for all of them, never with a dot (Standard Webhooks signs `id.time.body`). */
+/**
+ * The id of a run's deliveries: the same for all of them, never with a dot (Standard Webhooks signs `id.time.body`).
+ */
 export function messageId(run: string): string {
   return `msg_${run.replace(/^run_/, '').replace(/[^A-Za-z0-9_-]/g, '')}`;
 }
 
-/** The `data` of our own payload. `now` in ms. */
+/** The `data` of the standard payload. `now` in ms. */
 export function dispatchData(assignment: Assignment, now: number): Record<string, unknown> {
   const { task, worktree, callback } = assignment;
   const deadline = assignment.deadlineAt === null ? null : isoTime(assignment.deadlineAt);
@@ -91,20 +93,20 @@ export function dispatchData(assignment: Assignment, now: number): Record<string
   };
 }
 
-/** When the lease ends unless a heartbeat moves it: what the claim agreed upon, else the attempt's own end. */
+/** When the lease ends unless a heartbeat extends it: by the terms of the claim, else the attempt's own end. */
 function leaseEnd({ deadlineAt, leaseUntil }: Assignment): string | null {
   const at = leaseUntil ?? deadlineAt;
   return at === null ? null : isoTime(at);
 }
 
-/** A worker that keeps this pace keeps its lease. */
+/** A worker with this heartbeat interval keeps its lease. */
 function heartbeatEveryS({ leaseUntil }: Assignment, now: number): number {
   if (leaseUntil == null) return HEARTBEAT_EVERY_S;
   const pace = Math.round((leaseUntil - now) / HEARTBEATS_A_LEASE / 1000);
   return Math.min(HEARTBEAT_EVERY_S, Math.max(1, pace));
 }
 
-/** The body of a dispatch: ours or the profile's template; null for methods that carry none. */
+/** The body of a dispatch: standard or from the profile's template; null for methods without one. */
 export function dispatchBody(
   assignment: Assignment,
   profile: HttpProfile,
@@ -133,7 +135,7 @@ export function dispatchBody(
   };
 }
 
-/** The headers of one delivery. Names are lower-case; the profile's own win over ours where they may. */
+/** The headers of one delivery. Names are lower-case; the profile's own take precedence where allowed. */
 export function dispatchHeaders(
   assignment: Assignment,
   profile: HttpProfile,
@@ -174,7 +176,7 @@ export function pollHeaders(
 function commonHeaders(assignment: Assignment, version: string): Record<string, string> {
   return {
     accept: 'application/json',
-    // Without this word any coding would do, and what is compressed has no bound that can be seen.
+    // Without this header any coding would be allowed, and compressed data has no visible bound.
     'accept-encoding': 'identity',
     'user-agent': version === '' ? 'workgraph-supervisor' : `workgraph-supervisor/${version}`,
     'workgraph-task-id': headerText(assignment.globalTaskId),
@@ -184,12 +186,12 @@ function commonHeaders(assignment: Assignment, version: string): Record<string, 
   };
 }
 
-/** Printable ASCII as it is, everything else percent-encoded: a header cannot carry it. */
+/** Printable ASCII unchanged, everything else percent-encoded: a header cannot contain it. */
 function headerText(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeForUrl(text);
 }
 
-/** TOML has no nested JSON of every kind: a string that holds a JSON object or array is the template that it spells. */
+/** TOML has no nested JSON of every kind: a string that contains a JSON object or array is the template it spells. */
 function jsonTemplate(template: unknown): unknown {
   if (typeof template !== 'string' || !/^\s*[[{]/.test(template)) return template ?? null;
   try {
@@ -220,7 +222,7 @@ function filledText(template: string, assignment: Assignment, profile: HttpProfi
   );
 }
 
-/** What stands around the data of our own payload, and around a template's in a CloudEvent. */
+/** The envelope around the data of the standard payload, and around a template's in a CloudEvent. */
 function envelopeOf(profile: HttpProfile, assignment: Assignment, now: number, host: string) {
   if (profile.format !== 'cloudevents')
     return {

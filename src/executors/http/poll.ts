@@ -1,5 +1,5 @@
-// Asks an agent how a handed-off run is getting on, until it says that it is over. Trouble while asking is never a
-// failure of the work: it is borne until the run's deadline, which is somebody else's to keep.
+// Polls an agent about a handed-off run until it has finished. Errors while polling never fail the work: they are
+// tolerated until the run's deadline, which is enforced elsewhere.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpProfile } from '../../domain/profile.ts';
@@ -12,16 +12,16 @@ import type { HttpAnswer } from './client.ts';
 import { readPollAnswer } from './response.ts';
 import { encodeForUrl, fillUrl } from './template.ts';
 
-/** An agent may answer 404 this often in a row before the task counts as lost: it may still be writing it down. */
+/** How often in a row an agent may answer 404 before the task counts as lost: it may still be storing it. */
 const UNKNOWN_TOLERATED = 5;
 
-/** The slowest pace of asking an agent in trouble, ms. */
+/** The slowest polling of an agent with errors, ms. */
 const TROUBLE_CAP_MS = 60_000;
 
-/** Nobody asks oftener than this, whatever a profile says, ms. */
+/** The fastest polling, whatever a profile says, ms. */
 const MIN_INTERVAL_MS = 20;
 
-/** So many changes of status are kept with the run: an agent that says something new each time would fill the disk. */
+/** How many status changes are recorded per run: an agent with ever new texts would fill the disk. */
 const MAX_NEWS = 1000;
 
 export interface PollParts {
@@ -29,18 +29,18 @@ export interface PollParts {
   readonly random: () => number;
   /** Sends one status request; never rejects, and ends when the run's signal aborts. */
   readonly ask: () => Promise<HttpAnswer>;
-  /** Keeps a line with the run. */
+  /** Adds a line to the run's output. */
   readonly record: (line: string) => Promise<void>;
-  /** Takes secrets out of what the agent said. */
+  /** Removes secrets from the agent's text. */
   readonly clean: (text: string) => string;
 }
 
-/** Polls until the agent says that the work is over, or the signal aborts. */
+/** Polls until the agent says that the work has finished, or the signal aborts. */
 export async function pollUntilOver(
   profile: HttpProfile,
   control: RunControl,
   parts: PollParts,
-  /** When it wants to be asked for the first time, ms. */
+  /** Earliest first poll, ms. */
   askAt = 0,
 ): Promise<Outcome> {
   const intervalMs = Math.max(profile.pollIntervalMs, MIN_INTERVAL_MS);
@@ -78,10 +78,9 @@ export async function pollUntilOver(
 }
 
 /**
- * Where this run is asked about: the profile's status_url, whose placeholders mean what they mean everywhere; else what
- * the agent named (a URL of the endpoint's own origin, as anything else would carry our credentials elsewhere; or an
- * id below the endpoint); else the task's id, as the agent was sent it, below the endpoint. Null when no sound URL
- * comes of it.
+ * The URL to poll: the profile's status_url, with the usual placeholders; else what the agent named (a URL of the
+ * endpoint's own origin, as anything else would carry our credentials elsewhere; or an id below the endpoint); else
+ * the task's id below the endpoint. Null if that gives no valid URL.
  */
 export function statusUrl(
   profile: HttpProfile,
@@ -105,7 +104,7 @@ export function statusUrl(
   return withCredentials(new URL(reference), endpoint).href;
 }
 
-/** The same with the user and password of the endpoint, which is at the same origin. */
+/** The same with the user and password of the endpoint, which has the same origin. */
 function withCredentials(url: URL, endpoint: URL): URL {
   url.username = endpoint.username;
   url.password = endpoint.password;

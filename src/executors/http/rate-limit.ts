@@ -1,5 +1,5 @@
-// How fast and how wide one endpoint is dispatched to: so many in flight, so many a second with a burst. Knows nothing of
-// HTTP, and keeps its state in memory only: a restart begins with a full bucket.
+// Concurrency and rate of dispatches to one endpoint: a number in flight, and a rate per second with a burst. Knows
+// nothing of HTTP, and keeps its state in memory only: a restart begins with a full bucket.
 
 import type { HttpDelivery } from '../../domain/profile.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -10,31 +10,31 @@ export type Entry =
   | {
       readonly kind: 'in';
       leave(): void;
-      /** It is not at the endpoint for a while, but will be again; the function that is given back says when. */
+      /** It is away from the endpoint for a while, but will return; the returned function says when. */
       rest(): () => void;
     }
-  /** When it is worth asking again, ms since the epoch. */
+  /** When to ask again, ms since the epoch. */
   | { readonly kind: 'later'; readonly until: number; readonly because: string };
 
-/** Longer waits give the run's place back; each time that costs two writes to the graph, so not sooner. */
+/** Longer waits release the run's slot; each time that costs two writes to the graph, so not sooner. */
 const LONGEST_WAIT_MS = 10_000;
 
-/** How long nobody else need ask where everybody who is in waits for the endpoint to recover, ms. */
+/** How long others need not ask while all those in flight wait for the endpoint to recover, ms. */
 const RECOVERY_MS = 60_000;
 
 interface State {
   inFlight: number;
-  /** Of these, who rests. */
+  /** Those of them that wait for another delivery. */
   resting: number;
-  /** Below zero: so many are waiting for theirs. */
+  /** Below zero: this many are waiting for theirs. */
   tokens: number;
   at: number;
-  /** Whoever waits for a request under way to end. */
+  /** Callers waiting for a request in flight to complete. */
   readonly waiting: Set<() => void>;
 }
 
 export interface EndpointPace {
-  /** Waits for its turn where that is soon. An aborted signal ends the waiting; the caller looks at it. */
+  /** Waits for its turn if that is soon. An aborted signal ends the waiting; the caller checks it. */
   enter(endpoint: string, limits: EndpointLimits, signal: AbortSignal): Promise<Entry>;
 }
 
@@ -102,7 +102,7 @@ export function createEndpointPace(clock: Clock): EndpointPace {
           state.inFlight -= 1;
           const [next] = state.waiting;
           next?.();
-          // Forgotten when it holds nothing worth remembering, so that the map does not grow with every URL ever seen.
+          // Forgotten when its state is the initial one, so that the map does not grow with every URL ever seen.
           if (
             state.inFlight === 0 &&
             state.waiting.size === 0 &&
@@ -116,7 +116,7 @@ export function createEndpointPace(clock: Clock): EndpointPace {
   };
 }
 
-/** Resolves when a request under way ended, the time is over or the signal aborts. */
+/** Resolves when a request in flight completed, the time is up or the signal aborts. */
 async function oneLess(state: State, clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   const turn = new AbortController();
   const go = () => turn.abort();

@@ -1,5 +1,5 @@
-// What an answer of an HTTP agent means (http-protocol 1.3). Pure: an answer goes in, a meaning comes out; sends nothing,
-// waits for nothing. Accepted is not done: only an explicit outcome in the body, or a profile that says so, ends a run.
+// Interprets responses of an HTTP agent (http-protocol 1.3). Pure; sends nothing, waits for nothing. Accepted is not
+// done: only an explicit outcome in the body, or a profile that says so, finishes a run.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import type { HttpProfile } from '../../domain/profile.ts';
@@ -7,43 +7,43 @@ import { readSendAnswer } from './a2a.ts';
 import type { HttpAnswer } from './client.ts';
 import { parseJson, parseJsonObject } from './json.ts';
 
-/** What the answer to a dispatch means. */
+/** The meaning of the response to a dispatch. */
 export type DispatchMeaning =
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | {
       readonly kind: 'accepted';
-      /** Absolute URL at which the far side says it can be asked; it may lie on any host. */
+      /** Absolute URL at which the agent says it can be polled; it may be on any host. */
       readonly monitor: string | null;
-      /** What the far side calls the work. */
+      /** The agent's own id for the work. */
       readonly externalId: string | null;
-      /** The far side's own words. */
+      /** The agent's own text. */
       readonly message: string;
-      /** How often it will give a sign of life, where it promises to, seconds. */
+      /** How often it promises a heartbeat, if it does, seconds. */
       readonly heartbeatEveryS: number | null;
-      /** When it wants to be asked for the first time. */
+      /** Earliest first poll. */
       readonly retryAfter: string | undefined;
     }
   | {
       readonly kind: 'retry';
       readonly because: string;
       readonly retryAfter: string | undefined;
-      /** What is still answered so in the end means it: the task is refused. */
+      /** If this is still the answer in the end, the task is refused. */
       readonly refusedInTheEnd?: true;
     }
-  /** For this attempt there is no point in trying again. */
+  /** Retrying this attempt is pointless. */
   | { readonly kind: 'refused'; readonly because: string }
-  /** The endpoint takes no more work at all, until its configuration changes. */
+  /** The endpoint accepts no more work at all, until its configuration changes. */
   | {
       readonly kind: 'closed';
       readonly code: 'endpoint-gone' | 'endpoint-disabled';
       readonly because: string;
     };
 
-/** What the answer to a status request means. */
+/** The meaning of the response to a status request. */
 export type PollMeaning =
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'running'; readonly message: string; readonly retryAfter: string | undefined }
-  /** The far side does not know the task (yet, or any more). */
+  /** The agent does not know the task (yet, or any more). */
   | { readonly kind: 'unknown'; readonly because: string }
   | { readonly kind: 'trouble'; readonly because: string; readonly retryAfter: string | undefined };
 
@@ -51,11 +51,12 @@ export interface DispatchQuestion {
   readonly completion: HttpProfile['completion'];
   /** 1-based. */
   readonly delivery: number;
-  /** Relative `Location`s are relative to it. */
+  /** Base for relative `Location`s. */
   readonly endpoint: URL;
 }
 
-// In the answer to a dispatch, `ok` and `success` mostly mean "request understood"; only unmistakable words end a run.
+// In the response to a dispatch, `ok` and `success` mostly mean "request understood"; only unambiguous states finish
+// a run.
 const DISPATCH_DONE = ['completed', 'done', 'succeeded'];
 const DISPATCH_FAILED = ['failed', 'error'];
 const POLL_DONE = [...DISPATCH_DONE, 'complete', 'success', 'finished', 'ok'];
@@ -63,7 +64,7 @@ const POLL_FAILED = [...DISPATCH_FAILED, 'failure', 'cancelled', 'canceled', 're
 
 const MAX_TEXT = 2000;
 
-/** Reads the answer to a dispatch. */
+/** Interprets the response to a dispatch. */
 export function readDispatchAnswer(answer: HttpAnswer, question: DispatchQuestion): DispatchMeaning {
   if (answer.kind === 'none') {
     if (answer.timedOut && question.completion === 'response')
@@ -95,14 +96,14 @@ export function readDispatchAnswer(answer: HttpAnswer, question: DispatchQuestio
       retryAfter: undefined,
     };
   if (status < 400) return { kind: 'refused', because: `${because}; redirects are not followed` };
-  // A service that is just starting knows none of its addresses yet.
+  // A starting service knows none of its URLs yet.
   if (status === 404)
     return { kind: 'retry', because, retryAfter: answer.headers['retry-after'], refusedInTheEnd: true };
   if (isTransient(status)) return { kind: 'retry', because, retryAfter: answer.headers['retry-after'] };
   return { kind: 'refused', because };
 }
 
-/** Reads the answer to a status request. */
+/** Interprets the response to a status request. */
 export function readPollAnswer(answer: HttpAnswer): PollMeaning {
   if (answer.kind === 'none') return { kind: 'trouble', because: answer.message, retryAfter: undefined };
   const retryAfter = answer.headers['retry-after'];
@@ -124,7 +125,7 @@ export function readPollAnswer(answer: HttpAnswer): PollMeaning {
   return { kind: 'running', message: words === undefined ? word : `${word}: ${words}`, retryAfter };
 }
 
-/** An answer in one line, with the far side's own words where it gave some. */
+/** A response in one line, with the agent's own text if there is one. */
 export function describeAnswer(answer: Extract<HttpAnswer, { kind: 'answer' }>): string {
   const head = `HTTP ${answer.status}`;
   const body = parseJsonObject(answer.body);
@@ -156,7 +157,7 @@ function readSuccess(
   if (question.completion === 'response')
     return { kind: 'ended', outcome: responseOutcome(answer, body, word) };
 
-  // 202 says in so many words that the work is not done, whatever the body says.
+  // 202 means by definition that the work is not done, whatever the body says.
   if (body !== null && word !== null && status !== 202) {
     const outcome = outcomeOf(body, word, DISPATCH_DONE, DISPATCH_FAILED);
     if (outcome !== null) return { kind: 'ended', outcome };
@@ -175,7 +176,7 @@ function readSuccess(
   };
 }
 
-/** Where the answer is the result: any 2xx is done unless its body says that the work failed. */
+/** If the response is the result: any 2xx is done unless its body says that the work failed. */
 function responseOutcome(
   answer: Extract<HttpAnswer, { kind: 'answer' }>,
   body: Readonly<Record<string, unknown>> | null,
@@ -237,7 +238,7 @@ function failed(failure: 'reported' | 'timeout', message: string, retryable: boo
 
 function isTransient(status: number): boolean {
   if (status === 408 || status === 425 || status === 429) return true;
-  // Gateways answer with many more 5xx than the standard has; only these two say "never".
+  // Gateways use many more 5xx codes than the standard; only these two mean "never".
   return status >= 500 && status !== 501 && status !== 505;
 }
 
@@ -261,12 +262,12 @@ function externalId(value: unknown): string | null {
   return typeof value === 'string' && value !== '' && value.length <= 500 ? value : null;
 }
 
-/** A whole day is the longest rhythm that is believed. */
+/** The longest plausible interval: a day. */
 function seconds(value: unknown): number | null {
   return typeof value === 'number' && value >= 1 && value <= 86_400 ? value : null;
 }
 
-/** Without user and password: they are no part of a name that is kept. */
+/** Without user and password: they must not be stored as part of a name. */
 function absoluteUrl(value: unknown, base: URL): string | null {
   if (typeof value !== 'string' || value === '' || value.length > 2000 || !URL.canParse(value, base.href))
     return null;
@@ -276,7 +277,7 @@ function absoluteUrl(value: unknown, base: URL): string | null {
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
 }
 
-/** Whether the body is compressed, which nobody asked for. */
+/** Whether the body is compressed, which was not requested. */
 export function isCoded({ headers }: Extract<HttpAnswer, { kind: 'answer' }>): boolean {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   return coding !== '' && coding !== 'identity';

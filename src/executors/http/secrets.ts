@@ -1,5 +1,5 @@
-// Resolves a profile's own headers and signing secrets for one run, and takes them out of every text that is kept.
-// Knows nothing of requests. Values never appear in what it says, only the names of headers and variables.
+// Resolves a profile's own headers and signing secrets for one run, and removes them from every stored text. Knows
+// nothing of requests. Its messages contain only the names of headers and variables, never values.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import { fillPlaceholders } from '../../domain/placeholder.ts';
@@ -14,14 +14,14 @@ export interface HttpSecrets {
   readonly headers: Readonly<Record<string, string>>;
   /** Signing keys, newest first. */
   readonly keys: readonly Buffer[];
-  /** Texts that must not be kept anywhere. */
+  /** Texts that must not be stored anywhere. */
   readonly hidden: readonly string[];
 }
 
 /** Variables of the supervisor's own environment, and of the run's. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-// The message's frame and what makes a delivery one: a profile that set these would break the protocol unnoticed.
+// Framing headers, and those that identify a delivery: a profile that set these would break the protocol unnoticed.
 const RESERVED = new Set([
   'accept-encoding',
   'connection',
@@ -41,10 +41,10 @@ const RESERVED = new Set([
 const TOKEN_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const SENSITIVE_NAME = /auth|cookie|key|secret|signature|token/;
 
-/** Shorter texts, such as `Bearer`, would take harmless words out of what people read. */
+/** Shorter texts, such as `Bearer`, would redact harmless words. */
 const MIN_HIDDEN_LENGTH = 8;
 
-/** The headers and keys of this run, or the outcome that says which of them cannot be had. */
+/** The headers and keys of this run, or the outcome that says which of them are missing. */
 export function resolveSecrets(
   profile: HttpProfile,
   assignment: Assignment,
@@ -75,10 +75,10 @@ export function resolveSecrets(
               }
             : held(profile, 'bad-header', `${where} holds a line break or another control character`),
       };
-    // Node takes a header as Latin-1: UTF-8 bytes, one character each, arrive as the UTF-8 text they are.
+    // Node sends a header as Latin-1: UTF-8 bytes, one character each, arrive as the original UTF-8 text.
     headers[lower] = Buffer.from(value, 'utf8').toString('latin1');
     if (typeof source !== 'string') hidden.push(value, ...value.split(/\s+/));
-    // What a placeholder stands for, such as the task's id, is no secret; our own token is redacted anyway.
+    // A placeholder's value, such as the task's id, is no secret; our own token is redacted anyway.
     else if (SENSITIVE_NAME.test(lower) && !source.includes('{{')) hidden.push(...value.split(/\s+/));
   }
 
@@ -95,12 +95,12 @@ export function resolveSecrets(
   return {
     headers,
     keys,
-    // Longest first: one secret may be the beginning of another.
+    // Longest first: one secret may be a prefix of another.
     hidden: hidden.filter((text) => text.length >= MIN_HIDDEN_LENGTH).sort((a, b) => b.length - a.length),
   };
 }
 
-/** Takes secrets and tokens out of every string of a value. */
+/** Removes secrets and tokens from every string of a value. */
 export function scrub<T>(value: T, hidden: readonly string[]): T {
   return scrubbed(value, hidden) as T;
 }
@@ -118,7 +118,7 @@ function scrubbed(value: unknown, hidden: readonly string[]): unknown {
 
 function secretText(source: SecretValue, assignment: Assignment, variables: Variables): string | null {
   if (typeof source === 'string') return fillPlaceholders(source, placeholderValue(assignment));
-  // An empty variable is what a forgotten `export NAME=` leaves behind.
+  // A forgotten `export NAME=` leaves an empty variable.
   return variables[source.env] || assignment.environment[source.env] || null;
 }
 

@@ -1,4 +1,4 @@
-// Sends one request to addresses that were judged, and keeps what came of it with the run. Does not read meanings.
+// Sends one request to addresses that were judged, and records the exchange with the run. Does not interpret it.
 
 import { join } from 'node:path';
 import { messageOf } from '../../domain/errors.ts';
@@ -11,10 +11,10 @@ import type { HttpAnswer, HttpClient, HttpRequest } from './client.ts';
 import { isCoded } from './response.ts';
 import { scrub } from './secrets.ts';
 
-/** What is kept of an answer in the run's output, characters. */
+/** How much of a response is recorded in the run's output, characters. */
 const KEPT = 4096;
 
-/** What a request may take beyond the times of its client, ms. */
+/** Extra time for a request beyond the timeouts of its client, ms. */
 const GRACE_MS = 5000;
 
 export interface SenderParts {
@@ -24,7 +24,7 @@ export interface SenderParts {
   readonly lookup: Lookup;
 }
 
-/** The address may not be used, whoever answers there. */
+/** The address may not be used. */
 export interface AddressRefused {
   readonly kind: 'refused';
   readonly because: string;
@@ -39,7 +39,7 @@ export interface Sender {
   ): Promise<HttpAnswer | AddressRefused>;
   /** Adds a line to the run's output. Never rejects. */
   record(assignment: Assignment, line: string): Promise<void>;
-  /** Adds the beginning of an answer's body to the run's output; all that was read of a result that was cut off. */
+  /** Adds the beginning of a response's body to the run's output; all that was read if a result was cut off. */
   recordBody(
     assignment: Assignment,
     answer: HttpAnswer,
@@ -55,12 +55,12 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
     try {
       await appendText(join(assignment.folder, 'output.log'), `${isoTime(clock.now())} ${line}\n`);
     } catch (error) {
-      // The output is for people; a full disk or a removed folder must not end the run.
+      // The output is for people; a full disk or a removed folder must not fail the run.
       log.warn('http.output-lost', { run: assignment.run, message: messageOf(error) });
     }
   }
 
-  /** The client keeps its own times; one that hangs all the same must not hold a run until its deadline. */
+  /** The client has its own timeouts; one that hangs all the same must not block a run until its deadline. */
   async function withinReason(
     signal: AbortSignal,
     { connectMs, responseMs }: Pick<HttpRequest, 'connectMs' | 'responseMs'>,
@@ -86,7 +86,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
       signal.addEventListener('abort', stop, { once: true });
       try {
         if (signal.aborted) return none('aborted');
-        // getaddrinfo cannot be cancelled; an answer that comes too late is ignored.
+        // getaddrinfo cannot be cancelled; a late answer is ignored.
         const resolution = await Promise.race([
           resolveEndpoint(request.url, namedBy, lookup),
           clock.sleep(request.connectMs, looked.signal).then(() => null),
@@ -113,7 +113,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
           assignment,
           `${answer.body.length} bytes in content-encoding ${coding}, which nobody asked for`,
         );
-      // Scrubbed before it is cut: half a token at the cut would not be recognised.
+      // Redacted before it is cut: half a token at the cut would not be recognised.
       const text = scrub(answer.body.toString('utf8'), hidden);
       await record(assignment, answer.end === 'capped' && isResult ? text : text.slice(0, KEPT));
     },

@@ -1,11 +1,11 @@
-// Standard Webhooks 1.0 signatures (symmetric, `v1`) for what we send.
-// Knows nothing of tasks. npm standardwebhooks, which the tests compare with, does the same.
+// Standard Webhooks 1.0 signatures (symmetric, `v1`) for outgoing messages. Knows nothing of tasks. The tests compare
+// it with npm's standardwebhooks.
 
 import { createHmac } from 'node:crypto';
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
-/** The key inside a secret (`whsec_` + base64 of 24 to 64 bytes), or why it is none. Never quotes the secret. */
+/** The key inside a secret (`whsec_` + base64 of 24 to 64 bytes), or why it is invalid. Never quotes the secret. */
 export function signingKey(secret: string): { readonly key: Buffer } | { readonly problem: string } {
   const text = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret;
   if (!BASE64.test(text)) return { problem: 'a signing secret must be whsec_ followed by base64' };
@@ -15,7 +15,7 @@ export function signingKey(secret: string): { readonly key: Buffer } | { readonl
   return { key };
 }
 
-/** The value of `webhook-signature`: one entry for each key, newest first. `seconds` is the value of webhook-timestamp. */
+/** The value of `webhook-signature`: one entry per key, newest first. `seconds` is the value of webhook-timestamp. */
 export function signatureHeader(
   keys: readonly Buffer[],
   id: string,

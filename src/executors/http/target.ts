@@ -1,4 +1,4 @@
-// Where one run goes: its endpoint, by whom that was named, and the secrets it takes. Reads an assignment, sends nothing.
+// The target of one run: its endpoint, who named it, and its secrets. Reads an assignment, sends nothing.
 
 import type { Outcome } from '../../domain/outcome.ts';
 import { placeholdersIn } from '../../domain/placeholder.ts';
@@ -10,13 +10,13 @@ import { deliveryTo } from './options.ts';
 import { type HttpSecrets, resolveSecrets, type Variables } from './secrets.ts';
 import { fillUrl } from './template.ts';
 
-/** A run with everything about its endpoint settled. */
+/** A run with everything about its endpoint resolved. */
 export interface Target {
   readonly profile: HttpProfile;
   readonly endpoint: URL;
-  /** The endpoint as people and its breaker name it: without credentials and query. */
+  /** The endpoint's name for people: without credentials and query. */
   readonly name: string;
-  /** What its breaker and its pace are kept under: one endpoint, also where each task has a path of its own. */
+  /** The key of its circuit breaker and rate limit: one endpoint, even if each task has a path of its own. */
   readonly key: string;
   readonly delivery: HttpDelivery;
   readonly namedBy: NamedBy;
@@ -60,7 +60,7 @@ export function httpProfile(assignment: Assignment): HttpProfile {
   return assignment.profile;
 }
 
-/** The endpoint, or we ourselves, will not have this task: trying again changes nothing. */
+/** The endpoint, or the supervisor, refuses this task: retrying changes nothing. */
 export function refused(message: string): Outcome {
   return { kind: 'failed', failure: 'refused', message, retryable: false };
 }

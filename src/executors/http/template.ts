@@ -1,17 +1,17 @@
-// Fills a body template: any JSON value with placeholders in its strings. Pure; knows nothing of what the values mean.
+// Fills a body template: any JSON value with placeholders in its strings. Pure; does not interpret the values.
 
 import { fillPlaceholders, type Placeholder } from '../../domain/placeholder.ts';
 
-/** What the placeholders stand for. */
+/** The values of the placeholders. */
 export interface TemplateValues {
   readonly text: (name: Placeholder) => string;
-  /** Placeholders that become a JSON array where they are the whole of a string. */
+  /** Placeholders that become a JSON array if they are the entire string. */
   readonly lists: Readonly<Partial<Record<Placeholder, readonly string[]>>>;
 }
 
 const WHOLE = /^\{\{\s*([^{}]*?)\s*\}\}$/;
 
-/** The template with every placeholder in its string values filled in. Keys are left as they are. */
+/** The template with every placeholder in its string values filled in. Keys are unchanged. */
 export function fillTemplate(template: unknown, values: TemplateValues): unknown {
   if (typeof template === 'string') {
     const whole = WHOLE.exec(template)?.[1];
@@ -27,8 +27,8 @@ export function fillTemplate(template: unknown, values: TemplateValues): unknown
 }
 
 /**
- * A URL template filled in; values are percent-encoded, so that a task can change neither host nor path around them.
- * Null when a value is `.` or `..`, which no encoding keeps from climbing the path.
+ * A URL template filled in; values are percent-encoded, so that a task can change neither host nor the surrounding
+ * path. Null if a value is `.` or `..`, which no encoding keeps from climbing the path.
  */
 export function fillUrl(template: string, text: (name: Placeholder) => string): string | null {
   let climbs = false;
@@ -40,7 +40,10 @@ export function fillUrl(template: string, text: (name: Placeholder) => string): 
   return climbs ? null : filled;
 }
 
-/** A text percent-encoded as one piece of a URL. Graphs may hold lone surrogates, on which encodeURIComponent throws. */
+/**
+ * A text percent-encoded as one piece of a URL. Graphs may contain lone surrogates, on which encodeURIComponent
+ * throws.
+ */
 export function encodeForUrl(text: string): string {
   return encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '\ufffd'));
 }

@@ -1,5 +1,5 @@
-// The facts and the judgement that CLIs share which say in words what went wrong. Pure. Which words mean quota, login or
-// an outage was read off recordings of the real programs; a text of the model is never judged.
+// The facts and the judgement shared by CLIs that report errors as text. Pure. Which texts mean quota, login or an
+// outage was taken from recordings of the real programs; the model's own text is never judged.
 
 import { AGENT_CLIS } from '../../domain/agent-cli.ts';
 import type { Deferred, Outcome, Usage } from '../../domain/outcome.ts';
@@ -10,13 +10,13 @@ import { describeStatus, interruptedBySignal, vanishedOutcome } from './exit-tex
 
 /** What a CLI reported of one run. */
 export interface Report extends AgentFacts {
-  /** The last thing that the model wrote. */
+  /** The model's last text. */
   readonly lastText: string | null;
-  /** What it last said went wrong, in its own words. */
+  /** Its last error message. */
   readonly trouble: string | null;
-  /** The HTTP status of that, where it names one. */
+  /** The HTTP status in that message, if any. */
   readonly status: number | null;
-  /** What the agent wanted to do and may not. */
+  /** Actions that the agent was denied. */
   readonly denials: readonly string[];
 }
 
@@ -42,7 +42,7 @@ export function shortly(text: string): string {
   return text.replace(/\s+/g, ' ').trim().slice(0, DOING_CHARS);
 }
 
-/** The sum of two counts of what was used. */
+/** The sum of two usage counts. */
 export function sumUsage(so: Usage, more: Usage): Usage {
   const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...so };
   for (const [key, value] of Object.entries(more) as [keyof Usage, number | undefined][])
@@ -50,12 +50,12 @@ export function sumUsage(so: Usage, more: Usage): Usage {
   return sum;
 }
 
-/** The part of an outcome that says what was used; nothing where nothing is known. */
+/** The usage part of an outcome; empty if unknown. */
 export function usedIn(usage: Usage): { readonly usage?: Usage } {
   return Object.keys(usage).length === 0 ? {} : { usage };
 }
 
-/** What a refusal means: the account's quota, its login, the provider, or the request itself. */
+/** The meaning of a refusal: the account's quota, its login, the provider, or the request itself. */
 export type TroubleKind = 'quota' | 'login' | 'provider' | 'request';
 
 const WORDS: readonly (readonly [TroubleKind, RegExp])[] = [
@@ -71,7 +71,7 @@ const WORDS: readonly (readonly [TroubleKind, RegExp])[] = [
   ['request', /context.?length|context window|prompt is too long|invalid_request_error/i],
 ];
 
-/** Judges what a CLI said went wrong, by the status where it names one, else by its words. */
+/** Classifies a CLI's error, by its status if it has one, else by its text. */
 export function kindOfTrouble(said: string, status: number | null): TroubleKind | null {
   if (status === 429) return 'quota';
   if (status === 401 || status === 403) return 'login';
@@ -81,15 +81,15 @@ export function kindOfTrouble(said: string, status: number | null): TroubleKind 
   return status === 400 || status === 413 || status === 422 ? 'request' : null;
 }
 
-/** It told of trouble, and goes on. */
+/** It reported a problem, and continues. */
 export function isWaiting({ trouble, lastWord }: Report): boolean {
   return trouble !== null && lastWord === null;
 }
 
-/** What is so once the model answered. */
+/** The facts once the model answered. */
 export const ANSWERED = { trouble: null, status: null } as const;
 
-/** The outcome of a run by what its CLI reported and how it ended. */
+/** The outcome of a run, from its CLI's report and its exit. */
 export function reportedOutcome(end: AgentEnd<Report>): Outcome {
   const { exit, facts, stderr, profile } = end;
   const used = usedIn(facts.usage);
@@ -132,12 +132,12 @@ function messageOf({ exit, facts }: AgentEnd<Report>, said: string | null): stri
   return `${how}${words === null ? ', no output' : `: ${words.trim().slice(-MESSAGE_CHARS)}`}`;
 }
 
-/** Whether the model did anything: then what went wrong later is not about the account alone. */
+/** Whether the model did anything: then a later error is not about the account alone. */
 export function hasAnswered(usage: Usage): boolean {
   return (usage.outputTokens ?? 0) > 0;
 }
 
-/** An agent that may not do what it must, and says nothing of it, has not done its task. */
+/** An agent that was denied what it needs, and does not report that, has not done its task. */
 export function deniedOutcome(
   denials: readonly string[],
   profile: AgentProfile,
@@ -156,7 +156,7 @@ export function deniedOutcome(
   };
 }
 
-/** Holds the account until `until`, or with a pause that grows with each try that meets the limit again. */
+/** Pauses the account until `until`, or for a time that grows with each attempt that meets the limit again. */
 export function quotaHold(profile: AgentProfile, said: string, until: number | null): Deferred {
   const when =
     until === null
@@ -171,7 +171,7 @@ export function quotaHold(profile: AgentProfile, said: string, until: number | n
   };
 }
 
-/** Holds the account while its provider does not answer: that says nothing about any task. */
+/** Pauses the account while its provider does not answer: that says nothing about any task. */
 export function providerHold(profile: AgentProfile, said: string): Deferred {
   return {
     kind: 'deferred',
@@ -181,13 +181,13 @@ export function providerHold(profile: AgentProfile, said: string): Deferred {
   };
 }
 
-/** Holds the profile whose login or key is refused. */
+/** Blocks the profile whose login or key is refused. */
 export function loginHold(profile: AgentProfile, said: string): Deferred {
   const { title } = AGENT_CLIS[profile.type];
   return unavailable(profile, `${title} was refused (${shortWords(said)}): log it in, or check its key`);
 }
 
-/** Holds the profile until something about it changes. */
+/** Blocks the profile until its configuration changes. */
 export function unavailable(profile: AgentProfile, because: string): Deferred {
   return {
     kind: 'deferred',

@@ -1,5 +1,5 @@
-// Runs an agent CLI without a terminal: prompt on standard input, events out as lines of JSON, followed while they grow.
-// Which CLI it is and what its lines mean, its adapter knows.
+// Runs an agent CLI without a terminal: prompt on standard input, events out as JSON lines, followed while they grow.
+// The adapter knows which CLI it is and what its lines mean.
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import type { ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, tailOf } from './tail.ts';
 
 const STDERR_BYTES = 8 * 1024;
-/** So long a provider may leave its CLI waiting: some would wait for ever, and hold their place all the while. */
+/** How long a CLI may wait for its provider: some would wait for ever, and keep their slot all the while. */
 const PROVIDER_PATIENCE_MS = 3 * 60_000;
 
 /** The executor of an agent CLI's type. */
@@ -53,7 +53,7 @@ export function createAgentExecutor<F extends AgentFacts>(
       } catch (thrown) {
         return cannotWrite(prompt, thrown, means.clock.now());
       }
-      // A stranger's task does not choose whose conversation goes on.
+      // An untrusted task must not choose which conversation continues.
       const resume = profile.untrusted ? null : sessionToResume(assignment, cli);
       const session = resume ?? sessionOf(assignment.run);
       const begun = await subprocesses.launch(
@@ -73,7 +73,7 @@ export function createAgentExecutor<F extends AgentFacts>(
     },
 
     async attend(assignment, handle, control) {
-      // Asked for anew each time: a worktree may be moved under its agent.
+      // Looked up each time: a worktree may be moved while its agent runs.
       const at = (name: string) => () => join(assignment.folder, name);
       const profile = profileOf(assignment);
       const stream = readStream(cli, at, control);
@@ -112,7 +112,7 @@ function cannotWrite(path: string, thrown: unknown, now: number): Begun {
   };
 }
 
-/** The session id of a run: one of its own for each, since CLIs refuse an id that was used before. */
+/** The session id of a run: a new one for each, since CLIs refuse an id that was used before. */
 export function sessionOf(run: RunId): string {
   const hex = createHash('sha256').update(run).digest('hex');
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
@@ -138,9 +138,9 @@ function sessionToResume<F extends AgentFacts>(
 
 interface Stream<F> {
   facts(): F;
-  /** Takes in what is new; true when there was something. */
+  /** Reads new output; true if there was any. */
   read(): Promise<boolean>;
-  /** What comes from now on is not listened to: it was ended, and has nothing to add. */
+  /** Later output is ignored: it was stopped, and has nothing to add. */
   close(): void;
   finish(): Promise<void>;
 }
@@ -162,7 +162,7 @@ function readStream<F extends AgentFacts>(
       control.note({ session: facts.session });
     }
     if (facts.doing !== null && facts.doing !== before.doing) control.progress(redact(facts.doing));
-    // Tokens are counted when the model has answered, not when the CLI has merely begun.
+    // Tokens are counted once the model has answered, not when the CLI has merely started.
     if ((before.usage.outputTokens ?? 0) === 0 && (facts.usage.outputTokens ?? 0) > 0) control.works?.();
   };
   const output = followLines(at('raw_stream.jsonl'), (line) => take(cli.read, line));
@@ -198,7 +198,7 @@ function watchAgent<F extends AgentFacts>(
     ladder: cli.ladder,
     async look() {
       const now = clock.now();
-      // The machine slept, or we did: nobody was there to hear anything.
+      // The machine or this process was suspended: no output could be observed.
       if (now - lookedAt > 10_000) {
         heardAt += now - lookedAt;
         leaving.shift(now - lookedAt);

@@ -1,4 +1,4 @@
-// The agent CLIs that can be run: one adapter each.
+// The supported agent CLIs: one adapter each.
 
 import type { Executor } from '../executor.ts';
 import { createAgentExecutor } from './agent.ts';

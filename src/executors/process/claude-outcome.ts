@@ -1,5 +1,5 @@
-// What came of a Claude run: exit status and stream facts judged together. Pure. The rules come from recordings of the
-// real CLI; `subtype` is never believed, since a refused request says `success` there.
+// The outcome of a Claude run: exit status and stream facts judged together. Pure. The rules come from recordings of
+// the real CLI; `subtype` is never trusted, since it says `success` for a refused request.
 
 import type { Deferred, Outcome, Usage } from '../../domain/outcome.ts';
 import type { AgentProfile } from '../../domain/profile.ts';
@@ -12,7 +12,7 @@ import { describeStatus, interruptedBySignal, vanishedOutcome } from './exit-tex
 const SUMMARY_CHARS = 1_000;
 const MESSAGE_CHARS = 1_500;
 
-/** The CLI waits for minutes on a wrong key; that will not get better by waiting. */
+/** The CLI retries for minutes on a wrong key; waiting does not help. */
 export function isHopeless(facts: ClaudeFacts): boolean {
   return facts.retry !== null && isRefusal(facts.retry.status);
 }
@@ -42,7 +42,7 @@ export function claudeOutcome(end: AgentEnd<ClaudeFacts>): Outcome {
 function holdFor({ facts, stderr, profile, now }: AgentEnd<ClaudeFacts>): Deferred | null {
   const { result, rateLimit } = facts;
   if (result?.isError !== false && rateLimit?.status === 'rejected') return quota(facts, profile, now);
-  // Nobody's money left is a limit, too: it holds for every task of the account until somebody pays.
+  // An empty balance is a limit, too: it applies to every task of the account until it is paid.
   if (result?.apiErrorStatus === 429 || facts.error === 'billing_error') return quota(facts, profile, now);
   if (
     isHopeless(facts) ||
@@ -53,7 +53,7 @@ function holdFor({ facts, stderr, profile, now }: AgentEnd<ClaudeFacts>): Deferr
       profile,
       `Claude was refused (${facts.retry?.error ?? result?.text ?? facts.error}): check the API key, or log in with \`claude /login\` as this user`,
     );
-  // What the CLI says itself, not the model: nothing was asked yet.
+  // The CLI's own message, not the model's: no request was made yet.
   if (result?.isError && /not logged in|please run \/login|invalid api key/i.test(result.text))
     return unavailable(
       profile,
@@ -76,7 +76,7 @@ function holdFor({ facts, stderr, profile, now }: AgentEnd<ClaudeFacts>): Deferr
   return null;
 }
 
-/** The provider is down, overloaded or not to be reached; the status is missing where nobody answered at all. */
+/** The provider is down, overloaded or unreachable; there is no status if the connection failed. */
 function isOutage({ result, error, retry }: ClaudeFacts): boolean {
   if (result !== null && !result.isError) return false;
   const status = result?.apiErrorStatus ?? retry?.status ?? null;
@@ -98,7 +98,7 @@ function failure(code: number, facts: ClaudeFacts, stderr: string, used: { usage
   const message = `${how}${said === undefined ? ', no output' : `: ${said.slice(-MESSAGE_CHARS)}`}`;
   const base = { kind: 'failed', message, exitCode: code, ...used } as const;
   if (isOutage(facts)) return { ...base, failure: 'provider', retryable: true };
-  // A request that the provider takes for malformed (a document too large, say) stays so.
+  // A request the provider considers malformed (e.g. a document too large) stays malformed.
   if (result?.apiErrorStatus === 400) return { ...base, failure: 'refused', retryable: false };
   return { ...base, failure: 'exit', retryable: true };
 }

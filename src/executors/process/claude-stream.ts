@@ -1,5 +1,5 @@
-// What Claude's stream-json lines tell, folded line by line into a few facts. Pure; it judges nothing, and a line that
-// it does not understand changes nothing. Shapes as recorded from the real CLI.
+// Reduces Claude's stream-json lines to a few facts. Pure; it judges nothing, and a line that it does not understand
+// changes nothing. Shapes as recorded from the real CLI.
 
 import type { Usage } from '../../domain/outcome.ts';
 import type { AgentFacts } from './agent-cli.ts';
@@ -8,31 +8,31 @@ import { type Fields, fields, number, parseFields, text } from './stream-fields.
 export interface ClaudeResult {
   readonly isError: boolean;
   readonly subtype: string;
-  /** HTTP status of the provider's refusal, where one was to blame. */
+  /** HTTP status of the provider's refusal, if that was the cause. */
   readonly apiErrorStatus: number | null;
   readonly text: string;
   readonly errors: readonly string[];
-  /** What it wanted to do and may not, one line each. */
+  /** Denied actions, one line each. */
   readonly denials: readonly string[];
 }
 
 export interface RateLimit {
   /** allowed, allowed_warning or rejected. */
   readonly status: string;
-  /** ms since the epoch; null when not told. */
+  /** ms since the epoch; null if not reported. */
   readonly resetsAt: number | null;
   readonly type: string | null;
 }
 
-/** `usage` is that of the result line; before that summed over messages, so that an ended run has numbers too. */
+/** `usage` is that of the result line; before that the sum over messages, so that a stopped run has numbers, too. */
 export interface ClaudeFacts extends AgentFacts {
-  /** The last word on the account's limit. */
+  /** The latest report on the account's limit. */
   readonly rateLimit: RateLimit | null;
-  /** The last failed request that the CLI will try again; null once something was answered. */
+  /** The last failed request that the CLI will retry; null once there was an answer. */
   readonly retry: { readonly status: number | null; readonly error: string; readonly attempt: number } | null;
-  /** The last thing that the assistant wrote. */
+  /** The assistant's last text. */
   readonly lastText: string | null;
-  /** Machine word of an error that came in place of an answer, such as `rate_limit` or `authentication_failed`. */
+  /** Code of an error in place of an answer, such as `rate_limit` or `authentication_failed`. */
   readonly error: string | null;
   readonly result: ClaudeResult | null;
   /** The message that was counted last: one message comes in several lines, each with the same usage. */
@@ -58,7 +58,7 @@ const DOING_CHARS = 200;
 
 /** The facts after one more line of the stream. */
 export function readClaudeLine(facts: ClaudeFacts, line: string): ClaudeFacts {
-  // Tool results can be huge and say nothing that is wanted here.
+  // Tool results can be huge and contain nothing that is needed here.
   if (line.startsWith('{"type":"user"')) return facts;
   const event = parseFields(line);
   if (event === null) return facts;

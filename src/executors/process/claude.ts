@@ -1,15 +1,15 @@
-// How the Claude CLI is called. What its lines tell is claude-stream.ts, what came of a run claude-outcome.ts.
+// How the Claude CLI is called. Its output is parsed in claude-stream.ts, the outcome judged in claude-outcome.ts.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import { claudeOutcome, isHopeless } from './claude-outcome.ts';
 import { type ClaudeFacts, NO_FACTS, readClaudeLine } from './claude-stream.ts';
 
-/** Tools that would take work away from under the supervisor; wg forbids the same ones. */
+/** Tools that would move work out of the supervisor's control; wg forbids the same ones. */
 const FORBIDDEN_TOOLS = 'Agent,EnterWorktree,ExitWorktree';
-/** Whatever else it may do: an agent that cannot report would count as done. */
+/** Always allowed: an agent that cannot report would count as done. */
 const REPORTING_TOOLS = 'Bash(wg:*),Bash(supervisor:*)';
 
-/** For repositories that nobody trusts: neither hooks and rights of theirs, nor tool servers; it may report, no more. */
+/** For untrusted repositories: none of their hooks, permissions or tool servers; it may report, nothing else. */
 const STRANGERS_OPTIONS = [
   ...['--allowedTools', 'Bash(supervisor done:*),Bash(supervisor fail:*)'],
   ...['--disallowedTools', FORBIDDEN_TOOLS],
@@ -18,10 +18,10 @@ const STRANGERS_OPTIONS = [
 
 export const claude: AgentCli<ClaudeFacts> = {
   type: 'claude',
-  // SIGINT first: only on that does the CLI end its tools, which live in sessions of their own.
+  // SIGINT first: only then does the CLI stop its tools, which run in sessions of their own.
   ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
   takesSession: true,
-  // A command in the background is killed when the turn ends, and its task would be taken for done.
+  // A background command is killed when the turn ends, and its task would be mistaken for done.
   environment: { CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1' },
   nothing: NO_FACTS,
   commandLine: claudeCommandLine,

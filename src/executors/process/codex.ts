@@ -1,4 +1,4 @@
-// Codex: `codex exec` with its events as lines of JSON. Shapes as recorded from the real CLI, 0.171.
+// Codex: `codex exec` with events as JSON lines. Event shapes as recorded from the real CLI, 0.171.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import {
@@ -13,7 +13,7 @@ import { type Fields, fields, number, parseFields, text } from './stream-fields.
 
 export const codex: AgentCli<Report> = {
   type: 'codex',
-  // It dies at once on either and says nothing more; its tools end with it.
+  // It dies at once on either without further output; its tools exit with it.
   ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
   takesSession: false,
   nothing: NOTHING_REPORTED,
@@ -23,7 +23,7 @@ export const codex: AgentCli<Report> = {
     return [
       profile.command,
       ...['exec', '--json', '--skip-git-repo-check', '--sandbox', profile.permissionMode],
-      // A login shell sets PATH anew, and the agent would not find the command that reports.
+      // A login shell resets PATH, and the agent would not find the `supervisor` command.
       ...['-c', 'allow_login_shell=false'],
       ...(model ? ['--model', model] : []),
       ...profile.args,
@@ -41,7 +41,7 @@ export const codex: AgentCli<Report> = {
       case 'item.started':
       case 'item.completed':
         return readItem(facts, fields(event.item));
-      // It tries again after these; the last one is told once more by turn.failed.
+      // It retries after these; turn.failed repeats the last one.
       case 'error': {
         const message = text(event.message);
         return { ...facts, ...troubleOf(message), doing: shortly(message ?? '') };
@@ -65,7 +65,7 @@ function readItem(facts: Report, item: Fields): Report {
     return { ...facts, ...ANSWERED, lastText: said, doing: shortly(said) };
   if (item.type === 'command_execution')
     return { ...facts, ...ANSWERED, doing: shortly(`shell: ${text(item.command) ?? ''}`) };
-  // An item of type `error` is a warning: the run goes on.
+  // An item of type `error` is a warning: the run continues.
   return facts;
 }
 

@@ -1,5 +1,5 @@
-// Runs a command of the profile, or the task's own `exec`, in the worktree. What comes out is the log; the exit status
-// is the result. It knows nothing of processes beyond how a command wants to be ended.
+// Runs a command of the profile, or the task's own `exec`, in the worktree. The output is the log; the exit status is
+// the result. Knows only how a command is to be stopped.
 
 import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -23,7 +23,7 @@ import { shellScript } from './shell-script.ts';
 import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, sizeOf, tailOf } from './tail.ts';
 
-/** Signals that end a command, from polite to hard. */
+/** Signals that stop a command, from polite to hard. */
 const LADDER = ['SIGTERM', 'SIGKILL'] as const;
 const TAIL_BYTES = 16 * 1024;
 /** A summary is one line of the graph's log. */
@@ -32,7 +32,7 @@ const MESSAGE_CHARS = 1_500;
 
 const NO_OUTPUT = { word: null, tail: '' } as const;
 
-/** Where everything that a command prints ends up. */
+/** The file with everything that a command prints. */
 export function outputLog(assignment: Pick<Assignment, 'folder'>): string {
   return join(assignment.folder, 'output.log');
 }
@@ -84,13 +84,13 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
       if (output === 'away' && exit.kind === 'exited' && handle.adopted) return stoppedOutcome('detached');
       const { word, tail } = output === 'away' ? NO_OUTPUT : output;
       const said = asItSaid(exit, word === null ? null : 'well');
-      // What came after its last word is about how it was ended.
+      // Output after the end line is about how it was stopped.
       return commandOutcome(said, said === exit || word === null ? tail : word);
     },
   };
 }
 
-/** The argv to run, or null when neither the profile nor the task has a command. */
+/** The argv to run, or null if neither the profile nor the task has a command. */
 function commandLine(assignment: Assignment, profile: CommandProfile): [string, ...string[]] | null {
   const value = placeholderValue(assignment);
   if (profile.command !== null) {
@@ -118,19 +118,19 @@ function noCommand({ task, profile }: Assignment): Deferred {
   };
 }
 
-/** wg ends agents that printed nothing for five minutes, unless their stream says that they have begun. */
+/** wg stops agents that printed nothing for five minutes, unless their stream says that they have begun. */
 async function noteForWg(assignment: Assignment, now: number, control: RunControl): Promise<void> {
   const init = { type: 'init', executor_type: 'command', timestamp_ms: now };
   try {
     await appendText(join(assignment.folder, 'stream.jsonl'), `${JSON.stringify(init)}\n`);
   } catch (thrown) {
-    // The command runs already; a note for another program is no reason to fail it.
+    // The command is running already; a note for another program is no reason to fail it.
     control.progress(`stream.jsonl could not be written: ${messageOf(thrown)}`);
   }
 }
 
 interface CommandWatch extends Watch {
-  /** The line of its output that holds the profile's `end_line`; null: there was none. */
+  /** The output line that contains the profile's `end_line`; null: there was none. */
   lastWord(): Promise<string | null>;
 }
 
@@ -166,7 +166,7 @@ function watchOutput(assignment: Assignment, control: RunControl, clock: Clock):
   };
 }
 
-/** The lines of an output's end, without terminal codes, secrets or empty ones. */
+/** The lines at the end of an output, without terminal codes, secrets or empty ones. */
 function linesOf(tail: string): string[] {
   return redact(stripVTControlCharacters(tail))
     .split(/\r?\n|\r/)
@@ -178,7 +178,7 @@ function lastLine(tail: string): string | null {
   return linesOf(tail).at(-1)?.trim() ?? null;
 }
 
-/** What came of a command: status 0 is success, told by its last line of output. */
+/** The outcome of a command: status 0 is success, its last output line the summary. */
 export function commandOutcome(exit: Exit, tail: string): Outcome {
   switch (exit.kind) {
     case 'stopped':

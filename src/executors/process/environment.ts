@@ -1,6 +1,6 @@
-// Which environment a spawned agent sees: an allow-list of the supervisor's own, the profile's values, and who it is.
-// An allow-list, because what leaks from an outer agent or from the service manager makes an agent report to the wrong
-// place. It knows nothing of how the agent is started.
+// The environment of a spawned agent: an allow-list of the supervisor's own variables, the profile's values, and the
+// agent's identity. An allow-list, because variables that leak from an outer agent or the service manager make an
+// agent report to the wrong place. Does not know how the agent is started.
 
 import { AGENT_CLIS } from '../../domain/agent-cli.ts';
 import type { Deferred } from '../../domain/outcome.ts';
@@ -10,9 +10,9 @@ import type { Assignment } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { traceState } from '../trace-state.ts';
 
-/** Carried by every process of a run and inherited by its children: how escaped ones are found. */
+/** In every process of a run and inherited by its children: identifies escaped ones. */
 export const RUN_MARK = 'SUPERVISOR_RUN_ID';
-/** Whose run it is: two supervisors never end each other's agents. */
+/** The run's supervisor: two supervisors never stop each other's agents. */
 export const STATE_MARK = 'SUPERVISOR_STATE_DIR';
 
 const ALLOWED = new Set([
@@ -38,7 +38,8 @@ const ALLOWED = new Set([
     'DISPLAY',
     'WAYLAND_DISPLAY',
   ],
-  // Who commits, and how git reaches a remote. Not GIT_DIR, GIT_INDEX_FILE and the like: they point at another checkout.
+  // The committer, and how git reaches a remote. Not GIT_DIR, GIT_INDEX_FILE and the like: they point at another
+  // checkout.
   ...[
     'GIT_AUTHOR_NAME',
     'GIT_AUTHOR_EMAIL',
@@ -83,14 +84,19 @@ const ALLOWED = new Set([
 ]);
 const ALLOWED_PREFIXES = ['LC_', 'XDG_', 'ANTHROPIC_'];
 
-/** Names of the supervisor's own that even `pass_env` hands to nobody: they say who an agent is and how it reports. */
+/**
+ * The supervisor's own variables, which even `pass_env` never passes on: they define an agent's identity and how it
+ * reports.
+ */
 const OURS = /^(SUPERVISOR|WG)_/;
 
-// With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may throw away what a
+// With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may destroy
+// uncommitted work there: only a profile that names all three gets them.
 // person has there uncommitted: only a profile that names all three gets them.
 const MERGING = ['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT'];
 
-// Not even a profile may set the rest: wg takes it for its own agent worktrees and cleans those up, and Claude refuses
+// Not even a profile may set the others: wg would take the worktree for its own and clean it up, and Claude refuses
+// to start inside what looks like another session.
 // to start inside what it takes for another session.
 const FORBIDDEN = [
   ...MERGING,
@@ -110,7 +116,7 @@ export function allowedEnvironment(
   return kept;
 }
 
-/** The names of variables that a profile's agents get beside the allow-list: its CLI's own, and those in `pass_env`. */
+/** The variables that a profile's agents get besides the allow-list: its CLI's own, and those in `pass_env`. */
 export function passedNames(
   profile: Profile,
   variables: Readonly<Record<string, string | undefined>>,
@@ -127,16 +133,16 @@ export function passedNames(
   );
 }
 
-/** What environment the agent gets, or why it cannot have it. */
+/** The agent's environment, or why it cannot be built. */
 export type AgentEnvironment =
   | { readonly kind: 'environment'; readonly variables: Readonly<Record<string, string>> }
   | { readonly kind: 'deferred'; readonly outcome: Deferred };
 
 /**
- * The environment of one run's agent: `assignment.environment` reduced to the allow-list, what the profile's CLI needs
- * and what its `pass_env` names, `defaults`, the profile's `env` (`{ env = "NAME" }` read from `base`, the supervisor's
- * own variables), and last, never to be overridden, who the agent is. A variable that a profile's `env` names and `base`
- * lacks defers the profile.
+ * The environment of one run's agent: `assignment.environment` reduced to the allow-list, what the profile's CLI
+ * needs and what its `pass_env` names, `defaults`, the profile's `env` (`{ env = "NAME" }` read from `base`, the
+ * supervisor's own variables), and last, never overridden, the agent's identity. A variable that a profile's `env`
+ * names and `base` lacks defers the profile.
  */
 export function agentEnvironment(
   base: Readonly<Record<string, string | undefined>>,
@@ -173,7 +179,7 @@ export function agentEnvironment(
     ...(api === null ? {} : { SUPERVISOR_API: api }),
     ...(callback.url === null ? {} : { SUPERVISOR_TASK_URL: callback.url }),
   });
-  // The kernel takes no NUL in a variable; a task's text may hold one.
+  // The kernel allows no NUL in a variable; a task's text may contain one.
   for (const [name, text] of Object.entries(variables)) variables[name] = text.replaceAll('\0', '');
   return { kind: 'environment', variables };
 }

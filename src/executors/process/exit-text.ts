@@ -1,8 +1,8 @@
-// Exit statuses and vanished processes in words, shared by the executors that spawn.
+// Exit statuses and vanished processes as text, shared by the executors that spawn.
 
 import type { Outcome, Usage } from '../../domain/outcome.ts';
 
-/** An exit status in words; those that shells give to signals and missing programs by name. */
+/** An exit status as text; the shell's codes for signals and missing programs by name. */
 export function describeStatus(code: number): string {
   if (code === 126) return 'exit status 126 (found, but not executable)';
   if (code === 127) return 'exit status 127 (a program was not found)';
@@ -11,8 +11,8 @@ export function describeStatus(code: number): string {
 }
 
 /**
- * The outcome of a process that somebody else's signal ended, as its wrapper recorded it; null for every other status.
- * Only for programs that end with such a status for no other reason.
+ * The outcome of a process that was stopped by another program's signal, as its wrapper recorded it; null for every
+ * other status. Only for programs that exit with such a status for no other reason.
  */
 export function interruptedBySignal(
   code: number,

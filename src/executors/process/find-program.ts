@@ -1,5 +1,5 @@
-// Finds the program of a profile as the agent will, before anything is spawned: a missing one is a matter of set-up
-// and must cost no attempt.
+// Finds the program of a profile as the agent will, before anything is spawned: a missing one is a set-up problem and
+// must cost no attempt.
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
@@ -13,7 +13,7 @@ async function isProgram(path: string): Promise<boolean> {
     await access(path, constants.X_OK);
     return (await stat(path)).isFile();
   } catch {
-    // Not there, not reachable or not executable: for us it is all the same, not a program.
+    // Missing, unreachable or not executable: in each case not a usable program.
     return false;
   }
 }
@@ -24,12 +24,12 @@ export async function isFolder(path: string): Promise<boolean> {
     await access(path, constants.X_OK);
     return (await stat(path)).isDirectory();
   } catch {
-    // As above: whatever keeps us out, nothing can run in it.
+    // As above: inaccessible for any reason, nothing can run in it.
     return false;
   }
 }
 
-/** The absolute path of a program, looked up in the agent's own PATH; null when there is none. */
+/** The absolute path of a program, looked up in the agent's own PATH; null if there is none. */
 export async function findProgram(
   name: string,
   cwd: string,
@@ -53,7 +53,10 @@ export async function findProgram(
   return null;
 }
 
-/** The hold for a profile whose program is not there, before anything is begun; null where a task decides which it is. */
+/**
+ * The block for a profile whose program is missing, before anything starts; null if the task decides which program it
+ * is.
+ */
 export async function lacksProgram(
   name: string,
   profile: Profile,
@@ -61,13 +64,13 @@ export async function lacksProgram(
 ): Promise<Deferred | null> {
   if (name.includes('{{')) return null;
   const path = profile.env.PATH;
-  // A PATH that is put together for each run is not known yet.
+  // A PATH that is assembled for each run is not known yet.
   if (path !== undefined && (typeof path !== 'string' || path.includes('{{'))) return null;
   const seen = path === undefined ? environment : { ...environment, PATH: path };
   return (await findProgram(name, worktree, seen)) === null ? programMissing(name, profile, seen) : null;
 }
 
-/** The hold for a program that is not there; names it, where it was looked for and what to do. */
+/** The block for a missing program: its name, where it was searched, and what to do. */
 export function programMissing(
   name: string,
   profile: Profile,
@@ -84,7 +87,7 @@ export function programMissing(
   };
 }
 
-/** Where the profile's settings are written, or are to be written for one that is built in. */
+/** Where the profile's settings are, or belong for a built-in one. */
 function place({ name, origin }: Profile): string {
   if (origin.file !== 'built-in') return `in ${origin.file}`;
   return `under [executors.${name}] in supervisor.toml`;

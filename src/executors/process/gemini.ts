@@ -1,4 +1,4 @@
-// Gemini CLI: `--output-format stream-json`. Shapes as recorded from the real CLI, 0.61.
+// Gemini CLI: `--output-format stream-json`. Event shapes as recorded from the real CLI, 0.61.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import {
@@ -43,7 +43,7 @@ export const gemini: AgentCli<Report> = {
         return event.role === 'assistant' ? readMessage(facts, event) : facts;
       case 'tool_use': {
         const about = text(fields(event.parameters).description) ?? '';
-        // What it writes after a tool is the next thing that it says.
+        // Text after a tool call is a new message.
         return {
           ...facts,
           ...ANSWERED,
@@ -57,7 +57,7 @@ export const gemini: AgentCli<Report> = {
         return facts;
     }
   },
-  /** Refused requests are tried again for minutes; only standard error says so. */
+  /** It retries refused requests for minutes; only standard error says so. */
   readError(facts, line) {
     const found = /^Attempt \d+ failed(?: with status (\d+))?/.exec(line);
     if (found === null) return facts;
@@ -94,7 +94,7 @@ function readResult(facts: Report, event: Fields): Report {
   };
 }
 
-/** The provider's answer is quoted in the message, with its status. */
+/** The message quotes the provider's answer, with its status. */
 function statusIn(message: string | null): number | null {
   const found =
     /"code":\s*(\d{3})\b/.exec(message ?? '')?.[1] ?? /\bstatus:? (\d{3})\b/.exec(message ?? '')?.[1];

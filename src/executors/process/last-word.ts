@@ -1,10 +1,10 @@
-// A program that said it has finished is not judged by how its process was got rid of.
+// A program that reported its end is not judged by how its process was then stopped.
 
 import type { Exit } from './subprocess.ts';
 
-/** The exit to judge by, for a program whose last word was this; null: it has not said any. */
+/** The exit status to judge a program by that reported this end; null: it has not reported any. */
 export function asItSaid(exit: Exit, word: 'well' | 'badly' | null): Exit {
-  // A bad word may be its answer to being stopped.
+  // A bad status may be its reaction to being stopped.
   if (word === null || exit.kind === 'exited' || (word === 'badly' && exit.kind !== 'ended')) return exit;
   const isLate =
     exit.kind !== 'stopped' ||

@@ -1,5 +1,5 @@
-// Starts one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper that
-// writes down the exit status, so that whoever comes after can go on attending.
+// Starts one agent as a process that outlives this supervisor: a session of its own, output to files, and a wrapper
+// that records the exit status, so that the next supervisor can continue attending.
 
 import { constants } from 'node:fs';
 import { type FileHandle, rm } from 'node:fs/promises';
@@ -16,14 +16,14 @@ import { STATE_MARK } from './environment.ts';
 import { findProgram, isFolder, programMissing } from './find-program.ts';
 import type { Processes } from './process-table.ts';
 
-/** What is to be run, and where its input and output are. */
+/** What to run, and its input and output files. */
 export interface Launch {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
   /** A file to read as standard input; null: none. */
   readonly stdin: string | null;
-  /** Files that output is added to; may be the same. */
+  /** Files that output is appended to; may be the same. */
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -32,13 +32,13 @@ const EXIT_FILE = 'exit.json';
 const PID_FILE = 'agent.pid';
 const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-/** The agent may put anything in the place of the two. */
+/** The agent may replace either of them. */
 const TERMS = { maxBytes: RUN_FILE_MAX_BYTES };
 
 // Descriptor 3 is the exit file, 4 the file for its own pid, the arguments are the command. The traps do nothing, yet a
-// trapped signal, unlike an ignored one, is back to its default in the command; the shell itself lives on to record what
-// came of it. A signal n shows as 128+n. Both files are open before it begins: the folder may be moved at any moment, and
-// another run's may lie at its path by then.
+// trapped signal, unlike an ignored one, is reset to its default in the command; the shell itself survives to record the
+// status. A signal n shows as 128+n. Both files are opened before it begins: the folder may be moved at any moment, and
+// another run's may be at its path by then.
 const WRAPPER = `trap : INT TERM HUP QUIT
 echo $$ >&4
 exec 4>&-
@@ -52,9 +52,9 @@ exit "$c"`;
 export interface Child {
   readonly exited: Promise<void>;
   gone: boolean;
-  /** Its exit status once it is gone; null when it was killed together with its wrapper. */
+  /** Its exit status once it is gone; null if it was killed together with its wrapper. */
   status: number | null;
-  /** Whether it keeps this program from ending. */
+  /** Whether it keeps this program from exiting. */
   hold(held: boolean): void;
 }
 
@@ -65,11 +65,11 @@ interface LaunchMeans {
 }
 
 export type Started =
-  /** The identity is null when it was over before it could be looked at. */
+  /** The identity is null if it exited before it could be read. */
   | { readonly kind: 'started'; readonly identity: ProcessIdentity | null; readonly child: Child }
   | { readonly kind: 'deferred'; readonly outcome: Deferred };
 
-/** Starts the agent, or says what is missing. Never rejects for anything that the system refuses. */
+/** Starts the agent, or says what is missing. Never rejects for an error of the system. */
 export async function startAgent(
   assignment: Assignment,
   launch: Launch,
@@ -117,7 +117,7 @@ async function spawn(
 ): Promise<{ identity: ProcessIdentity | null; child: Child }> {
   const exitFile = join(assignment.folder, EXIT_FILE);
   const pidFile = join(assignment.folder, PID_FILE);
-  // A status from an earlier use of this folder would end the run before it began.
+  // A status from an earlier use of this folder would finish the run before it began.
   for (const file of [exitFile, pidFile]) await rm(file, { force: true });
   const files: FileHandle[] = [];
   const opened = async (path: string, flags: number): Promise<number> => {
@@ -140,7 +140,7 @@ async function spawn(
       cleanup: false,
       buffer: false,
       reject: false,
-      // execa's types know the three standard descriptors only; it hands any other on just as well.
+      // execa's types know the three standard descriptors only; it passes on any other just as well.
       stdio: [stdin as 0 | 'ignore', stdout as 1, stderr as 2, exit as 1, pid as 1],
     });
     if (running.pid === undefined) throw await running;
@@ -175,13 +175,13 @@ function notStarted(assignment: Assignment, thrown: unknown, now: number): Defer
     kind: 'deferred',
     code: 'executor-unavailable',
     because: `the agent of task ${assignment.task.id} could not be started in ${assignment.folder}: ${said}`,
-    // No processes, files or space left are nobody's fault for long.
+    // A shortage of processes, files or space is temporary.
     until: now + 60_000,
     scope: 'task',
   };
 }
 
-/** The pid that the wrapper recorded when it began, or null. Whether that process is still the wrapper is not said. */
+/** The pid that the wrapper recorded when it began, or null. That process need not be the wrapper any more. */
 export async function recordedPid(folder: string): Promise<number | null> {
   try {
     const pid = Number(await readText(join(folder, PID_FILE), TERMS));
@@ -199,7 +199,7 @@ export async function exitStatus(folder: string): Promise<number | null> {
     if (typeof recorded !== 'object' || recorded === null || !('exit' in recorded)) return null;
     return typeof recorded.exit === 'number' ? recorded.exit : null;
   } catch {
-    // Missing, or not ours: no status is known, and the caller has a word for that.
+    // Missing, or not ours: no status is known, and the caller handles that.
     return null;
   }
 }

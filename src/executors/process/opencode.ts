@@ -1,4 +1,4 @@
-// OpenCode: `opencode run --format json`. Shapes as recorded from the real CLI, 1.18.
+// OpenCode: `opencode run --format json`. Event shapes as recorded from the real CLI, 1.18.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import {
@@ -14,7 +14,7 @@ import { type Fields, fields, number, parseFields, text } from './stream-fields.
 
 export const opencode: AgentCli<Report> = {
   type: 'opencode',
-  // SIGINT is not heeded.
+  // It ignores SIGINT.
   ladder: ['SIGTERM', 'SIGKILL'],
   takesSession: false,
   nothing: NOTHING_REPORTED,
@@ -23,7 +23,7 @@ export const opencode: AgentCli<Report> = {
     const model = modelOf(call);
     return [
       profile.command,
-      // What it tries again it says in its log only.
+      // Its retries appear in its log only.
       ...['run', '--format', 'json', '--print-logs', '--log-level', 'ERROR'],
       ...(profile.permissionMode === 'auto' ? ['--auto'] : []),
       ...(model ? ['--model', model] : []),
@@ -56,7 +56,7 @@ export const opencode: AgentCli<Report> = {
         return facts;
     }
   },
-  /** Refused requests are tried again for ever; only its log says so. */
+  /** It retries refused requests for ever; only its log says so. */
   readError(facts, line) {
     if (!line.includes('message="stream error"') || !line.includes('small=false')) return facts;
     const error = /error\.error="([^"]*)"/.exec(line)?.[1];

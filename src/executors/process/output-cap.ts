@@ -1,7 +1,7 @@
-// Holds what a run prints to its profile's `max_output`: the beginning and the end are kept, one line in between says how
-// much was left out. The agent writes straight into its files, so that it needs nobody to go on. While it runs, the middle
-// of a file is given back to the disk as a hole, for which nothing moves, so nothing is lost that is just being written;
-// once it is over the file is written anew without the hole. Where the system makes no holes only the latter is done.
+// Limits a run's output to its profile's `max_output`: the beginning and the end are kept, one line in between says
+// how much was omitted. The agent writes directly to its files, so that it does not depend on the supervisor. While
+// it runs, the middle of a file is punched out as a hole; nothing moves, so nothing being written is lost. Afterwards
+// the file is rewritten without the hole. Systems without holes only get the rewrite.
 
 import { constants } from 'node:fs';
 import { type FileHandle, rename, rm } from 'node:fs/promises';
@@ -14,13 +14,13 @@ import { openRegular } from '../../platform/regular-file.ts';
 import type { Executor } from '../executor.ts';
 import type { Poller } from './poller.ts';
 
-/** What agents write into: each file has the cap. */
+/** The files agents write to: the cap applies to each. */
 const FILES = ['output.log', 'raw_stream.jsonl'] as const;
-/** So far the end of a line is looked for, so that what is kept at the end begins with a whole one. */
+/** How far to search for a line end, so that the kept end begins with a whole line. */
 const LINE_BYTES = 64 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
-/** The same executor, with the output of its runs held to what their profiles say. */
+/** The same executor, with the output of its runs limited by their profiles. */
 export function withOutputCap(executor: Executor, { poller }: { readonly poller: Poller }): Executor {
   return {
     ...executor,
@@ -50,7 +50,7 @@ export function withOutputCap(executor: Executor, { poller }: { readonly poller:
         leave();
         await trimming;
       }
-      // Whoever is left to itself goes on writing.
+      // A detached agent keeps writing.
       if (outcome.kind !== 'stopped' || outcome.reason !== 'detached')
         await each((file) => rewrite(file, maxBytes));
       return outcome;
@@ -62,15 +62,15 @@ function capOf(profile: Profile): number {
   return 'maxOutputBytes' in profile ? profile.maxOutputBytes : 0;
 }
 
-/** What is left out of a file. */
+/** The omitted part of a file. */
 interface Cut {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Where a file is cut follows from its size alone, so that no note of it can be lost: what is left out now contains what
- * was left out before. A quarter stays at the beginning and half at the end, and room to grow until the next cut.
+ * Where a file is cut follows from its size alone, so that nothing needs to be stored: each cut contains the earlier
+ * ones. A quarter stays at the beginning and half at the end, with room to grow until the next cut.
  */
 async function cutOf(file: FileHandle, size: number, maxBytes: number): Promise<Cut> {
   const tail = size - Math.floor(maxBytes / 2);
@@ -83,7 +83,7 @@ async function bytesAt(file: FileHandle, position: number, length: number): Prom
   return buffer.subarray(0, bytesRead);
 }
 
-/** Ends the line that was cut, too. Always of one length, for it is written again in the same place. */
+/** Also ends the line that was cut. Of constant length, as it is rewritten in place. */
 function lineFor(path: string, { from, to }: Cut): Buffer {
   const bytes = String(to - from).padStart(16);
   return Buffer.from(
@@ -93,7 +93,7 @@ function lineFor(path: string, { from, to }: Cut): Buffer {
   );
 }
 
-/** Gives the middle of a growing file back to the disk. Killed half-way, the next one does it again. */
+/** Punches out the middle of a growing file. If killed half-way, the next call repeats it. */
 async function punch(path: string, maxBytes: number): Promise<void> {
   const file = await openRegular(path, constants.O_RDWR);
   if (file === null) return;
@@ -103,14 +103,14 @@ async function punch(path: string, maxBytes: number): Promise<void> {
     const cut = await cutOf(file, size, maxBytes);
     const line = lineFor(path, cut);
     await file.write(line, 0, line.length, cut.from);
-    // Readers by the line see the hole as a line of its own.
+    // Line readers see the hole as a line of its own.
     await file.write('\n', cut.to - 1);
     const begin = cut.from + line.length;
-    // By descriptor: the agent may put anything in the place of the name.
+    // By descriptor: the agent may replace the path.
     await execa(
       'fallocate',
       ['-p', '-o', String(begin), '-l', String(cut.to - 1 - begin), '/proc/self/fd/0'],
-      // execa's types know the three standard descriptors only; it hands any other on just as well.
+      // execa's types know the three standard descriptors only; it passes on any other just as well.
       { stdin: file.fd as 0, stdout: 'ignore', stderr: 'ignore' },
     );
   } finally {
@@ -118,7 +118,7 @@ async function punch(path: string, maxBytes: number): Promise<void> {
   }
 }
 
-/** Writes a file that nobody writes any more anew, without its middle: whole or not at all. */
+/** Rewrites a file with no remaining writer, without its middle: whole or not at all. */
 async function rewrite(path: string, maxBytes: number): Promise<void> {
   const file = await openRegular(path, constants.O_RDONLY);
   if (file === null) return;

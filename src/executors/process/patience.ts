@@ -1,13 +1,13 @@
-// How long something may go on before it is too long. Knows nothing of what it is; who looks says whether it still is so.
+// A time limit on a condition. The caller checks whether the condition still applies.
 
 export interface Patience {
-  /** Whether it has been so, without a break, for longer than is right. */
+  /** Whether the condition has applied, without a break, for longer than the limit. */
   isOver(isSo: boolean, now: number): boolean;
-  /** Time that nobody could watch, ms: it is not counted. */
+  /** Unobserved time, ms: it is not counted. */
   shift(ms: number): void;
 }
 
-/** `limitMs` 0: as long as it likes. */
+/** `limitMs` 0: no limit. */
 export function patience(limitMs: number): Patience {
   let since: number | null = null;
   return {

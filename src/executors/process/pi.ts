@@ -1,11 +1,11 @@
-// Pi: `pi --mode json --print`. Shapes as recorded from the real CLI, 0.73.
+// Pi: `pi --mode json --print`. Event shapes as recorded from the real CLI, 0.73.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import { NOTHING_REPORTED, type Report, reportedOutcome, shortly, sumUsage } from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 interface PiReport extends Report {
-  /** Why the model's last message came to its end. */
+  /** Why the model's last message ended. */
   readonly stopReason: string | null;
 }
 
@@ -20,7 +20,7 @@ export const pi: AgentCli<PiReport> = {
     return [
       profile.command,
       ...['--mode', 'json', '--print'],
-      // It never asks; what it may not do it is not given.
+      // It never asks; it does not get tools it may not use.
       ...(profile.permissionMode === 'all' ? [] : ['--tools', profile.permissionMode]),
       ...(model ? ['--model', model] : []),
       ...(resumed ? ['--session', session] : []),
@@ -28,7 +28,7 @@ export const pi: AgentCli<PiReport> = {
     ];
   },
   read(facts, line) {
-    // Each repeats everything that was said so far.
+    // Each repeats all text so far.
     if (line.startsWith('{"type":"message_update"') || line.startsWith('{"type":"turn_end"')) return facts;
     const event = parseFields(line);
     switch (event?.type) {
@@ -79,7 +79,7 @@ function readMessage(facts: PiReport, message: Fields): PiReport {
   };
 }
 
-/** The provider's status leads what it says. */
+/** Its message begins with the provider's status. */
 function statusIn(trouble: string | null): number | null {
   const found = /^(\d{3})\b/.exec(trouble ?? '')?.[1];
   return found === undefined ? null : Number(found);

@@ -1,13 +1,15 @@
-// One timer for everything that has to be looked at again and again: adopted processes, growing output files.
+// One timer for everything that is polled: reattached processes, growing output files.
 
 import type { Clock } from '../../platform/clock.ts';
 
 export interface Poller {
-  /** Calls `look` at every round until the result is called. Rounds never overlap; a look must not reject. */
+  /**
+   * Calls `look` in every round until the returned function is called. Rounds never overlap; `look` must not reject.
+   */
   add(look: () => Promise<void>): () => void;
 }
 
-/** A poller that sleeps `everyMs` between rounds. While it has nothing to look at it holds no timer. */
+/** A poller that sleeps `everyMs` between rounds. With nothing to poll it has no timer. */
 export function createPoller(clock: Clock, everyMs: number): Poller {
   const looks = new Set<() => Promise<void>>();
   let rounds: AbortController | null = null;

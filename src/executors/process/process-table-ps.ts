@@ -1,5 +1,5 @@
-// The process table where there is no /proc (macOS): asked of `ps`. Slower, and start times have a resolution of one
-// second, but the questions are the same. It is tested on Linux's ps; on macOS itself only from its manual.
+// The process table without /proc (macOS): read from `ps`. Slower, and start times have a resolution of one second.
+// Tested with Linux's ps; the macOS options come from its manual.
 
 import { execFile, spawnSync } from 'node:child_process';
 import { linuxProcessTable, type ProcessRow, type ProcessTable } from './process-table.ts';
@@ -16,16 +16,16 @@ function parseRow(line: string): { pid: number; row: ProcessRow } | null {
 /** Every process with its environment, on a machine with thousands of them. */
 const LONGEST_OUTPUT = 256 * 1024 * 1024;
 
-/** By way of env(1): the words and times that `ps` prints must not depend on who asks. */
+/** Through env(1): the words and times that `ps` prints must not depend on the caller's locale. */
 const asked = (command: string, args: readonly string[]) => ['LC_ALL=C', 'TZ=UTC', command, ...args];
 
-/** What a command printed, however it ended; '' when it could not be started. */
+/** The output of a command, whatever its exit status; '' if it could not be started. */
 function printed(command: string, ...args: readonly string[]): string {
   const { stdout } = spawnSync('env', asked(command, args), { encoding: 'utf8', maxBuffer: LONGEST_OUTPUT });
   return stdout ?? '';
 }
 
-/** The same without waiting for it. */
+/** The same, synchronously. */
 function printing(command: string, ...args: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
     execFile('env', asked(command, args), { maxBuffer: LONGEST_OUTPUT }, (_error, stdout) => resolve(stdout));
@@ -65,7 +65,7 @@ export function psProcessTable(platform: NodeJS.Platform): ProcessTable {
       for (const line of all.split('\n')) {
         const row = /^\s*(\d+)\s(.*)$/.exec(line);
         const pid = Number(row?.[1]);
-        // Blanks separate arguments and variables here; a value may hold blanks too (`Application Support`).
+        // Blanks separate arguments and variables here; a value may contain blanks, too (`Application Support`).
         if (row !== null && among.has(pid))
           found.set(pid, (row[2] ?? '').replace(/ (?=[A-Za-z_]\w*=)/g, '\0'));
       }

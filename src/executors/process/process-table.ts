@@ -1,5 +1,5 @@
-// Who a process is, and which processes belong to a run: by start time, group and a mark in the environment, never by
-// name. It signals only what it has just recognised. Waiting and the order of signals are ending.ts.
+// Identifies processes, and which of them belong to a run: by start time, group and a mark in the environment, never
+// by name. Signals only what it has just identified. Waiting and the order of signals are in terminate.ts.
 
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -14,17 +14,17 @@ export interface MarkedProcess extends ProcessIdentity {
 }
 
 export interface Processes {
-  /** Who this pid is just now; null when nobody is (a zombie is nobody: its work is over). */
+  /** The current identity of a pid; null if there is none (a zombie has none: its work is done). */
   identify(pid: number): ProcessIdentity | null;
-  /** The same process still lives: pid, start time and boot agree, and it is no zombie. */
+  /** The same process still lives: pid, start time and boot match, and it is no zombie. */
   isAlive(process: ProcessIdentity): boolean;
   /** The live members of a process group. */
   group(id: number): Promise<readonly ProcessIdentity[]>;
   /** Every live process with a run mark, except this one and its ancestors. */
   marked(): Promise<readonly MarkedProcess[]>;
-  /** Signals one process if it still is this one; false when it is gone. */
+  /** Signals one process if it is still this one; false if it is gone. */
   signal(process: ProcessIdentity, signal: NodeJS.Signals): boolean;
-  /** Signals a whole group if `witness`, one of its members, still is who it was; false when it is gone. */
+  /** Signals a whole group if `witness`, one of its members, is still the same; false if it is gone. */
   signalGroup(id: number, witness: ProcessIdentity, signal: NodeJS.Signals): boolean;
 }
 
@@ -35,23 +35,23 @@ export interface ProcessRow {
   readonly parent: number;
 }
 
-/** What a platform has to know; `createProcesses` makes the rest of it. */
+/** What a platform provides; `createProcesses` builds on it. */
 export interface ProcessTable {
   bootId(): string;
-  /** Null when there is no such process, and for a zombie. */
+  /** Null if there is no such process, and for a zombie. */
   read(pid: number): ProcessRow | null;
   pids(): Promise<readonly number[]>;
   rows(): Promise<ReadonlyMap<number, ProcessRow>>;
-  /** The environment of a process as `NAME=value` texts; empty where it may not be read. */
+  /** The environment of a process as `NAME=value` strings; empty if it may not be read. */
   environment(pids: readonly number[]): Promise<ReadonlyMap<number, string>>;
 }
 
-/** Sends a signal; false when there is nobody (any more) to send it to. */
+/** Sends a signal; false if there is no recipient (any more). */
 function send(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);
   } catch (thrown) {
-    // ESRCH: gone in between. EPERM: it changed its user, so it cannot be ended by us; it shows as still there.
+    // ESRCH: gone in between. EPERM: it changed its user, so we cannot stop it; it still shows as alive.
     if (systemCode(thrown) === 'ESRCH' || systemCode(thrown) === 'EPERM') return false;
     throw thrown;
   }
@@ -83,7 +83,8 @@ export function createProcesses(table: ProcessTable): Processes {
       return members;
     },
     marked() {
-      // Whoever asks while a scan is under way may know of a process that it has passed already, so one more follows;
+      // A caller during a scan may know of a process the scan has already passed, so one more scan follows; a hundred
+      // runs that end together share it.
       // a hundred runs that end together share it.
       if (scan === null) return begin();
       nextScan ??= scan
@@ -145,7 +146,7 @@ export function linuxProcessTable(): ProcessTable {
   const read: ProcessTable['read'] = (pid) => {
     const stat = text(`/proc/${pid}/stat`);
     if (stat === null) return null;
-    // The name in parentheses may hold anything, parentheses too: fields are counted after the last one.
+    // The name in parentheses may contain anything, parentheses too: fields are counted after the last one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z' || fields[0] === 'X') return null;
     return { startTime: fields[19] ?? '', group: Number(fields[2]), parent: Number(fields[1]) };
@@ -170,7 +171,7 @@ export function linuxProcessTable(): ProcessTable {
       for (const [count, pid] of wanted.entries()) {
         const raw = text(`/proc/${pid}/environ`);
         if (raw?.includes(`${RUN_MARK}=`)) found.set(pid, Buffer.from(raw, 'latin1').toString('utf8'));
-        // Reads of /proc are synchronous and quick; others get a turn now and then all the same.
+        // Reads of /proc are synchronous and quick; yields now and then all the same.
         if (count % 64 === 63) await Promise.resolve().then(() => readdir('/proc/self/task'));
       }
       return found;

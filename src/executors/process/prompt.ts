@@ -1,9 +1,9 @@
-// What a spawned agent is told: its task, what the tasks before it left, why the last attempt failed, and how to say
-// that it is finished. Pure text. Nothing else goes in: how to work is the project's own business (CLAUDE.md).
+// A spawned agent's prompt: its task, the results of its dependencies, why the last attempt failed, and how to report
+// completion. Pure text. Nothing else goes in: how to work is the project's own business (CLAUDE.md).
 
 import type { Assignment, DependencyResult, WgWord } from '../executor.ts';
 
-/** Log lines of a dependency that are passed on; wg gives as many. */
+/** Log lines of a dependency that are passed on; wg passes as many. */
 const LOG_LINES = 5;
 const LOG_CHARS = 600;
 const FAILURE_CHARS = 4_000;

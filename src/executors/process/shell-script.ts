@@ -1,9 +1,9 @@
-// Turns a shell text with placeholders into a script whose untrusted values arrive as arguments: the text that the
-// shell parses is the profile's own, whatever a task's title holds.
+// Turns a shell template into a script whose untrusted values arrive as arguments: the shell only parses the
+// profile's own text, whatever a task's title contains.
 
 import { fillPlaceholders, type Placeholder } from '../../domain/placeholder.ts';
 
-/** A script for `sh -c` with the arguments that belong to it ($0 not included). */
+/** A script for `sh -c` with its arguments ($0 not included). */
 export interface ShellScript {
   readonly text: string;
   readonly values: readonly string[];
@@ -12,13 +12,13 @@ export interface ShellScript {
 type Quoting = 'none' | 'single' | 'double' | 'comment';
 
 /**
- * The script: each placeholder becomes a quoted reference to a shell variable that is set from an argument. Where the
- * profile put it inside quotes of its own the reference fits into them, so that it is one word in either case.
+ * The script: each placeholder becomes a quoted reference to a shell variable that is set from an argument. Inside
+ * the profile's own quotes the reference fits into them, so that it is one word in either case.
  */
 export function shellScript(template: string, value: (name: Placeholder) => string): ShellScript {
   const values: string[] = [];
   const quotes = quoteReader();
-  // A NUL can be in no shell text, so it may mark the places.
+  // No shell text can contain a NUL, so it may mark the positions.
   const marked = fillPlaceholders(
     template.replaceAll('\0', ''),
     (name) => `\0${values.push(value(name).replaceAll('\0', ''))}\0`,
@@ -34,18 +34,19 @@ export function shellScript(template: string, value: (name: Placeholder) => stri
     const variable = `\${supervisor_${part}}`;
     text += quoting === 'double' ? variable : quoting === 'single' ? `'"${variable}"'` : `"${variable}"`;
   }
-  // Variables, not $1…: inside a shell function those are the function's own. On one line, so that line numbers in the
+  // Variables, not $1…: inside a shell function those are the function's own. On one line, so that line numbers in
+  // the shell's messages match the profile's text.
   // shell's messages stay the profile's.
   const names = values.map((_, at) => `supervisor_${at + 1}=\${${at + 1}}`).join(' ');
   return { text: values.length === 0 ? text : `${names}; shift ${values.length}; ${text}`, values };
 }
 
 /**
- * Reads shell text piece by piece and knows which quoting is in force. It may be wrong about exotic text; then a
- * value is split into words or shows as the reference itself, but it is never parsed as shell text.
+ * Reads shell text piece by piece and tracks the quoting. It may be wrong about exotic text; then a value is split
+ * into words or the reference itself appears, but a value is never parsed as shell text.
  */
 function quoteReader(): { read(text: string): void; now(): Quoting } {
-  // One entry for each level: a command substitution begins unquoted, also inside of double quotes.
+  // One entry per level: a command substitution begins unquoted, even inside double quotes.
   const levels: Quoting[] = ['none'];
   let previous = ' ';
   const now = (): Quoting => levels.at(-1) ?? 'none';

@@ -1,4 +1,4 @@
-// A line of JSON as fields. Knows no event; who reads them are the adapters of agent CLIs and the logs' view.
+// A JSON line as fields. Knows no events; used by the adapters of agent CLIs and the log view.
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -8,12 +8,12 @@ export function parseFields(line: string): Fields | null {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null;
   } catch {
-    // As above: what is no JSON is none of the CLI's.
+    // As above: what is not JSON does not come from the CLI.
     return null;
   }
 }
 
-/** A value as fields; none where it is no object. */
+/** A value as fields; empty if it is not an object. */
 export function fields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }

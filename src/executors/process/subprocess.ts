@@ -1,6 +1,5 @@
-// Launches agents and attends to them until they are over: this process's own by their exit, those of an earlier
-// supervisor by looking. It knows no executor type; what output means and how an agent wants to be ended comes in as a
-// Watch.
+// Launches agents and attends to them until they exit: own child processes by their exit, those of an earlier
+// supervisor by polling. Knows no executor type; the meaning of output and how to stop an agent come in as a Watch.
 
 import type { StopReason } from '../../domain/outcome.ts';
 import type { ProcessIdentity } from '../../domain/run.ts';
@@ -13,34 +12,34 @@ import type { Processes } from './process-table.ts';
 import { readInPlace } from './run-folder.ts';
 import { endRunProcesses } from './terminate.ts';
 
-/** What process-based executors share. One for all of them, so that one timer serves every run. */
+/** Shared by process-based executors, so that one timer serves every run. */
 export interface ProcessMeans {
   readonly clock: Clock;
   readonly processes: Processes;
   readonly poller: Poller;
-  /** The supervisor's state folder: the mark by which two supervisors tell their agents apart. */
+  /** The supervisor's state folder: distinguishes the agents of two supervisors. */
   readonly stateDir: string;
-  /** From the polite signal to the next harder one, ms; asked each time, since configuration may change. */
+  /** From the polite signal to the next harder one, ms; read each time, since configuration may change. */
   readonly graceMs: () => number;
   /** The supervisor's own variables, for the `{ env = "NAME" }` of profiles. */
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
-/** How an executor looks at its agent while it runs. */
+/** How an executor watches its agent while it runs. */
 export interface Watch {
   /** Signals from polite to hard. */
   readonly ladder: readonly NodeJS.Signals[];
-  /** Looks at the output now and then. `end`: the run is pointless, end it; `silent`: it says nothing for too long. */
+  /** Checks the output periodically. `end`: the run is pointless, stop it; `silent`: no output for too long. */
   look(): Promise<'go-on' | 'end' | 'silent'>;
 }
 
-/** How a process came to its end. */
+/** How a process ended. */
 export type Exit =
   | { readonly kind: 'exited'; readonly code: number }
-  /** No exit status was left: it was killed together with its wrapper, or the machine went down. */
+  /** No exit status was left: it was killed together with its wrapper, or the machine crashed. */
   | { readonly kind: 'vanished' }
   | { readonly kind: 'stopped'; readonly reason: StopReason }
-  /** Ended because the watch asked for it. */
+  /** Stopped because the watch asked for it. */
   | { readonly kind: 'ended' };
 
 export interface Subprocesses {
@@ -53,14 +52,14 @@ export interface Subprocesses {
   }): Promise<ProcessIdentity | null | 'never' | 'away'>;
 }
 
-/** What a run left when it ended by itself is ended too, except what took the run's mark off. */
+/** What a run leaves behind is stopped, too, except processes that removed the run's mark. */
 const LEFTOVERS = ['SIGTERM', 'SIGKILL'] as const;
 
 /** How often and how long a folder is waited for that is away with what our own child said. */
 const AWAY_LOOKS = 8;
 const AWAY_WAIT_MS = 250;
 
-/** Launches agents and attends to them, to this process's own and to those of an earlier one alike. */
+/** Launches agents and attends to them, including those of an earlier process. */
 export function createSubprocesses(means: ProcessMeans): Subprocesses {
   const children = new Map<string, Child>();
 
@@ -102,24 +101,24 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
           if ((await exitStatus(folder)) !== null) return null;
           const wrapper = await wrapperOf(id, folder, means);
           if (wrapper !== null) return wrapper;
-          // It may have ended while the processes were looked through.
+          // It may have exited while the processes were searched.
           return (await exitStatus(folder)) === null ? 'none' : null;
         },
       );
       if (found !== 'none') return found;
-      // Its wrapper is gone and with it the exit status: what it left can bring no result any more.
+      // Its wrapper is gone and with it the exit status: remaining processes cannot bring a result any more.
       await endRunProcesses(id, null, LEFTOVERS, { ...means, graceMs: means.graceMs() });
       return 'never';
     },
   };
 }
 
-/** The live wrapper that a run was started with: it carries the run's mark and the pid that it wrote down. */
+/** The live wrapper that a run was started with: it has the run's mark and the recorded pid. */
 async function wrapperOf(run: string, folder: string, means: ProcessMeans): Promise<ProcessIdentity | null> {
   const { processes, stateDir } = means;
   const marked = (await processes.marked()).filter((one) => one.run === run && one.stateDir === stateDir);
   const pid = await recordedPid(folder);
-  // No pid yet: it was started a moment ago and has not begun the command, so it is alone.
+  // No pid yet: it has just started and has not begun the command, so it is alone.
   const wrapper = pid === null ? marked[0] : marked.find((one) => one.pid === pid);
   return wrapper ? { pid: wrapper.pid, startTime: wrapper.startTime, bootId: wrapper.bootId } : null;
 }
@@ -130,7 +129,7 @@ function isAlive(process: ProcessIdentity | null, means: ProcessMeans): boolean 
   return process !== null && means.processes.isAlive(process);
 }
 
-/** What happens first: it ends by itself, it is to be stopped, or the watch has seen enough. */
+/** Whichever comes first: it exits, it is to be stopped, or the watch has seen enough. */
 function firstCause(
   process: ProcessIdentity | null,
   child: Child | undefined,
@@ -162,7 +161,7 @@ function firstCause(
   });
 }
 
-/** Its exit status, after everything that it left behind was ended. */
+/** Its exit status, after everything it left behind was stopped. */
 async function afterDeath(
   assignment: Assignment,
   end: (ladder: readonly NodeJS.Signals[]) => Promise<void>,
@@ -172,13 +171,13 @@ async function afterDeath(
 ): Promise<Exit> {
   const recorded = await recordedStatus(assignment, child, clock);
   await end(LEFTOVERS);
-  // Where the wrapper could not write it down (a full disk), it is known as long as the wrapper was our own child.
+  // If the wrapper could not record it (a full disk), it is known while the wrapper is our own child.
   const code = (recorded === 'away' ? null : recorded) ?? child?.status ?? null;
   // Somebody decided about it: what it came to counts no more. What has ended by itself is asked when its folder is back.
   if (recorded === 'away' && code === null)
     return { kind: 'stopped', reason: isDecided(control.signal) ? stopReason(control.signal) : 'detached' };
   if (code === null && control.signal.aborted) return { kind: 'stopped', reason: stopReason(control.signal) };
-  // Killed together with its wrapper the command may have gone on until just now; there is no status to believe.
+  // Killed together with its wrapper, the command may have run on until just now; there is no reliable status.
   return code === null ? { kind: 'vanished' } : { kind: 'exited', code };
 }
 

@@ -1,21 +1,21 @@
-// Reads files that a process is still writing: line by line as they grow, or just their end. It knows nothing of what
-// the lines mean, and holds one unfinished line at most.
+// Reads files that a process is still writing: line by line as they grow, or just their end. Does not interpret the
+// lines, and buffers one unfinished line at most.
 
 import { constants } from 'node:fs';
 import { type FileHandle, stat } from 'node:fs/promises';
 import { SupervisorError, systemCode } from '../../domain/errors.ts';
 import { openRegular } from '../../platform/regular-file.ts';
 
-/** Longest line that is handed on; a longer one is skipped whole. One tool result may well have ten megabytes. */
+/** Longest line that is passed on; a longer one is skipped whole. One tool result may well have ten megabytes. */
 export const MAX_LINE_BYTES = 32 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
-/** Size of a file in bytes; 0 when it is not there or cannot be reached. */
+/** Size of a file in bytes; 0 if it does not exist or is inaccessible. */
 export async function sizeOf(path: string): Promise<number> {
   return quietly(async () => (await stat(path)).size, 0);
 }
 
-/** Output that cannot be read counts as none: the exit status tells the outcome all the same. */
+/** Unreadable output counts as empty: the exit status gives the outcome all the same. */
 async function quietly<T, U>(read: () => Promise<T>, otherwise: U): Promise<T | U> {
   try {
     return await read();
@@ -25,19 +25,19 @@ async function quietly<T, U>(read: () => Promise<T>, otherwise: U): Promise<T | 
   }
 }
 
-/** Null when there is none; whatever an agent puts in its place is not waited for. */
+/** Null if there is none; never waits for whatever an agent puts in its place. */
 const opened = (path: string): Promise<FileHandle | null> => openRegular(path, constants.O_RDONLY);
 
 export interface Follower {
-  /** Reads what is new and hands on every finished line; true when the file has grown. */
+  /** Reads what is new and passes on every finished line; true if the file has grown. */
   read(): Promise<boolean>;
-  /** Reads to the end and hands on a last line without an end, too. */
+  /** Reads to the end and also passes on a last line without a line end. */
   finish(): Promise<void>;
 }
 
 /**
- * Follows a growing file from its beginning, to wherever it is moved. A file that got shorter is read anew; one that is
- * not there says nothing.
+ * Follows a growing file from its beginning, even when it is moved. A file that shrank is read again from the start;
+ * a missing one yields nothing.
  */
 export function followLines(
   where: string | (() => string),
@@ -92,7 +92,7 @@ export function followLines(
     if (file === null) return false;
     try {
       const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-      // Only as far as the file went when we looked: a flood must not keep one reader from ever coming back.
+      // Only up to the size at the check: a flood must not keep a reader from ever returning.
       while (offset < size) {
         const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - offset), offset);
         if (bytesRead === 0) break;
@@ -105,7 +105,7 @@ export function followLines(
     return true;
   }
 
-  // One reader at a time: the last read comes while a regular one may still be going on.
+  // One reader at a time: the last read may come during a regular one.
   let last: Promise<boolean> = Promise.resolve(false);
   const read = (): Promise<boolean> => {
     last = last.then(() => quietly(readOn, false));
@@ -121,7 +121,7 @@ export function followLines(
   };
 }
 
-/** The last bytes of a file as text, at most `bytes`; '' when it is not there. The first line may be torn. */
+/** The last bytes of a file as text, at most `bytes`; '' if it does not exist. The first line may be torn. */
 export async function tailOf(path: string, bytes: number): Promise<string> {
   return quietly(async () => {
     const file = await opened(path);

@@ -1,11 +1,11 @@
-// Ends what belongs to a run: its process group, and whatever left it, found by the run's mark in the environment.
-// Politely first, then harder, each time only after recognising again who is signalled.
+// Stops the processes of a run: its process group, and any that left it, found by the run's mark in the environment.
+// Politely first, then harder, each time only after checking again who is signalled.
 
 import type { ProcessIdentity } from '../../domain/run.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Processes } from './process-table.ts';
 
-/** How the processes of a run are ended, and by which means. */
+/** How the processes of a run are stopped. */
 export interface Ending {
   readonly clock: Clock;
   readonly processes: Processes;
@@ -14,20 +14,20 @@ export interface Ending {
   readonly graceMs: number;
 }
 
-/** The kernel ends a killed process at once unless a device keeps it; no use in waiting longer than this. */
+/** The kernel ends a killed process at once unless a device blocks it; waiting longer than this is pointless. */
 const KILL_WAIT_MS = 5_000;
 const LOOK_EVERY_MS = 20;
 
-/** What is alive of one run. */
+/** The live processes of one run. */
 interface Remains {
-  /** A live member of the run's own group, when it has one. */
+  /** A live member of the run's own group, if it has one. */
   readonly witness: ProcessIdentity | null;
   readonly group: readonly ProcessIdentity[];
-  /** Marked processes outside of that group. */
+  /** Marked processes outside that group. */
   readonly escaped: readonly ProcessIdentity[];
 }
 
-/** Everything alive of a run. A group counts as the run's only by its leader's start time or a member's mark. */
+/** All live processes of a run. A group counts as the run's only by its leader's start time or a member's mark. */
 export async function remainsOf(
   run: string,
   leader: ProcessIdentity | null,
@@ -41,14 +41,15 @@ export async function remainsOf(
     (leader !== null && processes.isAlive(leader) ? leader : undefined) ??
     marked.find((one) => pids.has(one.pid)) ??
     null;
-  // Without a witness the number has passed to strangers since.
+  // Without such a member the group number may have been reused.
   const group = witness === null ? [] : members;
   return { witness, group, escaped: marked.filter((one) => group.length === 0 || !pids.has(one.pid)) };
 }
 
 /**
- * Ends every process of a run by a ladder of signals and resolves when none is left, with those that even SIGKILL did
- * not end. SIGINT reaches the group only: a program that tidies up its own tools on it is to do so undisturbed.
+ * Stops every process of a run with escalating signals and resolves when none is left, with those that even SIGKILL
+ * did not stop. SIGINT goes to the group only: a program that cleans up its own tools must be able to do so
+ * undisturbed.
  */
 export async function endRunProcesses(
   run: string,
@@ -59,14 +60,14 @@ export async function endRunProcesses(
   for (const signal of ladder) {
     const waitMs = signal === 'SIGKILL' ? KILL_WAIT_MS : means.graceMs;
     const until = means.clock.now() + waitMs;
-    // New processes appear while old ones are ended: the last rung looks again until nothing is found.
+    // New processes may appear while old ones are stopped: the last step checks again until nothing is found.
     do {
       const remains = await remainsOf(run, leader, means);
       if (remains.group.length + remains.escaped.length === 0) return [];
       const waited = signalRemains(remains, leader, signal, means.processes);
       const gone = await allGone(waited, until, means);
       if (!gone || signal !== 'SIGKILL') break;
-      // What may not be signalled is not waited for above, and is still there when it is looked for again at once.
+      // Processes that may not be signalled are not waited for above, and would be found again at once.
       if (waited.length === 0) await means.clock.sleep(LOOK_EVERY_MS);
     } while (means.clock.now() < until);
   }
@@ -74,7 +75,7 @@ export async function endRunProcesses(
   return [...group, ...escaped];
 }
 
-/** Signals what remains; the processes worth waiting for. */
+/** Signals what remains; returns the processes worth waiting for. */
 function signalRemains(
   remains: Remains,
   leader: ProcessIdentity | null,
@@ -84,7 +85,7 @@ function signalRemains(
   const waited: ProcessIdentity[] = [];
   const all = (who: Remains['witness'], members: readonly ProcessIdentity[]) => {
     if (who === null || leader === null || !processes.signalGroup(leader.pid, who, signal)) return;
-    // A stopped process takes a polite signal only once it goes on.
+    // A stopped process handles a polite signal only once it is continued.
     if (signal !== 'SIGKILL') processes.signalGroup(leader.pid, who, 'SIGCONT');
     waited.push(...members);
   };
@@ -98,7 +99,7 @@ function signalRemains(
   return waited;
 }
 
-/** Waits until none of them lives; false when the time is up first. */
+/** Waits until none of them lives; false if the time is up first. */
 async function allGone(who: readonly ProcessIdentity[], until: number, means: Ending): Promise<boolean> {
   while (who.some((one) => means.processes.isAlive(one))) {
     if (means.clock.now() >= until) return false;
@@ -107,16 +108,16 @@ async function allGone(who: readonly ProcessIdentity[], until: number, means: En
   return true;
 }
 
-/** A process that nobody's run held, and that was ended. */
+/** A process without a run that was stopped. */
 export interface SweptProcess {
   readonly pid: number;
   readonly run: string;
 }
 
 /**
- * Ends every process of this supervisor's agents whose run nobody holds: left over from a crash between spawning and
- * noting the pid, or from a run that has ended. `held` is asked after the processes were listed, so that a run opened
- * in between is not taken for an orphan; give a function where runs may be opened meanwhile.
+ * Stops every process of this supervisor's agents that belongs to no open run: left over from a crash between
+ * spawning and recording the pid, or from a finished run. `held` is evaluated after the processes were listed, so
+ * that a run opened in between is not mistaken for an orphan; pass a function if runs may be opened meanwhile.
  */
 export async function sweepOrphans(
   held: ReadonlySet<string> | (() => ReadonlySet<string>),
