@@ -139,6 +139,12 @@ describe('each rule finds what breaks it', () => {
     ],
     ['all of node:fs', { 'graph/a.ts': "import * as fs from 'node:fs';" }, 'imports all of node:fs'],
     ['console in a template', { 'api/a.ts': `const x = \`\${console.log('a')}\`;` }, 'uses console'],
+    [
+      'reaching through a part',
+      { 'control/a.ts': 'await this.#parts.supervisor.dispatcher.stop();' },
+      'src/control/a.ts:1 reaches',
+    ],
+    ['reaching through a private one', { 'control/a.ts': 'this.#runs?.live.size;' }, 'reaches through'],
     ['a default export', { 'cli/a.ts': 'export default 5;' }, 'has a default export'],
     ['a star export', { 'cli/a.ts': "export * from './b.ts';" }, 'has a star export'],
     ['any', { 'cli/a.ts': 'const x = (y as any).z;' }, 'has any'],

@@ -4,34 +4,39 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApiServer } from '../api/server.ts';
+import { type ApiServer, createApiServer } from '../api/server.ts';
 import { ensureFolders, type Paths } from '../config/paths.ts';
 import { createConfigSource } from '../config/source.ts';
+import { Completions } from '../control/completions.ts';
 import type { SupervisorControl } from '../control/control.ts';
-import { LiveControl } from '../control/live-control.ts';
+import { CurrentTasks } from '../control/current-tasks.ts';
 import { applySpooled } from '../control/spooled.ts';
-import { claimRefusal } from '../decide/claim-refusal.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
-import type { Worktree } from '../domain/worktree.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
-import type { EditSession } from '../graph/store.ts';
 import { createGraphWatcher } from '../graph/watcher.ts';
-import { type SupervisedGraph, SupervisedGraphs, viewOf } from '../graphs/supervised-graphs.ts';
+import { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { writeWgOperations } from '../graphs/wg-operations.ts';
 import { createOutbox } from '../notify/outbox.ts';
+import type { Base } from '../platform/base.ts';
 import { type Bus, createBus } from '../platform/bus.ts';
+import type { Environment } from '../platform/environment.ts';
 import { newTokenKey, runTokens } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
+import { Signal } from '../platform/signal.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
+import { ClaimCheck } from '../run/claim-check.ts';
+import { LastDecision } from '../run/last-decision.ts';
+import type { Runs } from '../run/runs.ts';
 import { openLedger } from '../runs/ledger.ts';
 import { ledgerPresence } from '../runs/ledger-presence.ts';
 import { openNamedTokens } from '../runs/named-tokens.ts';
 import { drainSpool } from '../runs/spool.ts';
 import { readTokenKey } from '../runs/token-key.ts';
+import { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import { Retention } from '../supervisor/retention.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { VERSION } from '../version.ts';
@@ -39,10 +44,20 @@ import { createDaemonDetector } from '../wg/daemon.ts';
 import { createGit } from '../worktrees/git.ts';
 import { standingOf } from '../worktrees/standing.ts';
 import { createRepositoryWatcher } from '../worktrees/watcher.ts';
-import { type ComposeOptions, competingDispatcherOf, mainProgram, pathsOf, wrapped } from './base.ts';
+import {
+  type ComposeOptions,
+  type ConfigReader,
+  competingDispatcherOf,
+  mainProgram,
+  pathsOf,
+  wrapped,
+} from './base.ts';
+import { createControl } from './control.ts';
+import { createRuns } from './runs.ts';
 import {
   agentVariables,
   createDaemonServices,
+  type DaemonServices,
   lockGraph,
   lockMachine,
   wrappedExecutors,
@@ -53,6 +68,7 @@ import { besideWg } from './wg.ts';
 export interface RunningSupervisor {
   readonly supervisor: Supervisor;
   readonly control: SupervisorControl;
+  readonly runs: Runs;
   readonly bus: Bus;
   readonly paths: Paths;
   readonly log: Log;
@@ -68,153 +84,107 @@ export async function composeSupervisor(
 ): Promise<RunningSupervisor> {
   const paths = pathsOf(options);
   const source = createConfigSource({ paths, environment: options.environment });
-  const ground = createDaemonServices(options, paths, source);
-  const { clock, identity, log } = ground;
+  const services = createDaemonServices(options, paths, source);
+  const { clock, identity, log, config, processes } = services;
+  const base: Base = { clock, log, bus: createBus(clock) };
+  const { bus } = base;
   const observeOnly = (options.observe ?? false) || source.current().mode === 'observe';
   ensureFolders(paths);
+  const signals = createSignals();
+  const wake = () => signals.wake.emit();
   const troubles = new Map<string, string>();
-  const machineLock = await lockMachine(ground, observeOnly, (because) => {
+  const machineLock = await lockMachine(services, observeOnly, (because) => {
     log.error('lock.compromised', { because });
     troubles.set('lock', because);
-    supervisor.drain(because);
+    signals.lockLost.emit(because);
   });
-  const bus = createBus(clock);
-  // Observing beside a running supervisor: its state is not touched.
-  const scratch = machineLock ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
-  const ledgerFile = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
-  const ledger = wrapped(await openLedger({ file: ledgerFile, clock }), options.wrap?.ledger);
-  const lostLedger = ledgerPresence(ledgerFile);
-  const tokens = runTokens(scratch ? newTokenKey() : await readTokenKey(join(paths.stateDir, 'token.key')));
-  const bootId = ground.processes.identify(process.pid)?.bootId;
-  if (bootId !== undefined && ledger.noteStart(bootId).rebooted) log.info('machine.rebooted', { bootId });
+  const state = await openState(options, services, machineLock !== null);
+  const { ledger, tokens } = state;
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
-  const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
-    process.execPath,
-    mainProgram(),
-    // A named file must exist; without one, defaults apply to agents, too.
-    ...(source.current().file === null ? [] : ['--config', paths.configFile]),
-    '--state-dir',
-    paths.stateDir,
-  ]);
-  const variables = agentVariables(options.environment, tools, paths);
+  const variables = await agentEnvironment(options.environment, paths, source);
   const daemons = createDaemonDetector({ clock });
   const graphs = new SupervisedGraphs({
-    ...ground.graphParts,
+    ...services.graphParts,
     bus,
-    lock: observeOnly ? null : (graph) => lockGraph(graph, ground),
+    lock: observeOnly ? null : (graph) => lockGraph(graph, services),
     competingDispatcher: (graph) => competingDispatcherOf(graph, daemons, source.current(), clock.now()),
   });
-  const graphWatcher = createGraphWatcher({
-    clock,
-    onDirty: (graph, of) => supervisor.markDirty(graph, of),
-    onDegraded: (message) => {
-      troubles.set('watch', message);
-      bus.emit('watch.degraded', { message });
-    },
-  });
-  const repositoryWatcher = createRepositoryWatcher({
-    clock,
-    onChanged: () => supervisor.markWorktreesChanged(),
-    onDegraded: (message: string) => troubles.set('worktree-watch', message),
+  const watchers = createWatchers(base, signals, troubles);
+  const wgEnvironment = { variables, home: options.environment.home };
+  const wg = besideWg(clock, services.graphParts.openStore, graphs, log, wgEnvironment, ledger);
+  const { gate, afterEnd, maintenance } = wg;
+  writeWgOperations({
+    ...base,
+    run: (id) => ledger.run(id),
+    endedByWg: ({ graph, task, agent }) => gate.endedByWg(graph, task, agent),
   });
   const executors = createExecutors({
-    clock,
-    identity,
-    log,
-    variables,
+    ...{ clock, identity, log, variables, processes },
     version: VERSION,
     stateDir: paths.stateDir,
-    processes: ground.processes,
     graceMs: () => source.current().shutdown.graceMs,
   });
-  const callback = async (profile: Profile): Promise<CallbackAddress> => {
-    const isCalledBack = profile.type === 'http' && profile.completion === 'callback';
-    const needsTcp = isCalledBack || usesCallbackUrl(profile);
-    const { socket, url } = api.address();
-    return { url: needsTcp ? await api.openTcp() : url, socket };
-  };
-  const wgEnvironment = { variables, home: options.environment.home };
-  const beside = besideWg(clock, ground.graphParts.openStore, graphs, log, wgEnvironment, ledger);
-  writeWgOperations({
-    bus,
-    clock,
-    log,
-    run: (id) => ledger.run(id),
-    endedByWg: ({ graph, task, agent }) => beside.gate.endedByWg(graph, task, agent),
-  });
-  const retryMissing = () => {
-    if (!observeOnly) supervisor.dispatcher.runner.ending.availability.retryMissing();
-  };
-  const takeSpooled = async () => {
-    if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(control, record));
-  };
-  const retention = new Retention({ ledger, clock, log, config: () => source.current() });
   const git = createGit(options.environment);
-  const parts = {
-    ledger,
-    graphs,
-    gate: beside.gate,
-    afterEnd: beside.afterEnd,
-    maintenance: beside.maintenance,
+  const last = new LastDecision();
+  const claimCheck = new ClaimCheck({ clock, ledger, last });
+  const callbacks = new AgentCallbacks();
+  const runs = createRuns(base, {
+    ...{ identity, tokens, ledger, graphs, claimCheck, gate, afterEnd, config, wake },
     executors: wrappedExecutors(options.executors ?? executors.byType, options.wrap?.executor),
-    clock,
-    identity,
-    tokens,
-    bus,
-    log,
-    observeOnly,
     environment: variables,
     stateDir: paths.stateDir,
-    unavailable: () => {
-      const because = lostLedger();
+    callback: (profile) => callbacks.addressFor(profile),
+    standing: (worktree) => standingOf(worktree, git),
+  });
+  const tasks = new CurrentTasks(last, graphs);
+  const means = { gate, afterEnd };
+  const completions = new Completions({ clock, bus, ledger, graphs, runs, tasks, means, wake });
+  const retention = new Retention({ ledger, clock, log, config: () => source.current() });
+  const takeSpooled = async () => {
+    if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(completions, record));
+  };
+  const workers = new ConnectedWorkers();
+  const supervisor = new Supervisor({
+    ...base,
+    ...{ ledger, graphs, runs, last, workers, observeOnly, config, maintenance, takeSpooled },
+    stateDir: paths.stateDir,
+    unavailable() {
+      const because = state.lost();
       return because === null ? null : { code: 'ledger-gone', because };
     },
-    callback,
-    standing: (worktree: Worktree) => standingOf(worktree, git),
-    version: VERSION,
-    config: () => ground.config(),
-    refuseClaim: (graph: SupervisedGraph, draft: EditSession, task: string) => {
-      const world = supervisor.decided?.world;
-      const detail = (id: string) => draft.detail(id);
-      const view = { ...viewOf(graph), snapshot: draft.snapshot, detail };
-      return world
-        ? claimRefusal({ ...world, now: clock.now(), results: ledger.results() }, view, task)
-        : 'the supervisor is still starting';
+    watch: (paths) => watchers.watch(paths, graphs),
+    async periodicTasks({ isStarting, attended }) {
+      await watchers.recheck();
+      if (observeOnly) return;
+      await retention.work();
+      if (!isStarting) await takeSpooled();
+      await executors.sweep(() => new Set([...attended(), ...ledger.openRuns().map((run) => run.id)]));
     },
-    reloadConfig: async () => {
+  });
+  connect(signals, supervisor);
+  const retryMissing = () => {
+    if (!observeOnly) runs.retryMissing();
+  };
+  const control = createControl(base, {
+    ...{ identity, ledger, graphs, runs, claimCheck, last, tasks, completions, supervisor, workers },
+    ...{ observeOnly, wake },
+    version: VERSION,
+    pollingGraphs: () => watchers.pollingGraphs(),
+    problems: () => [
+      ...source.problems().map((message) => ({ code: 'config', message })),
+      ...[...troubles].map(([code, message]) => ({ code, message })),
+      ...problemOf('ledger-gone', state.lost()),
+      ...problemOf('ledger-unwritable', ledger.refusal()),
+      ...runs.problems(clock.now()),
+    ],
+    async reloadConfig() {
       const { problems, rejected } = source.reload();
       retryMissing();
       if (rejected === null) bus.emit('config.loaded', { file: source.current().file });
       else bus.emit('config.rejected', { message: rejected });
       return problems;
     },
-    watch: (paths: readonly GraphPath[]) => {
-      graphWatcher.watch(paths);
-      repositoryWatcher.watch(graphs.repositories().map((found) => found.repository));
-    },
-    takeSpooled,
-    periodicTasks: async () => {
-      await graphWatcher.recheck();
-      if (observeOnly) return;
-      await retention.work();
-      if (supervisor.state !== 'starting') await takeSpooled();
-      await executors.sweep(
-        () => new Set([...supervisor.dispatcher.attended(), ...ledger.openRuns().map((r) => r.id)]),
-      );
-    },
-    problems: (): ReportedProblem[] => [
-      ...source.problems().map((message) => ({ code: 'config', message })),
-      ...[...troubles].map(([code, message]) => ({ code, message })),
-      ...[lostLedger()].flatMap((message) => (message === null ? [] : [{ code: 'ledger-gone', message }])),
-      ...[ledger.refusal()].flatMap((message) =>
-        message === null ? [] : [{ code: 'ledger-unwritable', message }],
-      ),
-      ...supervisor.dispatcher.problems(clock.now()),
-    ],
-    pollingGraphs: () => graphWatcher.pollingGraphs(),
-  };
-  const supervisor: Supervisor = new Supervisor(parts);
-  const control: LiveControl = new LiveControl(supervisor, parts);
+  });
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
@@ -227,31 +197,25 @@ export async function composeSupervisor(
     log,
     version: VERSION,
   });
+  callbacks.arriveAt(api);
   const outbox = createOutbox({
+    ...base,
     ledger,
-    bus,
-    clock,
-    log,
     random: () => identity.random(),
     version: VERSION,
     variables,
     webhooks: () => source.current().notify ?? [],
-    verdicts: () => supervisor.decided?.decision.verdicts.values() ?? [],
+    verdicts: () => last.made?.decision.verdicts.values() ?? [],
     worktreeOf: (graph) => graphs.get(graph)?.worktree.path ?? graph,
     statusOf: (graph, task) => graphs.get(graph)?.store.snapshot().tasks.get(task)?.status ?? null,
   });
   let stopped: Promise<void> | null = null;
   return {
-    supervisor,
-    control,
-    bus,
-    paths,
-    log,
+    ...{ supervisor, control, runs, bus, paths, log },
     async start() {
       // The API first: agents dispatched by the first tick may call back at once.
       if (machineLock) await api.start();
-      await graphWatcher.start();
-      await repositoryWatcher.start();
+      await watchers.start();
       if (!observeOnly) await outbox.start();
       retryMissing();
       await supervisor.start();
@@ -259,18 +223,131 @@ export async function composeSupervisor(
     stop({ cancelAgents }) {
       stopped ??= (async () => {
         supervisor.drain('stopping');
-        if (cancelAgents) await supervisor.dispatcher.stopAll('shutdown');
-        await repositoryWatcher.stop();
-        await graphWatcher.stop();
+        if (cancelAgents) await supervisor.cancelAll();
+        await watchers.stop();
         await supervisor.stop();
-        await beside.close();
+        await wg.close();
         await api.stop();
         await outbox.stop();
-        ledger.close();
+        await state.close();
         await machineLock?.release();
-        if (scratch) await rm(scratch, { recursive: true, force: true });
+        await state.remove();
       })();
       return stopped;
     },
   };
+}
+
+/** What is told to the supervisor by parts that are made before it. */
+function createSignals() {
+  return {
+    /** Something came to an end, or may begin. */
+    wake: new Signal(),
+    /** Another host took the lock of a shared folder away. */
+    lockLost: new Signal<string>(),
+    graphChanged: new Signal<{ readonly graph: GraphPath; readonly of: 'graph' | 'any' }>(),
+    worktreesChanged: new Signal(),
+  };
+}
+
+type Signals = ReturnType<typeof createSignals>;
+
+function connect(signals: Signals, supervisor: Supervisor): void {
+  signals.wake.on(() => supervisor.wake());
+  signals.lockLost.on((because) => supervisor.drain(because));
+  signals.graphChanged.on(({ graph, of }) => supervisor.markDirty(graph, of));
+  signals.worktreesChanged.on(() => supervisor.markWorktreesChanged());
+}
+
+/** The ledger and the keys. Beside a supervisor that runs nothing of its state is touched: an observer has its own. */
+async function openState(
+  options: ComposeOptions,
+  { clock, log, paths, processes }: DaemonServices,
+  isOwn: boolean,
+) {
+  const scratch = isOwn ? null : await mkdtemp(join(tmpdir(), 'supervisor-observe-'));
+  const file = scratch ? join(scratch, 'ledger.sqlite') : paths.ledgerFile;
+  const ledger = wrapped(await openLedger({ file, clock }), options.wrap?.ledger);
+  const lost = ledgerPresence(file);
+  const tokens = runTokens(scratch ? newTokenKey() : await readTokenKey(join(paths.stateDir, 'token.key')));
+  const bootId = processes.identify(process.pid)?.bootId;
+  if (bootId !== undefined && ledger.noteStart(bootId).rebooted) log.info('machine.rebooted', { bootId });
+  return {
+    ledger,
+    tokens,
+    /** Why the ledger is not the one that the next start will find; null: it is. */
+    lost,
+    close: () => ledger.close(),
+    async remove() {
+      if (scratch) await rm(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The variables of agents, with a `supervisor` command of their own that means this very supervisor. */
+async function agentEnvironment(environment: Environment, paths: Paths, source: ConfigReader) {
+  const tools = await writeAgentTools(join(paths.stateDir, 'bin'), [
+    process.execPath,
+    mainProgram(),
+    // A named file must exist; without one, defaults apply to agents, too.
+    ...(source.current().file === null ? [] : ['--config', paths.configFile]),
+    '--state-dir',
+    paths.stateDir,
+  ]);
+  return agentVariables(environment, tools, paths);
+}
+
+/** Watches graphs and worktrees, and keeps what it cannot watch among the troubles. */
+function createWatchers({ clock, bus }: Base, signals: Signals, troubles: Map<string, string>) {
+  const graphWatcher = createGraphWatcher({
+    clock,
+    onDirty: (graph, of) => signals.graphChanged.emit({ graph, of }),
+    onDegraded: (message) => {
+      troubles.set('watch', message);
+      bus.emit('watch.degraded', { message });
+    },
+  });
+  const repositoryWatcher = createRepositoryWatcher({
+    clock,
+    onChanged: () => signals.worktreesChanged.emit(),
+    onDegraded: (message: string) => troubles.set('worktree-watch', message),
+  });
+  return {
+    watch(paths: readonly GraphPath[], graphs: SupervisedGraphs) {
+      graphWatcher.watch(paths);
+      repositoryWatcher.watch(graphs.repositories().map((found) => found.repository));
+    },
+    recheck: () => graphWatcher.recheck(),
+    pollingGraphs: () => graphWatcher.pollingGraphs(),
+    async start() {
+      await graphWatcher.start();
+      await repositoryWatcher.start();
+    },
+    async stop() {
+      await repositoryWatcher.stop();
+      await graphWatcher.stop();
+    },
+  };
+}
+
+/** Where agents report back to: the API, which is made last. */
+class AgentCallbacks {
+  #api: Pick<ApiServer, 'address' | 'openTcp'> | null = null;
+
+  arriveAt(api: Pick<ApiServer, 'address' | 'openTcp'>): void {
+    this.#api = api;
+  }
+
+  /** Opens TCP when the profile needs it. */
+  async addressFor(profile: Profile): Promise<CallbackAddress> {
+    if (!this.#api) throw new Error('nothing is begun before there is an API');
+    const isCalledBack = profile.type === 'http' && profile.completion === 'callback';
+    const needsTcp = isCalledBack || usesCallbackUrl(profile);
+    const { socket, url } = this.#api.address();
+    return { url: needsTcp ? await this.#api.openTcp() : url, socket };
+  }
+}
+
+function problemOf(code: string, message: string | null): ReportedProblem[] {
+  return message === null ? [] : [{ code, message }];
 }

@@ -2,6 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { readWgConfig } from '../config/wg-config.ts';
+import type { CompletionMeans } from '../control/complete-in-graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { allowedEnvironment } from '../executors/process/environment.ts';
 import type { GraphStore } from '../graph/store.ts';
@@ -12,7 +13,6 @@ import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { StandingRules } from '../graphs/wg-transitions.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
 import { createWgCommand, lookForWg, type WgCommand } from '../wg/command.ts';
 import { isLive } from '../wg/daemon.ts';
@@ -33,7 +33,7 @@ export interface BesideWg {
   readonly wg: WgCommand;
   readonly gate: CompletionGate;
   readonly maintenance: Maintenance;
-  readonly afterEnd: NonNullable<RunnerParts['afterEnd']>;
+  readonly afterEnd: CompletionMeans['afterEnd'];
   close(): Promise<void>;
 }
 

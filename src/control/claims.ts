@@ -3,26 +3,32 @@
 // like a dispatch. Who gets what is settled before anything is awaited.
 
 import { routeTask } from '../decide/route.ts';
-import type { Decision, GraphView, World } from '../decide/world.ts';
+import type { GraphView } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { type TaskKey, taskKey } from '../domain/ids.ts';
+import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import { isOpenRun } from '../domain/run.ts';
 import { dispatchData } from '../executors/http/payload.ts';
 import { workOrder } from '../executors/work-order.ts';
-import type { EditSession } from '../graph/store.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import { nextTurn } from '../platform/cooperative.ts';
-import { tokenHash } from '../platform/identity.ts';
+import { type Identity, tokenHash } from '../platform/identity.ts';
 import { globalTaskId } from '../run/assignment.ts';
+import type { ClaimCheck } from '../run/claim-check.ts';
+import type { LastDecision } from '../run/last-decision.ts';
 import { isHeld } from '../run/leases.ts';
 import type { LiveRun } from '../run/live-run.ts';
+import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
-import type { Supervisor } from '../supervisor/supervisor.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
+import { alreadyClaimed } from './conflicts.ts';
 import type { Claimed, ClaimRequest, ClaimTerms } from './control.ts';
+import type { CurrentTasks } from './current-tasks.ts';
 import { type FoundTask, viewsAt } from './find-task.ts';
-import type { ControlParts } from './live-control.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -65,13 +71,26 @@ class Lost {
   }
 }
 
-export class Claims {
-  readonly #supervisor: Supervisor;
-  readonly #parts: ControlParts;
+interface ClaimNeeds extends Pick<Base, 'bus' | 'clock'> {
+  readonly identity: Pick<Identity, 'token'>;
+  readonly ledger: Pick<Ledger, 'addToken' | 'openRuns'>;
+  readonly graphs: Pick<SupervisedGraphs, 'get' | 'require'>;
+  readonly runs: Runs;
+  readonly claimCheck: ClaimCheck;
+  readonly last: LastDecision;
+  readonly tasks: CurrentTasks;
+  readonly workers: ConnectedWorkers;
+  /** Asks for a tick. */
+  wake(why: string): void;
+}
 
-  constructor(supervisor: Supervisor, parts: ControlParts) {
-    this.#supervisor = supervisor;
+export class Claims {
+  readonly #parts: ClaimNeeds;
+  readonly #runs: Runs;
+
+  constructor(parts: ClaimNeeds) {
     this.#parts = parts;
+    this.#runs = parts.runs;
   }
 
   /**
@@ -80,17 +99,13 @@ export class Claims {
   async claim(found: FoundTask, worker: string, terms: ClaimTerms): Promise<Claimed> {
     this.#refuseStandstill();
     const key = taskKey(found.view.graph, found.task.id);
-    const hold = this.#holdOf(key);
+    const hold = this.#runs.ofTask(key).find(({ run }) => run.phase === 'handed-off');
     const taking = { worker, terms };
     const claimed = hold ? await this.#takeHold(hold, taking) : null;
     if (claimed) return claimed;
-    const verdict = this.#decided().decision.verdicts.get(key);
-    if (hold || verdict?.state === 'running' || this.#dispatcher.changingHands.has(key))
-      throw new SupervisorError(
-        'conflict',
-        `${found.task.id} is claimed already${verdict ? `: ${verdict.because}` : ''}`,
-        { details: { code: 'already-claimed', task_id: found.task.id } },
-      );
+    const verdict = this.#parts.tasks.decided().decision.verdicts.get(key);
+    if (hold || verdict?.state === 'running' || this.#runs.isChangingHands(key))
+      throw alreadyClaimed(found.task.id, `is claimed already${verdict ? `: ${verdict.because}` : ''}`);
     return await this.#takeReady(found, taking);
   }
 
@@ -104,9 +119,9 @@ export class Claims {
     const lost = new Lost();
     this.#noteAsking(wish);
     const look = () => {
-      const { decided } = this.#supervisor;
-      if (decided?.world.dispatchBlocked) return null;
-      lost.since(decided);
+      const { made, dispatchBlocked } = this.#parts.last;
+      if (dispatchBlocked) return null;
+      lost.since(made);
       const taken = this.#take(wish, lost);
       return taken.length > 0 ? taken : null;
     };
@@ -126,12 +141,12 @@ export class Claims {
   #noteAsking({ worker, executors, resting }: ClaimRequest): void {
     if (executors === undefined && resting === undefined) return;
     const offer = { name: worker, profiles: executors ?? [], resting: new Map(resting ?? []) };
-    if (this.#supervisor.workers.note(offer, this.#parts.clock.now())) this.#supervisor.wake();
+    if (this.#parts.workers.note(offer, this.#parts.clock.now())) this.#parts.wake('worker');
   }
 
   /** Starts claiming; the returned task can no longer be claimed by others. */
   #take(wish: ClaimRequest, lost: Lost): Promise<Claimed | null>[] {
-    const { world, decision } = this.#decided();
+    const { world, decision } = this.#parts.tasks.decided();
     const taking: Taking = { worker: wish.worker, terms: wish };
     const views = new Map(world.graphs.map((view) => [view.graph, view]));
     const places = wish.worktrees?.flatMap((path) => viewsAt(world.graphs, path));
@@ -143,7 +158,7 @@ export class Claims {
         wish.tasks.includes(globalTaskId(view.graph, id))) &&
       (wish.topics === undefined || hasTopic(view.snapshot.tasks.get(id)?.tags ?? [], wish.topics));
     const chosen: Candidate[] = [];
-    for (const live of wish.onlyRemote ? [] : this.#runner.live.values()) {
+    for (const live of wish.onlyRemote ? [] : this.#runs.attended()) {
       const view = views.get(live.run.graph);
       if (!view || !this.#isFree(live) || !fits(view, live.run.task, live.run.executor, true)) continue;
       const priority = view.snapshot.tasks.get(live.run.task)?.priority ?? 0;
@@ -188,17 +203,17 @@ export class Claims {
     }
     // Its worker fell silent. A new fence locks that one out for good.
     const key = taskKey(live.run.graph, live.run.task);
-    const view = this.#decided().world.graphs.find((one) => one.graph === live.run.graph);
+    const view = this.#parts.tasks.decided().world.graphs.find((one) => one.graph === live.run.graph);
     if (!view) return null;
-    return await this.#whileChanging(key, async () => {
-      await this.#runner.ending.release(live.run, `taken over by ${taking.worker}`);
-      live.stop('completed');
-      this.#runner.live.delete(live.run.id);
-      const task = graph.store.snapshot().tasks.get(live.run.task);
-      if (!task) return null;
-      const because = `claimed by ${taking.worker}`;
-      return await this.#carry(planOf({ view, task }, profile, because), 'hold', taking);
-    }).catch(notHad);
+    return await this.#runs
+      .whileChangingHands(key, async () => {
+        await this.#runs.takeAway(live, `taken over by ${taking.worker}`);
+        const task = graph.store.snapshot().tasks.get(live.run.task);
+        if (!task) return null;
+        const because = `claimed by ${taking.worker}`;
+        return await this.#carry(planOf({ view, task }, profile, because), 'hold', taking);
+      })
+      .catch(notHad);
   }
 
   async #takeReady(found: FoundTask, taking: Taking): Promise<Claimed> {
@@ -210,7 +225,7 @@ export class Claims {
     const hold = route.routed && route.profile.type === 'external';
     const plan = planOf(found, hold ? route.profile : profile, `claimed by ${taking.worker}`);
     const key = taskKey(found.view.graph, found.task.id);
-    return await this.#whileChanging(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
+    return await this.#runs.whileChangingHands(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
   }
 
   /** Takes what waits for a worker, by the plan that was decided. */
@@ -218,22 +233,20 @@ export class Claims {
     this.#refuseUnready(found);
     const { name, maxConcurrent } = plan.profile;
     // Since the decision others may have taken some.
-    const under = [...this.#runner.live.values()].filter(
-      ({ run }) => run.executor === name && isOpenRun(run),
-    );
+    const under = this.#runs.attended().filter(({ run }) => run.executor === name && isOpenRun(run));
     if (maxConcurrent !== null && under.length >= maxConcurrent)
       throw notReady(plan.task, `executor ${name} has ${maxConcurrent} under way (its max_concurrent)`);
     const key = taskKey(plan.graph, plan.task);
-    return await this.#whileChanging(key, () =>
+    return await this.#runs.whileChangingHands(key, () =>
       this.#carry({ ...plan, because: `${plan.because}, taken by ${taking.worker}` }, 'claim', taking),
     );
   }
 
   async #carry(plan: Plan, kind: 'hold' | 'claim', taking: Taking): Promise<Claimed> {
-    const live = this.#runner.open(plan);
+    const live = this.#runs.open(plan);
     // Before it is handed off: other waiting requests must not find it free.
     this.#agree(live, kind, taking);
-    await this.#runner.carry(live, plan);
+    await this.#runs.carry(live, plan);
     if (live.run.phase !== 'handed-off') throw notReady(plan.task, 'somebody was quicker, or it changed');
     this.#agree(live, kind, taking);
     return await this.#handOver(live, plan.profile, live.token ?? '');
@@ -242,7 +255,7 @@ export class Claims {
   #agree(live: LiveRun, kind: 'hold' | 'claim', { worker, terms }: Taking): void {
     const now = this.#parts.clock.now();
     const leaseMs = terms.leaseMs ?? null;
-    this.#dispatcher.leases.set(
+    this.#runs.agree(
       live,
       newLease(kind, {
         worker,
@@ -253,13 +266,12 @@ export class Claims {
       }),
     );
     // A lease runs now: the shared timer must know.
-    this.#supervisor.wake();
+    this.#parts.wake('lease');
   }
 
   async #handOver(live: LiveRun, profile: Profile, token: string): Promise<Claimed> {
-    const graph = this.#parts.graphs.get(live.run.graph);
-    if (!graph) throw new SupervisorError('graph', `${live.run.graph} is no longer supervised`);
-    const assignment = await this.#runner.assign(live, graph, profile);
+    const graph = this.#parts.graphs.require(live.run.graph);
+    const assignment = await this.#runs.assign(live, graph, profile);
     const { callback } = assignment;
     const here = `/api/task/${encodeURIComponent(assignment.globalTaskId)}`;
     // Without TCP the URLs are paths, relative to the address the worker used.
@@ -273,60 +285,22 @@ export class Claims {
   #isFree(live: LiveRun): boolean {
     const { run, signal, declared, lease } = live;
     if (run.type !== 'external' || run.phase !== 'handed-off' || signal.aborted || declared) return false;
-    if (lease?.kind === 'claim' || this.#dispatcher.changingHands.has(taskKey(run.graph, run.task)))
-      return false;
+    if (lease?.kind === 'claim' || this.#runs.isChangingHands(taskKey(run.graph, run.task))) return false;
     return !isHeld(lease, this.#parts.clock.now());
-  }
-
-  #holdOf(key: TaskKey): LiveRun | null {
-    for (const live of this.#runner.live.values())
-      if (taskKey(live.run.graph, live.run.task) === key && live.run.phase === 'handed-off') return live;
-    return null;
-  }
-
-  async #whileChanging<T>(key: TaskKey, act: () => Promise<T>): Promise<T> {
-    const { changingHands } = this.#dispatcher;
-    changingHands.add(key);
-    try {
-      return await act();
-    } finally {
-      changingHands.delete(key);
-    }
   }
 
   /** Throws `not-ready` if the fresh graph does not allow it. */
   #refuseUnready({ view, task }: FoundTask): void {
-    const graph = this.#parts.graphs.get(view.graph);
-    if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
-    const { store } = graph;
-    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as EditSession;
-    const because = this.#parts.refuseClaim(graph, draft, task.id);
+    const because = this.#parts.claimCheck.refuse(this.#parts.graphs.require(view.graph), task.id);
     if (because !== null) throw notReady(task.id, because);
     if (this.#parts.ledger.openRuns().some((run) => run.graph === view.graph && run.task === task.id))
-      throw new SupervisorError('conflict', `${task.id} has a run already`, {
-        details: { code: 'already-claimed', task_id: task.id },
-      });
+      throw alreadyClaimed(task.id, 'has a run already');
   }
 
   #refuseStandstill(): void {
-    const { dispatchBlocked } = this.#decided().world;
+    const { dispatchBlocked } = this.#parts.tasks.decided().world;
     if (dispatchBlocked)
       throw new SupervisorError('not-running', dispatchBlocked.because, { hint: 'try again later' });
-  }
-
-  #decided(): { readonly world: World; readonly decision: Decision } {
-    const { decided } = this.#supervisor;
-    if (!decided)
-      throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
-    return decided;
-  }
-
-  get #dispatcher() {
-    return this.#supervisor.dispatcher;
-  }
-
-  get #runner() {
-    return this.#supervisor.dispatcher.runner;
   }
 }
 

@@ -9,15 +9,22 @@ import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { isSystemTask, isTerminal, satisfiesDependents, type Task } from '../domain/task.ts';
 import type { EditSession, GraphStore } from '../graph/store.ts';
+import type { CompletionGate } from '../graphs/completion-gate.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { applyPatch, onlyByWg } from '../graphs/task-writes.ts';
-import type { RunnerParts } from '../run/run-services.ts';
 import type { ResultBook } from '../runs/result-book.ts';
 import type { CompletionRequest } from './control.ts';
 
+/** The checks between a completion and the graph. */
+export interface CompletionMeans {
+  readonly gate: CompletionGate;
+  /** What a finished task means for others, in the same write. */
+  afterEnd(graph: SupervisedGraph, draft: EditSession, task: string): void;
+}
+
 /** Completes a task. Throws `failed` if its gate refuses, and what completeInGraph throws. */
 export async function completeByHand(
-  parts: Pick<RunnerParts, 'gate' | 'afterEnd'>,
+  parts: CompletionMeans,
   graph: SupervisedGraph,
   request: Omit<CompletionRequest, 'caller'>,
   now: number,
@@ -27,7 +34,7 @@ export async function completeByHand(
   const snapshot = await store.refresh();
   const task = snapshot.tasks.get(request.task);
   const blocked = task && request.result === 'succeeded' && openBlockers(snapshot.tasks, task).length > 0;
-  if (parts.gate && task && !blocked && task.status !== 'abandoned') {
+  if (task && !blocked && task.status !== 'abandoned') {
     const outcome = reportedOutcome(request);
     const passed =
       outcome.kind === 'succeeded'
@@ -36,7 +43,7 @@ export async function completeByHand(
     if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
     if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
   }
-  const after = (draft: EditSession) => parts.afterEnd?.(graph, draft, request.task);
+  const after = (draft: EditSession) => parts.afterEnd(graph, draft, request.task);
   return await completeInGraph(store, request, now, after, refuse);
 }
 

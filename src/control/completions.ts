@@ -11,11 +11,14 @@ import { isForWorkers } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { GraphStore } from '../graph/store.ts';
 import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import { redact } from '../platform/log.ts';
 import type { GatedOutcome } from '../run/gated-end.ts';
 import { type Finished, resultKey } from '../run/run-end.ts';
-import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
-import { completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
+import type { Runs } from '../run/runs.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import { type CompletionMeans, completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
 import {
   contradiction,
   newestRun,
@@ -24,54 +27,63 @@ import {
   taskRemoved,
   wasCancelled,
 } from './conflicts.ts';
-import type { CompletionAnswer, CompletionRequest, TaskQuery } from './control.ts';
+import type { CompletionAnswer, CompletionRequest } from './control.ts';
+import type { CurrentTasks } from './current-tasks.ts';
 import type { FoundTask } from './find-task.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Longer than anyone waits for a graph's lock, ms. */
 const CLAIM_WAIT_MS = 35_000;
 
-type CompletionParts = Pick<SupervisorParts, 'ledger' | 'clock' | 'graphs' | 'gate' | 'afterEnd' | 'bus'>;
+interface CompletionNeeds extends Pick<Base, 'bus' | 'clock'> {
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  readonly runs: Runs;
+  readonly tasks: CurrentTasks;
+  /** The checks between a completion and the graph. */
+  readonly means: CompletionMeans;
+  /** Asks for a tick. */
+  wake(why: string): void;
+}
 
 export class Completions {
-  readonly #supervisor: Supervisor;
-  readonly #parts: CompletionParts;
+  readonly #parts: CompletionNeeds;
+  readonly #runs: Runs;
   /** Reports being written, by run. */
   readonly #reporting = new Map<string, Promise<unknown>>();
 
-  constructor(supervisor: Supervisor, parts: CompletionParts) {
-    this.#supervisor = supervisor;
+  constructor(parts: CompletionNeeds) {
     this.#parts = parts;
+    this.#runs = parts.runs;
   }
 
   /**
    * Takes a report. Throws `superseded` for an older attempt's, `conflict` for one that contradicts an earlier one or
    * is for a cancelled task. A report after the attempt's time ran out is accepted until another attempt has begun.
    */
-  async complete(said: CompletionRequest, find: (query: TaskQuery) => FoundTask): Promise<CompletionAnswer> {
+  async complete(said: CompletionRequest): Promise<CompletionAnswer> {
     const request = withoutTokens(said);
-    const { ledger, clock } = this.#parts;
+    const { ledger, clock, tasks } = this.#parts;
     const run = request.caller.kind === 'run' ? ledger.run(request.caller.run) : null;
     // An unreadable graph proves nothing about the task, even if an earlier reading still has it.
-    const found = run ? (this.#isReadable(run.graph) ? findOwn(run, find) : null) : find(request);
+    const found = run ? (this.#isReadable(run.graph) ? findOwn(run, tasks) : null) : tasks.find(request);
     const graph = found ? this.#parts.graphs.get(found.view.graph) : undefined;
-    if (run && (!graph || !found)) return await this.#keep(run, request, find);
+    if (run && (!graph || !found)) return await this.#keep(run, request);
     if (!found || !graph)
       throw new SupervisorError('graph', `the graph of ${request.task} is no longer supervised`);
     const latest = newestRun(ledger, { graph: found.view.graph, task: found.task.id });
     if (run && latest && run.fence < latest.fence) throw superseded(run, latest);
-    const { ending } = this.#supervisor.dispatcher.runner;
-    const underWay = latest && (this.#reporting.get(latest.id) ?? ending.releaseOf(latest.id));
+    const underWay = latest && (this.#reporting.get(latest.id) ?? this.#runs.releaseOf(latest.id));
     if (underWay) {
       // Another report of it, or its release, is being written: what this one means depends on that.
       await underWay.catch(() => {
         // The error is reported to the other caller.
       });
-      return await this.complete(request, find);
+      return await this.complete(request);
     }
     if (latest?.phase === 'opened' && latest.agent !== '') {
       await this.#claimed(latest);
-      return await this.complete(request, find);
+      return await this.complete(request);
     }
     const answer = { task: found.task.id, worktree: found.view.worktree };
     if (latest && isOpenRun(latest) && latest.agent !== '') {
@@ -87,11 +99,11 @@ export class Completions {
     // Only what will be written: a refused report leaves nothing on the disk.
     const artifacts = await keepLarge(request.artifacts, found.view.graph);
     const report = { ...request, artifacts, task: found.task.id };
-    const done = await completeByHand(this.#parts, graph, report, clock.now(), (fresh) => {
+    const done = await completeByHand(this.#parts.means, graph, report, clock.now(), (fresh) => {
       // Another worker may have started since the check: an older attempt must not finish their work.
       if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
     });
-    this.#supervisor.wake();
+    this.#parts.wake('completed');
     const { mark, ...told } = done;
     if (mark !== undefined) noteByHand(ledger, graph, report, { by: run, mark, at: clock.now() });
     return { ...answer, ...told, late };
@@ -117,21 +129,16 @@ export class Completions {
    * Takes a run's report about a task that is missing now: git or a person may bring its graph back, here or
    * elsewhere. The ledger keeps it, and it is written once the task is found again.
    */
-  async #keep(
-    run: Run,
-    request: CompletionRequest,
-    find: (query: TaskQuery) => FoundTask,
-  ): Promise<CompletionAnswer> {
+  async #keep(run: Run, request: CompletionRequest): Promise<CompletionAnswer> {
     const { ledger, clock } = this.#parts;
     const latest = newestRun(ledger, run);
     if (latest && run.fence < latest.fence) throw superseded(run, latest);
-    const { ending } = this.#supervisor.dispatcher.runner;
-    const underWay = this.#reporting.get(run.id) ?? ending.releaseOf(run.id);
+    const underWay = this.#reporting.get(run.id) ?? this.#runs.releaseOf(run.id);
     if (underWay) {
       await underWay.catch(() => {
         // The error is reported to the other caller.
       });
-      return await this.complete(request, find);
+      return await this.complete(request);
     }
     const { task, worktree, outcome } = run;
     const answer = { task, worktree, status: 'in-progress', late: this.#isLate(run), ...KEPT };
@@ -161,7 +168,7 @@ export class Completions {
   /** Finishes the run. A graph that cannot be written now does not keep the result out of the ledger. */
   async #declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
     try {
-      return await this.#supervisor.dispatcher.runner.ending.declare(run, outcome, settledAs);
+      return await this.#runs.declare(run, outcome, settledAs);
     } catch (thrown) {
       if (this.#parts.ledger.run(run.id)?.phase !== 'finished') throw thrown;
       return { status: 'in-progress', written: false, kept: true };
@@ -181,13 +188,12 @@ export class Completions {
 
   /** Passes a report through the gate. The run counts as declared meanwhile, so that no one else finishes it. */
   async #pass(store: GraphStore, run: Run, said: Succeeded | Failed): Promise<GatedOutcome> {
-    const { gate } = this.#parts;
-    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    const { gate } = this.#parts.means;
+    const live = this.#runs.find(run.id);
     const before = live?.declared ?? null;
     if (live) live.declared = said;
     try {
       const outcome = await keepLargeOf(said, run.graph);
-      if (!gate) return { outcome };
       const passed =
         outcome.kind === 'succeeded'
           ? await gate.require(store, run.task, outcome, run.agent, isForWorkers(run.type) ? 'worker' : 'us')
@@ -278,9 +284,9 @@ const KEPT = {
  * The task of a run's token; null: missing now, and no one decided that it is finished. A task that is gone for good
  * is reported as gone: asking again does not help.
  */
-function findOwn(run: Run, find: (query: TaskQuery) => FoundTask): FoundTask | null {
+function findOwn(run: Run, tasks: CurrentTasks): FoundTask | null {
   try {
-    return find({ task: run.task, worktree: run.graph });
+    return tasks.find({ task: run.task, worktree: run.graph });
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError) || thrown.code !== 'not-found') throw thrown;
     if (thrown.details.unknown || isOpenRun(run)) return null;

@@ -55,6 +55,13 @@ export function notClaimed(run: Run): SupervisorError {
   });
 }
 
+/** Somebody has the task. `how`: what is said of that. */
+export function alreadyClaimed(task: string, how: string): SupervisorError {
+  return new SupervisorError('conflict', `${task} ${how}`, {
+    details: { code: 'already-claimed', task_id: task },
+  });
+}
+
 /** There is no open run of the task. */
 export function nothingUnderWay(task: string): SupervisorError {
   return new SupervisorError('conflict', `no run of ${task} is under way`, {

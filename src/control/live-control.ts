@@ -3,12 +3,12 @@
 
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
-import type { Decision, GraphView, Pause, World } from '../decide/world.ts';
+import type { GraphView, Pause } from '../decide/world.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { type RunId, taskKey } from '../domain/ids.ts';
+import { taskKey } from '../domain/ids.ts';
 import type {
   ReportedProblem,
   RunReport,
@@ -18,18 +18,23 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
+import type { Base } from '../platform/base.ts';
 import type { Bus } from '../platform/bus.ts';
 import { isoTime } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
+import type { Runs } from '../run/runs.ts';
 import { silenceText } from '../run/silence.ts';
-import type { Supervisor, SupervisorParts } from '../supervisor/supervisor.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { handleAgentUpdate } from './agent-updates.ts';
-import { Claims } from './claims.ts';
-import { Completions } from './completions.ts';
+import type { Claims } from './claims.ts';
+import type { Completions } from './completions.ts';
 import { nothingUnderWay } from './conflicts.ts';
 import type {
   Caller,
@@ -45,6 +50,7 @@ import type {
   TaskFilter,
   TaskQuery,
 } from './control.ts';
+import type { CurrentTasks } from './current-tasks.ts';
 import { askedRuns, type FoundTask, findTask, lostRun } from './find-task.ts';
 import {
   detailReport,
@@ -55,40 +61,47 @@ import {
   statusReport,
   taskReports,
 } from './reports.ts';
-import { WorkerCalls } from './worker-calls.ts';
+import type { WorkerCalls } from './worker-calls.ts';
 
-/** What answering needs besides the supervisor itself. */
-export interface ControlParts extends SupervisorParts {
+export interface ControlNeeds extends Base {
   readonly version: string;
+  readonly observeOnly: boolean;
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  readonly runs: Runs;
+  readonly supervisor: Supervisor;
+  readonly tasks: CurrentTasks;
+  readonly completions: Completions;
+  readonly claims: Claims;
+  readonly workerCalls: WorkerCalls;
+  readonly workers: ConnectedWorkers;
   problems(): readonly ReportedProblem[];
   pollingGraphs(): readonly string[];
+  /** Reads the configuration again, keeping the last good one; returns what is wrong, as sentences. */
+  reloadConfig(): Promise<readonly string[]>;
 }
 
 export class LiveControl implements SupervisorControl {
+  readonly #parts: ControlNeeds;
   readonly #supervisor: Supervisor;
-  readonly #parts: ControlParts;
+  readonly #runs: Runs;
+  readonly #tasks: CurrentTasks;
   readonly #startedAt: number;
-  readonly #completions: Completions;
-  readonly #claims: Claims;
-  readonly #outside: WorkerCalls;
   /** Resolves after the first full scan: questions can be answered from then on. */
   readonly #begun: Promise<void>;
 
-  constructor(supervisor: Supervisor, parts: ControlParts) {
-    this.#supervisor = supervisor;
+  constructor(parts: ControlNeeds) {
     this.#parts = parts;
+    this.#supervisor = parts.supervisor;
+    this.#runs = parts.runs;
+    this.#tasks = parts.tasks;
     this.#startedAt = parts.clock.now();
-    this.#completions = new Completions(supervisor, parts);
-    this.#claims = new Claims(supervisor, parts);
-    this.#outside = new WorkerCalls(supervisor, parts);
     this.#begun = firstLook(parts.bus);
   }
 
   async status(): Promise<StatusReport> {
     await this.#begun;
-    return statusReport(
-      reportableOf(this.#supervisor, this.#parts, this.#startedAt, (run) => this.#progressOf(run)),
-    );
+    return statusReport(this.#reportable());
   }
 
   async why(query: TaskQuery): Promise<WhyReport> {
@@ -109,21 +122,21 @@ export class LiveControl implements SupervisorControl {
 
   async task(query: TaskQuery): Promise<TaskDetailReport> {
     await this.#begun;
-    const found = this.#find(query);
+    const found = this.#tasks.find(query);
     const detail = this.#graph(found).store.detail(found.task.id);
     return detailReport(this.#report(found), detail, this.#runsOf(found));
   }
 
   async runs(filter: RunFilter): Promise<readonly RunReport[]> {
     await this.#begun;
-    return askedRuns(this.#parts.ledger, this.#freshViews(), filter).map((run) =>
+    return askedRuns(this.#parts.ledger, this.#tasks.views(), filter).map((run) =>
       runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)),
     );
   }
 
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
     await this.#begun;
-    return await this.#completions.complete(request, (query) => this.#find(query));
+    return await this.#parts.completions.complete(request);
   }
 
   runOfToken(token: string): RunOfToken | null {
@@ -134,22 +147,22 @@ export class LiveControl implements SupervisorControl {
   }
 
   async heartbeat(...said: Parameters<WorkerCalls['heartbeat']>): Promise<HeartbeatAnswer> {
-    return this.#outside.heartbeat(...said);
+    return this.#parts.workerCalls.heartbeat(...said);
   }
 
   async input(...said: Parameters<WorkerCalls['input']>): Promise<HeartbeatAnswer> {
-    return this.#outside.input(...said);
+    return this.#parts.workerCalls.input(...said);
   }
 
   async output(run: string, piece: OutputPiece): Promise<number> {
-    return await this.#outside.output(run, piece);
+    return await this.#parts.workerCalls.output(run, piece);
   }
 
   async pushed(run: string, said: AgentUpdate): Promise<void> {
     const { ledger } = this.#parts;
     await handleAgentUpdate(run, said, {
       ledger,
-      outside: this.#outside,
+      outside: this.#parts.workerCalls,
       complete: (report) => this.complete(report),
     });
   }
@@ -157,27 +170,22 @@ export class LiveControl implements SupervisorControl {
   async answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion> {
     await this.#begun;
     const run = this.#latestRun(query);
-    return this.#outside.answer(run, run?.task ?? query.task, answer, question);
+    return this.#parts.workerCalls.answer(run, run?.task ?? query.task, answer, question);
   }
 
   async cancel(query: TaskQuery, reason: string): Promise<RunReport> {
     await this.#begun;
     const run = this.#openRun(query);
-    const live = this.#supervisor.dispatcher.runner.live.get(run.id);
+    const live = this.#runs.find(run.id);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
-    if (live) live.stop('cancelled', reason);
-    else
-      await this.#supervisor.dispatcher.runner.ending.release(run, reason, {
-        paused: true,
-        outcome: { kind: 'stopped', reason: 'cancelled', because: reason },
-      });
+    await this.#runs.cancel(run, reason);
     return runReport(run, live?.progress ?? null);
   }
 
   async retry(query: TaskQuery): Promise<TaskReport> {
     await this.#begun;
     const { ledger, clock } = this.#parts;
-    const found = this.#find(query);
+    const found = this.#tasks.find(query);
     const { view, task } = found;
     const { graph, repo, settings } = view;
     ledger.clearPause('task', taskKey(graph, task.id));
@@ -186,40 +194,40 @@ export class LiveControl implements SupervisorControl {
     ledger.forgetResult({ repo, task: task.id, createdAt: task.createdAt ?? null });
     await reopenInGraph(this.#graph(found).store, task.id, clock.now(), isRewound);
     await this.#supervisor.tick();
-    return this.#report(this.#find(query));
+    return this.#report(this.#tasks.find(query));
   }
 
   async claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {
     await this.#begun;
-    return await this.#claims.claim(this.#find(query), worker, terms);
+    return await this.#parts.claims.claim(this.#tasks.find(query), worker, terms);
   }
 
   claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
-    return this.#claims.claimMany(wish);
+    return this.#parts.claims.claimMany(wish);
   }
 
   async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
     const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
-    await this.#outside.release(run, caller, reason, delayMs);
-    return this.#report(this.#find({ task: run.task, worktree: run.graph }));
+    await this.#parts.workerCalls.release(run, caller, reason, delayMs);
+    return this.#report(this.#tasks.find({ task: run.task, worktree: run.graph }));
   }
 
   async dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport> {
-    return this.#outside.dispatch(this.#find(query), how);
+    return this.#parts.workerCalls.dispatch(this.#tasks.find(query), how);
   }
 
   changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#outside.changed(this.#find(query), ms, signal);
+    return this.#parts.workerCalls.changed(this.#tasks.find(query), ms, signal);
   }
 
   ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
-    return this.#outside.ended(run, ms, signal);
+    return this.#parts.workerCalls.ended(run, ms, signal);
   }
 
   async pause(target: string | null, because: string): Promise<void> {
     await this.#begun;
     this.#parts.ledger.setPause({
-      ...pauseTarget(target, this.#decided().world.graphs),
+      ...pauseTarget(target, this.#tasks.decided().world.graphs),
       code: 'paused',
       because,
       until: null,
@@ -229,9 +237,9 @@ export class LiveControl implements SupervisorControl {
 
   async resume(target: string | null): Promise<void> {
     await this.#begun;
-    const { scope, name } = pauseTarget(target, this.#decided().world.graphs);
+    const { scope, name } = pauseTarget(target, this.#tasks.decided().world.graphs);
     this.#parts.ledger.clearPause(scope, name);
-    if (scope === 'profile') this.#supervisor.dispatcher.runner.ending.availability.resume(name);
+    if (scope === 'profile') this.#runs.resumeProfile(name);
     if (target === null) this.#supervisor.undrain();
     this.#supervisor.wake();
   }
@@ -270,29 +278,16 @@ export class LiveControl implements SupervisorControl {
   #latestRun(query: TaskQuery): Run | null {
     const byId = this.#parts.ledger.run(query.task);
     if (byId) return byId;
-    const found = this.#find(query);
+    const found = this.#tasks.find(query);
     return this.#parts.ledger.latestRun(found.view.graph, found.task.id);
   }
 
-  #find(query: TaskQuery): FoundTask {
-    return findTask(this.#freshViews(), query, this.#decided().decision);
-  }
-
-  #freshViews() {
-    return this.#decided().world.graphs.map((view) => ({
-      ...view,
-      snapshot: this.#parts.graphs.get(view.graph)?.store.snapshot() ?? view.snapshot,
-    }));
-  }
-
   #graph(found: FoundTask) {
-    const graph = this.#parts.graphs.get(found.view.graph);
-    if (!graph) throw new SupervisorError('graph', `${found.view.graph} is no longer supervised`);
-    return graph;
+    return this.#parts.graphs.require(found.view.graph);
   }
 
   #report(found: FoundTask): TaskReport {
-    return judgedTaskReport(found.task, found.view, this.#decided().decision);
+    return judgedTaskReport(found.task, found.view, this.#tasks.decided().decision);
   }
 
   #runsOf(found: FoundTask): RunReport[] {
@@ -302,54 +297,42 @@ export class LiveControl implements SupervisorControl {
   }
 
   #progressOf(run: string): string | null {
-    const live = this.#supervisor.dispatcher.runner.live.get(run);
+    const live = this.#runs.find(run);
     return live ? (silenceText(live, this.#parts.clock.now()) ?? live.progress) : null;
   }
 
-  #decided(): { world: World; decision: Decision } {
-    const { decided } = this.#supervisor;
-    if (!decided)
-      throw new SupervisorError('not-running', 'the supervisor is still starting', { hint: 'try again' });
-    return decided;
+  /** The state of things now. */
+  #reportable(): Reportable {
+    const { graphs, version, observeOnly, workers, problems, pollingGraphs } = this.#parts;
+    const { world, decision } = this.#supervisor.judge();
+    return {
+      world,
+      decision,
+      repositories: graphs.repositories(),
+      gone: this.#supervisor.goneGraphs,
+      polling: new Set(pollingGraphs()),
+      problems: problems(),
+      supervisor: {
+        running: true,
+        pid: process.pid,
+        version,
+        started_at: isoTime(this.#startedAt),
+        mode: observeOnly ? 'observe' : 'dispatch',
+        state: this.#supervisor.state,
+      },
+      workers: workers.offers(world.now).map(({ name, profiles, resting }) => ({
+        name,
+        profiles,
+        resting: [...resting].map(([executor, because]) => ({ executor, because })),
+      })),
+      progressOf: (run) => this.#progressOf(run),
+      leaseOf: (run) => this.#runs.find(run)?.lease ?? null,
+    };
   }
 }
 
-/** The current status. `startedAt` in ms. */
-export function reportableOf(
-  supervisor: Supervisor,
-  parts: ControlParts,
-  startedAt: number,
-  progressOf: (run: RunId) => string | null,
-): Reportable {
-  const { world, decision } = supervisor.judge();
-  const { live } = supervisor.dispatcher.runner;
-  return {
-    world,
-    decision,
-    repositories: parts.graphs.repositories(),
-    gone: supervisor.lost.gone(),
-    polling: new Set(parts.pollingGraphs()),
-    problems: parts.problems(),
-    supervisor: {
-      running: true,
-      pid: process.pid,
-      version: parts.version,
-      started_at: isoTime(startedAt),
-      mode: parts.observeOnly ? 'observe' : 'dispatch',
-      state: supervisor.state,
-    },
-    workers: supervisor.workers.offers(world.now).map(({ name, profiles, resting }) => ({
-      name,
-      profiles,
-      resting: [...resting].map(([executor, because]) => ({ executor, because })),
-    })),
-    progressOf,
-    leaseOf: (run) => live.get(run)?.lease ?? null,
-  };
-}
-
 /** The scope and name of a pause. Throws `not-found` for a name that is neither a repository nor an executor. */
-export function pauseTarget(
+function pauseTarget(
   target: string | null,
   graphs: readonly GraphView[],
 ): { readonly scope: Extract<Pause['scope'], 'machine' | 'profile' | 'repo'>; readonly name: string } {
@@ -365,7 +348,7 @@ export function pauseTarget(
 }
 
 /** Resolves when everything was read and judged for the first time. */
-export function firstLook(bus: Bus): Promise<void> {
+function firstLook(bus: Bus): Promise<void> {
   return new Promise((resolve) => {
     const off = bus.on(({ name }) => {
       if (name !== 'tick.finished') return;

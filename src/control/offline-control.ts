@@ -19,9 +19,9 @@ import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { RunnerParts } from '../run/run-services.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
+import type { CompletionMeans } from './complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { askedRuns, endedMeanwhile, type FoundTask, findTask } from './find-task.ts';
 import {
@@ -34,9 +34,6 @@ import {
   taskReports,
 } from './reports.ts';
 
-/** The checks between a completion and the graph. */
-export type CompletionMeans = Pick<RunnerParts, 'gate' | 'afterEnd'>;
-
 export interface LookoutParts {
   readonly config: Config;
   readonly graphs: SupervisedGraphs;
@@ -44,8 +41,8 @@ export interface LookoutParts {
   readonly clock: Clock;
   readonly version: string;
   readonly problems: readonly ReportedProblem[];
-  /** Loaded when a task is completed; absent: no checks. */
-  completionMeans?(): Promise<CompletionMeans>;
+  /** Loaded when something is completed. */
+  completionMeans(): Promise<CompletionMeans>;
   /** Clears in the ledger what prevents a retry; absent if there is no ledger to write. */
   letGo?(view: GraphView, task: Task): Promise<void>;
   /** Records in the ledger the result of a completion; absent if there is no ledger to write. */
@@ -127,9 +124,9 @@ export class OfflineControl {
     const found = this.#find(request);
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
-    const [{ completeByHand }, means = {}] = await Promise.all([
+    const [{ completeByHand }, means] = await Promise.all([
       import('./complete-in-graph.ts'),
-      this.#parts.completionMeans?.(),
+      this.#parts.completionMeans(),
     ]);
     const asked = { ...request, task: found.task.id };
     const { mark, ...done } = await completeByHand(means, graph, asked, this.#parts.clock.now());

@@ -2,17 +2,17 @@
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { SpoolAnswer, SpooledCompletion } from '../runs/spool.ts';
-import type { SupervisorControl } from './control.ts';
+import type { Completions } from './completions.ts';
 
 /** Applies one; returns whether to keep and retry it, or that it can never apply. */
 export async function applySpooled(
-  control: SupervisorControl,
+  completions: Pick<Completions, 'complete'>,
   record: SpooledCompletion,
 ): Promise<SpoolAnswer> {
   const { at: _at, graph, run, ...report } = record;
   try {
     const caller = run === undefined ? ({ kind: 'operator' } as const) : ({ kind: 'run', run } as const);
-    await control.complete({ ...report, worktree: graph, caller });
+    await completions.complete({ ...report, worktree: graph, caller });
     return { kind: 'applied' };
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;

@@ -8,16 +8,21 @@ import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { RunReport } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import type { EditSession } from '../graph/store.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import { redact } from '../platform/log.ts';
+import type { ClaimCheck } from '../run/claim-check.ts';
+import type { LastDecision } from '../run/last-decision.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
-import { answerQuestion, isAskedAlready, writeQuestion } from '../run/questions.ts';
 import { addOutput, type OutputPiece } from '../run/remote-output.ts';
+import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { notReady, planOf } from './claims.ts';
 import {
+  alreadyClaimed,
   contradiction,
   newestRun,
   notClaimed,
@@ -28,17 +33,27 @@ import {
 } from './conflicts.ts';
 import type { Caller, DispatchRequest } from './control.ts';
 import type { FoundTask } from './find-task.ts';
-import type { ControlParts } from './live-control.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
 
-export class WorkerCalls {
-  readonly #supervisor: Supervisor;
-  readonly #parts: ControlParts;
+interface WorkerCallNeeds extends Pick<Base, 'bus' | 'clock'> {
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  readonly runs: Runs;
+  readonly claimCheck: ClaimCheck;
+  readonly supervisor: Supervisor;
+  readonly last: LastDecision;
+}
 
-  constructor(supervisor: Supervisor, parts: ControlParts) {
-    this.#supervisor = supervisor;
+export class WorkerCalls {
+  readonly #parts: WorkerCallNeeds;
+  readonly #runs: Runs;
+  readonly #supervisor: Supervisor;
+
+  constructor(parts: WorkerCallNeeds) {
     this.#parts = parts;
+    this.#runs = parts.runs;
+    this.#supervisor = parts.supervisor;
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` if no worker has it any more, `task-removed`. */
@@ -46,9 +61,7 @@ export class WorkerCalls {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     const message = said === undefined ? undefined : redact(said);
-    if (message !== undefined) live.progress = message;
-    const answer = this.#supervisor.dispatcher.leases.renew(live, facts);
-    if (message !== undefined) this.#runner.ending.emit('run.progress', live.run, { message });
+    const answer = this.#runs.heartbeat(live, message, facts);
     // The new lease expiry may be the next timed event.
     if (answer.lease.expires_at !== null) this.#supervisor.wake();
     return answer;
@@ -59,25 +72,18 @@ export class WorkerCalls {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     const asked = { ...said, question: redact(said.question), options: said.options.map(redact) };
-    const { leases } = this.#supervisor.dispatcher;
-    if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
-    const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
-    const { question, options } = asked;
-    live.progress = `asks: ${question}`;
-    this.#runner.ending.emit('run.input', live.run, { question, options });
-    return answer;
+    return this.#runs.ask(live, asked, facts);
   }
 
   /** Answers a worker's question. Throws `conflict`: `not-claimed` if no worker has it (any more). */
   answer(run: Run | null, task: string, answer: string, question?: string): AnsweredQuestion {
-    const live = run && this.#runner.live.get(run.id);
+    const live = run && this.#runs.find(run.id);
     if (!live || live.signal.aborted || live.declared)
       throw new SupervisorError('conflict', `no worker is waiting for an answer on ${task}`, {
         hint: `\`supervisor why ${task}\` says how it stands`,
         details: { code: 'not-claimed', task_id: task },
       });
-    const { leases } = this.#supervisor.dispatcher;
-    const answered = answerQuestion(live, { answer, question }, { leases, ending: this.#runner.ending });
+    const answered = this.#runs.answer(live, { answer, question });
     // Its lease runs again: the shared timer must know.
     this.#supervisor.wake();
     return answered;
@@ -90,7 +96,7 @@ export class WorkerCalls {
     if (!run || run.folder === null) throw new SupervisorError('not-found', `there is no run ${id}`);
     const latest = newestRun(ledger, run);
     if (latest && latest.fence > run.fence) throw superseded(run, latest);
-    const folder = this.#runner.live.get(id)?.run.folder ?? run.folder;
+    const folder = this.#runs.find(id)?.run.folder ?? run.folder;
     return await addOutput(folder, piece);
   }
 
@@ -103,8 +109,8 @@ export class WorkerCalls {
       const because = reason ?? 'it was handed back to be tried later';
       this.#parts.ledger.setPause({ scope: 'task', name, code: 'handed-back', because, until });
     }
-    const live = this.#runner.live.get(run.id);
-    await this.#runner.ending.release(run, reason ?? 'handed back');
+    const live = this.#runs.find(run.id);
+    await this.#runs.release(run, reason ?? 'handed back');
     live?.stop('completed');
     await this.#supervisor.tick();
   }
@@ -112,11 +118,10 @@ export class WorkerCalls {
   /** Starts a task now. Throws `conflict` if it may not start or has started. */
   dispatch(found: FoundTask, how: DispatchRequest): RunReport {
     const { view, task } = found;
-    const dispatchBlocked = this.#supervisor.decided?.world.dispatchBlocked;
+    const { dispatchBlocked } = this.#parts.last;
     if (dispatchBlocked)
       throw new SupervisorError('not-running', dispatchBlocked.because, { hint: 'try again later' });
-    const graph = this.#parts.graphs.get(view.graph);
-    if (!graph) throw new SupervisorError('graph', `${view.graph} is no longer supervised`);
+    const graph = this.#parts.graphs.require(view.graph);
     const named = how.executor === undefined ? task : { ...task, executor: how.executor };
     const route = routeTask(named, graph.profiles);
     if (!route.routed)
@@ -133,19 +138,14 @@ export class WorkerCalls {
     const open = this.#parts.ledger
       .openRuns()
       .find((run) => run.graph === view.graph && run.task === task.id);
-    if (open)
-      throw new SupervisorError('conflict', `${task.id} has a run already: ${open.id} (${open.phase})`, {
-        details: { code: 'already-claimed', task_id: task.id },
-      });
-    const { store } = graph;
-    const draft = { snapshot: store.snapshot(), detail: (id) => store.detail(id) } as EditSession;
-    const because = this.#parts.refuseClaim(graph, draft, task.id);
+    if (open) throw alreadyClaimed(task.id, `has a run already: ${open.id} (${open.phase})`);
+    const because = this.#parts.claimCheck.refuse(graph, task.id);
     if (because !== null) throw notReady(task.id, because);
     const by =
       how.executor === undefined ? 'dispatched by request' : `dispatched by request, to ${how.executor}`;
-    const live = this.#supervisor.dispatcher.dispatch(planOf(found, route.profile, by));
+    const live = this.#supervisor.dispatch(planOf(found, route.profile, by));
     if (how.notifyUrl !== undefined || how.externalRef !== undefined)
-      this.#supervisor.dispatcher.leases.set(
+      this.#runs.agree(
         live,
         newLease(live.run.type === 'http' ? 'http' : 'hold', {
           notifyUrl: how.notifyUrl ?? null,
@@ -171,8 +171,11 @@ export class WorkerCalls {
   /** A version tag of a task and its current lease. Cheap: many callers wait, and check after every tick. */
   #standing(key: TaskKey): () => string {
     // A run that begins later has events.
-    const live = [...this.#runner.live.values()].find(({ run }) => taskKey(run.graph, run.task) === key);
-    return () => JSON.stringify([this.#supervisor.decided?.decision.verdicts.get(key), live?.lease]);
+    const [live] = this.#runs.ofTask(key);
+    return () => {
+      const { made } = this.#parts.last;
+      return JSON.stringify([made?.decision.verdicts.get(key), live?.lease]);
+    };
   }
 
   /** The run when it has finished, or its state after `ms`. */
@@ -184,7 +187,7 @@ export class WorkerCalls {
     const concerns = (event: Event) => 'run' in event && event.run === id;
     const run = (await waitFor(this.#parts, { ms, signal }, concerns, look)) ?? this.#parts.ledger.run(id);
     if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
-    return runReport(run, this.#runner.live.get(id)?.progress ?? null, this.#parts.ledger.lease(id));
+    return runReport(run, this.#runs.find(id)?.progress ?? null, this.#parts.ledger.lease(id));
   }
 
   /** The live run of a worker; null if it should stop. */
@@ -199,7 +202,7 @@ export class WorkerCalls {
     // While the run is open no one decided that: git may bring back what it removed.
     const isGone = graph && known && !known.problem && !known.tasks.has(run.task);
     if (isGone && !isOpenRun(run)) throw taskRemoved(run);
-    const live = this.#runner.live.get(id);
+    const live = this.#runs.find(id);
     if (live && !live.signal.aborted && !live.declared) return live;
     if (run.phase === 'interrupted' && (run.outcome === null || isLeftByWorker(run))) throw notClaimed(run);
     return null;
@@ -217,9 +220,5 @@ export class WorkerCalls {
     if (wasCancelled(run)) throw taskCancelled(run, task?.status ?? 'gone');
     if (run.phase === 'interrupted' && run.outcome === null) return false;
     throw contradiction(run);
-  }
-
-  get #runner() {
-    return this.#supervisor.dispatcher.runner;
   }
 }

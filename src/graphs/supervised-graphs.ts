@@ -88,6 +88,13 @@ export class SupervisedGraphs {
     return this.#entries.get(path)?.graph;
   }
 
+  /** The same; throws `graph` where it is not under supervision (any more). */
+  require(path: GraphPath): SupervisedGraph {
+    const graph = this.get(path);
+    if (!graph) throw new SupervisorError('graph', `${path} is no longer supervised`);
+    return graph;
+  }
+
   /** The worktree of a run, and its graph with it, was removed or moved: git no longer lists it. */
   isGone(run: Pick<Run, 'graph' | 'worktree' | 'repo'>): boolean {
     if (this.#entries.has(run.graph)) return false;

@@ -14,10 +14,10 @@ import type { Assignment, DependencyResult, WgWord } from '../executors/executor
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { traceOfRun, worktreeId } from '../platform/identity.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import type { LiveRun } from './live-run.ts';
-import type { RunnerParts } from './run-services.ts';
 
 /** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
 export interface CallbackAddress {
@@ -161,7 +161,12 @@ function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail):
 
 /** Everything the run's worker needs to know. */
 export function assignRun(
-  parts: Pick<RunnerParts, 'ledger' | 'config' | 'environment'>,
+  parts: {
+    readonly ledger: Pick<Ledger, 'runs'>;
+    /** The supervisor's own variables, as agents may inherit them. */
+    readonly environment: Readonly<Record<string, string>>;
+    config(): Config;
+  },
   live: LiveRun,
   graph: AssignedGraph,
   profile: Profile,

@@ -8,8 +8,11 @@ import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
 import { isAgentProfile, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Identity } from '../platform/identity.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { ENDING_AT_ONCE, fingerprint, isEndpointHold, MISSING, rememberHold } from './endpoint-holds.ts';
-import type { RunnerParts } from './run-services.ts';
 
 /** First pause after something was unavailable, ms; it doubles with every consecutive setback. */
 const FIRST_PAUSE_MS = 30_000;
@@ -27,8 +30,17 @@ const INSTANT_FAILURES = 5;
 const FIRST_BREAK_MS = 5 * 60_000;
 const LONGEST_BREAK_MS = 60 * 60_000;
 
+interface AvailabilityNeeds {
+  readonly clock: Clock;
+  readonly identity: Pick<Identity, 'random'>;
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  /** Something may be begun again. */
+  wake(why: string): void;
+}
+
 export class Availability {
-  readonly #parts: RunnerParts;
+  readonly #parts: AvailabilityNeeds;
   /** How often in a row each paused thing was unavailable, for a growing pause. */
   readonly #setbacks = new Map<string, number>();
   /** The tasks of a profile's last instant failures, and how often its breaker opened since it last worked. */
@@ -36,7 +48,7 @@ export class Availability {
   /** The configuration of each profile at its setback: counts say nothing about another configuration. */
   readonly #configured = new Map<string, string>();
 
-  constructor(parts: RunnerParts) {
+  constructor(parts: AvailabilityNeeds) {
     this.#parts = parts;
   }
 

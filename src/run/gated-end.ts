@@ -19,15 +19,14 @@ export interface GatedOutcome {
 
 /** Passes an executor's outcome through the gate. Meanwhile the run counts as declared: no one else may finish it. */
 export async function gateOutcome(
-  gate: CompletionGate | undefined,
+  gate: CompletionGate,
   store: GraphStore | undefined,
   live: LiveRun,
   said: Succeeded | Failed,
 ): Promise<GatedOutcome> {
   if (!store) return { outcome: said };
-  if (gate) live.declared = said;
+  live.declared = said;
   const outcome = await keepLargeOf(said, store.graph);
-  if (!gate) return { outcome };
   const { task, agent } = live.run;
   const passed =
     outcome.kind === 'succeeded'
@@ -76,13 +75,13 @@ export function gated(passed: Passed | null, outcome: Succeeded | Failed): Gated
 
 /** Releases a task, through wg if only wg may write it. */
 export async function giveBack(
-  gate: CompletionGate | undefined,
+  gate: CompletionGate,
   store: GraphStore,
   run: Run,
   facts: Parameters<typeof releaseInGraph>[2],
 ): Promise<GraphWrite> {
   const task = store.snapshot().tasks.get(run.task);
-  if (gate && task && task.foreignKeys.length > 0) {
+  if (task && task.foreignKeys.length > 0) {
     if (task.status === 'in-progress' && task.assigned === run.agent) await gate.release(store, run.task);
     return kept(run, store.detail(run.task));
   }
@@ -91,7 +90,7 @@ export async function giveBack(
 
 /** Claims the task for the run, through wg if only wg may write it. Null: claimed; else the reason why not. */
 export async function claimTask(
-  gate: CompletionGate | undefined,
+  gate: CompletionGate,
   store: GraphStore,
   run: Run,
   agent: string,
@@ -100,5 +99,5 @@ export async function claimTask(
 ): Promise<string | null> {
   const claim = await claimInGraph(store, run, agent, facts, refuse);
   if (claim.because !== null || !claim.byWg) return claim.because;
-  return gate ? await gate.claim(store, run.task, agent) : 'only wg may change it';
+  return await gate.claim(store, run.task, agent);
 }

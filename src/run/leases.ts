@@ -42,7 +42,7 @@ interface LeaseParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly graphs: SupervisedGraphs;
-  readonly ending: RunEnding;
+  readonly ending: Pick<RunEnding, 'declare' | 'release' | 'giveBack' | 'emit'>;
   readonly background: Background;
 }
 
@@ -173,14 +173,14 @@ export class Leases {
 
   #giveBack(live: LiveRun, because: string): void {
     const { ending, background } = this.#parts;
-    const left = isForWorkers(live.run.type) && ({ kind: 'stopped', reason: 'silent', because } as const);
+    const { run } = live;
+    // A task that ends every worker that takes it must not go on to the next one for ever.
+    const givenBack = isForWorkers(run.type)
+      ? ending.giveBack(run, because, { kind: 'stopped', reason: 'silent', because })
+      : ending.release(run, because);
     background.later(
-      ending.release(live.run, because, left ? { outcome: left } : {}).then(
-        () => {
-          live.stop('completed');
-          // A task that ends every worker that takes it must not go on to the next one for ever.
-          if (left) ending.parking.judge(live.run, 0);
-        },
+      givenBack.then(
+        () => live.stop('completed'),
         // The graph could not be written; the next expiry or a person tries again.
         () => {
           live.leaseNotedAt = null;

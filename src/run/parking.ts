@@ -14,16 +14,33 @@ import {
 import { countedRun, countedTask } from '../domain/counted-task.ts';
 import { type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { contentPrint } from '../runs/result-book.ts';
-import type { RunnerParts } from './run-services.ts';
 
 /** More than all the limits in a row that park a task. */
 const RUNS_LOOKED_AT = 60;
 
-export class Parking {
-  readonly #parts: RunnerParts;
+interface ParkingNeeds extends Pick<Base, 'clock' | 'bus'> {
+  readonly ledger: Pick<
+    Ledger,
+    | 'runsSinceReset'
+    | 'countedAttempts'
+    | 'resetAttempts'
+    | 'meta'
+    | 'setMeta'
+    | 'pauses'
+    | 'setPause'
+    | 'clearPause'
+  >;
+  readonly graphs: Pick<SupervisedGraphs, 'get'>;
+}
 
-  constructor(parts: RunnerParts) {
+export class Parking {
+  readonly #parts: ParkingNeeds;
+
+  constructor(parts: ParkingNeeds) {
     this.#parts = parts;
   }
 

@@ -6,22 +6,32 @@ import { isOurs } from '../decide/reconcile.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import type { ExecutorType } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
+import type { Executor } from '../executors/executor.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
+import type { Base } from '../platform/base.ts';
 import { tokenHash } from '../platform/identity.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { readRunFile, writeRunFile } from '../runs/run-file.ts';
 import { NO_PID, WITHOUT_PROCESS } from '../wg/registry.ts';
 import type { LiveRun } from './live-run.ts';
-import type { RunnerParts } from './run-services.ts';
+
+interface RecoveryNeeds extends Pick<Base, 'clock' | 'log'> {
+  readonly ledger: Ledger;
+  readonly executors: ReadonlyMap<ExecutorType, Pick<Executor, 'recover'>>;
+  /** Distinguishes this supervisor's runs from another's. */
+  readonly stateDir: string;
+}
 
 export class Recovery {
-  readonly #parts: RunnerParts;
+  readonly #parts: RecoveryNeeds;
   /** Graphs whose folders were searched. */
   readonly #looked = new Set<GraphPath>();
 
-  constructor(parts: RunnerParts) {
+  constructor(parts: RecoveryNeeds) {
     this.#parts = parts;
   }
 

@@ -5,22 +5,27 @@ import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
 import type { KnownResult } from '../decide/world.ts';
+import type { Config } from '../domain/config.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, Stopped, Succeeded } from '../domain/outcome.ts';
 import { goesElsewhere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import type { EditSession } from '../graph/store.ts';
+import type { CompletionGate } from '../graphs/completion-gate.ts';
 import { reclaimInGraph, restoreInGraph } from '../graphs/rewind-writes.ts';
-import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
+import type { Base } from '../platform/base.ts';
 import type { Bus } from '../platform/bus.ts';
+import type { Identity } from '../platform/identity.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import type { ResultKey } from '../runs/result-book.ts';
-import { Availability } from './availability.ts';
+import type { Availability } from './availability.ts';
 import { awaitKiller, gateOutcome, giveBack } from './gated-end.ts';
 import type { LiveRun } from './live-run.ts';
-import { Parking } from './parking.ts';
-import type { RunnerParts } from './run-services.ts';
-import { Unanswered } from './unanswered.ts';
+import type { Parking } from './parking.ts';
+import type { Unanswered } from './unanswered.ts';
 
 /** The result of recording an outcome. */
 export interface Finished {
@@ -34,23 +39,38 @@ export interface Finished {
 
 const CAME_BACK = 'an older state of the graph came back (git?)';
 
-export class RunEnding {
-  readonly #parts: RunnerParts;
-  readonly #live: Map<string, LiveRun>;
+export interface EndingNeeds extends Base {
+  /** The runs that this process attends to, by id; an ended one is taken out. */
+  readonly live: Map<string, LiveRun>;
+  readonly identity: Pick<Identity, 'random'>;
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
   readonly availability: Availability;
   readonly parking: Parking;
-  /** Runs that cannot say just now what came of them. */
-  readonly unanswered = new Unanswered();
+  readonly unanswered: Unanswered;
+  /** What an outcome passes before it is written. */
+  readonly gate: CompletionGate;
+  config(): Pick<Config, 'retry' | 'shutdown'>;
+  /** What a finished task means for others, in the same write. */
+  afterEnd(graph: SupervisedGraph, draft: EditSession, task: string): void;
+  /** Requests a tick: a run finished. */
+  wake(why: string): void;
+}
+
+export class RunEnding {
+  readonly #parts: EndingNeeds;
+  readonly #live: Map<string, LiveRun>;
+  readonly #availability: Availability;
+  readonly #parking: Parking;
   readonly #releasing = new Map<string, Promise<void>>();
   /** Runs whose outcome is being written; further calls join that. */
   readonly #finishing = new Map<string, Promise<Finished>>();
 
-  /** `live`: the runs that this process attends to; finished ones are removed. */
-  constructor(parts: RunnerParts, live: Map<string, LiveRun>) {
+  constructor(parts: EndingNeeds) {
     this.#parts = parts;
-    this.#live = live;
-    this.availability = new Availability(parts);
-    this.parking = new Parking(parts);
+    this.#live = parts.live;
+    this.#availability = parts.availability;
+    this.#parking = parts.parking;
   }
 
   /** Ledger finished → graph settled → ledger settled. Also what reconcile requests after a crash in between. */
@@ -72,8 +92,8 @@ export class RunEnding {
     const outcome = first?.kind === 'succeeded' || first?.kind === 'failed' ? first : reported;
     if (!again) {
       this.emit('run.finished', finished, { outcome });
-      if (outcome.kind === 'succeeded') this.availability.works(finished);
-      else this.availability.failed(finished, outcome);
+      if (outcome.kind === 'succeeded') this.#availability.works(finished);
+      else this.#availability.failed(finished, outcome);
     }
     const graph = graphs.get(run.graph);
     if (outcome.kind === 'succeeded') this.#remember(finished, outcome, graph);
@@ -81,7 +101,7 @@ export class RunEnding {
     try {
       const retry = outcome.kind === 'failed' ? this.#retry(finished, outcome) : null;
       const write = await settleInGraph(graph.store, finished, outcome, { now, retry }, (draft) =>
-        this.#parts.afterEnd?.(graph, draft, run.task),
+        this.#parts.afterEnd(graph, draft, run.task),
       );
       if (write.kind === 'kept' && settledAs === undefined && !isSettledBy(write.status, outcome)) {
         if (write.loss === 'gone' || (write.loss === 'rewound' && graph.settings.onRewind !== 'rerun')) {
@@ -130,7 +150,7 @@ export class RunEnding {
     const { ledger, clock } = this.#parts;
     ledger.forgetResult(resultKey(run));
     const closed = ledger.move(run.id, phase, { outcome, finishedAt: clock.now() });
-    this.parking.judgeLoss(closed);
+    this.#parking.judgeLoss(closed);
     if (run.phase === 'finished') this.emit('run.overruled', run, { because });
   }
 
@@ -150,7 +170,7 @@ export class RunEnding {
     if (!graph || !outcome) return;
     const { isSameContent } = ledger.results();
     const mark = await restoreInGraph(graph, known, outcome, isSameContent, clock.now(), (draft) =>
-      this.#parts.afterEnd?.(graph, draft, known.task),
+      this.#parts.afterEnd(graph, draft, known.task),
     );
     if (mark === null) return;
     ledger.markResult(known, known.run, mark);
@@ -164,6 +184,12 @@ export class RunEnding {
     const releasing = this.#release(run, because, options).finally(() => this.#releasing.delete(run.id));
     this.#releasing.set(run.id, releasing);
     return releasing;
+  }
+
+  /** Gives back the task of a run that came to nothing; one time too many parks it. */
+  async giveBack(run: Run, because: string, outcome?: Stopped): Promise<void> {
+    await this.release(run, because, outcome ? { outcome } : {});
+    this.#parking.judge(run, 0);
   }
 
   /** A release of the run in progress, if there is one: reports that arrive meanwhile must wait and check again. */
@@ -287,8 +313,8 @@ export class RunEnding {
       }
     } finally {
       this.#live.delete(run.id);
-      if (isAnswered) this.unanswered.forget(run.id);
-      else this.unanswered.note(run.id, this.#parts.clock.now());
+      if (isAnswered) this.#parts.unanswered.forget(run.id);
+      else this.#parts.unanswered.note(run.id, this.#parts.clock.now());
       this.#parts.wake('run');
     }
   }
@@ -344,7 +370,7 @@ export class RunEnding {
   async #defer(live: LiveRun, outcome: Deferred): Promise<void> {
     const { ledger, clock, graphs } = this.#parts;
     const { run } = live;
-    this.availability.reportUnavailable(run, outcome);
+    this.#availability.reportUnavailable(run, outcome);
     this.#parts.bus.emit('task.held', {
       graph: run.graph,
       task: run.task,
@@ -367,7 +393,7 @@ export class RunEnding {
     const counted = ledger.countedAttempts(countedRun(run, graph?.settings));
     const decision = retryDecision(run, outcome, policy, counted, clock.now(), identity.random());
     // Before the graph says open again: nothing may start it in between.
-    const parked = this.parking.judge(run, policy.attempts);
+    const parked = this.#parking.judge(run, policy.attempts);
     if (parked === null) return decision;
     // The missing profile is not to blame for a task that vanished: it stays open, and backs off.
     return outcome.failure === 'interrupted'

@@ -2,20 +2,23 @@
 // ledger opened → registry → graph claim → start → ledger finished → graph settle → ledger settled.
 
 import { join } from 'node:path';
-import { countedTask } from '../domain/counted-task.ts';
+import type { Config } from '../domain/config.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import type { Worktree } from '../domain/worktree.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
-import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
+import type { CompletionGate } from '../graphs/completion-gate.ts';
+import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
-import { tokenHash } from '../platform/identity.ts';
+import type { Identity, RunTokens } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import type { NewRun } from '../runs/run-row.ts';
+import type { Standing } from '../worktrees/standing.ts';
 import {
   type AssignedGraph,
   assignRun,
@@ -23,28 +26,58 @@ import {
   deadlineOf,
   vanishedGraph,
 } from './assignment.ts';
-import { Background } from './background.ts';
+import type { Availability } from './availability.ts';
+import type { Background } from './background.ts';
+import type { ClaimCheck } from './claim-check.ts';
 import { claimTask } from './gated-end.ts';
 import { notePromises, withTimeToCall } from './leases.ts';
 import { LiveRun } from './live-run.ts';
-import { Recovery } from './recovery.ts';
-import { RunEnding, resultKey } from './run-end.ts';
-import type { RunnerParts } from './run-services.ts';
+import { attendAgain, openRuns, signedTokenOf } from './opening.ts';
+import type { Recovery } from './recovery.ts';
+import { type RunEnding, resultKey } from './run-end.ts';
 
-export class Runner {
-  /** Every run that this process attends to, by id. */
-  readonly live = new Map<string, LiveRun>();
+export interface RunnerNeeds extends Base {
+  /** The runs that this process attends to, by id. */
+  readonly live: Map<string, LiveRun>;
+  readonly identity: Identity;
+  readonly tokens: RunTokens;
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  readonly executors: ReadonlyMap<ExecutorType, Executor>;
+  /** The supervisor's own variables, as agents may inherit them. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly ending: RunEnding;
+  readonly availability: Availability;
   readonly recovery: Recovery;
   /** Work that is not awaited while the supervisor runs: notes, and attending to hand-offs. */
   readonly background: Background;
-  readonly #parts: RunnerParts;
+  readonly claimCheck: ClaimCheck;
+  /** What claims where only wg may. */
+  readonly gate: CompletionGate;
+  config(): Config;
+  /** The address agents report to; opens TCP if the profile needs it. */
+  callback(profile: Profile): Promise<CallbackAddress>;
+  /** The commit and branch that a worktree is at now. */
+  standing(worktree: Pick<Worktree, 'path' | 'head' | 'branch'>): Promise<Standing>;
+  /** Requests a tick: a run finished. */
+  wake(why: string): void;
+}
 
-  constructor(parts: RunnerParts) {
+export class Runner {
+  readonly #parts: RunnerNeeds;
+  readonly #live: Map<string, LiveRun>;
+  readonly #ending: RunEnding;
+  readonly #recovery: Recovery;
+  readonly #availability: Availability;
+  readonly #background: Background;
+
+  constructor(parts: RunnerNeeds) {
     this.#parts = parts;
-    this.ending = new RunEnding(parts, this.live);
-    this.recovery = new Recovery(parts);
-    this.background = new Background(parts.log, 'background.failed');
+    this.#live = parts.live;
+    this.#ending = parts.ending;
+    this.#recovery = parts.recovery;
+    this.#availability = parts.availability;
+    this.#background = parts.background;
   }
 
   /**
@@ -55,7 +88,7 @@ export class Runner {
     const opened = openRuns(this.#parts, plans);
     for (const live of opened) {
       if (live instanceof SupervisorError) continue;
-      this.live.set(live.run.id, live);
+      this.#live.set(live.run.id, live);
       this.#emit('run.opened', live, { because: live.run.because });
     }
     return opened;
@@ -91,8 +124,8 @@ export class Runner {
       if (isBegun) return this.#broken(live, thrown);
       // It stays attended until it is released, so that no tick judges it in between.
       restAfterBreak(this.#parts, live.run, thrown);
-      const isFree = await giveBackUnbegun(this.#parts, this.ending, live.run, thrown);
-      this.live.delete(live.run.id);
+      const isFree = await giveBackUnbegun(this.#parts, this.#ending, live.run, thrown);
+      this.#live.delete(live.run.id);
       if (isFree) this.#parts.wake('run');
     }
   }
@@ -101,16 +134,16 @@ export class Runner {
   #hold(live: LiveRun, lack: Deferred): void {
     const { graph, task } = live.run;
     const { code, because } = lack;
-    this.ending.availability.reportUnavailable(live.run, lack);
+    this.#availability.reportUnavailable(live.run, lack);
     this.#parts.bus.emit('task.held', { graph, task, code, because });
     this.#abandon(live, because);
   }
 
   /** Reattaches to a run that an earlier supervisor began. Resolves when it finishes; never rejects. */
   async adopt(run: Run, profile: Profile): Promise<void> {
-    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
+    const live = attendAgain(this.#parts, run);
     live.lease = withTimeToCall(this.#parts.ledger.lease(run.id), run, this.#parts.clock.now());
-    this.live.set(run.id, live);
+    this.#live.set(run.id, live);
     try {
       const graph = this.#parts.graphs.get(run.graph) ?? vanishedGraph(run, this.#parts.config());
       const callback = await callbackFor(this.#parts, profile);
@@ -127,9 +160,9 @@ export class Runner {
 
   /** Reattaches to a claimed run whose supervisor died during its delivery; `resume` continues it. */
   reclaimInterrupted(run: Run): LiveRun {
-    const live = new LiveRun(run, tokenAgain(this.#parts, run), this.#parts.clock.now());
-    live.signedToken = signedTokenOf(this.#parts, live.run);
-    this.live.set(run.id, live);
+    const live = attendAgain(this.#parts, run);
+    live.signedToken = signedTokenOf(this.#parts, run);
+    this.#live.set(run.id, live);
     return live;
   }
 
@@ -140,7 +173,7 @@ export class Runner {
       if (!graph || live.signal.aborted) return this.#leave(live);
       const callback = await callbackFor(this.#parts, profile);
       // Its agent cannot report any more: nothing would ever finish it.
-      if ('kind' in callback) return await this.ending.conclude(live, callback);
+      if ('kind' in callback) return await this.#ending.conclude(live, callback);
       const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
@@ -167,11 +200,11 @@ export class Runner {
     const now = clock.now();
     const facts = { executorName: profile.name, external: profile.type === 'external', now };
     const because = await claimTask(this.#parts.gate, graph.store, run, agent, facts, (draft) =>
-      this.#parts.refuseClaim(graph, draft, run.task),
+      this.#parts.claimCheck.refuse(graph, run.task, draft),
     );
     if (because !== null) {
       this.#abandon(live, because);
-      this.ending.leaveRegistry(graph, live.run, 'dead');
+      this.#ending.leaveRegistry(graph, live.run, 'dead');
       return false;
     }
     const task = graph.store.snapshot().tasks.get(run.task);
@@ -179,7 +212,7 @@ export class Runner {
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
     // It may start again, so earlier results are void.
     ledger.forgetResult(resultKey(run));
-    await this.recovery.remember(live);
+    await this.#recovery.remember(live);
     this.#emit('run.claimed', live, { agent });
     // The next check was set before it had a deadline, and may come after it.
     if (deadlineAt !== null) this.#parts.wake('deadline');
@@ -211,7 +244,7 @@ export class Runner {
     if (live.declared) {
       // Reported as finished before its start returned, by an agent that calls back before it responds.
       if (begun.kind !== 'running')
-        return this.ending.conclude(live, { kind: 'stopped', reason: 'completed' });
+        return this.#ending.conclude(live, { kind: 'stopped', reason: 'completed' });
       return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
     }
     switch (begun.kind) {
@@ -222,10 +255,10 @@ export class Runner {
         // Stopped before it started: claimed until it is released, if necessary by the next supervisor.
         if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed')
           live.run = ledger.move(run.id, 'started');
-        return this.ending.conclude(live, begun.outcome);
+        return this.#ending.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
-        await this.recovery.remember(live);
+        await this.#recovery.remember(live);
         this.#emit('run.started', live, { agent: run.agent, pid: begun.process?.pid ?? null });
         if (begun.process)
           // Written with the next change of the registry, and at the latest when its graph is closed.
@@ -241,12 +274,12 @@ export class Runner {
         const deadlineAt = begun.deadlineAt ?? run.deadlineAt;
         live.run = ledger.move(run.id, 'handed-off', { reference: begun.reference, deadlineAt });
         notePromises(ledger, live, begun, this.#parts.clock.now());
-        this.background.later(this.recovery.remember(live));
+        this.#background.later(this.#recovery.remember(live));
         this.#emit('run.handed-off', live, { reference: begun.reference });
-        this.ending.availability.works(live.run);
+        this.#availability.works(live.run);
         // The slot is free again: attending continues without it.
         const handle = { ...begun, process: null, adopted: false };
-        this.background.later(this.#attend(live, assignment, executor, handle));
+        this.#background.later(this.#attend(live, assignment, executor, handle));
         this.#parts.wake('handed-off');
         return;
       }
@@ -256,20 +289,20 @@ export class Runner {
   async #attend(live: LiveRun, assignment: Assignment, executor: Executor, handle: Handle): Promise<void> {
     try {
       const outcome = await executor.attend(assignment, handle, this.#control(live));
-      await this.ending.conclude(live, outcome);
+      await this.#ending.conclude(live, outcome);
     } catch (thrown) {
       this.#broken(live, thrown);
     }
   }
 
   #leave(live: LiveRun): void {
-    this.live.delete(live.run.id);
+    this.#live.delete(live.run.id);
     this.#parts.wake('detached');
   }
 
   #abandon(live: LiveRun, because: string): false {
     this.#parts.ledger.move(live.run.id, 'abandoned', { finishedAt: this.#parts.clock.now() });
-    this.live.delete(live.run.id);
+    this.#live.delete(live.run.id);
     this.#emit('run.abandoned', live, { because });
     this.#parts.wake('abandoned');
     return false;
@@ -277,7 +310,7 @@ export class Runner {
 
   /** Something around the work failed: the run stays in the ledger as it was, reconcile repairs it. */
   #broken(live: LiveRun, thrown: unknown): void {
-    this.live.delete(live.run.id);
+    this.#live.delete(live.run.id);
     restAfterBreak(this.#parts, live.run, thrown);
     // No wake: what just failed would fail again at once. The next pass handles it.
   }
@@ -285,7 +318,7 @@ export class Runner {
   #control(live: LiveRun): RunControl {
     return {
       ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
-      works: () => this.ending.availability.works(live.run),
+      works: () => this.#availability.works(live.run),
       waits: () => {
         live.releaseSlot();
         this.#parts.wake('waiting');
@@ -300,48 +333,12 @@ export class Runner {
   }
 
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
-    this.ending.emit(name, live.run, more);
+    this.#ending.emit(name, live.run, more);
   }
 }
 
-/** Opens a run for each plan, all in one write: the run, or why it was refused. Throws if nothing was written. */
-export function openRuns(parts: RunnerParts, plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
-  const { ledger, clock, identity, tokens } = parts;
-  const now = clock.now();
-  const begun = plans.map((plan) => {
-    const id = identity.runId(now);
-    return { run: newRun(parts, plan, id), token: tokens.of('wgl_', id) };
-  });
-  const opened = ledger.openAll(begun.map(({ run, token }) => [run, tokenHash(token)] as const));
-  return opened.map((run, n) => {
-    if (run instanceof SupervisorError) return run;
-    const live = new LiveRun(run, begun[n]?.token ?? null, now);
-    live.signedToken = signedTokenOf(parts, run);
-    return live;
-  });
-}
-
-function newRun({ ledger, graphs }: RunnerParts, plan: Plan, id: string): NewRun {
-  const graph = graphs.get(plan.graph);
-  const taskCreatedAt = graph?.store.snapshot().tasks.get(plan.task)?.createdAt ?? null;
-  const of = countedTask({ ...plan, createdAt: taskCreatedAt }, plan.repo, graph?.settings);
-  return {
-    id,
-    graph: plan.graph,
-    task: plan.task,
-    taskCreatedAt,
-    worktree: plan.worktree,
-    repo: plan.repo,
-    executor: plan.profile.name,
-    type: plan.profile.type,
-    because: plan.because,
-    attempt: ledger.countedAttempts(of) + 1,
-    occurrence: plan.occurrence,
-  };
-}
-
 /** The control of one run. `hear` receives every progress report. */
-export function runControl(
+function runControl(
   live: LiveRun,
   parts: { readonly ledger: Ledger; readonly clock: Clock },
   hear: (message: string) => void,
@@ -363,33 +360,12 @@ export function runControl(
   };
 }
 
-type Parts = Pick<RunnerParts, 'tokens' | 'ledger'>;
-
-/**
- * The token of a run that an earlier supervisor began: the one the remote side knows, or an additional one if the key
- * was lost. Null for a local process, which has it in its environment.
- */
-export function tokenAgain({ tokens, ledger }: Parts, run: Run): string | null {
-  if (run.type !== 'http') return null;
-  const token = tokens.of('wgl_', run.id);
-  ledger.addToken(run.id, tokenHash(token));
-  return token;
-}
-
-/** The token of the pre-signed URL of external work; null for a local process. */
-export function signedTokenOf({ tokens, ledger }: Parts, run: Run): string | null {
-  if (run.type !== 'http' && run.type !== 'external') return null;
-  const token = tokens.of('wgc_', run.id);
-  ledger.addToken(run.id, tokenHash(token));
-  return token;
-}
-
 /** How long a profile pauses whose agents cannot report back, ms: short, as settings are edited by hand. */
 const UNREACHABLE_PAUSE_MS = 30_000;
 
 /** The address a profile's agents report to, or what defers the profile. Never rejects. */
-export async function callbackFor(
-  { callback, clock }: Pick<RunnerParts, 'callback' | 'clock'>,
+async function callbackFor(
+  { callback, clock }: Pick<RunnerNeeds, 'callback' | 'clock'>,
   profile: Profile,
 ): Promise<CallbackAddress | Deferred> {
   try {
@@ -409,10 +385,10 @@ export async function callbackFor(
 /** Backoff of a task after something around its run failed, ms. */
 const BROKEN_PAUSE_MS = 30_000;
 
-type BreakParts = Pick<RunnerParts, 'ledger' | 'log' | 'clock'>;
+type BreakParts = Pick<RunnerNeeds, 'ledger' | 'log' | 'clock'>;
 
 /** Reports a broken run and backs its task off. The run stays in the ledger as it was. */
-export function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thrown: unknown): void {
+function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thrown: unknown): void {
   const because = messageOf(thrown);
   log.error('run.broken', { run: run.id, task: run.task, because });
   const until = clock.now() + BROKEN_PAUSE_MS;
@@ -429,17 +405,16 @@ export function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thr
  * Releases the claim of a run whose agent was never started: others would wait in vain. Returns whether that could be
  * written; if not, the run stays as it was and reconcile repairs it.
  */
-export async function giveBackUnbegun(
+async function giveBackUnbegun(
   parts: BreakParts,
-  ending: Pick<RunEnding, 'release' | 'parking'>,
+  ending: Pick<RunEnding, 'giveBack'>,
   run: Run,
   thrown: unknown,
 ): Promise<boolean> {
   // Without an agent nothing was written into the graph yet.
   if (run.agent === '') return false;
   try {
-    await ending.release(run, `it broke before its agent was started: ${messageOf(thrown)}`);
-    ending.parking.judge(run, 0);
+    await ending.giveBack(run, `it broke before its agent was started: ${messageOf(thrown)}`);
     return true;
   } catch (again) {
     parts.log.warn('release.postponed', { run: run.id, task: run.task, because: messageOf(again) });

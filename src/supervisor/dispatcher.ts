@@ -3,20 +3,20 @@
 
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
-import { type GraphPath, type TaskKey, taskKey } from '../domain/ids.ts';
+import type { Config } from '../domain/config.ts';
+import { type GraphPath, type RunId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import { goesElsewhere, type Profile } from '../domain/profile.ts';
-import type { ReportedProblem } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import type { Cancel } from '../platform/clock.ts';
 import { vanishedGraph } from '../run/assignment.ts';
 import { Background } from '../run/background.ts';
-import { Leases } from '../run/leases.ts';
 import { LiveRun } from '../run/live-run.ts';
-import type { RunnerParts } from '../run/run-services.ts';
-import { Runner } from '../run/runner.ts';
-import { nextSilenceAt, silenceLevel, silenceText } from '../run/silence.ts';
+import { nameOf, type Runs } from '../run/runs.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
 import { Slots } from './slots.ts';
 
@@ -27,13 +27,19 @@ const LAST_AGAIN_MS = 30_000;
 /** How long to remember that something was written again, ms. */
 const WRITTEN_KEPT_MS = 3_600_000;
 
+interface DispatcherNeeds extends Base {
+  readonly runs: Runs;
+  readonly ledger: Ledger;
+  readonly graphs: SupervisedGraphs;
+  config(): Config;
+  /** Asks for a tick. */
+  wake(why: string): void;
+}
+
 export class Dispatcher {
-  readonly runner: Runner;
-  readonly leases: Leases;
-  /** Tasks that an external worker is claiming now: no tick may dispatch them in between. */
-  readonly changingHands = new Set<TaskKey>();
-  readonly #parts: RunnerParts;
-  readonly slots: Slots;
+  readonly #parts: DispatcherNeeds;
+  readonly #runs: Runs;
+  readonly #slots: Slots;
   /** Runs being settled, released or reattached, so that a tick in between does not ask twice. */
   readonly #busy = new Set<string>();
   /** Carrying, attending in a slot, and writing. */
@@ -46,40 +52,28 @@ export class Dispatcher {
   #failures = 0;
   #wakesLater: Cancel | null = null;
 
-  constructor(parts: RunnerParts) {
+  constructor(parts: DispatcherNeeds) {
     this.#parts = parts;
-    this.runner = new Runner(parts);
+    this.#runs = parts.runs;
     this.#work = new Background(parts.log, 'action.failed');
-    const { ending, background } = this.runner;
-    this.leases = new Leases({ ...parts, ending, background });
-    this.slots = new Slots(parts.config().maxConcurrent);
+    this.#slots = new Slots(parts.config().maxConcurrent);
+  }
+
+  /** Unfinished runs that yielded their slot. */
+  get waiting(): ReadonlySet<RunId> {
+    return this.#slots.waiting;
   }
 
   /** Runs that this process attends to or is writing about. */
   attended(): ReadonlySet<string> {
-    return new Set([...this.runner.live.keys(), ...this.#busy]);
-  }
-
-  /** Tasks whose run is settled while its process is still exiting. */
-  endingTasks(): ReadonlySet<TaskKey> {
-    const tasks = [...this.runner.live.values()].filter((live) => live.declared);
-    return new Set([...this.changingHands, ...tasks.map(({ run }) => taskKey(run.graph, run.task))]);
-  }
-
-  /**
-   * Runs reported as finished while their process keeps running: it may write to its worktree as long as it lives.
-   */
-  ending(): readonly Run[] {
-    return [...this.runner.live.values()].flatMap(({ declared, run }) =>
-      declared !== null && run.process !== null ? [{ ...run, phase: 'started' as const }] : [],
-    );
+    return new Set([...this.#runs.attended().map(({ run }) => run.id), ...this.#busy]);
   }
 
   /**
    * Carries out a decision. Returns how many dispatches were started; the work itself continues in the background.
    */
   apply(actions: readonly Action[]): number {
-    this.slots.resize(this.#parts.config().maxConcurrent);
+    this.#slots.resize(this.#parts.config().maxConcurrent);
     let dispatched = 0;
     let failed: unknown = null;
     const untold: unknown = noteSchedules(actions, this.#parts);
@@ -98,7 +92,7 @@ export class Dispatcher {
       }
     }
     try {
-      for (const [n, opened] of (plans.length === 0 ? [] : this.runner.openAll(plans)).entries()) {
+      for (const [n, opened] of (plans.length === 0 ? [] : this.#runs.openAll(plans)).entries()) {
         const plan = plans[n];
         if (opened instanceof LiveRun && plan !== undefined) {
           this.#carry(opened, plan);
@@ -114,10 +108,10 @@ export class Dispatcher {
   }
 
   #carry(live: LiveRun, plan: Plan): void {
-    const carry = () => this.runner.carry(live, plan);
+    const carry = () => this.#runs.carry(live, plan);
     // What is claimed externally uses no slot, so a full queue must not delay it.
     if (goesElsewhere(plan.profile.type)) this.#work.later(carry());
-    else this.#work.later(this.slots.take(live, carry, plan.priority));
+    else this.#work.later(this.#slots.take(live, carry, plan.priority));
   }
 
   #apply(action: Action): void {
@@ -138,22 +132,17 @@ export class Dispatcher {
         this.#once(action.run, () => this.#settle(action.run, action.outcome));
         break;
       case 'release':
-        this.#unlessBegun(action.run, async () => {
-          await this.runner.ending.release(action.run, action.because);
-          this.runner.ending.parking.judge(action.run, 0);
-        });
+        this.#unlessBegun(action.run, () => this.#runs.giveBack(action.run, action.because));
         break;
       case 'close':
         // Its outcome is being written: the graph's new state may be that very write.
-        if (this.runner.ending.isFinishing(action.run.id)) break;
+        if (this.#runs.isFinishing(action.run.id)) break;
         this.#unlessBegun(action.run, async () => {
           this.#close(action);
         });
         break;
       case 'reclaim':
-        this.#again(action.run.id, () =>
-          this.#once(action.run, () => this.runner.ending.reclaim(action.run)),
-        );
+        this.#again(action.run.id, () => this.#once(action.run, () => this.#runs.reclaim(action.run)));
         break;
       case 'restore':
         this.#again(taskKey(action.graph, action.known.task), () => this.#restore(action));
@@ -174,7 +163,7 @@ export class Dispatcher {
     const isGone = !graphs.get(run.graph)?.store.snapshot().tasks.has(run.task);
     // A missing task was not decided about: git may bring it back, and then its result is known.
     if ((phase === 'overruled' || phase === 'superseded') && !isGone)
-      this.runner.ending.overrule(run, phase, because);
+      this.#runs.overrule(run, phase, because);
     else ledger.move(run.id, phase, { finishedAt: clock.now() });
   }
 
@@ -193,7 +182,7 @@ export class Dispatcher {
     if (this.#reopening.has(key)) return;
     this.#reopening.add(key);
     this.#work.later(
-      this.runner.ending.restore(known).finally(() => {
+      this.#runs.restore(known).finally(() => {
         this.#reopening.delete(key);
         this.#parts.wake('restored');
       }),
@@ -203,79 +192,22 @@ export class Dispatcher {
   /** A supervisor killed while starting an agent did not record it: a started agent is reattached instead. */
   #unlessBegun(run: Run, otherwise: () => Promise<void>): void {
     this.#once(run, async () => {
-      const isBegun = run.phase === 'claimed' && (await this.runner.recovery.findAgent(run));
-      if (!isBegun) await otherwise();
+      if (!(await this.#runs.findAgent(run))) await otherwise();
     });
   }
 
   /** Starts a run of a plan; its work continues in the background. Throws `conflict` if the task has one. */
   dispatch(plan: Plan): LiveRun {
-    const live = this.runner.open(plan);
-    this.#work.later(this.slots.take(live, () => this.runner.carry(live, plan), plan.priority));
+    const live = this.#runs.open(plan);
+    this.#work.later(this.#slots.take(live, () => this.#runs.carry(live, plan), plan.priority));
     return live;
-  }
-
-  /** Stops runs whose time has run out. */
-  expire(now: number): void {
-    for (const live of this.runner.live.values()) {
-      const at = live.endsAt;
-      if (at === null || at > now) continue;
-      live.stop(live.lingerUntil === null ? 'timeout' : 'completed');
-    }
-    for (const live of [...this.runner.live.values()]) {
-      this.leases.expire(live, now);
-      const level = silenceLevel(live, now);
-      if (level === live.silence) continue;
-      live.silence = level;
-      const silentMs = now - live.progressAt;
-      if (level) this.#parts.bus.emit('run.silent', { ...facts(live.run), silentMs, level });
-    }
-  }
-
-  /** When time alone stops the next run, or one is polled again, ms. */
-  nextEnd(now: number): number | null {
-    let next = this.runner.ending.unanswered.nextAt(now);
-    for (const live of this.runner.live.values()) {
-      for (const at of [live.endsAt, this.leases.nextAt(live), nextSilenceAt(live, now)])
-        if (at !== null && (next === null || at < next)) next = at;
-    }
-    return next;
-  }
-
-  /** The clock was set, or the machine slept, by this many ms: time in which no agent could work is not counted. */
-  shiftClock(ms: number): void {
-    const { ledger } = this.#parts;
-    for (const live of this.runner.live.values()) {
-      if (!live.run.process) continue;
-      live.shift(ms);
-      ledger.move(live.run.id, live.run.phase, { deadlineAt: live.run.deadlineAt });
-    }
-  }
-
-  /** Reports the silence of running agents. */
-  problems(now: number): ReportedProblem[] {
-    return [...this.runner.live.values()].flatMap((live) => {
-      const gone = this.#goneText(live.run);
-      if (gone !== null) return [{ code: 'rewound', message: gone }];
-      const silence = silenceText(live, now);
-      const { task, agent, process } = live.run;
-      if (silence === null) return [];
-      return [{ code: 'silent-run', message: `${task} (${agent}, pid ${process?.pid}): ${silence}` }];
-    });
-  }
-
-  /** The notice about an agent whose task is missing from its graph. */
-  #goneText({ graph, task, agent, phase }: Run): string | null {
-    const snapshot = this.#parts.graphs.get(graph)?.store.snapshot();
-    if (!snapshot || snapshot.problem || phase === 'opened' || snapshot.tasks.has(task)) return null;
-    return `${agent} works on ${task}, which is gone from ${graph} (git?); its result is kept, \`supervisor runs\` shows it`;
   }
 
   /** Ends a run whose worktree was removed or moved; if its task turned up elsewhere it is reopened. */
   disown(run: Run): void {
-    const live = this.runner.live.get(run.id);
+    const live = this.#runs.find(run.id);
     if (live) live.stop('overruled');
-    else this.#once(run, () => this.runner.ending.disown(run));
+    else this.#once(run, () => this.#runs.disown(run));
   }
 
   /** Attends to the agents of graphs that are unreadable or no longer served: they are still running. */
@@ -284,7 +216,7 @@ export class Dispatcher {
     for (const run of ledger.openRuns()) {
       const graph = graphs.get(run.graph);
       if (graph && graph.store.snapshot().problem === null) continue;
-      const live = this.runner.live.get(run.id);
+      const live = this.#runs.find(run.id);
       if (!graph) live?.releaseSlot();
       const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
       if (!live && isAtWork && !this.#busy.has(run.id)) this.#attend(run);
@@ -296,23 +228,22 @@ export class Dispatcher {
     const { ledger, graphs, clock } = this.#parts;
     for (const run of ledger.openRuns()) {
       if (graphs.get(run.graph) || !isGivenUp(run.graph)) continue;
-      const live = this.runner.live.get(run.id);
+      const live = this.#runs.find(run.id);
       if (live?.run.process) continue;
       const because = `its graph ${run.graph} was not found again`;
       if (live) live.stop('overruled');
       else ledger.move(run.id, 'overruled', { finishedAt: clock.now() });
-      this.runner.ending.emit('run.overruled', run, { because });
+      this.#runs.tell('run.overruled', run, { because });
     }
   }
 
   /** Stops every run with this reason and waits until each is recorded. */
   async stopAll(reason: StopReason): Promise<void> {
-    for (const live of this.runner.live.values()) live.stop(reason);
-    const { background } = this.runner;
+    this.#runs.stopAll(reason);
     // Each may start some of the other.
-    while (!this.#work.isIdle || !background.isIdle) {
+    while (!this.#work.isIdle || !this.#runs.isIdle) {
       await this.#work.idle();
-      await background.idle();
+      await this.#runs.idle();
     }
     this.#wakesLater?.();
     this.#wakesLater = null;
@@ -325,20 +256,20 @@ export class Dispatcher {
 
   /** Takes up a run that may have ended meanwhile, unless it gave no answer a moment ago. */
   #attend(run: Run): void {
-    if (this.runner.ending.unanswered.mayAsk(run.id, this.#parts.clock.now())) this.#takeUp(run);
+    if (this.#runs.mayAsk(run.id)) this.#takeUp(run);
   }
 
   #takeUp(run: Run): void {
     const profile = this.#profileOf(run);
     if (!profile) return;
-    this.#work.later(this.runner.adopt(run, profile));
+    this.#work.later(this.#runs.adopt(run, profile));
   }
 
   #resume(run: Run): void {
     const profile = this.#profileOf(run);
     if (!profile) return;
-    const live = this.runner.reclaimInterrupted(run);
-    this.#work.later(this.slots.take(live, () => this.runner.resume(live, profile)));
+    const live = this.#runs.reclaimInterrupted(run);
+    this.#work.later(this.#slots.take(live, () => this.#runs.resume(live, profile)));
   }
 
   /**
@@ -346,35 +277,34 @@ export class Dispatcher {
    */
   #stop(run: Run, reason: StopReason, because: string): void {
     // Being released: the graph's new state is our own write.
-    if (this.runner.ending.releaseOf(run.id)) return;
-    if (!this.runner.live.has(run.id)) {
+    if (this.#runs.releaseOf(run.id)) return;
+    if (!this.#runs.find(run.id)) {
       // Being released, settled or looked for: the graph's new state is our own write.
       if (this.#busy.has(run.id)) return;
       const profile = this.#profileOf(run);
       if (!profile) {
-        this.runner.ending.overrule(run, reason === 'overruled' ? 'overruled' : 'superseded', because);
+        this.#runs.overrule(run, reason === 'overruled' ? 'overruled' : 'superseded', because);
         return;
       }
       // Finished while unattended: its remains are reattached, to be finished like any other.
       this.#takeUp(run);
     }
-    const live = this.runner.live.get(run.id);
+    const live = this.#runs.find(run.id);
     if (!live || live.signal.aborted || live.declared) return;
-    this.#parts.bus.emit('run.stopping', { ...facts(run), reason });
-    const outcome = reason === 'overruled' ? this.runner.ending.saidInGraph(run) : null;
+    this.#parts.bus.emit('run.stopping', { ...nameOf(run), reason });
+    const outcome = reason === 'overruled' ? this.#runs.saidInGraph(run) : null;
     if (!outcome) {
       live.stop(reason);
       return;
     }
     this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });
     this.#once(run, async () => {
-      await this.runner.ending.declare(run, outcome);
+      await this.#runs.declare(run, outcome);
     });
   }
 
   async #settle(run: Run, outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'succeeded' || outcome.kind === 'failed')
-      await this.runner.ending.finish(run, outcome);
+    if (outcome.kind === 'succeeded' || outcome.kind === 'failed') await this.#runs.finish(run, outcome);
   }
 
   #profileOf(run: Run): Profile | null {
@@ -419,9 +349,4 @@ export class Dispatcher {
       ),
     );
   }
-}
-
-function facts(run: Run) {
-  const { id, graph, task, worktree, executor, attempt } = run;
-  return { run: id, graph, task, worktree, executor, attempt };
 }

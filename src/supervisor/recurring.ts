@@ -5,8 +5,10 @@ import { recurPatch } from '../decide/recur.ts';
 import type { Action, PassedInstants } from '../decide/world.ts';
 import { countedTask } from '../domain/counted-task.ts';
 import type { TaskRef } from '../domain/ids.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { applyPatch } from '../graphs/task-writes.ts';
-import type { RunnerParts } from '../run/run-services.ts';
+import type { Base } from '../platform/base.ts';
+import type { Ledger } from '../runs/ledger.ts';
 
 type Reopen = Extract<Action, { kind: 'reopen' }>;
 
@@ -15,7 +17,11 @@ type Reopen = Extract<Action, { kind: 'reopen' }>;
  */
 export async function reopenRecurring(
   { graph, task, nextAt }: Reopen,
-  parts: Pick<RunnerParts, 'graphs' | 'ledger' | 'clock' | 'bus' | 'wake'>,
+  parts: Pick<Base, 'clock' | 'bus'> & {
+    readonly ledger: Pick<Ledger, 'resetAttempts' | 'noteOver' | 'forgetResult'>;
+    readonly graphs: Pick<SupervisedGraphs, 'get'>;
+    wake(why: string): void;
+  },
 ): Promise<void> {
   const found = parts.graphs.get(graph);
   if (!found) return;
@@ -38,7 +44,7 @@ export async function reopenRecurring(
 /** Records the progress of schedules in one write, and reports it; returns the error, or null. */
 export function noteSchedules(
   actions: readonly Action[],
-  parts: Pick<RunnerParts, 'ledger' | 'bus'>,
+  parts: Pick<Base, 'bus'> & { readonly ledger: Pick<Ledger, 'noteSchedules'> },
 ): unknown {
   const notes = actions.filter((action) => action.kind === 'note-schedule');
   try {
@@ -54,7 +60,7 @@ export function noteSchedules(
 function tellPassed(
   { graph, task }: TaskRef,
   passed: readonly PassedInstants[],
-  { bus }: Pick<RunnerParts, 'bus'>,
+  { bus }: Pick<Base, 'bus'>,
 ): void {
   for (const { kind, nominalAt, count, because } of passed)
     bus.emit(`schedule.${kind}`, { graph, task, nominalAt, count, because });

@@ -4,15 +4,12 @@
 import type { Config } from '../domain/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import type { RunnerParts } from '../run/run-services.ts';
+import type { Ledger } from '../runs/ledger.ts';
 import { PRUNED_AT_ONCE } from '../runs/old-runs.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 
 interface RetentionParts {
-  readonly ledger: Pick<
-    RunnerParts['ledger'],
-    'endedWithFolder' | 'forgetFolder' | 'prune' | 'forgetResultsBefore'
-  >;
+  readonly ledger: Pick<Ledger, 'endedWithFolder' | 'forgetFolder' | 'prune' | 'forgetResultsBefore'>;
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention'>;

@@ -2,18 +2,24 @@
 // instant that anything waits for.
 
 import { createMemo, type DecideMemo, decide } from '../decide/decide.ts';
-import type { Decision, GraphHold, World } from '../decide/world.ts';
+import type { GraphHold } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
-import { type GraphPath, taskOfKey } from '../domain/ids.ts';
+import { type GraphPath, type RunId, taskOfKey } from '../domain/ids.ts';
+import type { Plan } from '../domain/plan.ts';
 import type { Maintenance } from '../graphs/maintenance.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
 import type { Cancel } from '../platform/clock.ts';
 import { nextTurn } from '../platform/cooperative.ts';
 import type { Service } from '../platform/service.ts';
 import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
-import type { RunnerParts } from '../run/run-services.ts';
-import { ConnectedWorkers } from './connected-workers.ts';
+import type { Decided, LastDecision } from '../run/last-decision.ts';
+import type { LiveRun } from '../run/live-run.ts';
+import type { Runs } from '../run/runs.ts';
+import type { RememberedGraph } from '../runs/graph-book.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { ConnectedWorkers } from './connected-workers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
 import { LongReadings } from './long-readings.ts';
@@ -22,16 +28,20 @@ import { observeWorld } from './observe.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 
-/** What the tick needs besides what carrying out runs needs. */
-export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
+interface SupervisorNeeds extends Base {
+  readonly ledger: Ledger;
   readonly graphs: SupervisedGraphs;
+  readonly runs: Runs;
+  readonly workers: ConnectedWorkers;
+  /** Where each decision is kept for all others. */
+  readonly last: LastDecision;
+  /** Distinguishes this supervisor's runs from another's. */
+  readonly stateDir: string;
   /** Observe mode: judge and report, change nothing. */
   readonly observeOnly: boolean;
   config(): Config;
   /** Why nothing at all may start though everything else continues: a common requirement is missing. */
   unavailable(): GraphHold | null;
-  /** Reads the configuration again, keeping the last good one; returns what is wrong, as sentences. */
-  reloadConfig(): Promise<readonly string[]>;
   /** Updates what is watched. */
   watch(graphs: readonly GraphPath[]): void;
   /** What is done for graphs besides dispatching; absent: nothing. */
@@ -39,7 +49,10 @@ export interface SupervisorParts extends Omit<RunnerParts, 'wake' | 'config'> {
   /** Applies completions that waited on the disk while no supervisor could write them. */
   takeSpooled(): Promise<void>;
   /** Done with every full scan: failed watches renewed, the spool drained, orphans stopped. */
-  periodicTasks(): Promise<void>;
+  periodicTasks(now: {
+    readonly isStarting: boolean;
+    readonly attended: () => ReadonlySet<RunId>;
+  }): Promise<void>;
 }
 
 /** A clock change below this is only its usual correction, ms. */
@@ -50,16 +63,15 @@ const LONGEST_SLEEP_MS = 60_000;
 
 export class Supervisor implements Service {
   readonly name = 'supervisor';
-  readonly dispatcher: Dispatcher;
-  readonly lost: LostGraphs;
-  readonly workers = new ConnectedWorkers();
-  readonly #parts: SupervisorParts;
+  readonly #dispatcher: Dispatcher;
+  readonly #lost: LostGraphs;
+  readonly #runs: Runs;
+  readonly #parts: SupervisorNeeds;
   readonly #memo: DecideMemo = createMemo();
   readonly #dirty = new Set<GraphPath>();
   readonly #ledgerTrouble: LedgerTrouble;
   readonly #longReadings: LongReadings;
   #state: SupervisorState = 'stopped';
-  #decided: { world: World; decision: Decision } | null = null;
   #ticking: Promise<void> | null = null;
   #again = false;
   #rediscover = false;
@@ -71,12 +83,13 @@ export class Supervisor implements Service {
   #maintainAt: number | null = null;
   #quiet: (() => void)[] = [];
 
-  constructor(parts: SupervisorParts) {
+  constructor(parts: SupervisorNeeds) {
     this.#parts = parts;
+    this.#runs = parts.runs;
     this.#ledgerTrouble = new LedgerTrouble(parts);
     this.#longReadings = new LongReadings(parts, () => this.wake());
-    this.dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
-    this.lost = new LostGraphs(parts);
+    this.#dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
+    this.#lost = new LostGraphs(parts);
   }
 
   get state(): SupervisorState {
@@ -84,8 +97,28 @@ export class Supervisor implements Service {
   }
 
   /** The last observation and decision; null before the first tick. */
-  get decided(): { readonly world: World; readonly decision: Decision } | null {
-    return this.#decided;
+  get decided(): Decided | null {
+    return this.#parts.last.made;
+  }
+
+  /** What is known of graphs that are gone. */
+  get goneGraphs(): readonly RememberedGraph[] {
+    return this.#lost.gone();
+  }
+
+  /** Starts a run of a plan; its work continues in the background. Throws `conflict` if the task has one. */
+  dispatch(plan: Plan): LiveRun {
+    return this.#dispatcher.dispatch(plan);
+  }
+
+  /** Ends every agent and waits until that is written down. */
+  async cancelAll(): Promise<void> {
+    await this.#dispatcher.stopAll('shutdown');
+  }
+
+  /** Resolves when nothing is being carried, attended in a slot, or written. */
+  async idle(): Promise<void> {
+    await this.#dispatcher.idle();
   }
 
   async start(): Promise<void> {
@@ -109,9 +142,9 @@ export class Supervisor implements Service {
     this.#state = 'stopping';
     this.#timer();
     await this.#ticking;
-    const stillRunning = [...this.dispatcher.runner.live.values()].filter((live) => live.run.process).length;
+    const stillRunning = this.#runs.attended().filter((live) => live.run.process).length;
     await this.#longReadings.idle();
-    await this.dispatcher.stopAll('detached');
+    await this.#dispatcher.stopAll('detached');
     await this.#parts.graphs.release();
     this.#state = 'stopped';
     this.#parts.bus.emit('supervisor.stopped', { stillRunning });
@@ -188,9 +221,9 @@ export class Supervisor implements Service {
   }
 
   #isQuiet(): boolean {
-    const busy = [...this.dispatcher.runner.live.values()].some((live) => live.run.phase !== 'handed-off');
+    const busy = this.#runs.attended().some((live) => live.run.phase !== 'handed-off');
     // An observer leaves what is due to others.
-    const due = this.#parts.observeOnly ? 0 : (this.#decided?.decision.actions.length ?? 0);
+    const due = this.#parts.observeOnly ? 0 : (this.decided?.decision.actions.length ?? 0);
     return !busy && due === 0 && !this.#again && !this.#isUnsure();
   }
 
@@ -198,7 +231,7 @@ export class Supervisor implements Service {
   #isUnsure(): boolean {
     const now = this.#parts.clock.now();
     const { rewindGraceMs } = this.#parts.config().limits;
-    const doubts = this.#parts.observeOnly ? [] : (this.#decided?.decision.doubts.values() ?? []);
+    const doubts = this.#parts.observeOnly ? [] : (this.decided?.decision.doubts.values() ?? []);
     return [...doubts].some((since) => now < since + rewindGraceMs);
   }
 
@@ -228,31 +261,32 @@ export class Supervisor implements Service {
     if (this.#state === 'stopping') return;
     for (const profile of liftOutdatedHolds(this.#parts)) log.info('endpoint.released', { profile });
     this.#noteClock();
-    this.dispatcher.expire(clock.now());
+    this.#runs.expire(clock.now());
     const ledgerAt = this.#ledgerTrouble.look();
-    this.#decided = this.judge();
-    const { decision } = this.#decided;
-    const dispatched = this.#parts.observeOnly ? 0 : this.dispatcher.apply(decision.actions);
+    const decided = this.judge();
+    this.#parts.last.note(decided);
+    const { decision } = decided;
+    const dispatched = this.#parts.observeOnly ? 0 : this.#dispatcher.apply(decision.actions);
     this.#sleepUntil(ledgerAt === null ? decision.wakeAt : Math.min(ledgerAt, decision.wakeAt ?? ledgerAt));
     bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
   }
 
   /** The world and its verdicts at this very moment. Decides, and applies nothing. */
-  judge(): { readonly world: World; readonly decision: Decision } {
+  judge(): Decided {
     const { clock, graphs, ledger, config } = this.#parts;
     const world = observeWorld({
       now: clock.now(),
       config: config(),
       graphs,
       ledger,
-      attended: this.dispatcher.attended(),
-      waiting: this.dispatcher.slots.waiting,
-      endingTasks: this.dispatcher.endingTasks(),
-      ending: this.dispatcher.ending(),
+      attended: this.#dispatcher.attended(),
+      waiting: this.#dispatcher.waiting,
+      endingTasks: this.#runs.endingTasks(),
+      ending: this.#runs.stillWriting(),
       peers: new Map(),
       dispatchBlocked: this.#dispatchBlocked(),
-      workers: this.workers.byProfile(clock.now()),
-      ...(this.#decided ? { doubts: this.#decided.decision.doubts } : {}),
+      workers: this.#parts.workers.byProfile(clock.now()),
+      ...(this.decided ? { doubts: this.decided.decision.doubts } : {}),
     });
     return { world, decision: decide(world, this.#memo) };
   }
@@ -266,29 +300,32 @@ export class Supervisor implements Service {
     const { limits } = config();
     const now = clock.now();
     // Includes what was written since the last check: this one may find it gone.
-    this.lost.see();
+    this.#lost.see();
     if (this.#rediscover || now >= this.#relistAt || now < this.#relistAt - limits.relistMs) {
       this.#rediscover = false;
       this.#relistAt = now + limits.relistMs;
       await graphs.rediscover(config());
       if (!this.#parts.observeOnly) {
-        this.lost.follow(this.dispatcher.runner.live.values());
-        this.lost.note();
-        this.dispatcher.giveUp((graph) => this.lost.isGivenUp(graph));
-        this.lost.prune();
+        this.#lost.follow(this.#runs.attended());
+        this.#lost.note();
+        this.#dispatcher.giveUp((graph) => this.#lost.isGivenUp(graph));
+        this.#lost.prune();
       }
       // Before the first sweep, which treats agents unknown to the ledger as orphans.
-      if (!this.#parts.observeOnly) await this.dispatcher.runner.recovery.takeUpUnknown(graphs.all());
+      if (!this.#parts.observeOnly) await this.#runs.takeUpUnknown(graphs.all());
       if (!this.#parts.observeOnly)
-        for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.dispatcher.disown(run);
+        for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.#dispatcher.disown(run);
       this.#parts.watch(graphs.all().map((graph) => graph.path));
     }
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
       this.#safetyAt = now + limits.safetyPassMs;
       for (const path of await graphs.changed()) this.#dirty.add(path);
-      await this.#parts.periodicTasks();
+      await this.#parts.periodicTasks({
+        isStarting: this.#state === 'starting',
+        attended: () => this.#dispatcher.attended(),
+      });
       await graphs.recheckHolds();
-      if (!this.#parts.observeOnly) this.lost.note();
+      if (!this.#parts.observeOnly) this.#lost.note();
     }
     const doubtful = this.#doubtful();
     const dirty = new Set([...this.#dirty, ...doubtful]);
@@ -300,22 +337,21 @@ export class Supervisor implements Service {
     await graphs.refresh(short);
     if (!this.#again) await this.#longReadings.wait();
     const read = [...short, ...this.#longReadings.takeEnded()];
-    this.lost.see();
+    this.#lost.see();
     if (!this.#parts.observeOnly) {
       if (read.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
-        this.lost.note();
-      this.dispatcher.attendLost();
+        this.#lost.note();
+      this.#dispatcher.attendLost();
     }
     await this.#maintain();
     if (this.#parts.observeOnly) return;
-    const { recovery, ending } = this.dispatcher.runner;
-    await recovery.takeUpUnknown(graphs.all());
-    for (const task of ending.parking.release()) this.#parts.log.info('task.unparked', { task });
+    await this.#runs.takeUpUnknown(graphs.all());
+    for (const task of this.#runs.unpark()) this.#parts.log.info('task.unparked', { task });
   }
 
   /** Graphs from which something of ours is missing: that has no consequences before they were read once more. */
   #doubtful(): GraphPath[] {
-    const { doubts } = this.#decided?.decision ?? {};
+    const { doubts } = this.decided?.decision ?? {};
     if (!doubts || doubts.size === 0) return [];
     const runs = this.#parts.ledger.openRuns();
     return [...doubts.keys()].flatMap((key) => {
@@ -341,7 +377,7 @@ export class Supervisor implements Service {
     this.#drift = drift;
     if (Math.abs(jump) < CLOCK_JUMP_MS) return;
     log.warn('clock.jumped', { ms: Math.round(jump) });
-    this.dispatcher.shiftClock(jump);
+    this.#runs.shiftClock(jump);
   }
 
   #dispatchBlocked(): GraphHold | null {
@@ -360,7 +396,7 @@ export class Supervisor implements Service {
     const now = this.#parts.clock.now();
     const next = Math.min(
       wakeAt ?? Number.POSITIVE_INFINITY,
-      this.dispatcher.nextEnd(now) ?? Number.POSITIVE_INFINITY,
+      this.#runs.nextEnd(now) ?? Number.POSITIVE_INFINITY,
       this.#safetyAt,
       this.#relistAt,
       this.#maintainAt ?? Number.POSITIVE_INFINITY,

@@ -9,14 +9,13 @@ import type { Deferred } from '../../src/domain/outcome.ts';
 import type { CommandProfile, Profile } from '../../src/domain/profile.ts';
 import { Availability } from '../../src/run/availability.ts';
 import { liftOutdatedHolds } from '../../src/run/endpoint-holds.ts';
-import type { RunnerParts } from '../../src/run/run-services.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { claude, command, NOW, profiles, run } from '../support/tasks.ts';
 
 const MISSING = 'executor-unavailable';
 let folder: string;
 let ledger: Ledger;
-let parts: RunnerParts;
+let parts: ConstructorParameters<typeof Availability>[0];
 let availability: Availability;
 /** The profiles of each graph. */
 let served: Map<string, readonly Profile[]>;
@@ -53,7 +52,7 @@ beforeEach(async () => {
       get: (path: string) => (served.has(path) ? graphOf(path) : null),
       all: () => [...served.keys()].map(graphOf),
     },
-  } as unknown as RunnerParts;
+  } as unknown as typeof parts;
   availability = new Availability(parts);
 });
 afterEach(() => {

@@ -9,7 +9,6 @@ import type { Run } from '../../src/domain/run.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { Parking } from '../../src/run/parking.ts';
-import type { RunnerParts } from '../../src/run/run-services.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { detail } from '../support/tasks.ts';
 
@@ -29,7 +28,7 @@ beforeEach(async () => {
     ledger,
     graphs: { get: () => ({ store, repository: { id: 'r' }, settings: { duplicates: 'once' } }) },
     bus: { emit: () => {} },
-  } as unknown as RunnerParts);
+  } as unknown as ConstructorParameters<typeof Parking>[0]);
 });
 afterEach(() => {
   ledger.close();

@@ -374,7 +374,7 @@ describe('the registry tells the truth', () => {
   test('edge 10: wg kill ends the agent and pauses its task; nothing starts it again', async () => {
     const { agent } = await running();
     expect((await wgLike(graph, 'kill', agent)).status).toBe(0);
-    await eventually(() => supervised?.supervisor.dispatcher.runner.live.size === 0);
+    await eventually(() => supervised?.runs.attended().length === 0);
     await supervised?.supervisor.quiet();
     expect(await taskNow('a')).toMatchObject({ status: 'open', paused: true });
     expect(supervised?.count('run.claimed', 'a')).toBe(1);

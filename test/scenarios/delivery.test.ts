@@ -253,7 +253,7 @@ describe('while it lives', () => {
     supervised = await supervise(playground);
     await supervised.event('run.progress', 'job');
     expect(await complete(dataOf(agent.received[0]))).toMatchObject({ status: 200, duplicate: false });
-    await supervised.supervisor.dispatcher.idle();
+    await supervised.supervisor.idle();
     expect(agent.received.length).toBe(1);
     expect(await statusOf()).toBe('done');
   });

@@ -99,7 +99,7 @@ besideRealWg('the life of tasks', () => {
     const ours = await project.ours();
     await ours.event('run.started', 'long');
     await project.wg('fail', 'long', '--reason', 'it took too long');
-    await eventually(() => ours.supervisor.dispatcher.runner.live.size === 0);
+    await eventually(() => ours.runs.attended().length === 0);
     expect(await project.weSay('long', 'finished')).toContain('it took too long');
     expect((await project.show('long')).status).toBe('failed');
   });
@@ -107,7 +107,7 @@ besideRealWg('the life of tasks', () => {
   forEveryAge('agents, heartbeat, unclaim and kill', async () => {
     const { wg, show } = project;
     await project.add('long', { exec: 'exec sleep 300' });
-    const { event, count, supervisor: ours } = await project.ours();
+    const { event, count, runs } = await project.ours();
     const { agent, pid } = await event('run.started', 'long');
     const agents = await eventually(async () => {
       const text = await wg('--json', 'agents');
@@ -125,7 +125,7 @@ besideRealWg('the life of tasks', () => {
     await wg('kill', again);
     // The newer ones pause what they kill; March opens it, and so it starts again.
     if (REAL?.can.age === MARCH) return void (await eventually(() => count('run.started', 'long') === 3));
-    await eventually(() => ours.dispatcher.runner.live.size === 0);
+    await eventually(() => runs.attended().length === 0);
     await project.weSay('long', 'paused');
     expect([count('run.started', 'long'), (await show('long')).status]).toEqual([2, 'open']);
   });

@@ -114,6 +114,16 @@ const IMPURE: readonly { what: string; pattern: RegExp }[] = [
   { what: 'process', pattern: /(?<![.\w])process\s*\./g },
 ];
 
+/** Parts that offer verbs. Who needs what is behind one of them is given that itself, or a verb for it. */
+const OFFERING =
+  'supervisor|dispatcher|runs|runner|ending|leases|recovery|availability|parking|completions|claims|workerCalls';
+
+/** Two members deep into such a part: `runs.find(id)` is a verb, `runs.ending.release` reaches through. A signal is a value. */
+const REACHING = new RegExp(
+  `(?<![\\w$])(?:${OFFERING})\\s*\\??\\.\\s*#?(?!signal\\b)\\w+\\s*\\??\\.\\s*#?\\w`,
+  'g',
+);
+
 const MAX_LINES = 450;
 
 export interface Rules {
@@ -176,6 +186,7 @@ export function violationsOf(
     for (const { what, pattern, homes } of ONE_HOME)
       if (!isAt(file.path, homes)) each(pattern, `uses ${what}, whose home is ${homes.join(' or ')}`);
     for (const { what, pattern } of NOWHERE) each(pattern, `has ${what}`);
+    each(REACHING, 'reaches through a part; ask that part, or take what you need as an argument');
     if (isPure(file.path))
       for (const { what, pattern } of IMPURE) each(pattern, `uses ${what}, but decides only`);
     for (const position of moduleLevelVariables(file.code))

@@ -1,0 +1,355 @@
+// The runs of this process, and all that the rest of the house may do with them: begin, attend, end, renew, give back.
+// Whoever ticks and whoever asks knows runs by these verbs alone.
+
+import type { SupervisorError } from '../domain/errors.ts';
+import { type TaskKey, taskKey } from '../domain/ids.ts';
+import type { Stopped, StopReason } from '../domain/outcome.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Profile } from '../domain/profile.ts';
+import type { ReportedProblem } from '../domain/report.ts';
+import type { Run } from '../domain/run.ts';
+import type { Assignment } from '../executors/executor.ts';
+import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
+import type { Base } from '../platform/base.ts';
+import type { Lease } from '../runs/lease-row.ts';
+import type { Ledger } from '../runs/ledger.ts';
+import type { AssignedGraph } from './assignment.ts';
+import type { Availability } from './availability.ts';
+import type { Background } from './background.ts';
+import type { HeartbeatAnswer, HeartbeatFields, Leases } from './leases.ts';
+import type { LiveRun } from './live-run.ts';
+import type { Parking } from './parking.ts';
+import {
+  type AnsweredQuestion,
+  answerQuestion,
+  isAskedAlready,
+  type Question,
+  writeQuestion,
+} from './questions.ts';
+import type { Recovery } from './recovery.ts';
+import type { RunEnding } from './run-end.ts';
+import type { Runner } from './runner.ts';
+import { nextSilenceAt, silenceLevel, silenceText } from './silence.ts';
+import type { Unanswered } from './unanswered.ts';
+
+interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
+  readonly live: Map<string, LiveRun>;
+  readonly ledger: Pick<Ledger, 'move' | 'setPause'>;
+  readonly graphs: Pick<SupervisedGraphs, 'get'>;
+  readonly runner: Runner;
+  readonly ending: RunEnding;
+  readonly leases: Leases;
+  readonly recovery: Recovery;
+  readonly availability: Availability;
+  readonly parking: Parking;
+  /** Runs that cannot say just now what came of them. */
+  readonly unanswered: Unanswered;
+  readonly background: Background;
+}
+
+export class Runs {
+  readonly #parts: RunsNeeds;
+  readonly #live: Map<string, LiveRun>;
+  readonly #runner: Runner;
+  readonly #ending: RunEnding;
+  readonly #leases: Leases;
+  /** Tasks that an external worker is claiming now: no tick may dispatch them in between. */
+  readonly #changingHands = new Set<TaskKey>();
+
+  constructor(parts: RunsNeeds) {
+    this.#parts = parts;
+    this.#live = parts.live;
+    this.#runner = parts.runner;
+    this.#ending = parts.ending;
+    this.#leases = parts.leases;
+  }
+
+  // Which there are.
+
+  /** Every run that this process attends to, as they are now. */
+  attended(): readonly LiveRun[] {
+    return [...this.#live.values()];
+  }
+
+  /** A run that this process attends to. */
+  find(run: string): LiveRun | undefined {
+    return this.#live.get(run);
+  }
+
+  /** Those of a task: the next one may begin while the process of the last one still ends. */
+  ofTask(key: TaskKey): readonly LiveRun[] {
+    return this.attended().filter(({ run }) => taskKey(run.graph, run.task) === key);
+  }
+
+  /** Tasks that a tick leaves alone: just changing hands, or settled while their process still ends. */
+  endingTasks(): ReadonlySet<TaskKey> {
+    const declared = this.attended().filter((live) => live.declared);
+    return new Set([...this.#changingHands, ...declared.map(({ run }) => taskKey(run.graph, run.task))]);
+  }
+
+  /**
+   * Runs reported as finished while their process keeps running: it may write to its worktree as long as it lives.
+   */
+  stillWriting(): readonly Run[] {
+    return this.attended().flatMap(({ declared, run }) =>
+      declared !== null && run.process !== null ? [{ ...run, phase: 'started' as const }] : [],
+    );
+  }
+
+  /** Reports the silence of running agents, and tasks that are missing from their graphs. */
+  problems(now: number): ReportedProblem[] {
+    return this.attended().flatMap((live) => {
+      const gone = this.#goneText(live.run);
+      if (gone !== null) return [{ code: 'rewound', message: gone }];
+      const silence = silenceText(live, now);
+      const { task, agent, process } = live.run;
+      if (silence === null) return [];
+      return [{ code: 'silent-run', message: `${task} (${agent}, pid ${process?.pid}): ${silence}` }];
+    });
+  }
+
+  /** The notice about an agent whose task is missing from its graph. */
+  #goneText({ graph, task, agent, phase }: Run): string | null {
+    const snapshot = this.#parts.graphs.get(graph)?.store.snapshot();
+    if (!snapshot || snapshot.problem || phase === 'opened' || snapshot.tasks.has(task)) return null;
+    return `${agent} works on ${task}, which is gone from ${graph} (git?); its result is kept, \`supervisor runs\` shows it`;
+  }
+
+  // How one begins.
+
+  /** Opens a run for each plan, all in one write: the run, or why it was refused. Throws if nothing was written. */
+  openAll(plans: readonly Plan[]): (LiveRun | SupervisorError)[] {
+    return this.#runner.openAll(plans);
+  }
+
+  /** The same for one plan; throws the refusal, `conflict` if the task has an open run. */
+  open(plan: Plan): LiveRun {
+    return this.#runner.open(plan);
+  }
+
+  /** Claims, starts and attends. Resolves when the run's slot is free again; never rejects. */
+  carry(live: LiveRun, plan: Plan): Promise<void> {
+    return this.#runner.carry(live, plan);
+  }
+
+  /** Everything the run's worker needs to know. */
+  assign(live: LiveRun, graph: AssignedGraph, profile: Profile): Promise<Assignment> {
+    return this.#runner.assign(live, graph, profile);
+  }
+
+  /** Attends to a run that an earlier supervisor began. Resolves when it is over; never rejects. */
+  adopt(run: Run, profile: Profile): Promise<void> {
+    return this.#runner.adopt(run, profile);
+  }
+
+  /** Whether it makes sense to attend to a run that ended: one that gave no answer is asked less and less often. */
+  mayAsk(run: string): boolean {
+    return this.#parts.unanswered.mayAsk(run, this.#parts.clock.now());
+  }
+
+  /** Attends to a claimed run whose supervisor died before it knew whether the far side has it; `resume` carries it on. */
+  reclaimInterrupted(run: Run): LiveRun {
+    return this.#runner.reclaimInterrupted(run);
+  }
+
+  /** Begins such a run once more: the same run, message id and fence. Never rejects. */
+  resume(live: LiveRun, profile: Profile): Promise<void> {
+    return this.#runner.resume(live, profile);
+  }
+
+  /** Keeps ticks away from a task while somebody outside takes it over. */
+  async whileChangingHands<T>(key: TaskKey, act: () => Promise<T>): Promise<T> {
+    this.#changingHands.add(key);
+    try {
+      return await act();
+    } finally {
+      this.#changingHands.delete(key);
+    }
+  }
+
+  isChangingHands(key: TaskKey): boolean {
+    return this.#changingHands.has(key);
+  }
+
+  // How one ends.
+
+  /** Ledger finished → graph settled → ledger settled. Also what reconcile requests after a crash in between. */
+  readonly finish: RunEnding['finish'] = (...end) => this.#ending.finish(...end);
+
+  /** Takes an outcome that came by another way than the executor. */
+  readonly declare: RunEnding['declare'] = (...end) => this.#ending.declare(...end);
+
+  /** Whether the outcome of this run is being written now. */
+  isFinishing(run: string): boolean {
+    return this.#ending.isFinishing(run);
+  }
+
+  /** What the graph says of a task that its own agent finished without us; null when somebody else did. */
+  readonly saidInGraph: RunEnding['saidInGraph'] = (run) => this.#ending.saidInGraph(run);
+
+  /** Closes a run whose task somebody decided otherwise about. */
+  overrule(run: Run, phase: 'overruled' | 'superseded', because: string): void {
+    this.#ending.overrule(run, phase, because);
+  }
+
+  /** Closes a run whose worktree is gone. A task that moved with its worktree is released there. */
+  disown(run: Run): Promise<void> {
+    return this.#ending.disown(run);
+  }
+
+  /** Releases a claimed task; the attempt does not count. */
+  release(run: Run, because: string, options?: { paused?: boolean; outcome?: Stopped }): Promise<void> {
+    return this.#ending.release(run, because, options);
+  }
+
+  /** A release of the run in progress, if there is one: reports that arrive meanwhile must wait and check again. */
+  releaseOf(run: string): Promise<void> | undefined {
+    return this.#ending.releaseOf(run);
+  }
+
+  /** Gives back the task of a run that came to nothing; one time too many parks it. */
+  giveBack(run: Run, because: string): Promise<void> {
+    return this.#ending.giveBack(run, because);
+  }
+
+  /** Ends a run at somebody's wish: its task stays paused until it is resumed. */
+  async cancel(run: Run, because: string): Promise<void> {
+    const live = this.#live.get(run.id);
+    if (live) return live.stop('cancelled', because);
+    const outcome: Stopped = { kind: 'stopped', reason: 'cancelled', because };
+    await this.release(run, because, { paused: true, outcome });
+  }
+
+  /** Gives back a run for which somebody else comes, and attends to it no more. */
+  async takeAway(live: LiveRun, because: string): Promise<void> {
+    await this.release(live.run, because);
+    live.stop('completed');
+    this.#live.delete(live.run.id);
+  }
+
+  /** Writes the claim of a run again whose task is on an older line now. */
+  reclaim(run: Run): Promise<void> {
+    return this.#ending.reclaim(run);
+  }
+
+  /** Writes a known result again into its task's line, which is an older one now. */
+  readonly restore: RunEnding['restore'] = (known) => this.#ending.restore(known);
+
+  // Work that goes on elsewhere.
+
+  /** Writes down who has a run, and for how long. */
+  agree(live: LiveRun, lease: Lease): void {
+    this.#leases.set(live, lease);
+  }
+
+  /** A sign of life: moves the lease. `message`: what its worker says. */
+  heartbeat(live: LiveRun, message: string | undefined, facts: HeartbeatFields): HeartbeatAnswer {
+    if (message !== undefined) live.progress = message;
+    const answer = this.#leases.renew(live, facts);
+    if (message !== undefined) this.tell('run.progress', live.run, { message });
+    return answer;
+  }
+
+  /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */
+  ask(live: LiveRun, asked: Question, facts: HeartbeatFields): HeartbeatAnswer {
+    if (isAskedAlready(live.lease, asked)) return this.#leases.renew(live, facts);
+    const answer = this.#leases.renew(live, { ...facts, question: writeQuestion(asked) });
+    const { question, options } = asked;
+    live.progress = `asks: ${question}`;
+    this.tell('run.input', live.run, { question, options });
+    return answer;
+  }
+
+  /** Answers the open question of a run. Throws `conflict`: `nothing-asked`, `already-answered`. */
+  answer(live: LiveRun, said: Parameters<typeof answerQuestion>[1]): AnsweredQuestion {
+    return answerQuestion(live, said, { leases: this.#leases, ending: this.#ending });
+  }
+
+  // What time does.
+
+  /** Stops runs whose time has run out, and reports silence. */
+  expire(now: number): void {
+    for (const live of this.attended()) {
+      const at = live.endsAt;
+      if (at === null || at > now) continue;
+      live.stop(live.lingerUntil === null ? 'timeout' : 'completed');
+    }
+    for (const live of this.attended()) {
+      this.#leases.expire(live, now);
+      const level = silenceLevel(live, now);
+      if (level === live.silence) continue;
+      live.silence = level;
+      const silentMs = now - live.progressAt;
+      if (level) this.#parts.bus.emit('run.silent', { ...nameOf(live.run), silentMs, level });
+    }
+  }
+
+  /** When time alone stops the next run, or one is polled again, ms. */
+  nextEnd(now: number): number | null {
+    let next = this.#parts.unanswered.nextAt(now);
+    for (const live of this.#live.values()) {
+      for (const at of [live.endsAt, this.#leases.nextAt(live), nextSilenceAt(live, now)])
+        if (at !== null && (next === null || at < next)) next = at;
+    }
+    return next;
+  }
+
+  /** The clock was set, or the machine slept, by this many ms: time in which no agent could work is not counted. */
+  shiftClock(ms: number): void {
+    for (const live of this.#live.values()) {
+      if (!live.run.process) continue;
+      live.shift(ms);
+      this.#parts.ledger.move(live.run.id, live.run.phase, { deadlineAt: live.run.deadlineAt });
+    }
+  }
+
+  // What is around them.
+
+  /** What was missing may be there now: every profile that lacked a program may try again. */
+  retryMissing(): void {
+    this.#parts.availability.retryMissing();
+  }
+
+  /** A person says that the profiles of a name work again, wherever they are written. */
+  resumeProfile(name: string): void {
+    this.#parts.availability.resume(name);
+  }
+
+  /** Lets go of parked tasks that were changed since, or are no more. Returns them. */
+  unpark(): readonly TaskKey[] {
+    return this.#parts.parking.release();
+  }
+
+  /** Takes up what the ledger does not know of graphs that are served for the first time, or again. Returns how many. */
+  takeUpUnknown(graphs: readonly SupervisedGraph[]): Promise<number> {
+    return this.#parts.recovery.takeUpUnknown(graphs);
+  }
+
+  /** Whether the agent of a run that was claimed when its supervisor died was started all the same; then it is `started`. */
+  async findAgent(run: Run): Promise<boolean> {
+    return run.phase === 'claimed' && (await this.#parts.recovery.findAgent(run));
+  }
+
+  /** Emits an event of a run. */
+  readonly tell: RunEnding['emit'] = (...said) => this.#ending.emit(...said);
+
+  /** Stops every run with this reason. */
+  stopAll(reason: StopReason): void {
+    for (const live of this.attended()) live.stop(reason);
+  }
+
+  /** Nothing is being noted or attended to that nobody waits for. */
+  get isIdle(): boolean {
+    return this.#parts.background.isIdle;
+  }
+
+  /** Resolves when that is so. */
+  idle(): Promise<void> {
+    return this.#parts.background.idle();
+  }
+}
+
+/** How events name a run. */
+export function nameOf({ id, graph, task, worktree, executor, attempt }: Run) {
+  return { run: id, graph, task, worktree, executor, attempt };
+}
