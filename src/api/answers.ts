@@ -3,8 +3,10 @@
 
 import { z } from 'zod';
 import type { CompletionAnswer } from '../control/control.ts';
+import { BUDGET_PERIODS, BUDGET_UNITS } from '../domain/budget.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type {
+  BudgetReport,
   InboxItem,
   RunReport,
   StatusReport,
@@ -66,6 +68,7 @@ export const outcomeAnswer = z.discriminatedUnion('kind', [
       'lost-claim',
       'overruled',
       'replaced',
+      'budget',
       'completed',
       'timeout',
       'silent',
@@ -190,6 +193,29 @@ const inboxItem = z.object({
 
 export const inboxAnswer = z.object({ generated_at: text, items: z.array(inboxItem) });
 
+const budget = z.object({
+  name: text,
+  unit: z.enum(BUDGET_UNITS),
+  cap: z.number(),
+  per: z.enum(BUDGET_PERIODS),
+  repo: textOrNull,
+  profile: textOrNull,
+  account: textOrNull,
+  model: textOrNull,
+  task: textOrNull,
+  spent: z.number(),
+  used: z.number(),
+  running: z.number(),
+  running_runs: count,
+  untold: count,
+  left: z.number(),
+  state: z.enum(['ok', 'warn', 'spent']),
+  on_spent: z.enum(['finish', 'stop']),
+  next_at: textOrNull,
+}) satisfies z.ZodType<BudgetReport>;
+
+export const budgetsAnswer = z.object({ generated_at: text, budgets: z.array(budget) });
+
 export const statusAnswer = z.object({
   generated_at: text,
   supervisor: z.object({
@@ -228,6 +254,7 @@ export const statusAnswer = z.object({
     }),
   ),
   runs: z.array(runAnswer),
+  budgets: z.array(budget),
   held: z.array(
     z.object({
       task: text,

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../platform/clock.ts';
 import {
+  budgetsAnswer,
   claimsAnswer,
   drainAnswer,
   healthAnswer,
@@ -69,6 +70,19 @@ export function supervisorRoutes(options: {
       async handle(_call, { control }) {
         const { generated_at, inbox } = await control.status();
         return { body: { generated_at, items: inbox } };
+      },
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/budgets',
+      summary: 'What agents may spend, and have spent',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: budgetsAnswer,
+      async handle(_call, { control }) {
+        const { generated_at, budgets } = await control.status();
+        return { body: { generated_at, budgets } };
       },
     }),
     plainRoute({

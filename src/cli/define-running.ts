@@ -63,6 +63,16 @@ Examples:
   );
   host.on(
     program
+      .command('budgets')
+      .summary('what agents may spend, and have spent')
+      .description(
+        'Lists the [[budgets]] of supervisor.toml: what is spent, what running work is expected to take, what is left, and when each begins anew.',
+      )
+      .addHelpText('after', '\nExample:\n  supervisor budgets --json\n'),
+    async (context) => (await import('./commands/look.ts')).budgets(context),
+  );
+  host.on(
+    program
       .command('worktrees')
       .summary('the worktrees that were found')
       .description('Lists the worktrees that were found, with state and reason.'),

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import { budgetTroubles, toBudgets } from './budgets.ts';
 import { readConfigText } from './config-text.ts';
 import { readListen } from './listen.ts';
 import { type KeyLines, locateKeys } from './locate.ts';
@@ -95,6 +96,7 @@ function crossTroubles(file: string, written: WrittenConfig, lines: KeyLines): C
         'must not be shorter than backoff',
       ),
     );
+  problems.push(...budgetTroubles(file, written.budgets, lines));
   return problems;
 }
 
@@ -145,6 +147,7 @@ function toConfig(
       allowedHosts: api.allowed_hosts,
       allowedOrigins: api.allowed_origins,
     },
+    ...(written.budgets.length === 0 ? {} : { budgets: toBudgets(written.budgets, absolute) }),
     notify: written.notify.map(({ url, secret, events, held_after }) => ({
       url,
       secrets: secret === undefined ? [] : Array.isArray(secret) ? secret : [secret],

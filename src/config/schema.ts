@@ -2,6 +2,7 @@
 // converts them.
 
 import { z } from 'zod';
+import { BUDGET_PERIODS } from '../domain/budget.ts';
 import { NOTIFY_EVENTS } from '../domain/config.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import {
@@ -208,6 +209,36 @@ const apiShape = {
   ),
 };
 
+const positive = z.number().min(0).max(1e15);
+
+const budgetShape = {
+  name: optional(text, { text: 'What it is called. Default: made from what it says.', example: 'day' }),
+  usd: optional(positive, { text: 'The cap in US dollars, as agents tell what they cost.', example: 20 }),
+  tokens: optional(positive, {
+    text: 'The cap in tokens, cached ones included: for subscriptions, and for agents that tell no cost.',
+    example: 50_000_000,
+  }),
+  runs: optional(positive, { text: 'The cap in runs.', example: 100 }),
+  per: withDefault(
+    z.enum(BUDGET_PERIODS),
+    'day',
+    'Days and weeks (from Monday) are those of the zone of schedules. "task": all attempts of one task since the last `supervisor retry`.',
+  ),
+  repo: optional(text, {
+    text: 'Only work in this repository: its name, or a path of it. Default: all.',
+    example: 'shop',
+  }),
+  profile: optional(text, { text: 'Only runs of this profile.', example: 'claude' }),
+  account: optional(text, { text: 'Only runs of the profiles with this account.', example: 'anthropic' }),
+  model: optional(text, { text: 'Only runs with this model; "*" stands for any text.', example: '*opus*' }),
+  warn_at: withDefault(z.number().min(1).max(100), 80, 'Per cent of the cap from which on `status` warns.'),
+  on_spent: withDefault(
+    z.enum(['finish', 'stop']),
+    'finish',
+    'Agents that run when it is spent: "finish" lets them go on, "stop" ends them and opens their tasks again. Neither starts anything new.',
+  ),
+};
+
 const notifyShape = {
   url: required(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
     text: 'The webhook that receives the events.',
@@ -274,6 +305,10 @@ export const machineSchema = z.strictObject({
   shutdown: section(shutdownShape, 'Shutdown.'),
   retention: section(retentionShape, 'Retention.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
+  budgets: z.array(z.strictObject(budgetShape)).default([]).meta({
+    description:
+      'What agents may spend; one block for each, with usd, tokens or runs, or several of these. Nothing new starts where spent, running and expected would pass the cap.',
+  }),
   notify: z
     .array(z.strictObject(notifyShape))
     .default([])
@@ -296,6 +331,7 @@ export const SECTION_ORDER = [
   'shutdown',
   'retention',
   'api',
+  'budgets',
   'notify',
   'log',
 ] as const;

@@ -34,6 +34,7 @@ const KIND_OF_CODE: Readonly<Record<string, InboxKind>> = {
   parked: 'parked',
   rewound: 'rewound',
   budget: 'budget',
+  'instant-failures': 'budget',
   untrusted: 'untrusted',
 };
 
@@ -86,6 +87,8 @@ function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): I
 }
 
 function waitsForPerson({ state, code, nextAt }: Verdict): boolean {
+  // What money stops is for a person to know of, though it passes by itself.
+  if (KIND_OF_CODE[code] === 'budget') return true;
   return state === 'held' && !NOBODYS_TURN.has(code) && !code.startsWith('status-') && nextAt === null;
 }
 
@@ -203,6 +206,7 @@ function commandsFor(views: readonly GraphView[]) {
     release: (view: GraphView, id: TaskId) => `supervisor release ${on(view, id)}`,
     forKind(kind: InboxKind, view: GraphView, id: TaskId): string {
       if (kind === 'parked' || kind === 'rewound') return retry(view, id);
+      if (kind === 'budget') return 'supervisor budgets';
       if (kind === 'untrusted') return `supervisor trust ${quoted(view.worktree)}`;
       return `supervisor why ${on(view, id)}`;
     },

@@ -27,6 +27,7 @@ import { questionOf } from '../run/questions.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import type { DiscoveredRepository } from '../worktrees/discover.ts';
+import { budgetProblems, budgetReports } from './budget-reports.ts';
 import type { TaskFilter } from './control.ts';
 import { askedPlaces } from './find-task.ts';
 import { goneElsewhere } from './gone-graphs.ts';
@@ -95,10 +96,12 @@ export function statusReport(input: Reportable): StatusReport {
     inbox: inboxOf(input, worktrees),
     worktrees,
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
+    budgets: budgetReports(world),
     held,
     schedules,
     workers: input.workers ?? [],
     problems: [
+      ...budgetProblems(world),
       ...orderedPauses(world).map(({ code, because }) => ({ code, message: because })),
       ...input.problems,
       ...goneElsewhere(input),

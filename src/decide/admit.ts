@@ -106,11 +106,17 @@ class Line {
     this.#settle();
   }
 
+  /** What was let in since may have taken what the head needs. */
+  lookAgain(): void {
+    this.#settle();
+  }
+
   #settle(): void {
     for (let head = this.head; head; head = this.head) {
       // Ordered by priority: after the first idle task all others are idle, too.
       const isIdle = this.#skipsIdle && head.priority <= 0;
-      if (!isIdle && !this.#isBusy(head) && !this.#room.taskPauseOf(head)) return;
+      const isHeld = this.#isBusy(head) || this.#room.taskPauseOf(head) || this.#room.taskBudgetOf(head);
+      if (!isIdle && !isHeld) return;
       this.#at = isIdle ? this.queue.plans.length : this.#at + 1;
     }
   }
@@ -124,6 +130,7 @@ function next(lines: Line[], room: Room): Plan | null {
   for (let i = lines.length - 1; i >= 0; i--) {
     const line = lines[i];
     if (!line) continue;
+    line.lookAgain();
     if (!line.head || room.full(line.queue)) {
       lines.splice(i, 1);
       continue;
@@ -159,7 +166,7 @@ function heldBecause(plan: Plan, room: Room, graphIsBusy: boolean): Held {
       because: 'its priority is idle, and its graph has other work that is ready',
       nextAt: null,
     };
-  const full = room.full(plan);
+  const full = room.full(plan) ?? room.taskBudgetOf(plan);
   if (!full) throw new Error(`task ${plan.task} has room and was not admitted`);
-  return { state: 'queued', ...full, nextAt: null };
+  return { state: 'queued', nextAt: null, ...full };
 }

@@ -71,6 +71,7 @@ export const VERDICT_CODES = {
   'repo-limit': 'its repository has no room',
   'worktree-limit': 'its worktree has no room',
   'profile-limit': 'its profile has no room',
+  budget: 'a budget that it counts for has no room for it',
   probe: 'its profile or account was paused, and one other task tries it first',
   idle: 'idle priority, and the graph has other work',
   'no-worker': 'no worker with its profile is connected',

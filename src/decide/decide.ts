@@ -7,6 +7,7 @@ import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type Admission, admit, type PlanQueue } from './admit.ts';
+import { budgetsOf, withBudgets } from './budget-state.ts';
 import { isStartable } from './cache-validity.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
@@ -79,12 +80,17 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   for (const { until } of world.pauses)
     if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
 
-  const admission = admit(queues, roomState(world, views), isBusy);
+  const room = roomState(world, views);
+  const admission = admit(queues, room, isBusy);
   const offers: Plan[] = [];
   if (!world.dispatchBlocked)
     for (const plan of admission.admitted)
       if (plan.profile.type === 'remote') offers.push(plan);
-      else actions.push({ kind: 'dispatch', plan });
+      else actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });
+  if (room.budgets) {
+    for (const stop of room.budgets.toStop()) actions.push({ kind: 'stop', reason: 'budget', ...stop });
+    wakeAt = earlier(wakeAt, room.budgets.nextWindowAt);
+  }
   const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
   for (const [path, graph] of judged) kept.set(path, graph.verdicts);
   const ofReady = readyWords(world, judged, admission, unsure);
@@ -131,7 +137,9 @@ function standing(kept: Verdict, plan: Plan, dispatchBlocked: GraphHold): Verdic
 /** The inputs to the capacity limits, from the world. */
 export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>): RoomState {
   const settings = new Map(world.graphs.map((view) => [view.repo, view.settings]));
+  const budgets = budgetsOf(world, views);
   return {
+    ...(budgets ? { budgets } : {}),
     now: world.now,
     maxConcurrent: world.config.maxConcurrent,
     runs: withEnding(world),

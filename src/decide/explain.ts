@@ -10,7 +10,7 @@ import { graphHold, isStartable } from './cache-validity.ts';
 import { createMemo, decide, roomState, withEnding } from './decide.ts';
 import { findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
-import { viewForReadiness } from './judge.ts';
+import { modelOfPlan, viewForReadiness } from './judge.ts';
 import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
 import { explainReadiness } from './readiness.ts';
 import { occupiesPlace, Room } from './room.ts';
@@ -87,7 +87,8 @@ function dueText({ state, occurrence }: ScheduleJudgement): string {
 /** Whether this task alone would be admitted now, ignoring other waiting tasks. */
 function roomConditions(world: World, view: GraphView, task: Task, { profile }: Routed): Condition[] {
   const views = new Map(world.graphs.map((candidate) => [candidate.graph, candidate]));
-  const room = new Room(roomState(world, views));
+  const { budgets, ...state } = roomState(world, views);
+  const room = new Room(state);
   const seat = { graph: view.graph, worktree: view.worktree, repo: view.repo, profile };
   const pause = room.pauseOf(seat) ?? room.taskPauseOf({ graph: view.graph, task: task.id });
   const places = withEnding(world).filter(occupiesPlace).length;
@@ -96,6 +97,7 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
   const fine = `there is room: ${places} of ${world.config.maxConcurrent} places are taken (its priority is ${priority})`;
   return [
     condition('not held back', pause, 'nothing it needs is paused'),
+    ...(budgets?.conditions({ ...seat, task: task.id, ...modelOfPlan(task, profile, view.profiles) }) ?? []),
     condition('room', room.full(seat), fine),
   ];
 }

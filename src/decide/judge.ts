@@ -2,10 +2,13 @@
 // could start. The result also says what it depends on, and is valid until that changes.
 
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import { modelOfTask, projectModel } from '../domain/model-route.ts';
 import type { Plan } from '../domain/plan.ts';
+import { isAgentProfile, type Profile, type ProfileSet } from '../domain/profile.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
+import { tierRoute } from './asked-route.ts';
 import { graphHold, isStartable, isStillValid, type ProcessIo, type Standing } from './cache-validity.ts';
 import { lazyBackEdges } from './cycles.ts';
 import { isPeerReference } from './dependencies.ts';
@@ -256,6 +259,7 @@ class Judging {
       because,
       priority: effectivePriority(task, made, now, this.#dependents),
       occurrence,
+      ...modelOfPlan(task, route.profile, this.#view.profiles),
     };
     const agingAt = nextAgingAt(task.priority, made, now);
     // An idle task waits for other work, or for its age.
@@ -282,6 +286,16 @@ class Judging {
     this.#isPassing = true;
     if (at < this.#validUntil) this.#validUntil = at;
   }
+}
+
+/** The model that a plan would work with, where it names one. */
+export function modelOfPlan(task: Task, profile: Profile, profiles: ProfileSet): Pick<Plan, 'model'> {
+  if (!isAgentProfile(profile)) return {};
+  const model =
+    modelOfTask(task.model) ??
+    profile.model ??
+    projectModel(tierRoute(task, profiles) ?? profiles.project, profile);
+  return model === null ? {} : { model };
 }
 
 function wrongRoute(route: Route): Reason | null {

@@ -57,6 +57,26 @@ export function isLeftByWorker({ phase, outcome }: Pick<Run, 'phase' | 'outcome'
   return phase === 'interrupted' && outcome?.kind === 'stopped' && outcome.reason === 'silent';
 }
 
+/** So many attempts of an agent that fail alike, one after the other, are no progress. */
+export const ALIKE_AT_MOST = 3;
+
+/**
+ * What the last attempts of an agent all failed with, newest first given, where it was the same so often that one more
+ * would only spend; null: it was not. Numbers may differ.
+ */
+export function failedAlike(runs: readonly Pick<Run, 'outcome' | 'type'>[]): string | null {
+  const messages: string[] = [];
+  for (const { outcome, type } of runs) {
+    if (outcome?.kind === 'succeeded' || !isAgentType(type)) break;
+    // What was given back, stopped or cut short says nothing about the work.
+    if (outcome?.kind !== 'failed' || outcome.failure === 'interrupted') continue;
+    messages.push(outcome.message);
+    if (messages.length === ALIKE_AT_MOST) break;
+  }
+  const alike = new Set(messages.map((message) => message.replace(/\d+/g, '#').trim()));
+  return messages.length === ALIKE_AT_MOST && alike.size === 1 ? (messages[0] ?? null) : null;
+}
+
 /** What interrupted a task's runs, in a row. */
 export interface Interruptions {
   readonly vanished: number;
@@ -190,6 +210,8 @@ function afterStop(
       return { again: false, because: 'the graph says that the task is over' };
     case 'replaced':
       return { again: false, because: 'its next occurrence took its place' };
+    case 'budget':
+      return { again: true, at: now, counted: false, because: 'a budget is spent; no attempt counted' };
     case 'completed':
       return { again: false, because: 'its result arrived by another way' };
     case 'detached':

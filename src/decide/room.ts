@@ -6,6 +6,7 @@ import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
+import type { Budgets } from './budgets.ts';
 import type { Pause } from './world.ts';
 
 /** What computing capacity needs from the world. */
@@ -22,16 +23,25 @@ export interface RoomState {
   ): Pick<RepoSettings, 'weight' | 'maxConcurrent' | 'maxConcurrentPerWorktree'> | null;
   /** The profile a run was started with, for counting; null if it is no longer configured. */
   profileOf(run: Run): Profile | null;
+  /** Counts along; absent: there are none. */
+  readonly budgets?: Budgets;
 }
 
 /** A limit that is reached. */
 export interface Full {
-  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit' | 'probe';
+  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit' | 'probe' | 'budget';
   readonly because: string;
+  /** Absent: `queued`. */
+  readonly state?: 'queued' | 'held';
+  /** When it is over by itself, ms; null or absent: not known. */
+  readonly nextAt?: number | null;
 }
 
 /** Where a task would run: all that limits and pauses need of a plan. */
 export type Seat = Pick<Plan, 'graph' | 'worktree' | 'repo' | 'profile'>;
+
+/** A seat and who takes it, where that is known. */
+type Taking = Seat & Partial<Pick<Plan, 'task' | 'model'>>;
 
 /** The code of a pause that a person ordered: it covers every profile of that name, wherever it is defined. */
 export const BY_A_PERSON = 'paused';
@@ -81,7 +91,8 @@ export class Room {
   }
 
   /** Admits a plan. */
-  take(seat: Seat): void {
+  take(seat: Taking): void {
+    this.#state.budgets?.take(seat);
     if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
     add(this.#profiles, profileKey(seat.profile, seat.graph));
     for (const probed of this.#probedOf(seat)) probed.isTried = true;
@@ -89,7 +100,7 @@ export class Room {
 
   /** The narrowest limit that leaves no slot for it, or null. */
   full(seat: Seat): Full | null {
-    const profile = this.#tried(seat) ?? this.#fullProfile(seat);
+    const profile = this.#tried(seat) ?? this.#state.budgets?.lacks(seat) ?? this.#fullProfile(seat);
     if (profile || !needsPlace(seat)) return profile;
     return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine();
   }
@@ -116,6 +127,11 @@ export class Room {
       (isAgentProfile(profile) ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
       null
     );
+  }
+
+  /** A budget of this one task, or of its model, that has no room for it. */
+  taskBudgetOf(plan: Plan): Full | null {
+    return this.#state.budgets?.asksTasks ? this.#state.budgets.lacksForTask(plan) : null;
   }
 
   /** What blocks this one task. */

@@ -10,6 +10,7 @@ import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
+import type { Spending } from './budgets.ts';
 import type { WorkersOfProfile } from './worker-words.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
@@ -151,6 +152,8 @@ export interface World {
    * dispatch.
    */
   readonly dispatchBlocked: GraphHold | null;
+  /** What runs used; absent: not known, and no budget is judged. */
+  readonly spending?: Spending;
   /** Results of finished tasks; absent: none is known. */
   readonly results?: KnownResults;
   /** Workers on other machines, by the profiles that they offer; absent: none is connected. */

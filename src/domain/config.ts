@@ -1,5 +1,6 @@
 // supervisor.toml as the program uses it: resolved, with defaults, durations in milliseconds.
 
+import type { Budget } from './budget.ts';
 import type { BrokenProfile, Profile, SecretValue } from './profile.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
@@ -123,6 +124,8 @@ export interface Config {
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
   };
+  /** What agents may spend; absent: as much as they like. */
+  readonly budgets?: readonly Budget[];
   /** The recipients of events; absent: none. */
   readonly notify?: readonly NotifySettings[];
   readonly log: {

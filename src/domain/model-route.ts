@@ -98,3 +98,10 @@ export function modelOfTask(model: string | undefined): string | null {
 export function patternFits(pattern: string, text: string): boolean {
   return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern;
 }
+
+/** The model that the project's settings name, for a profile of the system that they name it for. */
+export function projectModel(project: ProjectRoute | undefined, profile: Profile): string | null {
+  if (!project) return null;
+  const isServed = project.names.includes(profile.name) || project.handler === handlerOfProfile(profile);
+  return isServed || fittingPattern(profile, project.spellings) !== null ? project.model : null;
+}

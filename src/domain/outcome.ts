@@ -32,6 +32,7 @@ export type FailureKind = (typeof FAILURE_KINDS)[number];
  * - `lost-claim`  the graph says that the task is no longer the run's
  * - `overruled`   the graph says that the task is finished
  * - `replaced`    its next occurrence is due, and its schedule says `overlap = "replace"`
+ * - `budget`      a budget that says so is spent
  * - `completed`   the result arrived another way while the process still ran
  * - `timeout`, `silent`  its time ran out
  * - `detached`    not stopped at all: this supervisor stops attending, the next one reattaches
@@ -42,6 +43,7 @@ export type StopReason =
   | 'lost-claim'
   | 'overruled'
   | 'replaced'
+  | 'budget'
   | 'completed'
   | 'timeout'
   | 'silent'

@@ -17,4 +17,8 @@ export interface Plan {
   readonly priority: number;
   /** Set when a schedule made the task due: the nominal instant, ms. */
   readonly occurrence: number | null;
+  /** The model that it would work with; absent or null: its program's own. */
+  readonly model?: string | null;
+  /** What is left of each budget that it counts for, in words. */
+  readonly budgetsLeft?: readonly string[];
 }

@@ -1,6 +1,7 @@
 // The public shapes behind `status --json`, `why`, `list`, `runs` and the API. Extend them, do not change them.
 // Instants are RFC 3339 strings here.
 
+import type { BudgetPeriod, BudgetUnit } from './budget.ts';
 import type { GraphPath } from './ids.ts';
 import type { Outcome } from './outcome.ts';
 import type { RunPhase } from './run.ts';
@@ -155,6 +156,36 @@ export interface InboxItem {
   readonly command: string;
 }
 
+/** How one budget stands. */
+export interface BudgetReport {
+  readonly name: string;
+  readonly unit: BudgetUnit;
+  readonly cap: number;
+  readonly per: BudgetPeriod;
+  readonly repo: string | null;
+  readonly profile: string | null;
+  readonly account: string | null;
+  readonly model: string | null;
+  /** The task, for a budget per task. */
+  readonly task: string | null;
+  /** Used by runs that are over. */
+  readonly spent: number;
+  /** Used so far by runs that go on. */
+  readonly used: number;
+  /** What those are expected to come to, what they used included. */
+  readonly running: number;
+  readonly running_runs: number;
+  /** Runs that did not tell what they used in this unit. */
+  readonly untold: number;
+  /** What nobody has used yet; 0 where more than the cap was. */
+  readonly left: number;
+  /** `warn` from its warn_at on; `spent`: nothing new starts. */
+  readonly state: 'ok' | 'warn' | 'spent';
+  readonly on_spent: 'finish' | 'stop';
+  /** When it is there anew; null: when a person says so. */
+  readonly next_at: string | null;
+}
+
 export interface StatusReport {
   readonly generated_at: string;
   readonly supervisor: {
@@ -171,6 +202,8 @@ export interface StatusReport {
   readonly inbox: readonly InboxItem[];
   readonly worktrees: readonly WorktreeReport[];
   readonly runs: readonly RunReport[];
+  /** What agents may spend; those per task for each task that runs. */
+  readonly budgets: readonly BudgetReport[];
   /** Every task that is open and not running, with its reason. */
   readonly held: readonly HeldReport[];
   readonly schedules: readonly ScheduleReport[];

@@ -67,6 +67,8 @@ export interface Assignment {
   readonly previousFailure: string | null;
   /** The CLI session to resume, if the task has one. */
   readonly resumeSession: string | null;
+  /** What is left of each budget that the run counts for, in words. */
+  readonly budgetsLeft?: readonly string[];
   /** Commands of `wg` (`done`, `fail`) with which an agent may finish this task; absent: none. */
   readonly wgWords?: readonly WgWord[];
 }

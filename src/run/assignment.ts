@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { tierRoute } from '../decide/asked-route.ts';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
-import { fittingPattern, handlerOfProfile, type ProjectRoute } from '../domain/model-route.ts';
+import { projectModel } from '../domain/model-route.ts';
 import { goesElsewhere, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
@@ -80,6 +80,7 @@ export function buildAssignment(input: {
   readonly traceId: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly previousFailure: string | null;
+  readonly budgetsLeft?: readonly string[];
 }): Assignment {
   const { run, profile, task, graph, callback } = input;
   const id = globalTaskId(run.graph, run.task);
@@ -123,6 +124,7 @@ export function buildAssignment(input: {
     previousFailure: input.previousFailure,
     resumeSession: typeof session === 'string' && session !== '' ? session : null,
     wgWords: wgWords(task, graph),
+    ...(input.budgetsLeft ? { budgetsLeft: input.budgetsLeft } : {}),
   };
 }
 
@@ -134,13 +136,6 @@ export function wgWords(task: Pick<TaskDetail, 'fields'>, { wgOnPath = false, wg
   if (!wgOnPath || !wgCan) return [];
   const isOfCycle = (task.fields.cycle_config ?? null) !== null;
   return wgCan.candidates || isOfCycle ? ['fail'] : ['done', 'fail'];
-}
-
-/** The model named by the project's settings, for a profile of the system they name it for. */
-function projectModel(project: ProjectRoute | undefined, profile: Profile): string | null {
-  if (!project) return null;
-  const isServed = project.names.includes(profile.name) || project.handler === handlerOfProfile(profile);
-  return isServed || fittingPattern(profile, project.spellings) !== null ? project.model : null;
 }
 
 function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail): DependencyResult[] {
@@ -190,6 +185,7 @@ export function assignRun(
     leaseUntil: live.lease?.expiresAt ?? null,
     traceId: traceOfRun(run.id),
     environment: parts.environment,
+    budgetsLeft: live.budgetsLeft,
     previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
   });
   return {

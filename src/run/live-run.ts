@@ -33,6 +33,8 @@ export class LiveRun {
   readonly slotReleased: Promise<void>;
   /** Frees its slot for good. */
   readonly releaseSlot: () => void;
+  /** What was left of its budgets when it was let in, in words. */
+  budgetsLeft: readonly string[] = [];
   /** The reason given by the stopping side. */
   stoppedBecause: string | null = null;
   readonly #abort = new AbortController();

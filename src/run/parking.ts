@@ -2,6 +2,8 @@
 // or changes the task itself.
 
 import {
+  ALIKE_AT_MOST,
+  failedAlike,
   failuresForLife,
   type Interruptions,
   interruptionsInARow,
@@ -47,11 +49,13 @@ export class Parking {
   /** Parks the task of a finished run if that was one failure too many. Returns the reason, or null. */
   judge(run: Run, attemptsAllowed: number): string | null {
     const { ledger } = this.#parts;
-    const inARow = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
+    const runs = ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT);
+    const inARow = interruptionsInARow(runs);
     const settings = this.#parts.graphs.get(run.graph)?.settings;
     const failures = ledger.countedAttempts(countedRun(run, settings));
     const why =
       tooOften(inARow) ??
+      noProgress(failedAlike(runs)) ??
       (failures >= failuresForLife(attemptsAllowed) ? `${failures} attempts failed` : null);
     if (why === null) return null;
     const because = `parked: ${why}; \`supervisor retry ${run.task}\` or a change to the task tries again`;
@@ -95,6 +99,11 @@ export class Parking {
     }
     return freed;
   }
+}
+
+function noProgress(message: string | null): string | null {
+  if (message === null) return null;
+  return `${ALIKE_AT_MOST} attempts in a row failed alike (${message.slice(0, 200)})`;
 }
 
 /** What interrupted its runs once too often; null: nothing did. */

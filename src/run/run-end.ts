@@ -287,6 +287,8 @@ export class RunEnding {
               });
             case 'replaced':
               return await this.release(run, 'its next occurrence takes its place');
+            case 'budget':
+              return await this.release(run, live.stoppedBecause ?? 'a budget is spent', { outcome });
             case 'shutdown':
               return await this.release(run, 'the supervisor was told to end its agents');
             case 'overruled':

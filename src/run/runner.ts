@@ -104,6 +104,7 @@ export class Runner {
   /** Claims, starts and attends. Resolves when the run's slot is free again; never rejects. */
   async carry(live: LiveRun, plan: Plan): Promise<void> {
     let isBegun = false;
+    live.budgetsLeft = plan.budgetsLeft ?? [];
     try {
       const graph = this.#parts.graphs.get(plan.graph);
       if (!graph) return void this.#abandon(live, 'its worktree is gone');

@@ -1,5 +1,6 @@
 // Queries on the ledger. Changes nothing, so it also works while no supervisor runs.
 
+import type { Spending } from '../decide/budgets.ts';
 import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import type { CountedTask } from '../domain/counted-task.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
@@ -10,6 +11,7 @@ import { type Lease, leaseOf } from './lease-row.ts';
 import { readResults } from './result-book.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
 import { scheduleMemoryOf } from './schedule-store.ts';
+import { readSpending } from './spending.ts';
 
 export interface RunsFilter {
   readonly graph?: GraphPath;
@@ -48,6 +50,8 @@ export interface LedgerView {
   pauses(): Pause[];
   /** Results of finished tasks. */
   results(): KnownResults;
+  /** What runs used. */
+  spending(): Spending;
   meta(key: string): string | null;
   /** Graphs as last seen. */
   rememberedGraphs(): RememberedGraph[];
@@ -81,6 +85,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
     prepared.set(text, made);
     return made;
   };
+  let spending: Spending | undefined;
   const maybeRun = (row: SqlRow | null) => (row === null ? null : runOf(row));
 
   return {
@@ -144,6 +149,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       return memory;
     },
     results: readResults(database),
+    spending: () => (spending ??= readSpending(database)),
     pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),
     meta(key) {
       const row = sql('SELECT value FROM meta WHERE key = ?').one(key);

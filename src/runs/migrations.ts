@@ -180,6 +180,11 @@ export const MIGRATIONS: readonly string[] = [
   -- Attempts of one task are counted over the copies of its graph.
   CREATE INDEX runs_counted ON runs (repo, task) WHERE counted = 1;
   `,
+  `
+  -- What was spent since an instant, and what the last runs of a profile took.
+  CREATE INDEX runs_by_end ON runs (finished_at);
+  CREATE INDEX runs_of_executor ON runs (executor, seq);
+  `,
 ];
 
 /** The version that this program writes. */

@@ -294,7 +294,7 @@ export class Dispatcher {
     this.#parts.bus.emit('run.stopping', { ...nameOf(run), reason });
     const outcome = reason === 'overruled' ? this.#runs.saidInGraph(run) : null;
     if (!outcome) {
-      live.stop(reason);
+      live.stop(reason, reason === 'budget' ? because : null);
       return;
     }
     this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });

@@ -42,6 +42,7 @@ export function observeWorld(parts: {
     dispatchBlocked: parts.dispatchBlocked,
     ...(ledger ? { results: ledger.results() } : {}),
     ...(parts.workers ? { workers: parts.workers } : {}),
+    ...(ledger && parts.config.budgets?.length ? { spending: ledger.spending() } : {}),
     ...(parts.doubts ? { doubts: parts.doubts } : {}),
   };
 }

@@ -12,7 +12,7 @@ interface RetentionParts {
   readonly ledger: Pick<Ledger, 'endedWithFolder' | 'forgetFolder' | 'prune' | 'forgetResultsBefore'>;
   readonly clock: Clock;
   readonly log: Log;
-  config(): Pick<Config, 'retention'>;
+  config(): Pick<Config, 'retention' | 'budgets'>;
   /** Removes the folder of a finished run; absent: the real removal. */
   readonly remove?: typeof removeAgentFolder;
 }
@@ -21,6 +21,9 @@ const HOUR_MS = 3_600_000;
 
 /** The result of a task is kept this many times longer than its run: branches live long. */
 const RESULTS_OUTLIVE_RUNS = 12;
+
+/** Budgets per week look back that far, ms. */
+const SPENT_KEPT_MS = 8 * 86_400_000;
 
 /** Folders removed per slice. */
 const FOLDERS_AT_ONCE = 100;
@@ -39,7 +42,9 @@ export class Retention {
   async work(): Promise<void> {
     if (this.#elapsed() < this.#dueAt) return;
     const { ledger, clock, log, config } = this.#parts;
-    const { runsMs } = config().retention;
+    const { retention, budgets = [] } = config();
+    // What was spent in this week must be known to its end.
+    const runsMs = budgets.length > 0 ? Math.max(retention.runsMs, SPENT_KEPT_MS) : retention.runsMs;
     const folders = await this.#removeFolders();
     const runs = ledger.prune({ runsOlderThanMs: runsMs });
     ledger.forgetResultsBefore(clock.now() - RESULTS_OUTLIVE_RUNS * runsMs);

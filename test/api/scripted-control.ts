@@ -99,6 +99,7 @@ const STATUS: StatusReport = {
   },
   limits: { max_concurrent: 8, running: 0, queued: 0 },
   inbox: [],
+  budgets: [],
   worktrees: [],
   runs: [],
   held: [],

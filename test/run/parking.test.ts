@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Outcome } from '../../src/domain/outcome.ts';
+import type { ExecutorType } from '../../src/domain/profile.ts';
 import type { Run } from '../../src/domain/run.ts';
 import type { TaskDetail } from '../../src/domain/task.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -44,12 +45,12 @@ const failed = (failure: 'exit' | 'interrupted'): Outcome => ({
 
 let count = 0;
 /** One more run of the task that came to this. */
-function after(outcome: Outcome): Run {
+function after(outcome: Outcome, type: ExecutorType = 'command'): Run {
   const id = `run_${count++}`;
   ledger.open(
     {
       ...{ id, graph: '/g', task: 't', taskCreatedAt: null, worktree: '/w', repo: 'r', executor: 'command' },
-      ...{ type: 'command', because: 'test', attempt: 1, occurrence: null },
+      ...{ type, because: 'test', attempt: 1, occurrence: null },
     },
     id,
   );
@@ -99,4 +100,21 @@ test('a change of what is to be done lets go and counts anew; what changes by it
   parking.judge(last, 1);
   task = null;
   expect(parking.release()).toHaveLength(1);
+});
+
+test('an agent whose attempts fail alike three times in a row makes no progress; numbers may differ', () => {
+  const with_ = (message: string): Outcome => ({ kind: 'failed', failure: 'exit', message, retryable: true });
+  after(with_('exit status 1 after 3 s'), 'codex');
+  after(with_('exit status 1 after 4 s'), 'codex');
+  expect(parking.judge(after(with_('another'), 'codex'), 9)).toBeNull();
+  after(with_('exit status 1 after 5 s'), 'codex');
+  after({ kind: 'deferred', code: 'quota', because: 'none', scope: 'account' }, 'codex');
+  after(with_('exit status 1 after 12 s'), 'codex');
+  expect(parking.judge(after(with_('exit status 1 after 7 s'), 'codex'), 9)).toContain(
+    '3 attempts in a row failed alike (exit status 1 after 7 s)',
+  );
+});
+
+test('a command may fail alike as often as its policy says', () => {
+  for (let n = 0; n < 5; n++) expect(parking.judge(after(failed('exit')), 9)).toBeNull();
 });

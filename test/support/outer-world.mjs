@@ -3,6 +3,7 @@
 
 /** Variables by which somebody says how long, or beside what, tests run. A new one must be named here. */
 export const KNOBS = [
+  'BUDGET_DAYS',
   'CI',
   'CRASH_BUILD',
   'CRASH_KILLS',

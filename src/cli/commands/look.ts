@@ -72,6 +72,22 @@ export async function inbox(context: Context): Promise<number> {
   return 0;
 }
 
+/** `supervisor budgets`. */
+export async function budgets(context: Context): Promise<number> {
+  const { generated_at, budgets: all } = await withView(context, (view) => view.status());
+  if (context.json) {
+    context.outJson({ generated_at, budgets: all });
+    return 0;
+  }
+  const { budgetsView } = await import('../render/budgets-view.ts');
+  context.out(
+    all.length === 0
+      ? 'no budget is set: agents may spend what they like; [[budgets]] in supervisor.toml caps them\n'
+      : budgetsView(all, context),
+  );
+  return 0;
+}
+
 /** Changes that only show passing time are no news. */
 function withoutTime(text: string): string {
   return text

@@ -25,6 +25,8 @@ import { followLines, tailOf } from './tail.ts';
 const STDERR_BYTES = 8 * 1024;
 /** How long a CLI may wait for its provider: some would wait for ever, and keep their slot all the while. */
 const PROVIDER_PATIENCE_MS = 3 * 60_000;
+/** How often what a running agent used is written down: budgets count it. */
+const USE_NOTED_MS = 1_000;
 
 /** The executor of an agent CLI's type. */
 export function createAgentExecutor<F extends AgentFacts>(
@@ -140,6 +142,8 @@ interface Stream<F> {
   facts(): F;
   /** Reads new output; true if there was any. */
   read(): Promise<boolean>;
+  /** Notes what was used so far, where that is more than was noted. */
+  noteUse(): void;
   /** Later output is ignored: it was stopped, and has nothing to add. */
   close(): void;
   finish(): Promise<void>;
@@ -152,6 +156,7 @@ function readStream<F extends AgentFacts>(
 ): Stream<F> {
   let facts = cli.nothing;
   let noted: string | null = null;
+  let used = facts.usage;
   let isClosed = false;
   const take = (read: ((facts: F, line: string) => F) | undefined, line: string) => {
     if (isClosed || read === undefined) return;
@@ -173,6 +178,11 @@ function readStream<F extends AgentFacts>(
       const grown = await output.read();
       return (await errors.read()) || grown;
     },
+    noteUse() {
+      if (facts.usage === used) return;
+      used = facts.usage;
+      control.note(usedIn(used));
+    },
     close() {
       isClosed = true;
     },
@@ -192,6 +202,7 @@ function watchAgent<F extends AgentFacts>(
 ): Watch {
   let heardAt = clock.now();
   let lookedAt = heardAt;
+  let usedAt = heardAt;
   const leaving = patience(endGraceMs);
   const waiting = patience(PROVIDER_PATIENCE_MS);
   return {
@@ -206,6 +217,10 @@ function watchAgent<F extends AgentFacts>(
       }
       lookedAt = now;
       if (await stream.read()) heardAt = now;
+      if (now - usedAt >= USE_NOTED_MS || now < usedAt) {
+        usedAt = now;
+        stream.noteUse();
+      }
       if (leaving.isOver(stream.facts().lastWord !== null, now)) {
         stream.close();
         control.progress('it has finished and does not leave; ending its processes');

@@ -25,6 +25,7 @@ export function renderPrompt(assignment: Assignment): string {
       ? undefined
       : `## The previous attempt failed\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:\n\n` +
         previousFailure.slice(0, FAILURE_CHARS).trim(),
+    list('What may still be spent', assignment.budgetsLeft ?? []),
     howToFinish(task.id, assignment.wgWords ?? []),
   ];
   return `${sections.filter((section) => section !== undefined && section !== '').join('\n\n')}\n`;

@@ -75,6 +75,7 @@ export function statusReport(more: Partial<StatusReport> = {}): StatusReport {
     },
     limits: { max_concurrent: 8, running: 3, queued: 1 },
     inbox: [],
+    budgets: [],
     worktrees: [worktreeReport()],
     runs: [runReport()],
     held: [],
