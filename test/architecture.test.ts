@@ -19,7 +19,7 @@ const RULES: Rules = {
 
 function typescriptBelow(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts'))
     .map((path) => path.replaceAll('\\', '/'));
 }
 
@@ -225,6 +225,7 @@ describe('reading sources as text', () => {
     ['a / b / c', 'a / b / c'],
     ['x = /[/]\'"`/g; y', 'x = /      /g; y'],
     ['return /a/.test(b) // c', 'return / /.test(b)     '],
+    ['<i>{a}</i>; /b/', '<i>{a}</i>; / /'],
     ['/* a\n */b', '    \n   b'],
     ['(a) / 2 + "b/c"', '(a) / 2 + "   "'],
   ])('%s', (source, code) => {

@@ -15,6 +15,7 @@ import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { readApiFile } from './api-file.ts';
 import { callSocket, type SocketCall, streamSocket } from './client-call.ts';
+import type { PageRole } from './page-sessions.ts';
 import { readServerEvents, type ServerEvent } from './server-events.ts';
 
 /** A completion as a command sends it. With `token`, it is sent as the token's run. */
@@ -49,6 +50,10 @@ export interface SupervisorClient {
   resume(target: string | null): Promise<void>;
   drain(): Promise<void>;
   reload(): Promise<{ readonly problems: readonly string[] }>;
+  /** An address that opens the page once, within a minute. */
+  openPage(role: PageRole): Promise<{ readonly url: string; readonly expires_at: string }>;
+  /** Ends every session of the page. */
+  revokePages(): Promise<{ readonly revoked: number }>;
   /** Every event from now on, or after `lastId` as far as they are kept. Ends when the supervisor stops. */
   events(options?: { readonly lastId?: string; readonly signal?: AbortSignal }): AsyncGenerator<ServerEvent>;
   /** Closes the connection. A process may also just exit. */
@@ -145,6 +150,8 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     resume: (target) => post('/api/control/resume', { target }),
     drain: () => post('/api/control/drain', {}),
     reload: () => post('/api/control/reload', {}),
+    openPage: (role) => post('/api/page/code', { role }),
+    revokePages: () => post('/api/page/revoke', {}),
     async *events({ lastId, signal } = {}) {
       const call: SocketCall = {
         socket,

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
+import type { SupervisorViews } from '../control/views.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { TokenScope } from '../runs/named-tokens.ts';
 import { readJsonBody } from './body.ts';
@@ -28,6 +29,7 @@ export type ApiContext = Context<{ Bindings: RequestEnv }>;
 /** What routes may use. */
 export interface ApiParts {
   readonly control: SupervisorControl;
+  readonly views: SupervisorViews;
   readonly gate: Gatekeeper;
   readonly maxBodyBytes: number;
   readonly clock: Clock;
@@ -52,6 +54,8 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
   readonly answer: z.ZodType;
   /** Claiming tasks is not restricted to the operator. Otherwise GET is for all, and POST for the operator. */
   readonly scope?: 'worker' | 'remote';
+  /** Not available to page sessions, whatever their role. */
+  readonly notFromPage?: true;
 }
 
 /** A route for the operator, or (`anyone`) without any token. */
@@ -104,6 +108,8 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
       const { incoming, door } = context.env;
       const access = route.access === 'anyone' ? null : parts.gate.admit(incoming, door);
       if (access) requireCaller(access, neededScope(route), parts.gate);
+      if (route.notFromPage && access?.kind === 'caller' && access.page)
+        throw new ApiProblem('forbidden', 'A page cannot ask for this.', { hint: 'use the command line' });
       const raw = await readCallBody(route, context, parts);
       const query = parse(route.query, context.req.query(), 'query');
       const body = parse(route.body, raw, 'body');

@@ -3,11 +3,12 @@
 import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
-import type { Clock } from '../platform/clock.ts';
+import { type Clock, isoTime } from '../platform/clock.ts';
 import { mountA2a } from './a2a-route.ts';
 import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
 import { describeApi, describingRoute } from './openapi.ts';
+import { mountPage, type PageParts, pageControlRoutes } from './page-routes.ts';
 import { ApiProblem } from './problem.ts';
 import {
   type ApiApp,
@@ -20,10 +21,17 @@ import {
 import { supervisorRoutes } from './supervisor-routes.ts';
 import { entityTag, matchesTag } from './task-news.ts';
 import { taskRoutes } from './task-routes.ts';
+import { viewRoutes } from './view-routes.ts';
 
 /** The app. Everything it throws goes to `answer`, which turns it into a problem. */
 export function createApiApp(
-  parts: ApiParts & { readonly version: string; readonly clock: Clock; readonly events: EventStream },
+  parts: ApiParts & {
+    readonly version: string;
+    readonly clock: Clock;
+    readonly events: EventStream;
+    /** Null: there is no page. */
+    readonly page: PageParts | null;
+  },
   answer: (thrown: unknown, outgoing: ServerResponse) => Response,
 ): ApiApp {
   const app: ApiApp = new Hono<{ Bindings: RequestEnv }>();
@@ -38,19 +46,34 @@ export function createApiApp(
     else context.res.headers.set('etag', tag);
   });
 
-  const routes = [...supervisorRoutes(parts), ...taskRoutes()];
+  const { page } = parts;
+  const routes = [
+    ...supervisorRoutes(parts),
+    ...taskRoutes(),
+    ...viewRoutes(),
+    ...pageControlRoutes(page, isoTime),
+  ];
   mountRoutes(app, [...routes, describingRoute(() => describeApi(routes, parts.version))], parts);
   mountCallback(app, parts);
   mountA2a(app, parts);
 
   app.get('/api/events', (context) => {
     const { incoming, outgoing, door } = context.env;
-    requireCaller(parts.gate.admit(incoming, door), 'read-only', parts.gate);
+    const access = parts.gate.admit(incoming, door);
+    requireCaller(access, 'read-only', parts.gate);
     if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
     parts.events.serve(outgoing, lastEventId(incoming.headers['last-event-id']));
+    // What was opened for a session ends with it.
+    if (access.kind === 'caller' && access.page && page)
+      outgoing.once(
+        'close',
+        page.sessions.onEnd(access.page, () => outgoing.end()),
+      );
     return RESPONSE_ALREADY_SENT;
   });
   refuseOtherMethods(app, '/api/events', ['GET'], parts);
+
+  if (page) mountPage(app, page, parts);
 
   app.notFound((context) => {
     const { incoming, outgoing, door } = context.env;

@@ -214,3 +214,6 @@ export const pauseBody = z.object({
 });
 
 export const resumeBody = z.object({ target: optional(line(4096)) });
+
+/** Since when; an instant with its zone. */
+export const sinceQuery = z.strictObject({ since: z.iso.datetime({ offset: true }).optional() });

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RunOfToken, SupervisorControl } from '../control/control.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
+import type { PageSession, PageSessions } from './page-sessions.ts';
 import { ApiProblem } from './problem.ts';
 
 /** The run of a token. */
@@ -18,6 +19,8 @@ export interface CallerAccess {
   readonly kind: 'caller';
   readonly name: string | null;
   readonly scope: TokenScope;
+  /** Set where a browser asks, by the page. */
+  readonly page?: PageSession;
 }
 
 /** What a request may do: by its scope, as one run, or nothing before a token is found in its body. */
@@ -38,6 +41,10 @@ const INCLUDED: Readonly<Record<TokenScope, readonly TokenScope[]>> = {
 export function requireScope(access: CallerAccess, needed: TokenScope): void {
   const { name, scope } = access;
   if (scope === needed || INCLUDED[scope].includes(needed)) return;
+  if (access.page)
+    throw new ApiProblem('forbidden', 'This page was opened for looking only.', {
+      hint: 'open another with `supervisor open`',
+    });
   throw new ApiProblem('forbidden', `The token ${name} has the scope ${scope}; this needs ${needed}.`, {
     hint: `create one with \`supervisor token create NAME --scope ${needed}\``,
   });
@@ -53,7 +60,13 @@ export type Transport =
       /** Host names accepted with any port. */
       readonly hostNames: ReadonlySet<string>;
       readonly origins: ReadonlySet<string>;
+      readonly port: number;
+      /** Host headers under which the page may be reached; empty: it is switched off. */
+      readonly pageHosts: ReadonlySet<string>;
     };
+
+/** The page's own host name: cookies set for it are not sent to other services on 127.0.0.1. */
+export const PAGE_HOST = 'workgraph.localhost';
 
 /** Throws ApiProblem unless the request's origin is allowed. On the socket every origin is. */
 export function checkOrigin(request: IncomingMessage, door: Transport): void {
@@ -66,13 +79,56 @@ export function checkOrigin(request: IncomingMessage, door: Transport): void {
     throw new ApiProblem('host-not-allowed', 'This Host header is not one of ours.', {
       hint: 'use the address in api.json, or add the name to [api] allowed_hosts',
     });
-  if (origin !== undefined && !door.origins.has(origin))
+  const isOwnPage = origin === `http://${name}` && door.pageHosts.has(name);
+  if (origin !== undefined && !isOwnPage && !door.origins.has(origin))
     throw new ApiProblem('origin-not-allowed', 'Requests from web pages are refused.', {
       hint: 'add the page to [api] allowed_origins if it is yours',
     });
   const site = request.headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'same-origin' && site !== 'none')
+  if (site !== undefined && site !== 'same-origin' && site !== 'none' && !opensPage(request))
     throw new ApiProblem('cross-site', 'Requests from other web sites are refused.');
+}
+
+/** A link elsewhere that opens the page: what is sent is the same for all, and what is to be done is asked for later. */
+function opensPage({ method, url, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    url === '/' &&
+    headers['sec-fetch-mode'] === 'navigate' &&
+    headers['sec-fetch-dest'] === 'document'
+  );
+}
+
+/** The Host header as it came, lower case. The one in `headers` is no longer it after the checks. */
+function askedHost({ rawHeaders }: IncomingMessage): string {
+  const at = rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'host');
+  return (rawHeaders[at + 1] ?? '').trim().toLowerCase();
+}
+
+/** Whether a browser of this machine asks, under a name of this machine, and nothing stands in between. */
+export function isOnLoopback(request: IncomingMessage, door: Transport): boolean {
+  if (door.kind !== 'tcp' || !door.pageHosts.has(askedHost(request))) return false;
+  const { headers, socket } = request;
+  const isForwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'via'].some(
+    (name) => name in headers,
+  );
+  return !isForwarded && [socket.localAddress, socket.remoteAddress].every(isLoopbackAddress);
+}
+
+function isLoopbackAddress(address: string | undefined): boolean {
+  return /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address ?? '');
+}
+
+/** A cookie is sent to every port of a host, so its name says whose it is. */
+export function pageCookieName(port: number): string {
+  return `workgraph-${port}`;
+}
+
+/** The page's cookie in a request. */
+export function pageCookie(request: IncomingMessage, port: number): string | undefined {
+  const name = `${pageCookieName(port)}=`;
+  const found = (request.headers.cookie ?? '').split('; ').find((pair) => pair.startsWith(name));
+  return found?.slice(name.length);
 }
 
 function headerCount(request: IncomingMessage, name: string): number {
@@ -92,6 +148,8 @@ export interface Gatekeeper {
   admitCallback(token: string): RunAccess;
   /** The refusal of a request without any token. */
   unauthorized(): ApiProblem;
+  /** Notes a wrong guess; gives its refusal, or the one that says to wait. */
+  counted(refused: ApiProblem): ApiProblem;
 }
 
 /**
@@ -105,12 +163,14 @@ export function createGatekeeper(options: {
   readonly control: Pick<SupervisorControl, 'runOfToken'>;
   /** Absent: only the operator's token and those of runs exist. */
   readonly named?: Pick<NamedTokens, 'admit'> | undefined;
+  /** Absent: there is no page. */
+  readonly pageSessions?: Pick<PageSessions, 'admit'> | undefined;
   readonly clock: Clock;
 }): Gatekeeper {
   const operator = digest(options.operatorToken);
   const failures: number[] = [];
 
-  function refusal(detail: string, header: string): ApiProblem {
+  function counted(refused: ApiProblem): ApiProblem {
     const now = options.clock.now();
     const recent = failures.filter((at) => at <= now && now - at < WINDOW_MS);
     const oldest = recent[0] ?? now;
@@ -123,13 +183,18 @@ export function createGatekeeper(options: {
       });
     }
     failures.splice(0, failures.length, ...recent, now);
-    return new ApiProblem('unauthorized', detail, {
-      hint:
-        "send 'authorization: Bearer TOKEN' with a token made by `supervisor token create NAME`, " +
-        'that of api.json (new with every start), or that of the run',
-      headers: { 'www-authenticate': header },
-    });
+    return refused;
   }
+
+  const refusal = (detail: string, header: string) =>
+    counted(
+      new ApiProblem('unauthorized', detail, {
+        hint:
+          "send 'authorization: Bearer TOKEN' with a token made by `supervisor token create NAME`, " +
+          'that of api.json (new with every start), or that of the run',
+        headers: { 'www-authenticate': header },
+      }),
+    );
 
   const wrong = () =>
     refusal('The token is not known here.', 'Bearer realm="workgraph-supervisor", error="invalid_token"');
@@ -142,13 +207,28 @@ export function createGatekeeper(options: {
   // A pre-signed URL ends up in places where headers do not: it can finish the run and nothing else.
   const admitToken = (token: string) => admit('wgl_', token);
 
+  /** Both halves of the page's session, where a browser of this machine sends them. */
+  function admitPage(request: IncomingMessage, door: Transport): CallerAccess | null {
+    const key = request.headers['x-page-key'];
+    if (!options.pageSessions || typeof key !== 'string' || !isOnLoopback(request, door)) return null;
+    if (door.kind !== 'tcp') return null;
+    try {
+      const page = options.pageSessions.admit(pageCookie(request, door.port), key);
+      return { kind: 'caller', name: 'page', scope: page.role, page };
+    } catch (thrown) {
+      throw thrown instanceof ApiProblem ? counted(thrown) : thrown;
+    }
+  }
+
   return {
+    counted,
     admitToken,
     admitCallback: (token) => admit('wgc_', token),
     unauthorized: () => refusal('A token is needed.', 'Bearer realm="workgraph-supervisor"'),
     admit(request, door) {
       const header = request.headers.authorization;
-      if (header === undefined) return door.kind === 'socket' ? OPERATOR : { kind: 'unknown' };
+      if (header === undefined)
+        return door.kind === 'socket' ? OPERATOR : (admitPage(request, door) ?? { kind: 'unknown' });
       const token = /^bearer +(\S+) *$/i.exec(header)?.[1];
       if (token === undefined) throw wrong();
       // Digests have equal length, so the comparison reveals nothing about a guess.
@@ -173,6 +253,7 @@ export function tcpDoor(
     readonly publicUrl: string | null;
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
+    readonly page?: boolean;
   },
 ): Transport {
   const hosts = new Set<string>();
@@ -193,5 +274,8 @@ export function tcpDoor(
     const name = allowed.toLowerCase();
     (/:\d+$/.test(name) ? hosts : hostNames).add(name);
   }
-  return { kind: 'tcp', hosts, hostNames, origins: new Set(settings.allowedOrigins) };
+  const local = [PAGE_HOST, '127.0.0.1', 'localhost', '[::1]'].map((name) => `${name}:${port}`);
+  const pageHosts = new Set(settings.page ? local : []);
+  for (const name of pageHosts) hosts.add(name);
+  return { kind: 'tcp', hosts, hostNames, origins: new Set(settings.allowedOrigins), port, pageHosts };
 }

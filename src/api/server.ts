@@ -2,6 +2,7 @@
 
 import type { Server } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
+import type { SupervisorViews } from '../control/views.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -14,11 +15,15 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import { always, createOnce } from './idempotency.ts';
 import { listenOnSocket, listenOnTcp } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
+import { readPageFiles } from './page-files.ts';
+import type { PageParts } from './page-routes.ts';
+import type { PageSessions } from './page-sessions.ts';
 import { createApiApp } from './routes.ts';
-import { createGatekeeper, type Transport, tcpDoor } from './security.ts';
+import { createGatekeeper, PAGE_HOST, type Transport, tcpDoor } from './security.ts';
 
 export interface ApiServerOptions {
   readonly control: SupervisorControl;
+  readonly views: SupervisorViews;
   /** `named`: tokens that outlive a restart. */
   readonly tokens: { readonly operator: string; readonly named?: NamedTokens };
   readonly config: Config['api'] & { readonly maxBodyBytes: number };
@@ -28,6 +33,8 @@ export interface ApiServerOptions {
   readonly version: string;
   /** Responses to repeated requests; without it an Idempotency-Key is ignored. */
   readonly answers?: IdempotencyStore;
+  /** The page: its sessions, and the folder that its build left; absent: there is none. */
+  readonly page?: { readonly sessions: PageSessions; readonly folder: string };
   /** Path of api.json; without it none is written. */
   readonly apiFile?: string;
   /** Shorter timeouts, for tests. */
@@ -64,7 +71,7 @@ interface Running {
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { control, config, clock, log } = options;
+  const { control, views, config, clock, log } = options;
   let running: Running | null = null;
   let stopping = false;
   // Starts and stops are queued, in the order requested.
@@ -79,17 +86,24 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   function build(): Running {
     const book = createRequestBook(log, clock);
+    const page = config.page ? (options.page ?? null) : null;
+    const pageParts: PageParts | null = page && {
+      sessions: page.sessions,
+      files: remembered(() => readPageFiles(page.folder)),
+      open: () => inTurn(openPage),
+    };
     const events = createEventStream({ control, clock });
     const gate = createGatekeeper({
       operatorToken: options.tokens.operator,
       named: options.tokens.named,
+      pageSessions: pageParts?.sessions,
       control,
       clock,
     });
     const { maxBodyBytes } = config;
     const once = options.answers ? createOnce(options.answers) : always;
     const app = createApiApp(
-      { control, gate, maxBodyBytes, events, clock, once, version: options.version },
+      { control, views, gate, maxBodyBytes, events, clock, once, version: options.version, page: pageParts },
       book.answer,
     );
     const limits = {
@@ -148,6 +162,43 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return (config.publicUrl ?? parts.url).replace(/\/+$/, '');
   }
 
+  /** Opens TCP unless it is open. In turn with everything else that starts and stops. */
+  async function openTcpNow(off: SupervisorError): Promise<string> {
+    const parts = running;
+    if (!parts) throw new SupervisorError('not-running', 'The API is not started, so TCP cannot be opened.');
+    const wish = config.listen;
+    if (wish.kind === 'off') throw off;
+    if (parts.tcp) return parts.tcp;
+    const opening = listenTcp(parts, wish);
+    parts.tcp = opening;
+    try {
+      const url = await opening;
+      await announce(parts);
+      return url;
+    } catch (error) {
+      parts.tcp = null;
+      throw error;
+    }
+  }
+
+  async function openPage(): Promise<string> {
+    await openTcpNow(
+      new SupervisorError('config', 'No browser could reach the page: [api] listen is off.', {
+        hint: "set [api] listen = 'auto' and start the supervisor again",
+      }),
+    );
+    const { hostname, port } = new URL(running?.url ?? '');
+    if (!['127.0.0.1', '0.0.0.0', '[::1]', '[::]'].includes(hostname))
+      throw new SupervisorError(
+        'config',
+        `The page is served on loopback only, and [api] listen is ${hostname}.`,
+        {
+          hint: "set [api] listen = '127.0.0.1:0' or 'auto'",
+        },
+      );
+    return `http://${PAGE_HOST}:${port}`;
+  }
+
   async function bringUp(): Promise<void> {
     if (running) return;
     const wish = config.listen;
@@ -162,6 +213,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       log.info('api.listening', { socket: options.socketPath });
       parts.events.open();
       if (wish.kind === 'at') {
+        parts.tcp = listenTcp(parts, wish);
+        await parts.tcp;
+      }
+      // A page that is still open somewhere comes back by itself.
+      if (wish.kind === 'auto' && config.page && options.page?.sessions.anyLive()) {
         parts.tcp = listenTcp(parts, wish);
         await parts.tcp;
       }
@@ -200,26 +256,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     start: () => inTurn(bringUp),
     stop: () => inTurn(async () => (running ? bringDown(running) : undefined)),
     openTcp: () =>
-      inTurn(async () => {
-        const parts = running;
-        if (!parts)
-          throw new SupervisorError('not-running', 'The API is not started, so TCP cannot be opened.');
-        const wish = config.listen;
-        if (wish.kind === 'off')
-          throw new SupervisorError('config', 'Agents could not call back: [api] listen is off.', {
+      inTurn(() =>
+        openTcpNow(
+          new SupervisorError('config', 'Agents could not call back: [api] listen is off.', {
             hint: "Set [api] listen = 'auto', or have these profiles do without (completion = 'response' or 'poll', no {{callback.complete_url}}).",
-          });
-        if (parts.tcp) return parts.tcp;
-        const opening = listenTcp(parts, wish);
-        parts.tcp = opening;
-        try {
-          const url = await opening;
-          await announce(parts);
-          return url;
-        } catch (error) {
-          parts.tcp = null;
-          throw error;
-        }
-      }),
+          }),
+        ),
+      ),
+  };
+}
+
+/** What was found once, until it could be found. */
+function remembered<T>(find: () => T): () => T {
+  let found: { readonly value: T } | null = null;
+  return () => {
+    found ??= { value: find() };
+    return found.value;
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { durationMs, type Host } from './bind-command.ts';
+import type { OpenOptions } from './commands/open.ts';
 import type { RunOptions } from './commands/run.ts';
 
 /** Adds them to the program. */
@@ -60,6 +61,19 @@ Examples:
       )
       .addHelpText('after', '\nExample:\n  supervisor inbox --json\n'),
     async (context) => (await import('./commands/look.ts')).inbox(context),
+  );
+  host.on<OpenOptions>(
+    program
+      .command('open')
+      .summary('the page, in your browser')
+      .description(
+        'Opens the page of the running supervisor: what needs you, what runs, every worktree and task. Prints its address, which opens it once, within a minute. On this machine only; from another one through an SSH tunnel.',
+      )
+      .option('--read-only', 'for looking only, such as a screen on the wall')
+      .option('--print', 'only print the address')
+      .option('--ip', 'by 127.0.0.1, where a browser cannot find workgraph.localhost')
+      .option('--revoke', 'end every session of the page instead'),
+    async (context, _args, options) => (await import('./commands/open.ts')).open(context, options),
   );
   host.on(
     program

@@ -154,3 +154,8 @@ export async function competingDispatcherOf(
 export function mainProgram(): string {
   return fileURLToPath(new URL('../cli/main.js', import.meta.url));
 }
+
+/** Where the build left the page; also for a program that is run from its sources. */
+export function pageFolder(): string {
+  return fileURLToPath(new URL('../../dist/page', import.meta.url));
+}

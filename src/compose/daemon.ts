@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openPageSessions } from '../api/page-sessions.ts';
 import { type ApiServer, createApiServer } from '../api/server.ts';
 import { ensureFolders, type Paths } from '../config/paths.ts';
 import { createConfigSource } from '../config/source.ts';
@@ -11,6 +12,7 @@ import { Completions } from '../control/completions.ts';
 import type { SupervisorControl } from '../control/control.ts';
 import { CurrentTasks } from '../control/current-tasks.ts';
 import { applySpooled } from '../control/spooled.ts';
+import { LiveViews } from '../control/views.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
@@ -49,6 +51,7 @@ import {
   type ConfigReader,
   competingDispatcherOf,
   mainProgram,
+  pageFolder,
   pathsOf,
   wrapped,
 } from './base.ts';
@@ -188,10 +191,12 @@ export async function composeSupervisor(
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
+    views: new LiveViews({ clock, bus, ledger, supervisor, control }),
     tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
     answers: ledger.answers,
+    page: { sessions: openPageSessions(paths.pageSessionsFile, clock, identity), folder: pageFolder() },
     apiFile: paths.apiFile,
     clock,
     log,

@@ -146,6 +146,7 @@ function toConfig(
       allowRemote: api.allow_remote,
       allowedHosts: api.allowed_hosts,
       allowedOrigins: api.allowed_origins,
+      page: api.page,
     },
     ...(written.budgets.length === 0 ? {} : { budgets: toBudgets(written.budgets, absolute) }),
     notify: written.notify.map(({ url, secret, events, held_after }) => ({

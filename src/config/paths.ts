@@ -22,6 +22,8 @@ export interface Paths {
   readonly trustFile: string;
   /** Named tokens of API clients: hashes. */
   readonly tokensFile: string;
+  /** Sessions of the page, as hashes. */
+  readonly pageSessionsFile: string;
   /** The last checked configuration: saves short commands from checking it again. */
   readonly checkedFile: string;
   /** Completions that arrived while no supervisor could apply them. */
@@ -89,6 +91,7 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
     apiFile: join(stateDir, 'api.json'),
     trustFile: join(stateDir, 'trust.json'),
     tokensFile: join(stateDir, 'tokens.json'),
+    pageSessionsFile: join(stateDir, 'page-sessions.json'),
     checkedFile: join(stateDir, 'config.checked'),
     spoolDir: join(stateDir, 'spool'),
     logDir:

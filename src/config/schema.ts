@@ -207,6 +207,11 @@ const apiShape = {
     [],
     'Web origins that may call. None: no web page has any business here.',
   ),
+  page: withDefault(
+    z.boolean(),
+    true,
+    'The page that `supervisor open` opens in a browser. On loopback only, whatever listen says.',
+  ),
 };
 
 const positive = z.number().min(0).max(1e15);

@@ -348,7 +348,7 @@ function pauseTarget(
 }
 
 /** Resolves when everything was read and judged for the first time. */
-function firstLook(bus: Bus): Promise<void> {
+export function firstLook(bus: Bus): Promise<void> {
   return new Promise((resolve) => {
     const off = bus.on(({ name }) => {
       if (name !== 'tick.finished') return;

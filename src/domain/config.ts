@@ -123,6 +123,8 @@ export interface Config {
     readonly allowRemote: boolean;
     readonly allowedHosts: readonly string[];
     readonly allowedOrigins: readonly string[];
+    /** The page may be opened on this machine. */
+    readonly page: boolean;
   };
   /** What agents may spend; absent: as much as they like. */
   readonly budgets?: readonly Budget[];

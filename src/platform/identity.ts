@@ -6,8 +6,11 @@ import type { RunId } from '../domain/ids.ts';
 export interface Identity {
   /** A new run id: `run_` and 26 characters that sort by time. */
   runId(now: number): RunId;
-  /** A new secret with a prefix that scanners and our own redaction recognise: `wgl_`, `wgt_`, `wgc_`. */
-  token(prefix: 'wgl_' | 'wgt_' | 'wgc_'): string;
+  /**
+   * A new secret with a prefix that scanners and our own redaction recognise. Of the page: `wgo_` a one-time code,
+   * `wgs_` a session's cookie, `wgp_` its key.
+   */
+  token(prefix: 'wgl_' | 'wgt_' | 'wgc_' | 'wgo_' | 'wgs_' | 'wgp_'): string;
   /** In [0, 1), for jitter. */
   random(): number;
 }

@@ -12,7 +12,7 @@ export interface Log {
 /** Writes nothing: for one-shot commands and tests that listen to the bus instead. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-const TOKEN = /\bwg[ltc]_[A-Za-z0-9_-]{20,}/g;
+const TOKEN = /\bwg[ltcosp]_[A-Za-z0-9_-]{20,}/g;
 
 /** Redacts our own tokens in a text. */
 export function redact(text: string): string {

@@ -11,6 +11,7 @@ import type { Clock } from '../../src/platform/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Log } from '../../src/platform/log.ts';
 import { OPERATOR_TOKEN, type ScriptedControl, scriptedControl } from './scripted-control.ts';
+import { scriptedViews } from './scripted-views.ts';
 
 export const API_DEFAULTS: Config['api'] & { maxBodyBytes: number } = {
   listen: { kind: 'auto' },
@@ -18,6 +19,7 @@ export const API_DEFAULTS: Config['api'] & { maxBodyBytes: number } = {
   allowRemote: false,
   allowedHosts: [],
   allowedOrigins: [],
+  page: true,
   maxBodyBytes: 64 * 1024,
 };
 
@@ -107,6 +109,7 @@ export async function startApi(
   const apiFile = options.apiFile ?? join(folder, 'api.json');
   const server = createApiServer({
     control,
+    views: scriptedViews(),
     log,
     tokens: { operator: OPERATOR_TOKEN },
     clock: systemClock(),

@@ -9,6 +9,7 @@ import { describeApi } from '../../src/api/openapi.ts';
 import { PROBLEMS } from '../../src/api/problem.ts';
 import { supervisorRoutes } from '../../src/api/supervisor-routes.ts';
 import { taskRoutes } from '../../src/api/task-routes.ts';
+import { viewRoutes } from '../../src/api/view-routes.ts';
 import { dispatchBody } from '../../src/executors/http/payload.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { assignmentFor, httpProfile } from '../executors/http/support.ts';
@@ -47,7 +48,11 @@ test('a document that is not one is told by the same validator', async () => {
 });
 
 test('has every route there is, each with a name of its own and its problems', () => {
-  const routes = [...supervisorRoutes({ version: '1', clock: systemClock() }), ...taskRoutes()];
+  const routes = [
+    ...supervisorRoutes({ version: '1', clock: systemClock() }),
+    ...taskRoutes(),
+    ...viewRoutes(),
+  ];
   const expected = routes.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
   const found = Object.entries(described.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
@@ -57,6 +62,8 @@ test('has every route there is, each with a name of its own and its problems', (
       ...expected,
       'GET /api/openapi.json',
       'GET /api/events',
+      'POST /api/page/code',
+      'POST /api/page/revoke',
       'POST /api/callback/{token}',
       'POST /api/a2a/notify/{attempt}',
     ].sort(),

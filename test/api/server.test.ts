@@ -10,6 +10,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { API_DEFAULTS, send, sendRaw, startApi, type TestApi } from './api-kit.ts';
 import { OPERATOR_TOKEN, scriptedControl } from './scripted-control.ts';
+import { scriptedViews } from './scripted-views.ts';
 
 let folder: string;
 const open: { stop(): Promise<void> }[] = [];
@@ -32,6 +33,7 @@ const settings = (changes: Partial<Config['api']>) => ({ ...API_DEFAULTS, ...cha
 function serverAt(socketPath: string) {
   const server = createApiServer({
     control: scriptedControl(),
+    views: scriptedViews(),
     tokens: { operator: OPERATOR_TOKEN },
     config: API_DEFAULTS,
     socketPath,
@@ -128,6 +130,7 @@ describe('the unix socket', () => {
     const control = scriptedControl();
     const server = createApiServer({
       control,
+      views: scriptedViews(),
       tokens: { operator: OPERATOR_TOKEN },
       config: settings({
         listen: { kind: 'at', host: '127.0.0.1', port: blocker.port },

@@ -8,6 +8,7 @@ import { createApiServer } from '../../src/api/server.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { type Answer, type Ask, send } from '../api/api-kit.ts';
+import { scriptedViews } from '../api/scripted-views.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -187,7 +188,7 @@ describe('each code', () => {
     expectProblem(await ask({ path: '/api/task/nothing' }), 404, 'not-found');
     expectProblem(await post('/api/task/nothing/complete'), 404, 'not-found');
     expectProblem(await ask({ path: '/api/nothing' }), 404, 'no-such-route');
-    expectProblem(await ask({ path: '/' }), 404, 'no-such-route');
+    expectProblem(await ask({ path: '/nothing' }), 404, 'no-such-route');
   });
 
   test('405 with Allow, at every address that there is; no GET or HEAD changes anything', async () => {
@@ -322,6 +323,7 @@ describe('what ends things', () => {
     const socketPath = `${playground.folder}/starting.sock`;
     const server = createApiServer({
       control: starting.control,
+      views: scriptedViews(),
       tokens: { operator },
       config: {
         listen: { kind: 'off' },
@@ -329,6 +331,7 @@ describe('what ends things', () => {
         allowRemote: false,
         allowedHosts: [],
         allowedOrigins: [],
+        page: false,
         maxBodyBytes: 1024,
       },
       socketPath,

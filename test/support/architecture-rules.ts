@@ -21,6 +21,8 @@ export const RANKS: Readonly<Record<string, number>> = {
   control: 3.9,
   // Tells people what happened: hears events and sends, and knows nothing of how work is carried.
   notify: 3,
+  // Runs in a browser, and knows of the supervisor what the API says.
+  page: 1,
   api: 4,
   install: 4,
   'version.ts': 0,
@@ -49,6 +51,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'simple-git': ['worktrees/'],
   'smol-toml': ['config/'],
   'string-width': ['cli/render/text-width.ts'],
+  preact: ['page/'],
   zod: ['config/', 'api/'],
 };
 
@@ -57,12 +60,12 @@ const ONE_HOME: readonly { what: string; pattern: RegExp; homes: readonly string
   {
     what: 'the time',
     pattern: /\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|(?<!\.)\bDate\s*\(\s*\)/g,
-    homes: ['platform/clock.ts'],
+    homes: ['platform/clock.ts', 'page/browser.ts'],
   },
   {
     what: 'a timer',
     pattern: /(?<![.\w])set(?:Timeout|Interval)\b|\bAbortSignal\s*\.\s*timeout\b/g,
-    homes: ['platform/clock.ts'],
+    homes: ['platform/clock.ts', 'page/browser.ts'],
   },
   { what: 'randomness', pattern: /\bMath\s*\.\s*random\b/g, homes: ['platform/identity.ts'] },
   { what: 'the environment', pattern: /\bprocess\s*(?:\.\s*env\b|\[)/g, homes: ['platform/environment.ts'] },
@@ -80,6 +83,7 @@ const OPENING =
 const OPENING_HOMES: Readonly<Record<string, string>> = {
   'platform/regular-file.ts': 'is that piece',
   'api/api-file.ts': 'the state folder',
+  'api/page-sessions.ts': 'the state folder',
   'config/checked.ts': 'the state folder',
   'config/trust.ts': 'the state folder',
   'executors/process/agent-tools.ts': 'the state folder',
@@ -214,7 +218,7 @@ function checkPlace(file: SourceFile, say: Say): void {
   const name = file.path.slice(file.path.lastIndexOf('/') + 1);
   if (/^(?:utils?|helpers?|common|types|manager|misc)\.ts$/.test(name))
     say(1, 'has a name that says nothing');
-  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/.test(name)) say(1, 'is not named in kebab-case');
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.tsx?$/.test(name)) say(1, 'is not named in kebab-case');
 }
 
 function checkImports(file: SourceFile, say: Say): void {

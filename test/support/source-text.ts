@@ -80,6 +80,8 @@ function startsRegExp(out: readonly string[], at: number): boolean {
   let before = at - 1;
   while (before >= 0 && /\s/.test(out[before] ?? '')) before -= 1;
   if (before < 0) return true;
+  // The end of a JSX element.
+  if (out[at - 1] === '<') return false;
   if (WORDS_BEFORE_REGEXP.test(out.slice(Math.max(0, before - 10), before + 1).join(''))) return true;
   return !/[\w$)\]}'"`]/.test(out[before] ?? '');
 }

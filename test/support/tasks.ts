@@ -238,6 +238,7 @@ export function config(more: Partial<Config> = {}): Config {
       allowRemote: false,
       allowedHosts: [],
       allowedOrigins: [],
+      page: false,
     },
     log: { level: 'info', format: 'auto' },
     ...more,

@@ -1,0 +1,135 @@
+// The page over HTTP: its files, for whoever asks on this machine, and its session. What a session then may do is decided
+// where every request is admitted; here nothing of a task is known.
+
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import type { SupervisorError } from '../domain/errors.ts';
+import { readJsonBody } from './body.ts';
+import type { PageFile } from './page-files.ts';
+import { type PageSessions, SESSION_MS } from './page-sessions.ts';
+import { ApiProblem } from './problem.ts';
+import { type ApiApp, type ApiParts, parse, plainRoute, refuseOtherMethods } from './route.ts';
+import { emptyBody, noQuery } from './schemas.ts';
+import { isOnLoopback, pageCookie, pageCookieName, type Transport } from './security.ts';
+
+/** What the page needs of the server. */
+export interface PageParts {
+  readonly sessions: PageSessions;
+  /** The files by their address, read when first asked for. */
+  files(): ReadonlyMap<string, PageFile>;
+  /** Opens what browsers reach and gives its base URL. Throws `config` where that is not allowed. */
+  open(): Promise<string>;
+}
+
+const role = z.enum(['operator', 'read-only']);
+const codeBody = z.object({ role: role.optional().describe('operator when absent') });
+const codeAnswer = z.object({
+  url: z.string().describe('opens the page once, within a minute'),
+  role,
+  expires_at: z.string(),
+});
+const revokeAnswer = z.object({ revoked: z.number().int().min(0).describe('sessions that were ended') });
+const sessionBody = z.object({ code: z.string().min(1).max(200) });
+
+/** The operator's side: hand out a code, take all sessions back. A page hands out neither. */
+export function pageControlRoutes(page: PageParts | null, isoTime: (at: number) => string) {
+  const pageOf = (): PageParts => {
+    if (page) return page;
+    throw new ApiProblem('config', 'The page is switched off.', { hint: 'set [api] page = true' });
+  };
+  return [
+    plainRoute({
+      method: 'POST',
+      path: '/api/page/code',
+      summary: 'A one-time address that opens the page',
+      access: 'operator',
+      notFromPage: true,
+      query: noQuery,
+      body: codeBody,
+      answer: codeAnswer,
+      async handle({ body }) {
+        const parts = pageOf();
+        const url = await parts.open();
+        const wanted = body.role ?? 'operator';
+        const { code, expiresAt } = parts.sessions.issue(wanted);
+        return {
+          status: 201,
+          body: { url: `${url}/#k=${code}`, role: wanted, expires_at: isoTime(expiresAt) },
+        };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/page/revoke',
+      summary: 'End every session of the page, and every code',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: revokeAnswer,
+      handle: async () => ({ body: { revoked: await pageOf().sessions.endAll() } }),
+    }),
+  ];
+}
+
+/** Mounts files and session. */
+export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
+  for (const path of ['/', '/page/*'])
+    app.get(path, (context) => {
+      const { incoming, door } = context.env;
+      requireLoopback(incoming, door);
+      const file = filesOf(page).get(context.req.path);
+      if (!file) throw new ApiProblem('no-such-route', 'There is nothing at this address.');
+      const isGzip = file.gzipped !== null && /\bgzip\b/.test(context.req.header('accept-encoding') ?? '');
+      const body = isGzip && file.gzipped ? file.gzipped : file.body;
+      return context.body(new Uint8Array(body), 200, {
+        ...file.headers,
+        ...(isGzip ? { 'content-encoding': 'gzip' } : {}),
+      });
+    });
+  app.post('/page/session', async (context) => {
+    const { incoming, door } = context.env;
+    const port = requireLoopback(incoming, door);
+    const { code } = parse(sessionBody, await readJsonBody(incoming, parts.maxBodyBytes), 'body');
+    const cookie = pageCookie(incoming, port);
+    try {
+      const made = await page.sessions.redeem(code, cookie);
+      const attributes = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1000}`;
+      return context.json({ key: made.key, role: made.role, expires_at: made.expiresAt }, 201, {
+        'set-cookie': `${pageCookieName(port)}=${made.cookie}; ${attributes}`,
+      });
+    } catch (thrown) {
+      // Guessing is slowed down as it is for tokens.
+      if (thrown instanceof ApiProblem && thrown.problem === 'page-code-unknown')
+        throw parts.gate.counted(thrown);
+      throw thrown;
+    }
+  });
+  app.post('/page/leave', async (context) => {
+    const { incoming, door } = context.env;
+    requireLoopback(incoming, door);
+    const access = parts.gate.admit(incoming, door);
+    if (access.kind !== 'caller' || !access.page) throw parts.gate.unauthorized();
+    await page.sessions.end(access.page);
+    return context.json({ ended: true });
+  });
+  refuseOtherMethods(app, '/', ['GET'], null);
+  refuseOtherMethods(app, '/page/session', ['POST'], null);
+  refuseOtherMethods(app, '/page/leave', ['POST'], null);
+}
+
+function filesOf(page: PageParts): ReadonlyMap<string, PageFile> {
+  try {
+    return page.files();
+  } catch (thrown) {
+    const { message, hint } = thrown as SupervisorError;
+    throw new ApiProblem('failed', message, hint === undefined ? {} : { hint });
+  }
+}
+
+/** The port of a request from this machine's browser. Whatever came by another way gets nothing of the page. */
+function requireLoopback(incoming: IncomingMessage, door: Transport): number {
+  if (door.kind === 'tcp' && isOnLoopback(incoming, door)) return door.port;
+  throw new ApiProblem('no-such-route', 'The page is served on loopback only.', {
+    hint: 'open it on this machine with `supervisor open`, or through an SSH tunnel',
+  });
+}

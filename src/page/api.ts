@@ -1,0 +1,86 @@
+// Asking the supervisor: one session, one key, JSON. What it refuses comes out as a sentence.
+
+/** What the supervisor refused, or that it could not be reached. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  /** 0: nobody answered. */
+  readonly status: number;
+  readonly code: string;
+  readonly hint: string;
+
+  constructor(status: number, code: string, detail: string, hint: string) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** The session has ended or was never there. */
+  get isSession(): boolean {
+    return this.status === 401;
+  }
+}
+
+/** One session's way to the supervisor. */
+export interface Api {
+  get<T>(path: string, signal?: AbortSignal): Promise<T>;
+  /** `key`: the same request again with the same key is done once. */
+  post<T>(path: string, body: unknown, key?: string): Promise<T>;
+  /** A stream of text, such as the events. */
+  stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response>;
+}
+
+export function createApi(pageKey: string): Api {
+  const own = { 'x-page-key': pageKey };
+  return {
+    get: async <T>(path: string, signal?: AbortSignal) => {
+      const response = await ask(path, { headers: own, ...(signal ? { signal } : {}) });
+      return (await response.json()) as T;
+    },
+    post: async <T>(path: string, body: unknown, key?: string) => {
+      const headers = {
+        ...own,
+        'content-type': 'application/json',
+        ...(key ? { 'idempotency-key': `"${key}"` } : {}),
+      };
+      const response = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
+      return (await response.json()) as T;
+    },
+    stream: (path, headers, signal) => ask(path, { headers: { ...own, ...headers }, signal }),
+  };
+}
+
+/** Turns a one-time code into a session; gives its key. */
+export async function redeem(code: string): Promise<string> {
+  const response = await ask('/page/session', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code }),
+  });
+  return ((await response.json()) as { key: string }).key;
+}
+
+async function ask(path: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, { cache: 'no-store', ...init });
+  } catch (thrown) {
+    if (init.signal?.aborted) throw thrown;
+    throw new Refusal(0, 'unreachable', 'The supervisor does not answer.', 'see supervisor status');
+  }
+  if (response.ok) return response;
+  const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+  const text = (name: string, otherwise: string) => (typeof said[name] === 'string' ? said[name] : otherwise);
+  throw new Refusal(
+    response.status,
+    text('code', 'unknown'),
+    text('detail', `The supervisor answered ${response.status}.`),
+    text('hint', ''),
+  );
+}
+
+/** The path of a task's route. */
+export function taskPath(task: string, worktree: string, rest = ''): string {
+  const query = worktree === '' ? '' : `?worktree=${encodeURIComponent(worktree)}`;
+  return `/api/task/${encodeURIComponent(task)}${rest}${query}`;
+}

@@ -1,0 +1,148 @@
+// The page begins here: a code becomes a session, the session a live view, and the address decides what is shown of it.
+
+import { render } from 'preact';
+import { createApi, Refusal, redeem } from './api.ts';
+import { type App, AppContext, useApp, useCell } from './app.ts';
+import { after, now, recall, remember } from './browser.ts';
+import { createCell } from './cell.ts';
+import { Home } from './home.tsx';
+import { listenToKeys } from './keys.ts';
+import { createLive } from './live.ts';
+import { codeIn, parseRoute, routeTo } from './route.ts';
+import { Shell } from './shell.tsx';
+import { plainText } from './words.ts';
+
+const KEY = 'workgraph.key';
+
+function Screens() {
+  const app = useApp();
+  const route = useCell(app.route);
+  const link = useCell(app.live.link);
+  if (link.kind === 'over') return <Closed because={link.because} />;
+  switch (route.screen) {
+    default:
+      return <Home />;
+  }
+}
+
+/** Nothing can be shown; what to do about it. */
+function Closed({ because }: { readonly because: string }) {
+  return (
+    <div class="closed">
+      <h1>workgraph</h1>
+      <p>{plainText(because)}</p>
+      <p>
+        Open the page with <code>supervisor open</code>.
+      </p>
+    </div>
+  );
+}
+
+/** The key of this tab's session: of a code in the address, else of before. Throws Refusal where there is none. */
+async function enter(): Promise<string> {
+  const code = codeIn(location.hash);
+  if (code !== null) {
+    // Gone from the address and the history before anything else happens.
+    history.replaceState(null, '', routeTo('home'));
+    const key = await redeem(code);
+    remember(KEY, key);
+    return key;
+  }
+  const key = recall(KEY) ?? (await keyOfOtherTab());
+  if (key === null) throw new Refusal(401, 'no-session', 'This tab has no session of the page.', '');
+  remember(KEY, key);
+  return key;
+}
+
+const CHANNEL = 'workgraph.session';
+const OTHER_TAB_MS = 300;
+
+/** A link that was opened in a new tab: the tab it came from has the key. No other origin hears this. */
+function keyOfOtherTab(): Promise<string | null> {
+  const channel = new BroadcastChannel(CHANNEL);
+  return new Promise((resolve) => {
+    const cancel = after(OTHER_TAB_MS, () => end(null));
+    const end = (key: string | null) => {
+      cancel();
+      channel.close();
+      resolve(key);
+    };
+    channel.onmessage = ({ data }) => typeof data?.key === 'string' && end(data.key);
+    channel.postMessage({ wanted: true });
+  });
+}
+
+function tellOtherTabs(key: string): void {
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.onmessage = ({ data }) => data?.wanted === true && channel.postMessage({ key });
+}
+
+function createApp(key: string): App {
+  const api = createApi(key);
+  return {
+    api,
+    live: createLive(api),
+    route: createCell(parseRoute(location.hash)),
+    clock: createCell(now()),
+    notice: createCell<ReturnType<App['notice']['get']>>(null),
+    doubt: createCell<ReturnType<App['doubt']['get']>>(null),
+    hovered: createCell(''),
+    isHelpOpen: createCell(false),
+  };
+}
+
+/** The clock stands still while nobody looks. */
+function keepTime(app: App): void {
+  let cancel = () => {};
+  const tick = () => {
+    cancel();
+    app.clock.set(now());
+    cancel = after(1000, () => document.visibilityState === 'visible' && tick());
+  };
+  document.addEventListener('visibilitychange', () => {
+    const isHidden = document.visibilityState === 'hidden';
+    app.live.sleep(isHidden);
+    if (!isHidden) tick();
+  });
+  tick();
+}
+
+async function begin(root: HTMLElement): Promise<void> {
+  let key: string;
+  try {
+    key = await enter();
+  } catch (thrown) {
+    if (!(thrown instanceof Refusal)) throw thrown;
+    render(<Closed because={thrown.message} />, root);
+    return;
+  }
+  tellOtherTabs(key);
+  const app = createApp(key);
+  addEventListener('hashchange', () => {
+    // A code that arrives in an open tab is a new session.
+    if (codeIn(location.hash) !== null) return location.reload();
+    app.route.set(parseRoute(location.hash));
+    scrollTo(0, 0);
+  });
+  listenToKeys({
+    go: (hash) => {
+      location.hash = hash;
+    },
+    help: () => app.isHelpOpen.set(true),
+    now,
+  });
+  render(
+    <AppContext.Provider value={app}>
+      <Shell>
+        <Screens />
+      </Shell>
+    </AppContext.Provider>,
+    root,
+  );
+  keepTime(app);
+  app.live.sleep(document.visibilityState === 'hidden');
+  app.live.start();
+}
+
+const root = document.getElementById('page');
+if (root) void begin(root);

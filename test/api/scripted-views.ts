@@ -1,0 +1,40 @@
+// Views that show nothing, for tests of what stands around them.
+
+import type { SupervisorViews } from '../../src/control/views.ts';
+
+const AT = '2026-05-01T00:00:00Z';
+
+export function scriptedViews(): SupervisorViews {
+  return {
+    overview: async () => ({
+      generated_at: AT,
+      supervisor: {
+        running: true,
+        pid: 1,
+        version: '1.2.3',
+        started_at: AT,
+        mode: 'dispatch',
+        state: 'running',
+      },
+      limits: { max_concurrent: 8, running: 0, queued: 0 },
+      inbox: [],
+      worktrees: [],
+      runs: [],
+      problems: [],
+      repositories: 0,
+      next: [],
+      next_count: 0,
+    }),
+    digest: async () => ({
+      since: AT,
+      until: AT,
+      done: 0,
+      failed: 0,
+      runs: 0,
+      cost_usd: 0,
+      input_tokens: 0,
+      output_tokens: 0,
+      items: [],
+    }),
+  };
+}
