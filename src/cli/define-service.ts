@@ -3,7 +3,13 @@
 import type { Command } from 'commander';
 import type { Host } from './bind-command.ts';
 
-/** Adds `service …` and `token …` to the program. */
+const STEERING = [
+  ['start', 'start the installed service'],
+  ['stop', 'stop it; it starts again with the next log-in'],
+  ['restart', 'stop it and start it again'],
+] as const;
+
+/** Defines `service …` and `token …` on the program. */
 export function defineServiceCommands(program: Command, host: Host): void {
   program.commandsGroup('Set-up:');
   defineTokenCommands(program, host);
@@ -18,7 +24,9 @@ export function defineServiceCommands(program: Command, host: Host): void {
     service
       .command('install')
       .summary('install and start it')
-      .description('Writes the unit and starts it, with the PATH of this shell.'),
+      .description(
+        'Writes the unit and starts it, with PATH and all variables of this shell that decide which configuration and state are used. A second time it restarts the service if anything changed.',
+      ),
     async (context) => (await commands()).installService(context),
   );
   host.on(
@@ -28,6 +36,14 @@ export function defineServiceCommands(program: Command, host: Host): void {
       .description('Stops the service and removes its unit.'),
     async (context) => (await commands()).uninstallService(context),
   );
+  for (const [verb, summary] of STEERING)
+    host.on(
+      service
+        .command(verb)
+        .summary(summary)
+        .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}. Agents run on.`),
+      async (context) => (await commands()).steerService(context, verb),
+    );
   host.on(
     service
       .command('status')

@@ -3,6 +3,7 @@
 import type { RunningSupervisor } from '../compose/daemon.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { RunReport } from '../domain/report.ts';
+import type { ServiceNotices } from '../install/service-notices.ts';
 import type { Context } from './context.ts';
 import { plain } from './render/plain.ts';
 import type { RunReporter } from './run-reporter.ts';
@@ -23,6 +24,7 @@ export class Ending {
   #signals = 0;
   #running: RunningSupervisor | null = null;
   #voice: RunReporter | null = null;
+  #notices: ServiceNotices | null = null;
   #resolve: () => void = () => {};
 
   constructor(context: Context, cancelAgents: boolean) {
@@ -40,16 +42,19 @@ export class Ending {
     ];
   }
 
-  attend(running: RunningSupervisor, voice: RunReporter): void {
+  attend(running: RunningSupervisor, voice: RunReporter, notices: ServiceNotices): void {
     this.#running = running;
     this.#voice = voice;
+    this.#notices = notices;
   }
 
   async stop(): Promise<void> {
     const running = this.#running;
     if (!running) return;
+    this.#notices?.stopping();
     const open = this.isRequested ? await openRuns(running) : [];
     await running.stop({ cancelAgents: this.#cancelAgents });
+    this.#notices?.close();
     if (open.length > 0 && !this.#cancelAgents) this.#voice?.say(leftRunning(open));
   }
 
@@ -86,12 +91,16 @@ export class Ending {
   #reload(): void {
     const running = this.#running;
     if (!running) return;
-    running.control.reload().then(
-      ({ problems }) => {
-        for (const problem of problems) running.log.warn('config.problem', { because: problem });
-      },
-      (thrown: unknown) => running.log.error('config.reload-failed', { because: messageOf(thrown) }),
-    );
+    this.#notices?.reloading();
+    running.control
+      .reload()
+      .then(
+        ({ problems }) => {
+          for (const problem of problems) running.log.warn('config.problem', { because: problem });
+        },
+        (thrown: unknown) => running.log.error('config.reload-failed', { because: messageOf(thrown) }),
+      )
+      .finally(() => this.#notices?.reloaded());
   }
 }
 

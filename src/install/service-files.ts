@@ -4,31 +4,46 @@
 export interface ServiceFacts {
   /** Absolute paths of node and of the program, then its arguments. */
   readonly command: readonly string[];
-  /** The agents' PATH: service managers read no shell profile. */
-  readonly path: string;
-  /** Where launchd writes the output; systemd has its journal. */
+  /** PATH, and what decides which configuration and state are used: service managers read no shell profile. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** More variables, which may be secret; it need not exist. */
+  readonly environmentFile: string;
+  /** Where launchd puts the output; systemd has its journal. */
   readonly logDir: string;
+  /** In the file, so that another version is another text. */
+  readonly version: string;
+  /** Whether the program can tell systemd that it is ready and alive. */
+  readonly notifies: boolean;
 }
 
 export const UNIT_NAME = 'workgraph-supervisor.service';
 export const LAUNCHD_LABEL = 'dev.workgraph.supervisor';
+
+/** Three times the longest pause between two ticks. */
+const WATCHDOG = `WatchdogSec=180
+TimeoutStartSec=600
+`;
 
 /**
  * The unit. `KillMode=process`: stopping the supervisor leaves agents running, and the next start reattaches to them.
  * Not restarted after a bad configuration (3) or beside another supervisor (4): it would fail again.
  */
 export function systemdUnit(facts: ServiceFacts): string {
-  return `[Unit]
+  const [program = '', ...args] = facts.command;
+  const variables = Object.entries(facts.variables).map(
+    ([name, value]) => `Environment=${assignment(`${name}=${value}`)}\n`,
+  );
+  return `# Written by \`supervisor service install\` of version ${facts.version}; put changes into a drop-in (systemctl --user edit).
+[Unit]
 Description=workgraph supervisor: one dispatcher for every worktree
 StartLimitIntervalSec=300
 StartLimitBurst=10
 
 [Service]
-Type=exec
-ExecStart=${facts.command.map(systemdWord).join(' ')}
+Type=${facts.notifies ? 'notify' : 'exec'}
+${facts.notifies ? WATCHDOG : ''}ExecStart=${[programWord(program), ...args.map(argument)].join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
-Environment=${systemdWord(`PATH=${facts.path}`)}
-EnvironmentFile=-%h/.config/workgraph-supervisor/env
+${variables.join('')}EnvironmentFile=-${specifiers(facts.environmentFile)}
 KillMode=process
 TimeoutStopSec=45
 Restart=on-failure
@@ -45,12 +60,19 @@ WantedBy=default.target
 `;
 }
 
-/** The agent's property list. `AbandonProcessGroup`: agents keep running when the supervisor stops. */
+/** launchd restarts whatever fails; a supervisor that finds this name hides what would fail again the same way. */
+export const UNDER_LAUNCHD = 'SUPERVISOR_UNDER_LAUNCHD';
+
+/** The agent's property list. `AbandonProcessGroup`: agents live on when the supervisor stops. */
 export function launchdPlist(facts: ServiceFacts): string {
   const words = facts.command.map((word) => `    <string>${xml(word)}</string>`).join('\n');
+  const variables = Object.entries({ ...facts.variables, [UNDER_LAUNCHD]: '1' })
+    .map(([name, value]) => `    <key>${xml(name)}</key><string>${xml(value)}</string>`)
+    .join('\n');
   const log = (name: string) => xml(`${facts.logDir}/${name}`);
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!-- Written by \`supervisor service install\` of version ${xml(facts.version)}. -->
 <plist version="1.0">
 <dict>
   <key>Label</key><string>${LAUNCHD_LABEL}</string>
@@ -59,7 +81,9 @@ export function launchdPlist(facts: ServiceFacts): string {
 ${words}
   </array>
   <key>EnvironmentVariables</key>
-  <dict><key>PATH</key><string>${xml(facts.path)}</string></dict>
+  <dict>
+${variables}
+  </dict>
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
   <key>ThrottleInterval</key><integer>10</integer>
@@ -74,14 +98,24 @@ ${words}
 `;
 }
 
-/** One word of a systemd command line or assignment: quoted, with specifiers and variables taken literally. */
-function systemdWord(word: string): string {
+const specifiers = (text: string) => text.replaceAll('%', '%%');
+
+/** The program itself: variables are not put in there, so that a `$` stands for itself. */
+const programWord = (word: string) => quoted(specifiers(word));
+
+/** An argument of a command line: specifiers and variables taken literally. */
+const argument = (word: string) => quoted(specifiers(word).replaceAll('$', '$$$$'));
+
+/** An assignment: specifiers are put in there, variables are not. */
+const assignment = (word: string) => quoted(specifiers(word));
+
+function quoted(word: string): string {
   const literal = word
     .replaceAll('\\', '\\\\')
     .replaceAll('"', '\\"')
-    .replaceAll('%', '%%')
-    .replaceAll('$', '$$$$');
-  return /^[\w@%+=:,./-]+$/.test(literal) ? literal : `"${literal}"`;
+    .replaceAll('\n', '\\n')
+    .replaceAll('\t', '\\t');
+  return /^[\w@%+=:,./$-]+$/.test(literal) ? literal : `"${literal}"`;
 }
 
 function xml(text: string): string {

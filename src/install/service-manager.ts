@@ -1,13 +1,13 @@
-// Installs, removes and queries the service, through systemctl --user or launchctl. Writes one file; everything else
-// is up to the service manager.
+// The supervisor as a service of this user: what every service manager can do with it, and how one is called.
 
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join } from 'node:path';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Environment } from '../platform/environment.ts';
-import { LAUNCHD_LABEL, launchdPlist, type ServiceFacts, systemdUnit, UNIT_NAME } from './service-files.ts';
+import { readTextNow } from '../platform/regular-file.ts';
+import type { ServiceFacts } from './service-files.ts';
 
 const run = promisify(execFile);
 
@@ -21,134 +21,105 @@ export interface ServiceStatus {
   readonly detail: string;
 }
 
+/** What an installation came to. */
+export interface Installed {
+  /** `unchanged`: the same service was running already, and goes on. */
+  readonly done: 'started' | 'restarted' | 'unchanged';
+  /** What the user should know. */
+  readonly notes: readonly string[];
+}
+
+/** Every method throws `service-manager` when the manager refuses or cannot be reached. */
 export interface ServiceManager {
   /** Path of the file that `install` writes. */
   readonly file: string;
   /** The command that shows the service's log. */
   readonly logCommand: readonly string[];
-  /** Writes the file and starts the service; returns notes for the user. Throws `service-manager`. */
-  install(facts: ServiceFacts): Promise<readonly string[]>;
-  uninstall(): Promise<void>;
+  /** Writes the file and starts the service; one that runs with another file is restarted. Leaves nothing behind when it fails. */
+  install(facts: ServiceFacts): Promise<Installed>;
+  /** Stops and removes it; gives notes for the user. */
+  uninstall(): Promise<readonly string[]>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  restart(): Promise<void>;
   status(): Promise<ServiceStatus>;
 }
 
-/** The service manager of this platform. Throws `service-manager` if it is unknown. */
-export function serviceManager(environment: Environment): ServiceManager {
-  switch (environment.platform) {
-    case 'linux':
-      return systemd(environment);
-    case 'darwin':
-      return launchd(environment);
-    default:
-      throw new SupervisorError(
-        'service-manager',
-        `no service manager is known for ${environment.platform}`,
-        {
-          hint: 'start `supervisor run` by your own means',
-        },
-      );
-  }
-}
+/** A service file is a page or two; more is not ours, bytes. */
+const MAX_FILE_BYTES = 1024 * 1024;
 
-function systemd(environment: Environment): ServiceManager {
-  const { variables, home } = environment;
-  const xdg = variables.XDG_CONFIG_HOME;
-  const file = join(xdg && isAbsolute(xdg) ? xdg : join(home, '.config'), 'systemd', 'user', UNIT_NAME);
-  const systemctl = (...args: string[]) => call(environment, 'systemctl', ['--user', ...args]);
-  return {
-    file,
-    logCommand: ['journalctl', '--user', '-u', UNIT_NAME],
-    async install(facts) {
-      await writeServiceFile(file, systemdUnit(facts));
-      await systemctl('daemon-reload');
-      await systemctl('enable', '--now', UNIT_NAME);
-      return await lingerNote(environment);
-    },
-    async uninstall() {
-      await systemctl('disable', '--now', UNIT_NAME);
-      await rm(file, { force: true });
-      await systemctl('daemon-reload');
-    },
-    async status() {
-      const shown = await systemctl('show', UNIT_NAME, '--property=LoadState,ActiveState,SubState,MainPID');
-      return {
-        installed: /^LoadState=loaded$/m.test(shown),
-        running: /^ActiveState=active$/m.test(shown),
-        file,
-        detail: shown.trim().replaceAll('\n', ' '),
-      };
-    },
-  };
-}
-
-function launchd(environment: Environment): ServiceManager {
-  const file = join(environment.home, 'Library', 'LaunchAgents', `${LAUNCHD_LABEL}.plist`);
-  const domain = `gui/${process.getuid?.() ?? 501}`;
-  const launchctl = (...args: string[]) => call(environment, 'launchctl', args);
-  return {
-    file,
-    logCommand: ['tail', '-n', '200', join(environment.home, 'Library/Logs/workgraph-supervisor/stderr.log')],
-    async install(facts) {
-      await mkdir(facts.logDir, { recursive: true, mode: 0o700 });
-      await writeServiceFile(file, launchdPlist(facts));
-      await launchctl('bootstrap', domain, file);
-      return [];
-    },
-    async uninstall() {
-      await launchctl('bootout', `${domain}/${LAUNCHD_LABEL}`);
-      await rm(file, { force: true });
-    },
-    async status() {
-      try {
-        const shown = await launchctl('print', `${domain}/${LAUNCHD_LABEL}`);
-        return {
-          installed: true,
-          running: /state = running/.test(shown),
-          file,
-          detail: shown.split('\n')[0] ?? '',
-        };
-      } catch (thrown) {
-        return { installed: false, running: false, file, detail: messageOf(thrown) };
-      }
-    },
-  };
-}
-
-/** Without lingering a user's services stop with the last log-out and do not start with the machine. */
-async function lingerNote(environment: Environment): Promise<readonly string[]> {
-  const user = environment.variables.USER ?? environment.variables.LOGNAME ?? '';
+/** The text of the service's file as it is, or null. */
+export function readServiceFile(file: string): string | null {
   try {
-    const shown = await call(environment, 'loginctl', ['show-user', user, '-p', 'Linger']);
-    if (shown.includes('Linger=yes')) return [];
-  } catch {
-    // No logind here, or it does not know the user: the advice below applies all the same.
+    return readTextNow(file, { maxBytes: MAX_FILE_BYTES, links: 'follow' });
+  } catch (thrown) {
+    throw new SupervisorError('service-manager', messageOf(thrown), { hint: `move ${file} away` });
   }
-  return ['it stops when you log out; `loginctl enable-linger` lets it start with the machine and stay'];
 }
 
-async function writeServiceFile(file: string, text: string): Promise<void> {
+/** Writes it whole or not at all. */
+export async function writeServiceFile(file: string, text: string): Promise<void> {
+  const fresh = `${file}.${process.pid}.new`;
   try {
     await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text, { mode: 0o644 });
+    await writeFile(fresh, text, { mode: 0o644, flag: 'wx' });
+    await rename(fresh, file);
   } catch (thrown) {
-    throw new SupervisorError('service-manager', `${file} cannot be written: ${messageOf(thrown)}`);
+    await rm(fresh, { force: true }).catch(() => {});
+    throw new SupervisorError('service-manager', `${file} cannot be written: ${messageOf(thrown)}`, {
+      hint: 'make its folder writable',
+    });
   }
 }
 
-async function call(environment: Environment, program: string, args: readonly string[]): Promise<string> {
+/** What stood there before an installation that failed. */
+export async function putBack(file: string, before: string | null): Promise<void> {
+  if (before === null) await rm(file, { force: true });
+  else await writeServiceFile(file, before);
+}
+
+/** The error of a command that needs the service and finds none. */
+export function notInstalled(): SupervisorError {
+  return new SupervisorError('service-manager', 'the service is not installed', {
+    hint: 'install it with `supervisor service install`',
+  });
+}
+
+/** The manager said no. `said` is what it wrote, `hint` the next step. */
+export class ManagerRefusal extends SupervisorError {
+  readonly said: string;
+
+  constructor(message: string, said: string, hint: string) {
+    super('service-manager', message, { hint });
+    this.said = said;
+  }
+}
+
+/** A start waits until the supervisor has looked at everything. */
+const TIMEOUT_MS = 600_000;
+
+/** Calls the service manager's program and gives what it printed. Throws `ManagerRefusal`. */
+export async function callManager(
+  environment: Environment,
+  program: string,
+  args: readonly string[],
+): Promise<string> {
   try {
-    const { stdout } = await run(program, [...args], { env: environment.variables, timeout: 30_000 });
+    const { stdout } = await run(program, [...args], { env: environment.variables, timeout: TIMEOUT_MS });
     return stdout;
   } catch (thrown) {
-    const said =
-      typeof thrown === 'object' && thrown !== null && 'stderr' in thrown ? String(thrown.stderr).trim() : '';
-    const missing = systemCode(thrown) === 'ENOENT';
-    throw new SupervisorError(
-      'service-manager',
-      missing
-        ? `${program} is not here`
-        : `${program} ${args.join(' ')} failed: ${said || messageOf(thrown)}`,
-      { hint: missing ? 'start `supervisor run` by your own means' : 'try it by hand to see more' },
+    if (systemCode(thrown) === 'ENOENT')
+      throw new ManagerRefusal(`${program} is not here`, '', 'start `supervisor run` by your own means');
+    const output = (name: 'stderr' | 'stdout') =>
+      typeof thrown === 'object' && thrown !== null && name in thrown
+        ? String((thrown as Record<string, unknown>)[name]).trim()
+        : '';
+    const said = output('stderr');
+    const first = said.split('\n')[0] || messageOf(thrown);
+    throw new ManagerRefusal(
+      `${program} ${args.join(' ')} failed: ${first}`,
+      `${said}\n${output('stdout')}`,
+      'see `supervisor service logs`',
     );
   }
 }

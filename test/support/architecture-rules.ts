@@ -40,7 +40,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   got: ['executors/'],
   hono: ['api/'],
   'jsonc-parser': ['graph/json-tree.ts'],
-  koffi: ['platform/flock.ts'],
+  koffi: ['platform/flock.ts', 'platform/datagram.ts'],
   libsql: ['runs/'],
   'p-limit': ['worktrees/'],
   'p-queue': ['supervisor/'],

@@ -4,7 +4,10 @@ import type { RunningSupervisor } from '../../compose/daemon.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import type { RunReport } from '../../domain/report.ts';
+import { UNDER_LAUNCHD } from '../../install/service-files.ts';
+import { createServiceNotices } from '../../install/service-notices.ts';
 import { type Context, compositionOf } from '../context.ts';
+import { explainFailure } from '../exit-status.ts';
 import { createVoice } from '../run-reporter.ts';
 import { Ending, STATUS_INTERRUPTED } from '../shutdown-signals.ts';
 
@@ -20,6 +23,19 @@ export interface RunOptions {
 
 /** Runs until a signal, or with `--once` until there is nothing left to do. */
 export async function run(context: Context, options: RunOptions): Promise<number> {
+  try {
+    return await serve(context, options);
+  } catch (thrown) {
+    // launchd starts again whatever fails. These two fail the same way until a person does something.
+    const isFinal =
+      thrown instanceof SupervisorError && (thrown.code === 'config' || thrown.code === 'already-running');
+    if (!isFinal || !context.environment.variables[UNDER_LAUNCHD]) throw thrown;
+    context.note(explainFailure(thrown, false).text.trimEnd());
+    return 0;
+  }
+}
+
+async function serve(context: Context, options: RunOptions): Promise<number> {
   const ending = new Ending(context, options.cancel === true);
   let lastWords = '';
   try {
@@ -36,13 +52,20 @@ export async function run(context: Context, options: RunOptions): Promise<number
       voice.hear(event);
       if (event.name === 'run.settled') noteOutcome(event, failed);
     });
-    ending.attend(running, voice);
+    const notices = createServiceNotices({
+      environment: context.environment,
+      bus: running.bus,
+      clock: context.clock,
+      log: running.log,
+    });
+    ending.attend(running, voice, notices);
     // Probably a worktree: once it is removed, git and agents could not be started any more.
     context.leaveFolder();
     try {
       // A signal during set-up: nothing starts.
       if (ending.isRequested) return options.once ? STATUS_INTERRUPTED : 0;
       await running.start();
+      notices.ready(() => statusLine(running));
       if (!options.once) {
         await ending.requested;
         return 0;
@@ -59,6 +82,14 @@ export async function run(context: Context, options: RunOptions): Promise<number
   } finally {
     ending.off();
   }
+}
+
+/** One line for the service manager. */
+function statusLine({ supervisor }: RunningSupervisor): string {
+  const { state, decided } = supervisor;
+  const graphs = decided?.world.graphs.length ?? 0;
+  const runs = decided?.world.attended.size ?? 0;
+  return `${state}: ${runs} under way, ${graphs} ${graphs === 1 ? 'graph' : 'graphs'} served`;
 }
 
 /** Doing nothing because no repository could be read is not a success. */

@@ -1,29 +1,50 @@
-// `supervisor service install|uninstall|status|logs`: the supervisor as a systemd user unit or a launchd agent.
+// `supervisor service …`: the supervisor as a systemd user unit or a launchd agent.
 
 import { spawn } from 'node:child_process';
 import { mainProgram } from '../../compose/base.ts';
+import { missingConfig } from '../../config/config-text.ts';
 import { loadMachineConfig } from '../../config/load.ts';
-import { serviceManager } from '../../install/service-manager.ts';
+import type { ServiceManager } from '../../install/service-manager.ts';
+import {
+  environmentFile,
+  refuseFleeting,
+  serviceManager,
+  serviceVariables,
+} from '../../install/this-machine.ts';
+import { datagramSender } from '../../platform/datagram.ts';
+import { VERSION } from '../../version.ts';
 import type { Context } from '../context.ts';
 
-/** Installs and starts the service. */
+const managerOf = (context: Context): ServiceManager => serviceManager(context.environment, context.clock);
+
+/** Installs and starts the service; one that runs with other settings or another version is restarted. */
 export async function installService(context: Context): Promise<number> {
-  const manager = serviceManager(context.environment);
-  const { logDir, configFile } = await context.paths();
-  // An invalid configuration is better reported here than in a log.
+  const manager = managerOf(context);
+  refuseFleeting(mainProgram());
+  const { logDir, configFile, configNamed } = await context.paths();
+  // A configuration that cannot be loaded is better learned here than from a log.
   const { config } = loadMachineConfig(configFile, { home: context.environment.home });
+  if (configNamed && config.file === null) throw missingConfig(configFile);
   const global = [
     ...(context.config === undefined ? [] : ['--config', context.config]),
     ...(context.stateDir === undefined ? [] : ['--state-dir', context.stateDir]),
   ];
-  const notes = await manager.install({
+  const { done, notes } = await manager.install({
     command: [process.execPath, mainProgram(), ...global, 'run'],
-    path: context.environment.variables.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    variables: serviceVariables(context.environment, context.cwd),
+    environmentFile: environmentFile(context.environment),
     logDir,
+    version: VERSION,
+    notifies: datagramSender(context.environment.platform) !== null,
   });
-  if (context.json) context.outJson({ file: manager.file, notes });
+  if (context.json) context.outJson({ file: manager.file, done, notes });
   else {
-    context.out(`installed and started: ${manager.file}\n`);
+    const words = {
+      started: 'installed and started',
+      restarted: 'installed and restarted',
+      unchanged: 'nothing to change',
+    };
+    context.out(`${words[done]}: ${manager.file}\n`);
     for (const note of notes) context.note(`supervisor: ${note}`);
     if (config.repos.length + config.roots.length === 0)
       context.note(
@@ -35,16 +56,28 @@ export async function installService(context: Context): Promise<number> {
 
 /** Stops the service and removes it. Agents keep running. */
 export async function uninstallService(context: Context): Promise<number> {
-  const manager = serviceManager(context.environment);
-  await manager.uninstall();
-  if (context.json) context.outJson({ file: manager.file, installed: false });
-  else context.out(`stopped and removed: ${manager.file}\n`);
+  const manager = managerOf(context);
+  const notes = await manager.uninstall();
+  if (context.json) context.outJson({ file: manager.file, installed: false, notes });
+  else context.out(`${notes.length === 0 ? 'stopped and removed' : 'removed'}: ${manager.file}\n`);
+  if (!context.json) for (const note of notes) context.note(`supervisor: ${note}`);
+  return 0;
+}
+
+const DONE = { start: 'started', stop: 'stopped', restart: 'restarted' } as const;
+
+/** Starts, stops or restarts the installed service. Agents run on. */
+export async function steerService(context: Context, verb: keyof typeof DONE): Promise<number> {
+  const manager = managerOf(context);
+  await manager[verb]();
+  if (context.json) context.outJson({ file: manager.file, done: DONE[verb] });
+  else context.out(`${DONE[verb]}\n`);
   return 0;
 }
 
 /** What the service manager reports. Exit 5 if it is not running. */
 export async function serviceStatus(context: Context): Promise<number> {
-  const status = await serviceManager(context.environment).status();
+  const status = await managerOf(context).status();
   if (context.json) context.outJson(status);
   else {
     const words = status.running ? 'running' : status.installed ? 'installed, not running' : 'not installed';
@@ -55,7 +88,7 @@ export async function serviceStatus(context: Context): Promise<number> {
 
 /** The service's log, with the service manager's own tool. */
 export async function serviceLogs(context: Context, options: { readonly follow?: boolean }): Promise<number> {
-  const [program, ...args] = serviceManager(context.environment).logCommand;
+  const [program, ...args] = managerOf(context).logCommand;
   if (program === undefined) return 9;
   const child = spawn(program, options.follow ? [...args, '-f'] : args, { stdio: 'inherit' });
   return await new Promise<number>((resolve) => {
