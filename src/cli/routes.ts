@@ -15,8 +15,13 @@ export type GraphWorktree = WorktreeReport & { readonly graph: string };
 /** The worktrees that have a graph, each graph once. */
 export async function worktreesWithGraphs(context: Context): Promise<readonly GraphWorktree[]> {
   const report = await withView(context, (view) => view.status());
+  return graphsOf(report.worktrees);
+}
+
+/** Those of the worktrees that have a graph, each graph once. */
+export function graphsOf(worktrees: readonly WorktreeReport[]): readonly GraphWorktree[] {
   const seen = new Set<string>();
-  return report.worktrees.flatMap((worktree) => {
+  return worktrees.flatMap((worktree) => {
     const { graph } = worktree;
     if (graph === null || seen.has(graph)) return [];
     seen.add(graph);

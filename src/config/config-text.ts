@@ -20,9 +20,14 @@ export function readConfigText(file: string): string | null {
   }
 }
 
-/** A file that was named with `--config` and is not there. */
+/** `file:line: sentence`, as all problems of a configuration begin. */
+export function problemText(file: string, line: number | null, sentence: string): string {
+  return `${line === null ? file : `${file}:${line}`}: ${sentence}`;
+}
+
+/** A file that was named with `--config` or SUPERVISOR_CONFIG and is not there. */
 export function missingConfig(file: string): SupervisorError {
   return new SupervisorError('config', `${file} does not exist`, {
-    hint: 'correct --config, or write one with `supervisor config example`',
+    hint: 'correct --config or SUPERVISOR_CONFIG, or write one with `supervisor config example`',
   });
 }

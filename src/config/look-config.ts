@@ -7,7 +7,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Environment } from '../platform/environment.ts';
 import { checkedConfig, keepChecked } from './checked.ts';
-import { missingConfig, readConfigText } from './config-text.ts';
+import { missingConfig, problemText, readConfigText } from './config-text.ts';
 import type { LoadedConfig } from './load.ts';
 import { missingPrograms } from './missing-programs.ts';
 import type { Paths } from './paths.ts';
@@ -49,6 +49,7 @@ export async function openLookConfig(parts: {
               untrusted: [],
               trustPath: dirname(graph),
               missing,
+              ...(await troubleOf(join(graph, 'config.toml'))),
               ...(await routeIn(graph, environment.home)),
             };
       known.set(graph, set);
@@ -96,6 +97,14 @@ async function routeIn(
 ): Promise<Pick<ProfileSet, 'project' | 'projectUnread'>> {
   if (!routeFiles(graph, home).some((file) => holds(file, /model|executor|profile|tiers|\\u/i))) return {};
   return (await import('./project-route.ts')).readProjectRoute(graph, home);
+}
+
+/** What keeps a file without profiles from being read: a syntax error may hide some. */
+async function troubleOf(file: string): Promise<Pick<ProfileSet, 'problems'>> {
+  if (!holds(file, /\S/)) return {};
+  const { parseToml } = await import('./toml.ts');
+  const toml = parseToml(readConfigText(file) ?? '');
+  return toml.ok ? {} : { problems: [problemText(file, toml.line, toml.message)] };
 }
 
 /** Whether a file exists whose text matches; keys can be spelled with escapes. */

@@ -9,7 +9,7 @@ import type { Environment } from '../platform/environment.ts';
 /** Every file and folder of one supervisor. All absolute. */
 export interface Paths {
   readonly configFile: string;
-  /** The configuration file was named with `--config`: it must exist. Otherwise a missing one means defaults. */
+  /** The configuration file was named with `--config` or SUPERVISOR_CONFIG: it must exist. Otherwise a missing one means defaults. */
   readonly configNamed: boolean;
   readonly stateDir: string;
   readonly runDir: string;
@@ -82,7 +82,7 @@ export function resolvePaths(environment: Environment, overrides: PathOverrides 
     configFile: config
       ? resolve(expandHome(config, home))
       : join(base('XDG_CONFIG_HOME', '.config', library), 'supervisor.toml'),
-    configNamed: overrides.config !== undefined,
+    configNamed: Boolean(config),
     stateDir,
     runDir,
     socket: socketPath(runDir, stateDir, runtime, home),

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { nearest } from '../domain/nearest.ts';
+import { problemText } from './config-text.ts';
 import type { KeyLines, KeyPath } from './locate.ts';
 
 /** One problem of a configuration file. */
@@ -22,8 +23,7 @@ export function configProblem(
   key: string,
   sentence: string,
 ): ConfigProblem {
-  const place = line === null ? file : `${file}:${line}`;
-  return { file, line, key, message: `${place}: ${key === '' ? '' : `${key}: `}${sentence}` };
+  return { file, line, key, message: problemText(file, line, `${key === '' ? '' : `${key}: `}${sentence}`) };
 }
 
 /** A key path as users write it: `repos[0].path`. */

@@ -170,8 +170,10 @@ function profileSet(
   { read, route }: Pick<WorktreeFile, 'read' | 'route'>,
   trusted: Trusted,
 ): ProfileSet {
+  const { problems } = read;
   return {
     ...mergeProfiles(config, read, trusted.profiles),
+    ...(problems.length === 0 ? {} : { problems: problems.map((problem) => problem.message) }),
     ...(trusted.tasks ? {} : { repositoryUntrusted: true as const }),
     trustPath: dirname(graph),
     ...route,

@@ -53,6 +53,10 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
       for (const [name, broken] of view.profiles.broken)
         if (machineWide.get(name) !== broken)
           problems.push({ code: 'broken-profile', message: broken.problem });
+      // Said even if the machine's profiles take precedence: sooner or later they will not.
+      for (const message of view.profiles.problems ?? [])
+        if (!problems.some((said) => said.message.includes(message)))
+          problems.push({ code: 'broken-config', message });
       const isHeldWhole = view.profiles.repositoryUntrusted && holdsStrangers(input, view);
       if (view.profiles.untrusted.length > 0 && !isHeldWhole)
         problems.push({

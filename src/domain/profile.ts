@@ -175,6 +175,8 @@ export interface BrokenProfile {
 export interface ProfileSet {
   readonly byName: ReadonlyMap<string, Profile>;
   readonly broken: ReadonlyMap<string, BrokenProfile>;
+  /** What is wrong with the worktree's own config.toml, whichever profiles win, one sentence each. Absent: nothing. */
+  readonly problems?: readonly string[];
   /** Set if the worktree has profiles that are ignored because its repository is not trusted: their names. */
   readonly untrusted: readonly string[];
   /** The repository is not trusted: nothing chosen by its content runs. Absent: it is. */

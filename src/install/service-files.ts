@@ -121,3 +121,37 @@ function quoted(word: string): string {
 function xml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
+
+/** The words of the command in the text of a unit or a property list, as far as they are plain to see. */
+export function commandIn(text: string): readonly string[] {
+  const line = /^ExecStart=(.*)$/m.exec(text)?.[1];
+  if (line !== undefined) return wordsOf(line.replaceAll('$$', '$'));
+  return stringsOf(/<key>ProgramArguments<\/key>\s*<array>(.*?)<\/array>/s.exec(text)?.[1] ?? '');
+}
+
+/** The variables that it gives to the service. */
+export function variablesIn(text: string): Record<string, string> {
+  const assigned = [...text.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line = '']) => wordsOf(line));
+  const found = Object.fromEntries(
+    assigned.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]),
+  );
+  const dict = /<key>EnvironmentVariables<\/key>\s*<dict>(.*?)<\/dict>/s.exec(text)?.[1] ?? '';
+  for (const [, name = '', value = ''] of dict.matchAll(/<key>(.*?)<\/key>\s*<string>(.*?)<\/string>/gs))
+    found[fromXml(name)] = fromXml(value);
+  return found;
+}
+
+/** The reverse of `quoted` and `specifiers`. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, inner, bare]) =>
+    (inner ?? bare ?? '')
+      .replaceAll('%%', '%')
+      .replace(/\\(.)/g, (_all, sign: string) => ({ n: '\n', t: '\t' })[sign] ?? sign),
+  );
+}
+
+const stringsOf = (text: string) =>
+  [...text.matchAll(/<string>(.*?)<\/string>/gs)].map(([, inner = '']) => fromXml(inner));
+
+const fromXml = (text: string) =>
+  text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');

@@ -283,6 +283,10 @@ function nothingFound(settings: RepoSettings, problem: string): Found {
 }
 
 function missing(path: string): string {
+  if (/(?:^|\/)(?:https?|ssh|git|file):\/|(?:^|\/)[\w.-]+@[\w.-]+:/.test(path))
+    return `${path} is an address, not a folder; clone it and name the clone`;
+  if (/[*?{[]/.test(path))
+    return `${path} does not exist, and patterns are not expanded in a path; name each repository, or their folder under [[roots]]`;
   return `${path} does not exist; correct the path or remove it from the configuration`;
 }
 

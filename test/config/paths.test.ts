@@ -28,6 +28,7 @@ describe('where things are kept', () => {
       ledgerFile: '/home/ada/.local/state/workgraph-supervisor/ledger.sqlite',
       apiFile: '/home/ada/.local/state/workgraph-supervisor/api.json',
       tokensFile: '/home/ada/.local/state/workgraph-supervisor/tokens.json',
+      pageSessionsFile: '/home/ada/.local/state/workgraph-supervisor/page-sessions.json',
       trustFile: '/home/ada/.local/state/workgraph-supervisor/trust.json',
       checkedFile: '/home/ada/.local/state/workgraph-supervisor/config.checked',
       spoolDir: '/home/ada/.local/state/workgraph-supervisor/spool',
@@ -68,7 +69,7 @@ describe('where things are kept', () => {
     });
     expect(resolvePaths(environment)).toMatchObject({
       configFile: '/home/ada/a.toml',
-      configNamed: false,
+      configNamed: true,
       stateDir: '/v',
       runDir: '/v/run',
     });

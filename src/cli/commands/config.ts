@@ -2,6 +2,7 @@
 
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { missingConfig } from '../../config/config-text.ts';
 import type { Paths } from '../../config/paths.ts';
 import type { ConfigProblem } from '../../config/problems.ts';
 import type { RouteInUse } from '../../decide/routes-in-use.ts';
@@ -13,10 +14,7 @@ import { plain } from '../render/plain.ts';
 export async function check(context: Context): Promise<number> {
   const [{ loadMachineConfig }, paths] = await Promise.all([import('../../config/load.ts'), context.paths()]);
   const file = paths.configFile;
-  if (paths.configNamed && !existsSync(file))
-    throw new SupervisorError('config', `${file} does not exist`, {
-      hint: 'correct --config, or write one with `supervisor config example`',
-    });
+  if (paths.configNamed && !existsSync(file)) throw missingConfig(file);
   let problems: readonly ConfigProblem[];
   let known: readonly string[] = [];
   try {
@@ -28,6 +26,7 @@ export async function check(context: Context): Promise<number> {
     if (!Array.isArray(found)) throw thrown;
     problems = found as readonly ConfigProblem[];
   }
+  if (problems.length === 0) problems = await problemsOfPlaces(file, context);
   const ok = problems.length === 0;
   const routes = ok ? await routesInForce(context, paths) : [];
   if (context.json)
@@ -42,6 +41,16 @@ export async function check(context: Context): Promise<number> {
   if (!context.json && routes.length > 0)
     context.out(`\n${(await import('../routes.ts')).renderRoutes(routes, context)}`);
   return ok ? 0 : 3;
+}
+
+/** Repositories and roots that are not there: a file that is fine serves nothing all the same. */
+async function problemsOfPlaces(file: string, context: Context): Promise<readonly ConfigProblem[]> {
+  const [{ servedPlaces }, { loadMachineConfig }] = await Promise.all([
+    import('../served-places.ts'),
+    import('../../config/load.ts'),
+  ]);
+  const { config } = loadMachineConfig(file, { home: context.environment.home });
+  return (await servedPlaces(config, context.environment)).problems;
 }
 
 /** What models ask for in the graphs that this configuration serves. */

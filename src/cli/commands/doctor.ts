@@ -1,38 +1,52 @@
-// `supervisor doctor`: what the machine has and what is in the way, each with its next step.
+// `supervisor doctor`: what the machine has, what is served and what prevents it, each finding with its next step.
 
-import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mainProgram } from '../../compose/base.ts';
+import { missingConfig } from '../../config/config-text.ts';
+import { loadMachineConfig, parseMachineConfig } from '../../config/load.ts';
 import type { Paths } from '../../config/paths.ts';
-import { messageOf, SupervisorError } from '../../domain/errors.ts';
+import type { Config } from '../../domain/config.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
-import { findOnPath, onPath } from '../../platform/environment.ts';
+import { findOnPath } from '../../platform/environment.ts';
 import { connect } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
+import type { Finding } from '../doctor/finding.ts';
+import {
+  clock,
+  disk,
+  flock,
+  folders,
+  git,
+  nodeVersion,
+  otherSupervisor,
+  watches,
+  wg,
+} from '../doctor/machine.ts';
+import { service } from '../doctor/service.ts';
+import { world } from '../doctor/world.ts';
 import { statePaint } from '../render/color.ts';
 import { plain } from '../render/plain.ts';
 import { wrap } from '../render/text-width.ts';
 
-/** One finding. `note` is harmless; `failed` prevents the supervisor from working. Public in JSON. */
-interface Finding {
-  readonly check: string;
-  readonly result: 'ok' | 'note' | 'failed';
-  readonly because: string;
-}
-
-/** Runs all checks and prints the findings. Exit 1 if something failed. */
+/** Runs every check and prints the findings. Exit 1 if any failed. */
 export async function doctor(context: Context): Promise<number> {
   const paths = await context.paths();
+  const { config, findings: ofConfiguration } = configuration(paths, context);
   const findings: Finding[] = [
     nodeVersion(),
     await git(context),
     await flock(),
+    watches(),
     ...folders(paths, context),
-    ...(await configuration(paths, context)),
-    ...(await agentPrograms(paths, context)),
+    disk(paths),
+    clock(paths, context.now()),
+    ...ofConfiguration,
+    ...agentPrograms(config, context),
     await wg(context),
+    ...otherSupervisor(context, mainProgram()),
+    ...service(context, config.profiles.values()),
     await supervisor(context),
-    ...(await routes(paths, context)),
+    ...(await world(context, config)),
   ];
   const failed = findings.some((finding) => finding.result === 'failed');
   if (context.json) context.outJson({ ok: !failed, checks: findings });
@@ -46,80 +60,22 @@ function findingLines({ check, result, because }: Finding, context: Context): st
   return `${mark}  ${check.padEnd(14)}  ${lines.join(`\n${' '.repeat(24)}`)}\n`;
 }
 
-function nodeVersion(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const fits = major > 20 || (major === 20 && minor >= 19);
-  return {
-    check: 'node',
-    result: fits ? 'ok' : 'failed',
-    because: fits ? process.versions.node : `${process.versions.node} is too old; 20.19 or newer is needed`,
-  };
-}
-
-async function git(context: Context): Promise<Finding> {
-  const path = findOnPath('git', context.environment);
-  if (path === null)
-    return { check: 'git', result: 'failed', because: 'there is no git on PATH; install it' };
-  const version = await firstLine(path, ['--version']);
-  return version === null
-    ? { check: 'git', result: 'failed', because: `${path} does not run` }
-    : { check: 'git', result: 'ok', because: `${version} (${path})` };
-}
-
-/** Takes and releases a lock in a folder of our own: the only proof that locking works here. */
-async function flock(): Promise<Finding> {
-  const [{ createLocker }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
-    import('../../platform/flock.ts'),
-    import('node:fs'),
-    import('node:os'),
-    import('node:path'),
-  ]);
-  const folder = mkdtempSync(join(tmpdir(), 'supervisor-doctor-'));
-  try {
-    const lock = createLocker().tryAcquire(join(folder, 'lock'));
-    lock?.release();
-    return lock
-      ? { check: 'flock', result: 'ok', because: 'file locks work' }
-      : { check: 'flock', result: 'failed', because: 'a new lock file could not be locked' };
-  } catch (thrown) {
-    const hint = thrown instanceof SupervisorError && thrown.hint !== undefined ? `; ${thrown.hint}` : '';
-    return { check: 'flock', result: 'failed', because: `${messageOf(thrown)}${hint}` };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function folders(paths: Paths, context: Context): Finding[] {
-  const wanted = [
-    ['state', paths.stateDir],
-    ['socket', dirname(paths.socket)],
-  ] as const;
-  return wanted.map(([check, folder]): Finding => {
-    let nearest: string = folder;
-    while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
-    try {
-      accessSync(nearest, constants.W_OK | constants.X_OK);
-    } catch {
-      // Whatever the reason is, the next step is the same.
-      return {
-        check,
-        result: 'failed',
-        because: `${folder} cannot be written; make it yours, or use --state-dir`,
-      };
-    }
-    const made = nearest === folder ? '' : ' (made at the first run)';
-    return { check, result: 'ok', because: `${shortPath(folder, context)}${made}` };
-  });
-}
-
-async function configuration(paths: Paths, context: Context): Promise<Finding[]> {
-  const { loadMachineConfig } = await import('../../config/load.ts');
+/** The configuration, or the defaults where it cannot be loaded, and what there is to say of it. */
+function configuration(
+  paths: Paths,
+  context: Context,
+): { readonly config: Config; readonly findings: readonly Finding[] } {
   const check = 'configuration';
   const name = shortPath(paths.configFile, context);
+  const { home } = context.environment;
   try {
-    const { config, problems } = loadMachineConfig(paths.configFile, { home: context.environment.home });
+    const { config, problems } = loadMachineConfig(paths.configFile, { home });
+    if (paths.configNamed && config.file === null) throw missingConfig(paths.configFile);
     if (problems.length > 0)
-      return problems.map((problem): Finding => ({ check, result: 'failed', because: problem.message }));
+      return {
+        config,
+        findings: problems.map((problem): Finding => ({ check, result: 'failed', because: problem.message })),
+      };
     const found: Finding[] = [
       {
         check,
@@ -134,10 +90,12 @@ async function configuration(paths: Paths, context: Context): Promise<Finding[]>
         because:
           'you are root, and Claude refuses --permission-mode bypassPermissions to root: run as another user, set permission_mode, or set IS_SANDBOX=1 in a container',
       });
-    return found;
+    return { config, findings: found };
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;
-    return [{ check, result: 'failed', because: thrown.message }];
+    const because = thrown.hint === undefined ? thrown.message : `${thrown.message}; ${thrown.hint}`;
+    const { config } = parseMachineConfig(null, '', { home });
+    return { config, findings: [{ check, result: 'failed', because }] };
   }
 }
 
@@ -149,16 +107,7 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-async function agentPrograms(paths: Paths, context: Context): Promise<Finding[]> {
-  const { loadMachineConfig, parseMachineConfig } = await import('../../config/load.ts');
-  const { home } = context.environment;
-  let { config } = parseMachineConfig(null, '', { home });
-  try {
-    config = loadMachineConfig(paths.configFile, { home }).config;
-  } catch (thrown) {
-    if (!(thrown instanceof SupervisorError)) throw thrown;
-    // The configuration check reports what is wrong with it.
-  }
+function agentPrograms(config: Config, context: Context): Finding[] {
   return [...config.profiles.values()].filter(isAgentProfile).flatMap((profile): Finding[] => {
     const { name, command, type, origin } = profile;
     const path = findOnPath(command, context.environment);
@@ -170,29 +119,6 @@ async function agentPrograms(paths: Paths, context: Context): Promise<Finding[]>
     const because = `${where}: tasks for the ${name} executor are held until it is installed`;
     return [{ check, result: 'note', because }];
   });
-}
-
-/** Two programs are called wg: WorksGood's, which creates the graphs, and WireGuard's. */
-async function wg({ environment }: Context): Promise<Finding> {
-  const { createWgKnowledge } = await import('../../wg/capabilities.ts');
-  const check = 'wg';
-  const knowledge = createWgKnowledge(environment);
-  const others: string[] = [];
-  for (const path of onPath('wg', environment)) {
-    const program = await knowledge.ask(path);
-    if (program.kind === 'worksgood') {
-      const because = `${path}, with the rules of ${program.can.age}`;
-      return { check, result: 'ok', because: [because, ...others].join('; ') };
-    }
-    if (program.kind === 'unknown')
-      return { check, result: 'note', because: `${path} does not answer as wg does: ${program.because}` };
-    others.push(`${path} is WireGuard's program of that name and is passed over`);
-  }
-  const without =
-    others.length === 0
-      ? 'not on PATH: not needed, `supervisor add`, `edit` and `show` work without it'
-      : `${others.join('; ')}; WorksGood's is not on PATH`;
-  return { check, result: 'note', because: without };
 }
 
 async function supervisor(context: Context): Promise<Finding> {
@@ -207,34 +133,4 @@ async function supervisor(context: Context): Promise<Finding> {
     if (!(thrown instanceof SupervisorError)) throw thrown;
     return { check, result: 'failed', because: thrown.message };
   }
-}
-
-/** The systems that models ask for; one without a profile holds its tasks. */
-async function routes(paths: Paths, context: Context): Promise<Finding[]> {
-  const [{ createConfigSource }, { askedBy, routesOf, worktreesWithGraphs }] = await Promise.all([
-    import('../../config/source.ts'),
-    import('../routes.ts'),
-  ]);
-  try {
-    const source = createConfigSource({ paths, environment: context.environment });
-    const found = await routesOf(await worktreesWithGraphs(context), source);
-    return found.map((route): Finding => {
-      const check = `route ${route.route}`;
-      if (route.executor === null)
-        return { check, result: 'note', because: `${askedBy(route)}: ${route.because}` };
-      return { check, result: 'ok', because: `${route.executor} serves it; asked for by ${askedBy(route)}` };
-    });
-  } catch (thrown) {
-    if (!(thrown instanceof SupervisorError)) throw thrown;
-    // Problems of the configuration or the worktrees are findings of their own.
-    return [];
-  }
-}
-
-function firstLine(program: string, args: readonly string[]): Promise<string | null> {
-  return new Promise((resolve) => {
-    execFile(program, [...args], { timeout: 5000 }, (error, stdout) =>
-      resolve(error ? null : (stdout.split('\n')[0] ?? '')),
-    );
-  });
 }

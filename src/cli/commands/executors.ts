@@ -1,14 +1,13 @@
 // `executors` and `executors test NAME`: which profiles exist, from which file, and whether they are usable.
 
-import { connect as connectSocket } from 'node:net';
 import { createConfigSource } from '../../config/source.ts';
 import type { RouteInUse } from '../../decide/routes-in-use.ts';
-import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { allowedEnvironment, passedNames } from '../../executors/process/environment.ts';
-import { findOnPath } from '../../platform/environment.ts';
 import { type Context, shortPath } from '../context.ts';
+import { findProgram, probe } from '../probe.ts';
 import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';
 import { isTrusted, renderRoutes, routesOf, worktreesWithGraphs } from '../routes.ts';
@@ -31,9 +30,6 @@ interface ListedProfile {
   readonly match: readonly string[];
   readonly route: readonly string[];
 }
-
-/** Connection timeout of an endpoint, ms. */
-const CONNECT_MS = 3000;
 
 /** `supervisor executors`. */
 export async function executors(context: Context): Promise<number> {
@@ -90,7 +86,7 @@ export async function testExecutor(context: Context, name: string): Promise<numb
   const answer =
     listing.state !== 'ok' || !profile
       ? { ok: false, because: listing.because }
-      : await probe(profile, profiles, context);
+      : await probe(profile, profiles, context.environment);
   const names = profile ? namesFor(profile, context) : null;
   if (context.json)
     context.outJson({
@@ -114,82 +110,6 @@ function namesFor(profile: Profile, context: Context): readonly string[] | null 
     ...Object.keys(profile.env),
   ];
   return [...new Set(names)].sort();
-}
-
-interface Answer {
-  readonly ok: boolean;
-  readonly because: string;
-}
-
-/** Checks whether the profile is usable, without starting anything. */
-async function probe(
-  profile: Profile,
-  profiles: ReadonlyMap<string, Profile>,
-  context: Context,
-): Promise<Answer> {
-  const missing = Object.values(profile.env).find(
-    (value) => typeof value === 'object' && context.environment.variables[value.env] === undefined,
-  );
-  if (typeof missing === 'object')
-    return { ok: false, because: `the environment variable ${missing.env} is not set here` };
-  if (isAgentProfile(profile)) return program(profile.command, context);
-  switch (profile.type) {
-    case 'command':
-      if (profile.command) return program(profile.command[0] ?? '', context);
-      return profile.shell === null
-        ? { ok: true, because: "it runs the task's own exec" }
-        : program('sh', context);
-    case 'http':
-      return endpoint(profile.endpoint);
-    case 'schedule': {
-      const via = profiles.get(
-        profile.via === 'default' && !profiles.has('default') ? 'claude' : profile.via,
-      );
-      if (!via || via === profile)
-        return { ok: false, because: `it dispatches via ${profile.via}, which does not exist` };
-      const answer = await probe(via, profiles, context);
-      return { ok: answer.ok, because: `via ${via.name}: ${answer.because}` };
-    }
-    case 'external':
-      return { ok: true, because: 'it waits for whoever does the work' };
-    case 'remote':
-      return { ok: true, because: 'it waits for `supervisor worker` on another machine' };
-    default:
-      return profile satisfies never;
-  }
-}
-
-function program(name: string, context: Context): Answer {
-  if (name.includes('{{')) return { ok: true, because: 'its program depends on the task' };
-  const path = findOnPath(name, context.environment);
-  return path === null
-    ? { ok: false, because: `there is no program ${name} on PATH` }
-    : { ok: true, because: `it runs ${path}` };
-}
-
-/** Whether a server accepts connections there. Nothing is sent: a request might start work. */
-function endpoint(url: string): Promise<Answer> {
-  let target: URL;
-  try {
-    target = new URL(url);
-  } catch {
-    // A template such as http://{{…}}: only a task makes it a URL.
-    return Promise.resolve({ ok: true, because: `${url} depends on the task` });
-  }
-  if (decodeURIComponent(target.hostname).includes('{{'))
-    return Promise.resolve({ ok: true, because: `${url} depends on the task` });
-  const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
-  const host = target.hostname.replace(/^\[|\]$/g, '');
-  return new Promise((resolve) => {
-    const socket = connectSocket({ host, port, timeout: CONNECT_MS });
-    const end = (ok: boolean, because: string) => {
-      socket.destroy();
-      resolve({ ok, because });
-    };
-    socket.once('connect', () => end(true, `${target.host} accepts connections`));
-    socket.once('timeout', () => end(false, `${target.host} did not answer within ${CONNECT_MS / 1000} s`));
-    socket.once('error', (error) => end(false, `${target.host}: ${systemCode(error) ?? messageOf(error)}`));
-  });
 }
 
 /** The machine's profiles, then those of each worktree with its own, and what models ask for. */
@@ -233,7 +153,7 @@ async function findProfiles(context: Context): Promise<{
 /** Whether the program of a profile exists, as far as that can be determined without starting it. */
 function stateOf(profile: Profile, context: Context): readonly [string, string] {
   const name = programOf(profile);
-  const answer = name === null ? null : program(name, context);
+  const answer = name === null ? null : findProgram(name, context.environment);
   if (answer?.ok === false) return ['missing', answer.because];
   return ['ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''];
 }
