@@ -55,7 +55,12 @@ export interface SupervisorClient {
   /** Ends every session of the page. */
   revokePages(): Promise<{ readonly revoked: number }>;
   /** Every event from now on, or after `lastId` as far as they are kept. Ends when the supervisor stops. */
-  events(options?: { readonly lastId?: string; readonly signal?: AbortSignal }): AsyncGenerator<ServerEvent>;
+  events(options?: {
+    readonly lastId?: string;
+    readonly signal?: AbortSignal;
+    /** From here on nothing is missed. */
+    readonly onOpen?: () => void;
+  }): AsyncGenerator<ServerEvent>;
   /** Closes the connection. A process may also just exit. */
   close(): void;
 }
@@ -152,7 +157,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     reload: () => post('/api/control/reload', {}),
     openPage: (role) => post('/api/page/code', { role }),
     revokePages: () => post('/api/page/revoke', {}),
-    async *events({ lastId, signal } = {}) {
+    async *events({ lastId, signal, onOpen } = {}) {
       const call: SocketCall = {
         socket,
         agent,
@@ -163,6 +168,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
         ...(signal === undefined ? {} : { signal }),
       };
       const response = await streamSocket(call);
+      onOpen?.();
       try {
         yield* readServerEvents(response);
       } catch (error) {

@@ -41,6 +41,7 @@ export const tasksQuery = z.strictObject({
 });
 
 export const runsQuery = z.strictObject({
+  run: z.string().min(1).max(64).optional(),
   task: taskId.optional(),
   worktree: worktree.optional(),
   open: z.enum(['true', 'false']).optional(),

@@ -148,8 +148,9 @@ export function supervisorRoutes(options: {
       body: emptyBody,
       answer: runsAnswer,
       async handle({ query }, { control }) {
-        const { task, worktree, open, limit } = query;
+        const { run, task, worktree, open, limit } = query;
         const runs = await control.runs({
+          ...(run === undefined ? {} : { run }),
           ...(task === undefined ? {} : { task }),
           ...(worktree === undefined ? {} : { worktree }),
           ...(open === undefined ? {} : { open: open === 'true' }),

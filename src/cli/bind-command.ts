@@ -60,3 +60,8 @@ export function repeatedOrListed(text: string, before: readonly string[] | undef
     .filter((value) => value !== '');
   return [...(before ?? []), ...values];
 }
+
+/** The values of an argument that may be given several times. */
+export function listed(values: unknown): readonly string[] {
+  return Array.isArray(values) ? values.map(String) : [];
+}

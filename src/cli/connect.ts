@@ -94,7 +94,8 @@ export async function withView<T>(context: Context, ask: (view: View) => Promise
   return withLookout(context, (lookout) => ask(viewOfLookout(lookout)));
 }
 
-function viewOfClient(client: SupervisorClient, cwd: string): View {
+/** What can be asked of a running supervisor. */
+export function viewOfClient(client: SupervisorClient, cwd: string): View {
   return {
     client,
     status: () => client.status(),
@@ -105,7 +106,8 @@ function viewOfClient(client: SupervisorClient, cwd: string): View {
   };
 }
 
-function viewOfLookout(lookout: OfflineControl): View {
+/** What can be asked without one. */
+export function viewOfLookout(lookout: OfflineControl): View {
   return {
     client: null,
     status: async () => lookout.status(),

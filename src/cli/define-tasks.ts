@@ -1,10 +1,11 @@
 // The commands about tasks: their names, arguments, flags and help. Their code is loaded when they are called.
 
 import type { Command } from 'commander';
-import { type Host, repeated, repeatedOrListed, wholeNumber } from './bind-command.ts';
+import { type Host, listed, repeated, repeatedOrListed, wholeNumber } from './bind-command.ts';
 import type { AuthorOptions } from './commands/author.ts';
 import type { LeaseOptions } from './commands/claim.ts';
 import type { CompleteOptions } from './commands/complete.ts';
+import type { LogsOptions } from './commands/logs.ts';
 import type { ListOptions } from './commands/look.ts';
 
 const WORKTREE = ['--worktree <path>', "target worktree (default: the current directory's)"] as const;
@@ -187,19 +188,27 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .option('--worktree <path>', 'only runs of this worktree'),
     async (context, [task], options) => (await import('./commands/look.ts')).runs(context, task, options),
   );
-  host.on<{ follow?: boolean; lines?: number; raw?: boolean; worktree?: string }>(
+  host.on<LogsOptions>(
     program
       .command('logs')
-      .summary('what a run wrote')
-      .description('Shows the output of a run, or of the latest run of a task. Works without a supervisor.')
-      .argument('<task-or-run>', 'a task or run id')
-      .option('-f, --follow', 'go on until the run ends')
+      .summary('what runs wrote')
+      .description(
+        'Shows the output of a run, or of the latest run of a task; of several each line has its task in front. Works without a supervisor.',
+      )
+      .argument('<tasks-or-runs...>', 'tasks, or runs by their ids or how these begin')
+      .option('-f, --follow', 'wait for the task to start, follow all its attempts, end with it')
       .option('-n, --lines <n>', 'only the last n lines', wholeNumber(0))
+      .option('--since <when>', 'only lines that say they were written since: 10m, today, 2027-03-14T09:00')
+      .option('--attempt <n>', 'the run of this attempt instead of the latest', wholeNumber(1))
+      .option('-t, --timestamps', 'when each line was written, where the output says so')
       .option('--raw', 'the bytes as they were written, control characters included')
       .option(...WORKTREE)
-      .addHelpText('after', examples('supervisor logs -f fix-auth-bug')),
-    async (context, [name = ''], options) =>
-      (await import('./commands/logs.ts')).logs(context, name, options),
+      .addHelpText(
+        'after',
+        examples('supervisor logs -f fix-auth-bug', 'supervisor logs build test deploy --since 10m -t'),
+      ),
+    async (context, [names], options) =>
+      (await import('./commands/logs.ts')).logs(context, listed(names), options),
   );
   host.on<{ worktree?: string; reason?: string }>(
     program

@@ -119,6 +119,8 @@ export interface TaskFilter {
 }
 
 export interface RunFilter {
+  /** A run's id, or how it begins. */
+  readonly run?: string;
   readonly task?: string;
   readonly worktree?: string;
   readonly open?: boolean;

@@ -90,6 +90,19 @@ function byGlobalId(view: GraphView, id: string): Task | undefined {
   return task && globalTaskId(view.graph, task.id) === id ? task : undefined;
 }
 
+/**
+ * The run that an id, or the beginning of one, means; null where it is neither. Throws `ambiguous` where several begin so.
+ */
+export function runNamed(ledger: Pick<LedgerView, 'runs'>, name: string): Run | null {
+  if (!/^run_[0-9A-Z]{1,26}$/.test(name)) return null;
+  const [run, another] = ledger.runs({ idPrefix: name, limit: 2 });
+  if (run === undefined || another === undefined) return run ?? null;
+  throw new SupervisorError('ambiguous', `${name} is the beginning of more than one run`, {
+    hint: 'write more of it; `supervisor runs` lists them',
+    details: { candidates: [run, another].map(({ id, task, worktree }) => ({ run: id, task, worktree })) },
+  });
+}
+
 /** How many runs are listed by default. */
 const LIMIT = 50;
 
@@ -113,9 +126,10 @@ export function askedRuns(
   views: readonly GraphView[],
   filter: RunFilter,
 ): Run[] {
-  const { task, worktree, open, limit = LIMIT } = filter;
+  const { run, task, worktree, open, limit = LIMIT } = filter;
   const places = askedPlaces(views, worktree);
   const which = {
+    ...(run === undefined ? {} : { idPrefix: run }),
     ...(open === undefined ? {} : { openOnly: open }),
     ...(places === null ? {} : { graphs: places.map((view) => view.graph) }),
     limit,

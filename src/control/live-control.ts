@@ -51,7 +51,7 @@ import type {
   TaskQuery,
 } from './control.ts';
 import type { CurrentTasks } from './current-tasks.ts';
-import { askedRuns, type FoundTask, findTask, lostRun } from './find-task.ts';
+import { askedRuns, type FoundTask, findTask, lostRun, runNamed } from './find-task.ts';
 import {
   detailReport,
   filterTasks,
@@ -274,9 +274,9 @@ export class LiveControl implements SupervisorControl {
     throw nothingUnderWay(run?.task ?? query.task);
   }
 
-  /** The run with that id, else the latest one of the task; null if it has none. */
+  /** The run whose id begins so, else the latest one of the task; null when it has none. */
   #latestRun(query: TaskQuery): Run | null {
-    const byId = this.#parts.ledger.run(query.task);
+    const byId = runNamed(this.#parts.ledger, query.task);
     if (byId) return byId;
     const found = this.#tasks.find(query);
     return this.#parts.ledger.latestRun(found.view.graph, found.task.id);

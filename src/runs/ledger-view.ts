@@ -14,6 +14,8 @@ import { scheduleMemoryOf } from './schedule-store.ts';
 import { readSpending } from './spending.ts';
 
 export interface RunsFilter {
+  /** How the ids of the runs begin. */
+  readonly idPrefix?: string;
   readonly graph?: GraphPath;
   /** Any of these; an empty list matches nothing. */
   readonly graphs?: readonly GraphPath[];
@@ -106,6 +108,10 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       if (filter.task !== undefined) {
         where.push('task = ?');
         values.push(filter.task);
+      }
+      if (filter.idPrefix !== undefined) {
+        where.push('id >= ? AND id < ?');
+        values.push(filter.idPrefix, `${filter.idPrefix}\u{10ffff}`);
       }
       if (filter.openOnly) where.push(OPEN);
       const condition = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';

@@ -11,6 +11,8 @@ export interface FakeSurroundings extends ProcessIo {
   send(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void;
   /** Resolves when stdout holds this text. */
   shows(text: string | RegExp): Promise<void>;
+  /** Resolves when stderr holds this text. */
+  notes(text: string): Promise<void>;
   readonly exits: number[];
 }
 
@@ -45,6 +47,16 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     hearers.set(name, set.add(hear));
     return () => void set.delete(hear);
   };
+  const reaches = (isThere: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!isThere()) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+    });
   const clock = systemClock();
   const { now } = options;
   return {
@@ -67,17 +79,9 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     send(signal) {
       for (const hear of [...(hearers.get(signal) ?? [])]) hear();
     },
-    shows(text) {
-      return new Promise((resolve) => {
-        const look = () => {
-          if (typeof text === 'string' ? !written.out.includes(text) : !text.test(written.out)) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      });
-    },
+    shows: (text) =>
+      reaches(() => (typeof text === 'string' ? written.out.includes(text) : text.test(written.out))),
+    notes: (text) => reaches(() => written.err.includes(text)),
   };
 }
 

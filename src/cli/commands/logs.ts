@@ -1,105 +1,281 @@
-// `supervisor logs TASK-or-RUN`: a run's output, read from its files, so that it works with and without a supervisor.
+// `supervisor logs TASK-or-RUN…`: what runs wrote, read from their files, so that it works with and without a supervisor.
 
-import { constants, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SupervisorError } from '../../domain/errors.ts';
-import type { RunReport } from '../../domain/report.ts';
-import { openRegular } from '../../platform/regular-file.ts';
+import type { RunReport, TaskDetailReport } from '../../domain/report.ts';
 import { taskQuery, type View, withView } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { streamLine } from '../render/claude-line.ts';
-import { page } from '../render/pager.ts';
-import { plainLines } from '../render/plain.ts';
+import { askUntil } from '../news.ts';
+import { type LineWriter, logWriter } from '../render/log-writer.ts';
+import { plain } from '../render/plain.ts';
+import { type OutputFiles, outputFiles, type ReadingOptions, RunOutput } from '../run-output.ts';
+import { sinceInstant } from '../since.ts';
 
 /** Flags of `logs`. */
 export interface LogsOptions {
   readonly follow?: boolean;
   readonly lines?: number;
+  readonly since?: string;
+  readonly attempt?: number;
+  readonly timestamps?: boolean;
   readonly raw?: boolean;
   readonly worktree?: string;
 }
 
-/** The files of one run. */
-interface Output {
-  /** Null for a run of another dispatcher. */
+/** The output of one run. */
+interface Found {
+  /** Null for a run that some other dispatcher made. */
   readonly run: RunReport | null;
   readonly task: string;
-  /** A worktree or graph folder of the task. */
+  /** A worktree or graph folder that the task is in. */
   readonly place: string;
   readonly folder: string;
 }
 
-const FOLLOW_MS = 250;
-/** How often a followed run is queried, in rounds: its exit file normally shows it sooner. */
-const ASK_EVERY = 8;
-const BLOCK = 64 * 1024;
-/** Longer stream lines are cut, characters. */
-const LONGEST_LINE = 4 * 1024 * 1024;
+/** What a name means: a run with output, or a task that has written nothing yet. */
+type Named = Found | { readonly task: string; readonly place: string; readonly folder: null };
 
-/** Prints the output of a run, or of a task's latest run. */
-export async function logs(context: Context, name: string, options: LogsOptions): Promise<number> {
-  const output = await withView(context, (view) => locateOutput(context, view, name, options.worktree));
-  const reader = await openOutput(output, options.raw === true, name);
-  if (context.json) {
-    const text = await reader.rest();
-    context.outJson({
-      run: output.run?.run ?? null,
-      file: reader.file,
-      lines: lastLines(text, options.lines),
-    });
-    return 0;
-  }
-  const text = lastLines(await reader.rest(), options.lines)
-    .map((line) => `${line}\n`)
-    .join('');
-  if (!options.follow) {
-    await page(context, text);
-    return 0;
-  }
-  context.out(text);
+const FOLLOW_MS = 250;
+/** How often a followed run is asked about, in rounds: its exit file normally tells sooner. */
+const ASK_EVERY = 8;
+const RUN_ID = /^run_[0-9A-Z]{1,26}$/;
+
+/** Prints the output of runs, or of tasks' latest runs. */
+export async function logs(
+  context: Context,
+  names: readonly string[],
+  options: LogsOptions,
+): Promise<number> {
+  const reading: ReadingOptions = {
+    raw: options.raw === true,
+    lines: options.lines ?? null,
+    since: options.since === undefined ? null : sinceInstant(options.since, context.now()),
+  };
+  const wanted = [...new Set(names)];
+  const found = await withView(context, async (view) => {
+    const each: Named[] = [];
+    for (const name of wanted) each.push(await locate(context, view, name, options));
+    return each;
+  });
   const ending = new AbortController();
-  const offs = [context.onSignal('SIGINT', () => ending.abort()), context.onClosedPipe(() => ending.abort())];
+  const end = () => ending.abort();
+  const offs = [context.onSignal('SIGINT', end), context.onSignal('SIGTERM', end), context.onClosedPipe(end)];
+  const shape = { names: wanted, follow: options.follow === true, timestamps: options.timestamps === true };
+  const writer = logWriter(context, shape, end);
   try {
-    for (let round = 1; !ending.signal.aborted; round++) {
-      // Checked before reading: then the reading contains everything up to its end.
-      const over = await isOver(context, output, round % ASK_EVERY === 0);
-      context.out(await reader.more());
-      if (over) break;
-      await context.clock.sleep(FOLLOW_MS, ending.signal);
-    }
-    context.out(reader.tail());
+    if (options.follow)
+      await Promise.all(
+        found.map((one, n) =>
+          follow(
+            context,
+            one,
+            wanted[n] ?? '',
+            { reading, attempt: options.attempt, write: writer.of(n) },
+            ending.signal,
+          ),
+        ),
+      );
+    else
+      for (const [n, one] of found.entries())
+        await show(one, wanted[n] ?? '', reading, writer.of(n), ending.signal);
   } finally {
     for (const off of offs) off();
+    await writer.end();
   }
   return 0;
 }
 
-/** The run of a run id or a task; for a task its latest run that has files. */
-async function locateOutput(
+async function show(
+  named: Named,
+  name: string,
+  reading: ReadingOptions,
+  write: LineWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  if (named.folder === null) throw nothingWritten(name);
+  const files = outputFiles(named.folder, reading.raw);
+  if (files === null) throw nothingWritten(name);
+  const output = new RunOutput(files, reading);
+  write.begin({ run: named.run?.run ?? null, file: files.main });
+  for await (const line of output.present()) {
+    if (signal.aborted) return;
+    await write.line(line);
+  }
+  if (output.lacksTimes)
+    write.note(`the output of ${plain(name)} carries no times: --since chose nothing from it`);
+}
+
+interface FollowOptions {
+  readonly reading: ReadingOptions;
+  readonly attempt: number | undefined;
+  readonly write: LineWriter;
+}
+
+/** Goes on until the task is over, over all of its attempts; a run that was named is followed to its own end. */
+async function follow(
+  context: Context,
+  named: Named,
+  name: string,
+  { reading, attempt, write }: FollowOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let current: Found | null = named.folder === null ? null : named;
+  let options = reading;
+  let told = '';
+  const isOnlyThis = RUN_ID.test(name) || attempt !== undefined;
+  for (let latest: string | null = null; !signal.aborted; ) {
+    if (current !== null) {
+      const files = await filesOf(context, current, options.raw, signal);
+      if (files === null) {
+        if (signal.aborted) return;
+        throw nothingWritten(name);
+      }
+      write.begin({ run: current.run?.run ?? null, file: files.main });
+      await followRun(context, current, new RunOutput(files, options), write, signal);
+      latest = current.run?.run ?? null;
+      // Only the first one began in the middle.
+      options = { ...options, lines: null };
+      if (isOnlyThis || current.run === null) return;
+    }
+    const next: Next | null = await askUntil(
+      context,
+      async (view) => {
+        const step = nextOf(
+          await view.task({ task: named.task, worktree: named.place }),
+          latest,
+          view.client !== null,
+        );
+        if (typeof step !== 'string') return step;
+        if (step !== told) write.note(`${plain(name)} ${step}`);
+        told = step;
+        return null;
+      },
+      signal,
+    );
+    if (next === null) return;
+    if (next.kind === 'over') {
+      if (next.note !== null) write.note(`${plain(name)} ${next.note}`);
+      return;
+    }
+    current = { ...next.found, task: named.task, place: named.place };
+    if (latest !== null) write.note(`${plain(name)}: attempt ${next.found.run?.attempt ?? '?'}`);
+  }
+}
+
+type Next =
+  | { readonly kind: 'run'; readonly found: Pick<Found, 'run' | 'folder'> }
+  | { readonly kind: 'over'; readonly note: string | null };
+
+/** What comes after the run `latest`: another run, the end, or (a text) why it is waited. */
+function nextOf(task: TaskDetailReport, latest: string | null, isSupervised: boolean): Next | string {
+  const run = task.runs.find((each) => each.output !== null);
+  if (run?.output != null && run.run !== latest)
+    return { kind: 'run', found: { run, folder: dirname(run.output) } };
+  const because = plain(task.because);
+  if (run === undefined) {
+    const folder = foreignFolder(task);
+    if (folder !== null) return { kind: 'run', found: { run: null, folder } };
+    if (task.state === 'finished') return { kind: 'over', note: `is ${task.status}, and wrote nothing` };
+    return `waits: ${because}`;
+  }
+  if (task.state === 'finished' || run.outcome?.kind === 'succeeded') return { kind: 'over', note: null };
+  if (run.finished_at === null && isSupervised) return 'ends';
+  if (!isSupervised)
+    return { kind: 'over', note: `is ${task.status}; no supervisor is running to go on with it` };
+  if (task.state === 'held' || task.state === 'paused')
+    return { kind: 'over', note: `is ${task.state}: ${because}` };
+  return `waits: ${because}`;
+}
+
+async function followRun(
+  context: Context,
+  found: Found,
+  output: RunOutput,
+  write: LineWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const line of output.present({ onlyWhole: true })) {
+    if (signal.aborted) return;
+    await write.line(line);
+  }
+  for (let round = 1; !signal.aborted; round++) {
+    // Asked before reading: what was written up to its end is then in the reading.
+    const over = await isOver(context, found, round % ASK_EVERY === 0);
+    for await (const line of output.more(over)) await write.line(line);
+    if (over) return;
+    await context.clock.sleep(FOLLOW_MS, signal);
+  }
+}
+
+/** The files of a run, which may not have begun to write; null when it ended without, or the signal aborted. */
+async function filesOf(
+  context: Context,
+  found: Found,
+  raw: boolean,
+  signal: AbortSignal,
+): Promise<OutputFiles | null> {
+  for (let round = 1; !signal.aborted; round++) {
+    const over = await isOver(context, found, round % ASK_EVERY === 0);
+    const files = outputFiles(found.folder, raw);
+    if (files !== null || over) return files;
+    await context.clock.sleep(FOLLOW_MS, signal);
+  }
+  return null;
+}
+
+async function locate(
   context: Context,
   view: View,
   name: string,
-  worktree: string | undefined,
-): Promise<Output> {
-  if (/^run_[0-9A-Z]{26}$/.test(name)) {
-    const run = (await view.runs({ limit: 10_000 })).find((candidate) => candidate.run === name);
-    if (!run)
-      throw new SupervisorError('not-found', `there is no run ${name}`, {
-        hint: '`supervisor runs` lists them',
-      });
+  { worktree, attempt, follow: isFollowed }: LogsOptions,
+): Promise<Named> {
+  if (RUN_ID.test(name)) {
+    const run = await runNamed(view, name);
     if (run.output === null) throw run.started_at === null ? nothingWritten(name) : notKept(name);
     return { run, task: run.task, place: run.worktree, folder: dirname(run.output) };
   }
   const task = await view.task(taskQuery(context, name, worktree));
-  const run = task.runs.find((candidate) => candidate.output !== null);
   const where = { task: task.task, place: task.graph };
+  const runs =
+    attempt === undefined
+      ? task.runs
+      : (await view.runs({ task: task.task, worktree: task.graph, limit: 10_000 })).filter(
+          (run) => run.attempt === attempt,
+        );
+  if (attempt !== undefined && runs.length === 0)
+    throw new SupervisorError('not-found', `${task.task} has no attempt ${attempt}`, {
+      hint: `\`supervisor runs ${task.task}\` lists them`,
+    });
+  const run = runs.find((candidate) => candidate.output !== null);
   if (run && run.output !== null) return { ...where, run, folder: dirname(run.output) };
-  // wg's own agents keep the same files.
-  const folder = task.assigned === null ? null : join(task.graph, 'agents', task.assigned);
-  if (folder !== null && /^agent-\d+$/.test(task.assigned ?? '') && existsSync(folder))
-    return { ...where, run: null, folder };
-  const began = task.runs.some((candidate) => candidate.started_at !== null);
-  throw began ? notKept(task.task) : nothingWritten(task.task);
+  const folder = foreignFolder(task);
+  if (folder !== null) return { ...where, run: null, folder };
+  if (runs.some((candidate) => candidate.started_at !== null)) throw notKept(task.task);
+  if (!isFollowed) throw nothingWritten(task.task);
+  return { ...where, folder: null };
+}
+
+/** The folder of an agent that some other dispatcher started: it keeps the same files. */
+function foreignFolder({ graph, assigned }: TaskDetailReport): string | null {
+  if (assigned === null || !/^agent-\d+$/.test(assigned)) return null;
+  const folder = join(graph, 'agents', assigned);
+  return existsSync(folder) ? folder : null;
+}
+
+/** The one run whose id begins so. Throws `not-found` or `ambiguous`. */
+async function runNamed(view: View, name: string): Promise<RunReport> {
+  const [run, another] = await view.runs({ run: name, limit: 2 });
+  if (!run)
+    throw new SupervisorError('not-found', `there is no run ${name}`, {
+      hint: '`supervisor runs` lists them',
+    });
+  if (another)
+    throw new SupervisorError('ambiguous', `${name} is the beginning of more than one run`, {
+      hint: 'write more of it; `supervisor runs` lists them',
+      details: { candidates: [run.run, another.run] },
+    });
+  return run;
 }
 
 function notKept(name: string): SupervisorError {
@@ -110,111 +286,19 @@ function notKept(name: string): SupervisorError {
 
 function nothingWritten(name: string): SupervisorError {
   return new SupervisorError('not-found', `${name} has written nothing yet`, {
-    hint: `\`supervisor why ${name}\` says how it stands`,
+    hint: `\`supervisor why ${name}\` says how it stands, and \`logs -f\` waits for it`,
   });
 }
 
-async function isOver(context: Context, output: Output, ask: boolean): Promise<boolean> {
-  const { run, task, place, folder } = output;
-  // The file is there from the start, and empty until the agent has exited.
+async function isOver(context: Context, found: Found, ask: boolean): Promise<boolean> {
+  const { run, task, place, folder } = found;
+  // The file is there from the start, and empty until the agent has ended.
   if ((statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
   if (run !== null && run.finished_at !== null) return true;
   if (!ask) return false;
   return withView(context, async (view) => {
     if (run === null) return (await view.task({ task, worktree: place })).status !== 'in-progress';
-    const now = (await view.runs({ task, limit: 50 })).find((candidate) => candidate.run === run.run);
+    const [now] = await view.runs({ run: run.run, limit: 1 });
     return !now || now.finished_at !== null || now.outcome !== null;
   });
-}
-
-interface Reader {
-  readonly file: string;
-  /** The current content, whole lines and the unfinished one. */
-  rest(): Promise<string>;
-  /** What was added since, in whole lines. */
-  more(): Promise<string>;
-  /** The unfinished line. */
-  tail(): string;
-}
-
-/** The most informative file: Claude's stream made readable, else the output as it is. */
-async function openOutput({ folder }: Output, raw: boolean, name: string): Promise<Reader> {
-  const stream = join(folder, 'raw_stream.jsonl');
-  const output = join(folder, 'output.log');
-  const readable = existsSync(stream) && !raw;
-  if (!readable && !existsSync(output) && !existsSync(stream)) throw nothingWritten(name);
-  if (!readable) {
-    const file = existsSync(output) ? output : stream;
-    return new LineReader(file, null, (line) => (raw ? line : plainLines(line)));
-  }
-  return new LineReader(stream, existsSync(output) ? output : null, streamLine);
-}
-
-class LineReader implements Reader {
-  readonly file: string;
-  readonly #errors: string | null;
-  readonly #show: (line: string) => string | null;
-  #at = 0;
-  #pending = '';
-  readonly #decoder = new TextDecoder();
-
-  /** `errors`: a second file that is shown first, the program's stderr. */
-  constructor(file: string, errors: string | null, show: (line: string) => string | null) {
-    this.file = file;
-    this.#errors = errors;
-    this.#show = show;
-  }
-
-  async rest(): Promise<string> {
-    const first = this.#errors === null ? '' : await new LineReader(this.#errors, null, plainLines).rest();
-    const lines = await this.more();
-    return `${first}${first !== '' && !first.endsWith('\n') ? '\n' : ''}${lines}${this.tail()}`;
-  }
-
-  async more(): Promise<string> {
-    let text = '';
-    const handle = await openRegular(this.file, constants.O_RDONLY);
-    if (handle === null) return '';
-    try {
-      // A file that shrank was started again.
-      if ((await handle.stat()).size < this.#at) {
-        this.#at = 0;
-        this.#pending = '';
-      }
-      const block = Buffer.allocUnsafe(BLOCK);
-      for (;;) {
-        const { bytesRead } = await handle.read(block, 0, BLOCK, this.#at);
-        if (bytesRead === 0) break;
-        this.#at += bytesRead;
-        text += this.#take(this.#decoder.decode(block.subarray(0, bytesRead), { stream: true }));
-      }
-    } finally {
-      await handle.close();
-    }
-    return text;
-  }
-
-  tail(): string {
-    const line = this.#pending;
-    this.#pending = '';
-    return line === '' ? '' : (this.#show(line) ?? '');
-  }
-
-  #take(text: string): string {
-    const lines = (this.#pending + text).split('\n');
-    this.#pending = lines.pop() ?? '';
-    if (this.#pending.length > LONGEST_LINE) this.#pending = this.#pending.slice(0, LONGEST_LINE);
-    let shown = '';
-    for (const line of lines) {
-      const out = this.#show(line);
-      if (out !== null) shown += `${out}\n`;
-    }
-    return shown;
-  }
-}
-
-function lastLines(text: string, count: number | undefined): string[] {
-  const lines = text.split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  return count === undefined ? lines : count === 0 ? [] : lines.slice(-count);
 }
