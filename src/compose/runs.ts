@@ -3,11 +3,15 @@
 import type { Base } from '../platform/base.ts';
 import { Availability } from '../run/availability.ts';
 import { Background } from '../run/background.ts';
+import { Conclusions } from '../run/conclude.ts';
+import { type EndingNeeds, RunEnds } from '../run/end-run.ts';
 import { Leases } from '../run/leases.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import { Parking } from '../run/parking.ts';
 import { Recovery } from '../run/recovery.ts';
-import { type EndingNeeds, RunEnding } from '../run/run-end.ts';
+import { Releases } from '../run/release.ts';
+import { Rewound } from '../run/rewound.ts';
+import { RunEvents } from '../run/run-events.ts';
 import { Runner, type RunnerNeeds } from '../run/runner.ts';
 import { Runs } from '../run/runs.ts';
 import { Unanswered } from '../run/unanswered.ts';
@@ -30,19 +34,26 @@ export function createRuns(base: Base, room: RunsRoom): Runs {
   const unanswered = new Unanswered();
   const recovery = new Recovery({ clock, log, ledger, executors, stateDir: room.stateDir });
   const { afterEnd } = room;
-  const ending = new RunEnding({
-    ...base,
-    ...{ live, identity, ledger, graphs, availability, parking, unanswered, gate, config, afterEnd, wake },
+  const events = new RunEvents({ bus, log, live, ledger });
+  const releases = new Releases({ clock, ledger, graphs, gate, parking, events, wake });
+  const rewound = new Rewound({ clock, bus, ledger, graphs, events, afterEnd });
+  const ends = new RunEnds({
+    ...{ clock, log, live, identity, ledger, graphs, gate, availability, parking, releases, events },
+    ...{ config, afterEnd, wake },
   });
-  const leases = new Leases({ clock, ledger, graphs, ending, background });
+  const conclusions = new Conclusions({
+    ...{ clock, bus, live, graphs, ends, releases, availability, unanswered, wake },
+  });
+  const leases = new Leases({ clock, ledger, graphs, ends, releases, events, background });
   const { tokens, environment, claimCheck, callback, standing } = room;
   const runner = new Runner({
     ...base,
     ...{ live, identity, tokens, ledger, graphs, executors, environment, gate, claimCheck },
-    ...{ ending, availability, recovery, background, config, callback, standing, wake },
+    ...{ conclusions, releases, events, availability, recovery, background },
+    ...{ config, callback, standing, wake },
   });
   return new Runs({
-    ...{ clock, bus, live, ledger, graphs, runner, ending, leases },
+    ...{ clock, bus, live, ledger, graphs, runner, ends, releases, rewound, events, leases },
     ...{ recovery, availability, parking, unanswered, background },
   });
 }

@@ -9,7 +9,7 @@ import type { Failed, Succeeded } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { isSystemTask, isTerminal, satisfiesDependents, type Task } from '../domain/task.ts';
 import type { EditSession, GraphStore } from '../graph/store.ts';
-import type { CompletionGate } from '../graphs/completion-gate.ts';
+import { type CompletionGate, refusal } from '../graphs/completion-gate.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { applyPatch, onlyByWg } from '../graphs/task-writes.ts';
 import type { ResultBook } from '../runs/result-book.ts';
@@ -36,12 +36,12 @@ export async function completeByHand(
   const blocked = task && request.result === 'succeeded' && openBlockers(snapshot.tasks, task).length > 0;
   if (task && !blocked && task.status !== 'abandoned') {
     const outcome = reportedOutcome(request);
-    const passed =
-      outcome.kind === 'succeeded'
-        ? await parts.gate.require(store, task.id, outcome, request.agent ?? null)
-        : await parts.gate.fail(store, task.id, outcome, null);
-    if (passed?.kind === 'by-wg') return { status: passed.status, duplicate: false };
-    if (passed?.kind === 'refused') throw new SupervisorError('failed', passed.because);
+    const isDone = outcome.kind === 'succeeded';
+    const agent = isDone ? (request.agent ?? null) : null;
+    const passed = await parts.gate.take(store, task.id, outcome, { agent });
+    if (passed.kind === 'by-wg') return { status: passed.status, duplicate: false };
+    if (passed.kind === 'refused')
+      throw isDone ? refusal(task.id, passed) : new SupervisorError('failed', passed.because);
   }
   const after = (draft: EditSession) => parts.afterEnd(graph, draft, request.task);
   return await completeInGraph(store, request, now, after, refuse);

@@ -7,17 +7,14 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
 import type { Failed, FailureKind, Succeeded } from '../domain/outcome.ts';
-import { isForWorkers } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import type { GraphStore } from '../graph/store.ts';
 import { keepLarge, keepLargeOf } from '../graphs/large-results.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
 import { redact } from '../platform/log.ts';
-import type { GatedOutcome } from '../run/gated-end.ts';
-import { type Finished, resultKey } from '../run/run-end.ts';
 import type { Runs } from '../run/runs.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { resultKey } from '../runs/result-book.ts';
 import { type CompletionMeans, completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
 import {
   contradiction,
@@ -88,9 +85,7 @@ export class Completions {
     const answer = { task: found.task.id, worktree: found.view.worktree };
     if (latest && isOpenRun(latest) && latest.agent !== '') {
       if (latest.phase === 'finished') return { ...answer, ...(await this.#again(latest, request)) };
-      const reporting = this.#report(graph.store, latest, request).finally(() =>
-        this.#reporting.delete(latest.id),
-      );
+      const reporting = this.#report(latest, request).finally(() => this.#reporting.delete(latest.id));
       this.#reporting.set(latest.id, reporting);
       return { ...answer, ...(await reporting) };
     }
@@ -150,59 +145,29 @@ export class Completions {
       return { task, worktree, status, duplicate: true, late: false };
     }
     const word = reportedOutcome(request);
-    const said = this.#isReadable(run.graph) ? await keepLargeOf(word, run.graph) : word;
     if (!isOpenRun(run)) {
+      const said = this.#isReadable(run.graph) ? await keepLargeOf(word, run.graph) : word;
       // No other attempt has begun since: finished work must not be repeated when the graph is back.
       const { graph, agent } = run;
       const result = { ...resultKey(run), graph, agent, run: run.id, outcome: said, of: null };
       ledger.noteResult({ ...result, at: clock.now() });
       return { ...answer, duplicate: false, late: true };
     }
-    const reporting = this.#declare(run, said).finally(() => this.#reporting.delete(run.id));
+    const reporting = this.#runs.end(run, word, 'lost-report').finally(() => this.#reporting.delete(run.id));
     this.#reporting.set(run.id, reporting);
     const { status, written } = await reporting;
     if (written) return { task, worktree, status: status ?? 'gone', duplicate: false, late: answer.late };
     return { ...answer, duplicate: false };
   }
 
-  /** Finishes the run. A graph that cannot be written now does not keep the result out of the ledger. */
-  async #declare(run: Run, outcome: Succeeded | Failed, settledAs?: string): Promise<Finished> {
-    try {
-      return await this.#runs.declare(run, outcome, settledAs);
-    } catch (thrown) {
-      if (this.#parts.ledger.run(run.id)?.phase !== 'finished') throw thrown;
-      return { status: 'in-progress', written: false, kept: true };
-    }
-  }
-
-  async #report(store: GraphStore, run: Run, request: CompletionRequest) {
+  async #report(run: Run, request: CompletionRequest) {
     const late = this.#isLate(run);
-    const { outcome, settledAs } = await this.#pass(store, run, reportedOutcome(request));
-    const { status, written, kept } = await this.#declare(run, outcome, settledAs);
+    const { status, written, kept } = await this.#runs.end(run, reportedOutcome(request), 'report');
     // Meanwhile the graph had unassigned the task or assigned it to another agent, and takes precedence.
     if (!written && !kept && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
     this.#delayRetry(run, request, status);
     const answer = { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
     return kept ? { ...answer, ...KEPT } : answer;
-  }
-
-  /** Passes a report through the gate. The run counts as declared meanwhile, so that no one else finishes it. */
-  async #pass(store: GraphStore, run: Run, said: Succeeded | Failed): Promise<GatedOutcome> {
-    const { gate } = this.#parts.means;
-    const live = this.#runs.find(run.id);
-    const before = live?.declared ?? null;
-    if (live) live.declared = said;
-    try {
-      const outcome = await keepLargeOf(said, run.graph);
-      const passed =
-        outcome.kind === 'succeeded'
-          ? await gate.require(store, run.task, outcome, run.agent, isForWorkers(run.type) ? 'worker' : 'us')
-          : await gate.fail(store, run.task, outcome, run.agent);
-      return { outcome, ...(passed?.kind === 'by-wg' ? { settledAs: passed.status } : {}) };
-    } catch (thrown) {
-      if (live) live.declared = before;
-      throw thrown;
-    }
   }
 
   /**
@@ -212,7 +177,7 @@ export class Completions {
     const { outcome } = run;
     if (!isKnownOutcome(outcome)) throw new Error(`run ${run.id} is finished without a result`);
     if (outcome.kind !== request.result) throw contradiction(run);
-    const { status, kept } = await this.#declare(run, outcome);
+    const { status, kept } = await this.#runs.end(run, outcome, 'repeated-report');
     const answer = { status: status ?? 'gone', duplicate: true, late: false };
     return kept ? { ...answer, ...KEPT } : answer;
   }

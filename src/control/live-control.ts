@@ -35,7 +35,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 import { handleAgentUpdate } from './agent-updates.ts';
 import type { Claims } from './claims.ts';
 import type { Completions } from './completions.ts';
-import { nothingUnderWay } from './conflicts.ts';
+import { contradiction, nothingUnderWay } from './conflicts.ts';
 import type {
   Caller,
   Claimed,
@@ -177,6 +177,8 @@ export class LiveControl implements SupervisorControl {
     await this.#begun;
     const run = this.#openRun(query);
     const live = this.#runs.find(run.id);
+    // Its result is known, and only not written yet.
+    if (!live && run.phase === 'finished') throw contradiction(run);
     this.#parts.log.info('run.cancel', { run: run.id, task: run.task, because: reason });
     await this.#runs.cancel(run, reason);
     return runReport(run, live?.progress ?? null);

@@ -103,6 +103,7 @@ export class WorkerCalls {
   /** Releases a run, no attempt counted. Its own worker may repeat this; a release is final. */
   async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
     if (caller.kind === 'run' && !this.#mayRelease(run)) return;
+    if (run.phase === 'finished') throw contradiction(run);
     if (delayMs !== undefined && delayMs > 0) {
       const name = taskKey(run.graph, run.task);
       const until = this.#parts.clock.now() + delayMs;

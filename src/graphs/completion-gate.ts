@@ -76,23 +76,15 @@ export class CompletionGate {
     return passing;
   }
 
-  /** As `pass`, and throws `failed` for a refusal: for reports made by hand. */
-  async require(
+  /** The same for any outcome: a failure is refused only where wg alone may write it. `agent` null: nobody's. */
+  async take(
     store: GraphStore,
     id: TaskId,
-    outcome: Succeeded,
-    agent: string | null,
-    by?: VerifiedBy,
+    outcome: Succeeded | Failed,
+    { agent, verifiedBy }: { readonly agent: string | null; readonly verifiedBy?: VerifiedBy },
   ): Promise<Passed> {
-    const passed = await this.pass(store, id, outcome, agent, by);
-    if (passed.kind !== 'refused') return passed;
-    throw new SupervisorError('failed', `${id} is not done: ${passed.because}`, {
-      hint:
-        passed.status === 'failed'
-          ? `it counts as failed now; \`supervisor retry ${id}\` opens it again`
-          : 'put that right and report it again',
-      details: { status: passed.status },
-    });
+    if (outcome.kind === 'succeeded') return await this.pass(store, id, outcome, agent, verifiedBy);
+    return (await this.fail(store, id, outcome, agent)) ?? { kind: 'native' };
   }
 
   /** Whether wg itself finished this agent's task, including the line in the operations log. */
@@ -237,4 +229,18 @@ function unverified(graph: GraphPath, task: TaskDetail): Passed {
 
 async function statusOf(store: GraphStore, id: TaskId): Promise<string> {
   return (await store.refresh()).tasks.get(id)?.status ?? 'gone';
+}
+
+/** The error for whoever reports a success that is refused. */
+export function refusal(
+  id: TaskId,
+  { because, status }: Passed & { readonly kind: 'refused' },
+): SupervisorError {
+  return new SupervisorError('failed', `${id} is not done: ${because}`, {
+    hint:
+      status === 'failed'
+        ? `it counts as failed now; \`supervisor retry ${id}\` opens it again`
+        : 'put that right and report it again',
+    details: { status },
+  });
 }

@@ -11,8 +11,10 @@ import { type Clock, isoTime } from '../platform/clock.ts';
 import { type Lease, newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { Background } from './background.ts';
+import type { RunEnds } from './end-run.ts';
 import type { LiveRun } from './live-run.ts';
-import type { RunEnding } from './run-end.ts';
+import type { Releases } from './release.ts';
+import type { RunEvents } from './run-events.ts';
 
 /** An agent that sends heartbeats is given up after this much silence, ms. One that never does is not. */
 const HTTP_LEASE_MS = 15 * 60_000;
@@ -42,7 +44,9 @@ interface LeaseParts {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly graphs: SupervisedGraphs;
-  readonly ending: Pick<RunEnding, 'declare' | 'release' | 'giveBack' | 'emit'>;
+  readonly ends: RunEnds;
+  readonly releases: Releases;
+  readonly events: RunEvents;
   readonly background: Background;
 }
 
@@ -140,16 +144,20 @@ export class Leases {
     const policy = this.#policy(run);
     this.set(live, { ...(lease ?? newLease('hold')), staleAt: now });
     live.progress = because;
-    this.#parts.ending.emit('run.stale', run, { because, action: policy?.onStale ?? 'flag' });
+    this.#parts.events.emit('run.stale', run, { because, action: policy?.onStale ?? 'flag' });
     if (policy?.onStale === 'retry') this.#giveBack(live, `${because}; on_stale = "retry"`);
     if (policy?.onStale === 'fail')
       this.#parts.background.later(
-        this.#parts.ending.declare(run, {
-          kind: 'failed',
-          failure: 'silent',
-          message: `${because}; on_stale = "fail"`,
-          retryable: false,
-        }),
+        this.#parts.ends.end(
+          run,
+          {
+            kind: 'failed',
+            failure: 'silent',
+            message: `${because}; on_stale = "fail"`,
+            retryable: false,
+          },
+          'lease',
+        ),
       );
   }
 
@@ -161,23 +169,23 @@ export class Leases {
         live.stop('silent');
         return;
       case 'claim':
-        this.#parts.ending.emit('run.stale', live.run, { because, action: 'retry' });
+        this.#parts.events.emit('run.stale', live.run, { because, action: 'retry' });
         this.#giveBack(live, because);
         return;
       case 'hold':
         // Still theirs to finish until another worker claims it.
         live.progress = because;
-        this.#parts.ending.emit('run.stale', live.run, { because, action: 'flag' });
+        this.#parts.events.emit('run.stale', live.run, { because, action: 'flag' });
     }
   }
 
   #giveBack(live: LiveRun, because: string): void {
-    const { ending, background } = this.#parts;
+    const { releases, background } = this.#parts;
     const { run } = live;
     // A task that ends every worker that takes it must not go on to the next one for ever.
     const givenBack = isForWorkers(run.type)
-      ? ending.giveBack(run, because, { kind: 'stopped', reason: 'silent', because })
-      : ending.release(run, because);
+      ? releases.giveBack(run, because, { kind: 'stopped', reason: 'silent', because })
+      : releases.release(run, because);
     background.later(
       givenBack.then(
         () => live.stop('completed'),

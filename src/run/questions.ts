@@ -7,7 +7,7 @@ import type { Run } from '../domain/run.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
-import type { RunEnding } from './run-end.ts';
+import type { RunEvents } from './run-events.ts';
 
 /** A worker's question to a person. */
 export interface Question {
@@ -52,7 +52,7 @@ export function isAskedAlready(lease: Lease | null, asked: Question): boolean {
 export function answerQuestion(
   live: LiveRun,
   said: { readonly answer: string; readonly question?: string | undefined },
-  parts: { readonly leases: Leases; readonly ending: RunEnding },
+  parts: { readonly leases: Leases; readonly events: RunEvents },
 ): AnsweredQuestion {
   const { run, lease } = live;
   const asked = lease?.question == null ? null : readQuestion(lease.question);
@@ -66,7 +66,7 @@ export function answerQuestion(
     throw refusal(run, 'already-answered', `was answered already: ${lease.answer}`, 'it may have heard that');
   parts.leases.answered(live, said.answer);
   live.progress = `was answered: ${said.answer}`;
-  parts.ending.emit('run.answered', run, { question, answer: said.answer });
+  parts.events.emit('run.answered', run, { question, answer: said.answer });
   return { ...about, answer: said.answer, duplicate: false };
 }
 

@@ -1,4 +1,4 @@
-// Carries one run from `opened` to its end, in an order of writes that survives crashes (outcomes: run-end.ts):
+// Carries one run from `opened` to its end, in an order of writes that survives crashes (outcomes: end-run.ts):
 // ledger opened → registry → graph claim → start → ledger finished → graph settle → ledger settled.
 
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Identity, RunTokens } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { resultKey } from '../runs/result-book.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import {
   type AssignedGraph,
@@ -29,12 +30,14 @@ import {
 import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
 import type { ClaimCheck } from './claim-check.ts';
-import { claimTask } from './gated-end.ts';
+import type { Conclusions } from './conclude.ts';
+import { claimTask } from './gated-writes.ts';
 import { notePromises, withTimeToCall } from './leases.ts';
 import { LiveRun } from './live-run.ts';
 import { attendAgain, openRuns, signedTokenOf } from './opening.ts';
 import type { Recovery } from './recovery.ts';
-import { type RunEnding, resultKey } from './run-end.ts';
+import type { Releases } from './release.ts';
+import type { RunEvents } from './run-events.ts';
 
 export interface RunnerNeeds extends Base {
   /** The runs that this process attends to, by id. */
@@ -46,7 +49,9 @@ export interface RunnerNeeds extends Base {
   readonly executors: ReadonlyMap<ExecutorType, Executor>;
   /** The supervisor's own variables, as agents may inherit them. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly ending: RunEnding;
+  readonly conclusions: Conclusions;
+  readonly releases: Releases;
+  readonly events: RunEvents;
   readonly availability: Availability;
   readonly recovery: Recovery;
   /** Work that is not awaited while the supervisor runs: notes, and attending to hand-offs. */
@@ -66,7 +71,6 @@ export interface RunnerNeeds extends Base {
 export class Runner {
   readonly #parts: RunnerNeeds;
   readonly #live: Map<string, LiveRun>;
-  readonly #ending: RunEnding;
   readonly #recovery: Recovery;
   readonly #availability: Availability;
   readonly #background: Background;
@@ -74,7 +78,6 @@ export class Runner {
   constructor(parts: RunnerNeeds) {
     this.#parts = parts;
     this.#live = parts.live;
-    this.#ending = parts.ending;
     this.#recovery = parts.recovery;
     this.#availability = parts.availability;
     this.#background = parts.background;
@@ -125,7 +128,7 @@ export class Runner {
       if (isBegun) return this.#broken(live, thrown);
       // It stays attended until it is released, so that no tick judges it in between.
       restAfterBreak(this.#parts, live.run, thrown);
-      const isFree = await giveBackUnbegun(this.#parts, this.#ending, live.run, thrown);
+      const isFree = await giveBackUnbegun(this.#parts, live.run, thrown);
       this.#live.delete(live.run.id);
       if (isFree) this.#parts.wake('run');
     }
@@ -174,7 +177,7 @@ export class Runner {
       if (!graph || live.signal.aborted) return this.#leave(live);
       const callback = await callbackFor(this.#parts, profile);
       // Its agent cannot report any more: nothing would ever finish it.
-      if ('kind' in callback) return await this.#ending.conclude(live, callback);
+      if ('kind' in callback) return await this.#parts.conclusions.conclude(live, callback);
       const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
@@ -205,7 +208,7 @@ export class Runner {
     );
     if (because !== null) {
       this.#abandon(live, because);
-      this.#ending.leaveRegistry(graph, live.run, 'dead');
+      this.#parts.events.leaveRegistry(graph, live.run, 'dead');
       return false;
     }
     const task = graph.store.snapshot().tasks.get(run.task);
@@ -245,7 +248,7 @@ export class Runner {
     if (live.declared) {
       // Reported as finished before its start returned, by an agent that calls back before it responds.
       if (begun.kind !== 'running')
-        return this.#ending.conclude(live, { kind: 'stopped', reason: 'completed' });
+        return this.#parts.conclusions.conclude(live, { kind: 'stopped', reason: 'completed' });
       return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
     }
     switch (begun.kind) {
@@ -256,7 +259,7 @@ export class Runner {
         // Stopped before it started: claimed until it is released, if necessary by the next supervisor.
         if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed')
           live.run = ledger.move(run.id, 'started');
-        return this.#ending.conclude(live, begun.outcome);
+        return this.#parts.conclusions.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
         await this.#recovery.remember(live);
@@ -290,7 +293,7 @@ export class Runner {
   async #attend(live: LiveRun, assignment: Assignment, executor: Executor, handle: Handle): Promise<void> {
     try {
       const outcome = await executor.attend(assignment, handle, this.#control(live));
-      await this.#ending.conclude(live, outcome);
+      await this.#parts.conclusions.conclude(live, outcome);
     } catch (thrown) {
       this.#broken(live, thrown);
     }
@@ -334,7 +337,7 @@ export class Runner {
   }
 
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
-    this.#ending.emit(name, live.run, more);
+    this.#parts.events.emit(name, live.run, more);
   }
 }
 
@@ -407,15 +410,14 @@ function restAfterBreak({ log, ledger, clock }: BreakParts, run: Run, thrown: un
  * written; if not, the run stays as it was and reconcile repairs it.
  */
 async function giveBackUnbegun(
-  parts: BreakParts,
-  ending: Pick<RunEnding, 'giveBack'>,
+  parts: BreakParts & Pick<RunnerNeeds, 'releases'>,
   run: Run,
   thrown: unknown,
 ): Promise<boolean> {
   // Without an agent nothing was written into the graph yet.
   if (run.agent === '') return false;
   try {
-    await ending.giveBack(run, `it broke before its agent was started: ${messageOf(thrown)}`);
+    await parts.releases.giveBack(run, `it broke before its agent was started: ${messageOf(thrown)}`);
     return true;
   } catch (again) {
     parts.log.warn('release.postponed', { run: run.id, task: run.task, because: messageOf(again) });

@@ -1,9 +1,10 @@
 // The runs of this process, and all that the rest of the house may do with them: begin, attend, end, renew, give back.
 // Whoever ticks and whoever asks knows runs by these verbs alone.
 
+import type { KnownResult } from '../decide/world.ts';
 import type { SupervisorError } from '../domain/errors.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
-import type { Stopped, StopReason } from '../domain/outcome.ts';
+import type { Failed, Stopped, StopReason, Succeeded } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
@@ -11,11 +12,13 @@ import type { Run } from '../domain/run.ts';
 import type { Assignment } from '../executors/executor.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
+import type { Bus } from '../platform/bus.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { AssignedGraph } from './assignment.ts';
 import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
+import type { Ended, EndedBy, RunEnds } from './end-run.ts';
 import type { HeartbeatAnswer, HeartbeatFields, Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Parking } from './parking.ts';
@@ -27,7 +30,9 @@ import {
   writeQuestion,
 } from './questions.ts';
 import type { Recovery } from './recovery.ts';
-import type { RunEnding } from './run-end.ts';
+import type { Releases } from './release.ts';
+import type { Rewound } from './rewound.ts';
+import { nameOf, type RunEvents } from './run-events.ts';
 import type { Runner } from './runner.ts';
 import { nextSilenceAt, silenceLevel, silenceText } from './silence.ts';
 import type { Unanswered } from './unanswered.ts';
@@ -37,7 +42,10 @@ interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly ledger: Pick<Ledger, 'move' | 'setPause'>;
   readonly graphs: Pick<SupervisedGraphs, 'get'>;
   readonly runner: Runner;
-  readonly ending: RunEnding;
+  readonly ends: RunEnds;
+  readonly releases: Releases;
+  readonly rewound: Rewound;
+  readonly events: RunEvents;
   readonly leases: Leases;
   readonly recovery: Recovery;
   readonly availability: Availability;
@@ -51,7 +59,8 @@ export class Runs {
   readonly #parts: RunsNeeds;
   readonly #live: Map<string, LiveRun>;
   readonly #runner: Runner;
-  readonly #ending: RunEnding;
+  readonly #ends: RunEnds;
+  readonly #releases: Releases;
   readonly #leases: Leases;
   /** Tasks that an external worker is claiming now: no tick may dispatch them in between. */
   readonly #changingHands = new Set<TaskKey>();
@@ -60,7 +69,8 @@ export class Runs {
     this.#parts = parts;
     this.#live = parts.live;
     this.#runner = parts.runner;
-    this.#ending = parts.ending;
+    this.#ends = parts.ends;
+    this.#releases = parts.releases;
     this.#leases = parts.leases;
   }
 
@@ -173,43 +183,44 @@ export class Runs {
 
   // How one ends.
 
-  /** Ledger finished → graph settled → ledger settled. Also what reconcile requests after a crash in between. */
-  readonly finish: RunEnding['finish'] = (...end) => this.#ending.finish(...end);
-
-  /** Takes an outcome that came by another way than the executor. */
-  readonly declare: RunEnding['declare'] = (...end) => this.#ending.declare(...end);
+  /** Ends a run with an outcome. Throws `failed` for a report that the gate refuses, and what cannot be written. */
+  end(run: Run, outcome: Succeeded | Failed, by: EndedBy): Promise<Ended> {
+    return this.#ends.end(run, outcome, by);
+  }
 
   /** Whether the outcome of this run is being written now. */
   isFinishing(run: string): boolean {
-    return this.#ending.isFinishing(run);
+    return this.#ends.isWriting(run);
   }
 
   /** What the graph says of a task that its own agent finished without us; null when somebody else did. */
-  readonly saidInGraph: RunEnding['saidInGraph'] = (run) => this.#ending.saidInGraph(run);
+  saidInGraph(run: Run): Succeeded | Failed | null {
+    return this.#ends.saidInGraph(run);
+  }
 
   /** Closes a run whose task somebody decided otherwise about. */
   overrule(run: Run, phase: 'overruled' | 'superseded', because: string): void {
-    this.#ending.overrule(run, phase, because);
+    this.#releases.overrule(run, phase, because);
   }
 
   /** Closes a run whose worktree is gone. A task that moved with its worktree is released there. */
   disown(run: Run): Promise<void> {
-    return this.#ending.disown(run);
+    return this.#releases.disown(run);
   }
 
   /** Releases a claimed task; the attempt does not count. */
   release(run: Run, because: string, options?: { paused?: boolean; outcome?: Stopped }): Promise<void> {
-    return this.#ending.release(run, because, options);
+    return this.#releases.release(run, because, options);
   }
 
   /** A release of the run in progress, if there is one: reports that arrive meanwhile must wait and check again. */
   releaseOf(run: string): Promise<void> | undefined {
-    return this.#ending.releaseOf(run);
+    return this.#releases.releaseOf(run);
   }
 
   /** Gives back the task of a run that came to nothing; one time too many parks it. */
   giveBack(run: Run, because: string): Promise<void> {
-    return this.#ending.giveBack(run, because);
+    return this.#releases.giveBack(run, because);
   }
 
   /** Ends a run at somebody's wish: its task stays paused until it is resumed. */
@@ -229,11 +240,13 @@ export class Runs {
 
   /** Writes the claim of a run again whose task is on an older line now. */
   reclaim(run: Run): Promise<void> {
-    return this.#ending.reclaim(run);
+    return this.#parts.rewound.reclaim(run);
   }
 
   /** Writes a known result again into its task's line, which is an older one now. */
-  readonly restore: RunEnding['restore'] = (known) => this.#ending.restore(known);
+  restore(known: KnownResult): Promise<void> {
+    return this.#parts.rewound.restore(known);
+  }
 
   // Work that goes on elsewhere.
 
@@ -262,7 +275,7 @@ export class Runs {
 
   /** Answers the open question of a run. Throws `conflict`: `nothing-asked`, `already-answered`. */
   answer(live: LiveRun, said: Parameters<typeof answerQuestion>[1]): AnsweredQuestion {
-    return answerQuestion(live, said, { leases: this.#leases, ending: this.#ending });
+    return answerQuestion(live, said, { leases: this.#leases, events: this.#parts.events });
   }
 
   // What time does.
@@ -331,7 +344,9 @@ export class Runs {
   }
 
   /** Emits an event of a run. */
-  readonly tell: RunEnding['emit'] = (...said) => this.#ending.emit(...said);
+  tell(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
+    this.#parts.events.emit(name, run, more);
+  }
 
   /** Stops every run with this reason. */
   stopAll(reason: StopReason): void {
@@ -347,9 +362,4 @@ export class Runs {
   idle(): Promise<void> {
     return this.#parts.background.idle();
   }
-}
-
-/** How events name a run. */
-export function nameOf({ id, graph, task, worktree, executor, attempt }: Run) {
-  return { run: id, graph, task, worktree, executor, attempt };
 }

@@ -4,6 +4,7 @@
 import type { KnownResult, KnownResults } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { Database, SqlRow } from './database.ts';
@@ -11,6 +12,11 @@ import { refuseUnfaithful, textOrNull } from './run-row.ts';
 
 /** A task by what is the same in all worktrees of its repository. */
 export type ResultKey = Pick<KnownResult, 'repo' | 'task' | 'createdAt'>;
+
+/** The task of a run, as results are known by it. */
+export function resultKey(run: Run): ResultKey {
+  return { repo: run.repo, task: run.task, createdAt: run.taskCreatedAt };
+}
 
 /** A result as recorded. */
 export type NewResult = Omit<KnownResult, 'ended' | 'mark' | 'content'> & {

@@ -15,7 +15,8 @@ import type { Cancel } from '../platform/clock.ts';
 import { vanishedGraph } from '../run/assignment.ts';
 import { Background } from '../run/background.ts';
 import { LiveRun } from '../run/live-run.ts';
-import { nameOf, type Runs } from '../run/runs.ts';
+import { nameOf } from '../run/run-events.ts';
+import type { Runs } from '../run/runs.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { noteSchedules, reopenRecurring } from './recurring.ts';
 import { Slots } from './slots.ts';
@@ -299,12 +300,13 @@ export class Dispatcher {
     }
     this.#parts.log.info('run.noticed', { run: run.id, task: run.task, because });
     this.#once(run, async () => {
-      await this.#runs.declare(run, outcome);
+      await this.#runs.end(run, outcome, 'graph');
     });
   }
 
   async #settle(run: Run, outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'succeeded' || outcome.kind === 'failed') await this.#runs.finish(run, outcome);
+    if (outcome.kind === 'succeeded' || outcome.kind === 'failed')
+      await this.#runs.end(run, outcome, 'recovery');
   }
 
   #profileOf(run: Run): Profile | null {
