@@ -107,6 +107,12 @@ test('the configuration that the README shows is one', async () => {
   const config = join(playground.folder, '.config', 'workgraph-supervisor');
   await mkdir(config, { recursive: true });
   await writeFile(join(config, 'supervisor.toml'), [here, ...toml].join('\n'));
+  // What it serves is looked at as well.
+  const places = [...[here, ...toml].join('\n').matchAll(/^path = "~\/(.+)"$/gm)].map(
+    ([, path = '']) => path,
+  );
+  for (const path of places)
+    await run('git', ['init', '-q', join(playground.folder, path)], { env: environment });
   const { stdout, stderr } = await run('sh', ['-c', 'supervisor config check'], {
     cwd: playground.repo,
     env: environment,

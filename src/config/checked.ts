@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../domain/config.ts';
 import { decryptText, sealText } from '../platform/encryption.ts';
@@ -72,7 +71,7 @@ function removeIfThere(file: string): void {
 
 /** The text, and everything that could change its meaning: another program, home or zone. */
 function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
-  const program = statSync(fileURLToPath(import.meta.url), { bigint: true });
+  const program = statSync(import.meta.filename, { bigint: true });
   const parts = [
     VERSION,
     process.version,

@@ -51,19 +51,23 @@ async function loadedBy(...argv: string[]): Promise<{ own: number; packages: str
   const global = ['--config', ground.configFile, '--state-dir', ground.stateDir];
   expect(await runCli([...global, ...argv], { cwd: ground.repo, env })).toMatchObject({ status: 0 });
   const files = new Set(readFileSync(list, 'utf8').split('\n'));
-  const { dependencies } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+  const { dependencies, devDependencies } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+  );
+  // Most packages are bundled for installation and are dependencies of the development alone.
+  const known = { ...devDependencies, ...dependencies };
   const named = [...files].map((file) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? '');
   return {
     own: [...files].filter((file) => file.includes('/dist/') && !file.includes('/node_modules/')).length,
-    packages: [...new Set(named)].filter((name) => name in dependencies).sort(),
+    packages: [...new Set(named)].filter((name) => name in known).sort(),
   };
 }
 
 const ALWAYS = ['commander', 'picocolors'];
-/** Listing worktrees, and deciding. */
-const LOOKING = [...ALWAYS, 'croner', 'p-limit', 'picomatch', 'simple-git'];
-/** What reads a graph's config.toml, changes a line, and takes the lock. */
-const WRITING = [...LOOKING, 'jsonc-parser', 'koffi', 'smol-toml'];
+/** Listing worktrees, deciding, and whether a graph's config.toml can be read. */
+const LOOKING = [...ALWAYS, 'croner', 'p-limit', 'picomatch', 'simple-git', 'smol-toml'];
+/** What changes a line, and takes the lock. */
+const WRITING = [...LOOKING, 'jsonc-parser', 'koffi'];
 
 describe('without a supervisor', () => {
   // The first command on a machine checks the configuration, and the first of a program that was built anew.

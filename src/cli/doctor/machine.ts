@@ -191,7 +191,7 @@ export function otherSupervisor({ environment }: Context, ours: string): Finding
 function isSame(path: string, ours: string): boolean {
   try {
     const real = realpathSync(path);
-    return real === realpathSync(ours) || /workgraph-supervisor[^/]*\/dist\//.test(real);
+    return real === realpathSync(ours) || /workgraph-supervisor[^/]*\/(?:dist|bundle)\//.test(real);
   } catch {
     // One of them is gone.
     return false;

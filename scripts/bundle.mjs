@@ -1,0 +1,82 @@
+// Bundles the program for the package: all of src/ and every package without native code in a few files below bundle/.
+// What is installed then is small, starts quickly, and needs no build. `node scripts/bundle.mjs [FOLDER]`.
+
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const out = process.argv[2] ?? join(root, 'bundle');
+
+/** Packages with native code stay packages: npm chooses their build for the machine. */
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const external = Object.keys(dependencies);
+
+/**
+ * Modules find files by their own place. All bundled files lie one folder below bundle/, so that from each of them the
+ * place that a module would have had is `../its/path.js`.
+ */
+const placeOfModule = {
+  name: 'place-of-module',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+      if (path.includes('node_modules')) return undefined;
+      const at = relative(join(root, 'src'), path).replace(/\.ts$/, '.js');
+      const contents = readFileSync(path, 'utf8').replaceAll(
+        'import.meta.url',
+        `new URL(${JSON.stringify(`../${at}`)}, import.meta.url).href`,
+      );
+      return { contents, loader: 'ts' };
+    });
+  },
+};
+
+rmSync(out, { recursive: true, force: true });
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: { 'cli/main': 'src/cli/main.ts' },
+  outdir: out,
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  external,
+  // Names of functions and classes stay: errors show them.
+  keepNames: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+  plugins: [placeOfModule],
+  // Packages in CommonJS ask for built-in modules by `require`.
+  banner: {
+    js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+  },
+});
+await chmod(join(out, 'cli/main.js'), 0o755);
+
+/** The licences of what is in the bundle go with it. */
+// The page is bundled on its own, with the one package that it has.
+const packages = new Map([['node_modules/preact', 'preact']]);
+for (const input of Object.keys(metafile.inputs)) {
+  const found = /^(.*node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(input);
+  if (found) packages.set(found[1], found[2]);
+}
+const notices = [...packages]
+  .sort(([, a], [, b]) => (a < b ? -1 : 1))
+  .map(([folder, name]) => {
+    const { version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
+    const text =
+      file && existsSync(join(root, folder, file)) ? readFileSync(join(root, folder, file), 'utf8') : '';
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+writeFileSync(
+  join(out, 'LICENSES.txt'),
+  `The program contains these packages, each under its own licence.\n\n${notices.join(`\n${'-'.repeat(78)}\n\n`)}`,
+);

@@ -1,0 +1,92 @@
+// The package as users get it: bundled, with three packages beside it, and no script of its own.
+
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, '../..');
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'package-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const packageJson = async () => JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+
+/** Nothing of the surroundings but PATH; `HOME` is the test's own. */
+const program = (main: string, ...args: string[]) =>
+  run(main, args, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/null' },
+  });
+
+test('nothing that is installed runs a script, and what is bundled is no dependency', async () => {
+  const { dependencies, scripts } = await packageJson();
+  for (const name of ['preinstall', 'install', 'postinstall']) expect(scripts).not.toHaveProperty(name);
+  // Each of these is a package or more on the user's disk; whatever has no native code is bundled instead.
+  expect(Object.keys(dependencies).sort()).toEqual(['jsonc-parser', 'koffi', 'libsql']);
+});
+
+test('the bundle works with its dependencies alone beside it', async () => {
+  await run(process.execPath, [join(ROOT, 'scripts/bundle.mjs'), join(folder, 'bundle')]);
+  const { dependencies, version } = await packageJson();
+  await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  for (const name of Object.keys(dependencies)) {
+    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
+    await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
+  }
+  const main = join(folder, 'bundle/cli/main.js');
+  expect((await program(main, '--version')).stdout).toBe(`${version}\n`);
+  expect((await program(main, 'demo')).stdout).toContain('All tasks finished as expected.');
+  const notices = await readFile(join(folder, 'bundle/LICENSES.txt'), 'utf8');
+  for (const name of ['zod', 'hono', 'got', 'preact'])
+    expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
+});
+
+/** Bytes below a folder, and the packages in it. */
+async function weigh(place: string): Promise<{ megabytes: number; packages: number }> {
+  let bytes = 0;
+  let packages = 0;
+  for (const entry of await readdir(place, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    bytes += (await stat(join(entry.parentPath, entry.name))).size;
+    if (entry.name === 'package.json' && /node_modules\/(?:@[^/]+\/)?[^/]+$/.test(entry.parentPath))
+      packages++;
+  }
+  return { megabytes: bytes / 1e6, packages };
+}
+
+const installed = process.env.PACKAGE === '1' ? describe : describe.skip;
+
+installed('installed by npm (npm run test:package)', () => {
+  const prefix = () => join(folder, 'prefix');
+  const npm = (...args: string[]) =>
+    run('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder, timeout: 600_000 });
+
+  test('from a tarball without scripts: small, whole, and it works', async () => {
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });
+    const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+    await npm('install', '--global', '--ignore-scripts', '--prefix', prefix(), join(folder, tarball));
+    const { megabytes, packages } = await weigh(prefix());
+    process.stderr.write(`installed: ${packages} packages, ${megabytes.toFixed(1)} MB\n`);
+    expect(packages).toBeLessThan(60);
+    expect(megabytes).toBeLessThan(30);
+    expect(await readdir(join(prefix(), 'bin'))).toEqual(['supervisor', 'wgs']);
+    const home = join(prefix(), 'lib/node_modules/workgraph-supervisor');
+    expect(await readdir(join(home, 'dist/page'))).toContain('page.js');
+    expect((await program(join(prefix(), 'bin/wgs'), 'demo')).stdout).toContain(
+      'All tasks finished as expected.',
+    );
+  }, 600_000);
+
+  test('from git', async () => {
+    await npm('install', '--global', '--prefix', prefix(), `git+file://${ROOT}`);
+    const { version } = await packageJson();
+    expect((await program(join(prefix(), 'bin/supervisor'), '--version')).stdout).toBe(`${version}\n`);
+  }, 600_000);
+});
