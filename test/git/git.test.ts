@@ -1,5 +1,6 @@
 // Seeded walks of git and file operations beside running tasks: nothing is done twice, lost, stranded or killed.
-// GIT_SEEDS=300 makes it the long form, GIT_SEED=N walks one seed again and prints what happened.
+// GIT_SEEDS=300 makes it the long form (GIT_FROM=51 begins with that seed), GIT_SEED=N walks one seed again and prints what
+// happened.
 
 import { expect, test } from '@jest/globals';
 import { OPERATIONS } from './operations.ts';
@@ -9,8 +10,9 @@ const ONE = process.env.GIT_SEED;
 /** The short form: a committed graph and two that git ignores. */
 const SHORT = [2, 7, 17];
 const MANY = Number(process.env.GIT_SEEDS ?? 0);
+const FROM = Number(process.env.GIT_FROM ?? 1);
 const SEEDS =
-  ONE !== undefined ? [Number(ONE)] : MANY > 0 ? Array.from({ length: MANY }, (_, n) => n + 1) : SHORT;
+  ONE !== undefined ? [Number(ONE)] : MANY > 0 ? Array.from({ length: MANY }, (_, n) => FROM + n) : SHORT;
 /** Walks beside one another: as many as a small machine bears. */
 const AT_ONCE = 2;
 
