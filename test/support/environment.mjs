@@ -7,6 +7,7 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { TestEnvironment } from 'jest-environment-node';
 import { closeOpenedSince, openedSince, openHandles, processesOf, watchTimers } from './left-over.mjs';
+import { LOADING_TIME, loadingTime, timeLoading } from './module-loading.mjs';
 import { isolate } from './outer-world.mjs';
 import { clockVariables, offsetOf } from './shifted-date.mjs';
 
@@ -33,6 +34,8 @@ export default class SuiteEnvironment extends TestEnvironment {
 
   async setup() {
     await super.setup();
+    timeLoading();
+    this.global[LOADING_TIME] = loadingTime;
     this.handles = openHandles();
     this.timers = watchTimers(this.global);
   }

@@ -1,10 +1,10 @@
 // Notices when the event loop stood still. Measured in this thread's own processor time: a machine that has no time for
 // us makes everything late without anybody being to blame, a loop that goes round and round is busy all the while.
 
-import { readFileSync } from 'node:fs';
+import { LOADING_TIME, threadTime } from './module-loading.mjs';
 
-/** Longer than any turn may take, in ms of processor time. Up to half of it is Jest's own loading of modules on demand. */
-export const LONGEST_TURN_MS = 2000;
+/** Longer than any turn may take, in ms of processor time. */
+export const LONGEST_TURN_MS = 1000;
 const LOOK_EVERY_MS = 100;
 
 export interface LoopWatch {
@@ -21,7 +21,7 @@ export interface Meters {
 }
 
 /** Watches the loop of this thread until it is stopped. */
-export function watchLoop({ busy, everyTurn }: Meters = { busy: threadBusy, everyTurn: byTimer }): LoopWatch {
+export function watchLoop({ busy, everyTurn }: Meters = { busy: ownTime, everyTurn: byTimer }): LoopWatch {
   let last = busy();
   let found: number[] = [];
   const look = () => {
@@ -48,14 +48,10 @@ function byTimer(look: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** Linux knows it of each thread; elsewhere the whole process has to stand for it. */
-function threadBusy(): number {
-  const { user, system } = process.cpuUsage();
-  if (process.platform !== 'linux') return (user + system) / 1000;
-  const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1');
-  // After the name, which may hold anything, come state, …; user and system time are the 12th and 13th, in 1/100 s.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+/** What this thread worked, without what Jest took to load modules on demand. */
+function ownTime(): number {
+  const { [LOADING_TIME]: loading } = globalThis as { [LOADING_TIME]?: () => number };
+  return threadTime() - (loading?.() ?? 0);
 }
 
 /** What is wrong with what was seen since this was asked last; null: nothing. */

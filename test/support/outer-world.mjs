@@ -11,6 +11,7 @@ export const KNOBS = [
   'FUZZ_REQUESTS',
   'GIT_SEED',
   'GIT_SEEDS',
+  'GIT_FROM',
   'MACHINE_SEED',
   'MACHINE_WALKS',
   'RACE_TASKS',
