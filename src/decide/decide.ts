@@ -215,11 +215,17 @@ function sayOfRuns(
     const view = views.get(run.graph);
     const task = view?.snapshot.tasks.get(run.task);
     const doubt = doubts.get(run.id);
-    if (doubt) sayOfCopies(run, world.graphs, said);
+    const isMissing = !view || view.snapshot.problem !== null || !task;
+    if (doubt || (isMissing && isAtWork(run))) sayOfCopies(run, world.graphs, said);
     if (!view || !task) continue;
     const words = doubt ? rewoundRunWords(run, task, doubt, view.settings.onRewind) : wordsOf(run, task);
     said.say(run.graph, run.task, run.executor, words);
   }
+}
+
+/** What a known result comes to is said with the results. */
+function isAtWork({ phase }: Run): boolean {
+  return phase === 'claimed' || phase === 'started' || phase === 'handed-off';
 }
 
 /** While the line a run works on is missing, a copy in another worktree must not be mistaken for the task. */

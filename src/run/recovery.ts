@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { isOurs } from '../decide/reconcile.ts';
-import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ExecutorType } from '../domain/profile.ts';
@@ -138,20 +138,16 @@ export class Recovery {
 
   /**
    * Looks for the agent of a run that was claimed when its supervisor died: it may have been started all the same.
-   * The run is `started` then, whether the agent still runs or has left its exit status. False: it never was. Throws
-   * while that is unknown: its folder is away.
+   * `begun`: the run is `started` from now on, whether the agent still runs or has left its exit status. `away`: its folder
+   * is out of reach, so nobody can say.
    */
-  async findAgent(run: Run): Promise<boolean> {
+  async findAgent(run: Run): Promise<'begun' | 'never' | 'away'> {
     const executor = this.#parts.executors.get(run.type);
-    if (!executor?.recover || run.folder === null) return false;
+    if (!executor?.recover || run.folder === null) return 'never';
     const found = await executor.recover({ id: run.id, folder: run.folder });
-    if (found === 'never') return false;
-    if (found === 'away')
-      throw new SupervisorError('graph', `the folder ${run.folder} of ${run.id} is out of reach just now`, {
-        hint: 'whether its agent was started is looked at again',
-      });
+    if (found === 'never' || found === 'away') return found;
     this.#parts.ledger.move(run.id, 'started', { process: found });
     this.#parts.log.info('run.recovered', { run: run.id, task: run.task, pid: found?.pid ?? null });
-    return true;
+    return 'begun';
   }
 }

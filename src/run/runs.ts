@@ -339,8 +339,15 @@ export class Runs {
   }
 
   /** Whether the agent of a run that was claimed when its supervisor died was started all the same; then it is `started`. */
-  async findAgent(run: Run): Promise<boolean> {
-    return run.phase === 'claimed' && (await this.#parts.recovery.findAgent(run));
+  async findAgent(run: Run): Promise<'begun' | 'never' | 'away'> {
+    return run.phase === 'claimed' ? await this.#parts.recovery.findAgent(run) : 'never';
+  }
+
+  /** The same for one whose graph cannot be read: where there is no agent nothing follows from that, and it is asked again. */
+  async seekAgent(run: Run): Promise<void> {
+    const { unanswered, clock } = this.#parts;
+    if ((await this.findAgent(run)) === 'begun') unanswered.forget(run.id);
+    else unanswered.note(run.id, clock.now());
   }
 
   /** Emits an event of a run. */

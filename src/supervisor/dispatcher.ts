@@ -4,6 +4,7 @@
 import { profileOfRun } from '../decide/route.ts';
 import type { Action } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
+import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, type RunId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome, StopReason } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -193,7 +194,11 @@ export class Dispatcher {
   /** A supervisor killed while starting an agent did not record it: a started agent is reattached instead. */
   #unlessBegun(run: Run, otherwise: () => Promise<void>): void {
     this.#once(run, async () => {
-      if (!(await this.#runs.findAgent(run))) await otherwise();
+      const found = await this.#runs.findAgent(run);
+      // Looked at again a while after this.
+      if (found === 'away')
+        throw new SupervisorError('graph', `the folder ${run.folder} of ${run.id} is out of reach just now`);
+      if (found === 'never') await otherwise();
     });
   }
 
@@ -219,8 +224,11 @@ export class Dispatcher {
       if (graph && graph.store.snapshot().problem === null) continue;
       const live = this.#runs.find(run.id);
       if (!graph) live?.releaseSlot();
-      const isAtWork = run.phase === 'started' || run.phase === 'handed-off';
-      if (!live && isAtWork && !this.#busy.has(run.id)) this.#attend(run);
+      if (live || this.#busy.has(run.id)) continue;
+      if (run.phase === 'started' || run.phase === 'handed-off') this.#attend(run);
+      // Whether its agent was begun is seen without the graph; what else it lacks needs that.
+      else if (run.phase === 'claimed' && this.#runs.mayAsk(run.id))
+        this.#once(run, () => this.#runs.seekAgent(run));
     }
   }
 

@@ -232,6 +232,24 @@ describe('copies', () => {
     expect(dispatched(decide(world([home('done'), feature])).actions)).toEqual(['own']);
     expect(codeOf(world([home('open'), feature]), 'feature', 'own')).toBe('waiting/dependency');
   });
+  test('while the graph of a run cannot be read, or is not served, no copy of its task starts', () => {
+    const copy = place('c', [task('a', MADE)], false);
+    const gone = {
+      ...place('b', [], true),
+      snapshot: snapshot('/b/.workgraph', [], { problem: { code: 'missing', message: 'gone' } }),
+    };
+    const at = (phase: 'opened' | 'claimed' | 'started' | 'handed-off', graphs = [gone, copy]) =>
+      world(graphs, {
+        runs: [run('b', 'a', { repo: '/r/.git', phase, taskCreatedAt: MADE.createdAt })],
+      });
+    for (const phase of ['claimed', 'started', 'handed-off'] as const)
+      for (const graphs of [[gone, copy], [copy]])
+        expect(codeOf(at(phase, graphs), 'c', 'a')).toBe('held/copy-elsewhere');
+    // Nobody has begun.
+    expect(codeOf(at('opened'), 'c', 'a')).toBe('ready/dispatched');
+    const anew = place('c', [task('a', { createdAt: '2027-03-10T11:45:00Z' })], false);
+    expect(codeOf(at('started', [gone, anew]), 'c', 'a')).toBe('ready/dispatched');
+  });
   test('with duplicates = "each" every copy is its own task', () => {
     const each = { settings: settings({ duplicates: 'each' }) };
     const at = world([

@@ -1,6 +1,7 @@
 // One task, several worktrees: graphs that are committed to git, shared through symlinks, or reached from wg's own agent
 // worktrees; and worktrees that come, go, move and are locked while the supervisor runs.
 
+import { readFileSync, rmSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -38,6 +39,42 @@ const tell = (id: string) => `echo ${id} "$PWD" >> ${told()}`;
 const ran = async () => (await readFile(told(), 'utf8')).trim().split('\n').sort();
 
 describe('a graph that is committed', () => {
+  test('while the graph it runs in is missing no copy starts, also where nobody noted that its agent had begun', async () => {
+    const go = join(playground.folder, 'go');
+    await commitGraph([{ id: 'long', exec: `${tell('long')}; until [ -e ${go} ]; do sleep 0.02; done` }]);
+    const one = await playground.worktree('one');
+    const file = join(playground.repo, '.workgraph', 'graph.jsonl');
+    let claimed: string | null = null;
+    await playground.writeConfig('');
+    const running = await supervise(playground, {
+      wrap: {
+        // As if it were killed just after the agent was started, and git had taken the file away meanwhile.
+        ledger: (ledger) => ({
+          ...ledger,
+          move(id, to, facts) {
+            if (to !== 'started' || claimed !== null) return ledger.move(id, to, facts);
+            claimed = readFileSync(file, 'utf8');
+            rmSync(file);
+            throw new Error('killed');
+          },
+        }),
+      },
+    });
+    supervised = running;
+    await eventually(() => claimed !== null);
+    await running.control.reload();
+    await running.event('run.adopted', 'long');
+    const held = { state: 'held', code: 'copy-elsewhere' };
+    expect(await running.control.why({ task: 'long', worktree: one })).toMatchObject(held);
+    await writeFile(go, '');
+    expect(await running.event('run.finished', 'long')).toMatchObject({ outcome: { kind: 'succeeded' } });
+    await running.supervisor.tick();
+    expect(await running.control.why({ task: 'long', worktree: one })).toMatchObject({ state: 'held' });
+    await writeFile(file, claimed ?? '');
+    expect(await running.event('run.settled', 'long')).toMatchObject({ status: 'done' });
+    expect(await ran()).toEqual([`long ${playground.repo}`]);
+  });
+
   test('a task that failed in one worktree has an attempt less in every other, until `retry`', async () => {
     const flaky = { id: 'flaky', exec: `${tell('flaky')}; exit 3`, created_at: '2026-05-01T00:00:00Z' };
     await commitGraph([flaky]);
