@@ -1,4 +1,4 @@
-// Our one supervisor against wg's own daemons, one a repository, both seen from outside: how long from a change of a graph to
+// Our one supervisor against wg's own daemons, one per repository, both seen from outside: how long from a change of a graph to
 // the first act of the task's command, and what watching costs. Needs `WG_BIN=/path/to/wg`.
 
 import { execFile, spawn } from 'node:child_process';

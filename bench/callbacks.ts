@@ -25,7 +25,7 @@ export const callbacks: Benchmark = {
   },
 };
 
-/** So many tasks wait in each graph and are all completed at once, so many times. */
+/** This many tasks wait in each graph and are all completed at once, this many times. */
 async function completions(each: number, rounds: number): Promise<Figure[]> {
   const farm = await plantFarm(WORKTREES, 0);
   const plant = async (round: number): Promise<string[]> => {
@@ -114,7 +114,7 @@ async function watchers(): Promise<Figure[]> {
   ];
 }
 
-/** A supervisor at rest with so many clients of each kind. */
+/** A supervisor at rest with this many clients of each kind. */
 async function watched(clients: number): Promise<{ readonly cpu: number; readonly rssMb: number }> {
   const farm = await plantFarm(WORKTREES, 200);
   const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
@@ -133,7 +133,7 @@ async function watched(clients: number): Promise<{ readonly cpu: number; readonl
       attach(socket, agent, 'POST', '/api/tasks/claim', body, gone.signal);
     }
     const figures = await measured;
-    // A stream answers at once; a poll, that nothing is there for, only when its time is over.
+    // A stream answers at once; a poll, that nothing is there for, only when its time has finished.
     if (open !== clients) throw new Error(`${open} of ${clients} streams were opened`);
     return figures;
   } finally {

@@ -75,7 +75,7 @@ async function measure(whole: Place, spread: Place): Promise<Figure[]> {
   return figures;
 }
 
-/** Tasks that nobody starts by itself, in one worktree: one to end in each round, one to hold. */
+/** Tasks that no one starts on its own, in one worktree: one to end in each round, one to hold. */
 async function plantOpenTasks(farm: Farm): Promise<void> {
   const open = Array.from({ length: ROUNDS }, (_, n) => ({ id: `todo-${n}`, tags: ['executor:nobody'] }));
   const held = { id: 'held', tags: ['executor:nobody'] };

@@ -13,7 +13,7 @@ const REWRITER = fileURLToPath(new URL('./rewriter.js', import.meta.url));
 export const contention: Benchmark = {
   name: 'contention',
   about:
-    'tasks claimed and settled per second on one graph while others rewrite it all the time; the floor is nobody else',
+    'tasks claimed and settled per second on one graph while others rewrite it all the time; the floor is no one else',
   async run() {
     const figures: Figure[] = [];
     let alone = Number.NaN;
@@ -23,7 +23,7 @@ export const contention: Benchmark = {
         const { perSecond, rewrites } = await drain(farm, rivals);
         if (rivals === 0) alone = perSecond;
         figures.push({
-          name: rivals === 0 ? 'nobody else' : `${rivals} other writers (${Math.round(rewrites)} rewrites/s)`,
+          name: rivals === 0 ? 'no one else' : `${rivals} other writers (${Math.round(rewrites)} rewrites/s)`,
           value: perSecond,
           unit: 'claims/s',
           floor: alone,
@@ -65,7 +65,7 @@ async function drain(farm: Farm, rivals: number): Promise<{ perSecond: number; r
       created_at: new Date(1.75e12 + n).toISOString(),
     }));
     rewrites = 0;
-    // Under the lock, like everybody else: a rewriter would put back what it read before.
+    // Under the lock, like everyone else: a rewriter would put back what it read before.
     const lock = await createLocker().acquire(join(worktree, '.workgraph', 'graph.lock'), {
       timeoutMs: 60_000,
     });

@@ -18,7 +18,7 @@ export interface Farm {
   remove(): Promise<void>;
 }
 
-/** A repository with so many worktrees, each with a graph of so many finished tasks of about 1.4 KB. */
+/** A repository with this many worktrees, each with a graph of this many finished tasks of about 1.4 KB. */
 export async function plantFarm(worktrees: number, tasksEach: number): Promise<Farm> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'supervisor-bench-')));
   const repo = join(folder, 'repo');

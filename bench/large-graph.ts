@@ -156,7 +156,7 @@ async function bareReads(farm: Farm): Promise<number[]> {
   for (let n = 0; n < 7; n++) {
     const at = performance.now();
     const now = await readWhole(path);
-    if (!now.equals(before)) throw new Error('the graph changed while nobody changed it');
+    if (!now.equals(before)) throw new Error('the graph changed while no one changed it');
     samples.push(performance.now() - at);
   }
   return samples;

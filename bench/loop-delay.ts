@@ -1,9 +1,9 @@
-// How long the event loop of this process let others wait while something went on. Says it as figures for a table.
+// How long the event loop of this process let others wait while something continued. Says it as figures for a table.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Figure } from './report.ts';
 
-/** Every so many ms the loop is asked to come by; what it comes later is the delay. */
+/** The loop is expected to come by at this interval, ms; lateness is the delay. */
 const RESOLUTION_MS = 2;
 
 /** How long others waited, ms. Short looks every two ms are the samples: one long block is one of them. */

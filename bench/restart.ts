@@ -89,7 +89,7 @@ async function killedWhileAllRun(farm: Farm, began: string): Promise<void> {
   const ended = new Promise((resolve) => child.once('close', resolve));
   const all = () => existsSync(began) && readFileSync(began, 'utf8').split('\n').length > AGENTS;
   while (!all()) {
-    if (child.exitCode !== null) throw new Error('the supervisor ended by itself');
+    if (child.exitCode !== null) throw new Error('the supervisor ended on its own');
     await wait(50);
   }
   // Not measured: the last agent is noted a moment after it began.

@@ -84,7 +84,7 @@ async function bare(farm: Farm): Promise<number[]> {
 
 async function readInstant(file: string, isOver: () => boolean): Promise<number> {
   while (!existsSync(file)) {
-    if (isOver()) throw new Error('the supervisor ended by itself');
+    if (isOver()) throw new Error('the supervisor ended on its own');
     await wait(20);
   }
   return Number(BigInt((await readFile(file, 'utf8')).trim()) / 1000n) / 1000;

@@ -26,7 +26,7 @@ export interface SupervisedProcess {
   readonly child: ChildProcess;
   /** The next thing of this kind that it tells. */
   next<K extends Told['kind']>(kind: K): Promise<Extract<Told, { kind: K }>>;
-  /** From now on its event loop is watched anew. */
+  /** From now on its event loop is watched again. */
   resetLoop(): void;
   loop(): Promise<LoopDelay>;
   stop(): Promise<void>;
@@ -45,7 +45,7 @@ export function superviseInProcess(farm: Farm): SupervisedProcess {
         child.off('exit', ended);
         resolve(told as Extract<Told, { kind: K }>);
       };
-      const ended = () => reject(new Error('the supervisor ended by itself'));
+      const ended = () => reject(new Error('the supervisor ended on its own'));
       child.on('message', hear);
       child.once('exit', ended);
     });

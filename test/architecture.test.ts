@@ -14,6 +14,7 @@ const RULES: Rules = {
   testsOfTheirOwn: {
     'architecture.test.ts': 'looks at all of src/',
     'readme.test.ts': 'runs what the README shows',
+    'words.test.ts': 'reads every text of the project',
   },
 };
 
@@ -167,7 +168,7 @@ describe('each rule finds what breaks it', () => {
     expect(violations).toEqual([expect.stringContaining(expected)]);
   });
 
-  test('a test that mirrors nothing, and a package that nobody gave a home', () => {
+  test('a test that mirrors nothing, and a package that no one gave a home', () => {
     expect(found({ 'graph/store.ts': '' }, ['graph/store.test.ts', 'graph/store.races.test.ts'])).toEqual([]);
     expect(found({}, ['graph/stoer.test.ts', 'scenarios/x.test.ts'])).toEqual([
       'test/graph/stoer.test.ts:1 mirrors no file: there is no src/graph/stoer.ts',

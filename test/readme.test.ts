@@ -34,7 +34,7 @@ async function block(marker: string): Promise<string> {
   return found;
 }
 
-/** Each line by itself, as a person types them; gives what each printed. Throws for one that does not exit with 0. */
+/** Each line on its own, as a person types them; gives what each printed. Throws for one that does not exit with 0. */
 async function typed(script: string): Promise<Map<string, string>> {
   const said = new Map<string, string>();
   for (const line of script.split('\n').filter((text) => text.trim() !== '')) {

@@ -58,7 +58,7 @@ export const dispatchData = z.object({
       heartbeat_url: text,
       release_url: text,
       input_url: text,
-      signed_url: textOrNull.describe('needs no header: whoever knows it may end the attempt'),
+      signed_url: textOrNull.describe('needs no header: this URL is the permission to finish the attempt'),
     })
     .nullable()
     .describe('use these URLs as they are; never build them'),
@@ -77,7 +77,7 @@ const work = z.object({
   traceparent: text,
 });
 
-/** What somebody is given who claimed a task; `work` where it is there for workers. */
+/** The response to a claim; `work` for tasks of workers. */
 export const claimedData = dispatchData.extend({ work: work.optional() });
 
 /** The body of a dispatch. */

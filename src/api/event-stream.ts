@@ -15,7 +15,7 @@ const MAX_BACKLOG_BYTES = 1024 * 1024;
 /** Proxies and clients give up on silent streams. */
 const KEEP_ALIVE_MS = 15_000;
 const IDS_PER_MS = 1000;
-const GAP = 'event: stream.gap\ndata: {"because":"events may have been missed; read the state anew"}\n\n';
+const GAP = 'event: stream.gap\ndata: {"because":"events may have been missed; read the state again"}\n\n';
 
 interface Kept {
   readonly id: number;
@@ -71,7 +71,7 @@ export function createEventStream(options: {
 
   function replay(response: ServerResponse, after: number): void {
     const oldest = ring[0]?.id ?? lastId + 1;
-    // An id ahead of ours is also from an earlier process: the clock was set back since.
+    // A higher id than the current one is also from an earlier process: the clock was set back since.
     const foreign = after < firstId - 1 || after > lastId;
     if (foreign || after < oldest - 1) response.write(GAP);
     for (const { id, frame } of ring) if (foreign || id > after) response.write(frame);

@@ -44,7 +44,7 @@ export function describeApi(routes: readonly MountableRoute[], version: string):
         type: 'string',
       }),
       parameters: [
-        header('Last-Event-ID', 'go on after this event; what is still known of later ones comes first'),
+        header('Last-Event-ID', 'continue after this event; later ones that are still known come first'),
       ],
     },
   };
@@ -96,7 +96,7 @@ function operation(route: MountableRoute): Json {
   const isPost = method === 'POST';
   const [waits, accepts] = [WAITING.has(`${method} ${path}`), ACCEPTING.has(path)];
   const answer = {
-    description: accepts && path.endsWith('dispatch') ? 'It is over' : 'Done',
+    description: accepts && path.endsWith('dispatch') ? 'It has finished' : 'Done',
     content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
   };
   const parameters = [

@@ -1,4 +1,4 @@
-// The page over HTTP: its files, for whoever asks on this machine, and its session. What a session then may do is decided
+// The page over HTTP: its files, for every client on this machine, and its session. What a session then may do is decided
 // where every request is admitted; here nothing of a task is known.
 
 import type { IncomingMessage } from 'node:http';

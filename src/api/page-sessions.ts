@@ -1,6 +1,6 @@
 // Who may use the page: one-time codes that a command hands out, and the sessions they become. A session has two halves
 // that travel by different ways, a cookie and a key; neither is worth anything alone, because browsers send a cookie of
-// this host to every port of it. Kept are hashes, over restarts too, so that an open page comes back by itself.
+// this host to every port of it. Kept are hashes, over restarts too, so that an open page comes back on its own.
 
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { SupervisorError } from '../domain/errors.ts';
@@ -39,7 +39,7 @@ export interface PageSessions {
   /** A new one-time code. */
   issue(role: PageRole): PageCode;
   /**
-   * Makes a session of a code. `cookie`: what the browser holds already; a live one goes on, so that its other tabs do
+   * Makes a session of a code. `cookie`: what the browser holds already; a live one continues, so that its other tabs do
    * too. Throws `page-code-unknown`, `page-code-used`, `page-code-expired`.
    */
   redeem(code: string, cookie: string | undefined): Promise<NewSession>;
@@ -65,7 +65,7 @@ interface Kept {
 
 const CODE_MS = 60_000;
 export const SESSION_MS = 12 * 3_600_000;
-/** So many codes and sessions at once; the oldest make room. Nobody opens that many by hand. */
+/** Codes and sessions at once; the oldest are dropped. No person opens that many by hand. */
 const MOST_CODES = 100;
 const MOST_SESSIONS = 500;
 const MAX_BYTES = 1 << 20;
@@ -100,7 +100,7 @@ export function openPageSessions(
         const kept = [...sessions.values()].filter(live);
         await replace(file, `${JSON.stringify({ sessions: kept })}\n`);
       } catch {
-        // A full disk keeps nobody out: the session only does not outlive this process.
+        // A full disk locks no user out: the session only does not outlive this process.
       }
     });
     return writing;
@@ -186,7 +186,7 @@ export function openPageSessions(
   };
 }
 
-/** A file that is torn, foreign or none at all holds no sessions: whoever had one opens the page again. */
+/** A torn, foreign or missing file has no sessions: their users open the page again. */
 function readKept(file: string, now: number): Kept[] {
   try {
     const { sessions } = JSON.parse(readTextNow(file, { maxBytes: MAX_BYTES }) ?? '{}') as {

@@ -57,11 +57,11 @@ const seconds = (max: number) => z.number().min(0).max(max);
 
 /** An external orchestrator's own name for a task: a Temporal task token, an execution id. */
 const externalRef = optional(z.string().min(1).max(4096)).describe(
-  'opaque; given back with every event and notification of the run',
+  'opaque; returned with every event and notification of the run',
 );
 
 const leaseSeconds = optional(seconds(86_400)).describe(
-  'how long the lease holds after each sign of life; 300 when absent, 0: it does not end by itself',
+  'how long the lease lasts after each heartbeat; 300 when absent, 0: it does not expire',
 );
 
 const errorText = z.string().min(1).max(20_000);
@@ -134,7 +134,7 @@ export const heartbeatBody = z.object({
   message: optional(z.string().max(2000)),
   extend_s: optional(seconds(86_400).min(1)).describe('from now; the agreed lease when absent'),
   external_ref: externalRef,
-  waiting: optional(z.boolean()).describe('false: it goes on without an answer to its question'),
+  waiting: optional(z.boolean()).describe('false: it continues without an answer to its question'),
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;
 
@@ -167,7 +167,7 @@ export const answerBody = z.object({
 export const releaseBody = z.object({
   lease_token: leaseToken,
   reason: optional(z.string().min(1).max(20_000)).describe('several lines become one'),
-  delay_s: optional(seconds(30 * 86_400)).describe('not to be given to anybody before'),
+  delay_s: optional(seconds(30 * 86_400)).describe('not to be dispatched before'),
 });
 
 export const claimBody = z.object({
@@ -186,7 +186,7 @@ export const claimManyBody = z.object({
   ),
   resting: optional(
     z.array(z.object({ executor: line(2048), because: z.string().min(1).max(2000) })).max(100),
-  ).describe('profiles that the worker would take, and why it does not just now: `why` says so'),
+  ).describe('profiles that the worker would take, and why it does not at present: shown by `why`'),
   topics: optional(z.array(line(200)).max(100)).describe('tags, or X for the tag topic:X'),
   worktrees: optional(z.array(worktree).max(100)),
   task_ids: optional(z.array(taskId).max(1000)),
@@ -196,7 +196,7 @@ export const claimManyBody = z.object({
 export const dispatchBody = z.object({
   executor: optional(line(2048)).describe('a profile, for this once; by its route when absent'),
   notify_url: optional(z.url({ protocol: /^https?$/ }).max(4096)).describe(
-    'is sent the outcome when it is over',
+    'receives the outcome once it has finished',
   ),
   external_ref: externalRef,
 });

@@ -33,7 +33,7 @@ const INCLUDED: Readonly<Record<TokenScope, readonly TokenScope[]>> = {
   operator: ['worker', 'read-only', 'remote'],
   worker: ['read-only', 'remote'],
   'read-only': [],
-  // Not even reading: the machine it is on may run what strangers wrote.
+  // Not even reading: its machine may run untrusted code.
   remote: [],
 };
 
@@ -76,7 +76,7 @@ export function checkOrigin(request: IncomingMessage, door: Transport): void {
     throw new ApiProblem('malformed-request', 'Exactly one Host header is needed.');
   const name = host.trim().toLowerCase();
   if (!door.hosts.has(name) && !door.hostNames.has(name.replace(/:\d{1,5}$/, '')))
-    throw new ApiProblem('host-not-allowed', 'This Host header is not one of ours.', {
+    throw new ApiProblem('host-not-allowed', 'This Host header is not allowed.', {
       hint: 'use the address in api.json, or add the name to [api] allowed_hosts',
     });
   const isOwnPage = origin === `http://${name}` && door.pageHosts.has(name);

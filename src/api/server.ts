@@ -216,7 +216,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         parts.tcp = listenTcp(parts, wish);
         await parts.tcp;
       }
-      // A page that is still open somewhere comes back by itself.
+      // A page that is still open somewhere comes back on its own.
       if (wish.kind === 'auto' && config.page && options.page?.sessions.anyLive()) {
         parts.tcp = listenTcp(parts, wish);
         await parts.tcp;

@@ -190,7 +190,7 @@ export function supervisorRoutes(options: {
     plainRoute({
       method: 'POST',
       path: '/api/control/drain',
-      summary: 'Take nothing new; what runs goes on',
+      summary: 'Stop dispatching; running work continues',
       access: 'operator',
       query: noQuery,
       body: emptyBody,
@@ -203,7 +203,7 @@ export function supervisorRoutes(options: {
     plainRoute({
       method: 'POST',
       path: '/api/control/reload',
-      summary: 'Read configuration and worktrees anew',
+      summary: 'Read configuration and worktrees again',
       access: 'operator',
       query: noQuery,
       body: emptyBody,

@@ -41,7 +41,6 @@ async function isOwnTask(
   if (bare && named.worktree === undefined) return true;
   // Its own machine-wide id and its own graph are its own even if the graph is unreadable now, and under the path it
   // was told: what then happens to a result is decided elsewhere.
-  // path that it was told: what then becomes of a result is not for this piece to say.
   const isOwn = [access.graph, ...(access.formerGraphs ?? [])].some(
     (graph) =>
       (bare || named.task === `${worktreeId(graph)}~${access.task}`) &&

@@ -88,7 +88,7 @@ export function taskRoutes(): readonly MountableRoute[] {
     taskRoute({
       method: 'POST',
       path: '/api/task/:id/heartbeat',
-      summary: 'Say that the work goes on; hear whether it should',
+      summary: 'Send a heartbeat; the response says whether to continue',
       access: 'task-run',
       query: taskQuery,
       body: heartbeatBody,
@@ -120,7 +120,7 @@ export function taskRoutes(): readonly MountableRoute[] {
     taskRoute({
       method: 'POST',
       path: '/api/task/:id/input',
-      summary: 'Ask a person and wait; the lease stands still until the answer, which heartbeats bring',
+      summary: 'Ask a person and wait; the lease is paused until the answer, which heartbeats return',
       access: 'task-run',
       query: taskQuery,
       body: inputBody,
@@ -177,7 +177,8 @@ export function taskRoutes(): readonly MountableRoute[] {
     taskRoute({
       method: 'POST',
       path: '/api/task/:id/dispatch',
-      summary: 'Begin the task now; with Prefer: wait=N the answer comes when it is over, or after N seconds',
+      summary:
+        'Start the task now; with Prefer: wait=N the response comes when it has finished, or after N seconds',
       access: 'task-operator',
       query: taskQuery,
       body: dispatchBody,
@@ -278,7 +279,7 @@ async function onlyOpenRun(
   const [only] = runs;
   if (only !== undefined && runs.length === 1) return only.run;
   throw only === undefined
-    ? new ApiProblem('not-claimed', `Nobody works on ${task.task} just now.`, {
+    ? new ApiProblem('not-claimed', `No worker has ${task.task} now.`, {
         hint: 'claim it first',
         members: { task_id: task.task },
       })

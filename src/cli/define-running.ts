@@ -80,7 +80,7 @@ Examples:
       .command('budgets')
       .summary('what agents may spend, and have spent')
       .description(
-        'Lists the [[budgets]] of supervisor.toml: what is spent, what running work is expected to take, what is left, and when each begins anew.',
+        'Lists the [[budgets]] of supervisor.toml: what is spent, what running work is expected to take, what is left, and when each starts again.',
       )
       .addHelpText('after', '\nExample:\n  supervisor budgets --json\n'),
     async (context) => (await import('./commands/look.ts')).budgets(context),
@@ -129,7 +129,7 @@ Examples:
     program
       .command('drain')
       .summary('stop dispatching; let running work finish')
-      .description('Takes nothing new; what runs goes on. Before an upgrade, for example.'),
+      .description('Stops dispatching; running work continues. Before an upgrade, for example.'),
     async (context) => (await import('./commands/steer.ts')).drain(context),
   );
   host.on(
@@ -147,7 +147,7 @@ Examples:
       .command('adopt')
       .summary("take a graph over from wg's own daemon")
       .description(
-        'Stops the wg daemon of a worktree by `wg service stop` and says what becomes of the work that it began: agents that live go on, tasks of dead ones are opened again.',
+        'Stops the wg daemon of a worktree by `wg service stop` and reports what happens to its running work: live agents continue, tasks of dead ones are reopened.',
       )
       .argument('[path]', 'the worktree (default: the one of the current folder)'),
     async (context, [place]) => (await import('./commands/adopt.ts')).adopt(context, place),

@@ -72,7 +72,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
         '--state <state>',
         'only ready, running, queued, scheduled, waiting, held, paused, copy or finished',
       )
-      .option('--status <status>', "only tasks of this status of wg's: open, in-progress, done, failed, …")
+      .option('--status <status>', 'only tasks with this wg status: open, in-progress, done, failed, …')
       .option('--executor <name>', 'only tasks that this executor would run')
       .option('--worktree <path>', 'only tasks of this worktree')
       .option('-a, --all', 'finished and internal ones too')
@@ -109,12 +109,12 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('done')
       .summary('report that the work on a task is done')
       .description(
-        'Reports success, by whoever did the work, also for an agent that no supervisor started and while none is running. Doing it twice is harmless.',
+        'Reports success of a task, by its worker or by hand, even for an agent that no supervisor started and while none is running. Repeating it is harmless.',
       )
       .argument('<task>', 'its id')
       .option('--agent <name>', 'who did it')
       .option('--artifacts <json>', 'results to keep with the task: JSON, @FILE, or - for stdin')
-      .option('--summary <text>', 'what came of it, in a sentence')
+      .option('--summary <text>', 'the result, in a sentence')
       .option(...WORKTREE)
       .addHelpText(
         'after',
@@ -127,7 +127,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
     program
       .command('fail')
       .summary('report that the work on a task failed')
-      .description('Reports failure, by whoever did the work.')
+      .description('Reports failure of a task, by its worker or by hand.')
       .argument('<task>', 'its id')
       .requiredOption('--reason <text>', 'why it failed')
       .option('--agent <name>', 'who tried')
@@ -141,7 +141,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
     program
       .command('claim')
       .summary('take a task for an orchestrator of your own')
-      .description('Takes a ready task, so that nobody else does. Prints the run and its token.')
+      .description('Claims a ready task, so that no one else starts it. Prints the run and its token.')
       .argument('<task>', 'its id')
       .option('--worker <name>', 'who takes it (default: your user name)')
       .option(...WORKTREE)
@@ -164,7 +164,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
   host.on<LeaseOptions & { message?: string }>(
     program
       .command('heartbeat')
-      .summary('say that the work on a task goes on')
+      .summary('send a heartbeat')
       .description(
         'Sends a heartbeat. Prints whether to continue; exit status 1 means: stop, the work is no longer wanted.',
       )
@@ -215,7 +215,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('cancel')
       .summary('end the run of a task')
       .description(
-        'Ends the run of a task, or a run by its id. The task is paused until somebody retries it.',
+        'Stops the run of a task, or a run by its id. The task is paused until `supervisor retry`.',
       )
       .argument('<task-or-run>', 'a task or run id')
       .option('--reason <text>', 'why')
@@ -228,7 +228,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('answer')
       .summary("answer a worker's question")
       .description(
-        'Answers the open question of a task, or of a run by its id. Whoever works on it hears the answer with its next heartbeat.',
+        'Answers the open question of a task, or of a run by its id. The worker receives the answer with its next heartbeat.',
       )
       .argument('<task-or-run>', 'a task or run id')
       .argument('<text>', 'the answer')
@@ -241,7 +241,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
     program
       .command('retry')
       .summary('open a failed task again')
-      .description('Opens a failed or cancelled task again and counts its attempts anew.')
+      .description('Reopens a failed or cancelled task and counts its attempts from zero.')
       .argument('<task>', 'its id')
       .option(...WORKTREE),
     async (context, [task = ''], options) =>

@@ -55,7 +55,7 @@ async function askByEvents<T>(
       quiet.abort();
     }
   } catch (thrown) {
-    // It stopped while it was asked: whoever waits goes on with the files.
+    // It stopped during the request: waiting callers continue with the files.
     if (thrown instanceof SupervisorError && thrown.code === 'not-running') {
       await context.clock.sleep(LOOK_MS, signal);
       return null;
@@ -139,7 +139,7 @@ async function connectOrNull(context: Context): Promise<SupervisorClient | null>
   }
 }
 
-/** Rings that come while nobody listens count once. */
+/** Events without a listener are combined into one. */
 class Bell {
   over = false;
   #rung = false;

@@ -47,7 +47,7 @@ export async function probe(
       return { ok: answer.ok, because: `via ${via.name}: ${answer.because}` };
     }
     case 'external':
-      return { ok: true, because: 'it waits for whoever does the work' };
+      return { ok: true, because: 'it waits for an external worker' };
     case 'remote':
       return { ok: true, because: 'it waits for `supervisor worker` on another machine' };
     default:

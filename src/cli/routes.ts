@@ -68,7 +68,7 @@ export function renderRoutes(routes: readonly RouteInUse[], context: Context): s
     ],
     rows: routes.map((route) => [
       route.route,
-      route.executor ?? 'nobody',
+      route.executor ?? 'no profile',
       { text: route.state, paint: route.state === 'ok' ? context.paint.good : context.paint.bad },
       askedBy(route),
       route.state === 'ok' ? '' : route.because,

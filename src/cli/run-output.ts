@@ -20,7 +20,7 @@ export interface OutputFiles {
 export interface ReadingOptions {
   /** The bytes as they were written. */
   readonly raw: boolean;
-  /** Only so many at the end; null: all. */
+  /** Only this many at the end; null: all. */
   readonly lines: number | null;
   /** Only lines written since, ms; null: all. */
   readonly since: number | null;
@@ -87,7 +87,7 @@ export class RunOutput {
     if (file === null) return;
     try {
       const size = await file.size();
-      // A file that shrank was begun anew.
+      // A file that shrank was started again.
       if (size < this.#at) this.#at = 0;
     } finally {
       await file.close();
@@ -135,12 +135,12 @@ interface Beginning {
   readonly at: number;
   /** Shown lines to leave out from there. */
   readonly skip: number;
-  /** How many shown lines there are from there; 0 where nobody counted. */
+  /** How many shown lines there are from there; 0 if not counted. */
   readonly count: number;
   readonly lacksTimes: boolean;
 }
 
-/** Where to begin so that so many lines are shown, and none from before `since`; found from the end of the file. */
+/** Where to begin so that this many lines are shown, and none from before `since`; found from the end of the file. */
 async function beginningOf(
   path: string,
   show: (line: string) => string | null,

@@ -119,5 +119,5 @@ function leftRunning(runs: readonly RunReport[]): string {
           : `${run.agent}, pid ${run.pid}`;
     return `  ${plain(run.task)} → ${plain(run.executor)} (${plain(where)})`;
   });
-  return `still under way; the next \`supervisor run\` takes them up:\n${list.join('\n')}`;
+  return `still under way; the next \`supervisor run\` reattaches to them:\n${list.join('\n')}`;
 }

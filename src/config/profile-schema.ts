@@ -59,7 +59,7 @@ const commonShape = {
   untrusted: withDefault(
     z.boolean(),
     false,
-    'Whether it works for repositories that are not trusted, too: strangers then choose the text of what it is told. An agent may not do everything unasked then. Counts in supervisor.toml alone.',
+    'Whether it works for repositories that are not trusted, too: strangers then choose the text of its prompt, so an agent may not have all permissions. Counts in supervisor.toml alone.',
   ),
 };
 
@@ -98,7 +98,7 @@ function agentSchema<T extends AgentType>(type: T) {
       'Two hours are more than nearly every task takes and less than a night lost to a stuck one.',
     ),
     command: withDefault(text, program, 'The program: a name found in PATH, or a path.'),
-    args: withDefault(z.array(z.string()), [], 'Further arguments, after those of ours.'),
+    args: withDefault(z.array(z.string()), [], 'Further arguments, after the built-in ones.'),
     model: optional(text, {
       text: "The model; a task's own model wins. Default: the program's.",
       example: 'sonnet',
@@ -106,7 +106,7 @@ function agentSchema<T extends AgentType>(type: T) {
     permission_mode: withDefault(
       text,
       permissionMode,
-      'What the agent may do unasked. Nobody is there to answer, so anything less stops at its first question.',
+      'What the agent may do unasked. No one is there to answer, so anything less stops at its first question.',
     ),
     silence_timeout: withDefault(
       duration,
@@ -144,7 +144,7 @@ const commandShape = {
 const httpShape = {
   type: z.literal('http').meta({ description: 'Sends the task to an agent that is a web service.' }),
   ...commonShape,
-  timeout: timeout('24h', 'The agent works on its own; a day is when somebody should look.'),
+  timeout: timeout('24h', 'The agent works on its own; after a day a person should have a look.'),
   endpoint: required(text, { text: 'Where the task is sent.', example: 'http://localhost:3531/api/task' }),
   method: withDefault(z.enum(['POST', 'PUT', 'PATCH']), 'POST', 'The HTTP method.'),
   headers: optional(secretValues, {
@@ -220,7 +220,7 @@ const externalShape = {
     .literal('external')
     .meta({ description: 'Marks a task as taken by an orchestrator outside and waits for its word.' }),
   ...commonShape,
-  timeout: timeout('0', 'Whoever took it decides how long it takes; see stale_after.'),
+  timeout: timeout('0', 'The worker decides how long it takes; see stale_after.'),
   stale_after: withDefault(
     duration,
     '24h',
@@ -229,7 +229,7 @@ const externalShape = {
   on_stale: withDefault(
     z.enum(['flag', 'retry', 'fail']),
     'flag',
-    'What then happens. flag only says so in status: the work may well be going on.',
+    'What then happens. flag only says so in status: the work may well continue.',
   ),
 };
 

@@ -21,7 +21,7 @@ const supervisorShape = {
   max_concurrent: withDefault(
     places,
     8,
-    'How many runs may be going on at once on this machine. An agent takes about 1 GB of memory; handed-off work does not count.',
+    'How many runs may be active at once on this machine. An agent takes about 1 GB of memory; handed-off work does not count.',
   ),
   mode: withDefault(
     z.enum(['dispatch', 'observe']),
@@ -35,7 +35,7 @@ const supervisorShape = {
   when_wg_daemon: withDefault(
     z.enum(['yield', 'ignore']),
     'yield',
-    "What to do where wg's own daemon serves a graph: leave the graph to it, because it takes no notice of anybody else's claims, or go on all the same.",
+    "What to do where wg's own daemon serves a graph: leave the graph to it, because it ignores other claims, or dispatch all the same.",
   ),
 };
 
@@ -93,7 +93,7 @@ const rootShape = {
   trust: withDefault(
     z.boolean(),
     false,
-    'As for [[repos]]. false: whoever can put a repository there could run programs. `supervisor trust PATH` trusts one; external tasks, and profiles with untrusted = true, need no trust.',
+    'As for [[repos]]. false: anyone who can put a repository there could run programs. `supervisor trust PATH` trusts one; external tasks, and profiles with untrusted = true, need no trust.',
   ),
 };
 
@@ -101,7 +101,7 @@ const scheduleShape = {
   catchup: withDefault(
     z.enum(CATCHUPS),
     'latest',
-    'Instants that came while nobody looked (asleep, off, stopped): "latest" makes one run of however many, "skip" none, "all" one of each, at most ten.',
+    'Instants missed while the supervisor was not running or the machine asleep: "latest" makes one run of however many, "skip" none, "all" one of each, at most ten.',
   ),
   catchup_window: withDefault(
     duration,
@@ -116,7 +116,7 @@ const scheduleShape = {
   start_deadline: withDefault(
     duration,
     '0',
-    'Due for longer than this and not started, for want of capacity or of another task: skipped. "0": it waits as long as it takes.',
+    'Due for longer than this and not started, because capacity or another task was missing: skipped. "0": it waits as long as it takes.',
   ),
   jitter: withDefault(
     duration,
@@ -150,7 +150,7 @@ const limitsShape = {
   rewind_grace: withDefault(
     duration,
     '5s',
-    'How long a claim or a result must be missing from a graph before anything follows from that: `git stash` and pop, a rebase, or a file that is written in place are over by then.',
+    'How long a claim or a result must be missing from a graph before anything follows from that: `git stash` and pop, a rebase, or a file that is written in place have finished by then.',
   ),
 };
 
@@ -240,7 +240,7 @@ const budgetShape = {
   on_spent: withDefault(
     z.enum(['finish', 'stop']),
     'finish',
-    'Agents that run when it is spent: "finish" lets them go on, "stop" ends them and opens their tasks again. Neither starts anything new.',
+    'Agents that run when it is spent: "finish" lets them finish, "stop" stops them and reopens their tasks. Neither starts anything new.',
   ),
 };
 
@@ -266,7 +266,7 @@ const notifyShape = {
   held_after: withDefault(
     rhythm,
     '1h',
-    'How long a task may be held or queued before that is told. An hour is longer than most queues and shorter than a working day.',
+    'How long a task may be held or queued before a notification. An hour is longer than most queues and shorter than a working day.',
   ),
 };
 
@@ -301,7 +301,7 @@ export const machineSchema = z.strictObject({
     .array(z.strictObject(rootShape))
     .default([])
     .meta({ description: 'Folders to search for repositories.' }),
-  retry: section(retryShape, 'What becomes of a failed attempt, unless a profile says otherwise.'),
+  retry: section(retryShape, 'What happens after a failed attempt, unless a profile says otherwise.'),
   schedule: section(
     scheduleShape,
     'What schedules do when they cannot be kept to the letter, unless a schedule profile says otherwise.',

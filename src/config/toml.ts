@@ -8,7 +8,7 @@ export type TomlResult =
   | { readonly ok: true; readonly document: Record<string, unknown> }
   | { readonly ok: false; readonly line: number | null; readonly message: string };
 
-/** Parses TOML. Never throws: text that does not parse is news for whoever wrote it. */
+/** Parses TOML. Never throws: a parse error is a result, to be reported to the author. */
 export function parseToml(text: string): TomlResult {
   try {
     // Editors on other systems leave a byte order mark, which is no part of the text.

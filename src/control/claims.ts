@@ -137,7 +137,7 @@ export class Claims {
     }
   }
 
-  /** Whoever asks for profiles by name is a worker: what `why` says of their tasks names it. */
+  /** Callers that request profiles by name are workers: `why` names them for their tasks. */
   #noteAsking({ worker, executors, resting }: ClaimRequest): void {
     if (executors === undefined && resting === undefined) return;
     const offer = { name: worker, profiles: executors ?? [], resting: new Map(resting ?? []) };
@@ -228,7 +228,7 @@ export class Claims {
     return await this.#runs.whileChangingHands(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
   }
 
-  /** Takes what waits for a worker, by the plan that was decided. */
+  /** Claims a task that waits for a worker, by the decided plan. */
   async #takeOffer(plan: Plan, found: FoundTask, taking: Taking): Promise<Claimed> {
     this.#refuseUnready(found);
     const { name, maxConcurrent } = plan.profile;
@@ -247,7 +247,8 @@ export class Claims {
     // Before it is handed off: other waiting requests must not find it free.
     this.#agree(live, kind, taking);
     await this.#runs.carry(live, plan);
-    if (live.run.phase !== 'handed-off') throw notReady(plan.task, 'somebody was quicker, or it changed');
+    if (live.run.phase !== 'handed-off')
+      throw notReady(plan.task, 'another worker was quicker, or it changed');
     this.#agree(live, kind, taking);
     return await this.#handOver(live, plan.profile, live.token ?? '');
   }

@@ -1,4 +1,4 @@
-// Completes a task that no run of ours works on, with all checks: blockers, the verify command or wg's own command,
+// Completes a task without a run of this supervisor, with all checks: blockers, the verify command or wg's own command,
 // then the write.
 
 import { backEdgeMembers } from '../decide/cycles.ts';

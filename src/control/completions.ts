@@ -241,8 +241,7 @@ function isKnownOutcome(outcome: Run['outcome']): outcome is Succeeded | Failed 
 /** The message about a result that could not be written yet. */
 const KEPT = {
   kept: true,
-  because:
-    'its graph, or its line in it, is not there just now; the result is kept and written when it is back',
+  because: 'its graph, or its line in it, is missing now; the result is kept and written when it is back',
 } as const;
 
 /**

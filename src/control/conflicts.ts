@@ -25,7 +25,7 @@ export function superseded(run: Run, latest: Run): SupervisorError {
 /** The task was cancelled while the worker had it. `state`: the task's status now. */
 export function taskCancelled(run: Run, state: string): SupervisorError {
   return new SupervisorError('conflict', `${run.task} was cancelled`, {
-    hint: 'stop working on it; `supervisor retry` begins it anew',
+    hint: 'stop working on it; `supervisor retry` starts it again',
     details: { code: 'task-cancelled', task_id: run.task, state },
   });
 }
@@ -49,13 +49,13 @@ export function contradiction(run: Run): SupervisorError {
 
 /** The run is no longer active, and has no result. */
 export function notClaimed(run: Run): SupervisorError {
-  return new SupervisorError('conflict', `the lease of ${run.task} ended, and it was handed back`, {
-    hint: 'claim it again; a result that is ready now is still taken while nobody else has it',
+  return new SupervisorError('conflict', `the lease of ${run.task} expired, and it was released`, {
+    hint: 'claim it again; a result that is ready now is still accepted while no other worker has it',
     details: { code: 'not-claimed', task_id: run.task, state: run.phase },
   });
 }
 
-/** Somebody has the task. `how`: what is said of that. */
+/** Another worker has the task. `how`: the rest of the sentence. */
 export function alreadyClaimed(task: string, how: string): SupervisorError {
   return new SupervisorError('conflict', `${task} ${how}`, {
     details: { code: 'already-claimed', task_id: task },

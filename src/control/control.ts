@@ -94,9 +94,9 @@ export interface ClaimRequest extends ClaimTerms {
   readonly worktrees?: readonly string[];
   /** Ids, bare or machine-wide. */
   readonly tasks?: readonly string[];
-  /** Profiles that it would take, and why it does not just now. */
+  /** Profiles that it would take, and why it does not at present. */
   readonly resting?: readonly (readonly [string, string])[];
-  /** Nothing but what is there for workers on other machines. */
+  /** Only tasks for workers on other machines. */
   readonly onlyRemote?: boolean;
   readonly signal?: AbortSignal;
 }

@@ -30,7 +30,7 @@ export function digestOf(
     if (outcome.kind === 'succeeded') done.add(taskKey(run.graph, run.task));
     if (outcome.kind === 'failed') failed.add(taskKey(run.graph, run.task));
   }
-  // By hand, or by somebody who is no run of ours.
+  // By hand, or by an external worker.
   for (const { graph, snapshot } of graphs)
     for (const { id, status, completedAt } of snapshot.tasks.values()) {
       const at = completedAt === undefined ? Number.NaN : Date.parse(completedAt);

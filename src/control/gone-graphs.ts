@@ -73,7 +73,7 @@ function problemOf({ graph, remembered, runs }: Gone, mend = MEND): ReportedProb
   const kept =
     runs.length === 0
       ? ''
-      : `; what comes of ${runs.map((run) => run.task).join(', ')} is kept and written when it is back`;
+      : `; results of ${runs.map((run) => run.task).join(', ')} are kept and written when it is back`;
   return {
     code: 'graph-gone',
     message: `its graph ${graph} is gone${tasks}${kept}; ${mend}`,

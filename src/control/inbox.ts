@@ -87,7 +87,7 @@ function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): I
 }
 
 function waitsForPerson({ state, code, nextAt }: Verdict): boolean {
-  // What money stops is for a person to know of, though it passes by itself.
+  // A spent budget is for a person to know of, though it resets on its own.
   if (KIND_OF_CODE[code] === 'budget') return true;
   return state === 'held' && !NOBODYS_TURN.has(code) && !code.startsWith('status-') && nextAt === null;
 }

@@ -3,7 +3,7 @@
 import type { NextReport, OverviewReport } from '../domain/overview.ts';
 import type { StatusReport, TaskReport } from '../domain/report.ts';
 
-/** So many of what comes next are told. */
+/** How many of the next tasks are listed. */
 const MOST_NEXT = 10;
 /** A progress message may be a whole page; one line of it is shown. */
 const MOST_TEXT = 2000;

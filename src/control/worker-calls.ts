@@ -89,7 +89,7 @@ export class WorkerCalls {
     return answered;
   }
 
-  /** Throws as `heartbeat`; what comes of a run that is over is still taken, as its folder stays. */
+  /** Throws as `heartbeat`; output of a finished run is still accepted, as its folder stays. */
   async output(id: string, piece: OutputPiece): Promise<number> {
     const { ledger } = this.#parts;
     const run = ledger.run(id);
@@ -107,11 +107,11 @@ export class WorkerCalls {
     if (delayMs !== undefined && delayMs > 0) {
       const name = taskKey(run.graph, run.task);
       const until = this.#parts.clock.now() + delayMs;
-      const because = reason ?? 'it was handed back to be tried later';
+      const because = reason ?? 'it was released to be tried later';
       this.#parts.ledger.setPause({ scope: 'task', name, code: 'handed-back', because, until });
     }
     const live = this.#runs.find(run.id);
-    await this.#runs.release(run, reason ?? 'handed back');
+    await this.#runs.release(run, reason ?? 'released');
     live?.stop('completed');
     await this.#supervisor.tick();
   }

@@ -90,7 +90,10 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
                     because: worktree.locked || 'locked with `git worktree lock`; its tasks run all the same',
                   }
                 : polled
-                  ? { state: 'polling', because: 'looked at every two seconds, for want of inotify watches' }
+                  ? {
+                      state: 'polling',
+                      because: 'checked every two seconds, because inotify watches ran out',
+                    }
                   : { state: 'watched', because: 'every change of its graph is noticed' }),
       });
     }

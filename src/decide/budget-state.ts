@@ -7,7 +7,7 @@ import { Budgets } from './budgets.ts';
 import { profileNamed } from './route.ts';
 import type { GraphView, World } from './world.ts';
 
-/** The budgets as they stand; undefined where there are none, or nobody knows what was spent. */
+/** The budgets as they stand; undefined if there are none, or if the spending is unknown. */
 export function budgetsOf(world: World, views: ReadonlyMap<GraphPath, GraphView>): Budgets | undefined {
   const { config, spending, now, runs, ending = [] } = world;
   if (!spending || !config.budgets || config.budgets.length === 0) return undefined;

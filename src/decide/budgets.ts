@@ -32,7 +32,7 @@ export interface SpentRow extends Spent {
 }
 
 export interface LearnedOfProfile {
-  /** Runs that are over, whatever they told. */
+  /** Finished runs, whatever they reported. */
   readonly runs: number;
   readonly usd: Learned;
   readonly tokens: Learned;
@@ -53,7 +53,7 @@ export interface BudgetState {
   readonly zone: string;
   readonly budgets: readonly Budget[];
   readonly spending: Spending;
-  /** Open runs, and those whose process goes on. */
+  /** Open runs, and those whose process keeps running. */
   readonly runs: readonly Run[];
   profileOf(run: Pick<Run, 'graph' | 'executor'>): Profile | null;
   /** The names and paths that a repository is known by. */
@@ -64,17 +64,17 @@ export interface BudgetState {
 /** How one budget stands. */
 export interface BudgetStanding {
   readonly budget: Budget;
-  /** A budget per task stands for each task by itself. */
+  /** A budget per task applies to each task separately. */
   readonly task: { readonly graph: GraphPath; readonly task: TaskId } | null;
   readonly window: BudgetWindow;
-  /** By what is over. */
+  /** By finished runs. */
   readonly spent: number;
   /** What running work has used so far. */
   readonly used: number;
   /** What running work is expected to come to, what it used included. */
   readonly running: number;
   readonly runningRuns: number;
-  /** Runs that are over and did not tell what they used in this unit. */
+  /** Finished runs that did not report their use in this unit. */
   readonly untold: number;
 }
 
@@ -244,13 +244,13 @@ export class Budgets {
     const { budget, window, runningRuns } = standing;
     return {
       code: 'budget',
-      // Only a person can let a task go on whose own budget is spent; a day passes by itself.
+      // Only a person can continue a task whose own budget is spent; a day passes on its own.
       state: window.until === null && runningRuns === 0 ? 'held' : 'queued',
       // Most are asked only whether they fit.
       get because() {
         const next =
           window.until === null
-            ? 'raise it, or `supervisor retry` counts anew'
+            ? 'raise it, or `supervisor retry` counts from zero'
             : `the next ${budget.per} begins ${instantText(window.until)}`;
         const one = more === null ? '' : `, ${more()}`;
         return `budget ${budget.name}: ${spentText(standing)}${one}; ${next}`;
@@ -285,7 +285,7 @@ export class Budgets {
     for (const run of this.#state.runs) {
       if (!(isUnderWay(run) || run.phase === 'handed-off') || !this.#isForRun(budget, run)) continue;
       if (isTasks && (run.graph !== graph || run.task !== task)) continue;
-      // A process that goes on after its report is over in the ledger, and its use is counted there as far as it is told.
+      // A process that runs on after its report has finished in the ledger, and its use is counted there as far as it is reported.
       if (run.finishedAt === null)
         this.#addRunning(counted, budget, run.executor, usedBy(run.usage, budget.unit));
       else if (run.usage === undefined && budget.unit !== 'runs')
@@ -375,7 +375,7 @@ function isOfTask(budget: Budget): boolean {
   return budget.per === 'task' || budget.model !== null;
 }
 
-/** What is worked on by somebody outside costs nothing of ours. */
+/** External work costs nothing here. */
 function isFree({ type }: Profile): boolean {
   return type === 'external' || type === 'schedule';
 }

@@ -4,14 +4,14 @@
 /** Every code a decision can give a verdict, with its meaning. */
 export const VERDICT_CODES = {
   // The task is being worked on.
-  starting: 'a run of ours was begun and has not claimed the task yet',
-  running: 'a run of ours works on it',
-  'handed-off': 'a run of ours was handed off; its callback or status is awaited',
-  finishing: 'a run of ours is over; its outcome is being written to the graph',
+  starting: 'a run was started and has not claimed the task yet',
+  running: 'a run works on it',
+  'handed-off': 'its run was handed off; its callback or status is awaited',
+  finishing: 'its run has finished; the outcome is being written to the graph',
   dispatched: 'it starts now',
 
   // wg's status does not allow a start; the rest of the code is that status.
-  'status-in-progress': 'somebody else works on it',
+  'status-in-progress': 'another agent or person works on it',
   'status-waiting': "parked by `wg wait`; wg's tick wakes it",
   'status-blocked': "blocked by hand; wg's tick opens it when its dependencies are done",
   'status-pending-validation': 'done, and waits for its validation',
@@ -28,7 +28,7 @@ export const VERDICT_CODES = {
   cron: "wg's own cron_schedule is not due",
   'cron-never': "wg's own cron_schedule can never come due as it stands",
   dependency: 'waits for tasks that are not done',
-  'dependency-failed': 'waits for a task that failed and is not tried again by itself',
+  'dependency-failed': 'waits for a task that failed and is not retried automatically',
   'dependency-contract':
     'its dependency is done, but did not bring what counts for it by its completion contract',
   'dependency-missing': 'waits for a task that does not exist',
@@ -36,11 +36,11 @@ export const VERDICT_CODES = {
   'evaluation-gate': 'its dependency is done, but the evaluation of that is not',
 
   // wg's dispatcher filters.
-  assigned: 'open, yet still assigned to somebody',
+  assigned: 'open, yet still assigned',
   'daemon-tag': "carries a tag of wg's own daemon loops",
   'respawn-throttle': 'its agents died again and again in the last minutes',
   'spawn-failures': 'it could not be started too often',
-  'dependency-abandoned': "a task of wg's own whose subject was abandoned",
+  'dependency-abandoned': 'a wg system task whose subject was abandoned',
   'wg-system-task': "belongs to wg's own machinery",
   'needs-wg': 'carries keys whose rules only wg knows',
 
@@ -52,13 +52,13 @@ export const VERDICT_CODES = {
   rewound: 'its line is older than what was written of it, or its graph is just being rewound',
 
   // Routing.
-  'no-profile': 'names an executor that nobody configured',
+  'no-profile': 'names an executor that is not configured',
   'no-route': 'its model, or the project, asks for a system that no executor serves',
   'broken-profile': 'its profile has an error',
   untrusted: 'its repository, or its profile in the worktree, is not trusted',
   'profile-loop': 'schedule profiles that refer to each other',
   'bad-url': 'names an address that is none',
-  owner: 'belongs to somebody who has no profile',
+  owner: 'belongs to a person or agent without a profile',
 
   // Schedules.
   schedule: 'its time has not come',

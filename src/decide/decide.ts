@@ -235,7 +235,7 @@ function sayOfCopies(run: Run, graphs: readonly GraphView[], said: Said): void {
     const copy = snapshot.tasks.get(run.task);
     if (!copy || !isStartable(copy) || copy.createdAt === undefined || copy.createdAt !== run.taskCreatedAt)
       continue;
-    const because = `${run.agent} works on this task in ${run.worktree}, where its line is missing just now`;
+    const because = `${run.agent} works on this task in ${run.worktree}, where its line is missing now`;
     said.say(graph, run.task, null, { state: 'held', code: 'copy-elsewhere', because });
   }
 }
@@ -270,7 +270,7 @@ function judgeResults(
   return { actions, doubts, unsure };
 }
 
-/** Graphs in which an older state came back just now, and until when nothing starts in them. */
+/** Graphs in which an older state has just come back, and until when nothing starts in them. */
 function unsureGraphs(
   world: World,
   ofRuns: ReadonlyMap<string, Doubt>,
@@ -310,7 +310,7 @@ function wordsOf(run: Run, task: Task): Words | null {
       return {
         state: 'running',
         code: 'finishing',
-        because: `${run.agent} is over; its outcome is being written`,
+        because: `${run.agent} has finished; its outcome is being written`,
       };
     default:
       return { state: 'running', code: 'running', because: `${run.agent} works on it (${attempt})` };

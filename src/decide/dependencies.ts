@@ -69,7 +69,7 @@ function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null 
 }
 
 /**
- * A task that wants another's delivered output as its input goes on only from that; any other only from work that
+ * A task that wants another's delivered output as its input continues only from that; any other only from work that
  * landed. The keys are written by a wg of July 2026 or later alone, so that its rule counts wherever they stand.
  */
 function contractBlocker(done: Task, task: Task): Blocker | null {

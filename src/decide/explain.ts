@@ -44,7 +44,7 @@ export function explainTask(world: World, graph: GraphPath, id: TaskId): Explana
     condition('graph', hold, `${view.graph} can be read and is ours to dispatch`),
     ...explainReadiness(task, viewForReadiness(view, world, copies)),
     condition('only copy', copy, 'no other worktree dispatches it'),
-    condition('no open run', run ? { because: runText(run) } : null, 'no run of ours is under way'),
+    condition('no open run', run ? { because: runText(run) } : null, 'no run is under way'),
   ];
   const route = routeTask(task, view.profiles, world.config.retry);
   if (!route.routed) conditions.push({ name: 'executor', met: false, because: route.because });
@@ -81,7 +81,7 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
 function dueText({ state, occurrence }: ScheduleJudgement): string {
   if (!state) return 'it has no schedule of its own';
   const next = state.nextAt === null ? '' : `, next at ${instantText(state.nextAt)}`;
-  return `schedule ${state.text} (${state.zone}) ${occurrence === null ? 'goes on' : 'is due'}${next}`;
+  return `schedule ${state.text} (${state.zone}) ${occurrence === null ? 'continues' : 'is due'}${next}`;
 }
 
 /** Whether this task alone would be admitted now, ignoring other waiting tasks. */
@@ -102,7 +102,7 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
   ];
 }
 
-/** A task that is told of is not begun yet: were a worker free, it would have taken it. */
+/** A task without a run yet: were a worker free, it would have taken it. */
 function workerCondition(profile: RemoteProfile, workers: World['workers']): Condition {
   return condition('worker', awaitsWorker(profile, workers), '');
 }

@@ -1,4 +1,4 @@
-// What is learned from runs that are over about what the next one takes.
+// What finished runs teach about what the next one takes.
 
 /** What a run takes, of one kind of thing. */
 export interface Learned {

@@ -119,7 +119,7 @@ function isWorthIt(instant: number, at: number, policy: SchedulePolicy): boolean
 
 function whyMissed(instant: number, at: number, policy: SchedulePolicy): string {
   if (isWorthIt(instant, at, policy)) return 'one run makes up for all that were missed';
-  if (policy.catchup === 'skip') return 'nobody looked when it came (catchup = "skip")';
+  if (policy.catchup === 'skip') return 'the supervisor was not running when it came (catchup = "skip")';
   return `it was missed for longer than ${formatDuration(policy.catchupWindowMs)} (catchup_window)`;
 }
 

@@ -35,10 +35,10 @@ export function orphans(
   agents: ReadonlyMap<string, RegisteredAgent>,
   facts: {
     readonly now: number;
-    /** Tasks that a run of ours has claimed. */
+    /** Tasks claimed by a run of this supervisor. */
     isOurs(task: TaskId): boolean;
     isLive(pid: number): boolean;
-    /** How the run that the task still names finished; null: not one of ours, or not finished. Absent: never. */
+    /** How the run that the task still names finished; null: not this supervisor's, or not finished. Absent: never. */
     ended?(task: TaskId, agent: string): string | null;
   },
 ): Orphan[] {
@@ -55,7 +55,7 @@ export function orphans(
       // Reopened while its agent, whose entry is gone, too, worked on it: nothing else would ever free it (wg-rules
       // 9.3).
       if (task.status !== 'in-progress' && /^agent-\d+$/.test(task.assigned))
-        found.push({ task: task.id, agent: task.assigned, because: 'nobody knows it' });
+        found.push({ task: task.id, agent: task.assigned, because: 'no registry has it' });
       continue;
     }
     const started = parseInstant(agent.started_at) ?? 0;

@@ -13,7 +13,7 @@ export function toldPause(pause: Pause, graphs: readonly GraphView[]): Pause {
   const command = ['supervisor resume', ...(named.target === null ? [] : [shellWord(named.target)])].join(
     ' ',
   );
-  return { ...pause, because: `${named.what} is paused: ${pause.because}; \`${command}\` lets it go on` };
+  return { ...pause, because: `${named.what} is paused: ${pause.because}; \`${command}\` resumes it` };
 }
 
 /** Every active pause that a person ordered, in full. */

@@ -22,7 +22,7 @@ import { judgeCron } from './wg-cron.ts';
 /** Whether a task may start now. */
 export type Readiness = { readonly ready: true } | NotReady;
 
-/** A view of one graph by itself. Back-edges are computed only when first needed. */
+/** A view of a single graph. Back-edges are computed only when first needed. */
 export function readinessView(
   tasks: ReadonlyMap<TaskId, Task>,
   now: number,
@@ -91,13 +91,13 @@ const JUDGES: readonly Judge[] = [
   },
   {
     name: 'assigned',
-    fine: (task) => (task.assigned === undefined ? 'nobody holds it' : `it went to ${task.assigned}`),
+    fine: (task) => (task.assigned === undefined ? 'no agent is assigned' : `it went to ${task.assigned}`),
     against: assignedAgainst,
   },
   { name: 'daemon tags', fine: () => "it carries no tag of wg's daemon loops", against: daemonTagAgainst },
   { name: 'respawn throttle', fine: () => 'its agents did not die lately', against: throttleAgainst },
   { name: 'failed starts', fine: (task) => startsText(task.spawnFailures), against: spawnFailuresAgainst },
-  { name: 'wg machinery', fine: () => "it is no task of wg's own machinery", against: systemTaskAgainst },
+  { name: 'wg machinery', fine: () => "it is not one of wg's system tasks", against: systemTaskAgainst },
   {
     name: 'known keys',
     fine: () => 'it carries no key whose rules only wg knows',
@@ -122,7 +122,7 @@ function statusAgainst(task: Task): NotReady | null {
       const since = task.startedAt ? ` since ${task.startedAt}` : '';
       const who = task.assigned
         ? `claimed by ${task.assigned}${since}`
-        : `in progress${since}; nobody is named`;
+        : `in progress${since}; no agent is named`;
       return notReady('running', 'status-in-progress', who);
     }
     default:

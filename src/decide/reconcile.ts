@@ -163,6 +163,6 @@ function closeFinished(run: Run, task: Task | undefined): Action {
 function standing(run: Run, task: Task | undefined): string {
   if (!task) return `task ${run.task} is gone from the graph`;
   if (task.status === 'in-progress')
-    return `the graph says that ${task.assigned ?? 'nobody'} works on ${task.id}`;
+    return `the graph says that ${task.assigned ?? 'no agent'} works on ${task.id}`;
   return `the graph says that ${task.id} is ${task.status}`;
 }

@@ -91,7 +91,7 @@ export function recurPatch(recur: {
 
 /** The verdict of a recurring task that failed. */
 export function whileFailed(task: Task, reason: NotReady): NotReady {
-  const because = `${reason.because}; its schedule rests until \`supervisor retry ${task.id}\` opens it again`;
+  const because = `${reason.because}; its schedule is paused until \`supervisor retry ${task.id}\` reopens it`;
   return { ...reason, because };
 }
 

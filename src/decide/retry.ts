@@ -52,12 +52,12 @@ export function interruptionsInARow(
   return count;
 }
 
-/** Whether a worker on another machine had it and fell silent: nothing of the run is known, and it may begin anew. */
+/** Whether a worker on another machine had it and fell silent: nothing of the run is known, and it may start again. */
 export function isLeftByWorker({ phase, outcome }: Pick<Run, 'phase' | 'outcome'>): boolean {
   return phase === 'interrupted' && outcome?.kind === 'stopped' && outcome.reason === 'silent';
 }
 
-/** So many attempts of an agent that fail alike, one after the other, are no progress. */
+/** This many attempts of an agent in a row that fail alike are no progress. */
 export const ALIKE_AT_MOST = 3;
 
 /**
@@ -68,7 +68,7 @@ export function failedAlike(runs: readonly Pick<Run, 'outcome' | 'type'>[]): str
   const messages: string[] = [];
   for (const { outcome, type } of runs) {
     if (outcome?.kind === 'succeeded' || !isAgentType(type)) break;
-    // What was given back, stopped or cut short says nothing about the work.
+    // What was released, stopped or interrupted says nothing about the work.
     if (outcome?.kind !== 'failed' || outcome.failure === 'interrupted') continue;
     messages.push(outcome.message);
     if (messages.length === ALIKE_AT_MOST) break;
@@ -207,7 +207,7 @@ function afterStop(
     case 'lost-claim':
       return { again: false, because: 'the graph says that the task is no longer ours' };
     case 'overruled':
-      return { again: false, because: 'the graph says that the task is over' };
+      return { again: false, because: 'the graph says that the task has finished' };
     case 'replaced':
       return { again: false, because: 'its next occurrence took its place' };
     case 'budget':

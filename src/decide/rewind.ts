@@ -105,7 +105,7 @@ function stands(task: Task, known: KnownResult): boolean {
   }
 }
 
-/** Since when something is missing, and until when that has no consequences; `until` null: the wait is over. */
+/** Since when something is missing, and until when that has no consequences; `until` null: the wait has ended. */
 export interface Doubt {
   readonly since: number;
   readonly until: number | null;
@@ -137,7 +137,7 @@ export function rewoundRunWords(run: Run, task: Task, doubt: Doubt, onRewind: st
   );
 }
 
-/** Who finished a task: the run or, if it was none of ours, the reporter. */
+/** Who finished a task: the run or, if it was not this supervisor's, the reporter. */
 export function enderOf({ run, agent }: Pick<KnownResult, 'run' | 'agent'>): string {
   if (run !== '') return `${run} (${agent})`;
   return agent === '' ? 'a person' : agent;

@@ -33,7 +33,7 @@ export interface Full {
   readonly because: string;
   /** Absent: `queued`. */
   readonly state?: 'queued' | 'held';
-  /** When it is over by itself, ms; null or absent: not known. */
+  /** When it ends on its own, ms; null or absent: unknown. */
   readonly nextAt?: number | null;
 }
 

@@ -21,7 +21,7 @@ export function scheduleNotes(text: string, schedule: Schedule, zone: string, fr
       notes.push(
         schedule.at > from
           ? 'an instant comes once'
-          : 'never: that instant is over (a task that is given it runs at once)',
+          : 'never: that instant has passed (a task with it runs at once)',
       );
       if (clock && isMovedInstant(text, schedule.at, clock))
         notes.push('the clocks skip that time; it is run at the first instant after it');
@@ -55,7 +55,7 @@ function patternNotes(pattern: string): string[] {
   for (const [index, { what, count, around }] of UNITS.entries()) {
     const step = Number(/^\*\/(\d+)$/.exec(fields[index] ?? '')?.[1] ?? 1);
     if (step > 1 && (count % step !== 0 || what === 'day'))
-      notes.push(`every ${step} ${what}s starts anew each ${around}: the last step of it is shorter`);
+      notes.push(`every ${step} ${what}s starts again each ${around}: the last step of it is shorter`);
   }
   const [, , day = '*', , weekday = '*'] = fields;
   const days = day.split(',').map(Number);

@@ -46,7 +46,7 @@ export function claimPatch(claim: {
   };
 }
 
-/** The outcome of a run of ours. Throws for outcomes that do not finish the work: those are released. */
+/** The outcome of a run. Throws for outcomes that do not finish the work: those are released. */
 export function settlePatch(settle: {
   readonly task: TaskDetail;
   readonly outcome: Outcome;
@@ -107,7 +107,7 @@ export function releasePatch(release: {
   };
 }
 
-/** Completion reported by the worker, whether or not a run of ours is involved. */
+/** Completion reported by the worker, whether or not a run is involved. */
 export function completionPatch(completion: {
   readonly task: TaskDetail;
   readonly result: 'succeeded' | 'failed';
@@ -177,7 +177,7 @@ const REOPENED = {
   ready_after: undefined,
   session_id: undefined,
   checkpoint: undefined,
-  // What an attempt that is over submitted to wg; on an open task wg's own workers would go on from it.
+  // Submitted to wg by a finished attempt; on an open task wg's own workers would continue from it.
   completion_candidate: undefined,
 } as const;
 

@@ -154,7 +154,7 @@ export function judgeSchedule(question: ScheduleQuestion): ScheduleJudgement {
   };
 }
 
-/** When a recurring schedule of ours comes next, ms; null: it has none, or never comes again. */
+/** When the supervisor's own recurring schedule comes next, ms; null: it has none, or never comes again. */
 export function nextOwnInstant(question: ScheduleQuestion): number | null {
   const { task, profile, memory, now, cache } = question;
   const text = scheduleText(task, profile);

@@ -1,4 +1,4 @@
-// What is said of a task that only a worker on another machine can begin: nobody is there, or nobody has a place.
+// The verdict of a task that only a worker on another machine can start: none is connected, or none has a free slot.
 
 import type { RemoteProfile } from '../domain/profile.ts';
 import type { Held } from './admit.ts';
@@ -8,7 +8,7 @@ import type { World } from './world.ts';
 export interface WorkersOfProfile {
   /** How many are connected, those that rest included. */
   readonly connected: number;
-  /** Why those that take nothing of it just now do not, each in a sentence. */
+  /** Why workers that take none of it at present do not, each in a sentence. */
   readonly resting: readonly string[];
 }
 

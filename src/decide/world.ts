@@ -141,7 +141,7 @@ export interface World {
   readonly attended: ReadonlySet<RunId>;
   /** Tasks whose last run is settled while its process is still exiting: nothing new may start on them yet. */
   readonly endingTasks: ReadonlySet<TaskKey>;
-  /** The runs of these, as far as a process of ours still works: it uses its slot until it exits. */
+  /** The runs of these, as far as a local process still works: it uses its slot until it exits. */
   readonly ending?: readonly Run[];
   /** What is remembered of each task's schedule. */
   readonly schedules: ScheduleMemories;
@@ -158,7 +158,7 @@ export interface World {
   readonly results?: KnownResults;
   /** Workers on other machines, by the profiles that they offer; absent: none is connected. */
   readonly workers?: ReadonlyMap<string, WorkersOfProfile>;
-  /** Since when (ms) something of ours is missing from a graph: by run id or task key, from the last decision. */
+  /** Since when (ms) a claim or result is missing from a graph: by run id or task key, from the last decision. */
   readonly doubts?: ReadonlyMap<string, number>;
 }
 
@@ -212,6 +212,6 @@ export interface Decision {
   readonly schedules: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, ScheduleState>>;
   /** When to decide again at the latest, ms; null: when something happens. */
   readonly wakeAt: number | null;
-  /** Since when (ms) something of ours is missing: input to the next decision. */
+  /** Since when (ms) a claim or result is missing: input to the next decision. */
   readonly doubts: ReadonlyMap<string, number>;
 }

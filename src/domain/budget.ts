@@ -23,7 +23,7 @@ export interface Budget {
   readonly model: string | null;
   /** Part of the cap from which on it is told, 0 to 1. */
   readonly warnAt: number;
-  /** What becomes of agents that run when it is spent: they go on to their end, or are ended. */
+  /** What happens to running agents when it is spent: they finish, or are stopped. */
   readonly onSpent: 'finish' | 'stop';
 }
 

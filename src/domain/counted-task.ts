@@ -13,7 +13,7 @@ export interface CountedTask {
   readonly repo: string | null;
 }
 
-/** A task of a graph as its attempts are counted. Without a creation time nobody can tell that copies are the same. */
+/** A task of a graph as its attempts are counted. Without a creation time copies cannot be recognised. */
 export function countedTask(
   of: { readonly graph: GraphPath; readonly task: TaskId; readonly createdAt: string | null | undefined },
   repo: string,

@@ -28,7 +28,7 @@ export interface DigestItem {
   readonly worktree: string;
   readonly executor: string;
   readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'deferred';
-  /** What it came to, one line; '' when nobody said. */
+  /** Its result, one line; '' if none was reported. */
   readonly message: string;
   readonly at: string;
   readonly cost_usd: number | null;

@@ -148,12 +148,12 @@ export type Profile =
   | ExternalProfile
   | RemoteProfile;
 
-/** Whether its work goes on elsewhere from its first moment: it takes no place of this machine. */
+/** Whether its work runs elsewhere from the start: it uses no slot of this machine. */
 export function goesElsewhere(type: ExecutorType): boolean {
   return type === 'external' || isForWorkers(type);
 }
 
-/** Whether `supervisor worker` does the work: it verifies what it did itself, in the worktree that has the commits. */
+/** Whether `supervisor worker` does the work: it verifies its own result, in the worktree that has the commits. */
 export function isForWorkers(type: ExecutorType): boolean {
   return type === 'remote';
 }

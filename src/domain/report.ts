@@ -116,7 +116,7 @@ export interface WorkerReport {
   readonly name: string;
   /** Profiles whose tasks it takes. */
   readonly profiles: readonly string[];
-  /** Those that it does not take just now, and why. */
+  /** Those that it does not take at present, and why. */
   readonly resting: readonly { readonly executor: string; readonly because: string }[];
 }
 
@@ -168,21 +168,21 @@ export interface BudgetReport {
   readonly model: string | null;
   /** The task, for a budget per task. */
   readonly task: string | null;
-  /** Used by runs that are over. */
+  /** Used by finished runs. */
   readonly spent: number;
-  /** Used so far by runs that go on. */
+  /** Used so far by running runs. */
   readonly used: number;
   /** What those are expected to come to, what they used included. */
   readonly running: number;
   readonly running_runs: number;
   /** Runs that did not tell what they used in this unit. */
   readonly untold: number;
-  /** What nobody has used yet; 0 where more than the cap was. */
+  /** The unused part; 0 if more than the cap was used. */
   readonly left: number;
   /** `warn` from its warn_at on; `spent`: nothing new starts. */
   readonly state: 'ok' | 'warn' | 'spent';
   readonly on_spent: 'finish' | 'stop';
-  /** When it is there anew; null: when a person says so. */
+  /** When it resets; null: when a person says so. */
   readonly next_at: string | null;
 }
 

@@ -3,7 +3,7 @@
 import type { TaskRef } from './ids.ts';
 
 /**
- * - `running`    a run of ours, or another program's claim, works on it
+ * - `running`    a run of the supervisor, or another program's claim, works on it
  * - `ready`      it starts now
  * - `queued`     ready, but a limit is reached (the code names it)
  * - `scheduled`  waits for an instant

@@ -1,4 +1,4 @@
-// What a worker on another machine is told: the public dispatch payload, and what it takes to begin the same agent there.
+// A work order for a worker on another machine: the public dispatch payload, and what starting the same agent there needs.
 // Pure. Nothing secret is in it but the token of the run itself, where it is handed over by the supervisor's own API.
 
 import { fillPlaceholders } from '../domain/placeholder.ts';

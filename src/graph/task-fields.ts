@@ -163,7 +163,7 @@ function hasRules(key: string, fields: Fields): boolean {
   return holdsState(fields[key]);
 }
 
-/** wg's workers go on from the candidate of a task that is open; of one in progress whoever works on it submitted it. */
+/** wg's workers continue from the candidate of an open task; that of a running task comes from its worker. */
 function mayBeTakenUp(status: TaskStatus): boolean {
   return status !== 'in-progress' && !isTerminal(status);
 }

@@ -76,7 +76,7 @@ export class CompletionGate {
     return passing;
   }
 
-  /** The same for any outcome: a failure is refused only where wg alone may write it. `agent` null: nobody's. */
+  /** The same for any outcome: a failure is refused only if wg alone may write it. `agent` null: no agent. */
   async take(
     store: GraphStore,
     id: TaskId,
@@ -231,7 +231,7 @@ async function statusOf(store: GraphStore, id: TaskId): Promise<string> {
   return (await store.refresh()).tasks.get(id)?.status ?? 'gone';
 }
 
-/** The error for whoever reports a success that is refused. */
+/** The error for the reporter of a refused success. */
 export function refusal(
   id: TaskId,
   { because, status }: Passed & { readonly kind: 'refused' },

@@ -123,7 +123,7 @@ export class Maintenance {
       .of(run.repo, id)
       .some((known) => known.createdAt === run.taskCreatedAt);
     if (isKnown ? graph.settings.onRewind !== 'rerun' : run.outcome?.kind === 'succeeded') return null;
-    return `its run ${run.id} is over (${run.phase})`;
+    return `its run ${run.id} has finished (${run.phase})`;
   }
 
   /** One write per graph, in the background: the registry's lock may be taken for seconds. */

@@ -23,7 +23,7 @@ export interface ServiceStatus {
 
 /** What an installation came to. */
 export interface Installed {
-  /** `unchanged`: the same service was running already, and goes on. */
+  /** `unchanged`: the same service was already running, and keeps running. */
   readonly done: 'started' | 'restarted' | 'unchanged';
   /** What the user should know. */
   readonly notes: readonly string[];

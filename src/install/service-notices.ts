@@ -1,5 +1,5 @@
 // What the service manager is told while the supervisor runs (sd_notify(3)): that it is ready, what it does, and after
-// each finished tick that it is alive. A supervisor whose ticks do not end is restarted; its agents go on.
+// each finished tick that it is alive. A supervisor whose ticks do not end is restarted; its agents keep running.
 
 import type { Bus } from '../platform/bus.ts';
 import type { Cancel, Clock } from '../platform/clock.ts';
@@ -30,7 +30,7 @@ export interface ServiceNoticesParts {
 /** Not more often than this, ms: a busy supervisor ticks hundreds of times a second. */
 const PAUSE_MS = 1000;
 
-/** Notices to whoever started this process as a service; they go nowhere where that is nobody. */
+/** Notices to the service manager that started this process; without one they are dropped. */
 export function createServiceNotices(parts: ServiceNoticesParts): ServiceNotices {
   const { environment, bus, clock, log } = parts;
   const { NOTIFY_SOCKET } = environment.variables;

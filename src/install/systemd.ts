@@ -70,7 +70,7 @@ export function systemd(environment: Environment): ServiceManager {
         await systemctl('disable', '--now', UNIT_NAME);
       } catch (thrown) {
         if (!(thrown instanceof SupervisorError) || readServiceFile(file) === null) throw thrown;
-        notes.push(`the files are removed, but ${thrown.message}; one that runs goes on`);
+        notes.push(`the files are removed, but ${thrown.message}; a running one keeps running`);
         await rm(join(folder, 'default.target.wants', UNIT_NAME), { force: true });
       }
       await rm(file, { force: true });

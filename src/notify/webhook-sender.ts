@@ -54,7 +54,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
   const client = parts.client ?? sendWithGot;
   const lookup = parts.lookup ?? systemLookup;
   const underWay = new Map<string, Promise<void>>();
-  /** Webhooks that said they want no more, by URL, with their configuration then. */
+  /** Webhooks that refused further events, by URL, with their configuration then. */
   const turnedAway = new Map<string, string>();
   let stopped = new AbortController();
   let running = false;
@@ -82,16 +82,16 @@ export function createPostman(parts: PostmanParts): WebhookSender {
     const text = once ? event.target.slice('once:'.length) : event.target;
     const webhook = parts.webhooks().find(({ url }) => url === text);
     if (!once && !webhook) {
-      book.endEvent(event.id, 'refused', 'the webhook is configured no more');
+      book.endEvent(event.id, 'refused', 'the webhook is no longer configured');
       return;
     }
     if (webhook && turnedAway.has(text)) {
-      book.endEvent(event.id, 'held', 'the webhook asked for no more');
+      book.endEvent(event.id, 'held', 'the webhook refused further events');
       return;
     }
     const now = clock.now();
     if (now - event.createdAt > KEPT_MS) {
-      book.endEvent(event.id, 'expired', 'three days are over');
+      book.endEvent(event.id, 'expired', 'three days have passed');
       return;
     }
     const tries = event.attempts + 1;
@@ -110,7 +110,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
       if (webhook) turnedAway.set(text, fingerprint(webhook));
       log.warn('notify.turned-away', {
         because: meaning.because,
-        next: 'change its [[notify]] to be told again',
+        next: 'change its [[notify]] to receive events again',
       });
     }
     book.endEvent(event.id, meaning.state, meaning.because);

@@ -112,7 +112,7 @@ export function cancelAction(task: string, worktree: string, label = 'Cancel'): 
     done: `${plainText(task, 80)} is cancelled`,
     doubt: {
       question: `Cancel ${plainText(task, 80)}?`,
-      detail: 'Its agent is ended, and the task stays paused until somebody retries it.',
+      detail: 'Its agent is stopped, and the task stays paused until it is retried.',
     },
     kind: 'bad',
   };
@@ -134,7 +134,7 @@ export function releaseAction(task: string, worktree: string): Action {
     path: taskPath(task, worktree, '/release'),
     body: { reason: 'released on the page' },
     command: `supervisor release ${named(task, worktree)}`,
-    done: `${plainText(task, 80)} is given back`,
+    done: `${plainText(task, 80)} is released`,
     doubt: {
       question: `Release ${plainText(task, 80)}?`,
       detail: 'Its worker loses its claim; the task may be taken by another.',

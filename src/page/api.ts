@@ -3,7 +3,7 @@
 /** What the supervisor refused, or that it could not be reached. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  /** 0: nobody answered. */
+  /** 0: no answer. */
   readonly status: number;
   readonly code: string;
   readonly hint: string;

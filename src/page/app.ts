@@ -28,7 +28,7 @@ export interface App {
   readonly api: Api;
   readonly live: Live;
   readonly route: Cell<Route>;
-  /** ms; moves every second while somebody looks. */
+  /** ms; moves every second while the page is visible. */
   readonly clock: Cell<number>;
   readonly notice: Cell<Notice | null>;
   readonly doubt: Cell<Doubt | null>;

@@ -62,7 +62,7 @@ function Problems({ overview }: { readonly overview: OverviewReport }) {
   );
 }
 
-/** So many at first: the longest wait is on top. */
+/** How many at first: the longest wait is on top. */
 const FIRST = 12;
 
 function NeedsYou({ items, places }: { readonly items: readonly InboxItem[]; readonly places: Places }) {

@@ -1,5 +1,5 @@
 // What is shown, kept fresh: answers by their address, asked for again when an event says that something changed, and not
-// at all while nobody looks. Says how old everything is and since when the supervisor is gone.
+// at all while the page is hidden. Says how old everything is and since when the supervisor is gone.
 
 import { type Api, Refusal } from './api.ts';
 import { after, now } from './browser.ts';
@@ -10,7 +10,7 @@ import { readEvents, type ServerEvent } from './events.ts';
 export type Link =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
-  /** Nobody looks at the page: it asks for nothing. */
+  /** The page is hidden: it asks for nothing. */
   | { readonly kind: 'asleep'; readonly since: number }
   | { readonly kind: 'gone'; readonly since: number }
   /** The session has ended. */
@@ -57,7 +57,7 @@ export interface Live {
   /** Everything may have changed, for instance by what was just done. */
   touch(): void;
   start(): void;
-  /** Nobody looks any more, or again. */
+  /** The page was hidden, or shown again. */
   sleep(isHidden: boolean): void;
 }
 

@@ -91,7 +91,7 @@ function createApp(key: string): App {
   };
 }
 
-/** The clock stands still while nobody looks. */
+/** The clock is paused while the page is hidden. */
 function keepTime(app: App): void {
   let cancel = () => {};
   const tick = () => {

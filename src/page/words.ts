@@ -1,4 +1,4 @@
-// How things are said: instants, spans, paths, and texts that nobody vouches for.
+// Display of instants, spans, paths, and untrusted texts.
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -60,7 +60,7 @@ export function countText(count: number): string {
 // Marks that turn the reading direction or hide text, and every control character but tab and line feed.
 const HIDDEN = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|[^\P{Control}\t\n]/gu;
 
-/** Text of somebody else: what would be hidden, or would turn what stands beside it around, is shown as its number. */
+/** Untrusted text: hidden characters, and those that reverse neighbouring text, are shown as their number. */
 export function plainText(text: string, most = 400): string {
   const cut = text.length > most ? `${text.slice(0, most)}…` : text;
   return cut.replace(HIDDEN, (mark) => `‹${(mark.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}›`);

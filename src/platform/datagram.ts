@@ -42,7 +42,7 @@ export function datagramSender(platform: NodeJS.Platform): SendDatagram | null {
       }
     };
   } catch {
-    // No build of koffi for this machine: whoever asks does without.
+    // No build of koffi for this machine: callers do without.
     return null;
   }
 }

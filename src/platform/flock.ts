@@ -183,8 +183,6 @@ function openOrCreate(path: string): number {
   // Writable, because network file systems refuse an exclusive lock on a read-only descriptor. Without O_CREAT if it
   // exists: to create, the system waits for other operations in the folder. A link to a lock elsewhere is honoured,
   // as wg does; none is ever followed to create a file.
-  // it is there: to create, the system waits for whatever else is just being made or renamed in the folder. A link to
-  // a lock elsewhere is honoured, as wg does; none is ever followed to make a file.
   const there = openNow(path, constants.O_RDWR, { links: 'follow' });
   const fd = there ?? openNow(path, constants.O_RDWR | constants.O_CREAT, {}, 0o666);
   if (fd === null) throw Object.assign(new Error('its folder does not exist'), { code: 'ENOENT' });
@@ -232,7 +230,7 @@ function cancelled(path: string): SupervisorError {
 function alwaysReplaced(path: string): SupervisorError {
   return new SupervisorError(
     'graph',
-    `${path} is deleted and made anew all the time, so a lock on it means nothing`,
+    `${path} is deleted and created again all the time, so a lock on it means nothing`,
     {
       hint: 'find the program that deletes it; lock files are never to be removed',
       details: { lock: path },

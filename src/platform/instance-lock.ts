@@ -152,7 +152,6 @@ async function takeShared(options: InstanceLockOptions, earlier: InstanceHolder 
     if (systemCode(thrown) !== 'ELOCKED') throw cannotLock(lockFile, thrown);
     // We hold the flock, so no process of this host has the folder: unless another host wrote the holder file, it was
     // left behind by a killed supervisor, and waiting until it is stale is pointless.
-    // left behind by a killed supervisor, and waiting until it is stale would help nobody.
     if (earlier !== null && earlier.host !== hostname()) throw alreadyRunning(options);
     try {
       rmdirSync(`${lockFile}.lock`);

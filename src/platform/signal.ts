@@ -1,10 +1,10 @@
-// Something that happens, heard by whoever was connected to it. Made before both sides, so that neither has to know the
-// other to be made.
+// An event between two parts that are connected later. Created before both sides, so that neither has to know the
+// other to be created.
 
 export class Signal<T = void> {
   readonly #listeners: ((value: T) => void)[] = [];
 
-  /** Tells everybody who listens by now; nobody: then it is over and done with. */
+  /** Calls all current listeners; without any, the event is lost. */
   emit(value: T): void {
     for (const listener of this.#listeners) listener(value);
   }

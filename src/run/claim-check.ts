@@ -1,5 +1,5 @@
-// Whether a task may still be claimed, asked again on the fresh bytes with the same predicate as readiness: under the
-// graph's lock by whoever claims, and before a run is opened by whoever begins one by request.
+// Whether a task may still be claimed, checked again on the fresh bytes with the same predicate as readiness: under the
+// graph's lock when claiming, and before a run is opened when one is started by request.
 
 import { claimRefusal } from '../decide/claim-refusal.ts';
 import type { EditSession } from '../graph/store.ts';

@@ -56,7 +56,7 @@ export class Conclusions {
         case 'stopped':
           switch (outcome.reason) {
             case 'detached':
-              // Not because we leave: what came of it is out of reach just now.
+              // Not because we stop: its result is out of reach for now.
               isAnswered = live.signal.aborted;
               return;
             case 'completed':
@@ -72,7 +72,7 @@ export class Conclusions {
             case 'budget':
               return await releases.release(run, live.stoppedBecause ?? 'a budget is spent', { outcome });
             case 'shutdown':
-              return await releases.release(run, 'the supervisor was told to end its agents');
+              return await releases.release(run, 'the supervisor was asked to stop its agents');
             case 'overruled':
             case 'lost-claim':
               if (this.#parts.graphs.isGone(run)) return await releases.disown(run);

@@ -1,4 +1,4 @@
-// How an outcome ends its run: the same steps in the same order, whoever brings it. The order of the writes survives a
+// How an outcome ends its run: the same steps in the same order, from every source. The order of the writes survives a
 // crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
 import { isSameTask } from '../decide/reconcile.ts';
@@ -28,7 +28,7 @@ import type { RunEvents } from './run-events.ts';
 
 /** Who brings an outcome. */
 export type EndedBy =
-  /** The executor: the work ended by itself. */
+  /** The executor: the work ended on its own. */
   | 'executor'
   /** A report by API or CLI. */
   | 'report'
@@ -47,7 +47,7 @@ export type EndedBy =
 
 const REPORTED: readonly EndedBy[] = ['report', 'lost-report', 'repeated-report'];
 
-/** What became of an outcome. */
+/** The result of recording an outcome. */
 export interface Ended {
   /** The task's status in the graph; null if the task or its graph is gone. */
   readonly status: string | null;
@@ -74,7 +74,7 @@ type Changes = Partial<End> | undefined;
 
 interface Step {
   readonly name: string;
-  /** Absent: whoever brings it. */
+  /** Absent: from every source. */
   readonly by?: readonly EndedBy[];
   readonly take: (end: End) => Changes | Promise<Changes>;
 }
@@ -243,7 +243,7 @@ export class RunEnds {
     return { outcome: await keepLargeOf(outcome, graph.path) };
   }
 
-  /** A refusal makes an executor's outcome a failure, and a reported success an error for whoever reports it. */
+  /** A refusal makes an executor's outcome a failure, and a reported success an error for its reporter. */
   async #passGate({ by, run, outcome, graph }: End): Promise<Changes> {
     if (!graph) return;
     const { gate } = this.#parts;
@@ -349,7 +349,7 @@ export class RunEnds {
   }
 }
 
-/** Takes the steps that are meant for whoever brings it. Waits only where a step does. */
+/** Takes the steps for its source. Waits only if a step does. */
 function take(steps: readonly Step[], from: End, first = 0): End | Promise<End> {
   let end = from;
   for (const [n, { by, take: step }] of steps.entries()) {

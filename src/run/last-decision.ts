@@ -1,4 +1,4 @@
-// What was decided last, and what was looked at for it. Whoever ticks writes it; all others read.
+// The last decision, and the world it was made from. Written by the tick; all others read.
 
 import type { Decision, World } from '../decide/world.ts';
 
@@ -16,7 +16,7 @@ export class LastDecision {
     return this.#made;
   }
 
-  /** Why nothing at all is begun just now; null when something may be. */
+  /** Why nothing at all may start now; null if dispatching is allowed. */
   get dispatchBlocked() {
     return this.#made?.world.dispatchBlocked ?? null;
   }

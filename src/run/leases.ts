@@ -229,7 +229,7 @@ function leaseAnswer(live: LiveRun, directive: HeartbeatAnswer['directive']): He
   };
 }
 
-/** A worker could not be heard while no supervisor ran: its clock begins anew. */
+/** A worker could not send heartbeats while no supervisor ran: its clock starts again. */
 export function withTimeToCall(lease: Lease | null, run: Run, now: number): Lease | null {
   if (!lease || !isForWorkers(run.type) || lease.expiresAt === null || lease.leaseMs === null) return lease;
   return { ...lease, expiresAt: Math.max(lease.expiresAt, now + lease.leaseMs) };

@@ -1,4 +1,4 @@
-// The beginning of a run in the ledger: its row, and the tokens by which whoever works on it is known.
+// The start of a run in the ledger: its row, and the tokens of its worker.
 
 import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';

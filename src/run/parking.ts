@@ -75,7 +75,7 @@ export class Parking {
     const { lost } = interruptionsInARow(ledger.runsSinceReset(run.graph, run.task, RUNS_LOOKED_AT));
     const rest = restAfterLoss(lost);
     if (rest === 0) return;
-    const because = `it was taken away from its agents ${lost} times in a row; it rests before the next one begins`;
+    const because = `it was taken away from its agents ${lost} times in a row; it backs off before the next attempt`;
     const name = taskKey(run.graph, run.task);
     ledger.setPause({ scope: 'task', name, code: 'lost-claim', because, until: clock.now() + rest });
   }

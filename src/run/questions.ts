@@ -71,7 +71,7 @@ export function answerQuestion(
 }
 
 function refusal(run: Run, code: string, how: string, hint = 'see `supervisor show`'): SupervisorError {
-  return new SupervisorError('conflict', `whoever works on ${run.task} ${how}`, {
+  return new SupervisorError('conflict', `the worker of ${run.task} ${how}`, {
     hint,
     details: { code, task_id: run.task },
   });

@@ -139,7 +139,7 @@ export class Recovery {
   /**
    * Looks for the agent of a run that was claimed when its supervisor died: it may have been started all the same.
    * `begun`: the run is `started` from now on, whether the agent still runs or has left its exit status. `away`: its folder
-   * is out of reach, so nobody can say.
+   * is out of reach, so it is unknown.
    */
   async findAgent(run: Run): Promise<'begun' | 'never' | 'away'> {
     const executor = this.#parts.executors.get(run.type);

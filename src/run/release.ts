@@ -1,4 +1,4 @@
-// Ends runs without an outcome of their own: released, given back, overruled, or without a worktree any more.
+// Ends runs without an outcome of their own: released, overruled, or without a worktree any more.
 
 import { isOurs } from '../decide/reconcile.ts';
 import type { Deferred, Stopped } from '../domain/outcome.ts';
@@ -43,7 +43,7 @@ export class Releases {
     return releasing;
   }
 
-  /** Gives back the task of a run that came to nothing; one time too many parks it. */
+  /** Releases the task of a run that never started; one time too many parks it. */
   async giveBack(run: Run, because: string, outcome?: Stopped): Promise<void> {
     await this.release(run, because, outcome ? { outcome } : {});
     this.#parts.parking.judge(run, 0);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import { openRegular } from '../platform/regular-file.ts';
 
-/** What agents write into, as on this machine. */
+/** The files agents write to, as on this machine. */
 export const OUTPUT_FILES = ['output.log', 'raw_stream.jsonl'] as const;
 export type OutputFile = (typeof OUTPUT_FILES)[number];
 
@@ -32,11 +32,11 @@ export async function addOutput(folder: string, { file, offset, bytes }: OutputP
   const handle = await openRegular(path, constants.O_RDWR | constants.O_CREAT, {}, 0o600);
   if (handle === null)
     throw new SupervisorError('graph', `the folder ${folder} of this run is gone`, {
-      hint: 'go on without sending output',
+      hint: 'continue without sending output',
     });
   try {
     const { size } = await handle.stat();
-    // What is not kept any more counts as here: nobody need send it again.
+    // What is beyond the limit counts as received: it need not be sent again.
     if (size >= OUTPUT_MAX_BYTES) return Math.max(size, offset + bytes.length);
     const known = size - offset;
     if (known < 0 || known >= bytes.length) return size;

@@ -1,5 +1,5 @@
-// The runs of this process, and all that the rest of the house may do with them: begin, attend, end, renew, give back.
-// Whoever ticks and whoever asks knows runs by these verbs alone.
+// The runs of this process, and everything other rooms may do with them: start, attend, finish, renew, release.
+// The tick and the API use runs through these verbs alone.
 
 import type { KnownResult } from '../decide/world.ts';
 import type { SupervisorError } from '../domain/errors.ts';
@@ -50,7 +50,7 @@ interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly recovery: Recovery;
   readonly availability: Availability;
   readonly parking: Parking;
-  /** Runs that cannot say just now what came of them. */
+  /** Runs whose result is unknown for now. */
   readonly unanswered: Unanswered;
   readonly background: Background;
 }
@@ -147,7 +147,7 @@ export class Runs {
     return this.#runner.assign(live, graph, profile);
   }
 
-  /** Attends to a run that an earlier supervisor began. Resolves when it is over; never rejects. */
+  /** Attends to a run that an earlier supervisor began. Resolves when it has finished; never rejects. */
   adopt(run: Run, profile: Profile): Promise<void> {
     return this.#runner.adopt(run, profile);
   }
@@ -167,7 +167,7 @@ export class Runs {
     return this.#runner.resume(live, profile);
   }
 
-  /** Keeps ticks away from a task while somebody outside takes it over. */
+  /** Keeps ticks away from a task while an external worker claims it. */
   async whileChangingHands<T>(key: TaskKey, act: () => Promise<T>): Promise<T> {
     this.#changingHands.add(key);
     try {
@@ -193,12 +193,12 @@ export class Runs {
     return this.#ends.isWriting(run);
   }
 
-  /** What the graph says of a task that its own agent finished without us; null when somebody else did. */
+  /** The graph's outcome of a task that its own agent finished directly; null if another one did. */
   saidInGraph(run: Run): Succeeded | Failed | null {
     return this.#ends.saidInGraph(run);
   }
 
-  /** Closes a run whose task somebody decided otherwise about. */
+  /** Closes a run whose task was changed by a decision. */
   overrule(run: Run, phase: 'overruled' | 'superseded', because: string): void {
     this.#releases.overrule(run, phase, because);
   }
@@ -218,12 +218,12 @@ export class Runs {
     return this.#releases.releaseOf(run);
   }
 
-  /** Gives back the task of a run that came to nothing; one time too many parks it. */
+  /** Releases the task of a run that never started; one time too many parks it. */
   giveBack(run: Run, because: string): Promise<void> {
     return this.#releases.giveBack(run, because);
   }
 
-  /** Ends a run at somebody's wish: its task stays paused until it is resumed. */
+  /** Stops a run on request: its task stays paused until it is resumed. */
   async cancel(run: Run, because: string): Promise<void> {
     const live = this.#live.get(run.id);
     if (live) return live.stop('cancelled', because);
@@ -231,7 +231,7 @@ export class Runs {
     await this.release(run, because, { paused: true, outcome });
   }
 
-  /** Gives back a run for which somebody else comes, and attends to it no more. */
+  /** Releases a run that another worker takes over, and stops attending to it. */
   async takeAway(live: LiveRun, because: string): Promise<void> {
     await this.release(live.run, because);
     live.stop('completed');
@@ -248,14 +248,14 @@ export class Runs {
     return this.#parts.rewound.restore(known);
   }
 
-  // Work that goes on elsewhere.
+  // External work.
 
-  /** Writes down who has a run, and for how long. */
+  /** Records the lease of a run. */
   agree(live: LiveRun, lease: Lease): void {
     this.#leases.set(live, lease);
   }
 
-  /** A sign of life: moves the lease. `message`: what its worker says. */
+  /** A heartbeat: extends the lease. `message`: the worker's progress. */
   heartbeat(live: LiveRun, message: string | undefined, facts: HeartbeatFields): HeartbeatAnswer {
     if (message !== undefined) live.progress = message;
     const answer = this.#leases.renew(live, facts);
@@ -278,7 +278,7 @@ export class Runs {
     return answerQuestion(live, said, { leases: this.#leases, events: this.#parts.events });
   }
 
-  // What time does.
+  // The passing of time.
 
   /** Stops runs whose time has run out, and reports silence. */
   expire(now: number): void {
@@ -316,9 +316,9 @@ export class Runs {
     }
   }
 
-  // What is around them.
+  // Their surrounding services.
 
-  /** What was missing may be there now: every profile that lacked a program may try again. */
+  /** What was missing may exist now: every profile that lacked a program may try again. */
   retryMissing(): void {
     this.#parts.availability.retryMissing();
   }
@@ -328,12 +328,12 @@ export class Runs {
     this.#parts.availability.resume(name);
   }
 
-  /** Lets go of parked tasks that were changed since, or are no more. Returns them. */
+  /** Unparks tasks that were changed since, or no longer exist. Returns them. */
   unpark(): readonly TaskKey[] {
     return this.#parts.parking.release();
   }
 
-  /** Takes up what the ledger does not know of graphs that are served for the first time, or again. Returns how many. */
+  /** Restores what the ledger does not know of graphs that are served for the first time, or again. Returns how many. */
   takeUpUnknown(graphs: readonly SupervisedGraph[]): Promise<number> {
     return this.#parts.recovery.takeUpUnknown(graphs);
   }
@@ -360,7 +360,7 @@ export class Runs {
     for (const live of this.attended()) live.stop(reason);
   }
 
-  /** Nothing is being noted or attended to that nobody waits for. */
+  /** No background work (notes, attending) is in progress. */
   get isIdle(): boolean {
     return this.#parts.background.isIdle;
   }

@@ -1,5 +1,5 @@
-// Runs that have ended, and of which nobody can say just now what came of them: their folder is away with its graph. They
-// are asked again, less and less often, and not with every look.
+// Runs that have exited and whose result is unknown for now: their folder is away with its graph. They
+// are polled again, less and less often, and not in every tick.
 
 import type { RunId } from '../domain/ids.ts';
 
@@ -16,7 +16,7 @@ export class Unanswered {
     this.#runs.set(run, { waitMs, askAt: now + waitMs });
   }
 
-  /** The run is over. */
+  /** The run has finished. */
   forget(run: RunId): void {
     this.#runs.delete(run);
   }

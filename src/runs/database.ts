@@ -70,7 +70,7 @@ function inOurWords(thrown: unknown, file: string): unknown {
   if (code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN'))
     return failed('could not be read or written', 'Check the disk and the permissions of the state folder.');
   if (saysCorrupt(thrown))
-    return failed('is damaged', 'Start the supervisor anew: it moves the file aside and begins another.');
+    return failed('is damaged', 'Restart the supervisor: it moves the file aside and creates another.');
   return thrown;
 }
 

@@ -21,7 +21,7 @@ export function ledgerPresence(file: string): () => string | null {
     if (now === before) return null;
     return (
       `the ledger ${file} was ${now === null ? 'removed' : 'replaced'} while the supervisor runs: nothing new is ` +
-      'started, what runs is brought to its end; restart the supervisor, which takes up what still runs from its folders'
+      'started, running work completes; restart the supervisor, which reattaches to running agents by their folders'
     );
   };
 }

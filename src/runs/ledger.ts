@@ -42,7 +42,7 @@ export async function openLedger(
     const aside = moveAside(file, clock.now(), thrown.message);
     warnings.push(
       `The ledger ${file} could not be used (${thrown.message}); it was moved to ${aside} and a new one begun. ` +
-        'Earlier runs are not shown and attempts are counted anew; the graphs were not touched.',
+        'Earlier runs are not shown and attempts are counted from zero; the graphs were not touched.',
     );
     database = await openForWriting(file);
   }

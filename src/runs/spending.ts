@@ -5,7 +5,7 @@ import type { LearnedOfProfile, Spending, Spent, SpentRow } from '../decide/budg
 import { type Learned, learn } from '../decide/learn.ts';
 import type { Database, SqlRow, Statement } from './database.ts';
 
-/** So many of a profile's last runs say what one takes. */
+/** This many of a profile's last runs predict what one takes. */
 const LEARNED_FROM = 1000;
 
 /** Noted on its way, or told with its outcome. */
@@ -16,7 +16,7 @@ const TOLD = `
     ELSE coalesce(json_extract(${USED}, '$.inputTokens'), 0) + coalesce(json_extract(${USED}, '$.outputTokens'), 0)
        + coalesce(json_extract(${USED}, '$.cacheReadInputTokens'), 0)
        + coalesce(json_extract(${USED}, '$.cacheCreationInputTokens'), 0) END AS tokens`;
-/** What was never begun, or given back for want of something, is no run that counts, whatever else it used. */
+/** What never started, or was released because something was missing, does not count as a run, whatever it used. */
 const IS_RUN = `phase <> 'abandoned' AND coalesce(json_extract(outcome, '$.kind'), '') <> 'deferred'`;
 const SUMS = `
   coalesce(sum(usd), 0) AS usd, coalesce(sum(tokens), 0) AS tokens, coalesce(sum(is_run), 0) AS runs,

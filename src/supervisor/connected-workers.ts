@@ -1,26 +1,26 @@
-// Which workers on other machines are connected, what they offer and why they rest: known from their asking for work, kept
+// Which workers on other machines are connected, what they offer and why they pause: known from their requests for work, kept
 // in memory alone. One that stops asking is forgotten.
 
 import type { WorkersOfProfile } from '../decide/worker-words.ts';
 
-/** What a worker says of itself when it asks for work. */
+/** A worker's own description when it requests work. */
 export interface WorkerOffer {
   readonly name: string;
   /** Profiles whose tasks it takes now. */
   readonly profiles: readonly string[];
-  /** Profiles that it would take, by why it does not just now. */
+  /** Profiles that it would take, by the reason why it does not at present. */
   readonly resting: ReadonlyMap<string, string>;
 }
 
 /** Longer than the longest time that one question may be kept waiting, and the pause before the next, ms. */
 const FORGOTTEN_AFTER_MS = 90_000;
-/** More names than anybody's farm has: somebody makes them up. */
+/** More names than any real farm has: they are invented. */
 const MOST = 10_000;
 
 export class ConnectedWorkers {
   readonly #known = new Map<string, { readonly offer: WorkerOffer; readonly seenAt: number }>();
 
-  /** Notes that it asked. Whether that is news: somebody new, or another offer. */
+  /** Records its request. Returns whether that is news: a new worker, or another offer. */
   note(offer: WorkerOffer, now: number): boolean {
     this.#forget(now);
     const before = this.#known.get(offer.name)?.offer;
@@ -34,7 +34,7 @@ export class ConnectedWorkers {
     return this.#known.delete(name);
   }
 
-  /** Who is connected, by name. */
+  /** The connected workers, by name. */
   offers(now: number): readonly WorkerOffer[] {
     this.#forget(now);
     return [...this.#known.values()].map(({ offer }) => offer).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -59,7 +59,7 @@ export class ConnectedWorkers {
     return found;
   }
 
-  /** A clock that was set back makes nobody older. */
+  /** A clock that was set back expires no worker. */
   #forget(now: number): void {
     for (const [name, { seenAt }] of this.#known)
       if (now - seenAt > FORGOTTEN_AFTER_MS) this.#known.delete(name);

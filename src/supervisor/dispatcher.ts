@@ -197,7 +197,7 @@ export class Dispatcher {
       const found = await this.#runs.findAgent(run);
       // Looked at again a while after this.
       if (found === 'away')
-        throw new SupervisorError('graph', `the folder ${run.folder} of ${run.id} is out of reach just now`);
+        throw new SupervisorError('graph', `the folder ${run.folder} of ${run.id} is out of reach now`);
       if (found === 'never') await otherwise();
     });
   }
@@ -263,7 +263,7 @@ export class Dispatcher {
     await this.#work.idle();
   }
 
-  /** Takes up a run that may have ended meanwhile, unless it gave no answer a moment ago. */
+  /** Reattaches to a run that may have ended meanwhile, unless it gave no answer just before. */
   #attend(run: Run): void {
     if (this.#runs.mayAsk(run.id)) this.#takeUp(run);
   }
@@ -282,7 +282,7 @@ export class Dispatcher {
   }
 
   /**
-   * The graph says that this run is over. Its process is stopped; one that finished its own task may clean up first.
+   * The graph says that this run has finished. Its process is stopped; one that finished its own task may clean up first.
    */
   #stop(run: Run, reason: StopReason, because: string): void {
     // Being released: the graph's new state is our own write.

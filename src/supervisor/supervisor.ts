@@ -349,7 +349,7 @@ export class Supervisor implements Service {
     for (const task of this.#runs.unpark()) this.#parts.log.info('task.unparked', { task });
   }
 
-  /** Graphs from which something of ours is missing: that has no consequences before they were read once more. */
+  /** Graphs from which a claim or result is missing: that has no consequences before they were read once more. */
   #doubtful(): GraphPath[] {
     const { doubts } = this.decided?.decision ?? {};
     if (!doubts || doubts.size === 0) return [];

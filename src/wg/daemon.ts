@@ -101,7 +101,7 @@ function readState(path: string): { pid: number; socket: string | null } | null 
   }
 }
 
-/** Exists, whoever owns it, and is no zombie. */
+/** Exists, under any owner, and is no zombie. */
 export function isLive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -187,7 +187,7 @@ async function scanProc(): Promise<Map<GraphPath, number>> {
       const from = isAbsolute(dir) ? '/' : await readlink(`/proc/${pid}/cwd`);
       found.set(await realpath(resolve(from, dir)), pid);
     } catch {
-      // Exited in between, or its folder is gone: no daemon of a graph of ours.
+      // Exited in between, or its folder is gone: not the daemon of a supervised graph.
     }
   return found;
 }

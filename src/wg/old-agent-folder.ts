@@ -28,7 +28,7 @@ export async function removeAgentFolder(
   try {
     const real = await realpath(folder);
     if (real !== join(await realpath(graph), 'agents', name)) return kept(`${folder} is a link to ${real}`);
-    if ((await newestChange(folder)) >= quietSince) return kept(`somebody wrote in ${folder} since`);
+    if ((await newestChange(folder)) >= quietSince) return kept(`${folder} was written to since`);
     await rm(folder, { recursive: true });
     return { kind: 'removed' };
   } catch (thrown) {

@@ -96,7 +96,7 @@ export function readRegistry(graph: GraphPath): RegistryContent | null {
 /** Replacing it by an empty one would reuse agent numbers, so it is left to a person. */
 function unusable(path: string, why: string, cause?: unknown): SupervisorError {
   return new SupervisorError('graph', `The agent registry ${path} cannot be used: ${why}.`, {
-    hint: `Repair ${path}, or move it away if no agent of this graph is running: numbering then goes on above agents/.`,
+    hint: `Repair ${path}, or move it away if no agent of this graph is running: numbering then continues above agents/.`,
     cause,
     details: { path },
   });

@@ -154,7 +154,7 @@ export function createRegistry(options: RegistryOptions): Registry {
           lock.release();
         }
       } catch (thrown) {
-        // Without the lock none was served yet: all who wait are told.
+        // Without the lock none was served yet: all waiting callers get the error.
         if (batch.length === 0) {
           batch = waiting;
           waiting = [];

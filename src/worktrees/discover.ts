@@ -205,7 +205,6 @@ class DiskDiscovery implements Discovery {
     if (known === undefined) return { fingerprint: UNKNOWN, listed: await this.#git.worktrees(folder, id) };
     // Taken before git runs and based on the last known state: a change in between, and a list that turned out
     // different, make the next check call git again.
-    // different, make git look once more next time.
     const fingerprint = await repositoryFingerprint(id, known.listed);
     if (known.fingerprint === fingerprint) return known;
     return { fingerprint, listed: await this.#git.worktrees(folder, id) };

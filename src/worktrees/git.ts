@@ -72,7 +72,6 @@ export function createGit(environment: Environment): Git {
           timeout: { block: SILENCE_MS },
           // A repository may name a program of its own here, and reading the index would run it. The repository need
           // not be trusted yet.
-          // said yet that this repository is trusted.
           config: ['core.fsmonitor=false'],
           // Only we name a git dir.
           unsafe: { allowUnsafeFsMonitor: true, allowUnsafeConfigPaths: true },

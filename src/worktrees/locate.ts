@@ -65,7 +65,7 @@ export type GraphInGit = 'ignored' | 'committed' | 'untracked';
 export async function beginGraph({ graph, worktree }: LocatedGraph, git: Git): Promise<GraphInGit> {
   const file = join(graph, 'graph.jsonl');
   await writeFile(file, '', { flag: 'wx' }).catch((thrown: { code?: string }) => {
-    // It exists, whoever created it.
+    // It exists, whichever process created it.
     if (thrown.code !== 'EEXIST') throw thrown;
   });
   if (dirname(graph) !== worktree) return 'untracked';

@@ -131,7 +131,7 @@ describe('size', () => {
     expect(await sendRaw({ path: api.socket }, head, { end: false })).toMatch(/^HTTP\/1.1 413 /);
   });
 
-  test('a client that asks first is not told to go on', async () => {
+  test('a client that asks first is not told to continue', async () => {
     const answer = await sendRaw(
       { path: api.socket },
       `POST ${COMPLETE} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n`,
@@ -188,7 +188,7 @@ describe('size', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('a body that breaks off completes nothing and harms nobody', async () => {
+  test('a body that breaks off completes nothing and harms no one', async () => {
     const head = `POST ${COMPLETE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"agent"`;
     await sendRaw({ path: api.socket }, head);
     expect((await api.ask({ path: '/api/health' })).status).toBe(200);

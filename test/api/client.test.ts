@@ -208,7 +208,7 @@ describe('no running supervisor', () => {
     expect(await file(content)).toBeNull();
   });
 
-  test('a file left behind: the socket is gone, nobody listens on it, or it is no socket', async () => {
+  test('a file left behind: the socket is gone, no one listens on it, or it is no socket', async () => {
     expect(await file(pointing(join(folder, 'gone.sock')))).toBeNull();
     await writeFile(join(folder, 'plain'), '');
     expect(await file(pointing(join(folder, 'plain')))).toBeNull();

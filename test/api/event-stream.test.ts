@@ -65,7 +65,7 @@ test('events arrive with rising ids, their names and their fields', async () => 
 });
 
 describe('Last-Event-ID', () => {
-  test('replays what came after it, once, and then goes on', async () => {
+  test('replays what came after it, once, and then continues', async () => {
     const before = await listen();
     for (const graph of ['/1', '/2', '/3']) healed(graph);
     const [, second] = idsIn(await before.until((so) => so.includes('/3')));
@@ -114,7 +114,7 @@ describe('Last-Event-ID', () => {
     expect(graphsIn(await reader.until((so) => so.includes('/2')))).toEqual(['/2']);
   });
 
-  test('ids go on rising after a restart', async () => {
+  test('ids continue rising after a restart', async () => {
     healed('/1');
     const before = await listen('1');
     const [old = 0] = idsIn(await before.until((so) => so.includes('/1')));
@@ -128,7 +128,7 @@ describe('Last-Event-ID', () => {
   });
 });
 
-test('large events do not fill the memory: the oldest are let go', async () => {
+test('large events do not fill the memory: the oldest are released', async () => {
   const large = 'x'.repeat(1024 * 1024);
   for (let i = 0; i < 12; i++) healed(`/${i}${large}`);
   const reader = await listen('1');
@@ -144,7 +144,7 @@ test('large events do not fill the memory: the oldest are let go', async () => {
   ]);
 });
 
-test('a reader that does not read is cut off, and the others go on', async () => {
+test('a reader that does not read is cut off, and the others continue', async () => {
   const lazy = await listen();
   lazy.stream.pause();
   const closed = once(lazy.stream, 'close').catch(() => []);

@@ -86,7 +86,7 @@ describe('a request with a key', () => {
     expect(done).toBe(1);
     finish();
     await slow.catch(() => {
-      // Its ledger is closed: nobody hears that answer any more.
+      // Its ledger is closed: no one hears that answer any more.
     });
   });
 

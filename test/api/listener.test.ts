@@ -187,7 +187,7 @@ test('raw garbage on the socket is answered or hung up on, never waited for', as
   expect(api.log.lines.filter((line) => line.level === 'error')).toEqual([]);
 });
 
-test('whoever expects something else, or takes us for a proxy, gets an answer like everybody', async () => {
+test('a client that expects something else, or takes us for a proxy, gets a response like everyone', async () => {
   const expecting = await sendRaw(
     { path: api.socket },
     'GET /api/health HTTP/1.1\r\nhost: x\r\nexpect: the-moon\r\nconnection: close\r\n\r\n',
@@ -197,7 +197,7 @@ test('whoever expects something else, or takes us for a proxy, gets an answer li
   expect(tunnel).toMatch(/^HTTP\/1\.1 400 .*application\/problem\+json.*"code":"malformed-request"/s);
 });
 
-test('whoever is too slow and never hangs up is hung up on', async () => {
+test('a client that is too slow and never disconnects is disconnected', async () => {
   // Only reads to the end and never closes its own side.
   const socket = connect({ path: api.socket, allowHalfOpen: true });
   const chunks: Buffer[] = [];

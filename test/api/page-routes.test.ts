@@ -94,7 +94,7 @@ describe('the files of the page', () => {
       expect([401, 404]).toContain((await browse({ path })).status);
   });
 
-  test('open by a link elsewhere, and are framed and fetched by nobody', async () => {
+  test('open by a link elsewhere, and are framed and fetched by no other site', async () => {
     const site = (mode: string, dest: string) =>
       browse({
         path: '/',

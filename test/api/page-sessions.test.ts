@@ -82,7 +82,7 @@ describe('a session', () => {
     expect(await problemOf(() => sessions.admit(one.key, one.cookie))).toBe('page-session-unknown');
   });
 
-  test('goes on in other tabs when the page is opened again in the same browser', async () => {
+  test('continues in other tabs when the page is opened again in the same browser', async () => {
     const first = await open();
     const second = await sessions.redeem(sessions.issue('read-only').code, first.cookie);
     expect(second.cookie).toBe(first.cookie);
@@ -90,7 +90,7 @@ describe('a session', () => {
     expect(sessions.admit(second.cookie, second.key).role).toBe('read-only');
   });
 
-  test('is not begun with a cookie that somebody else chose', async () => {
+  test('is not started with a cookie that another site chose', async () => {
     const made = await sessions.redeem(sessions.issue('operator').code, 'chosen');
     expect(made.cookie).not.toBe('chosen');
   });
@@ -114,7 +114,7 @@ describe('a session', () => {
     expect(await problemOf(() => sessions.admit(made.cookie, made.key))).toBe('page-session-unknown');
   });
 
-  test('ends with all that was opened for it, by itself, by hand, and with all others', async () => {
+  test('ends with all that was opened for it, on its own, by hand, and with all others', async () => {
     const ended: string[] = [];
     const [one, two, three] = [await open(), await open(), await open()];
     const watch = (name: string, made: typeof one) =>
@@ -150,7 +150,7 @@ describe('the file of sessions', () => {
         await truncate(file, 1 << 30);
       },
     ],
-  ])('that is %s holds none and keeps nobody out', async (_what, spoil) => {
+  ])('that is %s has none and locks no user out', async (_what, spoil) => {
     await spoil();
     const anew = reopened();
     expect(anew.anyLive()).toBe(false);

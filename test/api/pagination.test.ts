@@ -45,7 +45,7 @@ describe('pages', () => {
     'eyJhIjoxfQ',
     Buffer.from('[-1,"a"]').toString('base64url'),
     Buffer.from('[1e99,"a"]').toString('base64url'),
-  ])('the cursor %s is none of ours', (cursor) => {
+  ])('the cursor %s is not ours', (cursor) => {
     expect(() => pageOf(tasks('a'), cursor, 1)).toThrow(ApiProblem);
   });
 });

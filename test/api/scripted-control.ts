@@ -30,7 +30,7 @@ export interface ScriptedControl extends SupervisorControl {
   readonly calls: { readonly name: string; readonly args: readonly unknown[] }[];
   emit(event: Event): void;
   readonly listeners: () => number;
-  /** Something happened to a task: whoever waits for that goes on. */
+  /** Something happened to a task: waiting requests continue. */
   change(title: string): void;
   /** What the next call of the method throws. */
   failNext(name: string, error: unknown): void;

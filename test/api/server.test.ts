@@ -55,7 +55,7 @@ describe('the unix socket', () => {
     expect(process.umask()).toBe(before);
   });
 
-  test('a second server is refused, and the first goes on', async () => {
+  test('a second server is refused, and the first continues', async () => {
     const path = join(folder, 's.sock');
     await serverAt(path).start();
     await expect(serverAt(path).start()).rejects.toMatchObject({
@@ -180,7 +180,7 @@ describe('TCP', () => {
     try {
       await listenAnywhere(7420);
     } catch {
-      // Somebody else holds it already: as good.
+      // Another holds it already: as good.
     }
     const api = await start();
     const url = await api.server.openTcp();
@@ -215,7 +215,7 @@ describe('TCP', () => {
     expect(api.server.address().url).toMatch(/^http:\/\/127\.0\.0\.1:/);
   });
 
-  test('after the stop nobody listens, and it cannot be opened', async () => {
+  test('after the stop no one listens, and it cannot be opened', async () => {
     const api = await start();
     const url = await api.server.openTcp();
     await api.server.stop();

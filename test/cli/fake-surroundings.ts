@@ -90,7 +90,7 @@ export function fakeContext(options: FakeOptions & { readonly flags?: GlobalOpti
   return createContext(fakeSurroundings(options), options.flags ?? {});
 }
 
-/** One command line, and what came of it. */
+/** One command line, and the result. */
 export async function command(
   options: FakeOptions,
   ...argv: string[]

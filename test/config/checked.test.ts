@@ -53,7 +53,7 @@ describe('what was checked once', () => {
     expect(checkedConfig(kept, text, facts)).toStrictEqual(loadedFrom(text));
   });
 
-  test('any other text, file, home or zone is checked anew', () => {
+  test('any other text, file, home or zone is checked again', () => {
     keep(TEXT);
     expect(checkedConfig(kept, `${TEXT} `, facts)).toBeNull();
     for (const other of [{ file: null }, { home: '/root' }, { zone: 'Europe/Paris' }])
@@ -96,15 +96,12 @@ describe('what was checked once', () => {
   });
 
   const asRoot = process.getuid?.() === 0 ? test : test.skip;
-  asRoot.each([['the state folder'], ['the folder above it']])(
-    "%s is somebody else's: left alone",
-    (which) => {
-      if (which === 'the state folder') mkdirSync(join(folder, 'state'));
-      chownSync(which === 'the state folder' ? join(folder, 'state') : folder, 12_345, 12_345);
-      keep(TEXT);
-      expect(readdirSync(folder, { recursive: true })).toEqual(which === 'the state folder' ? ['state'] : []);
-    },
-  );
+  asRoot.each([['the state folder'], ['the folder above it']])("%s is another's: left alone", (which) => {
+    if (which === 'the state folder') mkdirSync(join(folder, 'state'));
+    chownSync(which === 'the state folder' ? join(folder, 'state') : folder, 12_345, 12_345);
+    keep(TEXT);
+    expect(readdirSync(folder, { recursive: true })).toEqual(which === 'the state folder' ? ['state'] : []);
+  });
 
   test('where it cannot be kept, nothing is thrown and nothing left', () => {
     writeFileSync(join(folder, 'state'), 'a file where the folder should be');

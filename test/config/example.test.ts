@@ -14,7 +14,7 @@ function uncommentExample(text: string): string {
 }
 
 describe('supervisor.toml.example', () => {
-  test('is what the schema says (write it anew with `supervisor config example > supervisor.toml.example`)', () => {
+  test('is what the schema says (write it again with `supervisor config example > supervisor.toml.example`)', () => {
     expect(readFileSync(FILE, 'utf8')).toBe(configExample());
   });
 

@@ -93,7 +93,7 @@ test('the command names the worktree where the id alone means several tasks, and
   ]);
 });
 
-test('a graph that cannot be read is no list of its tasks, and one that the daemon of wg serves is nobody’s turn', () => {
+test('a graph that cannot be read is no list of its tasks, and one that the daemon of wg serves is no one’s turn', () => {
   const failed = [task('a', { status: 'failed' })];
   const problem = { code: 'invalid-line', message: 'line 3 is not JSON' } as const;
   const of = world([

@@ -12,7 +12,7 @@ import { createPlayground, type Playground, type TaskLine } from '../support/pla
 import { freePort, type OutsideAgent, startOutsideAgent } from './outside-agent.ts';
 
 const UNDER_FIRE = fileURLToPath(new URL('./under-fire.mjs', import.meta.url));
-/** Another build may be named, so that a long campaign is not disturbed by building anew. */
+/** Another build may be named, so that a long campaign is not disturbed by building again. */
 const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
 
 /** A step of the order of writes, and the side of it on which the supervisor dies. */
@@ -40,7 +40,7 @@ export const STEPS = [
 export interface Campaign {
   readonly playground: Playground;
   readonly tasks: number;
-  /** Starts the supervisor and kills it after so many ms, or at the mine; resolves when it is dead. */
+  /** Starts the supervisor and kills it after a number of ms, or at the mine; resolves when it is dead. */
   round(
     how: { readonly killAfterMs: number } | { readonly mine: Mine; readonly atMostMs: number },
   ): Promise<void>;
@@ -240,7 +240,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It ended by itself meanwhile.
+    // It ended on its own meanwhile.
   }
 }
 

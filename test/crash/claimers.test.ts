@@ -128,8 +128,8 @@ test(
     }
     ledger?.close();
     expect([...counted].filter(([, times]) => times !== 1)).toEqual([]);
-    // A worker whose lease was over, and whose task was just being given to the next one, may still have been quicker:
-    // its result counts, as a late one of a run that was given back. Nothing else is without a settled run.
+    // A worker whose lease had finished, and whose task was just being given to the next one, may still have been quicker:
+    // its result counts, as a late one of a run that was released. Nothing else is without a settled run.
     const others = [...phases].filter(([task]) => !counted.has(task) && !late.has(task));
     expect(others).toEqual([]);
     expect(phases.size).toBe(TASKS);
@@ -151,7 +151,7 @@ async function operatorToken(stateDir: string): Promise<string | null> {
   }
 }
 
-/** null: nobody answered. */
+/** null: no one answered. */
 async function post(
   url: string,
   token: string,
@@ -165,7 +165,7 @@ async function post(
     });
     return { status: response.status, json: (await response.json()) as Record<string, unknown> };
   } catch {
-    // Killed before or while it answered: whoever asked does not know which.
+    // Killed before or while it answered: the client does not know which.
     return null;
   }
 }

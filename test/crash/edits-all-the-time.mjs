@@ -1,4 +1,4 @@
-// Somebody else who works on the same graphs: takes graph.lock, rewrites the whole file as wg does, lets go, and begins
+// Another who works on the same graphs: takes graph.lock, rewrites the whole file as wg does, releases, and begins
 // again, until its standard input ends. Says each edit once it is on the disk: `EDIT TASK`.
 // node edits-all-the-time.mjs BUILD GRAPH_FOLDER…
 

@@ -43,7 +43,7 @@ describe('the ledger is lost', () => {
   test.each([
     'removed',
     'garbage',
-  ])('%s between two starts: what runs is taken up, nothing runs twice, its result counts', async (how) => {
+  ])('%s between two starts: what runs is reattached, nothing runs twice, its result counts', async (how) => {
     await playground.writeGraph(playground.repo, [
       { id: 'a', exec: waits('a') },
       { id: 'b', exec: waits('b') },
@@ -139,7 +139,7 @@ describe('the ledger is lost', () => {
   });
 });
 
-test('the machine was started anew: every run of before is void, its attempt not counted, its pid nobody’s', async () => {
+test('the machine was started again: every run of before is void, its attempt not counted, its pid no one’s', async () => {
   await playground.writeGraph(playground.repo, [{ id: 'a', exec: waits('a') }]);
   await playground.writeConfig('[retry]\nbackoff = "1s"\n[limits]\nsafety_pass = "1s"\n');
   supervised = await supervise(playground);
@@ -194,7 +194,7 @@ describe('time', () => {
   test.each([
     ['forward', 86_400_000],
     ['back', -86_400_000],
-  ])('the clock is set %s by a day: what runs goes on, nothing is dispatched twice', async (_how, jump) => {
+  ])('the clock is set %s by a day: running work continues, nothing is dispatched twice', async (_how, jump) => {
     let offset = 0;
     const system = systemClock();
     const clock = { ...system, now: () => system.now() + offset };
@@ -366,7 +366,7 @@ describe('disks and folders', () => {
     expect(await lines('began')).toEqual(['a']);
   });
 
-  test('a graph file that is deleted and comes back: the run goes on and its result is written', async () => {
+  test('a graph file that is deleted and comes back: the run continues and its result is written', async () => {
     await playground.writeGraph(playground.repo, [{ id: 'a', exec: waits('a') }]);
     await playground.writeConfig('[limits]\nsafety_pass = "1s"\n');
     supervised = await supervise(playground);

@@ -1,5 +1,5 @@
 // An HTTP agent that outlives every supervisor: accepts with 202 and reports a moment later, again and again until
-// somebody listens.
+// someone listens.
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -72,13 +72,13 @@ async function report(url: string, token: string, signal: AbortSignal): Promise<
       if (answer.ok) return null;
       if (answer.status < 500 && answer.status !== 429) return `${answer.status} ${text}`;
     } catch {
-      // Nobody listens just now: the supervisor was killed, or is starting.
+      // No one listens just now: the supervisor was killed, or is starting.
     }
   }
   return null;
 }
 
-/** A port that is free now and, as nobody else asks for it, a moment later still is. */
+/** A port that is free now and, as no one else asks for it, a moment later still is. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -92,7 +92,7 @@ describe('limits', () => {
     });
   });
 
-  test('a full profile holds its own tasks and nobody else', () => {
+  test('a full profile holds its own tasks and no one else', () => {
     const one = claude('claude', { maxConcurrent: 1 });
     const plans = [
       plan('r/w/a', { profile: one, priority: 100 }),
@@ -123,7 +123,7 @@ describe('limits', () => {
     expect(profileKey(own('/g'), '/g')).not.toBe(profileKey(command('make'), '/g'));
   });
 
-  test('work of somebody outside takes no place', () => {
+  test('work of an external worker takes no place', () => {
     const outside = external('external', { maxConcurrent: 1 });
     const plans = [plan('r/w/a', { profile: outside }), plan('r/w/b', { profile: outside }), plan('r/w/c')];
     expect(outcome(plans, { maxConcurrent: 1, runs: [running('r/w/z')] })).toEqual({

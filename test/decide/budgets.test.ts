@@ -97,7 +97,7 @@ describe('what may start', () => {
     expect(decided([budget({ cap: 100 })], spending(took, [row({ usd: 91 })])).started).toEqual([]);
   });
 
-  test('of a profile that nobody knows yet one goes first; one that never tells keeps nobody waiting', () => {
+  test('of an unknown profile one goes first; one that never reports delays no other', () => {
     const { started, verdict } = decided([budget()], spending([]));
     expect(started).toEqual(['a']);
     expect(verdict('b')?.because).toContain('what a run of claude takes is not known yet, so one goes first');

@@ -124,7 +124,7 @@ describe('one decision', () => {
 
 describe('a graph that is held', () => {
   const tasks = [task('a'), task('p', { paused: true }), task('d', { status: 'done' })];
-  test('its problem is the reason of every open task, and others go on', () => {
+  test('its problem is the reason of every open task, and others continue', () => {
     const problem = {
       code: 'invalid-line',
       message: '/g/.workgraph/graph.jsonl line 3: bad status',
@@ -148,7 +148,7 @@ describe('a graph that is held', () => {
   });
 });
 
-describe('runs of ours', () => {
+describe('runs of the supervisor', () => {
   const inProgress = task('a', { status: 'in-progress', assigned: 'agent-1' });
   const having = (phase: 'opened' | 'claimed' | 'started' | 'handed-off' | 'finished', one = inProgress) => {
     const open = run('g', 'a', { phase });
@@ -177,7 +177,7 @@ describe('runs of ours', () => {
     expect(codeOf(at, 'g', 'a')).toBe('held/stopping');
     expect(dispatched(decide(at).actions)).toEqual([]);
   });
-  test('a task that is over is over, whatever the run', () => {
+  test('a task that has finished has finished, whatever the run', () => {
     expect(codeOf(having('started', task('a', { status: 'done' })), 'g', 'a')).toBe('finished/status-done');
   });
   test('an agent that still ends takes its place in the worktree, and only once', () => {
@@ -200,7 +200,7 @@ describe('runs of ours', () => {
 
 describe('standing still', () => {
   const dispatchBlocked = { code: 'draining', because: 'the supervisor is draining' };
-  test('judges everything and dispatches nothing; healing goes on', () => {
+  test('judges everything and dispatches nothing; healing continues', () => {
     const open = run('g', 'b', { phase: 'finished', outcome: { kind: 'succeeded' } });
     const tasks = [task('a'), task('b', { status: 'in-progress', assigned: 'agent-1' })];
     const at = world([graphView('g', tasks)], { dispatchBlocked, runs: [open] });
@@ -245,7 +245,7 @@ describe('copies', () => {
     for (const phase of ['claimed', 'started', 'handed-off'] as const)
       for (const graphs of [[gone, copy], [copy]])
         expect(codeOf(at(phase, graphs), 'c', 'a')).toBe('held/copy-elsewhere');
-    // Nobody has begun.
+    // No one has begun.
     expect(codeOf(at('opened'), 'c', 'a')).toBe('ready/dispatched');
     const anew = place('c', [task('a', { createdAt: '2027-03-10T11:45:00Z' })], false);
     expect(codeOf(at('started', [gone, anew]), 'c', 'a')).toBe('ready/dispatched');

@@ -24,7 +24,7 @@ describe('what proves that a graph was moved', () => {
   test.each<[string, Partial<GoneGraph>, Partial<PresentGraph>, boolean]>([
     ['nothing in common', {}, {}, false],
     ['the same folder', {}, { folder: '1:1', repo: '/other', isNew: false }, true],
-    ['two folders that nobody looked at', { folder: '' }, { folder: '' }, false],
+    ['two folders that no one looked at', { folder: '' }, { folder: '' }, false],
     ['the folders of its runs', {}, { holdsRunsOf: new Set(['/a']), repo: '/other', isNew: false }, true],
     ['the same branch of the same repository', {}, { branch: 'b' }, true],
     ['the same branch of another repository', {}, { branch: 'b', repo: '/other' }, false],

@@ -57,7 +57,7 @@ function follow(
 const short = (instant: number | null) =>
   instant === null ? 'never' : new Date(instant).toISOString().slice(8, 16);
 
-describe('recurring, when nobody looked', () => {
+describe('recurring, when no one looked', () => {
   test('on time, and not again', () => {
     const daily = follow('0 9 * * *', '2027-03-10T08:00:00Z');
     expect(daily.look('2027-03-10T08:59:59Z')).toBe('next 10T09:00');
@@ -78,7 +78,7 @@ describe('recurring, when nobody looked', () => {
   test('skip: none, but one that is noticed within a moment was not missed', () => {
     const daily = follow('0 9 * * *', '2027-03-10T08:00:00Z', { policy: { catchup: 'skip' } });
     expect(daily.look('2027-03-12T09:02:00Z')).toBe('next 13T09:00, missed 3 12T09:00');
-    expect(daily.because()).toEqual(['nobody looked when it came (catchup = "skip")']);
+    expect(daily.because()).toEqual(['the supervisor was not running when it came (catchup = "skip")']);
     expect(daily.look('2027-03-14T09:01:00Z')).toBe('due 14T09:00, missed 1 13T09:00');
   });
 
@@ -96,7 +96,7 @@ describe('recurring, when nobody looked', () => {
     expect(minutes.look('2027-03-12T08:30:00Z')).toBe('due 12T08:30, missed 10 12T08:29');
   });
 
-  test('catchup_window: what was missed for longer is let go', () => {
+  test('catchup_window: what was missed for longer is released', () => {
     const yearly = follow('0 9 1 1 *', '2026-12-01T00:00:00Z');
     expect(yearly.look('2027-01-08T09:00:00Z')).toBe('due 01T09:00');
     const late = follow('0 9 1 1 *', '2026-12-01T00:00:00Z');
@@ -108,7 +108,7 @@ describe('recurring, when nobody looked', () => {
     expect(all.look('2027-03-10T10:00:00Z')).toBe('due 09T09:00, missed 8 08T09:00');
   });
 
-  test('what came while it was paused is let go', () => {
+  test('what came while it was paused is released', () => {
     const daily = follow('0 9 * * *', '2027-03-10T08:00:00Z');
     expect(daily.look('2027-03-12T12:00:00Z', 'paused')).toBe('next 13T09:00, missed 3 12T09:00');
     expect(daily.look('2027-03-12T12:00:01Z')).toBe('next 13T09:00');
@@ -122,7 +122,7 @@ describe('recurring, while it waits to start', () => {
     expect(hourly.look('2027-03-10T10:00:00Z')).toBe('due 10T10:00, missed 1 10T09:00');
   });
 
-  test('start_deadline: due for longer is let go, and that is looked at in time', () => {
+  test('start_deadline: due for longer is released, and that is looked at in time', () => {
     const policy = { startDeadlineMs: 15 * 60_000 };
     const daily = follow('0 9 * * *', '2027-03-10T08:00:00Z', { policy });
     expect(daily.look('2027-03-10T09:00:00Z')).toBe('due 10T09:00');

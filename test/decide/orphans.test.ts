@@ -35,9 +35,9 @@ describe('tasks whose agents are gone', () => {
     ['it is parked: it has no process here', agent({ status: 'parked' }), {}, false],
     ['it is done and the task is being settled', agent({ status: 'done' }), {}, false],
     ['it is ours', agent(), { ours: true }, false],
-    ['nobody registered it: a person claimed it', null, {}, false],
+    ['no one registered it: a person claimed it', null, {}, false],
     ['edge 9: opened under its hands, and its process is gone', agent(), { status: 'open' as const }, true],
-    ['edge 9: opened under its hands, and nobody knows it', null, { status: 'open' as const }, true],
+    ['edge 9: opened under its hands, and no one knows it', null, { status: 'open' as const }, true],
     ['opened under its hands, and it still works', agent(), { status: 'open' as const, live: true }, false],
     ['its task has keys of another age', agent(), { keys: ['lifecycle'] }, false],
   ])('%s', (_name, entry, facts, wanted) => {

@@ -37,7 +37,7 @@ describe('effective priority', () => {
     expect(nextAgingAt(0, madeAt(task('a', { createdAt: 'long ago' })), NOW)).toBeNull();
   });
 
-  test('direct dependents raise it; those that are over and those further off do not', () => {
+  test('direct dependents raise it; those that have finished and those further off do not', () => {
     const tasks = tasksById([
       task('a', { priority: 5 }),
       task('b', { priority: 50, after: ['a'] }),

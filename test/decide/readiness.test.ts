@@ -54,7 +54,7 @@ describe('status', () => {
 
   test('says who works on it, and why it failed', () => {
     expect(because(task('a', { status: 'in-progress', assigned: 'agent-3' }))).toBe('claimed by agent-3');
-    expect(because(task('a', { status: 'in-progress' }))).toContain('nobody is named');
+    expect(because(task('a', { status: 'in-progress' }))).toContain('no agent is named');
     expect(because(task('a', { status: 'failed', failureReason: 'no disk' }))).toBe('it failed: no disk');
   });
 
@@ -184,7 +184,7 @@ describe('dependencies', () => {
     expect(because(waiting)).toBe('waits for a, which does not exist');
   });
 
-  test('all are named, and what a person must put right gives the code', () => {
+  test('all are named, and what a person must repair gives the code', () => {
     const one = task('z', { after: ['a', 'gone', 'b'] });
     expect(judged(one, [task('a'), task('b', { status: 'failed' })])).toBe('held/dependency-missing');
     expect(because(one, [task('a', { paused: true }), task('b', { status: 'failed' })])).toBe(
@@ -322,7 +322,7 @@ describe('copies elsewhere', () => {
       'waits for a (in-progress)',
     );
   });
-  test('an evaluation that is over at home is over here', () => {
+  test('an evaluation that has finished at home has finished here', () => {
     const tasks = [task('a', { status: 'done' }), task('.evaluate-a')];
     const statusElsewhere = (id: string) => (id === '.evaluate-a' ? ('done' as const) : null);
     expect(judged(one, tasks, { statusElsewhere })).toBe('ready');
@@ -338,7 +338,7 @@ describe("the dispatcher's filters", () => {
     'done',
     'in-progress',
     'failed',
-  ] as const)('whoever has a task that is %s is nothing against it', (status) => {
+  ] as const)('the assignee of a task that is %s is no obstacle', (status) => {
     const one = task('a', { status, assigned: 'agent-1' });
     const said = explainReadiness(one, view([one])).find(({ name }) => name === 'assigned');
     expect(said).toMatchObject({ met: true, because: 'it went to agent-1' });
@@ -372,7 +372,7 @@ describe("the dispatcher's filters", () => {
   ])('respawn throttle %#: %s', (recentDeaths, expected) => {
     expect(judged(task('a', { recentDeaths }))).toBe(expected);
   });
-  test('the throttle names when it is over, or may be', () => {
+  test('the throttle names when it has finished, or may be', () => {
     const two = assessReadiness(task('a', { recentDeaths: ago(10, 20) }), view([]));
     expect(two).toMatchObject({ nextAt: NOW + 50_000 });
     const old = assessReadiness(task('a', { recentDeaths: ago(10, 290) }), view([]));

@@ -67,7 +67,7 @@ describe('died after …', () => {
   });
 });
 
-describe('while it runs, somebody says …', () => {
+describe('while it runs, someone says …', () => {
   test.each([
     [ours, 'nothing'],
     [{ status: 'done', assigned: 'agent-1' }, 'stop overruled'],
@@ -87,7 +87,7 @@ describe('while it runs, somebody says …', () => {
   ] as const)('%j: %s', (taskMore, expected) => {
     expect(asked({ phase: 'started' }, taskMore, true)).toBe(expected);
     expect(asked({ phase: 'handed-off' }, taskMore, true)).toBe(expected);
-    // Its process may live on though nobody attends to it.
+    // Its process may live on though no one attends to it.
     if (expected !== 'nothing') expect(asked({ phase: 'started' }, taskMore, false)).toBe(expected);
   });
 
@@ -98,7 +98,7 @@ describe('while it runs, somebody says …', () => {
   });
 });
 
-describe('a run that is over', () => {
+describe('a run that has finished', () => {
   test('never denies what the graph says', () => {
     const finished = { phase: 'finished', outcome: SUCCEEDED } as const;
     expect(asked(finished, { status: 'failed' }, true)).toBe('close settled');
@@ -130,7 +130,7 @@ describe('nothing is done', () => {
   });
 });
 
-test('a task that was deleted and made anew is another one', () => {
+test('a task that was deleted and created again is another one', () => {
   const more = { phase: 'started', taskCreatedAt: '2027-01-01T00:00:00Z' } as const;
   expect(asked(more, { ...ours, createdAt: '2027-01-01T00:00:00Z' }, true)).toBe('nothing');
   expect(asked(more, { ...ours, createdAt: '2027-02-01T00:00:00Z' }, true)).toBe('stop lost-claim');
@@ -183,7 +183,7 @@ describe('property: applied to its own result it asks for nothing', () => {
         }
         for (const one of now.runs.filter(isOpenRun)) {
           const found = now.graphs[0]?.snapshot.tasks.get('a');
-          // What stays open is work that goes on, or is being begun.
+          // What stays open is work that continues, or is being begun.
           expect(now.attended.has(one.id)).toBe(true);
           if (one.phase !== 'opened') expect(found?.assigned).toBe(one.agent);
         }

@@ -24,7 +24,7 @@ describe('which tasks recur', () => {
       now,
       cache: createScheduleCache(),
     });
-  test('a cron schedule of ours does, what is for once does not', () => {
+  test('a cron schedule of the supervisor does, what is for once does not', () => {
     expect(next({ schedule: '0 14 * * *' })).toEqual({ nextAt: at('2027-03-10T14:00:00Z') });
     expect(next({ tags: ['schedule:@daily'] })).toEqual({ nextAt: at('2027-03-11T00:00:00Z') });
     for (const schedule of ['14:00', '2027-04-01T09:00', 'nonsense']) expect(next({ schedule })).toBeNull();

@@ -44,12 +44,12 @@ describe('interruptions in a row, newest first', () => {
       { vanished: 1, neverStarted: 2 },
     ],
     [
-      'given back by somebody outside is no interruption',
+      'released by an external worker is no interruption',
       [run({ phase: 'interrupted', type: 'external' }), neverStarted],
       { neverStarted: 1 },
     ],
     [
-      'ended with the supervisor, as it was told to',
+      'ended with the supervisor, as it was asked to',
       [run({ phase: 'interrupted', type: 'command', process }), vanished],
       { vanished: 1 },
     ],
@@ -74,6 +74,6 @@ test('the lifetime limit never cuts a policy short', () => {
   expect([failuresForLife(1), failuresForLife(15), failuresForLife(40)]).toEqual([15, 15, 40]);
 });
 
-test('who takes a task away once has decided so; whoever does it again and again waits longer each time', () => {
+test('a task taken away once was a decision; taken away repeatedly it waits longer each time', () => {
   expect([0, 1, 2, 3, 4, 99].map(restAfterLoss)).toEqual([0, 0, 10_000, 20_000, 40_000, 300_000]);
 });

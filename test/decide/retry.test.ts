@@ -19,7 +19,7 @@ const failed = (failure: FailureKind, retryable = true): Outcome => ({
 });
 const stopped = (reason: StopReason): Outcome => ({ kind: 'stopped', reason });
 
-test('whoever asks not to be tried again before a time is not, and no sooner than by our own pause', () => {
+test('a requested retry time is honoured, and never sooner than our own pause', () => {
   const until = (notBefore: number) => judged({ ...failed('unreachable'), notBefore } as Outcome, 1);
   expect(until(NOW + 3_600_000)).toMatchObject({ again: true, counted: true, at: NOW + 3_600_000 });
   expect(until(NOW + 1)).toMatchObject({ again: true, at: NOW + 10_000 });

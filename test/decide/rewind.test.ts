@@ -11,15 +11,11 @@ const later: LogEntry = { timestamp: at(1), message: 'Unclaimed' };
 const earlier: LogEntry = { timestamp: at(-1000), message: 'Added' };
 
 test.each<[string, Partial<TaskDetail>, string]>([
-  ['its claim is in the log: somebody gave it away', { log: [claim, later] }, 'decided'],
+  ['its claim is in the log: someone gave it away', { log: [claim, later] }, 'decided'],
   ['an older line', { log: [earlier] }, 'rewound'],
-  ['an older line that somebody wrote a word on', { log: [earlier, later] }, 'rewound'],
+  ['an older line that someone wrote a word on', { log: [earlier, later] }, 'rewound'],
   ['an older claim', { status: 'in-progress', assigned: 'agent-0', startedAt: at(-500) }, 'rewound'],
-  [
-    'claimed by somebody since',
-    { status: 'in-progress', assigned: 'agent-2', startedAt: at(500) },
-    'decided',
-  ],
+  ['claimed by someone since', { status: 'in-progress', assigned: 'agent-2', startedAt: at(500) }, 'decided'],
   ['done on an older line since', { status: 'done', log: [earlier, later] }, 'decided'],
   ['done, long ago', { status: 'done', log: [earlier] }, 'rewound'],
   ['the claim of another agent of the same instant', { log: [{ ...claim, actor: 'agent-2' }] }, 'rewound'],
@@ -58,7 +54,7 @@ test('a result whose line is older', () => {
   expect(back({ foreignKeys: ['lifecycle'] })).toBe('unproven');
 });
 
-test('what stands, what somebody decided, and another task are none', () => {
+test('what stands, what someone decided, and another task are none', () => {
   for (const status of ['done', 'abandoned', 'pending-eval', 'pending-validation'] as const)
     expect(back({ status })).toBeNull();
   expect(back({ log: [claim, later] })).toBeNull();
@@ -68,7 +64,7 @@ test('what stands, what somebody decided, and another task are none', () => {
   expect(back({}, true, 'h', 'each')).toBeNull();
 });
 
-test('nothing follows before the grace is over, and nothing is begun in that graph meanwhile', () => {
+test('nothing follows before the grace has finished, and nothing is begun in that graph meanwhile', () => {
   const rewound = detail('a', { log: [earlier] });
   const view = { ...graphView('g', [rewound, detail('b')]), detail: () => rewound };
   const one = run('g', 'a');

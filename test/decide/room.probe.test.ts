@@ -50,7 +50,7 @@ describe('after a pause', () => {
     expect(room([over], { runs: [elsewhere] }).full(seatOf(also))).toBeNull();
   });
 
-  test('a pause that stands is no pause that is over, one without an end never is, a task’s own concerns nobody', () => {
+  test('a pause that stands is no pause that has finished, one without an end never is, a task’s own concerns no one', () => {
     for (const pause of [
       { ...over, until: NOW + 1 },
       { ...over, until: null },

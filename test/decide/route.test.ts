@@ -50,7 +50,7 @@ describe('the order of the rules', () => {
     expect(routed({ tags: ['x'] }, two)).toContain('one:');
   });
 
-  test('a tag agent: of nobody is only a tag', () => {
+  test('a tag agent: of no one is only a tag', () => {
     expect(routed({ tags: ['agent:nobody'] })).toBe('claude: the built-in default');
   });
 
@@ -73,7 +73,7 @@ describe('the durable owner in the agent field', () => {
     });
   });
 
-  test('one without a profile holds it for that person; whoever names an executor overrules that', () => {
+  test('an owner without a profile holds it for that person; a named executor overrules that', () => {
     const set = profiles([claude()]);
     expect(routeTask(owned('ada'), set)).toMatchObject({
       routed: false,
@@ -149,7 +149,7 @@ describe('a repository that is not trusted', () => {
     ['an address', { executor: 'http://x.example/' }, 'nothing is sent to http://x.example/'],
     ['an exec by way of a schedule', { executor: 'scheduled', exec: 'make' }, 'its exec command is not run'],
     ['a verify command', { executor: 'safe', verify: 'make test' }, 'its verify command is not run'],
-    ['a verify command for somebody outside', { executor: 'external', verify: 'x' }, 'its verify command'],
+    ['a verify command for an external worker', { executor: 'external', verify: 'x' }, 'its verify command'],
   ])('%s is held with the command that trusts', (_what, more, words) => {
     expect(routed(more, strange)).toContain(`untrusted: its repository is not trusted, so ${words}`);
     expect(routed(more, strange)).toContain('`supervisor trust /their/place` trusts it');
@@ -165,7 +165,7 @@ describe('a repository that is not trusted', () => {
 });
 
 describe('addresses', () => {
-  test('become an http profile named by themselves', () => {
+  test('become an http profile named on their own', () => {
     const route = routeTask(task('a', { executor: 'http://localhost:3530/api/task' }), profiles(), RETRY);
     if (!route.routed) throw new Error(route.because);
     expect(route.profile).toMatchObject({
@@ -234,7 +234,7 @@ describe('schedule profiles', () => {
     const tail = [scheduled('a', { via: 'b' }), scheduled('b', { via: 'c' }), scheduled('c', { via: 'b' })];
     expect(via({ executor: 'a' }, tail)).toBe('profile-loop');
   });
-  test('a via of nobody is held', () => {
+  test('a via of no one is held', () => {
     expect(via({ executor: 'nightly' }, [scheduled('nightly', { via: 'nobody' })])).toBe('no-profile');
   });
 });
@@ -318,9 +318,9 @@ describe('what a model asks for', () => {
       [],
       "no-route: the task's model asks for pi; add [executors.pi] (pi:x) (key executor = default)",
     ],
-  ])('nobody else is paid: %j', (more, set, expected) => expect(routed(more, profiles(set))).toBe(expected));
+  ])('no one else is paid: %j', (more, set, expected) => expect(routed(more, profiles(set))).toBe(expected));
 
-  test('a profile that nobody configured counts only where its program is', () => {
+  test('a profile that no one configured counts only where its program is', () => {
     const builtIn = command('pi', { origin: { file: 'built-in' } });
     expect(routed({ model: 'pi:x' }, profiles([builtIn]))).toBe("pi: the task's model pi:x");
     const missing = { missing: new Set(['pi']) };

@@ -50,17 +50,17 @@ describe('when the clocks change', () => {
     ]);
     expect(notes('2027-03-14T02:30Z')).toEqual(['an instant comes once']);
     expect(notes('2026-03-14T02:30')).toEqual([
-      'never: that instant is over (a task that is given it runs at once)',
+      'never: that instant has passed (a task with it runs at once)',
     ]);
   });
 });
 
 describe('patterns', () => {
   test.each([
-    ['*/7 * * * *', 'every 7 minutes starts anew each hour: the last step of it is shorter'],
-    ['0 */5 * * *', 'every 5 hours starts anew each day: the last step of it is shorter'],
-    ['0 9 */2 * *', 'every 2 days starts anew each month: the last step of it is shorter'],
-    ['0 9 1 */5 *', 'every 5 months starts anew each year: the last step of it is shorter'],
+    ['*/7 * * * *', 'every 7 minutes starts again each hour: the last step of it is shorter'],
+    ['0 */5 * * *', 'every 5 hours starts again each day: the last step of it is shorter'],
+    ['0 9 */2 * *', 'every 2 days starts again each month: the last step of it is shorter'],
+    ['0 9 1 */5 *', 'every 5 months starts again each year: the last step of it is shorter'],
     ['0 9 31 * *', 'only months that have a day 31 have this one'],
     ['0 9 13 * FRI', 'day of month or weekday: either is enough; write +FRI where both are meant'],
   ])('%s', (text, expected) => {

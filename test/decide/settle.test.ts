@@ -61,7 +61,7 @@ describe('claim', () => {
       log: { timestamp: STAMP, actor: 'agent-7', message: 'Spawned by supervisor --executor deploy' },
     });
   });
-  test('work of somebody outside carries a tag, once', () => {
+  test('work of an external worker carries a tag, once', () => {
     const claim = { agent: 'agent-7', now: NOW, executorName: 'external', external: true };
     expect(claimPatch({ ...claim, task: task('a', { tags: ['x'] }) }).fields.tags).toEqual([
       'x',
@@ -245,9 +245,9 @@ describe('released', () => {
   });
 });
 
-describe('completion by somebody else', () => {
+describe('completion by another', () => {
   const complete = { now: NOW, hasOpenEvaluation: false } as const;
-  test('names who reported it; a task that nobody held is theirs', () => {
+  test('names who reported it; a task that no one held is theirs', () => {
     const patch = completionPatch({
       ...complete,
       task: detail('a'),

@@ -90,7 +90,7 @@ describe('from when it counts', () => {
     expect(edited.note).toMatchObject({ baselineAt: NOON });
     expect(edited.hold).toMatchObject({ nextAt: at('2027-03-11T11:00:00Z') });
   });
-  test('a task that was deleted and made anew under the same id begins afresh', () => {
+  test('a task that was deleted and created again under the same id begins afresh', () => {
     const before = remembered(
       { schedule: '09:00', createdAt: '2027-03-01T00:00:00Z' },
       at('2027-03-02T09:00:00Z'),
@@ -106,13 +106,13 @@ describe('from when it counts', () => {
 
 describe('after a dispatch', () => {
   const nominal = at('2027-03-10T09:00:00Z');
-  test('a task for once that is open again goes on at once', () => {
+  test('a task for once that is open again continues at once', () => {
     for (const schedule of ['09:00', '2027-03-10T09:00']) {
       const more = { schedule, startedAt: '2027-03-10T09:00:01Z' };
       expect(judge(more, remembered(more, nominal))).toMatchObject({ hold: null, occurrence: nominal });
     }
   });
-  test('a recurring one that was given back goes on with its occurrence', () => {
+  test('a recurring one that was released continues with its occurrence', () => {
     const more = { schedule: '0 9 * * *' };
     expect(judge(more, remembered(more, nominal))).toMatchObject({ hold: null, occurrence: nominal });
   });
@@ -190,7 +190,7 @@ describe('what the task is doing meanwhile', () => {
     baselineAt: at('2027-03-10T11:00:00Z'),
   };
 
-  test('at work: the instant is let go, or waits, or takes the place of what runs', () => {
+  test('at work: the instant is released, or waits, or takes the place of what runs', () => {
     expect(ask(hourly, before, 'busy')).toMatchObject({
       passed: [{ kind: 'skipped_overlap', count: 1 }],
       replaces: false,
@@ -210,10 +210,10 @@ describe('what the task is doing meanwhile', () => {
       lookAt: null,
     });
   });
-  test('paused: the instant is let go', () => {
+  test('paused: the instant is released', () => {
     expect(ask(hourly, before, 'paused').passed).toMatchObject([{ kind: 'missed', because: 'it is paused' }]);
   });
-  test('taken by somebody else and given back after its run was over: it waits for the next', () => {
+  test('taken by another and released after its run had finished: it waits for the next', () => {
     const { startedAt: _, ...givenBack } = hourly;
     const next = { hold: { nextAt: at('2027-03-10T13:00:00Z') }, occurrence: null };
     const over = { ...before, baselineAt: NOON, lastIsOver: true } as const;
@@ -221,7 +221,7 @@ describe('what the task is doing meanwhile', () => {
     const incomplete = { ...hourly, status: 'incomplete' } as const;
     expect(judge(incomplete, { ...before, baselineAt: NOON }).occurrence).toBe(at('2027-03-10T11:00:00Z'));
   });
-  test('given back and to be tried again: the next instant finds it busy', () => {
+  test('released and to be tried again: the next instant finds it busy', () => {
     const { startedAt: _, ...givenBack } = hourly;
     const judged = judge(givenBack, { ...before });
     expect(judged).toMatchObject({ occurrence: at('2027-03-10T11:00:00Z'), hold: null });
@@ -239,7 +239,7 @@ test('jitter is the same for the same task, and is said', () => {
   expect(judge({ schedule: '14:00' }, undefined, NOON, profile).hold).toEqual(first);
 });
 
-test('an instant that was over when it was written down is run at once; one that was let go is not', () => {
+test('an instant that had finished when it was written down is run at once; one that was released is not', () => {
   const past = { schedule: '2020-01-01T00:00:00Z', createdAt: '2027-03-10T11:00:00Z' };
   expect(judge(past)).toMatchObject({ hold: null, occurrence: at('2020-01-01T00:00:00Z') });
   const letGo = {

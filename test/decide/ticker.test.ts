@@ -197,7 +197,7 @@ describe('messages to a finished task (edge 34)', () => {
     expect(statuses([finished({ tags: ['resurrect:false'] })], addressed(message(1)))).toEqual({});
   });
 
-  test('where work goes on downstream a task of its own answers', () => {
+  test('where work continues downstream a task of its own answers', () => {
     const { moves } = tickerMoves(
       view([finished({ before: ['b'] }), line('b', 'in-progress')], addressed(message(1))),
     );
@@ -280,7 +280,7 @@ describe('cycles', () => {
     expect(statuses(failing(4, { max_failure_restarts: 5 }))).toEqual({ a: 'open', b: 'open' });
   });
 
-  test('not without a configuration, not while a member goes on, not with one that only wg may change', () => {
+  test('not without a configuration, not while a member continues, not with one that only wg may change', () => {
     expect(statuses([line('a', 'done', { after: ['b'] }), line('b', 'done', { after: ['a'] })])).toEqual({});
     const [a, b] = cycle({ max_iterations: 9 }) as [TaskDetail, TaskDetail];
     expect(statuses([a, { ...b, status: 'open' }])).toEqual({});

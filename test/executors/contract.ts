@@ -7,16 +7,16 @@ import type { Assignment, Begun, Executor, Handle } from '../../src/executors/ex
 import { eventually, type RecordedControl, recordedControl } from './bench.ts';
 
 /**
- * - `succeeds`    ends well, by itself
- * - `fails`       ends badly, by itself
- * - `waits`       goes on until `release`, then ends well
- * - `waits-fails` goes on until `release`, then ends badly
- * - `deaf`        goes on and ignores every polite request to end
- * - `escapes`     goes on, and has begun more work out of its own reach (a process in another session)
+ * - `succeeds`    ends well, on its own
+ * - `fails`       ends badly, on its own
+ * - `waits`       continues until `release`, then ends well
+ * - `waits-fails` continues until `release`, then ends badly
+ * - `deaf`        continues and ignores every polite request to end
+ * - `escapes`     continues, and has begun more work out of its own reach (a process in another session)
  * - `leaves`      ends well and leaves such work behind
  * - `floods`      ends well after a great deal of output
  * - `killed`      like `waits`, and led by a process that can be killed (`killLeader`)
- * - `missing`     cannot even be begun: a program that is not there, an endpoint that nobody answers
+ * - `missing`     cannot even be begun: a program that is not there, an endpoint that no one answers
  */
 export type Behaviour =
   | 'succeeds'
@@ -37,7 +37,7 @@ export interface ContractBench {
   assignment(behaviour: Behaviour): Promise<Assignment>;
   /** Resolves when the work is under way, so that an abort meets it in the middle. */
   underWay(assignment: Assignment): Promise<void>;
-  /** Lets work that waits go on to its end. */
+  /** Lets work that waits continue to its end. */
   release(assignment: Assignment): Promise<void>;
   /** What of this run is still at work, in words; empty when nothing is. */
   remains(assignment: Assignment): Promise<readonly string[]>;
@@ -59,7 +59,7 @@ export interface ContractSubject {
 
 const STOPS: readonly StopReason[] = ['cancelled', 'shutdown', 'lost-claim', 'overruled', 'completed'];
 
-/** Begun, as the ledger gives it back: through JSON. */
+/** Started, as the ledger returns it: through JSON. */
 export function handleOf(begun: Begun, adopted: boolean): Handle {
   if (begun.kind === 'ended') throw new Error(`ended at once: ${JSON.stringify(begun.outcome)}`);
   const known =
@@ -231,7 +231,7 @@ export function describeExecutorContract(subject: ContractSubject): void {
       expect(await outcome).toMatchObject({ kind: 'failed' });
     });
 
-    when('waits')('the next supervisor learns of an end that nobody watched', async () => {
+    when('waits')('the next supervisor learns of an end that no one watched', async () => {
       const { assignment, handle, control, outcome } = await start('waits');
       await bench.underWay(assignment);
       control.abort('detached');

@@ -16,7 +16,7 @@ const SEEDS =
 /** Walks beside one another: as many as a small machine bears. */
 const AT_ONCE = 2;
 
-/** The walk itself went wrong: told beside the others, which go on. */
+/** The walk itself went wrong: told beside the others, which continue. */
 const brokenOff = (seed: number, thrown: unknown): Walked => {
   const what = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
   return { seed, findings: [{ kind: 'broken', what }], story: () => what };

@@ -16,9 +16,9 @@ export type Kind =
   | 'lost'
   /** More starts than attempts and setbacks allow. */
   | 'starts'
-  /** In progress, and nobody works on it. */
+  /** In progress, and no one works on it. */
   | 'stranded'
-  /** An agent was ended although nobody had decided so. */
+  /** An agent was ended although no one had decided so. */
   | 'killed'
   /** What a worker outside reported was refused for good. */
   | 'refused'
@@ -32,7 +32,7 @@ export interface Finding {
   readonly what: string;
 }
 
-/** An attempt that was interrupted by what git did may be made again so often, before somebody has to look. */
+/** An attempt that was interrupted by what git did may be made again so often, before someone has to look. */
 const SETBACKS = 2;
 
 const readGraph = (worktree: string): Map<string, Record<string, unknown>> | null => {
@@ -54,7 +54,7 @@ const runsOf = async (stage: Stage) => {
   return runs;
 };
 
-/** Whether nobody works, and no run is open that can end. */
+/** Whether no one works, and no run is open that can end. */
 export async function isQuiet(stage: Stage, places: readonly (string | null)[]): Promise<boolean> {
   if (stage.workers.busy() > 0) return false;
   const words = new Map(stage.journal.entries().map(({ run, word }) => [run, word]));
@@ -122,7 +122,7 @@ export async function findingsOf(walked: {
       )
         say(
           'stranded',
-          `${id} in ${place} is in progress as ${String(task.assigned)}, and nobody works on it`,
+          `${id} in ${place} is in progress as ${String(task.assigned)}, and no one works on it`,
         );
   }
   if (!isReport(status)) say('broken', 'status could not be asked');

@@ -1,5 +1,5 @@
 // One walk: a supervisor over working agents, and beside it operations chosen by a seed, with kills in between. Then
-// everybody may finish, and what must always hold is asked.
+// everyone may finish, and what must always hold is asked.
 
 import { readFile } from 'node:fs/promises';
 import { chanceOf } from './chance.ts';
@@ -12,13 +12,13 @@ import { pause } from './workers.ts';
 const STEPS = 14;
 /** How long everything may take to come to an end after the last operation, ms. */
 const SETTLE_MS = 60_000;
-/** How long nobody may have worked for that to be the end, ms. */
+/** How long no one may have worked for that to be the end, ms. */
 const QUIET_MS = 2000;
 
 export interface Walked {
   readonly seed: number;
   readonly findings: readonly Finding[];
-  /** What was done and what the supervisor wrote, to be read by whoever looks for the cause. */
+  /** What was done and what the supervisor wrote, for finding the cause. */
   story(): string;
 }
 
@@ -112,7 +112,7 @@ async function operate(operation: Operation, site: Site, tell: (text: string) =>
   }
 }
 
-/** Waits until nobody works any more and nothing more begins, stops the supervisor, and says what is wrong. */
+/** Waits until no one works any more and nothing more begins, stops the supervisor, and says what is wrong. */
 async function settle(
   stage: Stage,
   places: readonly (string | null)[],

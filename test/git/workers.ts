@@ -1,5 +1,5 @@
 // Agents that are no children of the supervisor: a web service that takes tasks with 202 and reports when it is done,
-// and a worker that claims. Both outlive every supervisor and report until somebody takes it.
+// and a worker that claims. Both outlive every supervisor and report until someone takes it.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -105,7 +105,7 @@ async function operatorToken(stateDir: string): Promise<string | null> {
   }
 }
 
-/** null: nobody answered. */
+/** null: no one answered. */
 async function post(
   url: string,
   token: string,
@@ -121,7 +121,7 @@ async function post(
     });
     return { status: response.status, text: await response.text() };
   } catch {
-    // Killed before or while it answered: whoever asked does not know which.
+    // Killed before or while it answered: the client does not know which.
     return null;
   }
 }

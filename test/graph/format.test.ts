@@ -121,7 +121,7 @@ describe('reading tasks', () => {
     expect(tasks.get('input')?.inputsFrom).toEqual(['a', 'b']);
   });
 
-  test('a lifecycle at rest is a memory; one with somebody at work has rules of its own', () => {
+  test('a lifecycle at rest is a memory; one with someone at work has rules of its own', () => {
     const rest = { generation: 1, revision: 2, fence: 2, attempt_sequence: 1, ledger_head: 'e', audit: [{}] };
     const lines = [
       task('rest', { lifecycle: rest }),
@@ -144,7 +144,7 @@ describe('reading tasks', () => {
     ['in-progress', []],
     ['failed', []],
     ['done', []],
-  ])('a candidate on a task that is %s: wg may go on from it: %j', (status, expected) => {
+  ])('a candidate on a task that is %s: wg may continue from it: %j', (status, expected) => {
     const { tasks } = parse(task('a', { status, completion_candidate: { manifest: {} } })).snapshot;
     expect(tasks.get('a')?.foreignKeys).toEqual(expected);
   });

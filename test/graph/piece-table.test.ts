@@ -63,7 +63,7 @@ describe('a text in pieces', () => {
     expect(text.parts(0, text.length).length).toBeLessThan(60);
   });
 
-  test('memory of what was replaced is let go of', () => {
+  test('memory of what was replaced is released', () => {
     let text = PieceTable.of(Buffer.alloc(8_000_000, 'a'));
     text = text.replaced([{ from: 10, to: 7_999_990, bytes: Buffer.from('b') }]);
     const held = new Set(text.parts(0, text.length).map((part) => part.buffer));

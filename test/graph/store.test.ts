@@ -151,7 +151,7 @@ describe('reading', () => {
     }
   });
 
-  test('whoever asks after a change gets it, even while a reading is under way', async () => {
+  test('a caller after a change gets it, even while a reading is under way', async () => {
     const store = makeStore();
     for (let i = 0; i < 20; i++) {
       const under = store.refresh();
@@ -210,7 +210,7 @@ describe('reading', () => {
 });
 
 describe('whether there is anything new', () => {
-  /** Makes the file old enough that nobody can have been in the middle of writing it. */
+  /** Makes the file old enough that no one can have been in the middle of writing it. */
   const age = async () => await utimes(file, new Date(Date.now() - 5000), new Date(Date.now() - 5000));
 
   test('nothing before and after a reading that found nothing, something when the file comes', async () => {
@@ -471,7 +471,7 @@ describe('refusing', () => {
     expect(fields('a').status).toBe('done');
   });
 
-  test('a graph that vanished is not made anew, except by who may create it', async () => {
+  test('a graph that vanished is not created again, except by who may create it', async () => {
     const store = makeStore();
     const add = (id: string) => (draft: EditSession) => draft.add({ id, title: id });
     await expect(store.change(add('a'))).rejects.toMatchObject({ code: 'graph' });
@@ -541,7 +541,7 @@ const canMount = (() => {
 })();
 
 describe('disks in trouble', () => {
-  if (!canMount) test.skip('this machine lets nobody mount a small disk to fill', () => {});
+  if (!canMount) test.skip('this machine lets no one mount a small disk to fill', () => {});
   const attempt = join(import.meta.dirname, 'write-attempt.ts');
   const runner = join(import.meta.dirname, '../support/run-typescript.mjs');
 
@@ -580,7 +580,7 @@ describe('disks in trouble', () => {
 });
 
 describe('beside others', () => {
-  test('waits for whoever holds the lock, and then works on what that one left', async () => {
+  test('waits for the holder of the lock, and then works on what that one left', async () => {
     await replace(`${task('a')}\n`);
     const store = makeStore();
     const holder = await otherHolder();
@@ -659,8 +659,8 @@ describe('beside others', () => {
   });
 });
 
-describe('somebody who asks for no lock', () => {
-  /** Runs `act` in the very moment when a write of this process has replaced the graph, before anybody else could know. */
+describe('someone who asks for no lock', () => {
+  /** Runs `act` in the very moment when a write of this process has replaced the graph, before anyone else could know. */
   async function onceReplaced(act: () => void): Promise<void> {
     const { ino } = statSync(file);
     for (;;) {

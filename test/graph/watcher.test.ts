@@ -156,7 +156,7 @@ describe('hearing of changes', () => {
 });
 
 describe('folders that come and go', () => {
-  test('a folder deleted and made anew back to back is watched again', async () => {
+  test('a folder deleted and created again back to back is watched again', async () => {
     const graph = await makeGraph('a');
     await watching(graph);
     for (let round = 0; round < 5; round++) {
@@ -244,7 +244,7 @@ function silentWatch(): WatchFunction {
   return () => ({ close() {} });
 }
 
-test('only the files that matter are heard of, and what is of the graph file alone is told apart', async () => {
+test('only the files that matter are heard of, and what is of the graph file alone is distinguished', async () => {
   const graph = await makeGraph('a');
   let say: (name: string | null) => void = () => {};
   const made = make((_folder, hear) => {

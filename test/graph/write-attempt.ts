@@ -1,5 +1,5 @@
 // Run as a program of its own: `write-attempt.ts GRAPH SIZE`. Tries one change that makes the file SIZE bytes longer
-// and prints, as JSON, what came of it and what the folder holds then.
+// and prints, as JSON, the result and what the folder holds then.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

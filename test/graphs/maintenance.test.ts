@@ -123,7 +123,7 @@ describe('heartbeats (edge 21)', () => {
     expect(writes).toBe(2);
   });
 
-  test('an entry that somebody removed is written anew, with the process', async () => {
+  test('an entry that someone removed is written again, with the process', async () => {
     const [agent = ''] = await claimed('a');
     const { next_agent_id } = JSON.parse(readFileSync(join(graph, 'service', 'registry.json'), 'utf8'));
     await writeFile(join(graph, 'service', 'registry.json'), JSON.stringify({ agents: {}, next_agent_id }));
@@ -132,7 +132,7 @@ describe('heartbeats (edge 21)', () => {
     expect(entries()[agent]).toMatchObject({ status: 'working', task_id: 'a' });
   });
 
-  test('not for a run whose task the graph gives to somebody else', async () => {
+  test('not for a run whose task the graph gives to another', async () => {
     const [agent = ''] = await claimed('a');
     await playground.writeGraph(playground.repo, [{ id: 'a', status: 'open' }]);
     await store.refresh();
@@ -149,7 +149,7 @@ describe('agents that a daemon left behind', () => {
     return agent;
   };
 
-  test('one that lives goes on; one that is gone frees its task', async () => {
+  test('one that lives continues; one that is gone frees its task', async () => {
     const agent = await left();
     live.add(4711);
     const care = maintenance();

@@ -103,11 +103,11 @@ test('without a service manager nothing is said', () => {
 
 test('a manager that does not listen is reported once', () => {
   const { service, clock, warned, refuse, tick } = notices(UNDER_SYSTEMD);
-  refuse('nobody is there');
+  refuse('no one is there');
   service.ready(() => 'working');
   clock.advance(5000);
   tick();
-  expect(warned).toEqual(['nobody is there']);
+  expect(warned).toEqual(['no one is there']);
 });
 
 withDatagrams('all of it through a real socket', async () => {

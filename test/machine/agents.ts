@@ -1,4 +1,4 @@
-// Agents without processes: they outlive every supervisor, end when they are told to, and die when their run is aborted.
+// Agents without processes: they outlive every supervisor, end when they are asked to, and die when their run is aborted.
 
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { type Assignment, type Executor, type RunControl, stopReason } from '../../src/executors/executor.ts';

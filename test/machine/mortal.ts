@@ -60,7 +60,7 @@ export function createMortal(): Mortal {
             deaths.add(dies);
           });
           const changed = store.change((draft) => (isDead ? refuse() : edit(draft)), options);
-          // Whoever loses the race has nobody who waits for it.
+          // The loser of the race is not awaited.
           changed.catch(() => {});
           try {
             return await Promise.race([changed, death]);

@@ -1,5 +1,5 @@
 // The stage of the random walks: one repository, a supervisor that is killed and started, agents, a worker outside, wg, and
-// somebody who puts older states of the graph back. What may never happen is told as a fault.
+// someone who puts older states of the graph back. What may never happen is told as a fault.
 
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ export class Stage {
   readonly clock: FakeClock = createFakeClock('2027-03-10T08:00:00Z');
   readonly agents: Agents;
   readonly faults: string[] = [];
-  /** What happened, for whoever reads a failure. */
+  /** What happened, for the report of a failure. */
   readonly story: string[] = [];
   /** Tasks that succeeded, by whose word; a person's `retry` takes them out. */
   readonly #succeeded = new Map<string, string>();
@@ -113,7 +113,7 @@ export class Stage {
       wrap: { ...others, ledger: (ledger) => mortally?.(this.#watched(ledger)) ?? ledger },
       start: false,
     });
-    // A start waits for the graphs, and somebody may hold the lock of one.
+    // A start waits for the graphs, and someone may hold the lock of one.
     void supervised.start().catch((thrown) => mortal.isDead || this.#fault(`start: ${String(thrown)}`));
     while (!(await this.#served(supervised))) await nextTurn();
     this.#life = { supervised, mortal, api: await callerOf(supervised), hangUp: new AbortController() };
@@ -133,7 +133,7 @@ export class Stage {
     this.#life = null;
     life?.mortal.kill();
     life?.hangUp.abort();
-    // What it waits for in vain would keep this process from leaving it; nobody else is there to take the lock.
+    // What it waits for in vain would keep this process from leaving it; no one else is there to take the lock.
     const wasLocked = this.#lock !== null;
     this.#lock?.release();
     await life?.supervised.stop({ cancelAgents: false });
@@ -157,7 +157,7 @@ export class Stage {
     this.#lock = null;
   }
 
-  /** Lets the supervisor look at everything, and what is under way go on a little. */
+  /** Lets the supervisor look at everything, and what is under way continue a little. */
   async look(): Promise<void> {
     const { supervisor } = this.#life?.supervised ?? {};
     if (!supervisor) return;
@@ -186,7 +186,7 @@ export class Stage {
     );
   }
 
-  /** Somebody reports: the operator, the task's newest agent, or the newest worker outside. */
+  /** Someone reports: the operator, the task's newest agent, or the newest worker outside. */
   report(task: TaskName, who: 'operator' | 'worker', result: 'complete' | 'fail'): void {
     const token = task === 'far' ? this.#leases.at(-1) : this.agents.last(task)?.token;
     if (who === 'worker' && token === undefined) return;
@@ -288,7 +288,7 @@ export class Stage {
       const { id, status } = task;
       const open = this.#runs().filter((run) => run.task === id && isOpenRun(run));
       const isAttended = open.some(({ phase, agent }) => phase === 'handed-off' && agent === task.assigned);
-      if (status === 'in-progress' && !isAttended) this.#fault(`${id} is in progress with nobody on it`);
+      if (status === 'in-progress' && !isAttended) this.#fault(`${id} is in progress with no one on it`);
       if (!(status === 'in-progress') && open.length > 0)
         this.#fault(`${id} is ${status}, but has an open run: ${JSON.stringify(open)}`);
       const by = this.#succeeded.get(id);
@@ -307,7 +307,7 @@ export class Stage {
     await this.playground.remove();
   }
 
-  /** Whether nothing is under way any more, and nothing will be by itself. */
+  /** Whether nothing is under way any more, and nothing will be on its own. */
   async #isQuiet(): Promise<boolean> {
     const { supervisor } = this.#life?.supervised ?? {};
     await supervisor?.tick();
@@ -360,7 +360,7 @@ export class Stage {
     this.#send(`${what} ${task}`, `/api/task/${task}/${verb}`, body, token, then);
   }
 
-  /** Begins a call; what comes of it is noted when it comes. */
+  /** Begins a call; the result is noted when it comes. */
   #send(
     what: string,
     path: string,

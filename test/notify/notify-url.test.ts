@@ -49,7 +49,7 @@ test('of the run itself', () => {
   });
 });
 
-test('of an earlier attempt that failed, was interrupted or given back: the last one is still what was asked for', () => {
+test('of an earlier attempt that failed, was interrupted or released: the last one is still what was asked for', () => {
   run('run_1', 1, FAILED);
   ledger.setLease('run_1', ASKED);
   run('run_2', 2, { kind: 'stopped', reason: 'shutdown' });
@@ -64,14 +64,14 @@ test('of an earlier attempt that failed, was interrupted or given back: the last
 test.each<[string, Outcome, number, string]>([
   ['it succeeded', { kind: 'succeeded' }, 1, 'a'],
   ['it was cancelled', { kind: 'stopped', reason: 'cancelled' }, 1, 'a'],
-  ['the task was made anew since', FAILED, 2, 'b'],
-])('nobody, once what was asked for is over: %s', (_why, outcome, attempt, createdAt) => {
+  ['the task was created again since', FAILED, 2, 'b'],
+])('no one, once what was asked for has finished: %s', (_why, outcome, attempt, createdAt) => {
   run('run_1', 1, outcome);
   ledger.setLease('run_1', ASKED);
   run('run_2', attempt, null, createdAt);
   expect(askerOf(ledger, 'run_2').notifyUrl).toBeNull();
 });
 
-test('nobody, of a run that is not there', () => {
+test('no one, of a run that is not there', () => {
   expect(askerOf(ledger, 'run_9')).toEqual({ notifyUrl: null, externalRef: null });
 });

@@ -33,7 +33,7 @@ function handClock(start: number): Clock & { advance(ms: number): void } {
         timers = timers.filter((one) => one !== timer);
       };
     },
-    sleep: () => Promise.reject(new Error('nobody sleeps here')),
+    sleep: () => Promise.reject(new Error('no one sleeps here')),
     advance(ms) {
       now += ms;
       const due = timers.filter((one) => one.at <= now);
@@ -268,7 +268,7 @@ describe('how it is sent', () => {
 });
 
 describe('what survives', () => {
-  test('what was queued and not sent is sent by the next one; what ended while nobody listened is told too', async () => {
+  test('what was queued and not sent is sent by the next one; what ended while no one listened is told too', async () => {
     answers = () => ({ status: 500 });
     await begin();
     bus.emit('run.settled', { ...of('run_1'), outcome: SUCCEEDED, status: 'done' });
@@ -317,7 +317,7 @@ describe('what survives', () => {
     expect(hook.received.length).toBe(4);
   });
 
-  test('whoever asked for one run hears of its end: not yet there is tried again, called already is well', async () => {
+  test('the requester of one run is notified of its end: not yet there is retried, called already is fine', async () => {
     webhooks = [];
     ledger.setLease('run_1', newLease('http', { notifyUrl: `${hook.url}/webhook-waiting/7?x=1` }));
     answers = (_request, before) => ({ status: before === 0 ? 404 : 409 });

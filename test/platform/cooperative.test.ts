@@ -10,7 +10,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-/** Keeps the processor busy for so many ms in steps of one. */
+/** Keeps the processor busy for a number of ms in steps of one. */
 function* busy(ms: number): Steps<number> {
   for (let n = 0; n < ms; n++) {
     now++;

@@ -164,7 +164,7 @@ const ways: [string, () => Locker][] = [
 });
 
 describe('trouble', () => {
-  test('a missing folder is not made anew, and the error says what to look at', async () => {
+  test('a missing folder is not created again, and the error says what to look at', async () => {
     const gone = join(folder, 'gone', 'graph.lock');
     const locker = createLocker();
     await expect(locker.acquire(gone, { timeoutMs: 100 })).rejects.toMatchObject({

@@ -112,7 +112,7 @@ describe.each(['machine', 'graph'] as const)('the lock of a %s', (scope) => {
     if (scope === 'machine') {
       const longAgo = Math.floor(statSync(`${lockFile}.lock`).mtimeMs / 1000) - 3600;
       utimesSync(`${lockFile}.lock`, longAgo, longAgo);
-      // By itself proper-lockfile would give it away now.
+      // On its own proper-lockfile would give it away now.
       expect(await lockfile.check(lockFile, { realpath: false, stale: 30_000 })).toBe(false);
     }
     await expect(hold(scope)).rejects.toMatchObject({ code: 'already-running' });
@@ -201,7 +201,7 @@ describe('the machine lock', () => {
     });
   });
 
-  test('a holder file whose pid another process has by now names nobody', async () => {
+  test('a holder file whose pid another process has by now names no one', async () => {
     await hold();
     const holder = JSON.parse(readFileSync(holderFile, 'utf8'));
     writeFileSync(holderFile, JSON.stringify({ ...holder, start_time: '1' }));

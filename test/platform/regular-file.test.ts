@@ -31,7 +31,7 @@ const REFUSED = Object.entries(HOSTILE).filter(([kind]) => kind !== 'random byte
 describe.each(REFUSED)('%s', (_kind, how) => {
   const named = expect.objectContaining({ code: 'graph', message: expect.stringContaining('/graph/file') });
 
-  test('is read by nobody, and the path is named', async () => {
+  test('is read by no one, and the path is named', async () => {
     put(path, folder, how);
     expect(() => readTextNow(path, TERMS)).toThrow(named);
     await expect(readText(path, TERMS)).rejects.toEqual(named);
@@ -93,7 +93,7 @@ test('nothing is made at the end of a link that leads nowhere', () => {
   expect(() => readFileSync(join(folder, 'made'))).toThrow(/ENOENT/);
 });
 
-test('text is added, and written anew, for the owner alone', async () => {
+test('text is added, and written again, for the owner alone', async () => {
   mkdirSync(join(folder, 'graph'));
   appendTextNow(path, 'a');
   await appendText(path, 'b');

@@ -94,7 +94,7 @@ test('what was missing is tried again; quotas, endpoints, breakers and what a pe
   expect(pauses()).toEqual(['account team quota', 'profile agent paused', 'profile machine endpoint-gone']);
 });
 
-test('instant failures are counted for each worktree’s own profile; a changed one begins anew; a name resumes all', () => {
+test('instant failures are counted for each worktree’s own profile; a changed one begins again; a name resumes all', () => {
   const fail = (graph: string, n: number) =>
     availability.failed(runOf(graph, 'agent', `t-${n}`), {
       ...{ kind: 'failed', failure: 'exit', message: 'exit status 9', retryable: true },

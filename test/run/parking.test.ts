@@ -79,12 +79,12 @@ test('a success in between does not count a vanished agent on', () => {
   expect(parking.judge(after(failed('interrupted')), 1)).toContain('3 times in a row');
 });
 
-test('a change of what is to be done lets go and counts anew; what changes by itself does not', () => {
+test('a change of what is to be done releases and counts again; what changes on its own does not', () => {
   for (let n = 0; n < 2; n++) after(failed('interrupted'));
   const last = after(failed('interrupted'));
   parking.judge(last, 1);
   const before = task;
-  // Rewritten by wg, which drops our keys and orders tags as it likes; logs and counters grow by themselves.
+  // Rewritten by wg, which drops our keys and orders tags as it likes; logs and counters grow on their own.
   task = detail('t', { exec: 'make', tags: ['b', 'a'], retryCount: 4, status: 'failed', executor: 'other' });
   expect(parking.release()).toEqual([]);
   problem = 'unreadable';

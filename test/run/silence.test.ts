@@ -25,7 +25,7 @@ test('five minutes are a warning, fifteen are critical, a sign of life ends both
   expect(silenceText(one, NOW + 21 * MINUTE)).toBeNull();
 });
 
-test('only processes of ours are expected to say something, and only while they have something to do', () => {
+test('only processes of the supervisor are expected to say something, and only while they have something to do', () => {
   const later = NOW + 3_600_000;
   expect(silenceLevel(live({ process: null }), later)).toBeNull();
   expect(silenceLevel(live({ phase: 'handed-off' }), later)).toBeNull();

@@ -14,7 +14,7 @@ test('a run that gives no answer is asked again less and less often, and when a 
     const next = unanswered.nextAt(now) ?? 0;
     expect(unanswered.mayAsk('r', next - 1)).toBe(false);
     expect(unanswered.mayAsk('r', next)).toBe(true);
-    // Nobody is to be woken for what is due already: whoever looks sees it.
+    // No wake for what is due already: the next check sees it.
     expect(unanswered.nextAt(next)).toBeNull();
     waits.push(next - now);
     now = next;

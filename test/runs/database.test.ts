@@ -36,7 +36,7 @@ describe('the database', () => {
     }
   });
 
-  test('what is relaxed does not sync by itself; whatever is written next does again', () => {
+  test('what is relaxed does not sync on its own; whatever is written next does again', () => {
     const level = () => database.one('PRAGMA synchronous')?.synchronous;
     const insert = database.prepare('INSERT INTO a VALUES (?, ?)');
     const ways: [string, () => unknown][] = [
@@ -62,7 +62,7 @@ describe('the database', () => {
     expect(level()).toBe(2);
   });
 
-  test('a sync that fails is told to all who shared it, and later ones are not taken at their word', async () => {
+  test('a sync that fails is reported to all who shared it, and later ones are not taken at their word', async () => {
     const file = join(folder, 'b.sqlite');
     let broken = false;
     let syncs = 0;
@@ -88,7 +88,7 @@ describe('the database', () => {
     expect(statSync(`${file}-wal`).size).toBeGreaterThan(0);
     broken = false;
     await write('5');
-    // Everything went into the ledger itself: the log, of which the system may have lost a part, begins anew.
+    // Everything went into the ledger itself: the log, of which the system may have lost a part, begins again.
     expect(statSync(`${file}-wal`).size).toBe(0);
     expect(syncs).toBe(2);
     await write('6');

@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 describe('dispatches', () => {
-  test('their number rises, over a restart too, and what came of them is kept', async () => {
+  test('their number rises, over a restart too, and the result is kept', async () => {
     const book = () => ledger.deliveries;
     expect(book().beginDispatch('msg_1', 'run_1', 'http://a')).toBe(1);
     book().noteDispatch('msg_1', 'retrying', 'HTTP 503');
@@ -56,7 +56,7 @@ describe('events', () => {
     expect(ledger.deliveries.eventCounts()).toEqual(new Map([['delivered', 1]]));
   });
 
-  test('held ones keep their bytes and are let go by their webhook', () => {
+  test('held ones keep their bytes and are released by their webhook', () => {
     const { deliveries: book } = ledger;
     book.queueEvent({ id: 'evt_1', target: 'http://h', payload: 'p' });
     book.queueEvent({ id: 'evt_2', target: 'http://i', payload: 'q' });
@@ -79,7 +79,7 @@ describe('leases and further tokens', () => {
     });
     ledger.setLease('run_1', lease);
     ledger.deliveries.beginDispatch('msg_1', 'run_1', 'http://a');
-    // Of this one nobody ever noted what came of it: its run was ended in the middle.
+    // Of this one no one ever noted the result: its run was ended in the middle.
     ledger.deliveries.beginDispatch('msg_2', 'run_1', 'http://a');
     await reopen();
     expect(ledger.lease('run_1')).toEqual(lease);

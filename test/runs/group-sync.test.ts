@@ -35,7 +35,7 @@ test('all who come before a sync begins share it; who comes during one gets the 
   await last;
 });
 
-test('a sync that fails fails all who shared it, and nobody else', async () => {
+test('a sync that fails fails all who shared it, and no one else', async () => {
   const disk = scripted();
   const synced = createGroupSync(disk.sync);
   const shared = Promise.allSettled([synced(), synced()]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { ledgerPresence } from '../../src/runs/ledger-presence.ts';
 
-test('a removed ledger, a replaced one and one whose folder is gone are told apart from one that is written', async () => {
+test('a removed ledger, a replaced one and one whose folder is gone are distinguished from one that is written', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ledger-presence-'));
   const file = join(folder, 'ledger.sqlite');
   await writeFile(file, 'one');

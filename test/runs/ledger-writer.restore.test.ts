@@ -34,7 +34,7 @@ const anew = {
   occurrence: null,
 };
 
-test('a lost run is there again as it was, its token speaks for it, and fences go on above it', () => {
+test('a lost run is there again as it was, its token speaks for it, and fences continue above it', () => {
   const run = lost({ process: { pid: 12, startTime: '3', bootId: 'b' }, deadlineAt: 99 });
   expect(ledger.restore(run, 'hash')).toBe(true);
   expect(ledger.openRuns()).toEqual([run]);
@@ -54,7 +54,7 @@ test('what the ledger knows outweighs what a folder remembers', () => {
   expect(ledger.restore(lost(), 'hash')).toBe(true);
 });
 
-test('only an open run can be taken up', () => {
+test('only an open run can be reattached', () => {
   expect(ledger.restore(lost({ phase: 'settled', outcome: { kind: 'succeeded' } }), 'hash')).toBe(false);
   expect(ledger.runs()).toEqual([]);
 });

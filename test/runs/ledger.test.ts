@@ -149,7 +149,7 @@ describe('a run in the ledger', () => {
     expect(ledger.open(newRun('r2'), 'h2').fence).toBe(42);
   });
 
-  test('many are opened in one write: one that is refused keeps nobody else back', async () => {
+  test('many are opened in one write: one that is refused keeps no one else back', async () => {
     const ledger = await opened();
     ledger.open(newRun('r0'), 'h0');
     const [first, again, odd, last] = ledger.openAll([
@@ -175,7 +175,7 @@ describe('a run in the ledger', () => {
     expect(ledger.run('r5')).toBeNull();
   });
 
-  test('an advance is there for everybody when it resolves, and many share a sync', async () => {
+  test('an advance is there for everyone when it resolves, and many share a sync', async () => {
     const ledger = await opened();
     const ids = Array.from({ length: 20 }, (_, n) => `r${n}`);
     ledger.openAll(ids.map((id) => [newRun(id, { task: id }), `h-${id}`] as const));
@@ -204,7 +204,7 @@ describe('a run in the ledger', () => {
     const ledger = await opened();
     ledger.open(newRun('r1'), 'h1');
     expect(() => ledger.move('r1', 'started')).toThrow('run r1 cannot go from opened to started');
-    expect(() => ledger.move('nobody', 'claimed')).toThrow('run nobody is not in the ledger');
+    expect(() => ledger.move('run_none', 'claimed')).toThrow('run run_none is not in the ledger');
     ledger.move('r1', 'claimed', { agent: 'agent-1' });
     const process = { pid: 1, startTime: '2', bootId: '3' };
     expect(ledger.move('r1', 'claimed', { process })).toMatchObject({ agent: 'agent-1', process });
@@ -247,7 +247,7 @@ describe('asking', () => {
     expect(ledger.latestRun('/nowhere', 'build-api')).toBeNull();
   });
 
-  test('a token belongs to its run, also after the run is over', async () => {
+  test('a token belongs to its run, also after the run has finished', async () => {
     const ledger = await opened();
     fail(ledger, 'r1');
     expect(ledger.runOfToken('hash-r1')?.id).toBe('r1');
@@ -277,7 +277,7 @@ describe('asking', () => {
     expect(counted(false)).toBe(3);
   });
 
-  test('a task made anew under the same id starts at 0, and one without a creation time is its own', async () => {
+  test('a task created again under the same id starts at 0, and one without a creation time is its own', async () => {
     const ledger = await opened();
     fail(ledger, 'r1');
     fail(ledger, 'r2', FAILURE, { taskCreatedAt: null });
@@ -286,7 +286,7 @@ describe('asking', () => {
     expect(ledger.countedAttempts({ ...anew, createdAt: null })).toBe(1);
   });
 
-  test('attempts of the copies of a task are counted together, and let go together, unless each is its own', async () => {
+  test('attempts of the copies of a task are counted together, and released together, unless each is its own', async () => {
     const ledger = await opened();
     const copy = '/w/.workgraph';
     const createdAt = '2027-01-01T00:00:00Z';

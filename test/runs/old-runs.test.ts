@@ -38,7 +38,7 @@ const rows = async (table: string): Promise<number> => {
   }
 };
 
-describe('what is over', () => {
+describe('what has finished', () => {
   test('stays while its folder does, whatever its age', () => {
     endedRun('run_1', 'a', '/g/.workgraph/agents/agent-1');
     clock.advance(1000);

@@ -49,7 +49,7 @@ describe('moves of a run', () => {
     expect(new Set(legal)).toEqual(new Set([from, ...LEGAL[from]]));
   });
 
-  test('nothing leaves a phase in which the run is over', () => {
+  test('nothing leaves a phase in which the run has finished', () => {
     for (const from of RUN_PHASES)
       if (!isOpenRun({ phase: from }))
         expect(RUN_PHASES.filter((to) => to !== from && mayMove(from, to))).toEqual([]);

@@ -61,7 +61,7 @@ test('many at once are all written or none, and what was not written is not reme
   expect(() => ledger.noteSchedule({ ...task, task: 'a\u0000b' }, memory)).toThrow('NUL');
 });
 
-test('an occurrence is over when its task was done, until the next is dispatched', async () => {
+test('an occurrence has finished when its task was done, until the next is dispatched', async () => {
   ledger.noteSchedule(task, memory);
   ledger.noteOver(task);
   expect(ledger.scheduleMemory().get(key)).toEqual(memory);
@@ -74,7 +74,7 @@ test('an occurrence is over when its task was done, until the next is dispatched
   expect(ledger.scheduleMemory().get(key)).toEqual({ ...memory, lastNominalAt: 20 });
 });
 
-test('an occurrence of a schedule that nobody knows is no schedule', () => {
+test('an occurrence of a schedule that no one knows is no schedule', () => {
   ledger.noteOccurrence(task, 10);
   expect(ledger.scheduleMemory().size).toBe(0);
 });

@@ -71,7 +71,7 @@ test('what is told with the outcome counts too, what is told later at once', asy
   expect(spent()).toBe(4);
 });
 
-test('what was given back for want of something is no run, and teaches nothing', async () => {
+test('what was released because something was missing is no run, and teaches nothing', async () => {
   ledger.openAll([[newRun('run_d', { task: 'd' }), 'hash-d']]);
   const outcome: Outcome = { kind: 'deferred', code: 'quota', because: 'no quota', scope: 'account' };
   ledger.move('run_d', 'claimed', {});
@@ -80,7 +80,7 @@ test('what was given back for want of something is no run, and teaches nothing',
   expect(ledger.spending().learned('default').runs).toBe(0);
 });
 
-test('a task is all of its attempts since retry, and another one when it is made anew', async () => {
+test('a task is all of its attempts since retry, and another one when it is created again', async () => {
   const of = { task: 'build-api' };
   await ran({ costUsd: 1 }, of);
   await ran({ costUsd: 2 }, of);

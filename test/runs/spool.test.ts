@@ -38,7 +38,7 @@ function completion(at: number, more: Partial<SpooledCompletion> = {}): SpooledC
 }
 
 describe('the spool of completions', () => {
-  test('gives back what was put in, oldest first, and empties itself', async () => {
+  test('releases what was put in, oldest first, and empties itself', async () => {
     const odd = completion(30, { summary: 'line\nbreak \ud800 é', artifacts: { '10': 1, b: [null] } });
     spoolCompletion(spool, odd);
     spoolCompletion(spool, completion(4));
@@ -104,7 +104,7 @@ describe('the spool of completions', () => {
     expect(spooled(spool)).toEqual([]);
   });
 
-  test('two drains at once apply each completion, and nobody trips over the other', async () => {
+  test('two drains at once apply each completion, and no one trips over the other', async () => {
     for (let at = 1; at <= 20; at++) spoolCompletion(spool, completion(at));
     const seen = new Set<string>();
     const apply = async (record: SpooledCompletion) => {

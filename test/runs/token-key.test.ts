@@ -26,7 +26,7 @@ test.each([
   'abc\n',
   'f'.repeat(64),
   `${'g'.repeat(64)}\n`,
-])('what is torn or foreign is made anew: %j', async (text) => {
+])('what is torn or foreign is created again: %j', async (text) => {
   await writeFile(file, text);
   const key = await readTokenKey(file);
   expect(await readFile(file, 'utf8')).toBe(`${key}\n`);

@@ -154,7 +154,7 @@ describe('the recipe', () => {
       artifacts: { result: done.task.artifacts },
     });
     expect(await task()).toMatchObject({ status: 'done' });
-    // Whoever pushes again, because the answer was lost, hears the same.
+    // A repeated push, because the response was lost, gets the same response.
     expect((await push(done)).status).toBe(204);
     expect((await push(status('WORKING'))).status).toBe(204);
     expect((await push(status('FAILED'))).json.code).toBe('already-terminal');
@@ -187,7 +187,7 @@ describe('what is pushed', () => {
   test.each([
     'INPUT_REQUIRED',
     'AUTH_REQUIRED',
-  ])('%s: a question, once; answered, the answer is in the task; WORKING goes on', async (state) => {
+  ])('%s: a question, once; answered, the answer is in the task; WORKING continues', async (state) => {
     await begin();
     for (let n = 0; n < 2; n++) expect((await push(status(state, 'Which one?'))).status).toBe(204);
     expect(supervised.count('run.input', 'look')).toBe(1);
@@ -196,7 +196,7 @@ describe('what is pushed', () => {
       answer: null,
     });
     await api.post('/api/task/look/answer', { answer: 'this one' });
-    // A push that was under way all the time asks nothing anew.
+    // A push that was under way all the time asks nothing again.
     await push(status(state, 'Which one?'));
     expect((await latestRun()).lease).toMatchObject({ answer: 'this one' });
     expect((await supervised.event('run.answered', 'look')).answer).toBe('this one');
@@ -240,7 +240,7 @@ describe('what is pushed', () => {
     });
   });
 
-  test('parts without end are refused, and the attempt goes on', async () => {
+  test('parts without end are refused, and the attempt continues', async () => {
     await begin();
     const text = 'x'.repeat(900_000);
     const codes: unknown[] = [];
@@ -293,7 +293,7 @@ describe('who may push', () => {
     expect((await push(status('WORKING'), extra)).status).toBe(204);
   });
 
-  test('nobody else: no token, a wrong one, the operator, the pre-signed one, another attempt', async () => {
+  test('no one else: no token, a wrong one, the operator, the pre-signed one, another attempt', async () => {
     await begin({ retry: 1 });
     const codes = async (headers: Record<string, string | null>) => {
       const { status: is, json } = await push(status('COMPLETED'), headers);
@@ -358,7 +358,7 @@ test('what ended while the supervisor restarted is asked for, though the agent a
   expect(sent).toHaveLength(1);
 });
 
-test('what goes on over a restart is pushed to its end as ever', async () => {
+test('what continues over a restart is pushed to its end as ever', async () => {
   const { configuration } = await begin();
   await supervised.stop({ cancelAgents: false });
   let asked = () => {};

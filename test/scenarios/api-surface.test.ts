@@ -69,7 +69,7 @@ interface Called extends Answer {
 }
 
 describe.each(DOORS)('by %s', (door: DoorName) => {
-  /** As whoever may do everything; `token`: as a worker, '' as nobody. */
+  /** As the operator; `token`: as a worker, '' without a token. */
   async function call(
     method: string,
     path: string,
@@ -285,7 +285,7 @@ describe.each(DOORS)('by %s', (door: DoorName) => {
     });
   });
 
-  test('POST /api/task/{id}/complete without any token: by hand, for whoever may do everything', async () => {
+  test('POST /api/task/{id}/complete without any token: by hand, as the operator', async () => {
     const done = await post(at('taken', 'complete'), {});
     expect([done.status, done.json.state]).toEqual([200, 'completed']);
   });
@@ -338,7 +338,7 @@ describe.each(DOORS)('by %s', (door: DoorName) => {
     expect(next.data.attempt.fence).toBeGreaterThan(data.attempt.fence);
   });
 
-  test('POST /api/task/{id}/input and /answer: the lease clock stops, and goes on', async () => {
+  test('POST /api/task/{id}/input and /answer: the lease clock stops, and continues', async () => {
     const { token } = await claim('asked', { lease_s: 60 });
     const asked = await post(at('asked', 'input'), {
       lease_token: token,
@@ -375,7 +375,7 @@ describe.each(DOORS)('by %s', (door: DoorName) => {
     await bad(at('begin', 'dispatch'), { notify_url: 'file:///etc/passwd' });
   });
 
-  test('POST /api/task/{id}/dispatch with Prefer: wait: 200 with Preference-Applied when it is over', async () => {
+  test('POST /api/task/{id}/dispatch with Prefer: wait: 200 with Preference-Applied when it has finished', async () => {
     const { status, headers, json } = await call(
       'POST',
       at('wait', 'dispatch'),

@@ -65,7 +65,7 @@ describe('configuration', () => {
     for (const word of words) expect(check.stdout + check.stderr).toContain(word);
   });
 
-  test('a profile with an error holds its own tasks and nobody else’s, in the machine’s file and in a worktree’s', async () => {
+  test('a profile with an error holds its own tasks and no one else’s, in the machine’s file and in a worktree’s', async () => {
     await playground.writeConfig(
       '[executors.typo]\ntype = "htp"\nendpoint = "http://127.0.0.1:9/"\n[executors.slip]\ntype = "http"\nendpiont = "http://127.0.0.1:9/"\n',
     );
@@ -89,12 +89,12 @@ describe('configuration', () => {
     expect(await why('slip')).toMatch(/endpiont.*did you mean "endpoint"\?/);
     expect(await why('local')).toContain(`${own}:6`);
     expect(await why('local')).toMatch(/comand.*command/);
-    // Put right while running: the task starts.
+    // Repaired while running: the task starts.
     await writeFile(own, '[executors.local]\ntype = "command"\ncommand = ["true"]\n');
     await supervised.event('run.settled', 'local');
   });
 
-  test('a task that names an executor nobody configured is held with the nearest name', async () => {
+  test('a task that names an executor no one configured is held with the nearest name', async () => {
     await playground.writeConfig('[executors.deploy-agent]\ntype = "external"\n');
     await playground.writeGraph(playground.repo, [
       { id: 'near', executor: 'deploy-agnet' },
@@ -139,7 +139,7 @@ describe('configuration', () => {
     expect(await supervised.control.why({ task: 'again' })).toMatchObject({ code: 'untrusted' });
   });
 
-  test('a path that is no repository, and one that is not there, are rows with a reason; the others go on', async () => {
+  test('a path that is no repository, and one that is not there, are rows with a reason; the others continue', async () => {
     const plain = join(playground.folder, 'plain');
     await mkdir(plain);
     const file = join(playground.folder, 'a-file');
@@ -161,7 +161,7 @@ describe('configuration', () => {
 });
 
 describe('graphs', () => {
-  test('random bytes, a torn line, an unknown status, a huge line: held with the line; the good ones beside go on', async () => {
+  test('random bytes, a torn line, an unknown status, a huge line: held with the line; the good ones beside continue', async () => {
     const names = ['random', 'torn', 'status', 'huge', 'not-utf8', 'good'];
     const [random = '', torn = '', status = '', huge = '', notUtf8 = '', good = ''] = await Promise.all(
       names.map((name) => playground.worktree(name)),
@@ -209,7 +209,7 @@ describe('graphs', () => {
     await eventually(async () => (await playground.readGraph(torn)).get('whole')?.status === 'done');
   });
 
-  test('a torn graph that is put right is taken up at once', async () => {
+  test('a torn graph that is repaired is served again at once', async () => {
     await rawGraph(playground.repo, '{"kind":"task","id":"la');
     await playground.writeConfig('');
     supervised = await supervise(playground);
@@ -323,7 +323,7 @@ describe('commands and requests', () => {
     expect((await playground.readGraph(playground.repo)).get('waits')).toMatchObject({
       status: 'in-progress',
     });
-    // Keys that nobody knows are other people's business.
+    // Keys that no one knows are other people's business.
     expect((await post('{"summary": "x", "workflow_id": 7}'))[0]).toBe(200);
     await supervised.event('run.settled', 'waits');
   });

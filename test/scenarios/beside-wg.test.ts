@@ -288,7 +288,7 @@ describe('agency scaffolding (edge 28)', () => {
     expect((await taskNow('a')).agent).toMatch(/^c0ffee/);
   });
 
-  test('without, it is held with the setting that switches it off; done by hand it lets the task go on', async () => {
+  test('without, it is held with the setting that switches it off; done by hand it lets the task continue', async () => {
     const { control } = await begin(scaffolded);
     const { code, because } = await heldBecause('.assign-a');
     expect(code).toBe('wg-system-task');
@@ -299,7 +299,7 @@ describe('agency scaffolding (edge 28)', () => {
 });
 
 describe('a running daemon (edges 14, 15, 18)', () => {
-  test('started later, it is yielded to before the next dispatch; when it ends, work goes on', async () => {
+  test('started later, it is yielded to before the next dispatch; when it ends, work continues', async () => {
     await begin([{ id: 'a', exec: 'while [ ! -e go ]; do sleep 0.02; done' }]);
     await supervised?.event('run.started', 'a');
     const daemon = await startDaemon(graph);
@@ -307,7 +307,7 @@ describe('a running daemon (edges 14, 15, 18)', () => {
     const line = { kind: 'task', id: 'b', title: 'b', status: 'open', exec: 'true', after: ['a'] };
     await appendFile(join(graph, 'graph.jsonl'), `${JSON.stringify(line)}\n`);
     await writeFile(join(playground.repo, 'go'), '');
-    // What runs goes on to its end; nothing new begins.
+    // What runs continues to its end; nothing new begins.
     await reaches('a', 'done');
     const { code, because } = await heldBecause('b');
     expect(code).toBe('wg-daemon');

@@ -95,7 +95,7 @@ test('a missing program holds the profile of its own worktree only, until that p
   await supervised.event('run.settled', 'later');
   await eventually(async () => (await supervised.control.runs({})).length >= tries + 2);
   await eventually(async () => (await held('executor-unavailable')).length === 2);
-  // Long before the pause would be over by itself.
+  // Long before the pause would be over on its own.
   await profile(playground.repo, 'true');
   for (const { id } of broken) await eventually(async () => (await statusOf(id)) === 'done');
 });
@@ -140,7 +140,7 @@ test('a used-up quota pauses the account; afterwards one task tries, and the oth
   );
   await start();
   await eventually(async () => (await held('quota')).length === 3);
-  // A person may say that it is over; here it is not, so it is paused again.
+  // A person may say that it has finished; here it is not, so it is paused again.
   await supervised.control.resume('claude');
   await eventually(async () => (await supervised.control.runs({})).length > 3);
   await eventually(async () => (await held('quota')).length === 3);
@@ -186,12 +186,12 @@ test('a task whose agent vanishes three times is parked, over a restart too, unt
   offset = 3_600_000;
   await supervised.supervisor.tick();
   expect(await held('parked')).toEqual(['poison']);
-  // A change to something that changes by itself is none.
+  // A change to something that changes on its own is none.
   const line = (await playground.readGraph(playground.repo)).get('poison');
   await playground.writeGraph(playground.repo, [{ ...line, ...poison, log: [] }]);
   await supervised.supervisor.tick();
   expect(await held('parked')).toEqual(['poison']);
-  // Said while nobody runs: the next one heeds it.
+  // Said while no one runs: the next one heeds it.
   await supervised.stop({ cancelAgents: false });
   expect(await supervisor(playground, ['retry', 'poison', '--worktree', playground.repo])).toMatchObject({
     status: 0,

@@ -1,5 +1,5 @@
 // Whether agents can report back is known before anything is claimed for them, and a claim that comes to nothing is
-// given back.
+// released.
 
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -161,7 +161,7 @@ test('a run that breaks between its claim and its start gives the claim back at 
   expect(await running.control.runs({ open: true, limit: 10 })).toEqual([]);
 });
 
-test('a delivery that was interrupted is given back where nobody could report its end any more', async () => {
+test('a delivery that was interrupted is released where no one could report its end any more', async () => {
   let posts = 0;
   // Takes the message and does not answer: the supervisor stops without knowing whether it arrived.
   const mute = createServer(() => posts++);

@@ -77,7 +77,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 const moment = fc.record({
   changes: fc.array(change, { maxLength: 3 }),
   ending: fc.constantFrom('\n', '\n', '\n', '', '\n\n'),
-  /** So many bytes are missing at the end. */
+  /** This many bytes are missing at the end. */
   torn: fc.constantFrom(0, 0, 0, 0, 1, 7),
   elapsed: fc.constantFrom(0, 0, 1000, 30_000, -5000),
 });
@@ -115,7 +115,7 @@ test('after any change, snapshot and decision are those of a first look', () => 
           expect(kept.schedules).toEqual(scratch.schedules);
           previous = again;
           for (const [key, verdict] of kept.verdicts) {
-            // What is over is told anew each time.
+            // What has finished is told again each time.
             if (verdict.state === 'finished') continue;
             judged++;
             if (last.get(key) === verdict) stood++;

@@ -1,4 +1,4 @@
-// A worker asks for a task that the supervisor is handing over at that very moment: it waits, and nobody else waits for it.
+// A worker asks for a task that the supervisor is handing over at that very moment: it waits, and no one else waits for it.
 
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ test('a claim that waits for a task under way leaves the event loop to others, a
   await playground.writeConfig('[executors.remote]\ntype = "external"\n[api]\nlisten = "127.0.0.1:0"\n');
   supervised = await supervise(playground);
   const api = await callerOf(supervised);
-  // Somebody holds the graph's lock, as any wg command does for a moment: the claim in the graph has to wait.
+  // Someone holds the graph's lock, as any wg command does for a moment: the claim in the graph has to wait.
   const graph = join(playground.repo, '.workgraph');
   lock = await createLocker().acquire(join(graph, 'graph.lock'), { timeoutMs: 10_000 });
   const line = { kind: 'task', id: 'late', title: 'Late', status: 'open', tags: ['executor:remote'] };

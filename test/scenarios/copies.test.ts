@@ -39,7 +39,7 @@ const tell = (id: string) => `echo ${id} "$PWD" >> ${told()}`;
 const ran = async () => (await readFile(told(), 'utf8')).trim().split('\n').sort();
 
 describe('a graph that is committed', () => {
-  test('while the graph it runs in is missing no copy starts, also where nobody noted that its agent had begun', async () => {
+  test('while the graph it runs in is missing no copy starts, also where no one noted that its agent had begun', async () => {
     const go = join(playground.folder, 'go');
     await commitGraph([{ id: 'long', exec: `${tell('long')}; until [ -e ${go} ]; do sleep 0.02; done` }]);
     const one = await playground.worktree('one');
@@ -94,7 +94,7 @@ describe('a graph that is committed', () => {
     expect(await ran()).toEqual([`flaky ${one}`, `flaky ${playground.repo}`, `flaky ${playground.repo}`]);
   });
 
-  test('is dispatched once, from the main worktree; the copies say so, and what waits for a copy goes on', async () => {
+  test('is dispatched once, from the main worktree; the copies say so, and what waits for a copy continues', async () => {
     await commitGraph([
       { id: 'shared', exec: tell('shared') },
       { id: 'after-shared', after: ['shared'], exec: tell('after-shared') },
@@ -242,7 +242,7 @@ describe('worktrees while the supervisor runs', () => {
     expect(await rowOf(supervised, locked)).toMatchObject({ state: 'locked', because: 'on a stick' });
   });
 
-  test('one that is removed in the middle of its work ends that work; a moved one goes on where it is', async () => {
+  test('one that is removed in the middle of its work ends that work; a moved one continues where it is', async () => {
     const doomed = await playground.worktree('doomed');
     const mover = await playground.worktree('mover');
     await playground.writeGraph(doomed, [{ id: 'endless', exec: `echo $$ > ${told()}; exec sleep 1000` }]);
@@ -263,7 +263,7 @@ describe('worktrees while the supervisor runs', () => {
     expect(await rowOf(supervised, mover)).toBeUndefined();
     await playground.writeGraph(moved, [{ id: 'after', exec: 'pwd' }]);
     expect(await supervised.event('run.settled', 'after')).toMatchObject({ worktree: moved });
-    // Its folder and its graph are gone: nobody could ever be told what came of it.
+    // Its folder and its graph are gone: no one could ever be told the result.
     await eventually(() => !isAlive(pid));
     const open = await eventually(async () => {
       const runs = await running.control.runs({ open: true });
@@ -273,7 +273,7 @@ describe('worktrees while the supervisor runs', () => {
     expect((await supervised.control.status()).runs).toEqual([]);
   });
 
-  test('work in the middle of which its worktree moves goes on, and its result is written where its graph is now', async () => {
+  test('work in the middle of which its worktree moves continues, and its result is written where its graph is now', async () => {
     const mover = await playground.worktree('mover');
     const moved = join(playground.folder, 'moved');
     const go = join(playground.folder, 'go');
@@ -298,7 +298,7 @@ describe('worktrees while the supervisor runs', () => {
     });
   });
 
-  test('a folder that vanished without git is missing, the others go on; it comes back as it was', async () => {
+  test('a folder that vanished without git is missing, the others continue; it comes back as it was', async () => {
     const fleeting = await playground.worktree('fleeting');
     await playground.writeGraph(fleeting, [{ id: 'first', exec: 'true' }]);
     await playground.writeConfig('');

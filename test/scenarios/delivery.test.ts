@@ -117,7 +117,7 @@ describe('an agent behind TLS', () => {
   });
 
   test.each<[string, string, Record<string, string>, RegExp]>([
-    ['that nobody vouches for', 'localhost', {}, /self-signed certificate/],
+    ['that no one vouches for', 'localhost', {}, /self-signed certificate/],
     ['of another name', '127.0.0.1', trusted, /altnames|Hostname/],
   ])('with a certificate %s is sent nothing', async (_which, host, env, because) => {
     const { paths, status, log } = await dispatchTo(host, env);
@@ -366,7 +366,7 @@ describe('while it lives', () => {
     const [first, second] = agent.received;
     expect(portOf(second)).not.toBe(portOf(first));
     expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
-    // Whoever took the first copy and ignored the second has the same token.
+    // An agent that took the first copy and ignored the second has the same token.
     expect(dataOf(second).lease).toEqual(dataOf(first).lease);
     expect(await complete(dataOf(second))).toMatchObject({ status: 200, duplicate: false });
     await new Promise((resolve) => squatter.close(resolve));
@@ -477,7 +477,7 @@ describe('while it lives', () => {
     expect(waiting.map((run) => run.phase)).toEqual(['claimed', 'claimed']);
     expect(await supervised.control.why({ task: 'job-3' })).toMatchObject({ code: 'profile-limit' });
     expect((await supervised.control.status()).limits).toMatchObject({ max_concurrent: 1, running: 0 });
-    // Stopped in the wait: what nobody has taken is given back.
+    // Stopped in the wait: what no one has taken is released.
     isDown = false;
     await supervised.stop({ cancelAgents: false });
     const tasks = [...(await playground.readGraph(playground.repo)).values()];

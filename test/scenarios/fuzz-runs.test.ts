@@ -1,5 +1,5 @@
 // The fuzzer with the tokens of live runs: everything that an agent may say, nearly as the description wants it. Nothing may
-// answer 5xx, hang or show a token, and the supervisor must go on. FUZZ_REQUESTS says how many (a tenth of them).
+// answer 5xx, hang or show a token, and the supervisor must continue. FUZZ_REQUESTS says how many (a tenth of them).
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -79,7 +79,7 @@ const PUSHED = fc.record(
 );
 
 test(
-  `${REQUESTS} requests with the tokens of ${TASKS} live runs: no 5xx, no hang, no token, and it goes on`,
+  `${REQUESTS} requests with the tokens of ${TASKS} live runs: no 5xx, no hang, no token, and it continues`,
   async () => {
     const wanted = fc.constantFrom(...operations).chain(([method, path, operation]) => {
       const schema = Object.values(operation.requestBody?.content ?? {})[0]?.schema ?? {};

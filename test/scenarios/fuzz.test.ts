@@ -82,7 +82,7 @@ function requests(
     const body = operation.requestBody ? Object.values(operation.requestBody.content)[0]?.schema : undefined;
     return fc
       .record({
-        // Whoever may do everything gets ids that do not exist, everybody else the ones that do.
+        // The operator gets ids that do not exist, all others the ones that do.
         operator: fc.boolean(),
         known: fc.constantFrom(...known),
         unknown: fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }),

@@ -136,7 +136,7 @@ describe('every route with every kind of token', () => {
     const found = await codesFor(mine.token, (path) => addressed(path, 'theirs', theirs.run, mine.token));
     for (const [name, status] of found) {
       const expected = FOR_ANYONE.has(name) ? 200 : name === 'POST /api/callback/{token}' ? 401 : 403;
-      // Nobody is told more than that the token is wrong once it was wrong too often.
+      // No one is told more than that the token is wrong once it was wrong too often.
       expect([name, status === 429 ? 401 : status]).toEqual([name, expected]);
     }
     expect(await graph()).toBe(before);
@@ -333,8 +333,8 @@ describe('a web page', () => {
   });
 });
 
-describe('a process of somebody else', () => {
-  test('that opens every connection and says nothing keeps nobody on the socket from working', async () => {
+describe('a process of another', () => {
+  test('that opens every connection and says nothing keeps no one on the socket from working', async () => {
     const { port, hostname } = new URL(api.url);
     const opened: Socket[] = [];
     for (let n = 0; n < 80; n++) {

@@ -1,5 +1,5 @@
 // Repositories that hold anything under the names that are read: that graph is held with the path named, or the file
-// counts as none, and everything else goes on.
+// counts as none, and everything else continues.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -247,7 +247,7 @@ describe('a repository that is not trusted', () => {
         because: expect.stringContaining(`supervisor trust ${stranger}`),
       });
     expect((await playground.readGraph(stranger)).get('outside')).toMatchObject({ status: 'in-progress' });
-    // Nobody's report makes its verify command run.
+    // No one's report makes its verify command run.
     const done = await supervisor(playground, ['done', 'verify'], { cwd: stranger });
     expect([done.status, done.stderr]).toEqual([1, expect.stringContaining('verify command is not run')]);
 

@@ -1,7 +1,7 @@
 // Ways in which daemons that dispatch task graphs are known to have gone wrong, and what is decided here in the same
 // place. The data are ours; each case is one moment, put before the decision that it concerns.
 //
-// Two have no case, because they cannot happen here: tasks that are archived in a batch nobody asked for (nothing is ever
+// Two have no case, because they cannot happen here: tasks that are archived in a batch no one asked for (nothing is ever
 // archived here; what is left of another's archiving is under "what is waited for"), and a conversation that is made twice
 // because an old daemon's answer was lost (there are no conversations; a claim whose answer was lost has its case).
 
@@ -55,11 +55,11 @@ const left = (assigned: string, agents: readonly [string, RegisteredAgent][], li
   }).map(({ agent }) => agent);
 
 describe('an owner that is gone, and one that is not', () => {
-  test('the claim of a dead owner is let go', () => {
+  test('the claim of a dead owner is released', () => {
     expect(left('agent-1', [entry('agent-1')], false)).toEqual(['agent-1']);
   });
 
-  test('that of a living one is not, whatever became of an earlier owner of the same task', () => {
+  test('that of a living one is not, whatever happened to an earlier owner of the same task', () => {
     const agents = [entry('agent-1', { status: 'dead' }), entry('agent-2')];
     expect(left('agent-2', agents, true)).toEqual([]);
   });
@@ -72,7 +72,7 @@ describe('an owner that is gone, and one that is not', () => {
     expect(begun([task('a', COMMAND)])).toEqual(['a']);
   });
 
-  test('a claim that was written before anything was started is given back, and counts as no attempt', () => {
+  test('a claim that was written before anything was started is released, and counts as no attempt', () => {
     expect(about({ phase: 'claimed' }, OURS, false)).toMatchObject([{ kind: 'release' }]);
   });
 
@@ -105,7 +105,7 @@ describe('a result that is known', () => {
     expect(moved(finished, 'settled', { outcome: failed }, NOW).outcome).toEqual(SUCCEEDED);
   });
 
-  test('does not replace the work of whoever has the task by now', () => {
+  test('does not replace the work of the current assignee', () => {
     const others = { status: 'in-progress', assigned: 'agent-9' } as const;
     expect(about({ phase: 'finished', outcome: SUCCEEDED }, others)).toMatchObject([
       { kind: 'close', phase: 'superseded' },
@@ -121,7 +121,7 @@ describe('a result that is known', () => {
 });
 
 describe('what is waited for', () => {
-  test('a task that an agent parked until somebody speaks is not begun because its time came', () => {
+  test('a task that an agent parked until someone speaks is not begun because its time came', () => {
     expect(
       begun([task('a', { ...COMMAND, status: 'waiting', readyAfter: new Date(NOW - 1).toISOString() })]),
     ).toEqual([]);

@@ -86,7 +86,7 @@ test('a megabyte of bytes through the pre-signed URL is kept byte for byte', asy
   expect(Buffer.from(kept.base64, 'base64').equals(bytes)).toBe(true);
 });
 
-test('one byte more is 413 by either way, nothing is kept, and the attempt goes on', async () => {
+test('one byte more is 413 by either way, nothing is kept, and the attempt continues', async () => {
   const { lease, callback } = await claimed();
   for (const [url, token] of [
     [callback.complete_url, lease.token],
@@ -99,7 +99,7 @@ test('one byte more is 413 by either way, nothing is kept, and the attempt goes 
   expect((await api.post('/api/task/job/heartbeat', {}, lease.token)).json.directive).toBe('continue');
 });
 
-test('by the operator, for a task that nobody claimed, it is the same', async () => {
+test('by the operator, for a task that no one claimed, it is the same', async () => {
   await claimed();
   const done = await api.post('/api/task/job/complete', { artifacts: ['a', 'x'.repeat(500_000)] });
   expect(done.status).toBe(200);

@@ -41,7 +41,7 @@ async function begin(task: TaskLine, config = ''): Promise<void> {
 
 const HELD = { id: 'job', tags: ['executor:external'] };
 
-/** Lets time pass a little at a time, as it does, and everything that comes of it happen. */
+/** Lets time pass a little at a time, as it does, and everything that follows from it happen. */
 async function pass(ms: number): Promise<void> {
   const step = Math.max(5 * MIN, ms / 12);
   for (let left = ms; left > 0; left -= step) {
@@ -118,7 +118,7 @@ test('two clocks: heartbeats move lease.expires_at and never attempt.deadline', 
   expect((await latest()).outcome).toMatchObject({ kind: 'failed', failure: 'timeout' });
 });
 
-test('an external hold that nobody claimed: no lease, no deadline; after 24 hours it is flagged, told, and left as it is', async () => {
+test('an external hold that no one claimed: no lease, no deadline; after 24 hours it is flagged, told, and left as it is', async () => {
   await begin(HELD);
   expect((await latest()).lease).toBeUndefined();
   await pass(24 * HOUR - 10 * MIN);

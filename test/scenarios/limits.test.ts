@@ -1,4 +1,4 @@
-// Room: for the machine, a repository, a worktree, a profile. A full one holds back its own and nobody else's, and a busy
+// Room: for the machine, a repository, a worktree, a profile. A full one holds back its own and no one else's, and a busy
 // repository cannot starve the rest.
 
 import { readdir, rm, writeFile } from 'node:fs/promises';
@@ -52,7 +52,7 @@ async function heldCodes(): Promise<Map<string, string>> {
   return new Map(held.map((row) => [row.task, row.code]));
 }
 
-test('the machine has so many places; who waits for one says so, and gets the next that is free', async () => {
+test('the machine has this many places; who waits for one says so, and gets the next that is free', async () => {
   await playground.writeConfig('[supervisor]\nmax_concurrent = 2\n');
   await playground.writeGraph(playground.repo, [
     // Made just now: wg raises the priority of what waits for days.
@@ -65,7 +65,7 @@ test('the machine has so many places; who waits for one says so, and gets the ne
   ]);
   supervised = await supervise(playground);
   await settlesAt(['t0', 'urgent']);
-  // Work that goes on elsewhere takes no place.
+  // Work that continues elsewhere takes no place.
   await supervised.event('run.handed-off', 'outside');
   const status = await supervised.control.status();
   expect(status.limits).toEqual({ max_concurrent: 2, running: 2, queued: 2 });
@@ -79,7 +79,7 @@ test('the machine has so many places; who waits for one says so, and gets the ne
   await settlesAt(['t2']);
 });
 
-test('a full profile blocks nobody else', async () => {
+test('a full profile blocks no one else', async () => {
   await playground.writeConfig(
     `[supervisor]\nmax_concurrent = 3\n[executors.narrow]\ntype = "command"\nmax_concurrent = 1\n`,
   );
@@ -110,7 +110,7 @@ test('a repository and a worktree have limits of their own', async () => {
   expect(Math.max(...[one, two].map((path) => byWorktree.filter((other) => other === path).length))).toBe(2);
 });
 
-test('weights share the machine between repositories, and a busy one starves nobody', async () => {
+test('weights share the machine between repositories, and a busy one starves no one', async () => {
   second = await createPlayground();
   await writeFile(
     playground.configFile,

@@ -1,4 +1,4 @@
-// What the short commands load. Not timed: machines differ, but whoever makes `status` load a web server or a library for
+// What the short commands load. Not timed: machines differ, but making `status` load a web server or a library for
 // schemas again finds out here.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { builtCli, runCli } from '../support/built-cli.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
-/** Writes the address of every module that is loaded, one a line, to the file named in LOADED. */
+/** Writes the address of every module that is loaded, one per line, to the file named in LOADED. */
 const TRACE = `
 import { appendFileSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
@@ -70,7 +70,7 @@ const LOOKING = [...ALWAYS, 'croner', 'p-limit', 'picomatch', 'simple-git', 'smo
 const WRITING = [...LOOKING, 'jsonc-parser', 'koffi'];
 
 describe('without a supervisor', () => {
-  // The first command on a machine checks the configuration, and the first of a program that was built anew.
+  // The first command on a machine checks the configuration, and the first of a program that was built again.
   beforeEach(async () => {
     expect(await cli('status')).toMatchObject({ status: 0 });
   });

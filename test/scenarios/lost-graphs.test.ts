@@ -1,5 +1,5 @@
 // Graphs that go while there is work in them: moved, deleted, taken out of the configuration, out of reach. Agents are
-// attended to as long as they live, nothing of theirs takes a place that others wait for, and what came of them is written
+// attended to as long as they live, nothing of theirs takes a place that others wait for, and the result is written
 // where the graph is found again.
 
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -25,7 +25,7 @@ afterEach(async () => {
 const go = () => join(playground.folder, 'go');
 const starts = () => join(playground.folder, 'starts');
 const startCount = async () => (await readFile(starts(), 'utf8')).trim().split('\n').length;
-/** A command that notes that it began and goes on until it is let go. */
+/** A command that notes that it began and continues until it is released. */
 const waits = (then = 'echo fine') =>
   `echo x >> ${starts()}; until [ -e ${go()} ]; do sleep 0.02; done; ${then}`;
 
@@ -70,7 +70,7 @@ describe('a worktree that is moved under its agent', () => {
         await playground.git(to, 'worktree', 'repair');
       },
     ],
-  ])('by %s: the agent goes on, and its result is written where the graph is', async (_what, restarts, moves) => {
+  ])('by %s: the agent continues, and its result is written where the graph is', async (_what, restarts, moves) => {
     const from = await playground.worktree('from');
     const to = join(playground.folder, 'to');
     let running = await working(from);
@@ -134,7 +134,7 @@ describe('a whole repository', () => {
     const away = join(playground.folder, 'away');
     supervised = await supervise(playground, {
       wrap: {
-        // Gone before anybody looks, and back after somebody has looked in vain.
+        // Gone before anyone looks, and back after someone has looked in vain.
         executor: (executor) => ({
           ...executor,
           async attend(assignment, handle, control) {
@@ -189,7 +189,7 @@ describe('a whole repository', () => {
       task: 'long',
       outcome: { kind: 'stopped', reason: 'cancelled' },
     });
-    // It comes back with the claim in it: nobody works on that.
+    // It comes back with the claim in it: no one works on that.
     await playground.writeConfig('');
     await running.control.reload();
     const task = await eventually(async () => {
@@ -230,7 +230,7 @@ describe('a graph that vanishes with open work', () => {
     expect(await problemsOf(running)).toEqual([]);
   });
 
-  test('nobody misses one in which everything was over', async () => {
+  test('no one misses one in which everything had finished', async () => {
     await playground.writeGraph(playground.repo, [{ id: 'one', exec: 'true' }]);
     await playground.writeConfig('');
     supervised = await supervise(playground);
@@ -246,7 +246,7 @@ describe('a graph that vanishes with open work', () => {
 describe('a graph that is not found again', () => {
   const WEEK = 7 * 24 * 3_600_000;
 
-  test('an agent that lives keeps its run; one that is over is closed after a week, and its result is written when it is back all the same', async () => {
+  test('an agent that lives keeps its run; one that has finished is closed after a week, and its result is written when it is back all the same', async () => {
     let ahead = 0;
     const clock = {
       ...systemClock(),

@@ -263,7 +263,7 @@ test('several worktrees, spawned and external work in one graph: one process ser
 });
 
 describe('completion', () => {
-  test('over the webhook, as curl would: the run’s own token, the operator’s, nobody’s, and an id that means two', async () => {
+  test('over the webhook, as curl would: the run’s own token, the operator’s, no one’s, and an id that means two', async () => {
     await playground.writeConfig('[api]\nlisten = "127.0.0.1:0"\n');
     const linked = await playground.worktree('linked');
     await playground.writeGraph(playground.repo, [
@@ -329,7 +329,7 @@ describe('completion', () => {
     expect((await playground.readGraph(linked)).get('twice')).toMatchObject({ status: 'done' });
   });
 
-  test('from the command line, by agents that nobody started: while a supervisor runs, and while none does', async () => {
+  test('from the command line, by agents that no one started: while a supervisor runs, and while none does', async () => {
     await playground.writeConfig('');
     await playground.writeGraph(playground.repo, [
       { id: 'claimed', executor: 'external' },
@@ -411,7 +411,7 @@ describe('completion', () => {
       state: 'scheduled',
       next_at: '2099-01-01T00:00:00.000Z',
     });
-    // Done by somebody outside in wg's own words: the run ends, nothing is started twice.
+    // Done by an external worker in wg's own words: the run ends, nothing is started twice.
     await wg(graph, 'done', 'routed');
     await supervised.event('run.settled', 'routed');
     expect(supervised.count('run.opened', 'routed')).toBe(1);

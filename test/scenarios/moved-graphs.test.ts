@@ -143,7 +143,7 @@ describe('reported after its worktree was moved', () => {
 
   test.each(
     moves,
-  )('%s: the task goes on there, under the addresses that its worker was given', async (_name, move) => {
+  )('%s: the task continues there, under the addresses that its worker was given', async (_name, move) => {
     const given = await claim();
     await move();
     await supervised.control.reload();
@@ -171,7 +171,7 @@ describe('reported after its worktree was moved', () => {
     await settledIn(away);
   });
 
-  test('a task that is made anew under the same id elsewhere gets no result of it', async () => {
+  test('a task that is created again under the same id elsewhere gets no result of it', async () => {
     const given = await claim();
     await rm(home, { recursive: true });
     await playground.git(playground.repo, 'worktree', 'prune');

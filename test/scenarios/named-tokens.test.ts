@@ -132,7 +132,7 @@ test('every route × every scope', async () => {
   });
 });
 
-test('a file that is no list of tokens lets nobody in by it, and keeps nobody else out', async () => {
+test('a file that is no list of tokens lets no one in by it, and keeps no one else out', async () => {
   const token = await create('n8n', 'worker');
   const api = await up();
   await rm(join(playground.stateDir, 'tokens.json'));

@@ -1,5 +1,5 @@
-// Whoever begins a task with a notify_url, such as an n8n execution in its Wait node, is told its end once: after however
-// many attempts, and also when somebody cancels it (http-protocol 2.4 C).
+// The requester of a task with a notify_url, such as an n8n execution in its Wait node, gets its end once: after however
+// many attempts, and also when it is cancelled (http-protocol 2.4 C).
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -84,7 +84,7 @@ test('an attempt that is tried again tells nothing; the last one does, with the 
   ]);
 });
 
-test('one that somebody cancels is over for whoever waits', async () => {
+test('a cancelled one has finished for the waiting requester', async () => {
   await begin({ id: 'job', exec: 'sleep 60', tags: ['schedule:2126-01-01T00:00:00Z'] });
   await dispatch();
   await supervised.event('run.started', 'job');

@@ -81,7 +81,7 @@ describe('a main worktree that git takes for a bare repository', () => {
     expect(await rowOf(playground.repo)).toMatchObject({ problems: [] });
   });
 
-  test('by an agent in the middle of its work: the agent goes on, its result is written, the rest is held', async () => {
+  test('by an agent in the middle of its work: the agent continues, its result is written, the rest is held', async () => {
     const go = join(playground.folder, 'go');
     await playground.writeGraph(playground.repo, [
       { id: 'flips', exec: `git config core.bare true; until [ -e ${go} ]; do sleep 0.02; done` },

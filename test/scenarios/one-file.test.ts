@@ -1,4 +1,4 @@
-// One file, one graph: however many repositories reach a graph.jsonl, its tasks run once, and everybody who writes it waits
+// One file, one graph: however many repositories reach a graph.jsonl, its tasks run once, and everyone who writes it waits
 // for the same lock.
 
 import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -92,7 +92,7 @@ test('two repositories that link to a file outside of both are one graph', async
   expect((await readFile(shared, 'utf8')).match(/"status":"done"/g)).toHaveLength(2);
 });
 
-test('whoever writes through a link waits for the lock that wg takes here, and for the one it takes where the file is', async () => {
+test('a writer through a link waits for the lock that wg takes here, and for the one it takes where the file is', async () => {
   await playground.writeGraph(playground.repo, [{ id: 'one', paused: true }]);
   await symlink(fileOf(playground.repo), fileOf(other));
   const locker = createLocker();

@@ -1,4 +1,4 @@
-// Work that goes on elsewhere, over a real supervisor and its real API: claims, leases, fences, late and repeated reports,
+// Work that continues elsewhere, over a real supervisor and its real API: claims, leases, fences, late and repeated reports,
 // staleness (http-protocol 2.2 and 2.3).
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -89,7 +89,7 @@ describe('claiming', () => {
     expect(code(await api.post('/api/task/nothing/claim', { worker_id: 'w' }))).toEqual([404, 'not-found']);
   });
 
-  test('a long poll answers at once when a task becomes ready, and with nothing when its time is over', async () => {
+  test('a long poll answers at once when a task becomes ready, and with nothing when its time has finished', async () => {
     await begin([{ id: 'first', tags: ['executor:external'] }, held('second', { after: ['first'] })]);
     await supervised.event('run.handed-off', 'first');
     const [first] = await claimMany({});
@@ -256,7 +256,7 @@ describe('leases and fences', () => {
 
   test('the task is gone: 410', async () => {
     await begin([held('job'), held('other')], '[limits]\nrewind_grace = "200ms"\n');
-    // The graph is written over without its lock: nothing of ours may be on its way.
+    // The graph is written over without its lock: nothing of the supervisor may be on its way.
     await Promise.all(['job', 'other'].map((id) => supervised.event('run.handed-off', id)));
     const [given] = await claimMany({ task_ids: ['job'] });
     await playground.writeGraph(playground.repo, [held('other')]);
@@ -406,14 +406,14 @@ describe('the other rows', () => {
     await supervised.event('run.handed-off', 'second');
     const answers = await Promise.all(waiting);
     expect(answers.filter((one) => one === 'gone').length).toBe(25);
-    // Somebody who hung up in that very moment may have been given it; its lease ends then.
+    // Someone who hung up in that very moment may have been given it; its lease ends then.
     expect(answers.filter((one) => one === 1).length).toBeLessThanOrEqual(1);
   });
 
   test('a task can be waited for by its ETag', async () => {
     await begin([held('job')]);
     await supervised.event('run.handed-off', 'job');
-    // Judged anew after the hand-off, so that what follows finds nothing new.
+    // Judged again after the hand-off, so that what follows finds nothing new.
     await supervised.supervisor.quiet();
     const first = await api.get('/api/task/job');
     const etag = first.headers.get('etag') ?? '';
@@ -427,7 +427,7 @@ describe('the other rows', () => {
     expect(news.headers.get('etag')).not.toBe(etag);
   });
 
-  test('that somebody claimed it is news to whoever waits for a task', async () => {
+  test('a claim is news to requests that wait for a task', async () => {
     await begin([held('job')]);
     await supervised.event('run.handed-off', 'job');
     await supervised.supervisor.quiet();

@@ -1,5 +1,5 @@
 // A worker asks a person, and the person answers: over a real supervisor, its API and its commands' face. The clock of
-// the lease stands still in between (http-protocol 2.2, `input`).
+// the lease is paused in between (http-protocol 2.2, `input`).
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Called, type Caller, callerOf } from '../support/api-calls.ts';
@@ -47,7 +47,7 @@ async function leaseNow(): Promise<unknown> {
 }
 
 describe('asking and answering', () => {
-  test('the clock stands still while it waits, over heartbeats too; the answer sets it going and comes with every heartbeat', async () => {
+  test('the clock is paused while it waits, over heartbeats too; the answer sets it going and comes with every heartbeat', async () => {
     const asked = await ask('Blue or red?', ['blue', 'red']);
     expect([asked.status, asked.json.lease]).toEqual([200, { expires_at: null }]);
     expect((await supervised.event('run.input', 'job')).options).toEqual(['blue', 'red']);
@@ -99,7 +99,7 @@ describe('asking and answering', () => {
     expect((await beat()).json.answer).toBeUndefined();
   });
 
-  test('a worker that knows by itself now goes on: its clock runs, and nothing is open any more', async () => {
+  test('a worker that knows on its own now continues: its clock runs, and nothing is open any more', async () => {
     await ask('Where is the key?');
     expect((await beat({ waiting: false })).json).toMatchObject({
       lease: { expires_at: expect.any(String) },
@@ -129,7 +129,7 @@ describe('asking and answering', () => {
     expect([said.status, said.json.task]).toEqual([200, 'job']);
   });
 
-  test('whoever waits hears the answer by the event stream and by the ETag at once', async () => {
+  test('a waiting client gets the answer by the event stream and by the ETag at once', async () => {
     await ask('Which?');
     await supervised.supervisor.quiet();
     const etag = (await api.get('/api/task/job')).headers.get('etag') ?? '';
@@ -166,10 +166,10 @@ describe('answers that come to nothing', () => {
     expect((await beat()).json.answer).toBe(winner);
   });
 
-  test('nothing was asked; it asks something else by now; nobody works on it any more; there is no such task', async () => {
+  test('nothing was asked; it asks something else by now; no one works on it any more; there is no such task', async () => {
     expect(code(await answer('42'))).toEqual([409, 'nothing-asked']);
     await ask('Delete everything?');
-    expect(code(await answer('yes', { question: 'Shall I go on?' }))).toEqual([409, 'nothing-asked']);
+    expect(code(await answer('yes', { question: 'Shall I continue?' }))).toEqual([409, 'nothing-asked']);
     expect((await answer('no', { question: 'Delete everything?' })).status).toBe(200);
     await api.post('/api/task/job/complete', {}, token);
     const over = await answer('no');

@@ -29,7 +29,7 @@ besideRealWg('cycles', () => {
   }
 
   forEveryAge(
-    'three iterations, each task once in each, nobody held up, and then what waits for it',
+    'three iterations, each task once in each, no one held up, and then what waits for it',
     async () => {
       const { count } = await cycle(['--max-iterations', '3']);
       await project.reaches('end', 'done');

@@ -154,7 +154,7 @@ besideRealWg('how tasks end', () => {
   forAges(
     [MAY],
     'March cannot read a task that waits for its evaluation; the newest retires such evaluations as it writes',
-    'an evaluation that its daemon left is waited for; when it is over the task is done',
+    'an evaluation that its daemon left is waited for; when it has finished the task is done',
     async () => {
       await switchOnEvaluations();
       await project.draft('judged', { exec: 'echo judged >>ran' });
@@ -174,7 +174,7 @@ besideRealWg('how tasks end', () => {
       await project.weSay('next', 'waiting');
       expect(await doneByWg('judged')).toBe(1);
       expect(linesOf(project)).toEqual(['judged']);
-      await project.wg('abandon', '.evaluate-judged', '--reason', 'nobody judges');
+      await project.wg('abandon', '.evaluate-judged', '--reason', 'no one judges');
       await project.reaches('next', 'done');
       expect(await statusInList('judged')).toBe('done');
     },
@@ -183,7 +183,7 @@ besideRealWg('how tasks end', () => {
   forAges(
     [AUGUST],
     'older ones wait for them',
-    'an evaluation that an older daemon left is retired by its next write, and holds up nobody',
+    'an evaluation that an older daemon left is retired by its next write, and holds up no one',
     async () => {
       await project.draft('judged', { exec: 'echo judged >>ran' });
       const created_at = '2026-02-01T00:00:00+00:00';
@@ -228,7 +228,7 @@ besideRealWg('how tasks end', () => {
   forAges(
     [AUGUST],
     'older ones have no completion contracts',
-    'a report does not let ordinary tasks go on, a delivery only those that take it as input; both sides say so',
+    'a report does not let ordinary tasks continue, a delivery only those that take it as input; both sides say so',
     async () => {
       await project.draft('report', { exec: 'echo report >>ran' });
       await project.wg('contract', 'report', 'report');
@@ -253,7 +253,7 @@ besideRealWg('how tasks end', () => {
     },
   );
 
-  /** An agent that hands in a real candidate, which nobody can review here, and ends with `status`. */
+  /** An agent that hands in a real candidate, which no one can review here, and ends with `status`. */
   const submitting = (id: string, status: number) =>
     [
       'echo made it >summary',
@@ -269,7 +269,7 @@ besideRealWg('how tasks end', () => {
   forAges(
     [AUGUST],
     'older ones have no candidates',
-    'a candidate that an agent of ours submits is kept, and its task is ended here',
+    'a candidate that an agent of the supervisor submits is kept, and its task is ended here',
     async () => {
       await project.draft('made', { exec: submitting('made', 0) });
       await project.wg('contract', 'made', 'report');
@@ -330,7 +330,7 @@ besideRealWg('how tasks end', () => {
   forAges(
     [AUGUST],
     'older ones write no lifecycle',
-    'claimed and given back by a person, the lifecycle that is left ends with us, and it goes on from it',
+    'claimed and released by a person, the lifecycle that is left ends with us, and it continues from it',
     async () => {
       await project.draft('back', { exec: 'echo back >>ran' });
       await project.release('back');

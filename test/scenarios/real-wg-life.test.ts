@@ -66,18 +66,21 @@ besideRealWg('the life of tasks', () => {
     await project.reaches('flaky', 'done');
   });
 
-  forEveryAge('claimed by a person: nothing of ours starts it, and unclaiming gives it to us', async () => {
-    const { wg } = project;
-    await project.draft('task', { exec: 'echo task >>ran' });
-    await wg('resume', 'task');
-    await wg('claim', 'task', '--actor', 'alice');
-    await project.ours();
-    await project.weSay('task', 'alice');
-    expect(linesOf(project)).toEqual([]);
-    await wg('unclaim', 'task');
-    await eventually(() => linesOf(project).length === 1);
-    await project.reaches('task', 'done');
-  });
+  forEveryAge(
+    'claimed by a person: nothing of the supervisor starts it, and unclaiming gives it to us',
+    async () => {
+      const { wg } = project;
+      await project.draft('task', { exec: 'echo task >>ran' });
+      await wg('resume', 'task');
+      await wg('claim', 'task', '--actor', 'alice');
+      await project.ours();
+      await project.weSay('task', 'alice');
+      expect(linesOf(project)).toEqual([]);
+      await wg('unclaim', 'task');
+      await eventually(() => linesOf(project).length === 1);
+      await project.reaches('task', 'done');
+    },
+  );
 
   forAges(
     [MARCH, MAY],
@@ -145,7 +148,7 @@ besideRealWg('the life of tasks', () => {
     }
   });
 
-  forEveryAge('archived: what was done leaves the graph, the rest goes on', async () => {
+  forEveryAge('archived: what was done leaves the graph, the rest continues', async () => {
     await project.add('old', { exec: 'echo old >>ran' });
     await project.draft('young', { exec: 'echo young >>ran', after: ['old'] });
     await project.ours();
@@ -184,7 +187,7 @@ besideRealWg('the life of tasks', () => {
     },
   );
 
-  forEveryAge('handed over: adopt stops the service and work goes on', async () => {
+  forEveryAge('handed over: adopt stops the service and work continues', async () => {
     await project.startDaemon();
     await project.add('task', { tags: ['executor:command'], exec: 'echo task >>ran' });
     await project.ours();

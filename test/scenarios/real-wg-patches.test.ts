@@ -1,4 +1,4 @@
-// The differential test: random changes of ours, written as we write them, are given to the loader of a real wg. It must
+// The differential test: random changes of the supervisor, written as we write them, are given to the loader of a real wg. It must
 // read every graph and every registry, and say of each task and agent what we say.
 // `WG_BIN=/path/to/wg npm run test:wg`; `WG_PATCHES=20000` is the long form.
 
@@ -149,7 +149,7 @@ function change(task: TaskDetail, by: Chance, now: number): TaskPatch | null {
   }
 }
 
-besideRealWg('random changes of ours', () => {
+besideRealWg('random changes of the supervisor', () => {
   let project: WgProject;
   beforeEach(async () => {
     project = await wgProject();

@@ -1,5 +1,5 @@
 // How much of a graph that a real wg made goes through to done by us alone: one task of each kind that its commands can
-// make, and what becomes of it. `WG_BIN=/path/to/wg npm run test:wg`.
+// make, and what happens to it. `WG_BIN=/path/to/wg npm run test:wg`.
 
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import { eventually } from '../support/actors.ts';
@@ -94,7 +94,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** A kind of task that is not to be done, whoever works on the graph. */
+/** A kind of task that must not be done by any tool. */
 const NOT_TO_BE_DONE: ReadonlySet<string> = new Set([
   'abandoned',
   'status-in-progress',

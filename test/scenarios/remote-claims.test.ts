@@ -72,7 +72,7 @@ test('why says which worker is missing, and what is known of those that are ther
     'waits for a worker with profile farm: 1 is connected, none takes it now (eu1: account claude: usage limit)',
   );
   expect(await claim({ worker_id: 'eu2', executors: ['farm'], max_tasks: 2 })).toHaveLength(2);
-  // max_concurrent = 2: the third is not to be had by anybody.
+  // max_concurrent = 2: the third is not to be had by anyone.
   expect(await claim({ worker_id: 'eu3', wait_s: 0 })).toEqual([]);
   expect(await why('c')).toContain('executor farm has 2 of 2 under way');
   const status = (await api.get('/api/status')).json as unknown as { workers: readonly { name: string }[] };
@@ -146,7 +146,7 @@ test('a worker that falls silent loses the task to the next; its late word is re
   if (!first) throw new Error('nothing was claimed');
   clock.advance(61_000);
   await supervised?.event('run.released', 'a');
-  // Nobody has it yet: its worker may go on, and its result would be welcome.
+  // No one has it yet: its worker may continue, and its result would be welcome.
   expect((await call(first, 'heartbeat')).json).toMatchObject({ code: 'not-claimed' });
   const [second] = await claim({ worker_id: 'w2' });
   expect(second?.attempt.fence).toBeGreaterThan(first.attempt.fence);

@@ -42,7 +42,7 @@ const says = (id: string, fields: Record<string, unknown>) =>
   });
 
 describe('`on_rewind = "rerun"`', () => {
-  test('an older line of a task that is over is run again', async () => {
+  test('an older line of a task that has finished is run again', async () => {
     await commitGraph([{ id: 't', exec: `echo t >> ${told()}` }]);
     await playground.writeConfig(`on_rewind = "rerun"\n${GRACE}`);
     supervised = await supervise(playground);
@@ -62,7 +62,7 @@ describe('`on_rewind = "rerun"`', () => {
         ledger: (ledger) => ({
           ...ledger,
           setPause(pause) {
-            // Nobody waits for that here.
+            // No one waits for that here.
             const until = pause.code === 'lost-claim' ? 1 : pause.until;
             if (pause.code === 'lost-claim') rests.push((pause.until ?? 0) - Date.now());
             ledger.setPause({ ...pause, until });
@@ -85,7 +85,7 @@ describe('`on_rewind = "rerun"`', () => {
   }, 60_000);
 });
 
-test('a task that is gone from a committed graph: its agent goes on, and its result is written when the line is back', async () => {
+test('a task that is gone from a committed graph: its agent continues, and its result is written when the line is back', async () => {
   await commitGraph([{ id: 'other', executor: 'external' }]);
   await playground.writeGraph(playground.repo, [
     { id: 'other', executor: 'external' },

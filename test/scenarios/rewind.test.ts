@@ -1,5 +1,5 @@
 // Older states of a graph come back: git stash, reset and checkout, an older copy, a file that is written in place. What
-// runs goes on, what is done is not done again, and what a person decided counts.
+// runs continues, what is done is not done again, and what a person decided counts.
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const GRACE = '[limits]\nrewind_grace = "400ms"\n';
 const file = () => join(playground.repo, '.workgraph', 'graph.jsonl');
 const told = () => join(playground.folder, 'ran');
 const go = () => join(playground.folder, 'go');
-/** Says that it began, does something, and ends when it is told to. */
+/** Says that it began, does something, and ends when it is asked to. */
 const agent = (id: string, act = '') =>
   `echo "start ${id}" >> ${told()}; ${act} until [ -e ${go()} ]; do sleep 0.05; done; echo "end ${id}" >> ${told()}`;
 const ran = async () => (await readFile(told(), 'utf8').catch(() => '')).trim().split('\n');
@@ -51,7 +51,7 @@ describe('under a running agent', () => {
     'stash -q',
     'reset -q --hard',
     'checkout -q -- .',
-  ])('rewind loop: the agent itself says `git %s`; it goes on, its claim and its result are written', async (command) => {
+  ])('rewind loop: the agent itself says `git %s`; it continues, its claim and its result are written', async (command) => {
     await commitGraph([
       { id: 't', exec: agent('t', `git ${command};`) },
       { id: 'other', executor: 'external' },
@@ -72,7 +72,7 @@ describe('under a running agent', () => {
     expect([supervised.count('run.stopping', 't'), supervised.count('run.reclaimed', 't')]).toEqual([0, 1]);
   });
 
-  test('what comes back by itself leaves no trace: stash and pop', async () => {
+  test('what comes back on its own leaves no trace: stash and pop', async () => {
     await commitGraph([{ id: 't', exec: agent('t') }]);
     // Longer than the test takes: nothing may follow from what is missing.
     await playground.writeConfig('[limits]\nrewind_grace = "1h"\n');
@@ -265,7 +265,7 @@ test('a claim that comes back after it was given up does not stand in the way fo
   await supervised.event('run.started', 't');
   await says('t', { status: 'in-progress' });
   const claimed = await readFile(file(), 'utf8');
-  // Deleted, and longer so than anybody waits.
+  // Deleted, and longer so than anyone waits.
   await playground.writeGraph(playground.repo, []);
   expect(await supervised.event('run.stopping', 't')).toMatchObject({ reason: 'lost-claim' });
   await eventually(async () => (await supervised?.control.runs({ open: true }))?.length === 0);
@@ -275,7 +275,7 @@ test('a claim that comes back after it was given up does not stand in the way fo
   await says('t', { status: 'done' });
 }, 60_000);
 
-test('a `done` that comes between opened and claimed, while somebody holds the lock, is kept and written', async () => {
+test('a `done` that comes between opened and claimed, while someone holds the lock, is kept and written', async () => {
   await playground.writeGraph(playground.repo, []);
   await playground.writeConfig(GRACE);
   supervised = await supervise(playground);

@@ -32,7 +32,7 @@ async function programs(...names: readonly string[]): Promise<Record<string, str
     await writeFile(path, `#!/bin/sh\n${note}\ncat >/dev/null\n`);
     await chmod(path, 0o755);
   }
-  // Only what the programs themselves need: no agent CLI of whoever runs this.
+  // Only what the programs themselves need: no agent CLI of the developer's machine.
   for (const tool of ['sh', 'cat', 'git', 'node', 'kill', 'ps', 'bash', 'env', 'sleep'])
     await writeFile(join(bin, tool), `#!/bin/sh\nexec '${real(tool)}' "$@"\n`, { mode: 0o755 });
   return personEnvironment(playground.folder, { PATH: bin });
@@ -64,7 +64,7 @@ const TASKS = [
   { id: 'plain' },
 ];
 
-test('each program gets the tasks of its own route; the route that nobody serves is held', async () => {
+test('each program gets the tasks of its own route; the route that no one serves is held', async () => {
   await playground.writeGraph(playground.repo, TASKS);
   supervised = await supervise(playground, { variables: await programs('claude', 'codex', 'pi') });
   expect(await held('to-nex')).toBe(

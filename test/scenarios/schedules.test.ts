@@ -15,7 +15,7 @@ import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
-/** Does at once what its task's exec says: `ok`, `fail`, or `wait` until it is told to end. */
+/** Does at once what its task's exec says: `ok`, `fail`, or `wait` until it is asked to end. */
 class Agent implements Executor {
   readonly type = 'command';
   readonly begun: string[] = [];
@@ -100,7 +100,7 @@ const scheduleOf = async (id: string) => {
 describe('a daily task', () => {
   const daily = { id: 'nightly', schedule: '0 9 * * *' };
 
-  test('runs once a day, is open again in between, and everybody can see when it comes next', async () => {
+  test('runs once a day, is open again in between, and everyone can see when it comes next', async () => {
     await start([daily]);
     expect(await supervised.control.why({ task: 'nightly' })).toMatchObject({
       state: 'scheduled',
@@ -134,7 +134,7 @@ describe('a daily task', () => {
   test('asleep for three days: one run makes up for all, and it is told how many were missed', async () => {
     await start([daily]);
     clock.jump(3 * 86_400_000 + 2 * 3_600_000);
-    // Within a minute of waking the supervisor looks by itself: no hint comes from anywhere.
+    // Within a minute of waking the supervisor looks on its own: no hint comes from anywhere.
     clock.advance(60_000);
     const missed = await supervised.event('schedule.missed', 'nightly');
     expect(missed).toMatchObject({ count: 3, nominalAt: Date.parse('2027-03-12T09:00:00Z') });
@@ -274,7 +274,7 @@ describe('a daily task', () => {
     await supervised.event('run.settled', 'nightly');
   });
 
-  test('one that fails stays failed and says so; a retry runs it now, and its schedule goes on', async () => {
+  test('one that fails stays failed and says so; a retry runs it now, and its schedule continues', async () => {
     await start([{ ...daily, exec: 'fail' }]);
     await at('2027-03-10T09:00:00Z');
     await supervised.event('run.settled', 'nightly');
@@ -282,7 +282,7 @@ describe('a daily task', () => {
     expect(agent.begun).toHaveLength(1);
     const why = await supervised.control.why({ task: 'nightly' });
     expect(why.because).toBe(
-      'it failed: no; its schedule rests until `supervisor retry nightly` opens it again',
+      'it failed: no; its schedule is paused until `supervisor retry nightly` reopens it',
     );
     expect(await scheduleOf('nightly')).toMatchObject({ next_at: null });
     await supervised.control.retry({ task: 'nightly' });
@@ -295,7 +295,7 @@ describe('while the previous run is not over', () => {
   const hourly = { id: 'sync', schedule: '0 * * * *', exec: 'wait' };
   const overlap = (how: string) => `[schedule]\noverlap = "${how}"\n`;
 
-  test('skip: the instant is let go, and that is told', async () => {
+  test('skip: the instant is released, and that is told', async () => {
     await start([hourly]);
     await at('2027-03-10T09:00:00Z');
     await supervised.event('run.started', 'sync');
@@ -346,7 +346,7 @@ describe('while the previous run is not over', () => {
   });
 });
 
-test('one that somebody takes between its instants and gives back waits for the next', async () => {
+test('one that someone takes between its instants and releases waits for the next', async () => {
   await start([{ id: 'sync', schedule: '0 * * * *' }]);
   await at('2027-03-10T09:00:00Z');
   await supervised.nth(1, 'schedule.reopened', 'sync');

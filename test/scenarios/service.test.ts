@@ -84,7 +84,7 @@ describe('under a real systemd --user', () => {
   const inFull = IS_NAMED
     ? besideSystemd
     : (name: string) => test.skip(`${name} (npm run test:systemd)`, () => {});
-  inFull('a supervisor that does not finish its ticks is started anew', async () => {
+  inFull('a supervisor that does not finish its ticks is restarted', async () => {
     const { cli, run, show } = await start();
     const dropIn = join(home, '.config/systemd/user', `${UNIT}.d`);
     await mkdir(dropIn, { recursive: true });

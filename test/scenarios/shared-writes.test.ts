@@ -42,7 +42,7 @@ function withoutSync(ledger: Ledger, phase: string, broken: () => boolean): Ledg
   };
 }
 
-test('a graph whose registry cannot be written begins nothing, and the others go on', async () => {
+test('a graph whose registry cannot be written begins nothing, and the others continue', async () => {
   const other = await playground.worktree('other');
   // Nothing can be put in its place, not even by root.
   const inTheWay = join(playground.repo, '.workgraph', 'service', '.registry.json.tmp');
@@ -104,7 +104,7 @@ test('what the disk refuses is not tried again at once, and goes through once it
   let failures = 0;
   let broken = true;
   const system = systemClock();
-  /** Long waits last until they are let go. */
+  /** Long waits last until they are released. */
   const waits = new Map<() => void, number>();
   let isHeld = true;
   const clock: Clock = {
@@ -129,7 +129,7 @@ test('what the disk refuses is not tried again at once, and goes through once it
   for (const id of ids) await supervised.event('run.settled', `x${id}`);
 });
 
-test('when the supervisor stops, the registry says what became of every agent', async () => {
+test('when the supervisor stops, the registry says what happened to every agent', async () => {
   await playground.writeGraph(playground.repo, tasks('x'));
   supervised = await supervise(playground);
   for (const id of ids) await supervised.event('run.settled', `x${id}`);

@@ -236,7 +236,7 @@ const real = existsSync(REAL) ? readdirSync(REAL).filter((name) => name.endsWith
     const tasks = await supervised.control.tasks({});
     expect(tasks.length).toBeGreaterThan(real.length);
     for (const task of tasks) expect([task.task, task.because.length > 3]).toEqual([task.task, true]);
-    // Each is asked for by itself, with every condition that was looked at.
+    // Each is asked for on its own, with every condition that was looked at.
     for (const held of status.held.slice(0, 50)) {
       const why = await supervised.control.why({ task: held.task, worktree: held.worktree });
       expect([why.code, why.because]).toEqual([held.code, held.because]);

@@ -41,7 +41,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe('stopping and starting again', () => {
-  test('the first SIGTERM leaves a running command alone; the next start takes it up and settles its real end', async () => {
+  test('the first SIGTERM leaves a running command alone; the next start reattaches to it and settles its real end', async () => {
     await playground.writeGraph(playground.repo, [
       { id: 'good', exec: `echo $$ > ${file('good.pid')}; ${until('over')}; echo finished` },
       { id: 'bad', exec: `${until('over')}; exit 7` },
@@ -66,7 +66,7 @@ describe('stopping and starting again', () => {
     expect(isAlive(pid)).toBe(true);
     expect(await statusOf('good')).toBe('in-progress');
 
-    // One ends while nobody looks.
+    // One ends while no one looks.
     await writeFile(file('early'), '');
     const second = startSupervisor(playground, ['run']);
     started.push(second);
@@ -388,7 +388,7 @@ describe('steering', () => {
     await supervised.event('run.settled', 'drained-other');
   });
 
-  test('a reload takes a good edit at once; after a bad one the last good configuration goes on, and says so', async () => {
+  test('a reload takes a good edit at once; after a bad one the last good configuration continues, and says so', async () => {
     await playground.writeConfig('');
     await playground.writeGraph(playground.repo, [{ id: 'deploy', executor: 'deploy-agent' }]);
     supervised = await supervise(playground);

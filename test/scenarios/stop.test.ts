@@ -1,4 +1,4 @@
-// Once `stop` has resolved nothing of the supervisor touches a graph any more, not even what nobody waits for.
+// Once `stop` has resolved nothing of the supervisor touches a graph any more, not even what no one waits for.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -48,7 +48,7 @@ test.each([
   expect(order).toEqual(['written', 'stopped']);
 });
 
-test('what the registry of a graph that was let go of is still to be told is waited for', async () => {
+test('what the registry of a graph that was released is still to be told is waited for', async () => {
   await playground.writeGraph(playground.repo, [{ id: 'a', exec: 'true' }]);
   await playground.writeConfig('');
   const order: string[] = [];

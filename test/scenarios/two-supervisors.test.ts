@@ -1,4 +1,4 @@
-// Two supervisors with different state folders on one repository: each task is dispatched once, by whoever took the
+// Two supervisors with different state folders on one repository: each task is dispatched once, by the one that took the
 // graph first; the other says so, and takes over when the first is gone, however it went.
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -79,7 +79,7 @@ test('the one that came second takes over when the first stops', async () => {
   expect(why.because).toContain(playground.stateDir);
   await first.stop({ cancelAgents: false });
   await eventually(async () => (await second.control.why({ task: 'late' })).state === 'waiting');
-  // Handed off by the first, whose ledger the second does not know: it is somebody's all the same.
+  // Handed off by the first, whose ledger the second does not know: it is someone's all the same.
   expect(await second.control.why({ task: 'gate' })).toMatchObject({ code: 'status-in-progress' });
   await second.control.complete({ task: 'gate', caller: { kind: 'operator' }, result: 'succeeded' });
   await second.event('run.settled', 'late');
@@ -117,7 +117,7 @@ test('the built program: killed in the middle of its work, its graph passes on a
   second.kill('SIGTERM');
   expect((await second.ended).status).toBe(0);
 
-  // The first one's state comes back: the agent that outlived it is taken up, and its end is noticed.
+  // The first one's state comes back: the agent that outlived it is reattached, and its end is noticed.
   const third = startSupervisor(playground, ['run']);
   started.push(third);
   await writeFile(over, '');

@@ -21,7 +21,7 @@ const WORKTREES = LONG ? 50 : 4;
 /** Tasks that are added to a graph together: one of each kind. */
 const BATCH = 8;
 const WAVES = LONG ? 10 : 4;
-/** So many times as fast as real: the long form does about a hundred tasks a second, and they are to fill two hours. */
+/** This many times as fast as real: the long form does about a hundred tasks a second, and they are to fill two hours. */
 const SPEED = LONG ? Math.round(720_000 / TASKS) : 240;
 const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
 const WATCHED = fileURLToPath(new URL('./watched-supervisor.mjs', import.meta.url));
@@ -107,7 +107,7 @@ endpoint = "${agent.url}"
 );
 
 interface Field {
-  /** Lets so many tasks come and go, and worktrees with them; resolves when all is quiet and as many worktrees as before. */
+  /** Lets this many tasks come and go, and worktrees with them; resolves when all is quiet and as many worktrees as before. */
   wave(tasks: number): Promise<void>;
   worktrees(): readonly string[];
   /** Whether a task went with its worktree before it was done. */
@@ -131,7 +131,7 @@ async function plantField(ground: Playground): Promise<Field> {
   };
   for (let n = 0; n < WORKTREES; n++) await add();
 
-  /** What wg does when it archives and a person adds: under the lock, the whole file anew. */
+  /** What wg does when it archives and a person adds: under the lock, the whole file again. */
   const tend = async (path: string, fresh: readonly TaskLine[]): Promise<void> => {
     const graph = join(path, '.workgraph');
     const lock = await locker.acquire(join(graph, 'graph.lock'), { timeoutMs: 30_000 });
@@ -249,7 +249,7 @@ function lookOn(stateDir: string): { end(): Promise<void> } {
   };
 }
 
-/** What it holds once nothing is under way any more: asked until that is no more than before, or it takes too long. */
+/** What it holds once nothing is under way any more: asked until that is not more than before, or it takes too long. */
 async function settled(supervisor: ChildProcess, before: Held | undefined): Promise<Held> {
   for (let n = 0; ; n++) {
     await pause(500);

@@ -75,7 +75,7 @@ function descriptors() {
       const target = readlinkSync(`/proc/self/fd/${number}`);
       if (target === 'anon_inode:inotify')
         watches += readFileSync(`/proc/self/fdinfo/${number}`, 'utf8').split('\ninotify').length - 1;
-      // The folder that is being listed just now is none of ours.
+      // The folder that is being listed just now is not ours.
       if (target !== `/proc/${process.pid}/fd`) open.push(target.replace(/:\[\d+\]$/, ''));
     } catch {
       // Closed in between.

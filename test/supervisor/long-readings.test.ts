@@ -30,7 +30,7 @@ function release(): void {
   for (const go of letGo.splice(0)) go();
 }
 
-/** The store of the large graph, whose readings last until they are let go. */
+/** The store of the large graph, whose readings last until they are released. */
 const slow = (store: GraphStore): GraphStore =>
   store.graph !== join(playground.repo, '.workgraph')
     ? store

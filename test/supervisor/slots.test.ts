@@ -5,7 +5,7 @@ import { Slots } from '../../src/supervisor/slots.ts';
 
 const live = (id: string) => new LiveRun({ id } as Run, null, 0);
 
-/** Work that is over when it is told so; notes when it begins. */
+/** Work that has finished when it is told so; notes when it begins. */
 function work(begun: string[], name: string) {
   let end = () => {};
   const over = new Promise<void>((resolve) => {
@@ -21,7 +21,7 @@ function work(begun: string[], name: string) {
 }
 
 describe('slots', () => {
-  test('are taken in turn, the more urgent first, and given back with the end', async () => {
+  test('are taken in turn, the more urgent first, and released with the end', async () => {
     const slots = new Slots(1);
     const begun: string[] = [];
     const [a, b, c] = [work(begun, 'a'), work(begun, 'b'), work(begun, 'c')];
@@ -39,7 +39,7 @@ describe('slots', () => {
     expect(begun).toEqual(['a', 'c', 'b']);
   });
 
-  test('a run that waits gives its place away, is known as waiting, and is over only when its work is', async () => {
+  test('a run that waits gives its place away, is known as waiting, and has finished only when its work is', async () => {
     const slots = new Slots(1);
     const begun: string[] = [];
     const [a, b] = [work(begun, 'a'), work(begun, 'b')];

@@ -25,7 +25,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A program that goes on until it is told to end. */
+/** A program that continues until it is asked to end. */
 export interface Started {
   readonly pid: number;
   /** All that it printed so far, standard output and standard error. */
@@ -36,7 +36,7 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** The environment of a person of their own, with nothing of ours in it. */
+/** The environment of a person of their own, with nothing of the supervisor in it. */
 export function personEnvironment(home: string, more: Record<string, string | undefined> = {}) {
   const { PATH, GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, TEST_CLOCK, NODE_OPTIONS } = process.env;
   return {
@@ -72,7 +72,7 @@ export function supervisor(
   });
 }
 
-/** Starts the built command on a playground and lets it go on. */
+/** Starts the built command on a playground and lets it continue. */
 export function startSupervisor(
   playground: Playground,
   args: readonly string[],

@@ -28,7 +28,7 @@ export interface Caller {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Called>;
 }
 
-/** Somebody who read api.json. The configuration must say `[api] listen = "127.0.0.1:0"`. */
+/** Someone who read api.json. The configuration must say `[api] listen = "127.0.0.1:0"`. */
 export async function callerOf(supervised: Pick<Supervised, 'paths'>): Promise<Caller> {
   const { url, token } = JSON.parse(await readFile(supervised.paths.apiFile, 'utf8')) as {
     url: string;

@@ -78,7 +78,7 @@ const OPENING =
 
 /**
  * Who may do so beside the one piece that is there for places where others may put anything. Each is about a place where
- * nobody else does, or makes a new file that must not exist.
+ * no one else does, or makes a new file that must not exist.
  */
 const OPENING_HOMES: Readonly<Record<string, string>> = {
   'platform/regular-file.ts': 'is that piece',

@@ -10,7 +10,7 @@ import { clockVariables, shiftedDate } from './shifted-date.mjs';
 const TESTS = join(import.meta.dirname, '..');
 const ROOT = join(TESTS, '..');
 
-/** Those with many processes of their own take minutes, and are left to whoever asks for them. */
+/** Those with many processes of their own take minutes, and run on request only. */
 const LONG = /^(?:architecture|(?:scenarios|crash|soak|support|graph|cli|worktrees|executors\/process)\/)/;
 
 function suitesWithRealTime(): string[] {
@@ -21,7 +21,7 @@ function suitesWithRealTime(): string[] {
     );
 }
 
-/** Shifts the whole process, files' times included, where somebody has installed it. */
+/** Shifts the whole process, files' times included, where someone has installed it. */
 const FAKETIME = ['x86_64-linux-gnu', 'aarch64-linux-gnu', '', '../local/lib']
   .map((place) => join('/usr/lib', place, 'faketime/libfaketime.so.1'))
   .find((path) => existsSync(path));

@@ -1,5 +1,5 @@
 // The test command always ends. A suite that left something open has failed by then; what it holds open and
-// nobody can close, such as a worker thread, does not keep the run from ending.
+// no one can close, such as a worker thread, does not keep the run from ending.
 
 import process from 'node:process';
 

@@ -11,7 +11,7 @@ import { LOADING_TIME, loadingTime, timeLoading } from './module-loading.mjs';
 import { isolate } from './outer-world.mjs';
 import { clockVariables, offsetOf } from './shifted-date.mjs';
 
-/** How long what was told to end may take to be gone: far longer than it should, on a machine with much to do. */
+/** How long what was asked to end may take to be gone: far longer than it should, on a machine with much to do. */
 const PATIENCE_MS = 5000;
 
 const outside = tmpdir();

@@ -102,7 +102,7 @@ test('whatever a suite leaves behind is named with the suite, and the command en
       name,
       message: expect.stringMatching(new RegExp(`${name}\\.test\\.cjs left behind:.*${said}`)),
     });
-  // What failed by itself is not hidden by what it left behind.
+  // What failed on its own is not hidden by what it left behind.
   expect(messages.get('failing')).toContain('Expected: "that"');
 });
 

@@ -1,5 +1,5 @@
 // Time that tests move by hand. Timers follow the time that passes, as they do in a computer: setting the clock moves
-// what it reads and leaves them alone, and while the machine sleeps neither they nor anything else goes on.
+// what it reads and leaves them alone, and while the machine sleeps neither they nor anything else continues.
 
 import type { Clock } from '../../src/platform/clock.ts';
 

@@ -48,7 +48,7 @@ export function watchTimers(sandbox) {
   };
 }
 
-/** Closes what is open now and was not `before`: whoever left it behind has failed already, the others go on. */
+/** Closes what is open now and was not `before`: its test has failed already, the others continue. */
 export function closeOpenedSince(before) {
   for (const handle of openHandles()) {
     if (before.has(handle)) continue;

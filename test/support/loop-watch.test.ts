@@ -37,14 +37,14 @@ test('a loop of promises alone is noticed, though no timer ever saw it, and said
     const begun = process.cpuUsage();
     const busy = () => process.cpuUsage(begun).user / 1000;
     while (busy() < LONGEST_TURN_MS + 200) await Promise.resolve();
-    expect(complaint(watch)).toMatch(/^The event loop stood still for [1-9]\d\d\d ms of processor time:/);
+    expect(complaint(watch)).toMatch(/^The event loop was paused for [1-9]\d\d\d ms of processor time:/);
     expect(complaint(watch)).toBe(null);
   } finally {
     watch.stop();
   }
 });
 
-test("being late without being busy is nobody's fault", () => {
+test("being late without being busy is no one's fault", () => {
   const watch = watchLoop();
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LONGEST_TURN_MS + 100);

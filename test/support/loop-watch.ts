@@ -1,5 +1,5 @@
-// Notices when the event loop stood still. Measured in this thread's own processor time: a machine that has no time for
-// us makes everything late without anybody being to blame, a loop that goes round and round is busy all the while.
+// Notices when the event loop was paused. Measured in this thread's own processor time: a machine that has no time for
+// us makes everything late without anyone being to blame, a loop that goes round and round is busy all the while.
 
 import { LOADING_TIME, threadTime } from './module-loading.mjs';
 
@@ -8,7 +8,7 @@ export const LONGEST_TURN_MS = 1000;
 const LOOK_EVERY_MS = 100;
 
 export interface LoopWatch {
-  /** How long the loop stood still each time since this was asked last, in ms of processor time. */
+  /** How long the loop was paused each time since this was asked last, in ms of processor time. */
   stalls(): readonly number[];
   stop(): void;
 }
@@ -32,7 +32,7 @@ export function watchLoop({ busy, everyTurn }: Meters = { busy: ownTime, everyTu
   const off = everyTurn(look);
   return {
     stalls() {
-      // What still goes on, or ended within this very turn, was seen by no timer.
+      // What still continues, or ended within this very turn, was seen by no timer.
       look();
       const seen = found;
       found = [];
@@ -59,7 +59,7 @@ export function complaint(watch: LoopWatch): string | null {
   const stalls = watch.stalls();
   if (stalls.length === 0) return null;
   return (
-    `The event loop stood still for ${stalls.map((ms) => `${Math.round(ms)} ms`).join(', ')} of processor time: ` +
+    `The event loop was paused for ${stalls.map((ms) => `${Math.round(ms)} ms`).join(', ')} of processor time: ` +
     'long work takes turns (src/platform/cooperative.ts), and no loop goes round on promises alone.'
   );
 }

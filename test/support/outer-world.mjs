@@ -1,7 +1,7 @@
 // What of the machine's environment reaches tests and the processes that they start. Everything else stays outside: an
 // outer agent's variables, a git hook's GIT_DIR, a person's git identity, proxies, colours.
 
-/** Variables by which somebody says how long, or beside what, tests run. A new one must be named here. */
+/** Variables by which someone says how long, or beside what, tests run. A new one must be named here. */
 export const KNOBS = [
   'BUDGET_DAYS',
   'CI',

@@ -68,7 +68,7 @@ export interface WgProject {
   wg(...args: readonly string[]): Promise<string>;
   /** Runs wg, however it ends. */
   tryWg(...args: readonly string[]): Promise<WgAnswer>;
-  /** Makes a task that nobody starts yet. */
+  /** Makes a task that no one starts yet. */
   draft(id: string, wish?: Wish): Promise<void>;
   /** Lets a draft be started. */
   release(id: string): Promise<void>;
@@ -108,7 +108,7 @@ const CONFIG: Readonly<Record<WgAge, string>> = {
 };
 const NO_AGENCY = '[agency]\nauto_assign = false\nauto_evaluate = false\nflip_enabled = false\n';
 
-/** Makes one. `config` is put in front of ours. */
+/** Makes one. `config` is put in front of the supervisor. */
 export async function wgProject(config = '[limits]\nsafety_pass = "1s"\n'): Promise<WgProject> {
   if (!REAL) throw new Error('no real wg is named');
   const { program, can } = REAL;

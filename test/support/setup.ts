@@ -7,7 +7,7 @@ import { offsetOf, shiftedDate } from './shifted-date.mjs';
 const offset = offsetOf(process.env);
 if (offset !== null) globalThis.Date = shiftedDate(Date, offset);
 
-// A supervisor that does not come back to its event loop serves nobody: whatever holds it for a second fails the test.
+// A supervisor that does not come back to its event loop serves no one: whatever holds it for a second fails the test.
 // Not watched: loading what is imported, and a test that is one single turn because it computes something itself.
 let loop: LoopWatch | null = null;
 let isOneTurn = false;

@@ -1,5 +1,5 @@
 // Today is another day. Preloaded into a process, or put into a test's sandbox, it lets Date begin at the instant that
-// TEST_CLOCK names and go on from there, so that a test that depends on today's date fails today.
+// TEST_CLOCK names and continue from there, so that a test that depends on today's date fails today.
 
 import { pathToFileURL } from 'node:url';
 

@@ -247,7 +247,7 @@ export function config(more: Partial<Config> = {}): Config {
 
 const CONFIG = config();
 
-/** A world of these graphs in which nothing else is going on. */
+/** A world of these graphs in which nothing else is running. */
 export function world(graphs: readonly GraphView[], more: Partial<World> = {}): World {
   return {
     now: NOW,

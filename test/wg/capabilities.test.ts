@@ -90,7 +90,7 @@ describe('asking a program', () => {
     expect(found).toMatchObject({ kind: 'worksgood', can: { satisfying: [] } });
   });
 
-  test("WireGuard's is told apart", async () => {
+  test("WireGuard's is distinguished", async () => {
     const path = await program(
       `printf 'Invalid subcommand: --help-all\\nUsage: wg <cmd> [<args>]\\n\\nAvailable subcommands:\\n  genkey: Generates a new private key\\n' >&2; exit 1`,
     );

@@ -22,7 +22,7 @@ test('without wg it says so instead of failing', async () => {
   expect(await command.run('/g', ['done', 'a'])).toMatchObject({ ok: false, status: null });
 });
 
-test('edges 37 and 38: its environment is not that of an agent, whoever started us', async () => {
+test('edges 37 and 38: its environment is not that of an agent, whatever our own parent', async () => {
   const command = await wg(`env >'${folder}/env'; printf '%s\\n' "$@" >'${folder}/args'`, {
     WG_AGENT_ID: 'agent-9',
     WG_TASK_ID: 'outer',

@@ -44,7 +44,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A process that looks like wg's daemon to whoever reads its arguments. */
+/** A process with the arguments of wg's daemon. */
 async function daemonProcess(dir: string, cwd = '/', flags = ['--dir', dir]): Promise<number> {
   const code = 'process.stdout.write("up"); setInterval(() => {}, 1e6)';
   const child = spawn(process.execPath, ['-e', code, '--', ...flags, 'service', 'daemon', '--socket', 'x'], {
@@ -147,7 +147,7 @@ describe('no daemon is seen', () => {
   });
 
   test('when the process is a zombie', async () => {
-    // Its parent is one that waits for nobody, and is so before it ends.
+    // Its parent is one that waits for no one, and is so before it ends.
     const go = join(graph, 'go');
     const script = `(until [ -e ${go} ]; do sleep 0.02; done) & echo $!; exec sleep 1000`;
     const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });

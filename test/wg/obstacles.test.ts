@@ -58,7 +58,7 @@ describe.each(FILES)('%s', (name, file) => {
   });
 });
 
-/** As somebody who is not root sees it, by the built program; null where they cannot even read that. */
+/** As someone who is not root sees it, by the built program; null where they cannot even read that. */
 function obstacleSeenByOthers(where: string): string | null {
   const built = join(import.meta.dirname, '../../dist/wg/obstacles.js');
   const program = pathToFileURL(built).href;

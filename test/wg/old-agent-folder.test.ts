@@ -47,7 +47,7 @@ test('is gone where the whole worktree is', async () => {
   expect(await removeAgentFolder(graph, folder, SINCE)).toEqual({ kind: 'gone' });
 });
 
-test('stays when somebody wrote in it since', async () => {
+test('stays when someone wrote in it since', async () => {
   writeFileSync(join(folder, 'notes.md'), 'a person keeps this');
   expect(await removeAgentFolder(graph, folder, SINCE)).toMatchObject({ kind: 'kept' });
   expect(existsSync(join(folder, 'output.log'))).toBe(true);

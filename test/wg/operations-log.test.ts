@@ -39,7 +39,7 @@ describe('the operations log', () => {
     ]);
   });
 
-  test('what others wrote stays; a line that somebody left torn does not swallow ours', () => {
+  test('what others wrote stays; a line that someone left torn does not swallow ours', () => {
     mkdirSync(join(graph, 'log'));
     writeFileSync(path(), '{"op":"edit"}\n');
     appendOperation(graph, { op: 'claim' }, AT);

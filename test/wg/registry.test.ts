@@ -69,7 +69,7 @@ function foreign(id: string, more: object = {}) {
 }
 
 describe('allocating agents', () => {
-  test('makes registry and folders where there are none, with a pid that nobody has', async () => {
+  test('makes registry and folders where there are none, with a pid that no one has', async () => {
     const ids = await registry.allocate([
       { task_id: 'build', executor: 'claude', worktree_path: '/wt' },
       { task_id: 'docs', executor: 'http' },
@@ -234,7 +234,7 @@ describe('updating agents', () => {
     });
   });
 
-  test('an entry that wg removed is reported, and written anew when asked for', async () => {
+  test('an entry that wg removed is reported, and written again when asked for', async () => {
     await registry.allocate([{ task_id: 't', executor: 'claude' }]);
     put({ agents: {}, next_agent_id: 2 });
     const before = statSync(path()).ino;
@@ -270,7 +270,7 @@ describe('updating agents', () => {
     expect(locks).toBe(1);
   });
 
-  test('what may wait goes along with the next write, by itself after a while, or when flushed', async () => {
+  test('what may wait goes along with the next write, on its own after a while, or when flushed', async () => {
     const timers: (() => void)[] = [];
     const waiting: Clock = {
       ...clock,
@@ -315,7 +315,7 @@ describe('updating agents', () => {
     put({ agents: { 'agent-1': foreign('agent-1') }, next_agent_id: 7 });
     expect(await registry.allocate([{ task_id: 'u', executor: 'claude' }])).toEqual(['agent-7']);
     expect(onDisk().agents['agent-1'].executor).toBe('somebody-elses');
-    // Somebody made the next folder without a word, and a higher one; then somebody put an old registry back.
+    // Someone made the next folder without a word, and a higher one; then someone put an old registry back.
     mkdirSync(join(graph, 'agents', 'agent-8'));
     expect(await registry.allocate([{ task_id: 'v', executor: 'claude' }])).toEqual(['agent-9']);
     mkdirSync(join(graph, 'agents', 'agent-40'));
@@ -324,7 +324,7 @@ describe('updating agents', () => {
     expect(await registry.allocate([{ task_id: 'w', executor: 'claude' }])).toEqual(['agent-41']);
   });
 
-  test('what somebody writes without the lock right behind our write counts too', async () => {
+  test('what someone writes without the lock right behind our write counts too', async () => {
     await registry.allocate([{ task_id: 'first', executor: 'claude' }]);
     const { ino } = statSync(path());
     const allocated = registry.allocate([{ task_id: 'second', executor: 'claude' }]);
@@ -370,7 +370,7 @@ describe('updating agents', () => {
     expect(left).not.toContain('agent-100');
   });
 
-  test('when wg does not let go of the lock, all who wait are told, and later ones are served', async () => {
+  test('when wg does not released the lock, all who wait are told, and later ones are served', async () => {
     mkdirSync(join(graph, 'service'));
     const impatient = createRegistry({ graph, locker, clock, lockTimeoutMs: 30 });
     const wg = createLocker().tryAcquire(join(graph, 'service', '.registry.lock'));

@@ -202,7 +202,7 @@ describe('which repository a path means', () => {
 });
 
 describe('what is no repository', () => {
-  test('each has one sentence and a next step, and the others go on', async () => {
+  test('each has one sentence and a next step, and the others continue', async () => {
     const repo = box.repo('good');
     box.write(box.folder, { 'file.txt': '', 'plain/x': '', 'orphan/.git': 'gitdir: /nowhere/worktrees/x\n' });
     const paths = ['file.txt', 'plain', 'none', 'orphan', 'file.txt/below'].map((path) => box.path(path));
@@ -222,7 +222,7 @@ describe('what is no repository', () => {
 
   const root = process.getuid?.() === 0;
   (root ? test : test.skip)(
-    "somebody else's repository is refused by git, with git's own advice (needs root)",
+    "another's repository is refused by git, with git's own advice (needs root)",
     async () => {
       const repo = box.repo('theirs');
       chownSync(repo, 12345, 12345);

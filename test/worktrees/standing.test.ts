@@ -51,7 +51,7 @@ test('a symbolic branch is asked of git; what cannot be looked at is as it was l
   expect((await now()).head).toBe(run('rev-parse', 'main'));
   expect(git.runs).toBe(1);
   expect(await now(join(box, 'gone'))).toEqual({ head: 'old', branch: 'old' });
-  // A HEAD that would lead out of the git dir is no branch of ours.
+  // A HEAD that would lead out of the git dir is no branch of the supervisor.
   writeFileSync(join(repo, '.git', 'HEAD'), 'ref: refs/heads/../../../secret\n');
   expect(await now()).toEqual({ head: 'old', branch: 'old' });
 });

@@ -135,7 +135,7 @@ describe('hearing of worktrees', () => {
     expect(await heardAfter(() => box.worktree(other, 'mark'))).toEqual([join(other, '.git')]);
   });
 
-  test('a repository made anew in its old place is heard once it is named again', async () => {
+  test('a repository created again in its old place is heard once it is named again', async () => {
     const repo = box.repo('r');
     const watched = [{ id: join(repo, '.git') }];
     await watcher.start();

@@ -49,8 +49,8 @@ export async function adopt(context: Context, place: string | undefined): Promis
   for (const { task, agent, live, pid } of inProgress)
     context.out(
       live
-        ? `  ${plain(task)}: ${plain(agent ?? 'somebody')} (pid ${pid}) goes on and ends it itself\n`
-        : `  ${plain(task)}: ${plain(agent ?? 'nobody')} has no process here${agent?.startsWith('agent-') ? '; the supervisor opens the task again' : '; `wg unclaim` frees the task'}\n`,
+        ? `  ${plain(task)}: ${plain(agent ?? 'a process')} (pid ${pid}) continues and finishes it itself\n`
+        : `  ${plain(task)}: ${plain(agent ?? 'its agent')} has no process here${agent?.startsWith('agent-') ? '; the supervisor opens the task again' : '; `wg unclaim` frees the task'}\n`,
     );
   if (unit !== null)
     context.note(

@@ -72,7 +72,7 @@ async function complete(
     if (context.json) context.outJson({ task, spooled: completed.file, because: completed.because });
     else
       context.out(
-        `${plain(task)} could not be written just now (${plain(completed.because)}); the completion is kept and the next supervisor applies it\n`,
+        `${plain(task)} could not be written now (${plain(completed.because)}); the completion is kept and the next supervisor applies it\n`,
       );
     return 0;
   }
@@ -88,7 +88,7 @@ async function complete(
   const what = answer.duplicate
     ? `${plain(answer.task)} was ${plain(answer.status)} already`
     : `${plain(answer.task)} is ${plain(answer.status)}`;
-  const late = answer.late ? '; it came after its time was over, and counts all the same' : '';
+  const late = answer.late ? '; it came after its time ran out, and was accepted all the same' : '';
   const where =
     by === 'graph' && !answer.duplicate ? ' (no supervisor is running: written to the graph)' : '';
   context.out(`${what}${late}${where}\n`);
@@ -111,7 +111,6 @@ async function deliver(
     } catch (thrown) {
       // The connection broke: completing twice is harmless, losing it is not. Not found: a graph it does not
       // supervise. Graph: it cannot be written now, and the report must wait for it.
-      // Graph: it cannot be written just now, and the report must wait for it.
       if (
         !(thrown instanceof SupervisorError) ||
         !['not-running', 'not-found', 'graph'].includes(thrown.code)

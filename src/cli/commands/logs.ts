@@ -112,7 +112,7 @@ interface FollowOptions {
   readonly write: LineWriter;
 }
 
-/** Goes on until the task is over, over all of its attempts; a run that was named is followed to its own end. */
+/** Continues until the task has finished, through all of its attempts; a run that was named is followed to its own end. */
 async function follow(
   context: Context,
   named: Named,

@@ -17,7 +17,7 @@ export async function pause(
   if (context.json) context.outJson({ paused: target ?? null });
   else
     context.out(
-      `paused ${target === undefined ? 'everything' : plain(target)}: what runs goes on; \`supervisor resume\` undoes it\n`,
+      `paused ${target === undefined ? 'everything' : plain(target)}: running work continues; \`supervisor resume\` undoes it\n`,
     );
   return 0;
 }
@@ -36,7 +36,7 @@ export async function drain(context: Context): Promise<number> {
   if (context.json) context.outJson({ state: 'draining' });
   else
     context.out(
-      'draining: nothing new is taken, what runs goes on; `supervisor resume` takes new work again\n',
+      'draining: nothing new starts, running work continues; `supervisor resume` starts new work again\n',
     );
   return 0;
 }

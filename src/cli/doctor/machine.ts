@@ -40,7 +40,7 @@ export async function git(context: Context): Promise<Finding> {
     : { check: 'git', result: 'ok', because: `${version} (${path})` };
 }
 
-/** A lock is taken and given back in a folder of our own: the only proof that locking works here. */
+/** Takes and releases a lock in a folder of our own: the only proof that locking works here. */
 export async function flock(): Promise<Finding> {
   const { createLocker } = await import('../../platform/flock.ts');
   const folder = mkdtempSync(join(tmpdir(), 'supervisor-doctor-'));

@@ -10,7 +10,7 @@ import { findOnPath } from '../../platform/environment.ts';
 import type { Context } from '../context.ts';
 import type { Finding } from './finding.ts';
 
-const AGAIN = '`supervisor service install` once more writes it anew';
+const AGAIN = '`supervisor service install` again rewrites it';
 
 /** Nothing where no service is installed. */
 export function service(context: Context, profiles: Iterable<Profile>): Finding[] {

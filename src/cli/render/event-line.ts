@@ -75,7 +75,7 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
     case 'run.abandoned':
       return [faint, 'not begun', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.released':
-      return [faint, 'given back', `${whose(event)}, because ${plain(event.because)}`];
+      return [faint, 'released', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.stale':
       return [caution, 'stale', `${whose(event)}, because ${plain(event.because)}`];
     case 'run.input':
@@ -114,7 +114,7 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'schedule.missed':
     case 'schedule.skipped_overlap':
-      return [caution, 'let go', `${plain(event.task)}${instants(event)}, because ${plain(event.because)}`];
+      return [caution, 'skipped', `${plain(event.task)}${instants(event)}, because ${plain(event.because)}`];
     case 'schedule.reopened':
       return [
         faint,

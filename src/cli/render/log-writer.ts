@@ -30,7 +30,7 @@ interface LogShape {
   readonly timestamps: boolean;
 }
 
-/** A writer for these names. JSON is one document, or with `follow` one object a line. `onQuit`: nobody reads on. */
+/** A writer for these names. JSON is one document, or with `follow` one object per line. `onQuit`: the reader is gone. */
 export function logWriter(context: Context, shape: LogShape, onQuit: () => void): LogWriter {
   if (context.json) return shape.follow ? jsonLines(context, shape) : jsonDocument(context, shape);
   const paged = shape.follow ? directOutput(context) : pagedOutput(context, onQuit);
@@ -41,7 +41,7 @@ export function logWriter(context: Context, shape: LogShape, onQuit: () => void)
       const prefix = shape.names.length > 1 ? `${context.paint.faint(`${name} |`)} ` : '';
       const time = ({ at }: ShownLine) =>
         shape.timestamps ? `${context.paint.faint(at === null ? '-'.padEnd(24) : isoTime(at))} ` : '';
-      // Of several nobody's unfinished line may be continued by another's.
+      // Of several runs, no unfinished line may be continued by another's.
       const endsOpen = ({ whole }: ShownLine) => !whole && shape.follow && prefix === '';
       return {
         begin: () => {},

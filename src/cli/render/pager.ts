@@ -23,7 +23,7 @@ export interface PagedOutput {
 /** Until a pager was given so much it may turn out not to be there, characters. */
 const KEPT_FOR_ITS_LACK = 1024 * 1024;
 
-/** A paged output; only what fits the terminal and the pipe is held. `onQuit`: whoever read it left the pager. */
+/** A paged output; only what fits the terminal and the pipe is held. `onQuit`: the reader left the pager. */
 export function pagedOutput(context: Context, onQuit: () => void): PagedOutput {
   const { stdout, environment } = context;
   const command = stdout.isTTY ? pagerCommand(environment) : null;

@@ -93,7 +93,7 @@ function objection(address: string, host: string, protocol: string, namedBy: Nam
     return `${at} is a link-local, metadata, multicast or unspecified address, which is never dispatched to`;
   if (namedBy === 'configured') return null;
   const hint = 'put it into supervisor.toml as [executors.NAME] and name that profile on the task';
-  if (kind === 'private') return `${at} is a private address, which a task may not name by itself; ${hint}`;
+  if (kind === 'private') return `${at} is a private address, which a task may not name on its own; ${hint}`;
   if (kind === 'public' && protocol === 'http:')
     return `${at} would get the task and its token unencrypted; use https, or ${hint}`;
   return null;
@@ -101,7 +101,6 @@ function objection(address: string, host: string, protocol: string, namedBy: Nam
 
 // Addresses that are never an agent. Metadata services of AWS, Azure, Alibaba and Oracle that are not link-local
 // follow by name: reaching them from inside a cloud machine yields its credentials.
-// by name: whoever reaches them from inside a cloud machine gets its credentials.
 const FORBIDDEN: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['0.0.0.0', 8, 'ipv4'],
   ['169.254.0.0', 16, 'ipv4'],

@@ -10,7 +10,7 @@ export interface CircuitOptions {
   readonly openMs: number;
 }
 
-/** Permission to try. Exactly one of its methods is called when the try is over; later calls do nothing. */
+/** Permission to try. Exactly one of its methods is called when the try has ended; later calls do nothing. */
 export interface Permit {
   readonly kind: 'permit';
   /** The endpoint accepted the work. */
@@ -54,7 +54,7 @@ export function createCircuits(clock: Clock, options: CircuitOptions): Circuits 
         return {
           kind: 'open',
           until: now < state.openUntil ? state.openUntil : now + options.openMs,
-          because: `${endpoint} failed ${state.failures} dispatches in a row${now < state.openUntil ? '' : '; one is trying it again just now'}`,
+          because: `${endpoint} failed ${state.failures} dispatches in a row${now < state.openUntil ? '' : '; one is trying it again now'}`,
         };
       const probe = state.openUntil !== null;
       if (probe) state.probing = true;

@@ -200,7 +200,7 @@ function begunBy(
       const askAfterMs = retryAfterMs(meaning.retryAfter, now);
       return {
         kind: 'handed-off',
-        // The name it gave, and nothing of ours: the polling URL may contain the endpoint's credentials.
+        // The name it gave, and none of our own URLs: the polling URL may contain the endpoint's credentials.
         reference: monitor ?? externalId,
         deadlineAt: assignment.deadlineAt,
         ...(externalId === null ? {} : { externalId }),

@@ -110,7 +110,8 @@ export function createHttpExecutor(parts: HttpExecutorParts): Executor {
       return end === null ? untilStopped(control.signal) : scrub(end, target.secrets.hidden);
     }
     const text = statusUrl(profile, assignment, target.endpoint, handle.reference);
-    const url = text === null ? { because: 'no status URL comes of this task' } : parseEndpoint(text);
+    const url =
+      text === null ? { because: 'the profile gives no status URL for this task' } : parseEndpoint(text);
     if ('because' in url) return unasked(assignment, control, url.because);
 
     const questions = questionsAt(url, assignment, target, control);

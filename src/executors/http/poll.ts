@@ -58,7 +58,7 @@ export async function pollUntilOver(
 
     const words = parts.clean(meaning.kind === 'running' ? meaning.message : meaning.because);
     if (words !== said && ++news <= MAX_NEWS)
-      await parts.record(news < MAX_NEWS ? `status: ${words}` : 'status: (no more of these are kept)');
+      await parts.record(news < MAX_NEWS ? `status: ${words}` : 'status: (later changes are not recorded)');
     said = words;
     troubles = meaning.kind === 'running' ? 0 : troubles + 1;
     unknown = meaning.kind === 'unknown' ? unknown + 1 : 0;

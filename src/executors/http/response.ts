@@ -80,7 +80,7 @@ export function readDispatchAnswer(answer: HttpAnswer, question: DispatchQuestio
     return {
       kind: 'closed',
       code: 'endpoint-disabled',
-      because: `the endpoint asked for no more deliveries (${because})`,
+      because: `the endpoint refused further deliveries (${because})`,
     };
   if (wish === 'abort-message')
     return { kind: 'refused', because: `the endpoint asked not to be sent this again (${because})` };

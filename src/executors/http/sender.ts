@@ -111,7 +111,7 @@ export function createSender({ clock, log, client, lookup }: SenderParts): Sende
       if (isCoded(answer))
         return record(
           assignment,
-          `${answer.body.length} bytes in content-encoding ${coding}, which nobody asked for`,
+          `${answer.body.length} bytes in content-encoding ${coding}, which was not requested`,
         );
       // Redacted before it is cut: half a token at the cut would not be recognised.
       const text = scrub(answer.body.toString('utf8'), hidden);

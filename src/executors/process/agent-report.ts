@@ -161,7 +161,7 @@ export function quotaHold(profile: AgentProfile, said: string, until: number | n
   const when =
     until === null
       ? 'when it ends is not known, so it is tried again soon'
-      : 'until the provider lets it go on';
+      : 'until the provider accepts requests again';
   return {
     kind: 'deferred',
     code: 'quota',

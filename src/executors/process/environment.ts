@@ -92,12 +92,10 @@ const OURS = /^(SUPERVISOR|WG)_/;
 
 // With all three, `wg done` squash-merges the worktree into whatever the main checkout has and may destroy
 // uncommitted work there: only a profile that names all three gets them.
-// person has there uncommitted: only a profile that names all three gets them.
 const MERGING = ['WG_WORKTREE_PATH', 'WG_BRANCH', 'WG_PROJECT_ROOT'];
 
 // Not even a profile may set the others: wg would take the worktree for its own and clean it up, and Claude refuses
 // to start inside what looks like another session.
-// to start inside what it takes for another session.
 const FORBIDDEN = [
   ...MERGING,
   'WG_WORKTREE_ACTIVE',

@@ -23,7 +23,7 @@ export function interruptedBySignal(
   return {
     kind: 'failed',
     failure: 'interrupted',
-    message: `The agent was ended from outside (${describeStatus(code)}): by a person, or for want of memory.`,
+    message: `The agent was killed (${describeStatus(code)}): by a person, or because memory ran out.`,
     retryable: true,
     exitCode: code,
     ...used,

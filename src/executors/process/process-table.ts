@@ -85,7 +85,6 @@ export function createProcesses(table: ProcessTable): Processes {
     marked() {
       // A caller during a scan may know of a process the scan has already passed, so one more scan follows; a hundred
       // runs that end together share it.
-      // a hundred runs that end together share it.
       if (scan === null) return begin();
       nextScan ??= scan
         .catch(() => [])
@@ -137,7 +136,7 @@ export function linuxProcessTable(): ProcessTable {
     try {
       return readFileSync(path, 'latin1');
     } catch {
-      // Gone in between, or another user's: in both cases not a process of ours.
+      // Gone in between, or another user's: in both cases not one of our processes.
       return null;
     }
   };

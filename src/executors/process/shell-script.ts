@@ -36,7 +36,6 @@ export function shellScript(template: string, value: (name: Placeholder) => stri
   }
   // Variables, not $1…: inside a shell function those are the function's own. On one line, so that line numbers in
   // the shell's messages match the profile's text.
-  // shell's messages stay the profile's.
   const names = values.map((_, at) => `supervisor_${at + 1}=\${${at + 1}}`).join(' ');
   return { text: values.length === 0 ? text : `${names}; shift ${values.length}; ${text}`, values };
 }

@@ -55,7 +55,7 @@ export interface Subprocesses {
 /** What a run leaves behind is stopped, too, except processes that removed the run's mark. */
 const LEFTOVERS = ['SIGTERM', 'SIGKILL'] as const;
 
-/** How often and how long a folder is waited for that is away with what our own child said. */
+/** How often and how long to wait for a missing folder that contains the status of our own child. */
 const AWAY_LOOKS = 8;
 const AWAY_WAIT_MS = 250;
 
@@ -173,15 +173,15 @@ async function afterDeath(
   await end(LEFTOVERS);
   // If the wrapper could not record it (a full disk), it is known while the wrapper is our own child.
   const code = (recorded === 'away' ? null : recorded) ?? child?.status ?? null;
-  // Somebody decided about it: what it came to counts no more. What has ended by itself is asked when its folder is back.
+  // Stopped by a decision: its result no longer counts. One that exited on its own is read when its folder is back.
   if (recorded === 'away' && code === null)
     return { kind: 'stopped', reason: isDecided(control.signal) ? stopReason(control.signal) : 'detached' };
   if (code === null && control.signal.aborted) return { kind: 'stopped', reason: stopReason(control.signal) };
-  // Killed together with its wrapper, the command may have run on until just now; there is no reliable status.
+  // Killed together with its wrapper, the command may have run on until this moment; there is no reliable status.
   return code === null ? { kind: 'vanished' } : { kind: 'exited', code };
 }
 
-/** What the wrapper wrote down. One of our own whose folder is away is waited for a little: what it said is there, too. */
+/** The recorded exit status. For our own child with a missing folder, waits a little for it to come back. */
 async function recordedStatus(
   assignment: Assignment,
   child: Child | undefined,
@@ -200,7 +200,7 @@ async function recordedStatus(
   return recorded;
 }
 
-/** Ended by somebody's decision, rather than by time or with the supervisor. */
+/** Stopped by a decision, rather than by time or with the supervisor. */
 function isDecided(signal: AbortSignal): boolean {
   if (!signal.aborted) return false;
   const reason = stopReason(signal);

@@ -26,7 +26,7 @@ const cli = async (...argv: string[]) =>
     ...argv,
   );
 
-test('stops the daemon, and says of each task in progress what becomes of it', async () => {
+test('stops the daemon, and says of each task in progress what happens to it', async () => {
   await ground.writeGraph(ground.repo, [
     { id: 'lives', status: 'in-progress', assigned: 'agent-1' },
     { id: 'left', status: 'in-progress', assigned: 'agent-2' },
@@ -46,7 +46,7 @@ test('stops the daemon, and says of each task in progress what becomes of it', a
   expect({ status, err }).toEqual({ status: 0, err: expect.stringContaining('no supervisor is running') });
   await ended;
   expect(out).toContain(`stopped the wg daemon with pid ${pid}`);
-  expect(out).toMatch(/lives: agent-1 \(pid \d+\) goes on and ends it itself/);
+  expect(out).toMatch(/lives: agent-1 \(pid \d+\) continues and finishes it itself/);
   expect(out).toContain('left: agent-2 has no process here; the supervisor opens the task again');
   expect(out).toContain('mine: ada has no process here; `wg unclaim` frees the task');
   expect(JSON.parse((await cli('adopt', '--json')).out)).toMatchObject({ stopped: false, pid: null });

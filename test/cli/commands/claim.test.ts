@@ -7,7 +7,7 @@ let ground: Playground;
 let supervised: Supervised | null = null;
 beforeEach(async () => {
   ground = await createPlayground();
-  // Nothing takes the task by itself: its executor is unknown until somebody claims it.
+  // Nothing takes the task on its own: its executor is unknown until someone claims it.
   await ground.writeConfig('');
   await ground.writeGraph(ground.repo, [{ id: 'nightly', tags: ['executor:somebody-else'] }]);
 });

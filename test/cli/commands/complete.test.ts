@@ -87,7 +87,7 @@ describe('while no supervisor runs', () => {
     const env = { WG_TASK_ID: 'a', WG_DIR: graph, SUPERVISOR_RUN_ID: 'run_1', SUPERVISOR_TOKEN: 'wgl_x' };
     const { status, out } = await as({ variables: env }, 'done', 'a', '--summary', 'ok');
     expect(status).toBe(0);
-    expect(out).toContain('could not be written just now');
+    expect(out).toContain('could not be written now');
     const [name = ''] = await readdir(join(ground.stateDir, 'spool'));
     expect(JSON.parse(await readFile(join(ground.stateDir, 'spool', name), 'utf8'))).toMatchObject({
       ...{ task: 'a', graph, run: 'run_1', result: 'succeeded', summary: 'ok' },

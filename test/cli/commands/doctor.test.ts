@@ -57,7 +57,7 @@ test.each([
     'passed over',
   ],
   ['something else', 'echo word game', 'does not answer as wg does', 'word game'],
-])('a wg on PATH that is %s is told apart', async (_name, script, first, second) => {
+])('a wg on PATH that is %s is distinguished', async (_name, script, first, second) => {
   writeFileSync(join(folder, 'wg'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const { status, of } = await doctor({ variables: { PATH: `${folder}:/usr/bin:/bin` } });
   expect(status).toBe(0);

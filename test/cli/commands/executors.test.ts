@@ -58,7 +58,7 @@ test('the systems that models ask for, and who serves each: in three commands', 
   for (const argv of [['executors'], ['config', 'check']]) {
     const { out } = await cli(...argv);
     expect(out).toMatch(
-      /aider +nobody +held +1 task +the task's model asks for aider; add \[executors\.aider\]/,
+      /aider +no profile +held +1 task +the task's model asks for aider; add \[executors\.aider\]/,
     );
     expect(out).toMatch(/pi +pi +ok +1 task, \[dispatcher\] model of/);
   }

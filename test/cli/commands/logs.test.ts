@@ -22,7 +22,7 @@ afterEach(async () => {
 const flags = () => ['--config', ground.configFile, '--state-dir', ground.stateDir];
 const cli = (...argv: string[]) => command({ cwd: ground.repo, home: ground.folder }, ...flags(), ...argv);
 
-/** A task of an agent that is none of ours, with these files in its folder. */
+/** A task of an agent that is not ours, with these files in its folder. */
 async function foreignAgent(files: Record<string, string>): Promise<string> {
   await ground.writeGraph(ground.repo, [{ id: 'job', status: 'in-progress', assigned: 'agent-3' }]);
   const folder = join(ground.repo, '.workgraph', 'agents', 'agent-3');
@@ -116,7 +116,7 @@ test('-f follows until the run ends', async () => {
   expect(around.written.out).toBe('first\nlast');
 });
 
-test('-f of a run that is interrupted ends with it; a file begun anew is read anew', async () => {
+test('-f of a run that is interrupted ends with it; a file begun again is read again', async () => {
   const folder = await foreignAgent({ 'output.log': 'old output\n' });
   await ground.writeGraph(ground.repo, [{ id: 'job', status: 'in-progress', assigned: 'agent-3' }]);
   const around = fakeSurroundings({ cwd: ground.repo, home: ground.folder });
@@ -224,7 +224,7 @@ describe('-f over the life of a task', () => {
     expect((await cli('logs', 'job', '--attempt', '3')).status).toBe(8);
   });
 
-  test('waits without a supervisor too, and goes on with one that starts', async () => {
+  test('waits without a supervisor too, and continues with one that starts', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'job', exec: 'echo here' }]);
     const around = fakeSurroundings({ cwd: ground.repo, home: ground.folder });
     const ended = runCommandLine([...flags(), 'logs', '-f', 'job'], around);

@@ -131,7 +131,7 @@ describe('list, show, why', () => {
     expect([status, err]).toEqual([2, expect.stringContaining(`${flag} bogus is not one of `)]);
   });
 
-  test('list hides what is over and internal, and says so', async () => {
+  test('list hides what has finished and internal, and says so', async () => {
     const { out } = await cli('list');
     expect(out).toContain('build');
     expect(out).not.toMatch(/^old/m);

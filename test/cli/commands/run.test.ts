@@ -104,11 +104,11 @@ describe('signals', () => {
     run.send('SIGTERM');
     expect(await run.ended).toBe(0);
     expect(run.written.err).toMatch(
-      /still under way; the next `supervisor run` takes them up:\n {2}long → command \(agent-1, pid \d+\)/,
+      /still under way; the next `supervisor run` reattaches to them:\n {2}long → command \(agent-1, pid \d+\)/,
     );
     const pid = Number(/agent-1, pid (\d+)\)/.exec(run.written.err)?.[1]);
     expect(process.kill(pid, 0)).toBe(true);
-    // The next one takes it up, and with --cancel its first signal ends it.
+    // The next one reattaches to it, and with --cancel its first signal ends it.
     const next = begin({}, 'run', '--cancel');
     await next.shows(/adopted +long/);
     next.send('SIGINT');
@@ -169,7 +169,7 @@ test('a broken configuration is exit 3 with file, line and key', async () => {
   expect(run.written.err).toMatch(/supervisor\.toml:\d+: supervisor\.max_concurent: .*max_concurrent/);
 });
 
-/** Accepts work and says that it is done once it is told to. */
+/** Accepts work and says that it is done once it is asked to. */
 async function laterAgent(): Promise<{ endpoint: string; answer: () => void }> {
   let state = 'running';
   const listening = createServer((request, response) => {

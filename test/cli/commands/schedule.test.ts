@@ -30,18 +30,18 @@ describe('schedule', () => {
     expect(next).toEqual(['2027-01-02T09:00:00.000Z']);
   });
 
-  test('an instant that is over never comes', async () => {
+  test('an instant that has finished never comes', async () => {
     expect((await json('2020-01-01T00:00:00Z')).next).toEqual([]);
     expect((await command({}, 'schedule', '2020-01-01T00:00:00Z')).out).toContain('never');
   });
 
-  test('what never fires says so, and what starts anew or is skipped when the clocks change', async () => {
+  test('what never fires says so, and what starts again or is skipped when the clocks change', async () => {
     expect(await json('0 0 30 2 *')).toMatchObject({
       next: [],
       notes: ['never fires: "0 0 30 2 *" names a day that never comes'],
     });
     const from = ['--tz', 'America/New_York', '--from', '2027-01-10T00:00:00Z'];
-    expect((await json('*/7 * * * *', ...from)).notes.join('\n')).toContain('starts anew each hour');
+    expect((await json('*/7 * * * *', ...from)).notes.join('\n')).toContain('starts again each hour');
     expect((await json('*/30 2 * * *', ...from)).notes.join('\n')).toContain(
       '02:00, 02:30: left out on that day',
     );

@@ -84,7 +84,7 @@ describe('with a supervisor', () => {
     expect(await paused()).toEqual([]);
     await cli('pause', '--reason', 'lunch');
     await ground.writeGraph(ground.repo, [{ id: 'new', exec: 'true' }]);
-    const told = 'the whole machine is paused: lunch; `supervisor resume` lets it go on';
+    const told = 'the whole machine is paused: lunch; `supervisor resume` resumes it';
     expect(await paused()).toEqual([{ code: 'paused', message: told }]);
     expect((await cli('status')).out).toContain('supervisor resume');
     while ((await supervised.control.tasks({})).every(({ task }) => task !== 'new'))

@@ -96,7 +96,7 @@ command = ["no-such-program"]
   }
 });
 
-test('a broken config.toml of a worktree is a problem in status, whoever wins', async () => {
+test('a broken config.toml of a worktree is always a problem in status', async () => {
   await ground.writeConfig('[executors.deploy]\ntype = "command"\ncommand = ["true"]\n');
   await mkdir(join(ground.repo, '.workgraph'), { recursive: true });
   await writeFile(join(ground.repo, '.workgraph/graph.jsonl'), '');

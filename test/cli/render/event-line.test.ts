@@ -28,7 +28,7 @@ describe('eventLine', () => {
     );
   });
 
-  test('an end says how the task stands and what came of it', () => {
+  test('an end says how the task stands and the result', () => {
     const outcome = { kind: 'failed', failure: 'exit', message: 'exit status 2', retryable: false } as const;
     expect(line({ name: 'run.settled', at: AT, ...OF, outcome, status: 'failed' })).toBe(
       '09:00:00  failed       build (shop) → claude  failed (exit): exit status 2',

@@ -29,7 +29,7 @@ describe('a StreamResponse', () => {
     expect(update(state, said('hm'))).toEqual(expected);
   });
 
-  test('without a message there are words of ours, and a question that has none is asked all the same', () => {
+  test('without a message there are words of the supervisor, and a question that has none is asked all the same', () => {
     expect(update('TASK_STATE_FAILED')).toMatchObject({ message: 'the agent failed and gave no reason' });
     expect(update('TASK_STATE_REJECTED')).toMatchObject({ message: 'the agent rejected it' });
     expect(update('TASK_STATE_INPUT_REQUIRED')).toMatchObject({
@@ -86,7 +86,7 @@ describe('a StreamResponse', () => {
     expect(readStreamResponse(body)).toBeNull();
   });
 
-  test('whatever is in it, it is read or refused, and what is told to people is of sane length', () => {
+  test('whatever is in it, it is read or refused, and what is asked to people is of sane length', () => {
     const states = ['COMPLETED', 'FAILED', 'INPUT_REQUIRED', 'WORKING'].map((word) => `TASK_STATE_${word}`);
     const message = fc.oneof(fc.jsonValue(), fc.record({ parts: fc.jsonValue(), messageId: fc.jsonValue() }));
     const long = fc.constant(said('é'.repeat(50_000)));

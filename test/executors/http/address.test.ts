@@ -90,7 +90,7 @@ describe('resolveEndpoint', () => {
     ['http://rebinding.example/', [four('93.184.216.34'), four('169.254.169.254')]],
     ['http://[::ffff:169.254.169.254]/', []],
     ['http://[::]/', []],
-  ])('%s is refused whoever named it', async (text, addresses) => {
+  ])('%s is always refused', async (text, addresses) => {
     for (const namedBy of ['configured', 'task'] as const)
       expect(await resolve(text, namedBy, addresses)).toMatchObject({ kind: 'refused' });
   });
@@ -100,7 +100,7 @@ describe('resolveEndpoint', () => {
     'http://METADATA.google.internal./',
     'http://metadata/',
     'http://instance-data.ec2.internal/',
-  ])('%s is refused by its name, before anybody is asked what it resolves to', async (text) => {
+  ])('%s is refused by its name, before anyone is asked what it resolves to', async (text) => {
     const asked: string[] = [];
     const answer = await resolveEndpoint(new URL(text), 'configured', async (name) => {
       asked.push(name);

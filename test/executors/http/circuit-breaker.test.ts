@@ -29,14 +29,14 @@ describe('circuits', () => {
     expect(circuits.admit('b').kind).toBe('permit');
   });
 
-  test('a success in between begins the count anew', () => {
+  test('a success in between begins the count again', () => {
     const { circuits } = circuitsAt(0);
     for (const step of ['failed', 'failed', 'taken', 'failed', 'failed'] as const)
       permit(circuits.admit('a'))[step]();
     expect(circuits.admit('a').kind).toBe('permit');
   });
 
-  test('lets one probe through when its time is over; its success closes, its failure opens again', () => {
+  test('lets one probe through when its time has finished; its success closes, its failure opens again', () => {
     const { circuits, pass } = circuitsAt(0);
     for (let i = 0; i < 3; i++) permit(circuits.admit('a')).failed();
     pass(1000);

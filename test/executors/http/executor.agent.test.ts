@@ -49,7 +49,7 @@ describe('the fixture agent', () => {
   afterAll(async () => {
     const gone = once(agent, 'exit');
     agent.stdin?.end();
-    // It exits by itself when its stdin closes, whatever it still had in mind.
+    // It exits on its own when its stdin closes, whatever it still had in mind.
     expect(await gone).toEqual([0, null]);
     await rm(folder, { recursive: true, force: true });
   });

@@ -1,5 +1,5 @@
 // Endpoints that mean harm, or are broken in ways that look like it: whatever they send, a dispatch ends in bounded time
-// and memory with one of the meanings of the table, and nothing of ours goes where it should not.
+// and memory with one of the meanings of the table, and nothing of the supervisor goes where it should not.
 
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -62,7 +62,7 @@ function drip(socket: Socket, text: string): void {
 
 const SHORT: Partial<HttpDelivery> = { connectMs: 50, responseMs: 200, attempts: 1 };
 
-/** Dispatches for real, within short times; what came of it, and how long it took, ms. */
+/** Dispatches for real, within short times; the result, and how long it took, ms. */
 async function dispatch(
   url: string,
   changes: Partial<HttpProfile> = {},
@@ -208,7 +208,7 @@ describe('hostile or broken agents', () => {
     expect(ms).toBeLessThan(BOUND_MS);
   });
 
-  test('an answer that is the result and never ends is over with its time, and may be tried again', async () => {
+  test('an answer that is the result and never ends is cut off at its time limit, and may be tried again', async () => {
     const { url } = await raw((socket) => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
       drip(socket, ' ');
@@ -237,7 +237,7 @@ describe('hostile or broken agents', () => {
     );
     const { begun, output } = await dispatch(coded.url, { delivery: { attempts: 1 } });
     expect(begun.kind).toBe('handed-off');
-    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which nobody asked for/);
+    expect(output).toMatch(/\d+ bytes in content-encoding gzip, which was not requested/);
     const result = await dispatch(coded.url, { completion: 'response', delivery: { attempts: 1 } });
     expect(outcomeOf(result.begun)).toEqual({
       kind: 'succeeded',

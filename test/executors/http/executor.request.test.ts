@@ -148,7 +148,7 @@ describe('the signature', () => {
     for (const secret of SECRETS) expect(verify(secret, arrived)).toMatchObject({ type: 'task.dispatched' });
   });
 
-  test('is over the bytes of a CloudEvent and of a template, too', async () => {
+  test('covers the bytes of a CloudEvent and of a template, too', async () => {
     const secrets = [{ env: 'NEW' }];
     for (const changes of [{ format: 'cloudevents' } as const, { body: { id: '{{task.id}}' } }])
       expect(verify(SECRETS[0] ?? '', await arrives({ secrets, ...changes }))).toBeTruthy();

@@ -78,7 +78,7 @@ describe('deliveries', () => {
     ]);
   });
 
-  test('a 202 that breaks off before its body is over was taken', async () => {
+  test('a 202 that breaks off before its body has finished was taken', async () => {
     const server = tidy.add(
       await listen((_q, r) => {
         r.writeHead(202, { 'content-length': '100' });
@@ -143,7 +143,7 @@ describe('aborts', () => {
     expect(getEventListeners(control.signal, 'abort')).toHaveLength(0);
   });
 
-  test('a task that no agent has taken when the supervisor stops is given back', async () => {
+  test('a task that no agent has taken when the supervisor stops is released', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
     const control = runControl(() => control.stop('detached'));
     const begun = await executor({ clock: systemClock(), delivery: { backoffMs: 600_000 } }).begin(
@@ -199,7 +199,7 @@ describe('addresses', () => {
     expect(server.received[0]?.headers.host).toBe(`agent.invalid:${server.port}`);
   });
 
-  test('a name that leads elsewhere at the next delivery is judged anew, and nothing is sent there', async () => {
+  test('a name that leads elsewhere at the next delivery is judged again, and nothing is sent there', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 503, {})));
     const answers = ['127.0.0.1', '169.254.169.254'];
     const lookup = async () => [{ address: answers.shift() ?? 'none left', family: 4 as const }];
@@ -332,7 +332,7 @@ describe('the breaker', () => {
 });
 
 describe('attend', () => {
-  test('a run that is called back about ends when it is told to, and asks nobody', async () => {
+  test('a run that is called back about ends when it is asked to, and asks no one', async () => {
     const server = tidy.add(await listen((_q, r) => json(r, 200, { status: 'done' })));
     for (const reason of ['completed', 'detached', 'overruled'] as const) {
       const control = runControl();
@@ -395,7 +395,7 @@ describe('attend', () => {
     expect(clock.slept).toEqual([1000, 1000, 1000, 1000, 1998, 3996, 7992, 15_984, 600_000]);
   });
 
-  test('takes up after a restart with nothing but the reference', async () => {
+  test('is reattached after a restart with nothing but the reference', async () => {
     const server = tidy.add(
       await listen((q, r) =>
         q.method === 'POST'
@@ -428,7 +428,7 @@ describe('attend', () => {
     });
     const lines = (await readFile(join(assignment.folder, 'output.log'), 'utf8')).trim().split('\n');
     expect(lines).toHaveLength(1000);
-    expect(lines.at(-1)).toContain('no more of these are kept');
+    expect(lines.at(-1)).toContain('later changes are not recorded');
   });
 
   test('a task that the agent keeps not knowing is lost', async () => {

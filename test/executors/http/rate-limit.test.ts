@@ -6,7 +6,7 @@ import { eagerClock } from './support.ts';
 const signal = new AbortController().signal;
 
 describe('the pace of an endpoint', () => {
-  test('five at once, then one a second, and who would wait longer is told when to come back', async () => {
+  test('five at once, then one per second, and a longer wait is answered with when to come back', async () => {
     const clock = eagerClock();
     const pace = createEndpointPace({ ...clock, sleep: async (ms) => void clock.slept.push(ms) });
     const begun = clock.now();
@@ -22,7 +22,7 @@ describe('the pace of an endpoint', () => {
     expect((await pace.enter('https://b', limits, signal)).kind).toBe('in');
   });
 
-  test('so many in flight: the next waits for one to leave, and leaving twice makes room once', async () => {
+  test('this many in flight: the next waits for one to leave, and leaving twice makes room once', async () => {
     const pace = createEndpointPace(systemClock());
     const limits = { perSecond: null, burst: 1, inFlight: 2 };
     const one = await pace.enter('http://a', limits, signal);
@@ -41,7 +41,7 @@ describe('the pace of an endpoint', () => {
     expect(order).toEqual(['in', 'later']);
   });
 
-  test('where everybody who is in rests, the next is sent away at once, until one is awake', async () => {
+  test('where everyone who is in rests, the next is sent away at once, until one is awake', async () => {
     const clock = eagerClock();
     const pace = createEndpointPace(clock);
     const limits = { perSecond: null, burst: 1, inFlight: 2 };

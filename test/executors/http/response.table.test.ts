@@ -280,7 +280,7 @@ describe('408, 425, 429, 500, 502, 503, 504, no connection, no answer', () => {
     const { port } = silent.address() as AddressInfo;
     const delivery = { connectMs: 60, responseMs: 100, attempts: 2, backoffMs: 1 };
     const parts = { clock: systemClock() };
-    // The last is an address of documentation: nobody answers there, if it can be reached at all.
+    // The last is an address of documentation: no one answers there, if it can be reached at all.
     for (const endpoint of [`http://127.0.0.1:${port}/`, `https://127.0.0.1:${port}/`, 'http://192.0.2.1/']) {
       const { begun } = await dispatch([], { endpoint, delivery }, parts);
       expect(begun).toMatchObject({
@@ -497,7 +497,7 @@ describe('the pace', () => {
     return { begun, most, slept: clock.slept };
   }
 
-  test('five at once, then one a second, to an endpoint elsewhere', async () => {
+  test('five at once, then one per second, to an endpoint elsewhere', async () => {
     const { begun, slept } = await many(8);
     expect(begun.every(({ kind }) => kind === 'handed-off')).toBe(true);
     expect([...slept].sort((a, b) => a - b).slice(-3)).toEqual([1000, 2000, 3000]);

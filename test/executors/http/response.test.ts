@@ -113,7 +113,7 @@ describe('completion = "response"', () => {
     ],
     ['a JSON string', answer(200, '"fine"'), { kind: 'succeeded', summary: 'fine' }],
     ['nothing', answer(204), { kind: 'succeeded' }],
-    ["HTML is nobody's summary", answer(200, '<p>', { 'content-type': 'text/html' }), { kind: 'succeeded' }],
+    ["HTML is no one's summary", answer(200, '<p>', { 'content-type': 'text/html' }), { kind: 'succeeded' }],
     ['even 202', answer(202), { kind: 'succeeded' }],
     [
       'a failure all the same',
@@ -195,21 +195,21 @@ describe('status answers', () => {
     'pending',
     'in_progress',
     'pondering',
-  ])('%j goes on', (status) => {
+  ])('%j continues', (status) => {
     expect(readPollAnswer(answer(200, { status, summary: 'half way' }))).toMatchObject({
       kind: 'running',
       message: `${status}: half way`,
     });
   });
 
-  test.each(['done', 'completed', 'succeeded', 'success', 'DONE'])('%j is over', (status) => {
+  test.each(['done', 'completed', 'succeeded', 'success', 'DONE'])('%j has finished', (status) => {
     expect(readPollAnswer(answer(200, { status, result: 1 }))).toMatchObject({
       kind: 'ended',
       outcome: { kind: 'succeeded', artifacts: 1 },
     });
   });
 
-  test.each(['failed', 'error', 'cancelled'])('%j is over, too', (status) => {
+  test.each(['failed', 'error', 'cancelled'])('%j has finished, too', (status) => {
     expect(readPollAnswer(answer(200, { status, error: 'e' }))).toMatchObject({
       kind: 'ended',
       outcome: { kind: 'failed', failure: 'reported', message: 'e' },

@@ -37,7 +37,7 @@ describe('signatures', () => {
     const headers = signed([SECRET], now);
     expect(() => hook.verify(`${BODY} `, headers)).toThrow();
     expect(() => hook.verify(BODY, { ...headers, 'webhook-id': 'msg_other' })).toThrow();
-    // It tolerates 300 s and reads the clock itself, which goes on while this runs: well outside on both sides.
+    // It tolerates 300 s and reads the clock itself, which continues while this runs: well outside on both sides.
     for (const off of [-400_000, 400_000])
       expect(() => hook.verify(BODY, signed([SECRET], now + off))).toThrow();
   });

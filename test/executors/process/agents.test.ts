@@ -62,7 +62,7 @@ const DENIED = { kind: 'failed', failure: 'reported', retryable: false };
 const INTERRUPTED = { kind: 'failed', failure: 'interrupted' };
 const DONE = { kind: 'succeeded', summary: 'The file is written. The task is complete.' };
 
-describe('what came of a run, by the recordings of the real CLI', () => {
+describe('the result of a run, by the recordings of the real CLI', () => {
   test.each<[string, Exit, object]>([
     ['tool', exited(0), DONE],
     ['text', exited(0), DONE],

@@ -91,7 +91,7 @@ describe('what the stream tells', () => {
   });
 });
 
-describe('what came of it', () => {
+describe('the result of it', () => {
   test.each(['tool-use', 'text-only', 'subscription-ok'])('%s succeeded, told by its answer', (recording) => {
     expect(judge(recording, exited(0))).toMatchObject({
       kind: 'succeeded',
@@ -110,7 +110,7 @@ describe('what came of it', () => {
     });
   });
 
-  test('a limit without a reset time, or with one that is over, is tried again soon', () => {
+  test('a limit without a reset time, or with one that has finished, is tried again soon', () => {
     const soon = { kind: 'deferred', code: 'quota', scope: 'account' };
     const unknown = judge('api-key-429', exited(1));
     expect(unknown).toMatchObject(soon);

@@ -156,7 +156,7 @@ describe('claude', () => {
     }
   });
 
-  test('a stranger’s task does not choose whose conversation goes on', async () => {
+  test('a stranger’s task does not choose whose conversation continues', async () => {
     const note = join(root.path, 'note');
     const resumeSession = '11111111-2222-3333-4444-555555555555';
     const begun = await begin(
@@ -225,7 +225,7 @@ describe('claude', () => {
     expect((await remainsOf(assignment.run, null, means)).escaped).toEqual([]);
   });
 
-  test('silence beyond the limit of the profile ends the run; a waiting one that talks goes on', async () => {
+  test('silence beyond the limit of the profile ends the run; a waiting one that talks continues', async () => {
     const { outcome } = await begin(say('hang', 'play nothing'), { silenceTimeoutMs: 150 });
     expect(await outcome).toMatchObject({ kind: 'failed', failure: 'silent' });
   });

@@ -102,7 +102,7 @@ describe('commands', () => {
 
   const HOSTILE = "$(touch pwned) `touch pwned` \"; touch pwned; ' touch pwned ' * \\ \n; touch pwned\n#";
 
-  test('an argv template fills each element by itself and never splits it again', async () => {
+  test('an argv template fills each element on its own and never splits it again', async () => {
     const { outcome, output, assignment } = await run(
       {
         command: [
@@ -143,7 +143,7 @@ describe('commands', () => {
     expect(outcome).toMatchObject({ kind: 'failed', failure: 'exit', exitCode: 5 });
   });
 
-  test('a task without any command is held by itself', async () => {
+  test('a task without any command is held on its own', async () => {
     const { outcome } = await run({}, { exec: '  ' });
     expect(outcome).toMatchObject({ kind: 'deferred', code: 'no-command', scope: 'task' });
   });

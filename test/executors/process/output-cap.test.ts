@@ -25,7 +25,7 @@ import { handleOf } from '../contract.ts';
 const MAX = 256 * 1024;
 const LINE = /^\[supervisor: +(\d+) bytes of output were left out here\]$/m;
 
-/** Whether a file's middle can be given back to the disk here. */
+/** Whether a file's middle can be released to the disk here. */
 function makesHoles(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'hole-'));
   try {
@@ -103,7 +103,7 @@ async function expectCut(assignment: Assignment, written: number): Promise<strin
 }
 
 describe('output beyond the cap', () => {
-  test('keeps its beginning and its end once the run is over, and says how much was left out', async () => {
+  test('keeps its beginning and its end once the run has finished, and says how much was left out', async () => {
     const count = 20_000;
     const assignment = await assigned(
       `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo "line $i of very many, none of which is worth much"; done; echo "in all $i"`,
@@ -122,7 +122,7 @@ describe('output beyond the cap', () => {
     await expectCut(assignment, all.join('').length + `in all ${count}\n`.length);
   });
 
-  test('is given back while the agent goes on, under one supervisor and the next; nothing of the end is lost', async () => {
+  test('is released while the agent continues, under one supervisor and the next; nothing of the end is lost', async () => {
     if (!makesHoles()) return;
     const assignment = await assigned(chatty());
     const first = executor();
@@ -136,7 +136,7 @@ describe('output beyond the cap', () => {
     expect(await attending).toMatchObject({ kind: 'stopped', reason: 'detached' });
     // Left to itself it still grows where it was.
     const { size, ino } = await stat(output(assignment));
-    await eventually('it goes on', async () => (await stat(output(assignment))).size > size + MAX, 60_000);
+    await eventually('it continues', async () => (await stat(output(assignment))).size > size + MAX, 60_000);
     expect((await stat(output(assignment))).ino).toBe(ino);
 
     const next = executor();

@@ -64,7 +64,7 @@ describe.each(tables)('processes as %s shows them', (_name, table) => {
 
   const means = { clock: systemClock(), processes, stateDir, graceMs: 300 };
 
-  test('a process is itself while it lives, and nobody afterwards', async () => {
+  test('a process is itself while it lives, and no one afterwards', async () => {
     const child = start('sleep', ['1000']);
     const known = processes.identify(child.pid);
     if (known === null) throw new Error('not found');
@@ -77,7 +77,7 @@ describe.each(tables)('processes as %s shows them', (_name, table) => {
     expect(processes.signal(known, 'SIGTERM')).toBe(false);
   });
 
-  test('the number of another process is never signalled, nor those that mean everybody', async () => {
+  test('the number of another process is never signalled, nor those that mean everyone', async () => {
     const child = start('sleep', ['1000']);
     const stranger = { pid: child.pid, startTime: '1', bootId: processes.identify(child.pid)?.bootId ?? '' };
     expect(processes.signal(stranger, 'SIGKILL')).toBe(false);

@@ -48,7 +48,7 @@ describe('processes that outlive their supervisor', () => {
     expect(numbers).toEqual([pid, pid, pid]);
   });
 
-  test('it goes on when its supervisor is killed, and the next one learns all of it', async () => {
+  test('it continues when its supervisor is killed, and the next one learns all of it', async () => {
     const goFile = join(root.path, 'go');
     const command = [join(AGENTS, 'waits-for'), goFile, '6'];
     const assignment = await makeAssignment(root.path, commandProfile({ command }));
@@ -109,7 +109,7 @@ describe('processes that outlive their supervisor', () => {
     expect((await remainsOf(lost.run, null, means)).escaped).toEqual([]);
   });
 
-  test('while its folder is away with its graph nobody says what came of it; a folder that alone is gone is lost', async () => {
+  test('while its folder is away with its graph no one says the result; a folder that alone is gone is lost', async () => {
     const goFile = join(root.path, 'go');
     const home = join(root.path, 'graph');
     const away = join(root.path, 'graph-away');
@@ -125,7 +125,7 @@ describe('processes that outlive their supervisor', () => {
     const detached = { kind: 'stopped', reason: 'detached' };
     expect(await next.attend(assignment, handle, recordedControl())).toEqual(detached);
     expect(await next.recover?.({ id, folder })).toBe('away');
-    // What somebody decided needs no answer.
+    // What someone decided needs no answer.
     const cancelled = recordedControl();
     cancelled.abort('cancelled');
     const stopped = { kind: 'stopped', reason: 'cancelled' };

@@ -57,7 +57,7 @@ describe('following a file', () => {
     expect(lines).toEqual(expected);
   });
 
-  test('a file that got shorter is read anew; one that is gone is no error', async () => {
+  test('a file that got shorter is read again; one that is gone is no error', async () => {
     const follower = followLines(path, (line) => lines.push(line));
     await writeFile(path, 'a long first line\n');
     await follower.read();
