@@ -68,6 +68,8 @@ export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType
       readonly body: z.infer<B>;
       /** How far the token reaches that came with it. */
       readonly scope: TokenScope;
+      /** A parameter of the path. */
+      readonly param: (name: string) => string;
       /** Aborted when the client has gone. */
       readonly gone: () => AbortSignal;
     },
@@ -115,7 +117,8 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
       const body = parse(route.body, raw, 'body');
       const gone = () => hungUp(context.env.outgoing);
       const caller = access?.kind === 'caller' ? access : null;
-      const call = { query, body, gone, scope: caller?.scope ?? 'read-only' };
+      const param = (name: string) => context.req.param(name) ?? '';
+      const call = { query, body, param, gone, scope: caller?.scope ?? 'read-only' };
       const whose = caller ? scopeOf(caller) : 'operator';
       return doneOnce(context, parts, whose, raw, () => route.handle(call, parts));
     },

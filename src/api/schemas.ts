@@ -218,3 +218,36 @@ export const resumeBody = z.object({ target: optional(line(4096)) });
 
 /** Since when; an instant with its zone. */
 export const sinceQuery = z.strictObject({ since: z.iso.datetime({ offset: true }).optional() });
+
+const steps = z.coerce.number().int().min(0).max(10).optional();
+
+/** How far around a task to look. */
+export const neighboursQuery = taskQuery.extend({
+  up: steps,
+  down: steps,
+  limit: z.coerce.number().int().min(1).max(500).optional(),
+});
+
+export const nextQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).optional() });
+
+export const graphQuery = z.strictObject({ worktree });
+
+const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+
+/** Which bytes of a run's output. */
+export const outputQuery = z.strictObject({
+  from: position,
+  before: position,
+  bytes: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1 << 20)
+    .optional(),
+});
+
+/** Many tasks at once, by id. */
+export const manyBody = z.object({
+  tasks: z.array(taskId).min(1).max(10_000),
+  reason: optional(line(2000)),
+});

@@ -1,8 +1,35 @@
-// The routes of the wider views: everything at once, what happened, what is next. All are for reading.
+// The routes of the wider views, all for reading, and of what is done to many tasks at once.
 
-import { type MountableRoute, plainRoute } from './route.ts';
-import { emptyBody, noQuery, sinceQuery } from './schemas.ts';
-import { digestAnswer, overviewAnswer } from './view-answers.ts';
+import type { TaskQuery } from '../control/control.ts';
+import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { type MountableRoute, plainRoute, taskRoute } from './route.ts';
+import {
+  emptyBody,
+  graphQuery,
+  manyBody,
+  neighboursQuery,
+  nextQuery,
+  noQuery,
+  outputQuery,
+  sinceQuery,
+  taskQuery,
+} from './schemas.ts';
+import {
+  digestAnswer,
+  graphAnswer,
+  historyAnswer,
+  manyAnswer,
+  neighboursAnswer,
+  nextWorkAnswer,
+  outputAnswer,
+  overviewAnswer,
+  pressureAnswer,
+  reposAnswer,
+  timetableAnswer,
+} from './view-answers.ts';
+
+/** What a window of output has where nobody says, bytes. */
+const WINDOW_BYTES = 64 * 1024;
 
 /** Every route of the wider views. */
 export function viewRoutes(): readonly MountableRoute[] {
@@ -29,5 +56,129 @@ export function viewRoutes(): readonly MountableRoute[] {
         body: await views.digest(query.since === undefined ? undefined : Date.parse(query.since)),
       }),
     }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/pressure',
+      summary: 'Where work waits for room: slots, executors, repositories, pauses, and why tasks wait',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: pressureAnswer,
+      handle: async (_call, { views }) => ({ body: await views.pressure() }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/next-work',
+      summary: 'What starts next: queued tasks, then scheduled ones by time',
+      access: 'operator',
+      query: nextQuery,
+      body: emptyBody,
+      answer: nextWorkAnswer,
+      handle: async ({ query }, { views }) => ({ body: { tasks: await views.next(query.limit ?? 50) } }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/repos',
+      summary: 'The repositories with their worktrees and counts',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: reposAnswer,
+      handle: async (_call, { views }) => ({ body: { repos: await views.repos() } }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/graph',
+      summary: 'The whole graph of a worktree: tasks, and who waits for whom',
+      access: 'operator',
+      query: graphQuery,
+      body: emptyBody,
+      answer: graphAnswer,
+      handle: async ({ query }, { views }) => ({ body: await views.graph(query.worktree) }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/schedules',
+      summary: 'Schedules: what is due within a day, and what came of the last instants',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: timetableAnswer,
+      handle: async (_call, { views }) => ({ body: await views.schedules() }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/runs/:run/output',
+      summary: 'Part of what a run wrote: its end, or from, or before a position in bytes',
+      access: 'operator',
+      query: outputQuery,
+      body: emptyBody,
+      answer: outputAnswer,
+      handle: async ({ query, param }, { views }) => ({
+        body: await views.output(param('run'), {
+          bytes: query.bytes ?? WINDOW_BYTES,
+          ...(query.from === undefined ? {} : { from: query.from }),
+          ...(query.before === undefined ? {} : { before: query.before }),
+        }),
+      }),
+    }),
+    taskRoute({
+      method: 'GET',
+      path: '/api/task/:id/neighbours',
+      summary: 'The tasks around a task, some steps up and down',
+      access: 'task-operator',
+      query: neighboursQuery,
+      body: emptyBody,
+      answer: neighboursAnswer,
+      handle: async ({ task, request }, { views }) => {
+        const { up, down, limit } = neighboursQuery.parse(request.query());
+        return { body: await views.neighbours(task, { up: up ?? 2, down: down ?? 2, limit: limit ?? 80 }) };
+      },
+    }),
+    taskRoute({
+      method: 'GET',
+      path: '/api/task/:id/history',
+      summary: 'What a task waited for, and when it ran',
+      access: 'task-operator',
+      query: taskQuery,
+      body: emptyBody,
+      answer: historyAnswer,
+      handle: async ({ task }, { views }) => ({ body: await views.history(task) }),
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/retry',
+      summary: 'Try many tasks again',
+      access: 'operator',
+      query: noQuery,
+      body: manyBody,
+      answer: manyAnswer,
+      handle: ({ body }, { control }) => forEach(body.tasks, (task) => control.retry(task)),
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/cancel',
+      summary: 'End the runs of many tasks',
+      access: 'operator',
+      query: noQuery,
+      body: manyBody,
+      answer: manyAnswer,
+      handle: ({ body }, { control }) =>
+        forEach(body.tasks, (task) => control.cancel(task, body.reason ?? 'cancelled through the API')),
+    }),
   ];
+}
+
+/** One after the other; what cannot be done is said of its task and stops no other. */
+async function forEach(tasks: readonly string[], act: (task: TaskQuery) => Promise<unknown>) {
+  const results: { task: string; done: boolean; because?: string }[] = [];
+  for (const task of new Set(tasks))
+    try {
+      await act({ task });
+      results.push({ task, done: true });
+    } catch (thrown) {
+      if (!(thrown instanceof SupervisorError)) throw thrown;
+      results.push({ task, done: false, because: messageOf(thrown) });
+    }
+  return { body: { done: results.filter(({ done }) => done).length, results } };
 }

@@ -191,7 +191,7 @@ export async function composeSupervisor(
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
-    views: new LiveViews({ clock, bus, ledger, supervisor, control }),
+    views: new LiveViews({ clock, bus, ledger, supervisor, control, last }),
     tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,

@@ -10,7 +10,7 @@ const MOST_TEXT = 2000;
 
 /** The overview. `tasks`: all of them. */
 export function overviewOf(status: StatusReport, tasks: readonly TaskReport[]): OverviewReport {
-  const { generated_at, supervisor, limits, worktrees, problems } = status;
+  const { generated_at, supervisor, limits, worktrees, budgets, workers, problems } = status;
   const next = nextTasks(tasks);
   return {
     generated_at,
@@ -19,6 +19,8 @@ export function overviewOf(status: StatusReport, tasks: readonly TaskReport[]): 
     inbox: status.inbox.map((item) => ({ ...item, because: cut(item.because), title: cut(item.title) })),
     worktrees,
     runs: status.runs.map((run) => ({ ...run, progress: run.progress === null ? null : cut(run.progress) })),
+    budgets,
+    workers,
     problems,
     repositories: new Set(worktrees.map(({ repo }) => repo)).size,
     next: next.slice(0, MOST_NEXT),

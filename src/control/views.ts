@@ -1,15 +1,39 @@
-// What may be looked at beside the reports that every command has: wider views for the page and for programs like it.
-// Changes nothing.
+// Wider views than the reports that every command has: for the page, and for programs like it. Changes nothing.
 
-import type { DigestReport, OverviewReport } from '../domain/overview.ts';
+import { verdictOf } from '../decide/verdicts.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import { taskKey } from '../domain/ids.ts';
+import type {
+  DigestReport,
+  GraphReport,
+  HistoryReport,
+  NeighboursReport,
+  NextReport,
+  OutputReport,
+  OverviewReport,
+  PressureReport,
+  RepoReport,
+  TimetableReport,
+} from '../domain/overview.ts';
+import type { Run } from '../domain/run.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { LastDecision } from '../run/last-decision.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
-import type { SupervisorControl } from './control.ts';
+import type { SupervisorControl, TaskQuery } from './control.ts';
 import { digestOf } from './digest.ts';
+import { findTask } from './find-task.ts';
 import { firstLook } from './live-control.ts';
-import { overviewOf } from './overview.ts';
+import { neighboursOf, type Reach } from './neighbours.ts';
+import { nextTasks, overviewOf } from './overview.ts';
+import { pressureOf } from './pressure.ts';
+import { ReasonBook } from './reason-book.ts';
+import { taskReports } from './reports.ts';
+import { graphOf, reposOf } from './repos.ts';
+import { type OutputWindow, outputOf } from './run-output.ts';
+import { timetableOf } from './timetable.ts';
+import { historyOf } from './waits.ts';
 
 /** Everything throws SupervisorError as SupervisorControl does. */
 export interface SupervisorViews {
@@ -17,11 +41,26 @@ export interface SupervisorViews {
   overview(): Promise<OverviewReport>;
   /** What happened since (ms), or in the last day. */
   digest(since?: number): Promise<DigestReport>;
+  /** Where work waits for room. */
+  pressure(): Promise<PressureReport>;
+  /** What comes next, at most so many. */
+  next(limit: number): Promise<readonly NextReport[]>;
+  repos(): Promise<readonly RepoReport[]>;
+  /** The whole graph of a worktree. Throws `not-found` for an unknown one. */
+  graph(worktree: string): Promise<GraphReport>;
+  /** The tasks around a task. */
+  neighbours(query: TaskQuery, reach: Reach): Promise<NeighboursReport>;
+  /** What a task waited for and when it ran. */
+  history(query: TaskQuery): Promise<HistoryReport>;
+  schedules(): Promise<TimetableReport>;
+  /** Part of what a run wrote. Throws `not-found` for an unknown run, and where nothing is kept. */
+  output(run: string, window: OutputWindow): Promise<OutputReport>;
 }
 
 const DAY_MS = 86_400_000;
-/** More runs than these are not looked through for one digest. */
+/** More runs than these are not looked through for one view. */
 const MOST_RUNS = 10_000;
+const RUNS_OF_TASK = 50;
 
 interface ViewNeeds {
   readonly clock: Clock;
@@ -29,28 +68,89 @@ interface ViewNeeds {
   readonly ledger: LedgerView;
   readonly supervisor: Supervisor;
   readonly control: SupervisorControl;
+  readonly last: LastDecision;
 }
 
 export class LiveViews implements SupervisorViews {
   readonly #needs: ViewNeeds;
   readonly #begun: Promise<void>;
+  readonly #book: ReasonBook;
 
   constructor(needs: ViewNeeds) {
     this.#needs = needs;
     this.#begun = firstLook(needs.bus);
+    this.#book = new ReasonBook(needs);
   }
 
   async overview(): Promise<OverviewReport> {
-    const { control } = this.#needs;
-    const [status, tasks] = await Promise.all([control.status(), control.tasks({})]);
-    return overviewOf(status, tasks);
+    return overviewOf(await this.#needs.control.status(), taskReports(await this.#judged()));
   }
 
   async digest(since?: number): Promise<DigestReport> {
-    const { clock, ledger } = this.#needs;
-    const until = clock.now();
+    const until = this.#needs.clock.now();
     const { world } = await this.#judged();
-    return digestOf(since ?? until - DAY_MS, until, ledger.runs({ limit: MOST_RUNS }), world.graphs);
+    const runs = this.#needs.ledger.runs({ limit: MOST_RUNS });
+    return digestOf(since ?? until - DAY_MS, until, runs, world.graphs);
+  }
+
+  async pressure(): Promise<PressureReport> {
+    const judged = await this.#judged();
+    const since = judged.world.now - DAY_MS;
+    const isOfToday = ({ openedAt, finishedAt }: Run) => openedAt >= since || (finishedAt ?? 0) >= since;
+    const spent = this.#needs.ledger.runs({ limit: MOST_RUNS }).filter(isOfToday);
+    return pressureOf({ ...judged, spent });
+  }
+
+  async next(limit: number): Promise<readonly NextReport[]> {
+    return nextTasks(taskReports(await this.#judged())).slice(0, limit);
+  }
+
+  async repos(): Promise<readonly RepoReport[]> {
+    return reposOf((await this.#needs.control.status()).worktrees);
+  }
+
+  async graph(worktree: string): Promise<GraphReport> {
+    return graphOf(await this.#judged(), worktree);
+  }
+
+  async neighbours(query: TaskQuery, reach: Reach): Promise<NeighboursReport> {
+    const { world, decision } = await this.#judged();
+    const { view, task } = findTask(world.graphs, query, decision);
+    return neighboursOf(view, decision, task.id, reach);
+  }
+
+  async history(query: TaskQuery): Promise<HistoryReport> {
+    const { world, decision } = await this.#judged();
+    const { view, task } = findTask(world.graphs, query, decision);
+    return historyOf({
+      view,
+      task,
+      verdict: verdictOf(decision.verdicts, view.graph, task.id),
+      runs: this.#runsOf(view.graph, task.id),
+      noted: this.#book.reasonsOf(taskKey(view.graph, task.id)),
+      now: world.now,
+    });
+  }
+
+  async schedules(): Promise<TimetableReport> {
+    return timetableOf({
+      ...(await this.#judged()),
+      runsOf: (graph, task) => this.#runsOf(graph, task),
+      letGoOf: (key) => this.#book.letGoOf(key),
+    });
+  }
+
+  async output(run: string, window: OutputWindow): Promise<OutputReport> {
+    const found = this.#needs.ledger.run(run);
+    if (!found)
+      throw new SupervisorError('not-found', `there is no run ${run}`, {
+        hint: '`supervisor runs` lists them',
+      });
+    return outputOf(found, window);
+  }
+
+  #runsOf(graph: string, task: string): Run[] {
+    return this.#needs.ledger.runs({ graph, task, limit: RUNS_OF_TASK });
   }
 
   /** The world as it is judged now, once everything was read for the first time. */

@@ -1,7 +1,7 @@
 // What the page shows besides the reports of `status` and `why`: the shapes behind /api/overview, /api/digest and their
 // like. Public: extend them, do not change them. Instants are RFC 3339 text.
 
-import type { StatusReport, TaskReport } from './report.ts';
+import type { ReportedProblem, StatusReport, TaskReport, WorktreeReport } from './report.ts';
 
 /** A task that starts when a limit has room, or at its time. */
 export type NextReport = Pick<
@@ -13,7 +13,15 @@ export type NextReport = Pick<
 export interface OverviewReport
   extends Pick<
     StatusReport,
-    'generated_at' | 'supervisor' | 'limits' | 'inbox' | 'worktrees' | 'runs' | 'problems'
+    | 'generated_at'
+    | 'supervisor'
+    | 'limits'
+    | 'inbox'
+    | 'worktrees'
+    | 'runs'
+    | 'budgets'
+    | 'workers'
+    | 'problems'
   > {
   readonly repositories: number;
   /** The first of them: queued ones, then by time. */
@@ -48,4 +56,158 @@ export interface DigestReport {
   readonly output_tokens: number;
   /** The latest first, at most 100. */
   readonly items: readonly DigestItem[];
+}
+
+/** A pause, of whatever scope. */
+export interface PauseReport {
+  readonly code: string;
+  readonly because: string;
+  /** Null: until somebody resumes it. */
+  readonly until: string | null;
+}
+
+/** One profile: how much of it is used, and what it used in the last day. */
+export interface ProfilePressure {
+  readonly name: string;
+  readonly type: string;
+  /** The file that defines it, or `built-in`. */
+  readonly origin: string;
+  readonly max_concurrent: number | null;
+  readonly running: number;
+  /** Handed off: it uses no slot. */
+  readonly elsewhere: number;
+  readonly queued: number;
+  readonly account: string | null;
+  readonly paused: PauseReport | null;
+  readonly day: {
+    readonly runs: number;
+    readonly failed: number;
+    readonly cost_usd: number;
+    readonly tokens: number;
+  };
+}
+
+export interface RepoPressure {
+  readonly repo: string;
+  readonly running: number;
+  readonly queued: number;
+  readonly max_concurrent: number | null;
+  readonly paused: PauseReport | null;
+}
+
+/** One reason why tasks do not run, and how many it keeps. */
+export interface ReasonReport {
+  readonly state: string;
+  readonly code: string;
+  readonly because: string;
+  readonly tasks: number;
+}
+
+/** Where work waits for room. */
+export interface PressureReport {
+  readonly generated_at: string;
+  readonly max_concurrent: number;
+  readonly running: number;
+  readonly queued: number;
+  readonly paused: PauseReport | null;
+  readonly profiles: readonly ProfilePressure[];
+  readonly repos: readonly RepoPressure[];
+  readonly reasons: readonly ReasonReport[];
+}
+
+/** A task near another. */
+export interface NeighbourReport
+  extends Pick<TaskReport, 'task' | 'title' | 'status' | 'state' | 'code' | 'because'> {
+  /** Steps from the task in the middle: negative ones it waits for. */
+  readonly depth: number;
+  /** So many more of its own are not among them. */
+  readonly hidden_up: number;
+  readonly hidden_down: number;
+  /** On the longest chain of unfinished tasks through the one in the middle. */
+  readonly critical: boolean;
+}
+
+export interface NeighboursReport {
+  readonly task: string;
+  readonly worktree: string;
+  readonly nodes: readonly NeighbourReport[];
+  readonly edges: readonly { readonly from: string; readonly to: string; readonly critical: boolean }[];
+  /** Length of that chain. */
+  readonly critical_tasks: number;
+}
+
+/** A part of a task's life. */
+export interface HistorySpan {
+  readonly kind: 'waits' | 'runs' | 'elsewhere';
+  readonly from: string;
+  /** Null: it goes on. */
+  readonly to: string | null;
+  /** The verdict's code while it waited, the outcome's kind (or the phase) of a run. */
+  readonly code: string;
+  readonly because: string;
+  readonly run?: string;
+  readonly attempt?: number;
+  readonly executor?: string;
+}
+
+export interface HistoryReport {
+  readonly task: string;
+  readonly worktree: string;
+  readonly from: string;
+  /** Null: it is not over. */
+  readonly to: string | null;
+  readonly spans: readonly HistorySpan[];
+}
+
+/** One schedule: what is due within a day, and what came of the last instants, oldest first. */
+export interface TimetableRow {
+  readonly task: string;
+  readonly title: string;
+  readonly worktree: string;
+  readonly schedule: string;
+  readonly zone: string;
+  readonly state: string;
+  readonly because: string;
+  readonly next_at: string | null;
+  readonly next: readonly string[];
+  readonly last: readonly {
+    readonly at: string;
+    readonly result: 'done' | 'failed' | 'stopped' | 'running' | 'replaced' | 'missed' | 'skipped';
+    readonly because: string;
+  }[];
+}
+
+export interface TimetableReport {
+  readonly from: string;
+  readonly to: string;
+  readonly zone: string;
+  readonly schedules: readonly TimetableRow[];
+}
+
+/** A window of what a run wrote, in bytes of its file; the text is plain, without escapes. */
+export interface OutputReport {
+  readonly run: string;
+  readonly file: string;
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+  /** Nothing more comes. */
+  readonly over: boolean;
+}
+
+/** One repository with its worktrees. */
+export interface RepoReport {
+  readonly repo: string;
+  readonly worktrees: readonly string[];
+  readonly counts: WorktreeReport['counts'];
+  readonly problems: readonly ReportedProblem[];
+}
+
+/** A whole graph: tasks and who waits for whom. */
+export interface GraphReport {
+  readonly worktree: string;
+  readonly graph: string;
+  readonly tasks: readonly TaskReport[];
+  readonly edges: readonly { readonly from: string; readonly to: string }[];
 }

@@ -141,3 +141,26 @@ export function releaseAction(task: string, worktree: string): Action {
     },
   };
 }
+
+export function dispatchAction(task: string, worktree: string): Action {
+  return {
+    label: 'Run now',
+    path: taskPath(task, worktree, '/dispatch'),
+    body: {},
+    command: `supervisor retry ${named(task, worktree)}`,
+    done: `${plainText(task, 80)} is started`,
+  };
+}
+
+/** Pausing or resuming of everything (null), a repository or an executor. */
+export function pauseAction(target: string | null, isPaused: boolean): Action {
+  const verb = isPaused ? 'resume' : 'pause';
+  const what = target === null ? 'everything' : plainText(target, 80);
+  return {
+    label: isPaused ? 'Resume' : 'Pause',
+    path: `/api/control/${verb}`,
+    body: isPaused ? { target } : { target, reason: 'paused on the page' },
+    command: `supervisor ${verb}${target === null ? '' : ` ${quoted(target)}`}`,
+    done: isPaused ? `${what} goes on` : `${what} is paused; what runs goes to its end`,
+  };
+}

@@ -4,13 +4,20 @@ import { render } from 'preact';
 import { createApi, Refusal, redeem } from './api.ts';
 import { type App, AppContext, useApp, useCell } from './app.ts';
 import { after, now, recall, remember } from './browser.ts';
+import { Capacity } from './capacity.tsx';
 import { createCell } from './cell.ts';
+import { Graph } from './graph.tsx';
 import { Home } from './home.tsx';
 import { listenToKeys } from './keys.ts';
 import { createLive } from './live.ts';
 import { codeIn, parseRoute, routeTo } from './route.ts';
+import { Runs } from './runs.tsx';
+import { Schedules } from './schedules.tsx';
 import { Shell } from './shell.tsx';
+import { Task } from './task.tsx';
+import { Tasks } from './tasks.tsx';
 import { plainText } from './words.ts';
+import { Worktrees } from './worktrees.tsx';
 
 const KEY = 'workgraph.key';
 
@@ -20,8 +27,22 @@ function Screens() {
   const link = useCell(app.live.link);
   if (link.kind === 'over') return <Closed because={link.because} />;
   switch (route.screen) {
-    default:
+    case 'home':
       return <Home />;
+    case 'worktrees':
+      return <Worktrees />;
+    case 'tasks':
+      return <Tasks />;
+    case 'task':
+      return <Task key={`${route.task} ${route.params.in}`} />;
+    case 'graph':
+      return <Graph />;
+    case 'runs':
+      return <Runs />;
+    case 'capacity':
+      return <Capacity />;
+    case 'schedules':
+      return <Schedules />;
   }
 }
 

@@ -57,6 +57,13 @@ export function countText(count: number): string {
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${unit}`;
 }
 
+/** Bytes likewise. */
+export function sizeText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(0)} KiB`;
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
+
 // Marks that turn the reading direction or hide text, and every control character but tab and line feed.
 const HIDDEN = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|[^\P{Control}\t\n]/gu;
 
@@ -64,6 +71,11 @@ const HIDDEN = /[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069
 export function plainText(text: string, most = 400): string {
   const cut = text.length > most ? `${text.slice(0, most)}…` : text;
   return cut.replace(HIDDEN, (mark) => `‹${(mark.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}›`);
+}
+
+/** A link that may be followed; null for everything else. */
+export function safeLink(text: string): string | null {
+  return /^https?:\/\/[^\s<>"]{1,2000}$/.test(text) ? text : null;
 }
 
 /** The last parts of a path. */

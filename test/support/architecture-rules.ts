@@ -200,7 +200,13 @@ export function violationsOf(
   found.push(...cyclesOf(files));
   for (const test of tests) {
     const mirrored = test.replace(/(\.[a-z0-9-]+)?\.test\.ts$/, '.ts');
-    if (isAt(test, FREE_TEST_FOLDERS) || sources.has(mirrored) || test in rules.testsOfTheirOwn) continue;
+    if (
+      isAt(test, FREE_TEST_FOLDERS) ||
+      sources.has(mirrored) ||
+      sources.has(`${mirrored}x`) ||
+      test in rules.testsOfTheirOwn
+    )
+      continue;
     found.push(`test/${test}:1 mirrors no file: there is no src/${mirrored}`);
   }
   for (const name of dependencies)

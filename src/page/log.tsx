@@ -1,0 +1,138 @@
+// What a run prints, read in windows from its end: it follows while the run does, and goes back as far as one likes.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { OutputReport } from '../domain/overview.ts';
+import type { RunReport } from '../domain/report.ts';
+import { Refusal } from './api.ts';
+import { useApp, useCell } from './app.ts';
+import { after } from './browser.ts';
+import { Nothing } from './parts.tsx';
+import { plainText, sizeText } from './words.ts';
+
+const FOLLOW_MS = 1000;
+/** More than this is not kept in the document, characters: what was first is let go. */
+const MOST_TEXT = 2_000_000;
+
+interface Seen {
+  readonly text: string;
+  readonly from: number;
+  readonly to: number;
+  readonly size: number;
+  readonly over: boolean;
+}
+
+export function Log({ run }: { readonly run: RunReport }) {
+  const app = useApp();
+  const { kind } = useCell(app.live.link);
+  const [seen, see] = useState<Seen | null>(null);
+  const [trouble, setTrouble] = useState('');
+  const [isFollowing, follow] = useState(true);
+  const [search, setSearch] = useState('');
+  const box = useRef<HTMLPreElement>(null);
+  const path = `/api/runs/${encodeURIComponent(run.run)}/output`;
+
+  useEffect(() => {
+    see(null);
+    setTrouble('');
+  }, [run.run]);
+
+  useEffect(() => {
+    if (kind !== 'live') return;
+    let isGone = false;
+    let cancel = () => {};
+    let known: Seen | null = null;
+    const ask = async () => {
+      try {
+        const query: string = known === null ? '' : `?from=${known.to}`;
+        const report: OutputReport = await app.api.get<OutputReport>(path + query);
+        if (isGone) return;
+        setTrouble('');
+        // A file that shrank was begun anew.
+        const last: Seen | null = known;
+        known = last === null || report.size < last.to ? seenOf(report) : grown(last, report);
+        see(known);
+        if (!known.over || known.to < known.size)
+          cancel = after(known.to < known.size ? 50 : FOLLOW_MS, () => void ask());
+      } catch (thrown) {
+        if (!(thrown instanceof Refusal)) throw thrown;
+        if (isGone) return;
+        setTrouble(thrown.message);
+        if (thrown.status !== 401 && run.finished_at === null)
+          cancel = after(3 * FOLLOW_MS, () => void ask());
+      }
+    };
+    void ask();
+    return () => {
+      isGone = true;
+      cancel();
+    };
+  }, [path, kind, run.finished_at]);
+
+  useEffect(() => {
+    if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [seen, isFollowing]);
+
+  const earlier = async () => {
+    if (!seen) return;
+    const report = await app.api.get<OutputReport>(`${path}?before=${seen.from}`);
+    follow(false);
+    see({ ...seen, text: report.text + seen.text, from: report.from });
+  };
+
+  if (!seen) return <Nothing>{trouble === '' ? 'Looking…' : plainText(trouble)}</Nothing>;
+  const wanted = search.trim().toLowerCase();
+  const lines = seen.text.split('\n');
+  const text =
+    wanted === '' ? seen.text : lines.filter((line) => line.toLowerCase().includes(wanted)).join('\n');
+  return (
+    <div class="log">
+      <div class="log-bar">
+        <input
+          type="search"
+          aria-label="Search the log"
+          placeholder="Search"
+          value={search}
+          onInput={(event) => setSearch(event.currentTarget.value)}
+        />
+        {seen.from > 0 ? (
+          <button type="button" class="button quiet" onClick={() => void earlier()}>
+            Earlier ({sizeText(seen.from)})
+          </button>
+        ) : null}
+        <label>
+          <input
+            type="checkbox"
+            checked={isFollowing}
+            onChange={(event) => follow(event.currentTarget.checked)}
+          />
+          follow
+        </label>
+        <span class="count">
+          {sizeText(seen.size)}
+          {seen.over ? '' : ', writing'}
+        </span>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <pre ref={box} tabIndex={0} role="log" aria-label="Output">
+        {text === ''
+          ? wanted === ''
+            ? '(nothing printed yet)'
+            : '(no line is like that)'
+          : plainText(text, MOST_TEXT)}
+      </pre>
+    </div>
+  );
+}
+
+const seenOf = ({ text, from, to, size, over }: OutputReport): Seen => ({ text, from, to, size, over });
+
+function grown(known: Seen, report: OutputReport): Seen {
+  const text = known.text + report.text;
+  return {
+    text: text.length > MOST_TEXT ? text.slice(-MOST_TEXT) : text,
+    from: known.from,
+    to: report.to,
+    size: report.size,
+    over: report.over,
+  };
+}
