@@ -17,8 +17,6 @@ export interface Filterable {
 /** Whether something passes. */
 export type Filter = (one: Filterable) => boolean;
 
-export const FILTER_KEYS = ['state', 'status', 'code', 'in', 'tag', 'by'] as const;
-
 /** The filter of a text. A word in front of which stands a minus must not occur. */
 export function parseFilter(text: string): Filter {
   const tests = wordsOf(text).map((word): Filter => {

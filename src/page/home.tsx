@@ -38,6 +38,7 @@ export function Home() {
   const places = placesOf(data.worktrees);
   return (
     <div class="home">
+      <h1 class="unseen">Home</h1>
       {data.problems.length > 0 ? <Problems overview={data} /> : null}
       <NeedsYou items={data.inbox} places={places} />
       <div class="columns">

@@ -4,6 +4,7 @@
 /** Variables by which someone says how long, or beside what, tests run. A new one must be named here. */
 export const KNOBS = [
   'BUDGET_DAYS',
+  'CHROMIUM_BIN',
   'CI',
   'CRASH_BUILD',
   'CRASH_KILLS',
@@ -14,6 +15,7 @@ export const KNOBS = [
   'GIT_FROM',
   'MACHINE_SEED',
   'MACHINE_WALKS',
+  'PAGE_TESTS',
   'RACE_TASKS',
   'SOAK_TASKS',
   'STRESS_EDITS',
