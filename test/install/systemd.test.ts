@@ -92,7 +92,7 @@ test('uninstall stops it and takes the unit away; without a bus the files go all
   const wants = join(home, '.config/systemd/user/default.target.wants');
   await mkdir(wants);
   await writeFile(join(wants, 'workgraph-supervisor.service'), '');
-  expect(await (await managerWith(NO_BUS)).uninstall()).toEqual([expect.stringContaining('goes on')]);
+  expect(await (await managerWith(NO_BUS)).uninstall()).toEqual([expect.stringContaining('keeps running')]);
   await expect(readFile(manager.file)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(wants)).toEqual([]);
 });
