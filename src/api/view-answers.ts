@@ -141,7 +141,7 @@ export const historyAnswer = z.object({
     z.object({
       kind: z.enum(['waits', 'runs', 'elsewhere']),
       from: text,
-      to: textOrNull.describe('null: it goes on'),
+      to: textOrNull.describe('null: it continues'),
       code: text,
       because: text,
       run: text.exactOptional(),

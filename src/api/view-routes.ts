@@ -28,7 +28,7 @@ import {
   timetableAnswer,
 } from './view-answers.ts';
 
-/** What a window of output has where nobody says, bytes. */
+/** The default size of a window of output, bytes. */
 const WINDOW_BYTES = 64 * 1024;
 
 /** Every route of the wider views. */
@@ -99,7 +99,7 @@ export function viewRoutes(): readonly MountableRoute[] {
     plainRoute({
       method: 'GET',
       path: '/api/schedules',
-      summary: 'Schedules: what is due within a day, and what came of the last instants',
+      summary: 'Schedules: what is due within a day, and the results of the last instants',
       access: 'operator',
       query: noQuery,
       body: emptyBody,

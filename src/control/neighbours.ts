@@ -11,7 +11,7 @@ import { isTerminal } from '../domain/task.ts';
 export interface Reach {
   readonly up: number;
   readonly down: number;
-  /** At most so many tasks, the nearest first. */
+  /** At most this many tasks, the nearest first. */
   readonly limit: number;
 }
 

@@ -1,4 +1,4 @@
-// Notes why tasks wait while they do, and which instants of schedules were let go: a bounded memory of this process, for
+// Records why tasks wait while they do, and which instants of schedules were skipped: a bounded memory of this process, for
 // the history that people look at. What it does not know is said to be unknown.
 
 import { type TaskKey, taskKey } from '../domain/ids.ts';
@@ -16,7 +16,7 @@ export interface LetGo {
 
 /** Looked at no more often than this, ms: verdicts change with every tick. */
 const EVERY_MS = 1000;
-/** Of so many tasks; with more, looking would cost what dispatching needs. */
+/** Of this many tasks; with more, checking would cost what dispatching needs. */
 const MOST_TASKS = 30_000;
 const MOST_OF_TASK = 12;
 const MOST_LET_GO = 10;
@@ -53,7 +53,7 @@ export class ReasonBook {
     return this.#reasons.get(key) ?? [];
   }
 
-  /** The latest instants of its schedule that were let go. */
+  /** The latest skipped instants of its schedule. */
   letGoOf(key: TaskKey): readonly LetGo[] {
     return this.#letGo.get(key) ?? [];
   }

@@ -1,4 +1,4 @@
-// Schedules as a timetable: what is due in the next day, and what came of the last instants. Pure.
+// Schedules as a timetable: what is due in the next day, and the results of the last instants. Pure.
 
 import { nextInstant, parseSchedule } from '../decide/schedule.ts';
 import { verdictOf } from '../decide/verdicts.ts';

@@ -43,7 +43,7 @@ export interface SupervisorViews {
   digest(since?: number): Promise<DigestReport>;
   /** Where work waits for room. */
   pressure(): Promise<PressureReport>;
-  /** What comes next, at most so many. */
+  /** The next tasks, at most this many. */
   next(limit: number): Promise<readonly NextReport[]>;
   repos(): Promise<readonly RepoReport[]>;
   /** The whole graph of a worktree. Throws `not-found` for an unknown one. */

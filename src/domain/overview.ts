@@ -62,7 +62,7 @@ export interface DigestReport {
 export interface PauseReport {
   readonly code: string;
   readonly because: string;
-  /** Null: until somebody resumes it. */
+  /** Null: until it is resumed. */
   readonly until: string | null;
 }
 
@@ -120,7 +120,7 @@ export interface NeighbourReport
   extends Pick<TaskReport, 'task' | 'title' | 'status' | 'state' | 'code' | 'because'> {
   /** Steps from the task in the middle: negative ones it waits for. */
   readonly depth: number;
-  /** So many more of its own are not among them. */
+  /** This many more of its own are not among them. */
   readonly hidden_up: number;
   readonly hidden_down: number;
   /** On the longest chain of unfinished tasks through the one in the middle. */
@@ -140,7 +140,7 @@ export interface NeighboursReport {
 export interface HistorySpan {
   readonly kind: 'waits' | 'runs' | 'elsewhere';
   readonly from: string;
-  /** Null: it goes on. */
+  /** Null: it continues. */
   readonly to: string | null;
   /** The verdict's code while it waited, the outcome's kind (or the phase) of a run. */
   readonly code: string;
@@ -159,7 +159,7 @@ export interface HistoryReport {
   readonly spans: readonly HistorySpan[];
 }
 
-/** One schedule: what is due within a day, and what came of the last instants, oldest first. */
+/** One schedule: what is due within a day, and the results of the last instants, oldest first. */
 export interface TimetableRow {
   readonly task: string;
   readonly title: string;

@@ -10,7 +10,7 @@ import { Nothing } from './parts.tsx';
 import { plainText, sizeText } from './words.ts';
 
 const FOLLOW_MS = 1000;
-/** More than this is not kept in the document, characters: what was first is let go. */
+/** More than this is not kept in the document, characters: the oldest is dropped. */
 const MOST_TEXT = 2_000_000;
 
 interface Seen {
@@ -47,7 +47,7 @@ export function Log({ run }: { readonly run: RunReport }) {
         const report: OutputReport = await app.api.get<OutputReport>(path + query);
         if (isGone) return;
         setTrouble('');
-        // A file that shrank was begun anew.
+        // A file that shrank was started again.
         const last: Seen | null = known;
         known = last === null || report.size < last.to ? seenOf(report) : grown(last, report);
         see(known);

@@ -1,4 +1,4 @@
-// Schedules: the next day as a strip, and what came of the last instants as dots.
+// Schedules: the next day as a strip, and the results of the last instants as dots.
 
 import type { OverviewReport, TimetableReport, TimetableRow } from '../domain/overview.ts';
 import { useAnswer, useNow } from './app.ts';

@@ -146,7 +146,7 @@ function Question({ task }: { readonly task: TaskDetailReport }) {
 }
 
 function Why({ why }: { readonly why: WhyReport }) {
-  // While it runs, and when it is over, nothing is in its way: what would be is of no interest.
+  // While it runs, and once it has finished, nothing blocks it: what would is of no interest.
   const isSettled = why.state === 'running' || why.state === 'finished';
   const missing = isSettled ? [] : why.conditions.filter(({ met }) => !met);
   const others = why.conditions.filter((one) => !missing.includes(one));

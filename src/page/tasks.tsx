@@ -95,7 +95,7 @@ export function Tasks() {
   );
 }
 
-/** The state that people filter by: the verdict's, or the graph's own once it is over. */
+/** The state that people filter by: the verdict's, or the graph's own once it has finished. */
 export function shownState({ state, status }: Pick<TaskReport, 'state' | 'status'>): string {
   return state === 'finished' ? status : state;
 }

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-/** So many rows above and below what is seen. */
+/** This many rows above and below what is visible. */
 const MARGIN = 12;
 
 /** Rows of one height, in px, drawn when they come into sight. */

@@ -23,7 +23,7 @@ const CHAIN = [
   task('aside', { after: ['c'] }),
 ];
 
-test('gives so many steps up and down, with counts of what lies beyond', () => {
+test('gives this many steps up and down, with counts of what lies beyond', () => {
   const found = around('c', CHAIN, { up: 1, down: 1 });
   expect(found.depths).toEqual({ c: 0, b: -1, d: 1, aside: 1 });
   expect(found.nodes.find((node) => node.task === 'b')).toMatchObject({ hidden_up: 1, hidden_down: 1 });

@@ -66,7 +66,7 @@ test('attempts with what lay between them; the last wait is open and says what h
   ]);
 });
 
-test('a run that goes on is open, and one elsewhere is said to be', () => {
+test('a run that continues is open, and one elsewhere is said to be', () => {
   const open = run('shop', 'x', { phase: 'handed-off', openedAt: at(2), finishedAt: null });
   const of = task('x', { createdAt: iso(2), status: 'in-progress' });
   expect(spansOf(of, { runs: [open] })).toEqual([['elsewhere', 2, null, 'handed-off']]);

@@ -1,5 +1,5 @@
 // The page in a real browser, in short: in by a code, what needs a person is on top, one press settles it, what happens
-// shows by itself, and nothing is sent or run that should not be. `npm run test:page` does the rest.
+// shows on its own, and nothing is sent or run that should not be. `npm run test:page` does the rest.
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
@@ -34,7 +34,7 @@ describeShort('the page', () => {
   });
   afterEach(() => world.stop());
 
-  test('from the address to an answered question, a retry by one key, and news by itself', async () => {
+  test('from the address to an answered question, a retry by one key, and news on its own', async () => {
     const { page, complaints } = await world.open(browser);
     expect(page.url()).not.toContain('k=');
     const needs = page.getByRole('region', { name: 'Needs you' });
@@ -51,7 +51,7 @@ describeShort('the page', () => {
     await world.running.nth(2, 'run.settled', 'breaks');
     await page.getByText('supervisor retry breaks --worktree').waitFor();
 
-    // What other people do shows by itself.
+    // What other people do shows on its own.
     await world.api.post('/api/task/ask-me/complete', { summary: 'red it is' });
     await page.getByText('red it is').waitFor();
     expect(complaints).toEqual([]);
