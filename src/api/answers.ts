@@ -8,6 +8,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import type {
   BudgetReport,
   InboxItem,
+  PromptReport,
   RunReport,
   StatusReport,
   TaskDetailReport,
@@ -55,6 +56,7 @@ export const outcomeAnswer = z.discriminatedUnion('kind', [
       'provider',
     ]),
     message: text,
+    summary: text.exactOptional(),
     retryable: z.boolean(),
     notBefore: z.number().exactOptional(),
     exitCode: z.number().exactOptional(),
@@ -163,6 +165,14 @@ export const taskDetailAnswer = z.object({
   fields: z.record(text, z.unknown()),
   runs: z.array(runAnswer),
 }) satisfies z.ZodType<TaskDetailReport>;
+
+export const promptAnswer = z.object({
+  task: text,
+  worktree: text,
+  executor: text,
+  run: textOrNull,
+  prompt: text,
+}) satisfies z.ZodType<PromptReport>;
 
 const problems = z.array(z.object({ code: text, message: text }));
 

@@ -10,7 +10,14 @@ import type {
   TaskQuery,
 } from '../control/control.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
-import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type {
+  PromptReport,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { readApiFile } from './api-file.ts';
@@ -31,6 +38,7 @@ export interface SupervisorClient {
   why(query: TaskQuery): Promise<WhyReport>;
   tasks(filter?: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
+  prompt(query: TaskQuery): Promise<PromptReport>;
   runs(filter?: RunFilter): Promise<readonly RunReport[]>;
   complete(request: ClientCompletion): Promise<CompletionAnswer>;
   heartbeat(
@@ -128,6 +136,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     tasks: async (filter = {}) =>
       (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
     task: (query) => get(taskPath(query, '')),
+    prompt: (query) => get(taskPath(query, '/prompt')),
     runs: async (filter = {}) =>
       (await get<{ runs: readonly RunReport[] }>(`/api/runs${search({ ...filter })}`)).runs,
     complete(request) {

@@ -7,7 +7,14 @@ import type { SupervisorClient } from '../api/client.ts';
 import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type {
+  PromptReport,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
 import { type Context, compositionOf } from './context.ts';
 
 /** What can be asked with and without a running supervisor. */
@@ -18,6 +25,7 @@ export interface View {
   why(query: TaskQuery): Promise<WhyReport>;
   tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
+  prompt(query: TaskQuery): Promise<PromptReport>;
   runs(filter: RunFilter): Promise<readonly RunReport[]>;
 }
 
@@ -102,6 +110,7 @@ export function viewOfClient(client: SupervisorClient, cwd: string): View {
     why: (query) => preferHere(query, cwd, (q) => client.why(q)),
     tasks: (filter) => client.tasks(filter),
     task: (query) => preferHere(query, cwd, (q) => client.task(q)),
+    prompt: (query) => preferHere(query, cwd, (q) => client.prompt(q)),
     runs: (filter) => client.runs(filter),
   };
 }
@@ -114,6 +123,7 @@ export function viewOfLookout(lookout: OfflineControl): View {
     why: async (query) => lookout.why(query),
     tasks: async (filter) => lookout.tasks(filter),
     task: async (query) => lookout.task(query),
+    prompt: (query) => lookout.prompt(query),
     runs: async (filter) => lookout.runs(filter),
   };
 }

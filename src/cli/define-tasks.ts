@@ -80,12 +80,13 @@ export function defineTaskCommands(program: Command, host: Host): void {
     async (context, _args, options) => (await import('./commands/look.ts')).list(context, options),
   );
 
-  host.on<{ worktree?: string }>(
+  host.on<{ worktree?: string; prompt?: boolean }>(
     program
       .command('show')
       .summary('show one task in full')
       .description('Shows one task: description, artifacts, log and runs.')
       .argument('<task>', 'its id')
+      .option('--prompt', 'what its agent was told, or the next one would be told, and nothing else')
       .option(...WORKTREE),
     async (context, [task = ''], options) =>
       (await import('./commands/look.ts')).show(context, task, options),

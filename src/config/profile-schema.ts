@@ -113,6 +113,11 @@ function agentSchema<T extends AgentType>(type: T) {
       '0',
       'Ends a run that said nothing for this long; "0": never, because long tool calls are silent and legitimate.',
     ),
+    resume: withDefault(
+      z.boolean(),
+      false,
+      'Whether the attempt after one that failed or was stopped goes on in its session, with all that it read and tried. false: only after one whose time ran out; others begin afresh.',
+    ),
     account: withDefault(text, account, 'Tasks of one account share its quota pause.'),
     ...spawnedShape,
   });

@@ -207,6 +207,7 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         model: written.model ?? null,
         permissionMode: written.permission_mode,
         silenceTimeoutMs: parseDuration(written.silence_timeout),
+        ...(written.resume ? { resume: true } : {}),
         account: written.account,
       };
   }

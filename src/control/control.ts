@@ -3,7 +3,14 @@
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
 import type { FailureKind, Usage } from '../domain/outcome.ts';
-import type { RunReport, StatusReport, TaskDetailReport, TaskReport, WhyReport } from '../domain/report.ts';
+import type {
+  PromptReport,
+  RunReport,
+  StatusReport,
+  TaskDetailReport,
+  TaskReport,
+  WhyReport,
+} from '../domain/report.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
@@ -133,6 +140,8 @@ export interface RunFilter {
 export interface SupervisorControl {
   status(): Promise<StatusReport>;
   why(query: TaskQuery): Promise<WhyReport>;
+  /** What the agent of a task is told. */
+  prompt(query: TaskQuery): Promise<PromptReport>;
   tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   runs(filter: RunFilter): Promise<readonly RunReport[]>;

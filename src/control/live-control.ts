@@ -10,6 +10,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { taskKey } from '../domain/ids.ts';
 import type {
+  PromptReport,
   ReportedProblem,
   RunReport,
   StatusReport,
@@ -52,6 +53,7 @@ import type {
 } from './control.ts';
 import type { CurrentTasks } from './current-tasks.ts';
 import { askedRuns, type FoundTask, findTask, lostRun, runNamed } from './find-task.ts';
+import { promptOf } from './prompt.ts';
 import {
   detailReport,
   filterTasks,
@@ -112,6 +114,13 @@ export class LiveControl implements SupervisorControl {
     // Of the same look as the conditions, not of the last tick.
     const report = judgedTaskReport(found.task, found.view, decision);
     return { ...report, conditions, runs: this.#runsOf(found) };
+  }
+
+  async prompt(query: TaskQuery): Promise<PromptReport> {
+    await this.#begun;
+    const { world, decision } = this.#supervisor.judge();
+    const found = findTask(world.graphs, query, decision);
+    return await promptOf(found, world, this.#parts.graphs, this.#parts.ledger);
   }
 
   async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {

@@ -8,6 +8,7 @@ import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type {
+  PromptReport,
   ReportedProblem,
   RunReport,
   StatusReport,
@@ -99,6 +100,11 @@ export class OfflineControl {
     const found = this.#find(query);
     const { conditions } = explainTask(this.#world, found.view.graph, found.task.id);
     return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
+  }
+
+  async prompt(query: TaskQuery): Promise<PromptReport> {
+    const { promptOf } = await import('./prompt.ts');
+    return await promptOf(this.#find(query), this.#world, this.#parts.graphs, this.#parts.ledger);
   }
 
   tasks(filter: TaskFilter): readonly TaskReport[] {

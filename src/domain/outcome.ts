@@ -74,6 +74,8 @@ export interface Failed {
   readonly kind: 'failed';
   readonly failure: FailureKind;
   readonly message: string;
+  /** What the agent reported before a gate refused it. */
+  readonly summary?: string;
   /** Whether retrying could help. */
   readonly retryable: boolean;
   /** The earliest retry that the other side allows, ms; absent: not given. */

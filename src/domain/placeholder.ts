@@ -16,6 +16,7 @@ export const PLACEHOLDERS = [
   'run.attempt',
   'run.fence',
   'run.agent',
+  'prompt.file',
   'callback.complete_url',
   'callback.a2a_url',
   'callback.token',

@@ -249,3 +249,14 @@ export interface TaskDetailReport extends TaskReport {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly runs: readonly RunReport[];
 }
+
+/** What an agent is told. */
+export interface PromptReport {
+  readonly task: string;
+  readonly worktree: string;
+  readonly executor: string;
+  /** The run it was sent to; null: nobody works on the task, and the next run would be sent this. */
+  readonly run: string | null;
+  /** Markdown. */
+  readonly prompt: string;
+}

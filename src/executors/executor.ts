@@ -18,6 +18,17 @@ export interface DependencyResult {
 }
 
 /** Everything an executor needs to know about one run. Plain data. */
+/** The attempt before this one, as far as it tells anything. */
+export interface PreviousAttempt {
+  /** Why it ended. */
+  readonly message: string;
+  /** What its agent reported, if it did. */
+  readonly summary?: string;
+  readonly type: ExecutorType;
+  /** Its run's folder, with its output; null: it had none, or it was removed. */
+  readonly folder: string | null;
+}
+
 export interface Assignment {
   readonly run: RunId;
   readonly attempt: number;
@@ -65,6 +76,8 @@ export interface Assignment {
   readonly projectModel?: string | null;
   /** The previous attempt's outcome, for the prompt; null on the first. */
   readonly previousFailure: string | null;
+  /** The attempt before this one, failed or stopped; null or absent: this is the first. */
+  readonly previous?: PreviousAttempt | null;
   /** The CLI session to resume, if the task has one. */
   readonly resumeSession: string | null;
   /** What is left of each budget that the run counts for, in words. */

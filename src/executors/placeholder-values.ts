@@ -1,8 +1,14 @@
 // The value of each `{{…}}` placeholder in one run. Filling in and quoting are up to the users.
 
+import { join } from 'node:path';
 import type { Placeholder } from '../domain/placeholder.ts';
 import { tagValue } from '../domain/task.ts';
 import type { Assignment } from './executor.ts';
+
+/** The file with the run's prompt, for who is given one. */
+export function promptFile({ folder }: Pick<Assignment, 'folder'>): string {
+  return join(folder, 'prompt.txt');
+}
 
 /** The value of each placeholder for this run, as untrusted text; '' if the run has none. */
 export function placeholderValue(assignment: Assignment): (name: Placeholder) => string {
@@ -37,6 +43,8 @@ export function placeholderValue(assignment: Assignment): (name: Placeholder) =>
         return String(assignment.fence);
       case 'run.agent':
         return assignment.agent;
+      case 'prompt.file':
+        return promptFile(assignment);
       case 'callback.complete_url':
         return callback.url === null ? '' : `${callback.url}/complete`;
       case 'callback.a2a_url':

@@ -5,8 +5,8 @@ import { tierRoute } from '../decide/asked-route.ts';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
-import { goesElsewhere, type Profile } from '../domain/profile.ts';
-import type { Run } from '../domain/run.ts';
+import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
@@ -15,6 +15,7 @@ import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { traceOfRun, worktreeId } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import type { LedgerView } from '../runs/ledger-view.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import type { LiveRun } from './live-run.ts';
@@ -79,12 +80,11 @@ export function buildAssignment(input: {
   readonly leaseUntil?: number | null;
   readonly traceId: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly previousFailure: string | null;
+  readonly previous: Run | null;
   readonly budgetsLeft?: readonly string[];
 }): Assignment {
   const { run, profile, task, graph, callback } = input;
   const id = globalTaskId(run.graph, run.task);
-  const session = task.fields.session_id;
   return {
     run: run.id,
     attempt: run.attempt,
@@ -121,8 +121,7 @@ export function buildAssignment(input: {
     traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
     environment: input.environment,
     projectModel: projectModel(tierRoute(task, graph.profiles) ?? graph.profiles.project, profile),
-    previousFailure: input.previousFailure,
-    resumeSession: typeof session === 'string' && session !== '' ? session : null,
+    ...afterPrevious(task, profile, input.previous),
     wgWords: wgWords(task, graph),
     ...(input.budgetsLeft ? { budgetsLeft: input.budgetsLeft } : {}),
   };
@@ -138,7 +137,66 @@ export function wgWords(task: Pick<TaskDetail, 'fields'>, { wgOnPath = false, wg
   return wgCan.candidates || isOfCycle ? ['fail'] : ['done', 'fail'];
 }
 
-function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail): DependencyResult[] {
+/** The run of the same task before this one; `id` null: before the next one. */
+export function previousRun(
+  ledger: Pick<LedgerView, 'runs'>,
+  {
+    graph,
+    task,
+    taskCreatedAt,
+    id,
+  }: Pick<Run, 'graph' | 'task' | 'taskCreatedAt'> & { readonly id: string | null },
+): Run | null {
+  const earlier = ledger.runs({ graph, task, limit: 20 }).filter((run) => run.id !== id);
+  // What was never started tried nothing.
+  return earlier.find((run) => run.taskCreatedAt === taskCreatedAt && run.phase !== 'abandoned') ?? null;
+}
+
+/** What the next attempt takes over from the one before. */
+export function afterPrevious(
+  task: Pick<TaskDetail, 'fields'>,
+  profile: Profile,
+  previous: Run | null,
+): Pick<Assignment, 'previousFailure' | 'previous' | 'resumeSession'> {
+  const outcome = previous?.outcome ?? null;
+  const own = task.fields.session_id;
+  const ownSession = typeof own === 'string' && own !== '' ? own : null;
+  const message = endedBecause(previous);
+  const goesOn = isAgentProfile(profile) && profile.resume && message !== null;
+  const isSame = previous?.executor === profile.name && previous.type === profile.type;
+  return {
+    previousFailure: outcome?.kind === 'failed' ? outcome.message : null,
+    previous:
+      previous === null || message === null
+        ? null
+        : {
+            message,
+            ...(outcome?.kind === 'failed' && outcome.summary ? { summary: outcome.summary } : {}),
+            type: previous.type,
+            folder: previous.folder,
+          },
+    resumeSession: ownSession ?? (goesOn && isSame ? (previous?.session ?? null) : null),
+  };
+}
+
+/** Why a run ended before its work was done; null: it succeeded, or goes on. */
+function endedBecause(run: Run | null): string | null {
+  if (run === null || isOpenRun(run)) return null;
+  switch (run.outcome?.kind) {
+    case 'failed':
+      return run.outcome.message;
+    case 'stopped':
+      return `it was stopped (${run.outcome.reason})${run.outcome.because ? `: ${run.outcome.because}` : ''}`;
+    case 'deferred':
+      return null;
+    case 'succeeded':
+      return null;
+    default:
+      return run.phase === 'interrupted' ? 'it was interrupted' : null;
+  }
+}
+
+export function dependencyResults(store: Pick<GraphStore, 'detail'>, task: TaskDetail): DependencyResult[] {
   return task.after.flatMap((id) => {
     const dependency = store.detail(id);
     if (!dependency) return [];
@@ -170,9 +228,7 @@ export function assignRun(
   const { ledger } = parts;
   const { run } = live;
   const task = graph.store.detail(run.task) ?? missingTask(run);
-  const previous = ledger
-    .runs({ graph: run.graph, task: run.task, limit: 2 })
-    .find((earlier) => earlier.id !== run.id && earlier.taskCreatedAt === run.taskCreatedAt);
+  const previous = previousRun(ledger, run);
   const assignment = buildAssignment({
     run,
     profile,
@@ -186,7 +242,7 @@ export function assignRun(
     traceId: traceOfRun(run.id),
     environment: parts.environment,
     budgetsLeft: live.budgetsLeft,
-    previousFailure: previous?.outcome?.kind === 'failed' ? previous.outcome.message : null,
+    previous: previous ?? null,
   });
   return {
     ...assignment,

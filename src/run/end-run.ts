@@ -361,9 +361,13 @@ function take(steps: readonly Step[], from: End, first = 0): End | Promise<End> 
   return end;
 }
 
-function refused(because: string, { usage }: Succeeded | Failed): Failed {
-  const failed: Failed = { kind: 'failed', failure: 'reported', message: because, retryable: true };
-  return usage ? { ...failed, usage } : failed;
+function refused(because: string, outcome: Succeeded | Failed): Failed {
+  const { summary, usage } = outcome;
+  return {
+    ...{ kind: 'failed', failure: 'reported', message: because, retryable: true },
+    ...(summary ? { summary } : {}),
+    ...(usage ? { usage } : {}),
+  };
 }
 
 /** The graph already says what the outcome would write. */

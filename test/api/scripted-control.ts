@@ -228,6 +228,11 @@ export function scriptedControl(): ScriptedControl {
       };
       return why;
     },
+    async prompt(query) {
+      note('prompt', query);
+      const { task, worktree } = find(query);
+      return { task, worktree, executor: 'claude', run: null, prompt: '# Task' };
+    },
     async tasks(filter) {
       note('tasks', filter);
       return tasks.filter((task) => filter.worktree === undefined || task.worktree === filter.worktree);

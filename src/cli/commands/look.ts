@@ -8,6 +8,7 @@ import { VERDICT_STATES } from '../../domain/verdict.ts';
 import { taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { page } from '../render/pager.ts';
+import { plainLines } from '../render/plain.ts';
 
 /** How often `status --watch` refreshes, ms. */
 const WATCH_MS = 1000;
@@ -157,9 +158,17 @@ function oneOf(flag: string, given: string | undefined, known: readonly string[]
 export async function show(
   context: Context,
   task: string,
-  options: { readonly worktree?: string },
+  options: { readonly worktree?: string; readonly prompt?: boolean },
 ): Promise<number> {
-  const report = await withView(context, (view) => view.task(taskQuery(context, task, options.worktree)));
+  const query = taskQuery(context, task, options.worktree);
+  if (options.prompt) {
+    const report = await withView(context, (view) => view.prompt(query));
+    if (context.json) context.outJson(report);
+    // As it is sent: but for what a terminal would take for commands.
+    else context.out(context.stdout.isTTY === true ? `${plainLines(report.prompt)}\n` : report.prompt);
+    return 0;
+  }
+  const report = await withView(context, (view) => view.task(query));
   if (context.json) context.outJson(report);
   else {
     const { taskDetailView } = await import('../render/task-view.ts');

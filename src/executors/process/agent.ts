@@ -4,12 +4,11 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { messageOf } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { type AgentProfile, isAgentProfile } from '../../domain/profile.ts';
 import { redact } from '../../platform/log.ts';
-import { writeText } from '../../platform/regular-file.ts';
-import type { Assignment, Begun, Executor, RunControl } from '../executor.ts';
+import type { Assignment, Executor, RunControl } from '../executor.ts';
+import { promptFile } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';
 import type { AgentCli, AgentFacts } from './agent-cli.ts';
 import { usedIn } from './agent-report.ts';
@@ -17,7 +16,7 @@ import { agentEnvironment } from './environment.ts';
 import { lacksProgram } from './find-program.ts';
 import { asItSaid } from './last-word.ts';
 import { patience } from './patience.ts';
-import { renderPrompt } from './prompt.ts';
+import { writePrompt } from './prompt.ts';
 import { readInPlace } from './run-folder.ts';
 import type { ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
 import { followLines, tailOf } from './tail.ts';
@@ -49,12 +48,8 @@ export function createAgentExecutor<F extends AgentFacts>(
       const profile = profileOf(assignment);
       const environment = agentEnvironment(means.variables, assignment, cli.environment);
       if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
-      const prompt = join(folder, 'prompt.txt');
-      try {
-        await writeText(prompt, renderPrompt(assignment));
-      } catch (thrown) {
-        return cannotWrite(prompt, thrown, means.clock.now());
-      }
+      const unwritten = await writePrompt(assignment, means.clock.now());
+      if (unwritten) return { kind: 'ended', outcome: unwritten };
       // An untrusted task must not choose which conversation continues.
       const resume = profile.untrusted ? null : sessionToResume(assignment, cli);
       const session = resume ?? sessionOf(assignment.run);
@@ -64,7 +59,7 @@ export function createAgentExecutor<F extends AgentFacts>(
           argv: cli.commandLine({ task, profile, projectModel, session, resumed: resume !== null }),
           cwd: assignment.worktree.path,
           environment: environment.variables,
-          stdin: prompt,
+          stdin: promptFile(assignment),
           stdout: join(folder, 'raw_stream.jsonl'),
           stderr: join(folder, 'output.log'),
         },
@@ -103,14 +98,6 @@ export function createAgentExecutor<F extends AgentFacts>(
         now: means.clock.now(),
       });
     },
-  };
-}
-
-function cannotWrite(path: string, thrown: unknown, now: number): Begun {
-  const because = `the prompt could not be written to ${path}: ${messageOf(thrown)}`;
-  return {
-    kind: 'ended',
-    outcome: { kind: 'deferred', code: 'executor-unavailable', because, until: now + 60_000, scope: 'task' },
   };
 }
 

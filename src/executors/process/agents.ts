@@ -1,21 +1,11 @@
-// The supported agent CLIs: one adapter each.
+// The executors of the supported agent CLIs.
 
 import type { Executor } from '../executor.ts';
+import { ADAPTERS } from './adapters.ts';
 import { createAgentExecutor } from './agent.ts';
-import { claude } from './claude.ts';
-import { codex } from './codex.ts';
-import { gemini } from './gemini.ts';
-import { opencode } from './opencode.ts';
-import { pi } from './pi.ts';
 import type { ProcessMeans, Subprocesses } from './subprocess.ts';
 
 /** One executor for each. */
 export function createAgentExecutors(means: ProcessMeans, subprocesses: Subprocesses): readonly Executor[] {
-  return [
-    createAgentExecutor(claude, means, subprocesses),
-    createAgentExecutor(codex, means, subprocesses),
-    createAgentExecutor(pi, means, subprocesses),
-    createAgentExecutor(gemini, means, subprocesses),
-    createAgentExecutor(opencode, means, subprocesses),
-  ];
+  return ADAPTERS.map((cli) => createAgentExecutor(cli, means, subprocesses));
 }

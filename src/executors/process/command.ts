@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../../domain/errors.ts';
 import type { Deferred, Outcome } from '../../domain/outcome.ts';
-import { fillPlaceholders } from '../../domain/placeholder.ts';
+import { fillPlaceholders, placeholdersIn } from '../../domain/placeholder.ts';
 import type { CommandProfile } from '../../domain/profile.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { redact } from '../../platform/log.ts';
@@ -18,6 +18,7 @@ import { describeStatus, vanishedOutcome } from './exit-text.ts';
 import { lacksProgram } from './find-program.ts';
 import { asItSaid } from './last-word.ts';
 import { patience } from './patience.ts';
+import { writePrompt } from './prompt.ts';
 import { readInPlace } from './run-folder.ts';
 import { shellScript } from './shell-script.ts';
 import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
@@ -55,6 +56,10 @@ export function createCommandExecutor(means: ProcessMeans, subprocesses: Subproc
       if (argv === null) return { kind: 'ended', outcome: noCommand(assignment) };
       const environment = agentEnvironment(means.variables, assignment);
       if (environment.kind === 'deferred') return { kind: 'ended', outcome: environment.outcome };
+      if (usesPrompt(profile)) {
+        const unwritten = await writePrompt(assignment, means.clock.now());
+        if (unwritten) return { kind: 'ended', outcome: unwritten };
+      }
       const output = outputLog(assignment);
       const begun = await subprocesses.launch(
         assignment,
@@ -105,6 +110,11 @@ function commandLine(assignment: Assignment, profile: CommandProfile): [string, 
   }
   const exec = assignment.task.exec?.replaceAll('\0', '');
   return exec === undefined || exec.trim() === '' ? null : ['/bin/sh', '-c', exec, 'supervisor-exec'];
+}
+
+/** Whether it is given the file with the prompt that agents get. */
+function usesPrompt({ command, shell }: CommandProfile): boolean {
+  return [...(command ?? []), shell ?? ''].some((text) => placeholdersIn(text).includes('prompt.file'));
 }
 
 function noCommand({ task, profile }: Assignment): Deferred {

@@ -1,7 +1,18 @@
 // A spawned agent's prompt: its task, the results of its dependencies, why the last attempt failed, and how to report
 // completion. Pure text. Nothing else goes in: how to work is the project's own business (CLAUDE.md).
 
-import type { Assignment, DependencyResult, WgWord } from '../executor.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Deferred } from '../../domain/outcome.ts';
+import { writeText } from '../../platform/regular-file.ts';
+import type { Assignment, DependencyResult, PreviousAttempt, WgWord } from '../executor.ts';
+import { promptFile } from '../placeholder-values.ts';
+import { lastLinesOf } from './last-lines.ts';
+
+/** What a prompt is made of. */
+export type PromptFacts = Pick<
+  Assignment,
+  'task' | 'dependencies' | 'attempt' | 'maxAttempts' | 'worktree' | 'previous' | 'budgetsLeft' | 'wgWords'
+>;
 
 /** Log lines of a dependency that are passed on; wg passes as many. */
 const LOG_LINES = 5;
@@ -9,8 +20,8 @@ const LOG_CHARS = 600;
 const FAILURE_CHARS = 4_000;
 
 /** The prompt of one run, Markdown. */
-export function renderPrompt(assignment: Assignment): string {
-  const { task, dependencies, previousFailure, attempt, maxAttempts } = assignment;
+export function renderPrompt(assignment: PromptFacts, lastLines: readonly string[] = []): string {
+  const { task, dependencies, previous = null, worktree } = assignment;
   const sections = [
     `# Task ${task.id}: ${task.title}`,
     task.description?.trim(),
@@ -21,14 +32,44 @@ export function renderPrompt(assignment: Assignment): string {
     dependencies.length === 0
       ? undefined
       : `## Results of the tasks before this one\n\n${dependencies.map(describeDependency).join('\n\n')}`,
-    previousFailure === null
-      ? undefined
-      : `## The previous attempt failed\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:\n\n` +
-        previousFailure.slice(0, FAILURE_CHARS).trim(),
+    previous === null ? undefined : describePrevious(assignment, previous, lastLines),
+    list('Where you work', [
+      `Folder: ${worktree.path}`,
+      ...(worktree.branch === null ? [] : [`Branch: ${worktree.branch}`]),
+    ]),
     list('What may still be spent', assignment.budgetsLeft ?? []),
     howToFinish(task.id, assignment.wgWords ?? []),
   ];
   return `${sections.filter((section) => section !== undefined && section !== '').join('\n\n')}\n`;
+}
+
+/** Writes the prompt of a run into its folder. The problem if it cannot be written. */
+export async function writePrompt(assignment: Assignment, now: number): Promise<Deferred | null> {
+  const file = promptFile(assignment);
+  try {
+    await writeText(file, renderPrompt(assignment, await lastLinesOf(assignment.previous ?? null)));
+    return null;
+  } catch (thrown) {
+    const because = `the prompt could not be written to ${file}: ${messageOf(thrown)}`;
+    return { kind: 'deferred', code: 'executor-unavailable', because, until: now + 60_000, scope: 'task' };
+  }
+}
+
+function describePrevious(
+  { attempt, maxAttempts }: PromptFacts,
+  { message, summary }: PreviousAttempt,
+  lastLines: readonly string[],
+): string {
+  const parts = [
+    `## The previous attempt\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:`,
+    message.slice(0, FAILURE_CHARS).trim(),
+    summary === undefined ? '' : `It had reported: ${summary.slice(0, LOG_CHARS).trim()}`,
+    lastLines.length === 0
+      ? ''
+      : `The last that it did:\n\n${lastLines.map((line) => `    ${line}`).join('\n')}`,
+    'What it changed may still be in this folder: look before you repeat it.',
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
 }
 
 function list(title: string, items: readonly string[]): string | undefined {

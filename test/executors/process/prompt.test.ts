@@ -1,7 +1,12 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { PLACEHOLDERS } from '../../../src/domain/placeholder.ts';
+import type { ExecutorType } from '../../../src/domain/profile.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
 import { placeholderValue } from '../../../src/executors/placeholder-values.ts';
+import { lastLinesOf } from '../../../src/executors/process/last-lines.ts';
 import { renderPrompt } from '../../../src/executors/process/prompt.ts';
 import { claudeProfile, makeAssignment, temporaryFolder } from '../bench.ts';
 
@@ -18,7 +23,12 @@ test('the prompt has the task, what came before, and how to finish', async () =>
     { description: 'Make it fast.\n', verify: 'npm test passes', deliverables: ['src/api.ts'] },
     {
       attempt: 2,
-      previousFailure: 'exit status 1: out of cheese',
+      previous: {
+        message: 'exit status 1: out of cheese',
+        summary: 'the cheese is there',
+        type: 'claude',
+        folder: null,
+      },
       dependencies: [
         {
           id: 'design',
@@ -30,7 +40,7 @@ test('the prompt has the task, what came before, and how to finish', async () =>
       ],
     },
   );
-  const prompt = renderPrompt(assignment);
+  const prompt = renderPrompt(assignment, ['Bash: npm test', 'it fails']);
   for (const part of [
     '# Task build-api: Build the API',
     'Make it fast.',
@@ -41,6 +51,9 @@ test('the prompt has the task, what came before, and how to finish', async () =>
     '- six is kept',
     'attempt 2 of 3',
     'out of cheese',
+    'It had reported: the cheese is there',
+    '    Bash: npm test\n    it fails',
+    `- Folder: ${assignment.worktree.path}`,
     'supervisor done build-api --summary',
     'supervisor fail build-api --reason',
   ])
@@ -76,6 +89,7 @@ test('every placeholder has a value, and an unknown one is empty', async () => {
   );
   const value = placeholderValue(assignment);
   expect(Object.fromEntries(PLACEHOLDERS.map((name) => [name, value(name)]))).toEqual({
+    'prompt.file': join(assignment.folder, 'prompt.txt'),
     'task.id': 'build-api',
     'task.title': 'Build the API',
     'task.description': 'd',
@@ -95,4 +109,42 @@ test('every placeholder has a value, and an unknown one is empty', async () => {
     'callback.token': 'wgt_x',
   });
   expect(value('task.nothing' as 'task.id')).toBe('');
+});
+
+describe('the last lines of the attempt before', () => {
+  const linesOf = (type: ExecutorType, folder: string | null = root.path) =>
+    lastLinesOf({ message: 'failed', type, folder });
+
+  test('are what its CLI did, from its recording', async () => {
+    const recordings = fileURLToPath(new URL('../../../fixtures/agents/recordings/', import.meta.url));
+    await copyFile(join(recordings, 'tool-use.jsonl'), join(root.path, 'raw_stream.jsonl'));
+    const lines = await linesOf('claude');
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join('\n')).toMatch(/Bash|Write|Read/);
+    expect(lines.every((line) => !line.startsWith('{'))).toBe(true);
+  });
+
+  test('are its output where that says more, without colours and secrets', async () => {
+    const many = Array.from({ length: 40 }, (_, n) => `line ${n}`);
+    const text = [
+      ...many,
+      '\u001b[31mred\u001b[0m',
+      `token wgl_${'abcdefghijklmnopqrstuvwxyz'.repeat(2)}`,
+      '',
+    ];
+    await writeFile(join(root.path, 'output.log'), text.join('\n'));
+    const lines = await linesOf('command');
+    expect(lines).toHaveLength(12);
+    expect(lines.at(-2)).toBe('red');
+    expect(lines.at(-1)).not.toContain('abcdefghijklmnopqrstuvwxyz');
+  });
+
+  test('are none where its folder is gone, or holds something else', async () => {
+    await mkdir(join(root.path, 'raw_stream.jsonl'));
+    await mkdir(join(root.path, 'output.log'));
+    expect(await linesOf('claude')).toEqual([]);
+    expect(await linesOf('codex', join(root.path, 'gone'))).toEqual([]);
+    expect(await linesOf('codex', null)).toEqual([]);
+    expect(await lastLinesOf(null)).toEqual([]);
+  });
 });
