@@ -18,6 +18,7 @@ import type {
   TaskReport,
   WhyReport,
 } from '../domain/report.ts';
+import { isoTime } from '../platform/clock.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
 import { readApiFile } from './api-file.ts';
@@ -68,6 +69,8 @@ export interface SupervisorClient {
     readonly signal?: AbortSignal;
     /** From here on nothing is missed. */
     readonly onOpen?: () => void;
+    /** End with the events that are kept. */
+    readonly replayOnly?: boolean;
   }): AsyncGenerator<ServerEvent>;
   /** Closes the connection. A process may also just exit. */
   close(): void;
@@ -137,8 +140,10 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
     task: (query) => get(taskPath(query, '')),
     prompt: (query) => get(taskPath(query, '/prompt')),
-    runs: async (filter = {}) =>
-      (await get<{ runs: readonly RunReport[] }>(`/api/runs${search({ ...filter })}`)).runs,
+    async runs({ since, ...filter } = {}) {
+      const query = { ...filter, ...(since === undefined ? {} : { since: isoTime(since) }) };
+      return (await get<{ runs: readonly RunReport[] }>(`/api/runs${search(query)}`)).runs;
+    },
     complete(request) {
       const { result, token, agent, summary, artifacts, reason, retryable } = request;
       const path = taskPath(request, result === 'failed' ? '/fail' : '/complete');
@@ -166,12 +171,12 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     reload: () => post('/api/control/reload', {}),
     openPage: (role) => post('/api/page/code', { role }),
     revokePages: () => post('/api/page/revoke', {}),
-    async *events({ lastId, signal, onOpen } = {}) {
+    async *events({ lastId, signal, onOpen, replayOnly } = {}) {
       const call: SocketCall = {
         socket,
         agent,
         method: 'GET',
-        path: '/api/events',
+        path: `/api/events${search({ replay: replayOnly ? 'only' : undefined })}`,
         timeoutMs: ANSWER_TIMEOUT_MS,
         ...(lastId === undefined ? {} : { headers: { 'last-event-id': lastId } }),
         ...(signal === undefined ? {} : { signal }),

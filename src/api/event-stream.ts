@@ -28,6 +28,8 @@ export interface EventStream {
   open(): void;
   /** Sends the events after `lastId` (null: from now on) and then every new one, until either side disconnects. */
   serve(response: ServerResponse, lastId: number | null): void;
+  /** Sends the recorded events after `lastId` (null: all) and ends. */
+  replay(response: ServerResponse, lastId: number | null): void;
   /** Ends every stream and unsubscribes. */
   close(): void;
 }
@@ -69,12 +71,20 @@ export function createEventStream(options: {
     });
   }
 
-  function replay(response: ServerResponse, after: number): void {
+  function resend(response: ServerResponse, after: number): void {
     const oldest = ring[0]?.id ?? lastId + 1;
     // A higher id than the current one is also from an earlier process: the clock was set back since.
     const foreign = after < firstId - 1 || after > lastId;
     if (foreign || after < oldest - 1) response.write(GAP);
     for (const { id, frame } of ring) if (foreign || id > after) response.write(frame);
+  }
+
+  function begin(response: ServerResponse): void {
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-accel-buffering': 'no',
+    });
+    response.write(': workgraph-supervisor events\nretry: 2000\n\n');
   }
 
   return {
@@ -84,15 +94,16 @@ export function createEventStream(options: {
       keepAlive();
     },
     serve(response, after) {
-      response.writeHead(200, {
-        'content-type': 'text/event-stream; charset=utf-8',
-        'x-accel-buffering': 'no',
-      });
-      response.write(': workgraph-supervisor events\nretry: 2000\n\n');
-      if (after !== null) replay(response, after);
+      begin(response);
+      if (after !== null) resend(response, after);
       if (unhear === null) return void response.end();
       readers.add(response);
       response.on('close', () => readers.delete(response));
+    },
+    replay(response, after) {
+      begin(response);
+      resend(response, after ?? 0);
+      response.end();
     },
     close() {
       unhear?.();

@@ -45,6 +45,13 @@ export function describeApi(routes: readonly MountableRoute[], version: string):
       }),
       parameters: [
         header('Last-Event-ID', 'continue after this event; later ones that are still known come first'),
+        {
+          name: 'replay',
+          in: 'query',
+          required: false,
+          description: 'end with the events that are still known, instead of waiting for more',
+          schema: { type: 'string', enum: ['only'] },
+        },
       ],
     },
   };

@@ -62,7 +62,12 @@ export function createApiApp(
     const access = parts.gate.admit(incoming, door);
     requireCaller(access, 'read-only', parts.gate);
     if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
-    parts.events.serve(outgoing, lastEventId(incoming.headers['last-event-id']));
+    const after = lastEventId(incoming.headers['last-event-id']);
+    if (context.req.query('replay') === 'only') {
+      parts.events.replay(outgoing, after);
+      return RESPONSE_ALREADY_SENT;
+    }
+    parts.events.serve(outgoing, after);
     // What was opened for a session ends with it.
     if (access.kind === 'caller' && access.page && page)
       outgoing.once(

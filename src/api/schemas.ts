@@ -45,6 +45,9 @@ export const runsQuery = z.strictObject({
   task: taskId.optional(),
   worktree: worktree.optional(),
   open: z.enum(['true', 'false']).optional(),
+  failed: z.enum(['true', 'false']).optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+  grep: z.string().min(1).max(200).optional(),
   limit: z.coerce.number().int().min(1).max(10_000).optional(),
 });
 

@@ -148,12 +148,15 @@ export function supervisorRoutes(options: {
       body: emptyBody,
       answer: runsAnswer,
       async handle({ query }, { control }) {
-        const { run, task, worktree, open, limit } = query;
+        const { run, task, worktree, open, failed, since, grep, limit } = query;
         const runs = await control.runs({
           ...(run === undefined ? {} : { run }),
           ...(task === undefined ? {} : { task }),
           ...(worktree === undefined ? {} : { worktree }),
           ...(open === undefined ? {} : { open: open === 'true' }),
+          ...(failed === undefined ? {} : { failed: failed === 'true' }),
+          ...(since === undefined ? {} : { since: Date.parse(since) }),
+          ...(grep === undefined ? {} : { grep }),
           ...(limit === undefined ? {} : { limit }),
         });
         return { body: { runs } };

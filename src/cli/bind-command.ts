@@ -65,3 +65,14 @@ export function repeatedOrListed(text: string, before: readonly string[] | undef
 export function listed(values: unknown): readonly string[] {
   return Array.isArray(values) ? values.map(String) : [];
 }
+
+/** The flag of every command in which a task id could mean several worktrees. */
+export const WORKTREE = [
+  '--worktree <name>',
+  "target worktree, by path, name or branch (default: the current directory's)",
+] as const;
+
+/** The examples below a command's help. */
+export function examples(...lines: readonly string[]): string {
+  return `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}

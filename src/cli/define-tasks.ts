@@ -1,14 +1,11 @@
 // The commands about tasks: their names, arguments, flags and help. Their code is loaded when they are called.
 
 import type { Command } from 'commander';
-import { type Host, listed, repeated, repeatedOrListed, wholeNumber } from './bind-command.ts';
+import { examples, type Host, repeated, repeatedOrListed, WORKTREE } from './bind-command.ts';
 import type { AuthorOptions } from './commands/author.ts';
 import type { LeaseOptions } from './commands/claim.ts';
 import type { CompleteOptions } from './commands/complete.ts';
-import type { LogsOptions } from './commands/logs.ts';
 import type { ListOptions } from './commands/look.ts';
-
-const WORKTREE = ['--worktree <path>', "target worktree (default: the current directory's)"] as const;
 
 /** Adds them to the program. */
 export function defineTaskCommands(program: Command, host: Host): void {
@@ -176,78 +173,6 @@ export function defineTaskCommands(program: Command, host: Host): void {
     async (context, [task = ''], options) =>
       (await import('./commands/claim.ts')).heartbeat(context, task, options),
   );
-
-  program.commandsGroup('Runs:');
-  host.on<{ worktree?: string; open?: boolean; limit?: number }>(
-    program
-      .command('runs')
-      .summary('what ran and what runs, newest first')
-      .description('Lists runs, newest first.')
-      .argument('[task]', 'only runs of this task')
-      .option('--open', 'only runs that are not over')
-      .option('-n, --limit <n>', 'how many at most (default: 50)', wholeNumber(1))
-      .option('--worktree <path>', 'only runs of this worktree'),
-    async (context, [task], options) => (await import('./commands/look.ts')).runs(context, task, options),
-  );
-  host.on<LogsOptions>(
-    program
-      .command('logs')
-      .summary('what runs wrote')
-      .description(
-        'Shows the output of a run, or of the latest run of a task; of several each line has its task in front. Works without a supervisor.',
-      )
-      .argument('<tasks-or-runs...>', 'tasks, or runs by their ids or how these begin')
-      .option('-f, --follow', 'wait for the task to start, follow all its attempts, end with it')
-      .option('-n, --lines <n>', 'only the last n lines', wholeNumber(0))
-      .option('--since <when>', 'only lines that say they were written since: 10m, today, 2027-03-14T09:00')
-      .option('--attempt <n>', 'the run of this attempt instead of the latest', wholeNumber(1))
-      .option('-t, --timestamps', 'when each line was written, where the output says so')
-      .option('--raw', 'the bytes as they were written, control characters included')
-      .option(...WORKTREE)
-      .addHelpText(
-        'after',
-        examples('supervisor logs -f fix-auth-bug', 'supervisor logs build test deploy --since 10m -t'),
-      ),
-    async (context, [names], options) =>
-      (await import('./commands/logs.ts')).logs(context, listed(names), options),
-  );
-  host.on<{ worktree?: string; reason?: string }>(
-    program
-      .command('cancel')
-      .summary('end the run of a task')
-      .description(
-        'Stops the run of a task, or a run by its id. The task is paused until `supervisor retry`.',
-      )
-      .argument('<task-or-run>', 'a task or run id')
-      .option('--reason <text>', 'why')
-      .option(...WORKTREE),
-    async (context, [task = ''], options) =>
-      (await import('./commands/steer.ts')).cancel(context, task, options),
-  );
-  host.on<{ worktree?: string }>(
-    program
-      .command('answer')
-      .summary("answer a worker's question")
-      .description(
-        'Answers the open question of a task, or of a run by its id. The worker receives the answer with its next heartbeat.',
-      )
-      .argument('<task-or-run>', 'a task or run id')
-      .argument('<text>', 'the answer')
-      .option(...WORKTREE)
-      .addHelpText('after', examples('supervisor answer deploy "yes, to both regions"')),
-    async (context, [task = '', text = ''], options) =>
-      (await import('./commands/steer.ts')).answer(context, task, text, options),
-  );
-  host.on<{ worktree?: string }>(
-    program
-      .command('retry')
-      .summary('open a failed task again')
-      .description('Reopens a failed or cancelled task and counts its attempts from zero.')
-      .argument('<task>', 'its id')
-      .option(...WORKTREE),
-    async (context, [task = ''], options) =>
-      (await import('./commands/steer.ts')).retry(context, task, options),
-  );
 }
 
 /** The flags that `add` and `edit` share. */
@@ -272,8 +197,4 @@ function last(program: Command): Command {
   const command = program.commands.at(-1);
   if (!command) throw new Error('no command was defined');
   return command;
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }

@@ -5,6 +5,7 @@ import { VERSION } from '../version.ts';
 import { createHost } from './bind-command.ts';
 import type { ProcessIo } from './context.ts';
 import { defineSupervisorCommands } from './define-running.ts';
+import { defineRunCommands } from './define-runs.ts';
 import { defineServiceCommands } from './define-service.ts';
 import { defineTaskCommands } from './define-tasks.ts';
 import { EXIT_USAGE, explainFailure } from './exit-status.ts';
@@ -57,13 +58,14 @@ export function createProgram(around: ProcessIo, finish: (status: number) => voi
       'after',
       `
 Exit status: 0 done, 1 the work failed, 2 usage, 3 configuration, 4 already running, 5 not running, 6 graph or
-worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 70 a bug.
+worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 70 a bug, 124 wait timed out.
 `,
     );
   const host = createHost(around, finish);
   defineSupervisorCommands(program, host);
   defineServiceCommands(program, host);
   defineTaskCommands(program, host);
+  defineRunCommands(program, host);
   program.helpCommand('help [command]', 'help for a command').commandsGroup('');
   return program;
 }

@@ -131,6 +131,12 @@ export interface RunFilter {
   readonly task?: string;
   readonly worktree?: string;
   readonly open?: boolean;
+  /** Only runs that failed. */
+  readonly failed?: boolean;
+  /** Only runs that ended or still run since then, ms. */
+  readonly since?: number;
+  /** Only runs whose task, executor, model, reason or outcome contains this text, in upper or lower case. */
+  readonly grep?: string;
   readonly limit?: number;
 }
 

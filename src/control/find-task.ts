@@ -1,6 +1,6 @@
 // From user input to one task: an id, a machine-wide id, a worktree, or the current folder.
 
-import { sep } from 'node:path';
+import { basename, sep } from 'node:path';
 import type { Decision, GraphView } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, taskKey } from '../domain/ids.ts';
@@ -67,7 +67,9 @@ export function unknownWorktree(path: string): SupervisorError {
 
 /** The graphs of a path: of the worktree it lies in (the deepest one), or the graph folder itself. */
 export function viewsAt(views: readonly GraphView[], path: string): GraphView[] {
-  const named = views.filter((view) => path === view.graph || view.repoName === path || view.branch === path);
+  const named = views.filter(
+    (view) => [view.graph, view.repoName, view.branch].includes(path) || basename(view.worktree) === path,
+  );
   const inside = views.flatMap((view) =>
     [view.worktree, ...(view.aliases ?? [])]
       .filter((worktree) => isInside(path, worktree))
@@ -126,11 +128,14 @@ export function askedRuns(
   views: readonly GraphView[],
   filter: RunFilter,
 ): Run[] {
-  const { run, task, worktree, open, limit = LIMIT } = filter;
+  const { run, task, worktree, open, failed, since, grep, limit = LIMIT } = filter;
   const places = askedPlaces(views, worktree);
   const which = {
     ...(run === undefined ? {} : { idPrefix: run }),
     ...(open === undefined ? {} : { openOnly: open }),
+    ...(failed === undefined ? {} : { failedOnly: failed }),
+    ...(since === undefined ? {} : { since }),
+    ...(grep === undefined ? {} : { text: grep }),
     ...(places === null ? {} : { graphs: places.map((view) => view.graph) }),
     limit,
   };

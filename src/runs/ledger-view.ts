@@ -21,6 +21,11 @@ export interface RunsFilter {
   readonly graphs?: readonly GraphPath[];
   readonly task?: TaskId;
   readonly openOnly?: boolean;
+  readonly failedOnly?: boolean;
+  /** Ended or still open since then, ms. */
+  readonly since?: number;
+  /** What a text of the run contains, in upper or lower case (ASCII). */
+  readonly text?: string;
   /** At most this many. */
   readonly limit?: number;
 }
@@ -61,6 +66,11 @@ export interface LedgerView {
 }
 
 const OPEN = `phase IN ('opened', 'claimed', 'started', 'handed-off', 'finished')`;
+
+/** A line feed between them: no text that is looked for reaches from one into the next. */
+const SEARCHED = ['id', 'task', 'worktree', 'executor', 'because', 'model', 'agent', 'outcome']
+  .map((column) => `coalesce(${column}, '')`)
+  .join(` || char(10) || `);
 
 const PAUSE_SCOPES = ['task', 'profile', 'account', 'repo', 'machine'] as const;
 
@@ -114,6 +124,15 @@ export function createLedgerView(database: Database, warnings: readonly string[]
         values.push(filter.idPrefix, `${filter.idPrefix}\u{10ffff}`);
       }
       if (filter.openOnly) where.push(OPEN);
+      if (filter.failedOnly) where.push(`json_extract(outcome, '$.kind') = 'failed'`);
+      if (filter.since !== undefined) {
+        where.push(`(${OPEN} OR coalesce(finished_at, started_at, opened_at) >= ?)`);
+        values.push(filter.since);
+      }
+      if (filter.text !== undefined) {
+        where.push(`instr(lower(${SEARCHED}), lower(?)) > 0`);
+        values.push(filter.text);
+      }
       const condition = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
       return sql(`SELECT * FROM runs ${condition} ORDER BY seq DESC LIMIT ?`)
         .all(...values, Math.max(0, Math.trunc(filter.limit ?? 2 ** 31)))

@@ -9,6 +9,7 @@ import { taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { page } from '../render/pager.ts';
 import { plainLines } from '../render/plain.ts';
+import { sinceInstant } from '../since.ts';
 
 /** How often `status --watch` refreshes, ms. */
 const WATCH_MS = 1000;
@@ -177,22 +178,40 @@ export async function show(
   return 0;
 }
 
+/** Flags of `runs`. */
+export interface RunsOptions {
+  readonly worktree?: string;
+  readonly open?: boolean;
+  readonly failed?: boolean;
+  readonly since?: string;
+  readonly grep?: string;
+  readonly limit?: number;
+}
+
+function nothingFound({ failed, since, grep, open }: RunsOptions): string {
+  if (failed || since !== undefined || grep !== undefined) return 'no such runs\n';
+  return open ? 'nothing is running\n' : 'nothing has run yet\n';
+}
+
 /** `supervisor runs [TASK]`. */
 export async function runs(
   context: Context,
   task: string | undefined,
-  options: { readonly worktree?: string; readonly open?: boolean; readonly limit?: number },
+  options: RunsOptions,
 ): Promise<number> {
   const found = await withView(context, (view) =>
     view.runs({
       ...(task === undefined ? {} : { task }),
       ...(options.worktree === undefined ? {} : { worktree: worktreePath(context.cwd, options.worktree) }),
       ...(options.open ? { open: true } : {}),
+      ...(options.failed ? { failed: true } : {}),
+      ...(options.since === undefined ? {} : { since: sinceInstant(options.since, context.now()) }),
+      ...(options.grep === undefined || options.grep === '' ? {} : { grep: options.grep }),
       limit: options.limit ?? 50,
     }),
   );
   if (context.json) context.outJson({ runs: found });
-  else if (found.length === 0) context.out(options.open ? 'nothing is running\n' : 'nothing has run yet\n');
+  else if (found.length === 0) context.out(nothingFound(options));
   else {
     const { runRows } = await import('../render/run-view.ts');
     await page(context, runRows(found, context, { ids: true }));

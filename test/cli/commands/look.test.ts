@@ -168,6 +168,40 @@ describe('list, show, why', () => {
   });
 });
 
+test('runs that failed, that are recent, that say something; of a worktree by its name or branch', async () => {
+  const other = await ground.worktree('side');
+  await ground.writeConfig('[retry]\nattempts = 1\n');
+  await ground.writeGraph(ground.repo, [
+    { id: 'good', exec: 'true' },
+    { id: 'bad', exec: 'exit 7' },
+  ]);
+  await ground.writeGraph(other, [{ id: 'aside', exec: 'true' }]);
+  supervised = await supervise(ground);
+  await Promise.all(['good', 'bad', 'aside'].map((task) => supervised?.event('run.settled', task)));
+  const tasks = async (...argv: string[]) => {
+    const { status, out } = await cli('runs', '--json', ...argv);
+    expect(status).toBe(0);
+    return JSON.parse(out)
+      .runs.map((run: { task: string }) => run.task)
+      .sort();
+  };
+  const look = async () => {
+    expect(await tasks()).toEqual(['aside', 'bad', 'good']);
+    expect(await tasks('--failed')).toEqual(['bad']);
+    expect(await tasks('--grep', 'EXIT')).toEqual(['bad']);
+    expect(await tasks('--grep', "';%")).toEqual([]);
+    expect(await tasks('--since', '1h')).toEqual(['aside', 'bad', 'good']);
+    expect(await tasks('--since', '2999-01-01')).toEqual([]);
+    for (const name of ['side', other]) expect(await tasks('--worktree', name)).toEqual(['aside']);
+    expect(await tasks('--worktree', 'main')).toEqual(['bad', 'good']);
+  };
+  await look();
+  await supervised.stop({ cancelAgents: false });
+  await look();
+  expect(await cli('runs', '--failed', '--grep', 'nothing')).toMatchObject({ out: 'no such runs\n' });
+  expect(await cli('runs', '--worktree', 'nowhere')).toMatchObject({ status: 8 });
+});
+
 test('runs: nothing yet, then what ran, with and without the supervisor', async () => {
   await ground.writeGraph(ground.repo, [{ id: 'quick', exec: 'echo hi' }]);
   expect(await cli('runs')).toMatchObject({ status: 0, out: 'nothing has run yet\n' });

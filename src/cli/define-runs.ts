@@ -1,0 +1,125 @@
+// The commands about runs and what happens: their names, arguments, flags and help.
+
+import { type Command, Option } from 'commander';
+import { durationMs, examples, type Host, listed, WORKTREE, wholeNumber } from './bind-command.ts';
+import type { EventsOptions } from './commands/events.ts';
+import type { LogsOptions } from './commands/logs.ts';
+import type { RunsOptions } from './commands/look.ts';
+import type { WaitOptions } from './commands/wait.ts';
+
+/** Defines them on the program. */
+export function defineRunCommands(program: Command, host: Host): void {
+  program.commandsGroup('Runs:');
+  host.on<RunsOptions>(
+    program
+      .command('runs')
+      .summary('what ran and what runs, newest first')
+      .description('Lists runs, newest first.')
+      .argument('[task]', 'only runs of this task')
+      .option('--open', 'only runs that are not over')
+      .option('--failed', 'only runs that failed')
+      .option('--since <when>', 'only runs that ended or still run since: 2h, today, 2027-03-14T09:00')
+      .option('--grep <text>', 'only runs whose task, executor, model, reason or outcome contains this text')
+      .option('-n, --limit <n>', 'how many at most (default: 50)', wholeNumber(1))
+      .option('--worktree <name>', 'only runs of this worktree, by path, name or branch')
+      .addHelpText(
+        'after',
+        examples('supervisor runs --failed --since yesterday', 'supervisor runs --grep "rate limit"'),
+      ),
+    async (context, [task], options) => (await import('./commands/look.ts')).runs(context, task, options),
+  );
+  host.on<WaitOptions>(
+    program
+      .command('wait')
+      .summary('wait until tasks are done')
+      .description(
+        'Waits until the tasks are done. Exit status 0: all are done; 1: one finished otherwise; 124: --timeout came first. Works without a supervisor too, by watching the graphs.',
+      )
+      .argument('<tasks...>', 'their ids')
+      .addOption(
+        new Option('--for <what>', 'done gives up when one finishes otherwise; over waits for all')
+          .choices(['done', 'over'])
+          .default('done'),
+      )
+      .option('--timeout <duration>', 'give up after this long, like 5m', durationMs)
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor wait build test --timeout 10m && ./release.sh')),
+    async (context, [tasks], options) =>
+      (await import('./commands/wait.ts')).wait(context, listed(tasks), options),
+  );
+  host.on<EventsOptions>(
+    program
+      .command('events')
+      .summary('what happened, and what happens')
+      .description(
+        'Prints what the running supervisor did, as far as it keeps it (the last 1000 events), or with --follow what it does. With --json one object a line, every event.',
+      )
+      .argument('[task]', 'only events of this task')
+      .option('-f, --follow', 'go on with new ones, also of the next supervisor')
+      .option('--since <when>', 'only events since: 10m, today, 2027-03-14T09:00')
+      .addHelpText(
+        'after',
+        examples('supervisor events -f', 'supervisor events --since 1h --json | jq .name'),
+      ),
+    async (context, [task], options) => (await import('./commands/events.ts')).events(context, task, options),
+  );
+  host.on<LogsOptions>(
+    program
+      .command('logs')
+      .summary('what runs wrote')
+      .description(
+        'Shows the output of a run, or of the latest run of a task; of several each line has its task in front. Works without a supervisor.',
+      )
+      .argument('<tasks-or-runs...>', 'tasks, or runs by their ids or how these begin')
+      .option('-f, --follow', 'wait for the task to start, follow all its attempts, end with it')
+      .option('-n, --lines <n>', 'only the last n lines', wholeNumber(0))
+      .option('--since <when>', 'only lines that say they were written since: 10m, today, 2027-03-14T09:00')
+      .option('--attempt <n>', 'the run of this attempt instead of the latest', wholeNumber(1))
+      .option('-t, --timestamps', 'when each line was written, where the output says so')
+      .option('--raw', 'the bytes as they were written, control characters included')
+      .option(...WORKTREE)
+      .addHelpText(
+        'after',
+        examples('supervisor logs -f fix-auth-bug', 'supervisor logs build test deploy --since 10m -t'),
+      ),
+    async (context, [names], options) =>
+      (await import('./commands/logs.ts')).logs(context, listed(names), options),
+  );
+  host.on<{ worktree?: string; reason?: string }>(
+    program
+      .command('cancel')
+      .summary('end the run of a task')
+      .description(
+        'Stops the run of a task, or a run by its id. The task is paused until `supervisor retry`.',
+      )
+      .argument('<task-or-run>', 'a task or run id')
+      .option('--reason <text>', 'why')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/steer.ts')).cancel(context, task, options),
+  );
+  host.on<{ worktree?: string }>(
+    program
+      .command('answer')
+      .summary("answer a worker's question")
+      .description(
+        'Answers the open question of a task, or of a run by its id. The worker receives the answer with its next heartbeat.',
+      )
+      .argument('<task-or-run>', 'a task or run id')
+      .argument('<text>', 'the answer')
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor answer deploy "yes, to both regions"')),
+    async (context, [task = '', text = ''], options) =>
+      (await import('./commands/steer.ts')).answer(context, task, text, options),
+  );
+  host.on<{ worktree?: string }>(
+    program
+      .command('retry')
+      .summary('open a failed task again')
+      .description('Reopens a failed or cancelled task and counts its attempts from zero.')
+      .argument('<task>', 'its id')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/steer.ts')).retry(context, task, options),
+  );
+}
