@@ -5,6 +5,7 @@ import type { Paths } from '../config/paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
 import { type Colors, colors, wantsColor } from './render/color.ts';
+import { printableJson } from './render/json.ts';
 
 /** Where output goes. */
 export interface Screen {
@@ -22,7 +23,12 @@ export interface ProcessIo {
   readonly clock: Clock;
   readonly stdout: Screen;
   readonly stderr: Screen;
-  readonly stdin: { readonly isTTY: boolean; read(): Promise<string> };
+  readonly stdin: {
+    readonly isTTY: boolean;
+    read(): Promise<string>;
+    /** One line in answer to a question; null when there is none any more. */
+    ask(question: string): Promise<string | null>;
+  };
   /** Calls back for every signal of this name from now on; the returned function unsubscribes. */
   onSignal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', hear: () => void): () => void;
   /** Calls back when stdout is closed (`| head`), instead of exiting silently; the returned function unsubscribes. */
@@ -91,7 +97,7 @@ export function createContext(around: ProcessIo, options: GlobalOptions): Contex
       });
     },
     out: (text) => around.stdout.write(text),
-    outJson: (value) => around.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    outJson: (value) => around.stdout.write(`${printableJson(value, 2)}\n`),
     note: (text) => around.stderr.write(`${text}\n`),
     now: () => around.clock.now(),
   };

@@ -1,7 +1,7 @@
 // The commands about the service: names, flags and help.
 
 import type { Command } from 'commander';
-import type { Host } from './bind-command.ts';
+import { type Host, wholeNumber } from './bind-command.ts';
 
 const STEERING = [
   ['start', 'start the installed service'],
@@ -12,6 +12,7 @@ const STEERING = [
 /** Defines `service …` and `token …` on the program. */
 export function defineServiceCommands(program: Command, host: Host): void {
   program.commandsGroup('Set-up:');
+  defineSetup(program, host);
   defineTokenCommands(program, host);
   const service = program
     .command('service')
@@ -58,6 +59,25 @@ export function defineServiceCommands(program: Command, host: Host): void {
       .description('The log, by the service manager’s own tool.')
       .option('-f, --follow', 'print new lines as they come'),
     async (context, _args, options) => (await commands()).serviceLogs(context, options),
+  );
+}
+
+function defineSetup(program: Command, host: Host): void {
+  host.on<{ yes?: boolean; depth?: number; service?: boolean; trust?: boolean }>(
+    program
+      .command('setup')
+      .summary('find repositories, write supervisor.toml, offer the service')
+      .description(
+        'Finds the repositories below the folders, asks which to serve, and adds them to supervisor.toml. Run again, it adds only what is new; nothing in the file is changed.',
+      )
+      .argument('[folders...]', 'where your repositories are; default: here')
+      .option('-y, --yes', 'serve all that is found, ask nothing')
+      .option('--depth <levels>', 'how deep to search', wholeNumber(0))
+      .option('--service', 'install the service, too')
+      .option('--no-service', 'do not install the service')
+      .option('--no-trust', 'commands that the repositories choose do not run'),
+    async (context, [folders], options) =>
+      (await import('./commands/setup.ts')).setup(context, (folders ?? []) as unknown as string[], options),
   );
 }
 

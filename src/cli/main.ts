@@ -17,4 +17,7 @@ process.on('unhandledRejection', crash);
 
 const status = await runCommandLine(process.argv.slice(2), around);
 // Handles left open must not keep the process alive; written output must be flushed.
-process.stdout.write('', () => process.exit(status));
+process.stdout.write('', (failed) => {
+  // Where it could not be written, the error that follows ends the process.
+  if (!failed) process.exit(status);
+});

@@ -31,6 +31,7 @@ export function processSurroundings(): ProcessIo {
         for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
         return Buffer.concat(chunks).toString('utf8');
       },
+      ask: askOnTerminal,
     },
     onSignal(name, hear) {
       process.on(name, hear);
@@ -43,6 +44,19 @@ export function processSurroundings(): ProcessIo {
     leaveFolder: () => process.chdir('/'),
     exitNow: (status) => process.exit(status),
   };
+}
+
+/** Written to stderr, so that what a command prints can be read by others while it asks. */
+async function askOnTerminal(question: string): Promise<string | null> {
+  const { createInterface } = await import('node:readline');
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  return await new Promise((resolve) => {
+    lines.once('close', () => resolve(null));
+    lines.question(question, (line) => {
+      resolve(line);
+      lines.close();
+    });
+  });
 }
 
 function screenOf(stream: NodeJS.WriteStream): Screen {

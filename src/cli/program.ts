@@ -1,6 +1,7 @@
 // The command line as a whole: global options, the layout of help and errors, and all exit statuses.
 
 import { Command, CommanderError } from 'commander';
+import { nearest } from '../domain/nearest.ts';
 import { VERSION } from '../version.ts';
 import { createHost } from './bind-command.ts';
 import type { ProcessIo } from './context.ts';
@@ -72,15 +73,19 @@ worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 7
 
 /** commander's error text in the form of all our errors: one sentence that contains the next step. */
 export function usageSentence(text: string): string {
-  const suggestion = /\(Did you mean (.+?)\?\)/s.exec(text)?.[1];
+  const suggestion = near(/'(.+?)'/s.exec(text)?.[1], /\(Did you mean (.+?)\?\)/s.exec(text)?.[1]);
   const sentence = plain(text.replace(/\(Did you mean .+?\?\)/s, ''))
     .replace(/^error: /, '')
     .replace(/\.$/, '');
   const step =
-    suggestion === undefined
-      ? '`supervisor --help` lists what there is'
-      : `did you mean ${plain(suggestion)}?`;
+    suggestion === null ? '`supervisor --help` lists what there is' : `did you mean ${plain(suggestion)}?`;
   return `supervisor: ${sentence}; ${step}\n`;
+}
+
+/** commander suggests words that have little in common; null where none is near. */
+function near(word: string | undefined, suggested: string | undefined): string | null {
+  if (word === undefined || suggested === undefined) return null;
+  return nearest(word, suggested.replace(/^one of /, '').split(', '));
 }
 
 function helpWidth(columns: number | undefined): number {

@@ -4,6 +4,7 @@ import type { Event } from '../domain/event.ts';
 import { type Log, redact } from '../platform/log.ts';
 import type { Context } from './context.ts';
 import { eventLine } from './render/event-line.ts';
+import { printableJson } from './render/json.ts';
 
 /** The output channels of the supervisor. */
 export interface RunReporter {
@@ -34,7 +35,7 @@ export async function createVoice(context: Context): Promise<RunReporter> {
     log,
     hear(event) {
       if (json) logEvent(log, event);
-      if (context.json) context.out(redact(`${JSON.stringify(event)}\n`));
+      if (context.json) context.out(redact(`${printableJson(event)}\n`));
       if (!live) return;
       const line = eventLine(event, context.paint);
       if (line !== null) context.out(redact(`${line}\n`));

@@ -75,6 +75,8 @@ export function createBaseServices<Source extends ConfigReader>(
   const { environment, cwd } = options;
   const inZone = followingZone(options.machineZone ?? machineZoneReader(environment.variables));
   const config = () => servingSomething(inZone(source.current()), cwd);
+  // A zone that cannot be known is better refused here than in each tick.
+  config();
   const locker = createLocker();
   const discovery = createDiscovery({ environment });
   const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {

@@ -1,6 +1,7 @@
 // Completion reports received by a running supervisor: matched with their run, fenced, and recorded once however
 // often they arrive.
 
+import { isDeepStrictEqual } from 'node:util';
 import { profileNamed } from '../decide/route.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
@@ -15,7 +16,13 @@ import { redact } from '../platform/log.ts';
 import type { Runs } from '../run/runs.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { resultKey } from '../runs/result-book.ts';
-import { type CompletionMeans, completeByHand, noteByHand, reportedOutcome } from './complete-in-graph.ts';
+import {
+  type CompletionMeans,
+  completeByHand,
+  MAX_INLINE_ARTIFACT_BYTES,
+  noteByHand,
+  reportedOutcome,
+} from './complete-in-graph.ts';
 import {
   contradiction,
   newestRun,
@@ -139,7 +146,7 @@ export class Completions {
     const answer = { task, worktree, status: 'in-progress', late: this.#isLate(run), ...KEPT };
     if (wasCancelled(run)) throw taskCancelled(run, 'gone');
     if (isKnownOutcome(outcome)) {
-      if (outcome.kind !== request.result) throw contradiction(run);
+      if (!isRepetition(outcome, request)) throw contradiction(run);
       if (isOpenRun(run)) return { ...answer, duplicate: true };
       const status = outcome.kind === 'succeeded' ? 'done' : 'failed';
       return { task, worktree, status, duplicate: true, late: false };
@@ -186,8 +193,8 @@ export class Completions {
   #refuseOver(run: Run, request: CompletionRequest, { task }: FoundTask): 'duplicate' | 'late' {
     const { outcome } = run;
     if (wasCancelled(run)) throw taskCancelled(run, task.status);
+    if (isKnownOutcome(outcome) && !isRepetition(outcome, request)) throw contradiction(run);
     if (outcome?.kind === request.result) return 'duplicate';
-    if (isKnownOutcome(outcome)) throw contradiction(run);
     // Another agent took it directly in the graph: an older attempt must not finish their work.
     if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
     return 'late';
@@ -231,6 +238,22 @@ function withoutTokens(request: CompletionRequest): CompletionRequest {
 
 /** Failures detected here, without a report from the agent: the agent's report takes precedence, even when late. */
 const OUR_VERDICTS: ReadonlySet<FailureKind> = new Set(['timeout', 'silent', 'interrupted', 'unreachable']);
+
+/**
+ * Whether a report says what was said before. What it leaves out, or what went into files for its size, contradicts
+ * nothing.
+ */
+function isRepetition(
+  outcome: Succeeded | Failed,
+  { result, summary, artifacts, reason }: CompletionRequest,
+): boolean {
+  if (outcome.kind !== result) return false;
+  const same = (said: unknown, before: unknown) =>
+    said === undefined || before === undefined || before === null || isDeepStrictEqual(said, before);
+  if (outcome.kind === 'failed') return same(reason, outcome.message);
+  const isSmall = Buffer.byteLength(JSON.stringify(artifacts ?? null)) <= MAX_INLINE_ARTIFACT_BYTES;
+  return same(summary, outcome.summary) && (!isSmall || same(artifacts, outcome.artifacts));
+}
 
 /** The work's own report. */
 function isKnownOutcome(outcome: Run['outcome']): outcome is Succeeded | Failed {

@@ -24,7 +24,7 @@ export function nearest(word: string, known: readonly string[]): string | null {
   // Longer texts are not typing errors, and comparing them takes time quadratic in their length.
   if (word.length > 100) return null;
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_');
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  const limit = word.length < 3 ? 0 : word.length < 6 ? 1 : word.length < 10 ? 2 : 3;
   let best: string | null = null;
   let bestDistance = limit + 1;
   for (const candidate of known) {

@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { SupervisorError } from '../domain/errors.ts';
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -10,8 +11,28 @@ export interface Environment {
   readonly platform: NodeJS.Platform;
 }
 
+/** The process's own. Asking for `home` throws SupervisorError `config` where nothing says which it is. */
 export function processEnvironment(): Environment {
-  return { variables: process.env, home: homedir(), platform: process.platform };
+  return {
+    variables: process.env,
+    get home() {
+      return homeFolder();
+    },
+    platform: process.platform,
+  };
+}
+
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (thrown) {
+    const uid = process.getuid?.();
+    throw new SupervisorError(
+      'config',
+      `there is no home folder: HOME is not set, and passwd has no entry for this user${uid === undefined ? '' : ` (uid ${uid})`}`,
+      { hint: 'set HOME to a folder of your own', cause: thrown },
+    );
+  }
 }
 
 /** Full path of a program on PATH, or null. A name with a slash is used as it is. */

@@ -46,7 +46,11 @@ describe('parseArtifacts', () => {
 });
 
 describe('readArtifacts', () => {
-  const stdin = (text: string | null) => ({ isTTY: text === null, read: async () => text ?? '' });
+  const stdin = (text: string | null) => ({
+    isTTY: text === null,
+    read: async () => text ?? '',
+    ask: async () => null,
+  });
 
   test('from a file, named in the trouble', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'supervisor-artifacts-'));

@@ -21,6 +21,8 @@ export interface FakeOptions {
   readonly home?: string;
   readonly variables?: Record<string, string | undefined>;
   readonly stdin?: string;
+  /** What a person answers, question by question. */
+  readonly answers?: readonly string[];
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
@@ -58,6 +60,7 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
       look();
     });
   const clock = systemClock();
+  const answers = [...(options.answers ?? [])];
   const { now } = options;
   return {
     environment: {
@@ -69,7 +72,14 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     clock: now === undefined ? clock : { ...clock, now: () => now },
     stdout: screen('out'),
     stderr: screen('err'),
-    stdin: { isTTY: options.stdin === undefined, read: async () => options.stdin ?? '' },
+    stdin: {
+      isTTY: options.stdin === undefined,
+      read: async () => options.stdin ?? '',
+      async ask(question) {
+        written.err += question;
+        return answers.shift() ?? null;
+      },
+    },
     onSignal: listen,
     onClosedPipe: (hear) => listen('closed-pipe', hear),
     leaveFolder: () => {},

@@ -112,3 +112,40 @@ test('run: SIGTERM ends it with 0, and its socket and lock are free again', asyn
   expect(existsSync(join(ground.stateDir, 'api.json'))).toBe(false);
   expect((await cli(['status'])).out).toMatch(/^no supervisor is running/);
 });
+
+test.each([['status', '--json'], ['list'], ['--version']])(
+  '%s %s: output that cannot be written is an error',
+  async (...argv) => {
+    if (!existsSync('/dev/full')) return;
+    const child = spawn('sh', ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, main, ...flags(), ...argv], {
+      cwd: ground.repo,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let err = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      err += text;
+    });
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/^supervisor: cannot write: .*ENOSPC/) });
+  },
+);
+
+test('a user without an entry in passwd and without HOME gets a sentence', async () => {
+  if (process.getuid?.() !== 0) return;
+  const child = spawn(process.execPath, [main, 'status'], {
+    cwd: '/',
+    uid: 54321,
+    gid: 54321,
+    env: { PATH: process.env.PATH },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let err = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  expect({ status, err }).toEqual({
+    status: 3,
+    err: expect.stringMatching(/^supervisor: there is no home folder: .*uid 54321.*; set HOME/),
+  });
+});

@@ -22,7 +22,7 @@ test.each([
 test('TZ says which zone the machine is in; a wrong one is left to the language', () => {
   expect(machineTimezone({ TZ: 'Asia/Kolkata' })).toBe('Asia/Kolkata');
   expect(machineTimezone({ TZ: ':Asia/Kolkata' })).toBe('Asia/Kolkata');
-  expect(machineTimezone({ TZ: 'CET-1CEST' })).toBe(localTimezone());
+  expect(machineTimezone({ TZ: '/usr/share/zoneinfo/Asia/Kolkata' })).toBe('Asia/Kolkata');
 });
 
 test('without TZ the link does, and a changed link is noticed', async () => {
@@ -42,4 +42,25 @@ test('a copy instead of a link, a strange link or none is left to the language',
   await rm(link);
   await symlink('/usr/share/zoneinfo/Mars/Olympus', link);
   expect(machineTimezone({}, link)).toBe(localTimezone());
+});
+
+test.each([
+  ['CET-1', 'Etc/GMT-1'],
+  ['EST5', 'Etc/GMT+5'],
+  ['<+03>-3', 'Etc/GMT-3'],
+  ['UTC0', 'Etc/GMT+0'],
+  ['CET-1:00', 'Etc/GMT-1'],
+])('a POSIX rule without daylight saving, %s, is understood', (rule, zone) => {
+  expect(machineTimezone({ TZ: rule })).toBe(zone);
+});
+
+test.each([
+  'CET-1CEST',
+  'CET-1CEST,M3.5.0,M10.5.0/3',
+  'IST-5:30',
+  'Mars/Olympus',
+  '/etc/my-zone',
+  'XYZ-99',
+])('TZ=%s, which has no name, is refused rather than taken for UTC', (rule) => {
+  expect(() => machineTimezone({ TZ: rule })).toThrow(/not the name of a time zone/);
 });

@@ -15,6 +15,8 @@ describe('did you mean', () => {
     ['timezone', 'timezone'],
     ['zebra', null],
     ['x', null],
+    ['moderate', null],
+    ['maximal_use', null],
     ['', null],
     ['timeout_for_everything', null],
   ])('%j: %j', (word, expected) => expect(nearest(word, KEYS)).toBe(expected));

@@ -193,11 +193,16 @@ describe('leases and fences', () => {
     const given = new Map(
       (await claimMany({ max_tasks: 2 })).map((one) => [one.task.local_id, one.lease.token]),
     );
-    const say = (id: string, verb: string) => api.post(`/api/task/${id}/${verb}`, {}, given.get(id));
+    const say = (id: string, verb: string, body: object = {}) =>
+      api.post(`/api/task/${id}/${verb}`, body, given.get(id));
     // Twice at once: the second joins what the first one writes.
-    const both = await Promise.all([say('good', 'complete'), say('good', 'complete')]);
+    const result = { summary: 'all of it', artifacts: { files: 2 } };
+    const both = await Promise.all([say('good', 'complete', result), say('good', 'complete', result)]);
     expect(both.map(({ json }) => json.duplicate).sort()).toEqual([false, true]);
     expect((await say('good', 'complete')).json).toMatchObject({ duplicate: true, state: 'completed' });
+    expect((await say('good', 'complete', result)).json).toMatchObject({ duplicate: true });
+    expect(code(await say('good', 'complete', { summary: 'half of it' }))).toEqual([409, 'already-terminal']);
+    expect(code(await say('good', 'complete', { artifacts: { files: 3 } }))).toEqual([409, 'already-terminal']);
     expect(code(await say('good', 'fail'))).toEqual([409, 'already-terminal']);
     expect((await say('bad', 'fail')).json).toMatchObject({
       state: 'failed',

@@ -7,6 +7,7 @@ import { TASK_STATUSES } from '../../domain/task.ts';
 import { VERDICT_STATES } from '../../domain/verdict.ts';
 import { taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
+import { printableJson } from '../render/json.ts';
 import { page } from '../render/pager.ts';
 import { plainLines } from '../render/plain.ts';
 import { sinceInstant } from '../since.ts';
@@ -39,7 +40,7 @@ export async function status(context: Context, options: { readonly watch?: boole
     let last = '';
     while (!ending.signal.aborted) {
       const report = await withView(context, (view) => view.status());
-      const text = context.json ? `${JSON.stringify(report)}\n` : statusView(report, context);
+      const text = context.json ? `${printableJson(report)}\n` : statusView(report, context);
       if (onScreen) context.out(`\u001b[H${clipped(text, context.stdout.rows)}\u001b[J`);
       else if (withoutTime(text) !== last) context.out(context.json ? text : `${text}\n`);
       last = withoutTime(text);

@@ -8,6 +8,7 @@ import { UNDER_LAUNCHD } from '../../install/service-files.ts';
 import { createServiceNotices } from '../../install/service-notices.ts';
 import { type Context, compositionOf } from '../context.ts';
 import { explainFailure } from '../exit-status.ts';
+import { printableJson } from '../render/json.ts';
 import { createVoice } from '../run-reporter.ts';
 import { Ending, STATUS_INTERRUPTED } from '../shutdown-signals.ts';
 
@@ -144,7 +145,7 @@ function isAwaited(run: RunReport): boolean {
 /** What remains: in JSON one line like those of the events, named `status`. */
 async function sumUp(context: Context, running: RunningSupervisor): Promise<string> {
   const report = await running.control.status();
-  if (context.json) return `${JSON.stringify({ name: 'status', at: context.now(), status: report })}\n`;
+  if (context.json) return `${printableJson({ name: 'status', at: context.now(), status: report })}\n`;
   const { remainder } = await import('../render/status-view.ts');
   return `\n${remainder(report, context)}`;
 }
