@@ -31,6 +31,8 @@ export function createApiApp(
     readonly events: EventStream;
     /** Null: there is no page. */
     readonly page: PageParts | null;
+    /** Null: nothing is measured. */
+    readonly metrics: (() => Promise<{ readonly contentType: string; readonly text: string }>) | null;
   },
   answer: (thrown: unknown, outgoing: ServerResponse) => Response,
 ): ApiApp {
@@ -77,6 +79,17 @@ export function createApiApp(
     return RESPONSE_ALREADY_SENT;
   });
   refuseOtherMethods(app, '/api/events', ['GET'], parts);
+
+  const { metrics } = parts;
+  if (metrics) {
+    app.get('/metrics', async (context) => {
+      const { incoming, door } = context.env;
+      requireCaller(parts.gate.admit(incoming, door), 'read-only', parts.gate);
+      const { contentType, text } = await metrics();
+      return context.body(text, 200, { 'content-type': contentType, 'cache-control': 'no-store' });
+    });
+    refuseOtherMethods(app, '/metrics', ['GET'], parts);
+  }
 
   if (page) mountPage(app, page, parts);
 

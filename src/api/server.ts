@@ -33,6 +33,8 @@ export interface ApiServerOptions {
   readonly version: string;
   /** Responses to repeated requests; without it an Idempotency-Key is ignored. */
   readonly answers?: IdempotencyStore;
+  /** Text for Prometheus; absent: there is none. */
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** The page: its sessions, and the folder that its build left; absent: there is none. */
   readonly page?: { readonly sessions: PageSessions; readonly folder: string };
   /** Path of api.json; without it none is written. */
@@ -103,7 +105,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const { maxBodyBytes } = config;
     const once = options.answers ? createOnce(options.answers) : always;
     const app = createApiApp(
-      { control, views, gate, maxBodyBytes, events, clock, once, version: options.version, page: pageParts },
+      {
+        ...{ control, views, gate, maxBodyBytes, events, clock, once },
+        version: options.version,
+        page: pageParts,
+        metrics: options.metrics ?? null,
+      },
       book.answer,
     );
     const limits = {

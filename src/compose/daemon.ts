@@ -65,6 +65,7 @@ import {
   lockMachine,
   wrappedExecutors,
 } from './services.ts';
+import { createTelemetry } from './telemetry.ts';
 import { besideWg } from './wg.ts';
 
 /** A supervisor, wired and ready to start. */
@@ -188,6 +189,7 @@ export async function composeSupervisor(
       return problems;
     },
   });
+  const telemetry = createTelemetry(base, { ledger, graphs, last, environment: options.environment });
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
@@ -197,6 +199,7 @@ export async function composeSupervisor(
     socketPath: paths.socket,
     answers: ledger.answers,
     page: { sessions: openPageSessions(paths.pageSessionsFile, clock, identity), folder: pageFolder() },
+    metrics: () => telemetry.scrape(),
     apiFile: paths.apiFile,
     clock,
     log,
@@ -234,6 +237,7 @@ export async function composeSupervisor(
         await wg.close();
         await api.stop();
         await outbox.stop();
+        await telemetry.stop();
         await state.close();
         await machineLock?.release();
         await state.remove();

@@ -61,6 +61,11 @@ export function traceOfRun(run: RunId): string {
   return createHash('sha256').update(run).digest('hex').slice(0, 32);
 }
 
+/** The span of a run in its trace, 16 hex digits: the parent of whatever its agent reports. */
+export function spanOfRun(run: RunId): string {
+  return traceOfRun(run).slice(0, 16);
+}
+
 /** A token as stored: its SHA-256, hex. */
 export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');

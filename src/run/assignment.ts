@@ -13,7 +13,7 @@ import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Assignment, DependencyResult, WgWord } from '../executors/executor.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
-import { traceOfRun, worktreeId } from '../platform/identity.ts';
+import { spanOfRun, traceOfRun, worktreeId } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
 import { remoteOf } from '../worktrees/remote.ts';
@@ -78,7 +78,6 @@ export function buildAssignment(input: {
   readonly token: string;
   readonly signedToken?: string | null;
   readonly leaseUntil?: number | null;
-  readonly traceId: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly previous: Run | null;
   readonly budgetsLeft?: readonly string[];
@@ -118,7 +117,7 @@ export function buildAssignment(input: {
           ? null
           : `${callback.url}/api/callback/${input.signedToken}`,
     },
-    traceparent: `00-${input.traceId}-${input.traceId.slice(0, 16)}-01`,
+    traceparent: `00-${traceOfRun(run.id)}-${spanOfRun(run.id)}-01`,
     environment: input.environment,
     projectModel: projectModel(tierRoute(task, graph.profiles) ?? graph.profiles.project, profile),
     ...afterPrevious(task, profile, input.previous),
@@ -239,7 +238,6 @@ export function assignRun(
     token: live.token ?? '',
     signedToken: live.signedToken,
     leaseUntil: live.lease?.expiresAt ?? null,
-    traceId: traceOfRun(run.id),
     environment: parts.environment,
     budgetsLeft: live.budgetsLeft,
     previous: previous ?? null,

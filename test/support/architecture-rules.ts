@@ -21,6 +21,8 @@ export const RANKS: Readonly<Record<string, number>> = {
   control: 3.9,
   // Tells people what happened: hears events and sends, and knows nothing of how work is carried.
   notify: 3,
+  // Counts and traces what happens, for those who watch from outside.
+  telemetry: 4,
   // Runs in a browser, and knows of the supervisor what the API says.
   page: 1,
   api: 4,
@@ -47,6 +49,9 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   picocolors: ['cli/'],
   picomatch: ['worktrees/glob.ts'],
   pino: ['cli/logging.ts', 'platform/'],
+  'prom-client': ['telemetry/'],
+  '@opentelemetry/exporter-trace-otlp-http': ['telemetry/traces.ts'],
+  '@opentelemetry/sdk-trace': ['telemetry/traces.ts'],
   'proper-lockfile': ['platform/instance-lock.ts'],
   'simple-git': ['worktrees/'],
   'smol-toml': ['config/'],
@@ -84,6 +89,7 @@ const OPENING_HOMES: Readonly<Record<string, string>> = {
   'platform/regular-file.ts': 'is that piece',
   'api/api-file.ts': 'the state folder',
   'api/page-sessions.ts': 'the state folder',
+  'config/add-repos.ts': 'makes a new file beside supervisor.toml, exclusively',
   'config/checked.ts': 'the state folder',
   'config/trust.ts': 'the state folder',
   'executors/process/agent-tools.ts': 'the state folder',
