@@ -15,6 +15,7 @@ import type {
   TaskReport,
   WhyReport,
 } from '../domain/report.ts';
+import { VERSION } from '../version.ts';
 import { type Context, compositionOf } from './context.ts';
 
 /** What can be asked with and without a running supervisor. */
@@ -56,6 +57,12 @@ function isAbsent(file: string): boolean {
     // Inaccessible: the code that reads it reports why.
     return false;
   }
+}
+
+/** What to say of a supervisor of another version than this command; null where there is nothing to say. */
+export function otherVersion(running: string): string | null {
+  if (running === VERSION) return null;
+  return `the supervisor that runs has version ${running || 'unknown'}, this command ${VERSION}; restart it (\`supervisor service install\`, or stop \`supervisor run\` and start it again): agents run on`;
 }
 
 /** Calls the running supervisor; throws `not-running` if there is none. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,5 +78,80 @@ describe('migrations', () => {
     };
     migrate(slow, steps);
     expect([ledgerVersion(one), ledgerVersion(two)]).toEqual([2, 2]);
+  });
+});
+
+/** The first digits of each step's SHA-256, as released. A step that is edited would leave ledgers of two shapes. */
+const STEPS: readonly string[] = [
+  '0a7bb9757a83',
+  '894b240f4298',
+  'f374f51ed62c',
+  'aad2066481d1',
+  'd15dd4efcc66',
+  '803b3c7a74ca',
+  'fc8c3d5c45f4',
+  '7c7e0e720d95',
+  '61d3b19524b9',
+  'efd63558542f',
+];
+
+/** Every table and index, as the database describes it. */
+const schemaOf = (database: Database) =>
+  database
+    .prepare("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name")
+    .all()
+    .map(({ type, name, sql }) => ({ type, name, sql }));
+
+const columnsOf = (database: Database, table: string) =>
+  database
+    .prepare(`SELECT name, type, pk FROM pragma_table_info('${table}')`)
+    .all()
+    .map(({ name, type }) => ({ name: String(name), type: String(type) }));
+
+/** A row in every table, with a value in every column. */
+function fill(database: Database): Map<string, Record<string, unknown>> {
+  const rows = new Map<string, Record<string, unknown>>();
+  for (const { type, name } of schemaOf(database)) {
+    if (type !== 'table') continue;
+    const table = String(name);
+    const values = columnsOf(database, table).map(
+      (column, n) => [column.name, column.type === 'INTEGER' ? n + 1 : `${column.name}-${n}`] as const,
+    );
+    const literal = values.map(([, value]) => (typeof value === 'number' ? String(value) : `'${value}'`));
+    database.exec(
+      `INSERT INTO ${table} (${values.map(([column]) => `"${column}"`).join(', ')}) VALUES (${literal.join(', ')})`,
+    );
+    rows.set(table, Object.fromEntries(values));
+  }
+  return rows;
+}
+
+describe('a ledger of every earlier version', () => {
+  test('steps are only added: those that were released are as they were', () => {
+    const hashes = MIGRATIONS.map((step) => createHash('sha256').update(step).digest('hex').slice(0, 12));
+    expect(hashes.slice(0, STEPS.length)).toEqual(STEPS);
+  });
+
+  test.each(
+    MIGRATIONS.map((_, n) => n + 1),
+  )('version %d keeps its rows and becomes like a new one', async (version) => {
+    const fresh = await openDatabase(join(folder, 'fresh.sqlite'), false);
+    open.push(fresh);
+    migrate(fresh);
+    const old = await database();
+    migrate(old, MIGRATIONS.slice(0, version));
+    expect(ledgerVersion(old)).toBe(version);
+    const rows = fill(old);
+    expect(rows.size).toBeGreaterThan(3);
+    migrate(old);
+    expect(ledgerVersion(old)).toBe(LEDGER_VERSION);
+    const tables = (of: Database) => schemaOf(of).map(({ type, name }) => `${type} ${name}`);
+    expect(tables(old)).toEqual(tables(fresh));
+    for (const { type, name } of schemaOf(fresh)) {
+      if (type !== 'table') continue;
+      expect(columnsOf(old, String(name))).toEqual(columnsOf(fresh, String(name)));
+      const row = rows.get(String(name));
+      if (row) expect(old.one(`SELECT * FROM ${name}`)).toMatchObject(row);
+    }
   });
 });

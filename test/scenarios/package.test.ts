@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { findOnPath } from '../../src/platform/environment.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');
@@ -48,6 +49,54 @@ test('the bundle works with its dependencies alone beside it', async () => {
     expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
 });
 
+/** The transcript of docs/install.md: what is typed, and what follows. */
+async function transcript(): Promise<{ typed: string; shown: string }[]> {
+  const text = await readFile(join(ROOT, 'docs/install.md'), 'utf8');
+  const block = /<!-- test: install -->\n```console\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => ({ typed: part.slice(0, part.indexOf('\n')), shown: part.slice(part.indexOf('\n') + 1) }));
+}
+
+/** Types the transcript into a shell that finds nothing but Node, npm, git and itself, and compares what is shown. */
+async function typeAll(install: (command: string) => Promise<void>): Promise<void> {
+  const bin = join(folder, 'bin');
+  const src = join(folder, 'src');
+  for (const program of ['node', 'npm', 'git', 'sh']) {
+    const path = findOnPath(program, { variables: process.env });
+    if (path === null) throw new Error(`there is no ${program} here`);
+    await mkdir(bin, { recursive: true });
+    await symlink(path, join(bin, program));
+  }
+  for (const name of ['shop', 'site']) await run('git', ['init', '-q', '-b', 'main', join(src, name)]);
+  const env = { PATH: bin, HOME: folder };
+  let cwd = folder;
+  /** Times, process ids and blanks at the end of a line differ from day to day. */
+  const masked = (text: string) =>
+    text
+      .replaceAll(folder, '~')
+      .replace(/^\d\d:\d\d:\d\d/gm, 'TIME')
+      .replace(/pid \d+/g, 'pid N')
+      .replace(/ +$/gm, '')
+      .trim();
+  for (const { typed, shown } of await transcript()) {
+    if (typed.startsWith('npm install')) await install(typed);
+    else if (typed.startsWith('cd ')) cwd = typed.slice(3).replace('~', folder);
+    else expect(masked((await run('sh', ['-c', typed], { cwd, env })).stdout)).toBe(masked(shown));
+  }
+}
+
+test('with Node and git alone, from nothing to a task that is done, as docs/install.md shows it', async () => {
+  await typeAll(async () => {
+    await run(process.execPath, [join(ROOT, 'scripts/bundle.mjs'), join(folder, 'lib/bundle')]);
+    await cp(join(ROOT, 'package.json'), join(folder, 'lib/package.json'));
+    await symlink(join(ROOT, 'node_modules'), join(folder, 'lib/node_modules'));
+    // As npm does it.
+    await symlink(join(folder, 'lib/bundle/cli/main.js'), join(folder, 'bin/supervisor'));
+  });
+});
+
 /** Bytes below a folder, and the packages in it. */
 async function weigh(place: string): Promise<{ megabytes: number; packages: number }> {
   let bytes = 0;
@@ -82,6 +131,18 @@ installed('installed by npm (npm run test:package)', () => {
     expect((await program(join(prefix(), 'bin/wgs'), 'demo')).stdout).toContain(
       'All tasks finished as expected.',
     );
+  }, 600_000);
+
+  test('docs/install.md from its first line', async () => {
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });
+    await typeAll(async (command) => {
+      const [, ...words] = command.split(' ');
+      await npm(
+        ...words.map((word) => (word.endsWith('.tgz') ? join(folder, word) : word)),
+        '--prefix',
+        folder,
+      );
+    });
   }, 600_000);
 
   test('from git', async () => {

@@ -8,7 +8,7 @@ import type { Config } from '../../domain/config.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { findOnPath } from '../../platform/environment.ts';
-import { connect } from '../connect.ts';
+import { connect, otherVersion } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
 import type { Finding } from '../doctor/finding.ts';
 import {
@@ -128,6 +128,8 @@ async function supervisor(context: Context): Promise<Finding> {
     if (!client)
       return { check, result: 'note', because: 'none is running; start one with `supervisor run`' };
     client.close();
+    const other = otherVersion(client.version);
+    if (other !== null) return { check, result: 'note', because: other };
     return { check, result: 'ok', because: `version ${client.version} answers on ${client.socket}` };
   } catch (thrown) {
     if (!(thrown instanceof SupervisorError)) throw thrown;

@@ -5,11 +5,11 @@ import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskReport } from '../../domain/report.ts';
 import { TASK_STATUSES } from '../../domain/task.ts';
 import { VERDICT_STATES } from '../../domain/verdict.ts';
-import { taskQuery, withView, worktreePath } from '../connect.ts';
+import { otherVersion, taskQuery, withView, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { printableJson } from '../render/json.ts';
 import { page } from '../render/pager.ts';
-import { plainLines } from '../render/plain.ts';
+import { plain, plainLines } from '../render/plain.ts';
 import { sinceInstant } from '../since.ts';
 
 /** How often `status --watch` refreshes, ms. */
@@ -24,6 +24,9 @@ export async function status(context: Context, options: { readonly watch?: boole
       const { statusView } = await import('../render/status-view.ts');
       await page(context, statusView(report, context));
     }
+    const { running, version } = report.supervisor;
+    const other = running ? otherVersion(version) : null;
+    if (other !== null) context.note(`supervisor: ${plain(other)}`);
     return 0;
   }
   const { statusView } = await import('../render/status-view.ts');
