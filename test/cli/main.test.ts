@@ -113,22 +113,30 @@ test('run: SIGTERM ends it with 0, and its socket and lock are free again', asyn
   expect((await cli(['status'])).out).toMatch(/^no supervisor is running/);
 });
 
-test.each([['status', '--json'], ['list'], ['--version']])(
-  '%s %s: output that cannot be written is an error',
-  async (...argv) => {
-    if (!existsSync('/dev/full')) return;
-    const child = spawn('sh', ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, main, ...flags(), ...argv], {
+test.each([
+  ['status', '--json'],
+  ['list'],
+  ['--version'],
+])('%s %s: output that cannot be written is an error', async (...argv) => {
+  if (!existsSync('/dev/full')) return;
+  const child = spawn(
+    'sh',
+    ['-c', 'exec "$@" > /dev/full', 'sh', process.execPath, main, ...flags(), ...argv],
+    {
       cwd: ground.repo,
       stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let err = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      err += text;
-    });
-    const status = await new Promise((resolve) => child.once('close', resolve));
-    expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/^supervisor: cannot write: .*ENOSPC/) });
-  },
-);
+    },
+  );
+  let err = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  expect({ status, err }).toEqual({
+    status: 1,
+    err: expect.stringMatching(/^supervisor: cannot write: .*ENOSPC/),
+  });
+});
 
 test('a user without an entry in passwd and without HOME gets a sentence', async () => {
   if (process.getuid?.() !== 0) return;

@@ -202,7 +202,10 @@ describe('leases and fences', () => {
     expect((await say('good', 'complete')).json).toMatchObject({ duplicate: true, state: 'completed' });
     expect((await say('good', 'complete', result)).json).toMatchObject({ duplicate: true });
     expect(code(await say('good', 'complete', { summary: 'half of it' }))).toEqual([409, 'already-terminal']);
-    expect(code(await say('good', 'complete', { artifacts: { files: 3 } }))).toEqual([409, 'already-terminal']);
+    expect(code(await say('good', 'complete', { artifacts: { files: 3 } }))).toEqual([
+      409,
+      'already-terminal',
+    ]);
     expect(code(await say('good', 'fail'))).toEqual([409, 'already-terminal']);
     expect((await say('bad', 'fail')).json).toMatchObject({
       state: 'failed',
