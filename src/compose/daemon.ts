@@ -19,6 +19,7 @@ import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
+import { dropKeptExits } from '../executors/process/kept-exits.ts';
 import { createGraphWatcher } from '../graph/watcher.ts';
 import { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { writeWgOperations } from '../graphs/wg-operations.ts';
@@ -143,7 +144,11 @@ export async function composeSupervisor(
   const tasks = new CurrentTasks(last, graphs);
   const means = { gate, afterEnd };
   const completions = new Completions({ clock, bus, ledger, graphs, runs, tasks, means, wake });
-  const retention = new Retention({ ledger, clock, log, config: () => source.current() });
+  const retention = new Retention({
+    ...{ ledger, clock, log },
+    config: () => source.current(),
+    dropExits: (isOpen) => dropKeptExits(paths.stateDir, isOpen),
+  });
   const takeSpooled = async () => {
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(completions, record));
   };

@@ -2,6 +2,8 @@
 // for it, and never right after a start or a clock change: a wrong clock must not delete anything.
 
 import type { Config } from '../domain/config.ts';
+import type { RunId } from '../domain/ids.ts';
+import { isOpenRun } from '../domain/run.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
@@ -9,10 +11,12 @@ import { PRUNED_AT_ONCE } from '../runs/old-runs.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 
 interface RetentionParts {
-  readonly ledger: Pick<Ledger, 'endedWithFolder' | 'forgetFolder' | 'prune' | 'forgetResultsBefore'>;
+  readonly ledger: Pick<Ledger, 'endedWithFolder' | 'forgetFolder' | 'run' | 'prune' | 'forgetResultsBefore'>;
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention' | 'budgets'>;
+  /** Drops what the supervisor keeps itself of the exits of runs that are over. */
+  dropExits?(isOpen: (run: RunId) => boolean): Promise<number>;
   /** Removes the folder of a finished run; absent: the real removal. */
   readonly remove?: typeof removeAgentFolder;
 }
@@ -45,6 +49,10 @@ export class Retention {
     const { retention, budgets = [] } = config();
     // What was spent in this week must be known to its end.
     const runsMs = budgets.length > 0 ? Math.max(retention.runsMs, SPENT_KEPT_MS) : retention.runsMs;
+    await this.#parts.dropExits?.((id) => {
+      const run = ledger.run(id);
+      return run !== null && isOpenRun(run);
+    });
     const folders = await this.#removeFolders();
     const runs = ledger.prune({ runsOlderThanMs: runsMs });
     ledger.forgetResultsBefore(clock.now() - RESULTS_OUTLIVE_RUNS * runsMs);

@@ -119,17 +119,17 @@ export async function makeAssignment(
   task: Partial<TaskDetail> = {},
   more: Partial<Assignment> = {},
 ): Promise<Assignment> {
-  runs += 1;
-  const folder = join(root, 'agents', `agent-${runs}`);
+  const n = ++runs;
+  const folder = join(root, 'agents', `agent-${n}`);
   const worktree = join(root, 'worktree');
   await mkdir(folder, { recursive: true });
   await mkdir(worktree, { recursive: true });
   return {
-    run: `run_${process.pid}_${Date.now().toString(36)}_${runs}`,
+    run: `run_${process.pid}_${Date.now().toString(36)}_${n}`,
     attempt: 1,
     maxAttempts: 3,
     fence: 1,
-    agent: `agent-${runs}`,
+    agent: `agent-${n}`,
     task: taskDetail(task),
     globalTaskId: 'wt3f9a~build-api',
     dependencies: [],

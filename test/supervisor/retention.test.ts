@@ -39,6 +39,7 @@ describe('the rhythm', () => {
           folders = folders.filter((run) => run.id !== id);
         },
         forgetResultsBefore: () => {},
+        run: () => null,
         prune: () => {
           asked.push('prune');
           return Math.min(runs, PRUNED_AT_ONCE);

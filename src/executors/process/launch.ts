@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { messageOf, systemCode } from '../../domain/errors.ts';
 import { RUN_FILE_MAX_BYTES } from '../../domain/graph-files.ts';
+import type { RunId } from '../../domain/ids.ts';
 import type { Deferred } from '../../domain/outcome.ts';
 import type { ProcessIdentity } from '../../domain/run.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -14,6 +15,7 @@ import { openRegular, readText } from '../../platform/regular-file.ts';
 import type { Assignment } from '../executor.ts';
 import { STATE_MARK } from './environment.ts';
 import { findProgram, isFolder, programMissing } from './find-program.ts';
+import { keptExitFile, makeKeptExits } from './kept-exits.ts';
 import type { Processes } from './process-table.ts';
 
 /** What to run, and its input and output files. */
@@ -35,16 +37,17 @@ const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 /** The agent may replace either of them. */
 const TERMS = { maxBytes: RUN_FILE_MAX_BYTES };
 
-// Descriptor 3 is the exit file, 4 the file for its own pid, the arguments are the command. The traps do nothing, yet a
+// Descriptors 3 and 5 are the exit file and its copy, 4 the file for its own pid, the arguments are the command. The traps do nothing, yet a
 // trapped signal, unlike an ignored one, is reset to its default in the command; the shell itself survives to record the
-// status. A signal n shows as 128+n. Both files are opened before it begins: the folder may be moved at any moment, and
+// status. A signal n shows as 128+n. All three are opened before it begins: the folder may be moved at any moment, and
 // another run's may be at its path by then.
 const WRAPPER = `trap : INT TERM HUP QUIT
 echo $$ >&4
 exec 4>&-
-"$@" 3>&-
+"$@" 3>&- 5>&-
 c=$?
 trap '' INT TERM HUP QUIT
+printf '{"exit":%d}\\n' "$c" >&5
 printf '{"exit":%d}\\n' "$c" >&3
 exit "$c"`;
 
@@ -118,7 +121,9 @@ async function spawn(
   const exitFile = join(assignment.folder, EXIT_FILE);
   const pidFile = join(assignment.folder, PID_FILE);
   // A status from an earlier use of this folder would finish the run before it began.
-  for (const file of [exitFile, pidFile]) await rm(file, { force: true });
+  const keptFile = keptExitFile(means.stateDir, assignment.run);
+  await makeKeptExits(means.stateDir);
+  for (const file of [exitFile, pidFile, keptFile]) await rm(file, { force: true });
   const files: FileHandle[] = [];
   const opened = async (path: string, flags: number): Promise<number> => {
     const file = await openRegular(path, flags, {}, 0o600);
@@ -132,6 +137,7 @@ async function spawn(
     const stderr = await opened(launch.stderr, APPENDING);
     const exit = await opened(exitFile, NEW);
     const pid = await opened(pidFile, NEW);
+    const kept = await opened(keptFile, NEW);
     const running = execa('/bin/sh', ['-c', WRAPPER, 'supervisor-run', ...launch.argv], {
       cwd: launch.cwd,
       env: { ...launch.environment, [STATE_MARK]: means.stateDir },
@@ -141,7 +147,7 @@ async function spawn(
       buffer: false,
       reject: false,
       // execa's types know the three standard descriptors only; it passes on any other just as well.
-      stdio: [stdin as 0 | 'ignore', stdout as 1, stderr as 2, exit as 1, pid as 1],
+      stdio: [stdin as 0 | 'ignore', stdout as 1, stderr as 2, exit as 1, pid as 1, kept as 1],
     });
     if (running.pid === undefined) throw await running;
     const identity = means.processes.identify(running.pid);
@@ -192,10 +198,19 @@ export async function recordedPid(folder: string): Promise<number | null> {
   }
 }
 
-/** The exit status that the wrapper recorded, or null. */
-export async function exitStatus(folder: string): Promise<number | null> {
+/** The exit status that the wrapper recorded in the run's folder, or null. */
+export function exitStatus(folder: string): Promise<number | null> {
+  return statusIn(join(folder, EXIT_FILE));
+}
+
+/** The copy of it that the supervisor keeps itself, or null. */
+export function keptStatus(stateDir: string, run: RunId): Promise<number | null> {
+  return statusIn(keptExitFile(stateDir, run));
+}
+
+async function statusIn(file: string): Promise<number | null> {
   try {
-    const recorded: unknown = JSON.parse((await readText(join(folder, EXIT_FILE), TERMS)) ?? 'null');
+    const recorded: unknown = JSON.parse((await readText(file, TERMS)) ?? 'null');
     if (typeof recorded !== 'object' || recorded === null || !('exit' in recorded)) return null;
     return typeof recorded.exit === 'number' ? recorded.exit : null;
   } catch {

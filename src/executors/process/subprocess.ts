@@ -6,7 +6,7 @@ import type { ProcessIdentity } from '../../domain/run.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Assignment, type Begun, type Handle, type RunControl, stopReason } from '../executor.ts';
 import { stoppedOutcome } from '../stopped.ts';
-import { type Child, exitStatus, type Launch, recordedPid, startAgent } from './launch.ts';
+import { type Child, exitStatus, keptStatus, type Launch, recordedPid, startAgent } from './launch.ts';
 import type { Poller } from './poller.ts';
 import type { Processes } from './process-table.ts';
 import { readInPlace } from './run-folder.ts';
@@ -80,11 +80,11 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
         const end = (ladder: readonly NodeJS.Signals[]) =>
           endAll(assignment, handle.process, ladder, control, means);
         const cause = await firstCause(handle.process, child, control, watch, means);
-        if (cause === 'gone') return await afterDeath(assignment, end, control, child, means.clock);
+        if (cause === 'gone') return await afterDeath(assignment, end, control, child, means);
         if (cause === 'stop' && stopReason(control.signal) === 'detached')
           return { kind: 'stopped', reason: 'detached' };
         const lives = child === undefined ? isAlive(handle.process, means) : !child.gone;
-        if (!lives) return await afterDeath(assignment, end, control, child, means.clock);
+        if (!lives) return await afterDeath(assignment, end, control, child, means);
         await end(watch.ladder);
         if (cause === 'end') return { kind: 'ended' };
         return { kind: 'stopped', reason: cause === 'silent' ? 'silent' : stopReason(control.signal) };
@@ -105,7 +105,9 @@ export function createSubprocesses(means: ProcessMeans): Subprocesses {
           return (await exitStatus(folder)) === null ? 'none' : null;
         },
       );
-      if (found !== 'none') return found;
+      if (found !== 'none' && found !== 'away') return found;
+      if ((await keptStatus(means.stateDir, id)) !== null) return null;
+      if (found === 'away') return found;
       // Its wrapper is gone and with it the exit status: remaining processes cannot bring a result any more.
       await endRunProcesses(id, null, LEFTOVERS, { ...means, graceMs: means.graceMs() });
       return 'never';
@@ -167,9 +169,9 @@ async function afterDeath(
   end: (ladder: readonly NodeJS.Signals[]) => Promise<void>,
   control: RunControl,
   child: Child | undefined,
-  clock: Clock,
+  means: ProcessMeans,
 ): Promise<Exit> {
-  const recorded = await recordedStatus(assignment, child, clock);
+  const recorded = await recordedStatus(assignment, child, means);
   await end(LEFTOVERS);
   // If the wrapper could not record it (a full disk), it is known while the wrapper is our own child.
   const code = (recorded === 'away' ? null : recorded) ?? child?.status ?? null;
@@ -185,7 +187,7 @@ async function afterDeath(
 async function recordedStatus(
   assignment: Assignment,
   child: Child | undefined,
-  clock: Clock,
+  { clock, stateDir }: ProcessMeans,
 ): Promise<number | null | 'away'> {
   const read = () =>
     readInPlace(
@@ -197,7 +199,8 @@ async function recordedStatus(
     await clock.sleep(AWAY_WAIT_MS);
     recorded = await read();
   }
-  return recorded;
+  if (typeof recorded === 'number') return recorded;
+  return (await keptStatus(stateDir, assignment.run)) ?? recorded;
 }
 
 /** Stopped by a decision, rather than by time or with the supervisor. */

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Handle } from '../../../src/executors/executor.ts';
 import { createCommandExecutor } from '../../../src/executors/process/command.ts';
+import { dropKeptExits } from '../../../src/executors/process/kept-exits.ts';
 import { createSubprocesses, type ProcessMeans } from '../../../src/executors/process/subprocess.ts';
 import { remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
 import {
@@ -122,7 +123,12 @@ describe('processes that outlive their supervisor', () => {
     expect(await executor().recover?.({ id, folder })).toBe('away');
     await writeFile(goFile, '');
     const next = executor();
+    // Its status is known, what it printed is not.
     const detached = { kind: 'stopped', reason: 'detached' };
+    expect(await next.attend(assignment, handle, recordedControl())).toEqual(detached);
+    expect(await next.recover?.({ id, folder })).toBeNull();
+    const kept = join(means.stateDir, 'exits', `${id}.json`);
+    await rename(kept, `${kept}-away`);
     expect(await next.attend(assignment, handle, recordedControl())).toEqual(detached);
     expect(await next.recover?.({ id, folder })).toBe('away');
     // What someone decided needs no answer.
@@ -130,13 +136,20 @@ describe('processes that outlive their supervisor', () => {
     cancelled.abort('cancelled');
     const stopped = { kind: 'stopped', reason: 'cancelled' };
     expect(await next.attend(assignment, handle, cancelled)).toEqual(stopped);
+    await rename(`${kept}-away`, kept);
     await rename(away, home);
     expect(await next.recover?.({ id, folder })).toBeNull();
     const failed = { kind: 'failed', exitCode: 6 };
     expect(await next.attend(assignment, handle, recordedControl())).toMatchObject(failed);
+    // Its folder alone is gone, as `git clean -fdx` leaves it: the supervisor knows the status itself.
     await rm(folder, { recursive: true });
+    expect(await next.recover?.({ id, folder })).toBeNull();
+    expect(await next.attend(assignment, handle, recordedControl())).toMatchObject(failed);
+    expect(await dropKeptExits(means.stateDir, (run) => run === id)).toBe(0);
+    expect(await dropKeptExits(means.stateDir, () => false)).toBe(1);
     expect(await next.recover?.({ id, folder })).toBe('never');
     expect(await next.attend(assignment, handle, recordedControl())).toMatchObject(VANISHED);
+    expect(await dropKeptExits(join(root.path, 'never-used'), () => false)).toBe(0);
   });
 
   test('an exit file that is torn, foreign or of an earlier use is not believed', async () => {
