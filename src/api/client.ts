@@ -49,7 +49,7 @@ export interface SupervisorClient {
   /** Answers a worker's question. */
   answer(query: TaskQuery, answer: string): Promise<AnsweredQuestion>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
-  retry(query: TaskQuery): Promise<TaskReport>;
+  retry(query: TaskQuery, how?: { readonly doneToo?: boolean }): Promise<TaskReport>;
   claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
   release(
     query: TaskQuery,
@@ -154,7 +154,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
     answer: (query, answer) => post(taskPath(query, '/answer'), { answer }),
     cancel: (query, reason) => post(taskPath(query, '/cancel'), { reason }),
-    retry: (query) => post(taskPath(query, '/retry'), {}),
+    retry: (query, { doneToo } = {}) => post(taskPath(query, '/retry'), { done_too: doneToo }),
     async claim(query, worker) {
       const taken = await post<{ run: RunReport; lease: { token: string } }>(taskPath(query, '/claim'), {
         worker_id: worker,

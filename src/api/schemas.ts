@@ -56,6 +56,10 @@ export const noQuery = z.strictObject({});
 /** Everything is optional, and unknown members are ignored. */
 export const emptyBody = z.object({});
 
+export const retryBody = z.object({
+  done_too: z.boolean().optional().describe('a task that is done is opened again, too'),
+});
+
 const seconds = (max: number) => z.number().min(0).max(max);
 
 /** An external orchestrator's own name for a task: a Temporal task token, an execution id. */

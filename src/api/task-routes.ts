@@ -30,6 +30,7 @@ import {
   inputBody,
   outputBody,
   releaseBody,
+  retryBody,
   taskQuery,
 } from './schemas.ts';
 import { createTaskNews } from './task-news.ts';
@@ -239,9 +240,11 @@ export function taskRoutes(): readonly MountableRoute[] {
       summary: 'Try a failed or parked task again',
       access: 'task-operator',
       query: taskQuery,
-      body: emptyBody,
+      body: retryBody,
       answer: taskAnswer,
-      handle: async ({ task }, { control }) => ({ body: await control.retry(task) }),
+      handle: async ({ task, body }, { control }) => ({
+        body: await control.retry(task, { doneToo: body.done_too === true }),
+      }),
     }),
   ];
 }

@@ -105,25 +105,28 @@ Examples:
       .argument('<name>', 'the profile'),
     async (context, [name = '']) => (await import('./commands/executors.ts')).testExecutor(context, name),
   );
-  host.on<{ reason?: string }>(
+  host.on<{ reason?: string; worktree?: string }>(
     program
       .command('pause')
       .summary('start nothing new')
       .description(
-        'Holds new dispatches: all of them, those of one repository (name or path), or those of one executor.',
+        'Holds new dispatches: all of them, or those of one repository, executor, worktree (name, branch or path) or task. A name of several is meant in that order.',
       )
-      .argument('[repo-or-executor]', 'what to pause (default: everything)')
-      .option('--reason <text>', 'why, for `status` and `why`'),
+      .argument('[what]', 'a repository, executor, worktree or task (default: everything)')
+      .option('--reason <text>', 'why, for `status` and `why`')
+      .option('--worktree <name>', 'the argument is a task of this worktree'),
     async (context, [target], options) =>
       (await import('./commands/steer.ts')).pause(context, target, options),
   );
-  host.on(
+  host.on<{ worktree?: string }>(
     program
       .command('resume')
       .summary('undo pause or drain')
       .description('Takes new work again.')
-      .argument('[repo-or-executor]', 'what to resume (default: everything)'),
-    async (context, [target]) => (await import('./commands/steer.ts')).resume(context, target),
+      .argument('[what]', 'what was paused (default: everything)')
+      .option('--worktree <name>', 'the argument is a task of this worktree'),
+    async (context, [target], options) =>
+      (await import('./commands/steer.ts')).resume(context, target, options),
   );
   host.on(
     program

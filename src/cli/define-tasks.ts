@@ -1,10 +1,11 @@
 // The commands about tasks: their names, arguments, flags and help. Their code is loaded when they are called.
 
 import type { Command } from 'commander';
-import { examples, type Host, repeated, repeatedOrListed, WORKTREE } from './bind-command.ts';
+import { examples, type Host, listed, repeated, repeatedOrListed, WORKTREE } from './bind-command.ts';
 import type { AuthorOptions } from './commands/author.ts';
 import type { LeaseOptions } from './commands/claim.ts';
 import type { CompleteOptions } from './commands/complete.ts';
+import type { AbandonOptions } from './commands/fate.ts';
 import type { ListOptions } from './commands/look.ts';
 
 /** Adds them to the program. */
@@ -99,6 +100,45 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .option(...WORKTREE)
       .addHelpText('after', examples('supervisor why deploy-to-staging')),
     async (context, [task = ''], options) => (await import('./commands/look.ts')).why(context, task, options),
+  );
+
+  host.on<AbandonOptions>(
+    program
+      .command('abandon')
+      .summary('give tasks up')
+      .description(
+        'Marks tasks as abandoned, as `wg abandon` does. Refused while one is being worked on. Says which tasks waited for it.',
+      )
+      .argument('<tasks...>', 'their ids')
+      .option('--reason <text>', 'why')
+      .option(...WORKTREE),
+    async (context, [tasks], options) =>
+      (await import('./commands/fate.ts')).abandon(context, listed(tasks), options),
+  );
+  host.on<{ worktree?: string }>(
+    program
+      .command('reopen')
+      .summary('open a finished task again')
+      .description(
+        'Opens a done, failed or abandoned task again and resets its attempt count. `retry` does the same for what failed.',
+      )
+      .argument('<task>', 'its id')
+      .option(...WORKTREE),
+    async (context, [task = ''], options) =>
+      (await import('./commands/fate.ts')).reopen(context, task, options),
+  );
+  host.on<{ worktree?: string; force?: boolean }>(
+    program
+      .command('rm')
+      .summary('remove tasks from the graph')
+      .description(
+        'Removes tasks. Refused while one is being worked on, and while unfinished tasks wait for it. What ran stays in `runs`.',
+      )
+      .argument('<tasks...>', 'their ids')
+      .option('--force', 'also if others wait for it: they no longer do')
+      .option(...WORKTREE),
+    async (context, [tasks], options) =>
+      (await import('./commands/fate.ts')).remove(context, listed(tasks), options),
   );
 
   program.commandsGroup('Completion:');

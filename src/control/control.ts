@@ -172,7 +172,7 @@ export interface SupervisorControl {
   /** Stops the run of a task, or a run by id. */
   cancel(query: TaskQuery, reason: string): Promise<RunReport>;
   /** Reopens a failed task, or clears what parks it. */
-  retry(query: TaskQuery): Promise<TaskReport>;
+  retry(query: TaskQuery, how?: { readonly doneToo?: boolean }): Promise<TaskReport>;
   /** Claims a task for an external orchestrator. */
   claim(query: TaskQuery, worker: string, terms?: ClaimTerms): Promise<Claimed>;
   /** Claims as many tasks as are available and requested; possibly none. */

@@ -1,6 +1,7 @@
 // Answers the API and the commands for a running supervisor. Reads the last decision, and passes every change to the
 // part that owns it.
 
+import { basename, dirname } from 'node:path';
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
 import type { GraphView, Pause } from '../decide/world.ts';
@@ -193,7 +194,7 @@ export class LiveControl implements SupervisorControl {
     return runReport(run, live?.progress ?? null);
   }
 
-  async retry(query: TaskQuery): Promise<TaskReport> {
+  async retry(query: TaskQuery, { doneToo = false } = {}): Promise<TaskReport> {
     await this.#begun;
     const { ledger, clock } = this.#parts;
     const found = this.#tasks.find(query);
@@ -203,7 +204,10 @@ export class LiveControl implements SupervisorControl {
     ledger.resetAttempts(countedTask({ graph, task: task.id, createdAt: task.createdAt }, repo, settings));
     const isRewound = cameBackIn(view, task.id, ledger.results()) !== null;
     ledger.forgetResult({ repo, task: task.id, createdAt: task.createdAt ?? null });
-    await reopenInGraph(this.#graph(found).store, task.id, clock.now(), isRewound);
+    await reopenInGraph(this.#graph(found).store, task.id, clock.now(), {
+      isRewound,
+      doneToo,
+    });
     await this.#supervisor.tick();
     return this.#report(this.#tasks.find(query));
   }
@@ -342,18 +346,38 @@ export class LiveControl implements SupervisorControl {
   }
 }
 
-/** The scope and name of a pause. Throws `not-found` for a name that is neither a repository nor an executor. */
+/**
+ * The scope and name of a pause: a repository by its name or main worktree, an executor, a worktree by its path, name or
+ * branch. Throws `not-found` for any other name, `ambiguous` for one of several worktrees.
+ */
 function pauseTarget(
   target: string | null,
   graphs: readonly GraphView[],
-): { readonly scope: Extract<Pause['scope'], 'machine' | 'profile' | 'repo'>; readonly name: string } {
+): {
+  readonly scope: Extract<Pause['scope'], 'machine' | 'profile' | 'repo' | 'worktree'>;
+  readonly name: string;
+} {
   if (target === null) return { scope: 'machine', name: '' };
   const place = graphs.find(
-    (view) => view.repoName === target || view.worktree === target || view.repo === target,
+    ({ repo, repoName, worktree }) =>
+      repoName === target || repo === target || (worktree === target && dirname(repo) === target),
   );
   if (place) return { scope: 'repo', name: place.repo };
   if (graphs.some((view) => view.profiles.byName.has(target))) return { scope: 'profile', name: target };
-  throw new SupervisorError('not-found', `${target} is neither a supervised repository nor an executor`, {
+  const worktrees = new Set(
+    graphs
+      .filter(
+        ({ worktree, branch }) => worktree === target || basename(worktree) === target || branch === target,
+      )
+      .map(({ worktree }) => worktree),
+  );
+  const [worktree, another] = worktrees;
+  if (worktree !== undefined && another !== undefined)
+    throw new SupervisorError('ambiguous', `${target} means ${[...worktrees].join(', ')}`, {
+      hint: 'give the path of the one that is meant',
+    });
+  if (worktree !== undefined) return { scope: 'worktree', name: worktree };
+  throw new SupervisorError('not-found', `${target} is no supervised repository, worktree or executor`, {
     hint: '`supervisor worktrees` and `supervisor executors` list them',
   });
 }

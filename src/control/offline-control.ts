@@ -141,7 +141,7 @@ export class OfflineControl {
   }
 
   /** Reopens a failed task. */
-  async retry(query: TaskQuery): Promise<TaskReport> {
+  async retry(query: TaskQuery, { doneToo = false } = {}): Promise<TaskReport> {
     const found = this.#find(query);
     const store = this.#store(found);
     const { reopenInGraph } = await import('../graphs/task-writes.ts');
@@ -149,7 +149,10 @@ export class OfflineControl {
     const { view } = found;
     const isRewound = cameBackIn(view, found.task.id, this.#world.results) !== null;
     await this.#parts.letGo?.(view, found.task);
-    await reopenInGraph(store, found.task.id, this.#parts.clock.now(), isRewound);
+    await reopenInGraph(store, found.task.id, this.#parts.clock.now(), {
+      isRewound,
+      doneToo,
+    });
     const task = store.snapshot().tasks.get(found.task.id) ?? found.task;
     return taskReport(task, found.view.graph, found.view.worktree);
   }

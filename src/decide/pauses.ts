@@ -34,6 +34,8 @@ function namedTarget(
       const target = repoTarget(name, graphs);
       return { what: `repository ${target}`, target };
     }
+    case 'worktree':
+      return { what: `worktree ${name}`, target: name };
     case 'profile':
       return { what: `executor ${name}`, target: name };
     default:

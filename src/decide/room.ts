@@ -118,11 +118,12 @@ export class Room {
   /** What blocks everything of this graph and profile. */
   pauseOf(seat: Seat): Pause | null {
     if (this.#pauses.size === 0) return null;
-    const { profile, repo, graph } = seat;
+    const { profile, repo, worktree, graph } = seat;
     const named = this.#pauses.get(`profile ${profile.name}`);
     return (
       this.#pauses.get('machine ') ??
       this.#pauses.get(`repo ${repo}`) ??
+      this.#pauses.get(`worktree ${worktree}`) ??
       (named?.code === BY_A_PERSON ? named : this.#pauses.get(`profile ${profileKey(profile, graph)}`)) ??
       (isAgentProfile(profile) ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
       null

@@ -144,8 +144,10 @@ export function reopenPatch(reopen: {
   readonly now: number;
   /** Its line is older than its result: no agent works on it, whatever the line says. */
   readonly isRewound?: boolean;
+  /** A done one, too. */
+  readonly doneToo?: boolean;
 }): TaskPatch | null {
-  const { task, now, isRewound = false } = reopen;
+  const { task, now, isRewound = false, doneToo = false } = reopen;
   const line = logLine(now, 'supervisor', `Task retried (was ${task.status})`);
   if (isRewound && task.status !== 'open')
     return { fields: { ...REOPENED, ...withoutExternalTag(task), ...unparked(task) }, log: line };
@@ -162,6 +164,10 @@ export function reopenPatch(reopen: {
       };
       return Object.keys(fields).length === 0 ? null : { fields, log: line };
     }
+    case 'done':
+      return doneToo
+        ? { fields: { ...REOPENED, ...withoutExternalTag(task), ...unparked(task) }, log: line }
+        : null;
     default:
       return null;
   }

@@ -122,8 +122,8 @@ export interface ScheduleState {
 
 /** A profile, or an account, that may start nothing until something changes or an instant passes. */
 export interface Pause {
-  readonly scope: 'task' | 'profile' | 'account' | 'repo' | 'machine';
-  /** The taskKey, profileKey (just the name if a person paused it), account name, repository id, or ''. */
+  readonly scope: 'task' | 'profile' | 'account' | 'worktree' | 'repo' | 'machine';
+  /** The taskKey, profileKey (just the name if a person paused it), account name, worktree path, repository id, or ''. */
   readonly name: string;
   readonly code: string;
   readonly because: string;

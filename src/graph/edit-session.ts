@@ -8,7 +8,7 @@ import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
 import { isoTime } from '../platform/clock.ts';
 import { atOnce } from '../platform/cooperative.ts';
 import { appendLogTo, editLine, type FieldChanges, taskLine } from './edit.ts';
-import { detailOf, graphFile, lineBytes, type ParsedGraph, parsedGraph } from './format.ts';
+import { detailOf, graphFile, lineBytes, type ParsedGraph, parsedGraph, parseGraph } from './format.ts';
 import { bytesOfLine, type GraphLine, megabytes } from './lines.ts';
 import type { Replacement } from './piece-table.ts';
 import { taskOf } from './task-fields.ts';
@@ -26,6 +26,8 @@ export interface EditSession {
   appendLog(id: TaskId, entry: LogEntry): void;
   /** Adds a task; `id` and `title` are required, the id must be new. */
   add(fields: FieldChanges): void;
+  /** Removes a task's line. */
+  remove(id: TaskId): void;
 }
 
 /** Edits gathered for one write. */
@@ -47,16 +49,19 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
   /** By task id; new tasks come after all lines, in the order added. */
   const kept = new Map<TaskId, Change>();
   let staged = new Map<TaskId, Change>();
+  const removed = new Set<TaskId>();
+  let stagedRemovals = new Set<TaskId>();
   let snapshot: Snapshot | null = base.snapshot;
   let count = 0;
 
+  const isGone = (id: TaskId) => removed.has(id) || stagedRemovals.has(id);
   const taskNow = (id: TaskId): Task | undefined =>
-    (staged.get(id) ?? kept.get(id))?.task ?? base.snapshot.tasks.get(id);
+    isGone(id) ? undefined : ((staged.get(id) ?? kept.get(id))?.task ?? base.snapshot.tasks.get(id));
 
   function textOf(id: TaskId): string {
-    const change = staged.get(id) ?? kept.get(id);
+    const change = isGone(id) ? undefined : (staged.get(id) ?? kept.get(id));
     if (change !== undefined) return change.text;
-    const line = base.tasks.has(id) ? lineBytes(base, id) : null;
+    const line = base.tasks.has(id) && !isGone(id) ? lineBytes(base, id) : null;
     if (line === null)
       throw new SupervisorError('not-found', `${graphFile(graph)} has no task "${id}"`, {
         hint: 'it may have been removed or archived meanwhile; list the tasks with "supervisor list"',
@@ -94,10 +99,33 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
 
   function currentSnapshot(): Snapshot {
     if (snapshot === null) {
-      const { tasks } = changedLines(base, new Map([...kept, ...staged]));
-      snapshot = { ...base.snapshot, revision: `${base.snapshot.revision}+${++count}`, tasks };
+      const revision = `${base.snapshot.revision}+${++count}`;
+      const changes = new Map([...kept, ...staged]);
+      const gone = new Set([...removed, ...stagedRemovals]);
+      snapshot =
+        gone.size === 0
+          ? { ...base.snapshot, revision, tasks: changedLines(base, changes).tasks }
+          : written(changes, gone, revision).snapshot;
     }
     return snapshot;
+  }
+
+  /** The graph with these changes, and without the lines of these tasks. */
+  function written(
+    changes: ReadonlyMap<TaskId, Change>,
+    gone: ReadonlySet<TaskId>,
+    revision: string,
+  ): ParsedGraph {
+    let changed = base;
+    if (changes.size > 0) {
+      const { all, tasks } = changedLines(base, changes);
+      const { text, starts } = spliced(base, changes);
+      changed = parsedGraph(graph, text, { all, starts }, tasks, revision);
+    }
+    // Rare, and so the whole text is read again.
+    return gone.size === 0
+      ? changed
+      : parseGraph(graph, withoutLines(changed, gone), { revision, maxLineBytes });
   }
 
   function draftFor(open: () => boolean): EditSession {
@@ -139,6 +167,12 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
           });
         stage(id, text);
       },
+      remove(id) {
+        check();
+        textOf(id);
+        stagedRemovals.add(id);
+        snapshot = null;
+      },
     };
   }
 
@@ -149,22 +183,35 @@ export function gatherEdits(base: ParsedGraph, now: number, maxLineBytes: number
       try {
         const value = edit(draftFor(() => running));
         for (const [id, change] of staged) kept.set(id, change);
+        for (const id of stagedRemovals) removed.add(id);
         return value;
       } catch (thrown) {
-        if (staged.size > 0) snapshot = before;
+        if (staged.size + stagedRemovals.size > 0) snapshot = before;
         throw thrown;
       } finally {
         running = false;
         staged = new Map();
+        stagedRemovals = new Set();
       }
     },
     result(revision) {
-      if (kept.size === 0) return null;
-      const { all, tasks } = changedLines(base, kept);
-      const { text, starts } = spliced(base, kept);
-      return parsedGraph(graph, text, { all, starts }, tasks, revision);
+      return kept.size + removed.size === 0 ? null : written(kept, removed, revision);
     },
   };
+}
+
+/** The bytes of a graph but for the lines of these tasks, with their line ends. */
+function withoutLines({ text, lines, tasks }: ParsedGraph, gone: ReadonlySet<TaskId>): Buffer {
+  const parts: Buffer[] = [];
+  let from = 0;
+  const indexes = [...gone].flatMap((id) => tasks.lineOf(id) ?? []).sort((a, b) => a - b);
+  for (const index of indexes) {
+    const start = lines.starts[index] ?? text.length;
+    parts.push(text.slice(from, start));
+    from = lines.starts[index + 1] ?? text.length;
+  }
+  parts.push(text.slice(from, text.length));
+  return Buffer.concat(parts);
 }
 
 /** The lines with changed ones replaced and new ones appended. */

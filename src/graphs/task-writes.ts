@@ -109,13 +109,13 @@ export function reopenInGraph(
   store: GraphStore,
   task: string,
   now: number,
-  isRewound = false,
+  how: { readonly isRewound?: boolean; readonly doneToo?: boolean } = {},
 ): Promise<void> {
   return store.change((draft) => {
     const detail = draft.detail(task);
     if (!detail) return;
     if (detail.foreignKeys.length > 0) throw onlyByWg(detail, 'retry');
-    const patch = reopenPatch({ task: detail, now, isRewound });
+    const patch = reopenPatch({ task: detail, now, ...how });
     if (patch) applyPatch(draft, task, patch);
   });
 }

@@ -72,7 +72,7 @@ const SEARCHED = ['id', 'task', 'worktree', 'executor', 'because', 'model', 'age
   .map((column) => `coalesce(${column}, '')`)
   .join(` || char(10) || `);
 
-const PAUSE_SCOPES = ['task', 'profile', 'account', 'repo', 'machine'] as const;
+const PAUSE_SCOPES = ['task', 'profile', 'account', 'worktree', 'repo', 'machine'] as const;
 
 function pauseOf(row: SqlRow): Pause {
   const scope = PAUSE_SCOPES.find((word) => word === row.scope);

@@ -1,33 +1,88 @@
 // The commands that control a running supervisor: pause, resume, drain, reload, cancel, answer, retry.
 
 import { existsSync } from 'node:fs';
+import type { SupervisorClient } from '../../api/client.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
-/** `supervisor pause [REPO-or-EXECUTOR]`. */
+/** `supervisor pause [REPO, WORKTREE, EXECUTOR or TASK]`. A task is paused in its graph, with or without a supervisor. */
 export async function pause(
   context: Context,
   target: string | undefined,
-  options: { readonly reason?: string },
+  options: { readonly reason?: string; readonly worktree?: string },
 ): Promise<number> {
   const because = options.reason ?? 'paused by hand';
-  await withSupervisor(context, (client) => client.pause(pathOrName(context, target), because));
-  if (context.json) context.outJson({ paused: target ?? null });
+  const task = await steer(context, target, options.worktree, {
+    place: (client, name) => client.pause(name, because),
+    isPaused: true,
+  });
+  if (context.json) context.outJson({ paused: target ?? null, ...(task === null ? {} : { task }) });
+  else {
+    const what = target === undefined ? 'everything' : plain(target);
+    const undo = target === undefined ? 'supervisor resume' : `supervisor resume ${what}`;
+    context.out(
+      `paused ${task === null ? '' : 'task '}${what}: running work continues; \`${undo}\` undoes it\n`,
+    );
+  }
+  return 0;
+}
+
+/** `supervisor resume [REPO, WORKTREE, EXECUTOR or TASK]`. */
+export async function resume(
+  context: Context,
+  target: string | undefined,
+  options: { readonly worktree?: string } = {},
+): Promise<number> {
+  const task = await steer(context, target, options.worktree, {
+    place: (client, name) => client.resume(name),
+    isPaused: false,
+  });
+  if (context.json) context.outJson({ resumed: target ?? null, ...(task === null ? {} : { task }) });
   else
     context.out(
-      `paused ${target === undefined ? 'everything' : plain(target)}: running work continues; \`supervisor resume\` undoes it\n`,
+      `resumed ${task === null ? '' : 'task '}${target === undefined ? 'everything' : plain(target)}\n`,
     );
   return 0;
 }
 
-/** `supervisor resume [REPO-or-EXECUTOR]`. */
-export async function resume(context: Context, target: string | undefined): Promise<number> {
-  await withSupervisor(context, (client) => client.resume(pathOrName(context, target)));
-  if (context.json) context.outJson({ resumed: target ?? null });
-  else context.out(`resumed ${target === undefined ? 'everything' : plain(target)}\n`);
-  return 0;
+/** Steers what the running supervisor knows by that name, else the task. Gives the task's id, null if it was none. */
+async function steer(
+  context: Context,
+  target: string | undefined,
+  worktree: string | undefined,
+  how: {
+    readonly place: (client: SupervisorClient, target: string | null) => Promise<void>;
+    readonly isPaused: boolean;
+  },
+): Promise<string | null> {
+  let unknown: SupervisorError | null = null;
+  if (worktree === undefined)
+    try {
+      await withSupervisor(context, (client) => how.place(client, pathOrName(context, target)));
+      return null;
+    } catch (thrown) {
+      if (target === undefined || !(thrown instanceof SupervisorError)) throw thrown;
+      if (thrown.code !== 'not-found' && thrown.code !== 'not-running') throw thrown;
+      unknown = thrown;
+    }
+  if (target === undefined)
+    throw new SupervisorError('usage', '--worktree says where a task is, and no task was named', {
+      hint: 'name the task too, or the worktree alone without --worktree',
+    });
+  const { editTask } = await import('../../graphs/authoring.ts');
+  return await withLookout(context, async (lookout) => {
+    try {
+      const found = lookout.storeOf(taskQuery(context, target, worktree));
+      await editTask(found.store, found.task, { paused: how.isPaused });
+      return found.task;
+    } catch (thrown) {
+      // What is no task either is told as what it was asked for first.
+      if (unknown && thrown instanceof SupervisorError && thrown.code === 'not-found') throw unknown;
+      throw thrown;
+    }
+  });
 }
 
 /** `supervisor drain`. */
@@ -102,7 +157,7 @@ export async function retry(
     : await withLookout(context, (lookout) => lookout.retry(query));
   if (report.status === 'done')
     throw new SupervisorError('conflict', `${report.task} is done; there is nothing to retry`, {
-      hint: 'add a task for what is left to do',
+      hint: `add a task for what is left to do, or \`supervisor reopen ${report.task}\``,
     });
   if (context.json) context.outJson(report);
   else if (client) context.out(`${plain(report.task)} is ${plain(report.state)}: ${plain(report.because)}\n`);
