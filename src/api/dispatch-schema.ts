@@ -79,6 +79,7 @@ const work = z.object({
 
 /** The response to a claim; `work` for tasks of workers. */
 export const claimedData = dispatchData.extend({ work: work.optional() });
+export type ClaimedData = z.infer<typeof claimedData>;
 
 /** The body of a dispatch. */
 export const dispatchPayload = z.object({

@@ -1,9 +1,10 @@
 // The commands that run, watch and control a supervisor, and those that set it up: names, arguments, flags and help.
 
 import type { Command } from 'commander';
-import { durationMs, type Host } from './bind-command.ts';
+import { durationMs, type Host, repeatedOrListed, wholeNumber } from './bind-command.ts';
 import type { OpenOptions } from './commands/open.ts';
 import type { RunOptions } from './commands/run.ts';
+import type { WorkerCommandOptions } from './commands/worker.ts';
 
 /** Adds them to the program. */
 export function defineSupervisorCommands(program: Command, host: Host): void {
@@ -41,6 +42,40 @@ Examples:
 `,
       ),
     async (context, _args, options) => (await import('./commands/run.ts')).run(context, options),
+  );
+  host.on<WorkerCommandOptions>(
+    program
+      .command('worker')
+      .summary('do tasks of a supervisor on another machine')
+      .description(
+        'Takes tasks of profiles of type remote, one for each of its places: fetches the repository, makes a worktree at the commit, runs the same agents as a supervisor, pushes their commits, reports, and removes what it made. Needs Node, git and the agent CLIs. The token is read from SUPERVISOR_WORKER_TOKEN or a file.',
+      )
+      .option('--connect <url>', 'the supervisor, like https://supervisor.example.net')
+      .option('--token-file <file>', 'where the token is (default: SUPERVISOR_WORKER_TOKEN)')
+      .option(
+        '--profile <name>',
+        'a profile that it offers, by its name on the supervisor; may be repeated (default: those in its own supervisor.toml that start a program)',
+        repeatedOrListed,
+      )
+      .option('--places <n>', 'how many tasks at once (default: 1)', wholeNumber(1))
+      .option(
+        '--lease <duration>',
+        'how long it may be silent before a task goes to somebody else (default: 60s)',
+        durationMs,
+      )
+      .option('--name <name>', 'how it is called in `status` and `why` (default: the host name)')
+      .option('--insecure', 'plain http beyond this machine, on a network that you trust')
+      .addHelpText(
+        'after',
+        `
+Signals: the first SIGINT or SIGTERM takes nothing new and carries what runs to its end; the second leaves agents to the
+next start; the third exits at once.
+
+Example:
+  SUPERVISOR_WORKER_TOKEN=wgt_… supervisor worker --connect https://supervisor.example.net --profile farm --places 4
+`,
+      ),
+    async (context, _args, options) => (await import('./commands/worker.ts')).worker(context, options),
   );
   host.on<{ watch?: boolean }>(
     program

@@ -141,6 +141,11 @@ export class Claims {
   #noteAsking({ worker, executors, resting }: ClaimRequest): void {
     if (executors === undefined && resting === undefined) return;
     const offer = { name: worker, profiles: executors ?? [], resting: new Map(resting ?? []) };
+    if (offer.profiles.length + offer.resting.size === 0) {
+      // It signs off.
+      if (this.#parts.workers.leave(worker)) this.#parts.wake('worker');
+      return;
+    }
     if (this.#parts.workers.note(offer, this.#parts.clock.now())) this.#parts.wake('worker');
   }
 

@@ -1,0 +1,142 @@
+// Wires `supervisor worker`: the same executors as a supervisor's, below a state folder of its own.
+
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createConfigSource } from '../config/source.ts';
+import { SupervisorError } from '../domain/errors.ts';
+import { isAgentProfile } from '../domain/profile.ts';
+import { createExecutors } from '../executors/executors.ts';
+import { writeAgentTools } from '../executors/process/agent-tools.ts';
+import { allowedEnvironment } from '../executors/process/environment.ts';
+import { holdInstanceLock } from '../platform/instance-lock.ts';
+import { VERSION } from '../version.ts';
+import { apiUrl } from '../worker/api-call.ts';
+import { createCheckouts } from '../worker/checkouts.ts';
+import { createClaimSource } from '../worker/claim-source.ts';
+import { createJobRecords } from '../worker/job-record.ts';
+import { SaidByAgents } from '../worker/said-by-agents.ts';
+import type { WorkSource } from '../worker/work-source.ts';
+import { Worker } from '../worker/worker.ts';
+import { type ComposeOptions, mainProgram, pathsOf } from './base.ts';
+import { agentVariables, createDaemonServices } from './services.ts';
+
+/** What a worker is to do, and for whom. */
+export interface WorkerOptions extends ComposeOptions {
+  readonly name?: string;
+  /** Profiles that it offers; none: those of its own configuration that start a program. */
+  readonly profiles: readonly string[];
+  readonly places: number;
+  readonly leaseMs: number;
+  readonly from: { readonly connect: string; readonly token: string; readonly insecure: boolean };
+}
+
+/** A worker that holds its state folder. */
+export interface RunningWorker {
+  readonly worker: Worker;
+  readonly offers: readonly string[];
+  readonly name: string;
+  /** Works until it is drained or left; lets go of everything then. */
+  run(): Promise<void>;
+}
+
+/** How often processes of jobs that nobody holds are looked for, ms. */
+const SWEEP_EVERY_MS = 5 * 60_000;
+
+/** Puts a worker together. Throws `already-running` where another one has the state folder, `usage` and `config`. */
+export async function composeWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const { environment } = options;
+  const paths = pathsOf(options);
+  const config = createConfigSource({ paths, environment });
+  const services = createDaemonServices(options, paths, config);
+  const { clock, identity, log, processes, locker } = services;
+  const stateDir = join(paths.stateDir, 'worker');
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  const offers = offered(options.profiles, config.current().profiles);
+  const name = options.name ?? hostname();
+  const source: WorkSource = createClaimSource({
+    url: apiUrl(options.from.connect, options.from.insecure),
+    token: options.from.token,
+    worker: name,
+    leaseMs: options.leaseMs,
+    clock,
+    log,
+  });
+  const lockFile = join(stateDir, 'worker.lock');
+  const lock = await holdInstanceLock({
+    lockFile,
+    holderFile: `${lockFile}.json`,
+    locker,
+    processes,
+    scope: 'graph',
+    facts: { stateDir, version: VERSION, startedAt: clock.now() },
+  });
+  const tools = await writeAgentTools(join(stateDir, 'bin'), [
+    process.execPath,
+    mainProgram(),
+    ...(config.current().file === null ? [] : ['--config', paths.configFile]),
+    ...['--state-dir', stateDir],
+  ]);
+  const variables = agentVariables(environment, tools, { ...paths, stateDir });
+  const executors = createExecutors({
+    clock,
+    identity,
+    log,
+    variables,
+    version: VERSION,
+    stateDir,
+    processes,
+    graceMs: () => config.current().shutdown.graceMs,
+  });
+  const seen = allowedEnvironment(variables);
+  const worker: Worker = new Worker({
+    clock,
+    log,
+    source,
+    offers,
+    places: options.places,
+    folder: stateDir,
+    random: () => identity.random(),
+    records: createJobRecords(join(stateDir, 'jobs')),
+    checkouts: createCheckouts(join(stateDir, 'repos'), seen, log),
+    executors: executors.byType,
+    said: new SaidByAgents(join(stateDir, 'spool')),
+    profiles: () => config.current().profiles,
+    // Without its own token: a verify command may be a stranger's.
+    environment: seen,
+  });
+  return {
+    worker,
+    offers,
+    name,
+    async run() {
+      let stopSweeping = () => {};
+      const sweep = () => {
+        void executors.sweep(() => new Set(worker.jobs.keys())).catch(() => undefined);
+        stopSweeping = clock.after(SWEEP_EVERY_MS, sweep);
+      };
+      stopSweeping = clock.after(SWEEP_EVERY_MS, sweep);
+      try {
+        await worker.run();
+      } finally {
+        stopSweeping();
+        await lock.release();
+      }
+    },
+  };
+}
+
+function offered(
+  named: readonly string[],
+  profiles: ReturnType<ReturnType<typeof createConfigSource>['current']>['profiles'],
+): readonly string[] {
+  if (named.length > 0) return [...new Set(named)];
+  const own = [...profiles.values()].filter(
+    (profile) =>
+      profile.origin.file !== 'built-in' && (isAgentProfile(profile) || profile.type === 'command'),
+  );
+  if (own.length > 0) return own.map(({ name }) => name);
+  throw new SupervisorError('usage', 'this worker offers no profile', {
+    hint: 'name one with --profile, as it is called on the supervisor',
+  });
+}
