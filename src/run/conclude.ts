@@ -2,6 +2,7 @@
 
 import type { Deferred, Outcome } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
+import { stopReason } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
 import type { Availability } from './availability.ts';
@@ -33,7 +34,11 @@ export class Conclusions {
    * The meaning of an outcome. The first one counts: a process that exits after its task was reported done changes
    * nothing.
    */
-  async conclude(live: LiveRun, outcome: Outcome): Promise<void> {
+  async conclude(live: LiveRun, said: Outcome): Promise<void> {
+    // A cancelled agent whose end an earlier supervisor began shows as one that failed.
+    const isCancelled = live.signal.aborted && stopReason(live.signal) === 'cancelled';
+    const outcome: Outcome =
+      isCancelled && said.kind === 'failed' ? { kind: 'stopped', reason: 'cancelled' } : said;
     const { releases } = this.#parts;
     const { run } = live;
     let isAnswered = true;
@@ -99,6 +104,10 @@ export class Conclusions {
               return;
           }
       }
+    } catch (thrown) {
+      // What cannot be written now is not tried again at once.
+      isAnswered = false;
+      throw thrown;
     } finally {
       this.#parts.live.delete(run.id);
       if (isAnswered) this.#parts.unanswered.forget(run.id);

@@ -1,7 +1,7 @@
 // How an outcome ends its run: the same steps in the same order, from every source. The order of the writes survives a
 // crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
-import { isSameTask } from '../decide/reconcile.ts';
+import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { type RetryDecision, retryDecision } from '../decide/retry.ts';
 import { profileNamed } from '../decide/route.ts';
 import type { Config } from '../domain/config.ts';
@@ -102,6 +102,8 @@ export class RunEnds {
   readonly #parts: EndingNeeds;
   /** Runs whose outcome is being written; further calls join that. */
   readonly #writing = new Map<string, Promise<Ended>>();
+  /** Runs whose outcome passed the gate and is not written yet. */
+  readonly #passed = new Set<string>();
 
   /** Before anything is recorded: what the outcome is, and whether it may be. */
   readonly #hearing: readonly Step[] = [
@@ -116,6 +118,7 @@ export class RunEnds {
   /** The writes. After a crash between two of them reconcile requests them all again. */
   readonly #writes: readonly Step[] = [
     { name: 'ledger', take: (end) => this.#record(end) },
+    { name: 'late gate', take: (end) => this.#passLate(end) },
     { name: 'retry', take: (end) => this.#decideRetry(end) },
     { name: 'graph', take: (end) => this.#writeGraph(end) },
     { name: 'close', take: (end) => this.#close(end) },
@@ -245,16 +248,41 @@ export class RunEnds {
 
   /** A refusal makes an executor's outcome a failure, and a reported success an error for its reporter. */
   async #passGate({ by, run, outcome, graph }: End): Promise<Changes> {
-    if (!graph) return;
-    const { gate } = this.#parts;
-    const { task, agent } = run;
-    const verifiedBy = isForWorkers(run.type) ? 'worker' : 'us';
-    const passed = await gate.take(graph.store, task, outcome, { agent, verifiedBy });
+    // The gate of a graph that cannot be read now is passed later.
+    if (!graph || graph.store.snapshot().problem !== null) return;
+    const passed = await this.#ask(graph, run, outcome);
     if (passed.kind === 'by-wg') return { writtenByWg: passed.status };
     if (passed.kind === 'native') return;
     if (by === 'executor') return { outcome: refused(passed.because, outcome) };
-    if (outcome.kind === 'succeeded') throw refusal(task, passed);
+    if (outcome.kind === 'succeeded') throw refusal(run.task, passed);
     return;
+  }
+
+  async #ask({ store }: SupervisedGraph, run: Run, outcome: Succeeded | Failed) {
+    const verifiedBy = isForWorkers(run.type) ? 'worker' : 'us';
+    const passed = await this.#parts.gate.take(store, run.task, outcome, { agent: run.agent, verifiedBy });
+    if (passed.kind !== 'refused') this.#passed.add(run.id);
+    return passed;
+  }
+
+  /**
+   * A success that was recorded while its graph was away has passed no gate, and its large results are in no file. Nobody
+   * waits for an answer any more: a refusal is a failed attempt.
+   */
+  #passLate({ run, outcome, graph }: End): Changes | Promise<Changes> {
+    if (!graph || outcome.kind !== 'succeeded' || this.#passed.has(run.id)) return;
+    const task = graph.store.snapshot().problem === null ? graph.store.detail(run.task) : null;
+    if (!task || !isOurs(task, run)) return;
+    return (async () => {
+      const kept = await keepLargeOf(outcome, graph.path);
+      const passed = await this.#ask(graph, run, kept);
+      if (passed.kind === 'refused') {
+        this.#parts.ledger.forgetResult(resultKey(run));
+        return { outcome: refused(passed.because, outcome) };
+      }
+      if (kept !== outcome) this.#remember(run, kept, graph);
+      return { outcome: kept, ...(passed.kind === 'by-wg' ? { writtenByWg: passed.status } : {}) };
+    })();
   }
 
   /** A process that still runs may live on for `lingerMs` and is stopped then. */
@@ -324,6 +352,7 @@ export class RunEnds {
       releases.overrule(run, 'overruled', `the graph says ${status ?? 'that the task is gone'}`);
       return { status, written: false };
     }
+    this.#passed.delete(run.id);
     if (outcome.kind === 'failed' && status === 'failed') this.#remember(run, outcome, graph);
     ledger.markResult(resultKey(run), run.id, write.mark);
     const settled = ledger.move(run.id, 'settled');

@@ -8,6 +8,7 @@ import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Identity, type RunTokens, tokenHash } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { CANCELLED } from '../runs/old-runs.ts';
 import type { NewRun } from '../runs/run-row.ts';
 import { LiveRun } from './live-run.ts';
 
@@ -57,7 +58,10 @@ function newRun({ ledger, graphs }: OpeningNeeds, plan: Plan, id: string): NewRu
 
 /** A run that an earlier supervisor began, attended to from now on. */
 export function attendAgain(parts: Pick<OpeningNeeds, 'clock' | 'tokens' | 'ledger'>, run: Run): LiveRun {
-  return new LiveRun(run, tokenAgain(parts, run), parts.clock.now());
+  const live = new LiveRun(run, tokenAgain(parts, run), parts.clock.now());
+  const cancelled = parts.ledger.meta(`${CANCELLED}${run.id}`);
+  if (cancelled !== null) live.stop('cancelled', cancelled);
+  return live;
 }
 
 /**

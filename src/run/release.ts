@@ -8,6 +8,7 @@ import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { releaseInGraph } from '../graphs/task-writes.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { CANCELLED } from '../runs/old-runs.ts';
 import { resultKey } from '../runs/result-book.ts';
 import { releaseTask } from './gated-writes.ts';
 import type { Parking } from './parking.ts';
@@ -15,7 +16,7 @@ import type { RunEvents } from './run-events.ts';
 
 interface ReleaseNeeds {
   readonly clock: Clock;
-  readonly ledger: Pick<Ledger, 'move' | 'forgetResult'>;
+  readonly ledger: Pick<Ledger, 'move' | 'forgetResult' | 'meta'>;
   readonly graphs: SupervisedGraphs;
   readonly gate: CompletionGate;
   readonly parking: Parking;
@@ -45,6 +46,11 @@ export class Releases {
 
   /** Releases the task of a run that never started; one time too many parks it. */
   async giveBack(run: Run, because: string, outcome?: Stopped): Promise<void> {
+    const cancelled = this.#parts.ledger.meta(`${CANCELLED}${run.id}`);
+    if (cancelled !== null) {
+      const asked: Stopped = { kind: 'stopped', reason: 'cancelled', because: cancelled };
+      return await this.release(run, cancelled, { paused: true, outcome: asked });
+    }
     await this.release(run, because, outcome ? { outcome } : {});
     this.#parts.parking.judge(run, 0);
   }

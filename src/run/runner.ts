@@ -11,6 +11,7 @@ import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
+import { stopReason } from '../executors/executor.ts';
 import type { CompletionGate } from '../graphs/completion-gate.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
@@ -174,6 +175,8 @@ export class Runner {
   async resume(live: LiveRun, profile: Profile): Promise<void> {
     try {
       const graph = this.#parts.graphs.get(live.run.graph);
+      if (graph && live.signal.aborted && stopReason(live.signal) === 'cancelled')
+        return await this.#parts.conclusions.conclude(live, { kind: 'stopped', reason: 'cancelled' });
       if (!graph || live.signal.aborted) return this.#leave(live);
       const callback = await callbackFor(this.#parts, profile);
       // Its agent cannot report any more: nothing would ever finish it.

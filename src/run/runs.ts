@@ -15,6 +15,7 @@ import type { Base } from '../platform/base.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Lease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { CANCELLED } from '../runs/old-runs.ts';
 import type { AssignedGraph } from './assignment.ts';
 import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
@@ -39,7 +40,7 @@ import type { Unanswered } from './unanswered.ts';
 
 interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly live: Map<string, LiveRun>;
-  readonly ledger: Pick<Ledger, 'move' | 'setPause'>;
+  readonly ledger: Pick<Ledger, 'move' | 'setPause' | 'setMeta'>;
   readonly graphs: Pick<SupervisedGraphs, 'get'>;
   readonly runner: Runner;
   readonly ends: RunEnds;
@@ -226,7 +227,10 @@ export class Runs {
   /** Stops a run on request: its task stays paused until it is resumed. */
   async cancel(run: Run, because: string): Promise<void> {
     const live = this.#live.get(run.id);
-    if (live) return live.stop('cancelled', because);
+    live?.stop('cancelled', because);
+    // Whoever is told so may rely on it, also if this supervisor is killed before the task is released.
+    this.#parts.ledger.setMeta(`${CANCELLED}${run.id}`, because);
+    if (live) return;
     const outcome: Stopped = { kind: 'stopped', reason: 'cancelled', because };
     await this.release(run, because, { paused: true, outcome });
   }

@@ -19,6 +19,9 @@ export interface OldRuns {
   prune(limits: { readonly runsOlderThanMs: number }): number;
 }
 
+/** Before the run's id: the key under which it is kept that, and why, a person cancelled it. */
+export const CANCELLED = 'cancelled:';
+
 /** Runs dropped by one `prune` at most. */
 export const PRUNED_AT_ONCE = 1000;
 
@@ -60,6 +63,12 @@ export function createOldRuns(database: Database, clock: Clock): OldRuns {
              AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
           )
           .run(before);
+        database
+          .prepare(
+            `DELETE FROM meta WHERE substr(key, 1, ${CANCELLED.length}) = '${CANCELLED}'
+             AND substr(key, ${CANCELLED.length + 1}) NOT IN (SELECT id FROM runs)`,
+          )
+          .run();
         if (dropped > 0) forgetTasks(database);
         return dropped;
       });

@@ -52,6 +52,7 @@ export class Dispatcher {
   readonly #reopening = new Set<TaskKey>();
   /** Consecutive rounds of writing with a failure. */
   #failures = 0;
+  #isStopping = false;
   #wakesLater: Cancel | null = null;
 
   constructor(parts: DispatcherNeeds) {
@@ -246,8 +247,9 @@ export class Dispatcher {
     }
   }
 
-  /** Stops every run with this reason and waits until each is recorded. */
+  /** Stops every run with this reason and waits until each is recorded; none is attended to again after that. */
   async stopAll(reason: StopReason): Promise<void> {
+    this.#isStopping = true;
     this.#runs.stopAll(reason);
     // Each may start some of the other.
     while (!this.#work.isIdle || !this.#runs.isIdle) {
@@ -269,12 +271,15 @@ export class Dispatcher {
   }
 
   #takeUp(run: Run): void {
+    // One whose release could not be written would be attended to again, and nobody would stop it any more.
+    if (this.#isStopping) return;
     const profile = this.#profileOf(run);
     if (!profile) return;
     this.#work.later(this.#runs.adopt(run, profile));
   }
 
   #resume(run: Run): void {
+    if (this.#isStopping) return;
     const profile = this.#profileOf(run);
     if (!profile) return;
     const live = this.#runs.reclaimInterrupted(run);

@@ -1,9 +1,12 @@
 // Results of work whose graph is away or moved when they are reported: the ledger keeps them, they are answered
 // truthfully, and written where the graph is found again, also by another supervisor than the one that was told.
 
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { systemClock } from '../../src/platform/clock.ts';
+import { openLedger } from '../../src/runs/ledger.ts';
+import { CANCELLED } from '../../src/runs/old-runs.ts';
 import { eventually } from '../support/actors.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
@@ -116,6 +119,66 @@ describe('reported while its graph is away', () => {
     await rename(`${file}.away`, file);
     await supervised.control.reload();
     await settledIn(home);
+  });
+
+  test.each([
+    ['a verify command that refuses', 'echo seen >> seen; exit 3', 'failed'],
+    ['a verify command that accepts', 'echo seen >> seen', 'done'],
+  ])('%s is asked once the graph is back, and what is large goes into a file', async (_what, verify, status) => {
+    await playground.writeGraph(home, [
+      { id: 'checked', tags: ['executor:external'], created_at: '2026-01-01T00:00:00Z', verify },
+    ]);
+    await supervised.control.reload();
+    await supervised.event('run.handed-off', 'checked');
+    const answer = await api.post('/api/tasks/claim', { worker_id: 'w', lease_s: 600, max_tasks: 9 });
+    const given = (answer.json.tasks as unknown as Given[]).find(({ callback }) =>
+      callback.complete_url.includes('checked'),
+    );
+    if (!given) throw new Error('nothing was given');
+    await rename(home, away);
+    await restart();
+    expect((await complete(given, { artifacts: { big: 'x'.repeat(100_000) } })).status).toBe(202);
+    await restart();
+    await rename(away, home);
+    await supervised.control.reload();
+    const task = await eventually(async () => {
+      const found = (await playground.readGraph(home)).get('checked');
+      return found?.status === 'in-progress' || found === undefined ? null : found;
+    });
+    expect(task).toMatchObject({ status });
+    expect((await readFile(join(home, 'seen'), 'utf8')).trim()).toBe('seen');
+    const isFile = JSON.stringify(task.artifacts ?? []).includes('.workgraph/results/');
+    expect([isFile, JSON.stringify(task).length < 5000]).toEqual([status === 'done', true]);
+  });
+
+  test('stopping does not wait for a run whose task cannot be released', async () => {
+    await claim();
+    await rm(join(home, '.workgraph', 'graph.jsonl'));
+    await supervised.control.reload();
+    await supervised.stop({ cancelAgents: true });
+    expect(supervised.count('run.adopted', 'job')).toBe(0);
+    await begin();
+    expect(await runsOf()).toEqual(['handed-off']);
+  });
+
+  test('a cancel that was answered is carried out by the next supervisor, where the first one was killed', async () => {
+    await claim();
+    const [run] = await supervised.control.runs({ task: 'job' });
+    await supervised.stop({ cancelAgents: false });
+    const ledger = await openLedger({
+      file: join(playground.stateDir, 'ledger.sqlite'),
+      clock: systemClock(),
+    });
+    try {
+      ledger.setMeta(`${CANCELLED}${run?.run}`, 'enough');
+    } finally {
+      ledger.close();
+    }
+    await begin();
+    await eventually(async () => (await runsOf())[0] === 'interrupted' || null);
+    expect((await playground.readGraph(home)).get('job')).toMatchObject({ status: 'open', paused: true });
+    const [over] = await supervised.control.runs({ task: 'job' });
+    expect(over?.outcome).toMatchObject({ kind: 'stopped', reason: 'cancelled' });
   });
 
   test('cancel finds the run of a graph that is away', async () => {
