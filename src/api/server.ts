@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
 import type { SupervisorViews } from '../control/views.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
-import { SupervisorError } from '../domain/errors.ts';
+import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Service } from '../platform/service.ts';
@@ -70,6 +70,8 @@ interface Running {
   readonly servers: Set<Server>;
   tcp: Promise<string> | null;
   url: string | null;
+  /** Nobody else answers where browsers look for the page's host name. */
+  isPageNameOurs: boolean;
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -123,6 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       servers,
       tcp: null,
       url: null,
+      isPageNameOurs: true,
       listener(door, maxConnections) {
         const server = createListener({
           app,
@@ -165,8 +168,27 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       parts.servers.delete(server);
       throw error;
     }
+    if (config.page && options.page && !parts.url.includes('['))
+      parts.isPageNameOurs = await listenBeside(parts, Number(new URL(parts.url).port));
     log.info('api.listening', { url: parts.url });
     return (config.publicUrl ?? parts.url).replace(/\/+$/, '');
+  }
+
+  /**
+   * Browsers take `workgraph.localhost` to ::1 first, where another user could answer in our place. True if we answer
+   * there, too, or nobody can: this machine has no IPv6.
+   */
+  async function listenBeside(parts: Running, port: number): Promise<boolean> {
+    const door = tcpDoor('::1', port, config);
+    const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
+    try {
+      await listenOnTcp(server, { kind: 'at', host: '::1', port });
+      return true;
+    } catch (error) {
+      parts.servers.delete(server);
+      const code = error instanceof SupervisorError ? systemCode(error.cause) : undefined;
+      return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL';
+    }
   }
 
   /** Opens TCP unless it is open. In turn with everything else that starts and stops. */
@@ -203,7 +225,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           hint: "set [api] listen = '127.0.0.1:0' or 'auto'",
         },
       );
-    return `http://${PAGE_HOST}:${port}`;
+    return `http://${running?.isPageNameOurs ? PAGE_HOST : '127.0.0.1'}:${port}`;
   }
 
   async function bringUp(): Promise<void> {

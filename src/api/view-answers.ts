@@ -179,7 +179,7 @@ export const timetableAnswer = z.object({
 
 export const outputAnswer = z.object({
   run: text,
-  file: text,
+  file: textOrNull.describe('null: it wrote nothing, or nothing is kept any more'),
   size: count.describe('bytes of the file'),
   from: count,
   to: count,

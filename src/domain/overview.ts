@@ -187,7 +187,8 @@ export interface TimetableReport {
 /** A window of what a run wrote, in bytes of its file; the text is plain, without escapes. */
 export interface OutputReport {
   readonly run: string;
-  readonly file: string;
+  /** Null: it wrote nothing, or nothing is kept any more. */
+  readonly file: string | null;
   readonly size: number;
   readonly from: number;
   readonly to: number;

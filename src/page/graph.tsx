@@ -170,14 +170,12 @@ function Box(props: {
 }) {
   const { node, isMiddle, worktree, x, y } = props;
   const state = shownState(node);
-  const label = `${plainText(node.task, 80)}: ${state}`;
   const more = node.hidden_up + node.hidden_down;
+  const name = short(plainText(node.task, 80), 21);
+  const note = short(plainText(node.title, 80), more > 0 ? 22 : 28);
   return (
-    <a
-      href={isMiddle ? taskRoute(node.task, worktree) : routeTo('graph', node.task, { in: worktree })}
-      aria-label={label}
-    >
-      <title>{`${plainText(node.title, 200)}\n${plainText(node.because, 300)}`}</title>
+    <a href={isMiddle ? taskRoute(node.task, worktree) : routeTo('graph', node.task, { in: worktree })}>
+      <title>{`${plainText(node.task, 80)}, ${state}\n${plainText(node.title, 200)}\n${plainText(node.because, 300)}`}</title>
       <g
         class={`box is-${state} ${isMiddle ? 'is-middle' : ''} ${node.critical ? 'is-critical' : ''}`}
         transform={`translate(${x} ${y})`}
@@ -185,10 +183,10 @@ function Box(props: {
         <rect width={BOX.width} height={BOX.height} rx="10" />
         <circle cx="15" cy="16" r="4.5" />
         <text x="27" y="20" class="name">
-          {short(plainText(node.task, 80), 21)}
+          {name}
         </text>
         <text x="15" y="37" class="note">
-          {short(plainText(node.title, 80), more > 0 ? 22 : 28)}
+          {note}
         </text>
         {more > 0 ? (
           <text x={BOX.width - 10} y="37" class="note more">

@@ -49,7 +49,7 @@ export function listenToKeys(targets: KeyTargets): () => void {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.querySelector('dialog[open]')) return;
-    const isTyping = target instanceof HTMLElement && target.matches('input, textarea, select');
+    const isTyping = target instanceof HTMLElement && target.matches('input:not([type=checkbox])');
     if (isTyping) {
       if (key === 'Escape') target.blur();
       return;
@@ -99,6 +99,6 @@ function press(key: string): void {
   const found =
     row?.querySelector<HTMLElement>(selector) ?? (row ? null : document.querySelector<HTMLElement>(selector));
   if (!found) return;
-  if (found.matches('input, textarea')) found.focus();
+  if (found.matches('input:not([type=checkbox])')) found.focus();
   else found.click();
 }

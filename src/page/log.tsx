@@ -116,7 +116,9 @@ export function Log({ run }: { readonly run: RunReport }) {
       <pre ref={box} tabIndex={0} role="log" aria-label="Output">
         {text === ''
           ? wanted === ''
-            ? '(nothing printed yet)'
+            ? seen.over
+              ? '(it printed nothing, or nothing is kept any more)'
+              : '(nothing printed yet)'
             : '(no line is like that)'
           : plainText(text, MOST_TEXT)}
       </pre>

@@ -61,15 +61,15 @@ export class OutputFile {
     if (rest !== null) yield rest;
   }
 
-  /** Lines before a place, the nearest first. */
-  async *linesBefore(end: number): AsyncGenerator<OutputLine> {
+  /** Lines before a place, the nearest first, as far as they begin after `start`. */
+  async *linesBefore(end: number, start = 0): AsyncGenerator<OutputLine> {
     /** The line that begins in a block not read yet: its bytes so far, without line feed. */
     let held: Buffer = Buffer.alloc(0);
     let next = end;
     let whole = false;
     let beginsLine = false;
-    for (let at = end; at > 0; ) {
-      const from = Math.max(0, at - BLOCK);
+    for (let at = end; at > start; ) {
+      const from = Math.max(start, at - BLOCK);
       const block = await this.#read(from, at - from);
       if (block.length < at - from) return;
       let stop = block.length;
@@ -84,7 +84,7 @@ export class OutputFile {
       held = joined(block.subarray(0, stop), held);
       at = from;
     }
-    if (next > 0) yield { at: 0, next, text: held.toString('utf8'), whole };
+    if (next > 0 && start === 0) yield { at: 0, next, text: held.toString('utf8'), whole };
   }
 
   /** At most `maxBytes` from a place, or, with `before`, up to it. Never cuts a character in two where there is room. */

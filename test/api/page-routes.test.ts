@@ -246,6 +246,37 @@ describe('a code', () => {
   });
 });
 
+test('where another answers at ::1, the address avoids the name that browsers take there', async () => {
+  const { createServer } = await import('node:http');
+  const other = createServer();
+  const isV6 = await new Promise<boolean>((resolve) => {
+    other.once('error', () => resolve(false));
+    other.listen({ host: '::1', port: 0 }, () => resolve(true));
+  });
+  try {
+    // Without IPv6 there is nobody to be mistaken for us.
+    if (!isV6) return expect(await code()).toMatch(/^wgo_/);
+    const taken = (other.address() as { port: number }).port;
+    await api.stop();
+    await begin({ config: { listen: { kind: 'at', host: '127.0.0.1', port: taken } } });
+    const made = await api.ask({ method: 'POST', path: '/api/page/code', body: {} });
+    expect((made.json as { url: string }).url).toContain(`http://127.0.0.1:${taken}/#k=`);
+  } finally {
+    await new Promise((resolve) => other.close(resolve));
+  }
+});
+
+test('the name is answered at ::1, too', async () => {
+  const answer = await send(
+    { host: '::1', port },
+    { path: '/', headers: { host: `workgraph.localhost:${port}` } },
+  ).catch((thrown: unknown) => thrown as { code?: string });
+  // 200, or no such address on this machine.
+  expect('status' in answer ? answer.status : answer.code).toEqual(
+    'status' in answer ? 200 : 'EADDRNOTAVAIL',
+  );
+});
+
 test('where the page is switched off, or TCP is, the next step is said and nothing is served', async () => {
   const ask = () => api.ask({ method: 'POST', path: '/api/page/code', body: {} });
   await api.stop();

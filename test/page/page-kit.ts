@@ -5,6 +5,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { connectSupervisor } from '../../src/api/client.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';
 import { findChromium, launchChromium, type Watched, watchedPage } from '../support/browser.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
@@ -61,10 +62,10 @@ export interface PageWorld {
   /** A new page of a new session, with what must not happen on it. */
   open(
     browser: Browser,
-    how?: BrowserContextOptions & { readonly role?: string; readonly at?: string },
+    how?: BrowserContextOptions & { readonly role?: 'read-only'; readonly at?: string },
   ): Promise<Watched>;
   /** A one-time address. */
-  address(role?: string): Promise<string>;
+  address(role?: 'read-only'): Promise<string>;
   /** Stops the supervisor and starts another on the same state. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -92,12 +93,16 @@ export async function startWorld(
   }
   await playground.writeConfig(config);
   let running = await supervise(playground);
-  let api = await callerOf(running);
-  const address = async (role?: string) => {
-    const { json } = await api.post('/api/page/code', role === undefined ? {} : { role });
-    return String(json.url);
+  const address = async (role: 'operator' | 'read-only' = 'operator') => {
+    const client = await connectSupervisor({ socket: running.paths.socket });
+    if (!client) throw new Error('the supervisor is not there');
+    const { url } = await client.openPage(role);
+    client.close();
+    return url;
   };
   const origin = new URL(await address()).origin;
+  // After the address was asked for: TCP is open then, whatever the configuration says.
+  let api = await callerOf(running);
   return {
     playground,
     get running() {
