@@ -62,7 +62,7 @@ function isAbsent(file: string): boolean {
 /** What to say of a supervisor of another version than this command; null where there is nothing to say. */
 export function otherVersion(running: string): string | null {
   if (running === VERSION) return null;
-  return `the supervisor that runs has version ${running || 'unknown'}, this command ${VERSION}; restart it (\`supervisor service install\`, or stop \`supervisor run\` and start it again): agents run on`;
+  return `the supervisor that runs has version ${running || 'unknown'}, this command ${VERSION}; \`supervisor restart\` starts the new one, and agents run on`;
 }
 
 /** Calls the running supervisor; throws `not-running` if there is none. */

@@ -22,6 +22,15 @@ export function defineServiceCommands(program: Command, host: Host): void {
     );
   const commands = () => import('./commands/service.ts');
   host.on(
+    program
+      .command('restart')
+      .summary('end the service and start it again, after an upgrade for instance')
+      .description(
+        'Restarts the service. Agents run on; callers that get no answer for a moment send their request again, and nothing is lost or done twice.',
+      ),
+    async (context) => (await commands()).restart(context),
+  );
+  host.on(
     service
       .command('install')
       .summary('install and start it')

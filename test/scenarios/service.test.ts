@@ -63,6 +63,9 @@ describe('under a real systemd --user', () => {
 
     await run('systemctl', ['--user', 'reload', UNIT]);
     expect(await show(UNIT, 'MainPID')).toBe(next);
+    expect((await cli(['restart'], moved)).status).toBe(0);
+    expect(await show(UNIT, 'MainPID')).not.toBe(next);
+    expect(await show(UNIT, 'ActiveState')).toBe('active');
     await eventually(async () => /^running/.test(await show(UNIT, 'StatusText')));
 
     expect((await cli(['service', 'stop'], env)).status).toBe(0);

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { mainProgram } from '../../compose/base.ts';
 import { missingConfig } from '../../config/config-text.ts';
 import { loadMachineConfig } from '../../config/load.ts';
+import { SupervisorError } from '../../domain/errors.ts';
 import type { ServiceManager } from '../../install/service-manager.ts';
 import {
   environmentFile,
@@ -13,6 +14,7 @@ import {
 } from '../../install/this-machine.ts';
 import { datagramSender } from '../../platform/datagram.ts';
 import { VERSION } from '../../version.ts';
+import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 
 const managerOf = (context: Context): ServiceManager => serviceManager(context.environment, context.clock);
@@ -73,6 +75,29 @@ export async function steerService(context: Context, verb: keyof typeof DONE): P
   if (context.json) context.outJson({ file: manager.file, done: DONE[verb] });
   else context.out(`${DONE[verb]}\n`);
   return 0;
+}
+
+/**
+ * `supervisor restart`: the running supervisor ends and another one takes its runs up, as the service does it. Throws
+ * `not-running` where there is neither a service nor a supervisor.
+ */
+export async function restart(context: Context): Promise<number> {
+  const client = await connect(context);
+  client?.close();
+  const manager = managerOf(context);
+  const status = await manager.status().catch((thrown: unknown) => {
+    // Without a service manager there is no service; whether a supervisor runs is another question.
+    if (thrown instanceof SupervisorError) return null;
+    throw thrown;
+  });
+  if (status?.installed && (status.running || client === null)) return await steerService(context, 'restart');
+  if (client === null)
+    throw new SupervisorError('not-running', 'no supervisor is running, and no service is installed', {
+      hint: 'start one with `supervisor run`, or install it with `supervisor service install`',
+    });
+  throw new SupervisorError('service-manager', 'the supervisor that runs is no service', {
+    hint: 'end `supervisor run` with Ctrl-C and start it again: agents run on, and what they report meanwhile is kept',
+  });
 }
 
 /** What the service manager reports. Exit 5 if it is not running. */
