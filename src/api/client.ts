@@ -10,6 +10,7 @@ import type {
   TaskQuery,
 } from '../control/control.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
+import type { DigestReport } from '../domain/overview.ts';
 import type {
   PromptReport,
   RunReport,
@@ -41,6 +42,8 @@ export interface SupervisorClient {
   task(query: TaskQuery): Promise<TaskDetailReport>;
   prompt(query: TaskQuery): Promise<PromptReport>;
   runs(filter?: RunFilter): Promise<readonly RunReport[]>;
+  /** What happened since an instant (ms). */
+  digest(since: number): Promise<DigestReport>;
   complete(request: ClientCompletion): Promise<CompletionAnswer>;
   heartbeat(
     query: TaskQuery,
@@ -140,6 +143,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
     task: (query) => get(taskPath(query, '')),
     prompt: (query) => get(taskPath(query, '/prompt')),
+    digest: (since) => get(`/api/digest${search({ since: isoTime(since) })}`),
     async runs({ since, ...filter } = {}) {
       const query = { ...filter, ...(since === undefined ? {} : { since: isoTime(since) }) };
       return (await get<{ runs: readonly RunReport[] }>(`/api/runs${search(query)}`)).runs;

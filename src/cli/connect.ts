@@ -7,6 +7,7 @@ import type { SupervisorClient } from '../api/client.ts';
 import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import type { DigestReport } from '../domain/overview.ts';
 import type {
   PromptReport,
   RunReport,
@@ -28,6 +29,8 @@ export interface View {
   task(query: TaskQuery): Promise<TaskDetailReport>;
   prompt(query: TaskQuery): Promise<PromptReport>;
   runs(filter: RunFilter): Promise<readonly RunReport[]>;
+  /** What happened since an instant (ms). */
+  digest(since: number): Promise<DigestReport>;
 }
 
 /** The running supervisor, or null. Inside an agent, the one that started it. */
@@ -119,6 +122,7 @@ export function viewOfClient(client: SupervisorClient, cwd: string): View {
     task: (query) => preferHere(query, cwd, (q) => client.task(q)),
     prompt: (query) => preferHere(query, cwd, (q) => client.prompt(q)),
     runs: (filter) => client.runs(filter),
+    digest: (since) => client.digest(since),
   };
 }
 
@@ -132,6 +136,7 @@ export function viewOfLookout(lookout: OfflineControl): View {
     task: async (query) => lookout.task(query),
     prompt: (query) => lookout.prompt(query),
     runs: async (filter) => lookout.runs(filter),
+    digest: async (since) => lookout.digest(since),
   };
 }
 

@@ -5,6 +5,7 @@ import { durationMs, examples, type Host, listed, WORKTREE, wholeNumber } from '
 import type { EventsOptions } from './commands/events.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { RunsOptions } from './commands/look.ts';
+import type { CostOptions } from './commands/sums.ts';
 import type { WaitOptions } from './commands/wait.ts';
 
 /** Defines them on the program. */
@@ -62,6 +63,29 @@ export function defineRunCommands(program: Command, host: Host): void {
         examples('supervisor events -f', 'supervisor events --since 1h --json | jq .name'),
       ),
     async (context, [task], options) => (await import('./commands/events.ts')).events(context, task, options),
+  );
+  host.on<CostOptions>(
+    program
+      .command('cost')
+      .summary('tokens and money by day, repository or profile')
+      .description(
+        'Sums up what runs used, as far as their executors report it. A run counts on the day it started.',
+      )
+      .addOption(
+        new Option('--by <what>', 'one row for each').choices(['day', 'repo', 'profile']).default('day'),
+      )
+      .option('--since <when>', 'runs that started since: 30d, today, 2027-03-14', '7d')
+      .addHelpText('after', examples('supervisor cost --by profile --since 30d')),
+    async (context, _args, options) => (await import('./commands/sums.ts')).cost(context, options),
+  );
+  host.on<{ since: string }>(
+    program
+      .command('digest')
+      .summary('what happened while you were away')
+      .description('Shows what finished and failed, what it cost, and what waits for you now.')
+      .option('--since <when>', 'since when: 8h, yesterday, 2027-03-14T18:00', '1d')
+      .addHelpText('after', examples('supervisor digest --since yesterday')),
+    async (context, _args, options) => (await import('./commands/sums.ts')).digest(context, options),
   );
   host.on<LogsOptions>(
     program

@@ -8,6 +8,7 @@ import type { ProcessIo } from './context.ts';
 import { defineSupervisorCommands } from './define-running.ts';
 import { defineRunCommands } from './define-runs.ts';
 import { defineServiceCommands } from './define-service.ts';
+import { defineShellCommands } from './define-shell.ts';
 import { defineTaskCommands } from './define-tasks.ts';
 import { EXIT_USAGE, explainFailure } from './exit-status.ts';
 import { plain } from './render/plain.ts';
@@ -65,6 +66,7 @@ worktree, 7 executor unavailable, 8 not found or ambiguous, 9 service manager, 7
   const host = createHost(around, finish);
   defineSupervisorCommands(program, host);
   defineServiceCommands(program, host);
+  defineShellCommands(program, host);
   defineTaskCommands(program, host);
   defineRunCommands(program, host);
   program.helpCommand('help [command]', 'help for a command').commandsGroup('');

@@ -7,6 +7,7 @@ import { cameBackIn } from '../decide/known-results.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import type { DigestReport } from '../domain/overview.ts';
 import type {
   PromptReport,
   ReportedProblem,
@@ -24,6 +25,7 @@ import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
 import type { CompletionMeans } from './complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
+import { digestOf } from './digest.ts';
 import { askedRuns, endedMeanwhile, type FoundTask, findTask } from './find-task.ts';
 import {
   detailReport,
@@ -123,6 +125,12 @@ export class OfflineControl {
 
   runs(filter: RunFilter): readonly RunReport[] {
     return askedRuns(this.#parts.ledger, this.#world.graphs, filter).map((run) => this.#runReport(run));
+  }
+
+  /** What happened since an instant (ms). */
+  digest(since: number): DigestReport {
+    const runs = this.#parts.ledger?.runs({ since, limit: 10_000 }) ?? [];
+    return digestOf(since, this.#world.now, runs, this.#world.graphs);
   }
 
   /** Writes a completion into the graph; the next supervisor notices it there. */
