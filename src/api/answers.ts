@@ -13,6 +13,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import { RUN_PHASES } from '../domain/run.ts';
@@ -156,6 +157,17 @@ export const whyAnswer = z.object({
   conditions: z.array(z.object({ name: text, met: z.boolean(), because: text })),
   runs: z.array(runAnswer),
 }) satisfies z.ZodType<WhyReport>;
+
+export const verdictsAnswer = z.object({
+  id: text,
+  task: text,
+  worktree: text,
+  from: text,
+  to: text,
+  spans: z.array(
+    z.object({ from: text, to: textOrNull, state: z.enum(VERDICT_STATES), code: text, because: text }),
+  ),
+}) satisfies z.ZodType<VerdictsReport>;
 
 export const taskDetailAnswer = z.object({
   ...taskMembers,

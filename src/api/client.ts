@@ -17,6 +17,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import { isoTime } from '../platform/clock.ts';
@@ -38,6 +39,8 @@ export interface SupervisorClient {
   readonly version: string;
   status(): Promise<StatusReport>;
   why(query: TaskQuery): Promise<WhyReport>;
+  /** What was said of the task within [from, to], ms. */
+  verdicts(query: TaskQuery, period: { readonly from: number; readonly to: number }): Promise<VerdictsReport>;
   tasks(filter?: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   prompt(query: TaskQuery): Promise<PromptReport>;
@@ -139,6 +142,11 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     version,
     status: () => get('/api/status'),
     why: (query) => get(taskPath(query, '/why')),
+    verdicts: (query, { from, to }) => {
+      const path = taskPath(query, '/verdicts');
+      const more = search({ from: isoTime(from), to: isoTime(to) });
+      return get(path.includes('?') ? `${path}&${more.slice(1)}` : path + more);
+    },
     tasks: async (filter = {}) =>
       (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
     task: (query) => get(taskPath(query, '')),

@@ -84,6 +84,7 @@ export interface TaskRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
   handle(
     call: {
       readonly task: TaskQuery;
+      readonly query: z.infer<Q>;
       readonly caller: Caller;
       readonly body: z.infer<B>;
       readonly request: ApiContext['req'];
@@ -141,7 +142,8 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       if (access.kind === 'unknown') throw parts.gate.unauthorized();
       if (access.kind === 'caller' || route.access === 'task-operator')
         requireCaller(access, neededScope(route), parts.gate);
-      const { worktree, near } = parse(route.query, context.req.query(), 'query');
+      const asked = parse(route.query, context.req.query(), 'query');
+      const { worktree, near } = asked;
       const id = parse(taskId, context.req.param('id'), 'task id');
       const named = {
         task: id,
@@ -152,6 +154,7 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
       const body = parse(route.body, raw, 'body');
       const call = {
         task: query,
+        query: asked,
         caller,
         body,
         request: context.req,

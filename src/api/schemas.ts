@@ -27,6 +27,12 @@ const worktree = z.string().min(1).max(4096).regex(NO_CONTROLS, 'must not hold c
 /** The worktree of an id: required, or preferred. */
 export const taskQuery = z.strictObject({ worktree: worktree.optional(), near: worktree.optional() });
 
+/** A part of time; by default the last day. */
+export const verdictsQuery = taskQuery.extend({
+  from: z.iso.datetime({ offset: true }).optional(),
+  to: z.iso.datetime({ offset: true }).optional(),
+});
+
 export const tasksQuery = z.strictObject({
   worktree: worktree.optional(),
   state: z.enum(VERDICT_STATES).optional(),

@@ -12,6 +12,7 @@ import {
   runAnswer,
   taskAnswer,
   taskDetailAnswer,
+  verdictsAnswer,
   whyAnswer,
 } from './answers.ts';
 import { completionOf, failureOf, progressText } from './completion.ts';
@@ -32,6 +33,7 @@ import {
   releaseBody,
   retryBody,
   taskQuery,
+  verdictsQuery,
 } from './schemas.ts';
 import { createTaskNews } from './task-news.ts';
 
@@ -39,6 +41,8 @@ import { createTaskNews } from './task-news.ts';
 const DEFAULT_LEASE_S = 300;
 
 /** Every route below `/api/task/:id`. */
+const DAY_MS = 86_400_000;
+
 export function taskRoutes(): readonly MountableRoute[] {
   const news = createTaskNews();
   return [
@@ -74,6 +78,20 @@ export function taskRoutes(): readonly MountableRoute[] {
       body: emptyBody,
       answer: promptAnswer,
       handle: async ({ task }, { control }) => ({ body: await control.prompt(task) }),
+    }),
+    taskRoute({
+      method: 'GET',
+      path: '/api/task/:id/verdicts',
+      summary: 'Why it was or was not running, over a part of time (by default the last day)',
+      access: 'task-run',
+      query: verdictsQuery,
+      body: emptyBody,
+      answer: verdictsAnswer,
+      handle: async ({ task, query }, { control, clock }) => {
+        const to = query.to === undefined ? clock.now() : Date.parse(query.to);
+        const from = query.from === undefined ? to - DAY_MS : Date.parse(query.from);
+        return { body: await control.verdicts(task, { from, to }) };
+      },
     }),
     taskRoute({
       method: 'POST',

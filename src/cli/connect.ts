@@ -6,6 +6,7 @@ import { isAbsolute, resolve } from 'node:path';
 import type { SupervisorClient } from '../api/client.ts';
 import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
+import type { Period } from '../control/verdicts.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { DigestReport } from '../domain/overview.ts';
 import type {
@@ -14,6 +15,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import { VERSION } from '../version.ts';
@@ -25,6 +27,7 @@ export interface View {
   readonly client: SupervisorClient | null;
   status(): Promise<StatusReport>;
   why(query: TaskQuery): Promise<WhyReport>;
+  verdicts(query: TaskQuery, period: Period): Promise<VerdictsReport>;
   tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   prompt(query: TaskQuery): Promise<PromptReport>;
@@ -118,6 +121,7 @@ export function viewOfClient(client: SupervisorClient, cwd: string): View {
     client,
     status: () => client.status(),
     why: (query) => preferHere(query, cwd, (q) => client.why(q)),
+    verdicts: (query, period) => preferHere(query, cwd, (q) => client.verdicts(q, period)),
     tasks: (filter) => client.tasks(filter),
     task: (query) => preferHere(query, cwd, (q) => client.task(q)),
     prompt: (query) => preferHere(query, cwd, (q) => client.prompt(q)),
@@ -132,6 +136,7 @@ export function viewOfLookout(lookout: OfflineControl): View {
     client: null,
     status: async () => lookout.status(),
     why: async (query) => lookout.why(query),
+    verdicts: async (query, period) => lookout.verdicts(query, period),
     tasks: async (filter) => lookout.tasks(filter),
     task: async (query) => lookout.task(query),
     prompt: (query) => lookout.prompt(query),

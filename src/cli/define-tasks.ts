@@ -6,7 +6,7 @@ import type { AuthorOptions } from './commands/author.ts';
 import type { LeaseOptions } from './commands/claim.ts';
 import type { CompleteOptions } from './commands/complete.ts';
 import type { AbandonOptions } from './commands/fate.ts';
-import type { ListOptions } from './commands/look.ts';
+import type { ListOptions, WhyOptions } from './commands/look.ts';
 
 /** Adds them to the program. */
 export function defineTaskCommands(program: Command, host: Host): void {
@@ -90,15 +90,24 @@ export function defineTaskCommands(program: Command, host: Host): void {
       (await import('./commands/look.ts')).show(context, task, options),
   );
 
-  host.on<{ worktree?: string; all?: boolean }>(
+  host.on<WhyOptions>(
     program
       .command('why')
       .summary('why a task is (not) running')
       .description('Shows every condition, limit and rule that was looked at, and when it is looked at next.')
       .argument('<task>', 'its id')
       .option('--all', 'the conditions that are met, too')
+      .option('--at <when>', 'at a past instant: 03:00, "yesterday 03:00", 2h (ago), 2026-11-26T03:00:00Z')
+      .option('--between <when...>', 'from one instant to another')
       .option(...WORKTREE)
-      .addHelpText('after', examples('supervisor why deploy-to-staging')),
+      .addHelpText(
+        'after',
+        examples(
+          'supervisor why deploy-to-staging',
+          'supervisor why deploy-to-staging --at 03:00',
+          'supervisor why deploy-to-staging --between 02:00 04:00',
+        ),
+      ),
     async (context, [task = ''], options) => (await import('./commands/look.ts')).why(context, task, options),
   );
 

@@ -42,6 +42,7 @@ import { readTokenKey } from '../runs/token-key.ts';
 import { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import { Retention } from '../supervisor/retention.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
+import { VerdictRecorder } from '../supervisor/verdict-recorder.ts';
 import { VERSION } from '../version.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
 import { createGit } from '../worktrees/git.ts';
@@ -174,11 +175,17 @@ export async function composeSupervisor(
   const retryMissing = () => {
     if (!observeOnly) runs.retryMissing();
   };
+  const verdicts = new VerdictRecorder({
+    ...{ ...base, last },
+    store: ledger,
+    isStarting: () => supervisor.state === 'starting',
+  });
   const control = createControl(base, {
     ...{ identity, ledger, graphs, runs, claimCheck, last, tasks, completions, supervisor, workers },
     ...{ observeOnly, wake },
     version: VERSION,
     pollingGraphs: () => watchers.pollingGraphs(),
+    verdictsWritten: () => verdicts.flush(),
     problems: () => [
       ...source.problems().map((message) => ({ code: 'config', message })),
       ...[...troubles].map(([code, message]) => ({ code, message })),
@@ -198,7 +205,10 @@ export async function composeSupervisor(
   const { api: apiSettings, limits } = source.current();
   const api = createApiServer({
     control,
-    views: new LiveViews({ clock, bus, ledger, supervisor, control, last }),
+    views: new LiveViews({
+      ...{ clock, bus, ledger, supervisor, control },
+      verdictsWritten: () => verdicts.flush(),
+    }),
     tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
@@ -243,6 +253,7 @@ export async function composeSupervisor(
         await api.stop();
         await outbox.stop();
         await telemetry.stop();
+        await verdicts.stop();
         await state.close();
         await machineLock?.release();
         await state.remove();

@@ -9,11 +9,13 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
+import type { Period } from './verdicts.ts';
 
 /** Names a task as users do: an id, `wt3f9a~id`, and optionally its worktree. */
 export interface TaskQuery {
@@ -148,6 +150,8 @@ export interface SupervisorControl {
   why(query: TaskQuery): Promise<WhyReport>;
   /** What the agent of a task is told. */
   prompt(query: TaskQuery): Promise<PromptReport>;
+  /** What was said of the task within [from, to], ms. */
+  verdicts(query: TaskQuery, period: Period): Promise<VerdictsReport>;
   tasks(filter: TaskFilter): Promise<readonly TaskReport[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   runs(filter: RunFilter): Promise<readonly RunReport[]>;

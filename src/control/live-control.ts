@@ -17,6 +17,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
@@ -64,6 +65,7 @@ import {
   statusReport,
   taskReports,
 } from './reports.ts';
+import { type Period, verdictsReport } from './verdicts.ts';
 import type { WorkerCalls } from './worker-calls.ts';
 
 export interface ControlNeeds extends Base {
@@ -82,6 +84,8 @@ export interface ControlNeeds extends Base {
   pollingGraphs(): readonly string[];
   /** Reads the configuration again, keeping the last good one; returns what is wrong, as sentences. */
   reloadConfig(): Promise<readonly string[]>;
+  /** Resolves once the verdicts up to now are in the ledger. */
+  verdictsWritten(): Promise<void>;
 }
 
 export class LiveControl implements SupervisorControl {
@@ -122,6 +126,14 @@ export class LiveControl implements SupervisorControl {
     const { world, decision } = this.#supervisor.judge();
     const found = findTask(world.graphs, query, decision);
     return await promptOf(found, world, this.#parts.graphs, this.#parts.ledger);
+  }
+
+  async verdicts(query: TaskQuery, period: Period): Promise<VerdictsReport> {
+    await this.#begun;
+    await this.#parts.verdictsWritten();
+    const { world, decision } = this.#supervisor.judge();
+    const found = findTask(world.graphs, query, decision);
+    return verdictsReport(found, this.#parts.ledger, period, this.#parts.clock.now());
   }
 
   async tasks(filter: TaskFilter): Promise<readonly TaskReport[]> {

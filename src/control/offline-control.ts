@@ -15,6 +15,7 @@ import type {
   StatusReport,
   TaskDetailReport,
   TaskReport,
+  VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
@@ -36,6 +37,7 @@ import {
   taskReport,
   taskReports,
 } from './reports.ts';
+import { type Period, verdictsReport } from './verdicts.ts';
 
 export interface LookoutParts {
   readonly config: Config;
@@ -107,6 +109,10 @@ export class OfflineControl {
   async prompt(query: TaskQuery): Promise<PromptReport> {
     const { promptOf } = await import('./prompt.ts');
     return await promptOf(this.#find(query), this.#world, this.#parts.graphs, this.#parts.ledger);
+  }
+
+  verdicts(query: TaskQuery, period: Period): VerdictsReport {
+    return verdictsReport(this.#find(query), this.#parts.ledger, period, this.#parts.clock.now());
   }
 
   tasks(filter: TaskFilter): readonly TaskReport[] {

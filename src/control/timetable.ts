@@ -7,7 +7,7 @@ import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { TimetableReport, TimetableRow } from '../domain/overview.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { isoTime } from '../platform/clock.ts';
-import type { LetGo } from './reason-book.ts';
+import type { LetGo } from './let-go-book.ts';
 
 const DAY_MS = 86_400_000;
 /** A schedule that is due every minute has more instants than a strip can show. */

@@ -2,7 +2,6 @@
 
 import { verdictOf } from '../decide/verdicts.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import { taskKey } from '../domain/ids.ts';
 import type {
   DigestReport,
   GraphReport,
@@ -18,22 +17,22 @@ import type {
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { LastDecision } from '../run/last-decision.ts';
 import type { LedgerView } from '../runs/ledger.ts';
+import type { VerdictSpan } from '../runs/verdict-store.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import type { SupervisorControl, TaskQuery } from './control.ts';
 import { digestOf } from './digest.ts';
 import { findTask } from './find-task.ts';
+import { LetGoBook } from './let-go-book.ts';
 import { firstLook } from './live-control.ts';
 import { neighboursOf, type Reach } from './neighbours.ts';
 import { nextTasks, overviewOf } from './overview.ts';
 import { pressureOf } from './pressure.ts';
-import { ReasonBook } from './reason-book.ts';
 import { taskReports } from './reports.ts';
 import { graphOf, reposOf } from './repos.ts';
 import { type OutputWindow, outputOf } from './run-output.ts';
 import { timetableOf } from './timetable.ts';
-import { historyOf } from './waits.ts';
+import { historyOf, type NotedReason } from './waits.ts';
 
 /** Everything throws SupervisorError as SupervisorControl does. */
 export interface SupervisorViews {
@@ -68,18 +67,26 @@ interface ViewNeeds {
   readonly ledger: LedgerView;
   readonly supervisor: Supervisor;
   readonly control: SupervisorControl;
-  readonly last: LastDecision;
+  /** Resolves once the verdicts up to now are in the ledger. */
+  verdictsWritten(): Promise<void>;
+}
+
+/** What is recorded of a task besides its runs, which have rows of their own. */
+function reasonsIn(spans: readonly VerdictSpan[]): NotedReason[] {
+  return spans
+    .filter(({ state }) => state !== 'running' && state !== 'finished')
+    .map(({ from, code, because }) => ({ from, code, because }));
 }
 
 export class LiveViews implements SupervisorViews {
   readonly #needs: ViewNeeds;
   readonly #begun: Promise<void>;
-  readonly #book: ReasonBook;
+  readonly #book: LetGoBook;
 
   constructor(needs: ViewNeeds) {
     this.#needs = needs;
     this.#begun = firstLook(needs.bus);
-    this.#book = new ReasonBook(needs);
+    this.#book = new LetGoBook(needs.bus);
   }
 
   async overview(): Promise<OverviewReport> {
@@ -120,6 +127,7 @@ export class LiveViews implements SupervisorViews {
   }
 
   async history(query: TaskQuery): Promise<HistoryReport> {
+    await this.#needs.verdictsWritten();
     const { world, decision } = await this.#judged();
     const { view, task } = findTask(world.graphs, query, decision);
     return historyOf({
@@ -127,7 +135,7 @@ export class LiveViews implements SupervisorViews {
       task,
       verdict: verdictOf(decision.verdicts, view.graph, task.id),
       runs: this.#runsOf(view.graph, task.id),
-      noted: this.#book.reasonsOf(taskKey(view.graph, task.id)),
+      noted: reasonsIn(this.#needs.ledger.verdictSpans(view.graph, task.id, 0, world.now)),
       now: world.now,
     });
   }

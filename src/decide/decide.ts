@@ -91,12 +91,12 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
     for (const stop of room.budgets.toStop()) actions.push({ kind: 'stop', reason: 'budget', ...stop });
     wakeAt = earlier(wakeAt, room.budgets.nextWindowAt);
   }
-  const kept = new Map<GraphPath, ReadonlyMap<TaskId, Verdict>>();
-  for (const [path, graph] of judged) kept.set(path, graph.verdicts);
+  const kept = new Map([...judged].map(([path, graph]) => [path, graph.verdicts]));
+  const ready = new Map([...judged].map(([path, graph]) => [path, [...graph.ready.keys()]]));
   const ofReady = readyWords(world, judged, admission, unsure);
   const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
-  const verdicts = new Verdicts(kept, said.verdicts, ofReady);
+  const verdicts = new Verdicts(kept, said.verdicts, ready, ofReady);
   return { actions, offers, verdicts, schedules, wakeAt, doubts: since };
 }
 

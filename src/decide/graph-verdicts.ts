@@ -58,6 +58,18 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
     return GraphVerdicts.of(tasks, made, this.#ofOthers);
   }
 
+  /**
+   * The ids whose verdict may differ from an earlier judgement of the same graph. Without one: those of all tasks with a
+   * verdict of their own, which finished ones have only if they finished lately.
+   */
+  changedFrom(before: GraphVerdicts | undefined): readonly TaskId[] {
+    if (before === this) return [];
+    if (before === undefined) return [...this.#earlier.keys(), ...this.#later.keys()];
+    const later = [...this.#later.keys(), ...before.#later.keys()];
+    if (before.#earlier === this.#earlier) return later;
+    return [...later, ...this.#earlier.keys(), ...before.#earlier.keys()];
+  }
+
   get size(): number {
     return this.#tasks.size;
   }

@@ -3,6 +3,7 @@
 
 import { type GraphPath, type TaskId, type TaskKey, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Verdict } from '../domain/verdict.ts';
+import type { GraphVerdicts } from './graph-verdicts.ts';
 
 type ByTask = ReadonlyMap<TaskId, Verdict>;
 
@@ -15,24 +16,33 @@ export function verdictOf(
   return verdicts instanceof Verdicts ? verdicts.of(graph, task) : verdicts.get(taskKey(graph, task));
 }
 
+/** The verdicts of one graph: those that stand until it is judged again, and the tasks whose verdicts change by the tick. */
+export interface GraphLayers {
+  readonly kept: GraphVerdicts;
+  readonly passing: readonly TaskId[];
+}
+
 /** Verdicts by TaskKey. */
 export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
-  readonly #graphs: ReadonlyMap<GraphPath, ByTask>;
+  readonly #graphs: ReadonlyMap<GraphPath, GraphVerdicts>;
   readonly #now: ReadonlyMap<GraphPath, ByTask>;
+  readonly #ready: ReadonlyMap<GraphPath, Iterable<TaskId>>;
   readonly #ofReady: (verdict: Verdict) => Verdict;
   readonly size: number;
 
   /**
-   * `graphs`: what each graph keeps. `now`: this tick's overrides. `ofReady`: the replacement of a kept verdict that
-   * says ready.
+   * `graphs`: what each graph keeps. `now`: this tick's overrides. `ready`: the tasks whose kept verdict says ready,
+   * which `ofReady` replaces.
    */
   constructor(
-    graphs: ReadonlyMap<GraphPath, ByTask>,
+    graphs: ReadonlyMap<GraphPath, GraphVerdicts>,
     now: ReadonlyMap<GraphPath, ByTask>,
+    ready: ReadonlyMap<GraphPath, Iterable<TaskId>>,
     ofReady: (verdict: Verdict) => Verdict,
   ) {
     this.#graphs = graphs;
     this.#now = now;
+    this.#ready = ready;
     this.#ofReady = ofReady;
     let size = 0;
     for (const tasks of graphs.values()) size += tasks.size;
@@ -42,6 +52,14 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   get(key: TaskKey): Verdict | undefined {
     const ref = taskOfKey(key);
     return ref === null ? undefined : this.of(ref.graph, ref.task);
+  }
+
+  /** What the verdicts of one graph are made of; null: it was not judged. */
+  layersOf(graph: GraphPath): GraphLayers | null {
+    const kept = this.#graphs.get(graph);
+    if (!kept) return null;
+    const now = this.#now.get(graph);
+    return { kept, passing: [...(now?.keys() ?? []), ...(this.#ready.get(graph) ?? [])] };
   }
 
   /** The same, without a key. */

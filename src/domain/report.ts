@@ -239,6 +239,27 @@ export interface WhyReport extends TaskReport {
   readonly runs: readonly RunReport[];
 }
 
+/** What was said of a task while time went by, of the record. */
+export interface VerdictsReport {
+  readonly id: string;
+  readonly task: string;
+  readonly worktree: string;
+  /** The part of time that was asked for, RFC 3339. */
+  readonly from: string;
+  readonly to: string;
+  /** Without gaps and overlaps from the first recorded one on, oldest first; `to` null: it still stands. */
+  readonly spans: readonly VerdictSpanReport[];
+}
+
+/** A verdict that stood for a while; the code `not-running`: no supervisor was running. */
+export interface VerdictSpanReport {
+  readonly from: string;
+  readonly to: string | null;
+  readonly state: VerdictState;
+  readonly code: string;
+  readonly because: string;
+}
+
 /** One task in full. */
 export interface TaskDetailReport extends TaskReport {
   readonly description: string | null;

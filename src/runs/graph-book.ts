@@ -104,6 +104,7 @@ function move(database: Database, from: GraphPath, { graph, worktree, repo }: Ne
       'UPDATE OR REPLACE pauses SET name = ?2 || substr(name, length(?1) + 1) WHERE substr(name, 1, length(?1)) = ?1',
     )
     .run(prefix, taskKey(graph, ''));
+  database.prepare('UPDATE OR IGNORE verdict_tasks SET graph = ?2 WHERE graph = ?1').run(from, graph);
   database.prepare('DELETE FROM graphs WHERE graph = ?').run(from);
 }
 

@@ -12,6 +12,7 @@ import { readResults } from './result-book.ts';
 import { numberOrNull, runOf, textOrNull } from './run-row.ts';
 import { scheduleMemoryOf } from './schedule-store.ts';
 import { readSpending } from './spending.ts';
+import { readVerdicts, type VerdictHistory } from './verdict-store.ts';
 
 export interface RunsFilter {
   /** How the ids of the runs begin. */
@@ -30,7 +31,7 @@ export interface RunsFilter {
   readonly limit?: number;
 }
 
-export interface LedgerView {
+export interface LedgerView extends VerdictHistory {
   /** What happened on opening that people should know. */
   readonly warnings: readonly string[];
   run(id: RunId): Run | null;
@@ -175,6 +176,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
     },
     results: readResults(database),
     spending: () => (spending ??= readSpending(database)),
+    ...readVerdicts(database),
     pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),
     meta(key) {
       const row = sql('SELECT value FROM meta WHERE key = ?').one(key);

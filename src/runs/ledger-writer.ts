@@ -19,8 +19,9 @@ import { createResultBook, type ResultBook } from './result-book.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
 import { createScheduleBook, type ScheduleStore } from './schedule-store.ts';
+import { createVerdictStore, type VerdictStore } from './verdict-store.ts';
 
-export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook {
+export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook, VerdictStore {
   /**
    * Records that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` if the
    * task has an open run already, `graph` if the task's id cannot be stored faithfully.
@@ -194,6 +195,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     ...view,
     ...schedules,
     ...createResultBook(database),
+    ...createVerdictStore(database),
     ...createOldRuns(database, clock),
     ...createGraphBook(database, () => {
       openRuns.wrote(null);

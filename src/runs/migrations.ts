@@ -185,6 +185,32 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX runs_by_end ON runs (finished_at);
   CREATE INDEX runs_of_executor ON runs (executor, seq);
   `,
+  `
+  -- Texts are stored once: a change of a verdict takes some twenty bytes.
+  CREATE TABLE verdict_tasks (
+    id INTEGER PRIMARY KEY,
+    graph TEXT NOT NULL,
+    task TEXT NOT NULL,
+    UNIQUE (graph, task)
+  );
+  CREATE TABLE verdict_words (
+    id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    code TEXT NOT NULL,
+    because TEXT NOT NULL,
+    UNIQUE (state, code, because)
+  );
+  CREATE TABLE verdict_changes (
+    task INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    words INTEGER NOT NULL,
+    PRIMARY KEY (task, at)
+  ) WITHOUT ROWID;
+  CREATE TABLE watched (
+    from_at INTEGER PRIMARY KEY,
+    to_at INTEGER NOT NULL
+  );
+  `,
 ];
 
 /** The version that this program writes. */

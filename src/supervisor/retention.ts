@@ -11,7 +11,10 @@ import { PRUNED_AT_ONCE } from '../runs/old-runs.ts';
 import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 
 interface RetentionParts {
-  readonly ledger: Pick<Ledger, 'endedWithFolder' | 'forgetFolder' | 'run' | 'prune' | 'forgetResultsBefore'>;
+  readonly ledger: Pick<
+    Ledger,
+    'endedWithFolder' | 'forgetFolder' | 'run' | 'prune' | 'forgetResultsBefore' | 'forgetVerdictsBefore'
+  >;
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention' | 'budgets'>;
@@ -55,6 +58,7 @@ export class Retention {
     });
     const folders = await this.#removeFolders();
     const runs = ledger.prune({ runsOlderThanMs: runsMs });
+    ledger.forgetVerdictsBefore(clock.now() - runsMs);
     ledger.forgetResultsBefore(clock.now() - RESULTS_OUTLIVE_RUNS * runsMs);
     if (folders > 0 || runs > 0) log.info('retention.removed', { folders, runs });
     const more = folders === FOLDERS_AT_ONCE || runs === PRUNED_AT_ONCE;

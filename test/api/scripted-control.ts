@@ -219,6 +219,17 @@ export function scriptedControl(): ScriptedControl {
       note('status');
       return STATUS;
     },
+    async verdicts(query, { from, to }) {
+      note('verdicts', query, from, to);
+      const { id, task, worktree } = find(query);
+      const [start, end] = [from, to].map((at) => new Date(at).toISOString());
+      return {
+        ...{ id, task, worktree, from: start ?? '', to: end ?? '' },
+        spans: [
+          { from: start ?? '', to: null, state: 'waiting', code: 'dependency', because: 'waits for a' },
+        ],
+      };
+    },
     async why(query) {
       note('why', query);
       const why: WhyReport = {

@@ -40,6 +40,7 @@ describe('the rhythm', () => {
         },
         forgetResultsBefore: () => {},
         run: () => null,
+        forgetVerdictsBefore: () => {},
         prune: () => {
           asked.push('prune');
           return Math.min(runs, PRUNED_AT_ONCE);

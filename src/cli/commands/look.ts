@@ -1,6 +1,6 @@
 // The read-only commands: status, why, list, show, runs, worktrees.
 
-import type { TaskFilter } from '../../control/control.ts';
+import type { TaskFilter, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { TaskReport } from '../../domain/report.ts';
 import { TASK_STATUSES } from '../../domain/task.ts';
@@ -101,17 +101,36 @@ function withoutTime(text: string): string {
     .replace(/(?:in |up )?\d+ (?:s|min|h|d)\b(?: \d+ min)?(?: ago)?|\bnow\b/g, '');
 }
 
+/** Flags of `why`. */
+export interface WhyOptions {
+  readonly worktree?: string;
+  readonly all?: boolean;
+  readonly at?: string;
+  readonly between?: readonly string[];
+}
+
 /** `supervisor why TASK`. */
-export async function why(
-  context: Context,
-  task: string,
-  options: { readonly worktree?: string; readonly all?: boolean },
-): Promise<number> {
-  const report = await withView(context, (view) => view.why(taskQuery(context, task, options.worktree)));
+export async function why(context: Context, task: string, options: WhyOptions): Promise<number> {
+  const query = taskQuery(context, task, options.worktree);
+  if (options.at !== undefined || options.between !== undefined) return whyThen(context, query, options);
+  const report = await withView(context, (view) => view.why(query));
   if (context.json) context.outJson(report);
   else {
     const { whyView } = await import('../render/why-view.ts');
     await page(context, whyView(report, context, options));
+  }
+  return 0;
+}
+
+/** `supervisor why TASK --at WHEN` and `--between WHEN WHEN`. */
+async function whyThen(context: Context, query: TaskQuery, options: WhyOptions): Promise<number> {
+  const { askedPeriod } = await import('./period.ts');
+  const period = askedPeriod(options, context.now());
+  const report = await withView(context, (view) => view.verdicts(query, period));
+  if (context.json) context.outJson(report);
+  else {
+    const { verdictsView } = await import('../render/verdicts-view.ts');
+    await page(context, verdictsView(report, context));
   }
   return 0;
 }
