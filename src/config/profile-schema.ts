@@ -116,7 +116,7 @@ function agentSchema<T extends AgentType>(type: T) {
     resume: withDefault(
       z.boolean(),
       false,
-      'Whether the attempt after one that failed or was stopped goes on in its session, with all that it read and tried. false: only after one whose time ran out; others begin afresh.',
+      'Whether the attempt after one that failed or was stopped continues in its session, with all that it read and tried. false: only after one whose time ran out; others begin afresh.',
     ),
     account: withDefault(text, account, 'Tasks of one account share its quota pause.'),
     ...spawnedShape,

@@ -59,7 +59,7 @@ export interface AgentProfile extends SpawnedProfile {
   readonly permissionMode: string;
   /** Stop the run after this much silence, ms; 0 means never. */
   readonly silenceTimeoutMs: number;
-  /** The attempt after one that failed or was stopped goes on in its session. Absent: only after one that was cut off. */
+  /** The attempt after one that failed or was stopped continues in its session. Absent: only after one that was cut off. */
   readonly resume?: boolean;
   /** Tasks of one account share its quota pause. */
   readonly account: string;

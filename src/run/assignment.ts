@@ -178,7 +178,7 @@ export function afterPrevious(
   };
 }
 
-/** Why a run ended before its work was done; null: it succeeded, or goes on. */
+/** Why a run ended before its work was done; null: it succeeded, or continues. */
 function endedBecause(run: Run | null): string | null {
   if (run === null || isOpenRun(run)) return null;
   switch (run.outcome?.kind) {

@@ -1,4 +1,4 @@
-// What the attempt after one that failed or was stopped is told, and whether it goes on in the same session.
+// What the attempt after one that failed or was stopped is told, and whether it continues in the same session.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -65,7 +65,7 @@ test('it reads what the one before tried, reported and failed with; its dependen
   expect(optionOf(second?.argv, '--session-id')).not.toBe(optionOf(first?.argv, '--session-id'));
 });
 
-test('with resume = true it goes on in its session', async () => {
+test('with resume = true it continues in its session', async () => {
   const { first, second } = await twice('resume = true\n');
   expect(optionOf(second?.argv, '--resume')).toBe(optionOf(first?.argv, '--session-id'));
 });
