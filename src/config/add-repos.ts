@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import { readConfigText } from './config-text.ts';
 import { parseMachineConfig } from './load.ts';
+import { withoutRepo } from './remove-repos.ts';
 import { tomlValue } from './toml.ts';
 
 /** A repository to serve. */
@@ -33,7 +34,22 @@ export function withRepos(text: string | null, repos: readonly AddedRepo[]): str
  */
 export function addRepos(file: string, repos: readonly AddedRepo[], home: string): void {
   const text = readConfigText(file);
-  const next = withRepos(text, repos);
+  replaceConfig(file, text, withRepos(text, repos), home);
+}
+
+/**
+ * Takes the `[[repos]]` of a folder out of the file; gives how many blocks these were. Throws as `addRepos` does.
+ */
+export function removeRepo(file: string, folder: string, home: string): number {
+  const text = readConfigText(file);
+  if (text === null) return 0;
+  const next = withoutRepo(text, folder, { home, base: dirname(file) });
+  if (next.removed > 0) replaceConfig(file, text, next.text, home);
+  return next.removed;
+}
+
+/** `text`: what the file was when `next` was made of it. */
+function replaceConfig(file: string, text: string | null, next: string, home: string): void {
   // Thrown before anything is written: a file that is wrong already is its owner's to mend.
   parseMachineConfig(file, next, { home });
   const target = text === null ? file : realpathSync(file);

@@ -27,7 +27,7 @@ export async function notServed(
     const top = (await realPath(root.path)) ?? root.path;
     if ([main, worktree].some((path) => isFoundBelow(top, root.depth, path))) return null;
   }
-  return `no [[repos]] or [[roots]] in ${file} covers ${main}, so nothing runs there; name it under [[repos]]`;
+  return `no [[repos]] or [[roots]] in ${file} covers ${main}, so nothing runs there; \`supervisor repos add ${shellWord(main)}\` changes that`;
 }
 
 async function settingsOf(id: string, repos: readonly RepoSettings[]): Promise<RepoSettings | null> {
@@ -50,4 +50,8 @@ function isFoundBelow(root: string, depth: number, path: string): boolean {
   if (way === '') return true;
   const names = way.split(sep);
   return names.length <= depth && names.every((name) => !name.startsWith('.') && name !== 'node_modules');
+}
+
+function shellWord(text: string): string {
+  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
