@@ -1,14 +1,13 @@
 // A configuration that was checked once, stored in the state folder so that the next short command need not check the
-// same text again: loading the rules takes longer than everything else such a command does. The stored form is
-// encrypted with the source text as the key: it is unreadable without that text, and torn, foreign or outdated data
-// is rejected. Losing it only costs time.
+// same text again: loading the rules takes longer than everything else such a command does. It is readable for its owner
+// alone, as the configuration itself is. Its first line is a digest of the source text and of what follows: torn,
+// foreign or outdated data is rejected. Losing it only costs time.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../domain/config.ts';
-import { decryptText, sealText } from '../platform/encryption.ts';
 import { VERSION } from '../version.ts';
 import type { LoadedConfig } from './load.ts';
 
@@ -25,9 +24,11 @@ export interface CheckedFacts {
 /** The stored configuration for this very text, or null. Never throws. */
 export function checkedConfig(kept: string, text: string, facts: CheckedFacts): LoadedConfig | null {
   try {
-    const plain = decryptText(readFileSync(kept), keyOf(text, facts));
+    const whole = readFileSync(kept, 'utf8');
+    const end = whole.indexOf('\n');
+    const stored = whole.slice(end + 1);
     // Of another text or program, or torn: the text is checked as usual.
-    return plain === null ? null : revived(plain);
+    return whole.slice(0, end) === digestOf(stored, text, facts) ? revived(stored) : null;
   } catch {
     // None yet, or an unreadable one.
     return null;
@@ -42,11 +43,12 @@ export function keepChecked(kept: string, text: string, facts: CheckedFacts, loa
   const temporary = `${kept}.${process.pid}.tmp`;
   try {
     if (!isOurs(dirname(kept))) return;
-    const plain = flattened(loaded);
+    const stored = flattened(loaded);
     // What JSON cannot represent, such as a date in a body, is checked each time.
-    if (!isDeepStrictEqual(revived(plain), loaded)) return;
+    if (!isDeepStrictEqual(revived(stored), loaded)) return;
     mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, sealText(plain, keyOf(text, facts)), { flag: 'wx', mode: 0o600 });
+    const whole = `${digestOf(stored, text, facts)}\n${stored}`;
+    writeFileSync(temporary, whole, { flag: 'wx', mode: 0o600 });
     renameSync(temporary, kept);
   } catch {
     // A full disk, another user's folder, or another command at the very same moment.
@@ -69,8 +71,8 @@ function removeIfThere(file: string): void {
   }
 }
 
-/** The text, and everything that could change its meaning: another program, home or zone. */
-function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
+/** Of what is stored, of the text, and of everything that could change its meaning: another program, home or zone. */
+function digestOf(stored: string, text: string, { file, home, zone }: CheckedFacts): string {
   const program = statSync(import.meta.filename, { bigint: true });
   const parts = [
     VERSION,
@@ -81,8 +83,9 @@ function keyOf(text: string, { file, home, zone }: CheckedFacts): Buffer {
     zone ?? null,
     zoneFile(),
     text,
+    stored,
   ];
-  return createHash('sha256').update(JSON.stringify(parts)).digest();
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 /** Detects that the zone of the machine changed. */

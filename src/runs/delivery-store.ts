@@ -65,7 +65,7 @@ function eventOf(row: SqlRow): QueuedEvent {
 }
 
 /** The store over an open, migrated database. */
-export function createDeliveryBook(database: Database, clock: Clock): DeliveryStore {
+export function createDeliveryStore(database: Database, clock: Clock): DeliveryStore {
   const begin = database.prepare(
     `INSERT INTO deliveries (id, run, target, payload, state, attempts, created_at, kind)
      VALUES (?, ?, ?, '', 'sending', 1, ?, 'dispatch')

@@ -37,7 +37,7 @@ export interface IdempotencyStore {
 }
 
 /** The store over an open, migrated database. */
-export function createAnswerBook(database: Database, clock: Clock): IdempotencyStore {
+export function createIdempotencyStore(database: Database, clock: Clock): IdempotencyStore {
   const find = database.prepare('SELECT * FROM idempotency_keys WHERE scope = ? AND key = ?');
   const drop = database.prepare('DELETE FROM idempotency_keys WHERE scope = ? AND key = ?');
   const dropOld = database.prepare('DELETE FROM idempotency_keys WHERE created_at <= ?');

@@ -8,9 +8,9 @@ import type { RunId } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunNotes, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from './database.ts';
-import { createDeliveryBook, type DeliveryStore } from './delivery-store.ts';
+import { createDeliveryStore, type DeliveryStore } from './delivery-store.ts';
 import { createGraphBook, type GraphBook } from './graph-book.ts';
-import { createAnswerBook, type IdempotencyStore } from './idempotency-store.ts';
+import { createIdempotencyStore, type IdempotencyStore } from './idempotency-store.ts';
 import { type Lease, writeLease } from './lease-row.ts';
 import { createLedgerView, type LedgerView } from './ledger-view.ts';
 import { createOldRuns, FENCE_FLOOR_SQL, type OldRuns } from './old-runs.ts';
@@ -18,7 +18,7 @@ import { createOpenRuns } from './open-runs.ts';
 import { createResultBook, type ResultBook } from './result-book.ts';
 import { moved } from './run-moves.ts';
 import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaithful } from './run-row.ts';
-import { createScheduleBook, type ScheduleStore } from './schedule-store.ts';
+import { createScheduleStore, type ScheduleStore } from './schedule-store.ts';
 import { createVerdictStore, type VerdictStore } from './verdict-store.ts';
 
 export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook, VerdictStore {
@@ -112,7 +112,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     `UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference),
        model = coalesce(?, model), usage = coalesce(?, usage) WHERE id = ?`,
   );
-  const schedules = createScheduleBook(database);
+  const schedules = createScheduleStore(database);
   const setMeta = database.prepare(
     'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   );
@@ -295,8 +295,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       else database.relaxed(write);
     },
 
-    deliveries: createDeliveryBook(database, clock),
-    answers: createAnswerBook(database, clock),
+    deliveries: createDeliveryStore(database, clock),
+    answers: createIdempotencyStore(database, clock),
 
     refusal: () => database.refusal(),
     probe() {

@@ -44,7 +44,7 @@ export function scheduleMemoryOf(row: SqlRow): ScheduleMemory {
 }
 
 /** The store over an open, migrated database with no other writer. */
-export function createScheduleBook(database: Database): ScheduleStore {
+export function createScheduleStore(database: Database): ScheduleStore {
   const all = database.prepare('SELECT * FROM schedules');
   const one = database.prepare('SELECT * FROM schedules WHERE graph = ? AND task = ?');
   const put = database.prepare(
