@@ -2,8 +2,8 @@
 // the same key is refused. Responses may contain tokens, so they are stored encrypted with the client's key.
 
 import { createHash } from 'node:crypto';
-import type { IdempotencyStore } from '../runs/idempotency-store.ts';
-import { decrypted, seal } from './encrypted-answer.ts';
+import type { IdempotencyStore, KeptAnswer } from '../runs/idempotency-store.ts';
+import { decrypted, type SealedFor, seal } from './encrypted-answer.ts';
 import { ApiProblem, problemAnswer } from './problem.ts';
 import type { Reply } from './route.ts';
 
@@ -31,10 +31,6 @@ export function createOnce(book: IdempotencyStore): Once {
   // Requests being processed when the last process died are not any more.
   book.dropUnanswered();
 
-  function replay(status: number, { headers, body }: StoredAnswer): Reply {
-    return { status, headers: { ...headers, 'idempotency-replayed': 'true' }, body };
-  }
-
   return async ({ scope, key, request }, act) => {
     if (key === undefined) return await act();
     const bare = bareKey(key);
@@ -42,26 +38,7 @@ export function createOnce(book: IdempotencyStore): Once {
     const hash = digest(...request);
     const whose = { key: bare, scope, requestHash: hash };
     const kept = book.reserve(scope, name, hash);
-    if (kept !== null) {
-      if (kept.requestHash !== hash)
-        throw new ApiProblem(
-          'idempotency-key-reused',
-          'Another request was made with this Idempotency-Key.',
-          {
-            hint: 'use a new key for each request, and the same one only to repeat it',
-          },
-        );
-      const answer = kept.answer === null ? null : decrypted(kept.answer, whose);
-      if (kept.status !== null && answer !== null)
-        return replay(kept.status, JSON.parse(answer) as StoredAnswer);
-      throw new ApiProblem(
-        'idempotency-key-in-use',
-        kept.status === null
-          ? 'The first request with this key is still being worked on.'
-          : 'The first request with this key was done, but its answer is no longer known.',
-        { hint: 'ask for the state of the task', headers: { 'retry-after': '1' } },
-      );
-    }
+    if (kept !== null) return answerAgain(kept, whose);
     const keep = (status: number, answer: StoredAnswer) =>
       book.keep(scope, name, status, seal(JSON.stringify(answer), whose));
     try {
@@ -77,6 +54,26 @@ export function createOnce(book: IdempotencyStore): Once {
       throw thrown;
     }
   };
+}
+
+/** The answer to the first request with the key; throws while there is none, and for another request. */
+function answerAgain(kept: KeptAnswer, whose: SealedFor): Reply {
+  if (kept.requestHash !== whose.requestHash)
+    throw new ApiProblem('idempotency-key-reused', 'Another request was made with this Idempotency-Key.', {
+      hint: 'use a new key for each request, and the same one only to repeat it',
+    });
+  const answer = kept.answer === null ? null : decrypted(kept.answer, whose);
+  if (kept.status !== null && answer !== null) {
+    const { headers, body } = JSON.parse(answer) as StoredAnswer;
+    return { status: kept.status, headers: { ...headers, 'idempotency-replayed': 'true' }, body };
+  }
+  throw new ApiProblem(
+    'idempotency-key-in-use',
+    kept.status === null
+      ? 'The first request with this key is still being worked on.'
+      : 'The first request with this key was done, but its answer is no longer known.',
+    { hint: 'ask for the state of the task', headers: { 'retry-after': '1' } },
+  );
 }
 
 /** The draft requires the key as a quoted string; most clients send it bare. Both mean the same. */

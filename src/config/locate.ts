@@ -94,35 +94,31 @@ class Scanner {
   #value(path: KeyPath): void {
     const next = this.#peek();
     if (next === '"' || next === "'") this.#string();
-    else if (next === '{') {
-      this.#at++;
-      for (;;) {
-        this.#skipBlank(true);
-        if (this.#peek() === ',') this.#at++;
-        else if (this.#peek() === '}' || this.#at >= this.#text.length) break;
-        else {
-          const before = this.#at;
-          this.#pair(path);
-          if (this.#at === before) break;
-        }
-      }
-      this.#at++;
-    } else if (next === '[') {
-      this.#at++;
-      for (let index = 0; ; ) {
-        this.#skipBlank(true);
-        if (this.#peek() === ',') this.#at++;
-        else if (this.#peek() === ']' || this.#at >= this.#text.length) break;
-        else {
-          const before = this.#at;
-          const element = [...path, index++];
-          this.#note(element, this.#line);
-          this.#value(element);
-          if (this.#at === before) break;
-        }
-      }
-      this.#at++;
+    else if (next === '{') this.#elements('}', () => this.#pair(path));
+    else if (next === '[') {
+      let index = 0;
+      this.#elements(']', () => {
+        const element = [...path, index++];
+        this.#note(element, this.#line);
+        this.#value(element);
+      });
     } else while (this.#at < this.#text.length && !/[,\]}\n#]/.test(this.#peek())) this.#at++;
+  }
+
+  /** What is between two brackets, parted by commas; stops where nothing can be read. */
+  #elements(end: ']' | '}', read: () => void): void {
+    this.#at++;
+    for (;;) {
+      this.#skipBlank(true);
+      if (this.#peek() === ',') this.#at++;
+      else if (this.#peek() === end || this.#at >= this.#text.length) break;
+      else {
+        const before = this.#at;
+        read();
+        if (this.#at === before) break;
+      }
+    }
+    this.#at++;
   }
 
   /** A dotted key, bare or quoted parts. */

@@ -40,15 +40,7 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
     case 'http':
       texts.push([['endpoint'], written.endpoint], [['headers'], written.headers], [['body'], written.body]);
       texts.push([['status_url'], written.status_url]);
-      for (const [key, url] of urlsOf(written))
-        if (!isHttpUrl(url, written.endpoint))
-          troubles.push({
-            path: [key],
-            sentence: `must be an http or https URL, not ${JSON.stringify(url)}`,
-          });
-      for (const header of Object.keys(written.headers ?? {}))
-        if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
-          troubles.push({ path: ['headers', header], sentence: 'is no header name' });
+      troubles.push(...httpTroubles(written));
       break;
     case 'schedule':
       if (written.via === name)
@@ -113,4 +105,15 @@ function isHttpUrl(template: string, endpoint: string): boolean {
   const base = template === endpoint || !URL.canParse(filled(endpoint)) ? undefined : filled(endpoint);
   const url = filled(template.replaceAll('{endpoint}', endpoint));
   return URL.canParse(url, base) && /^https?:$/.test(new URL(url, base).protocol);
+}
+
+function httpTroubles(written: WrittenProfile & { readonly type: 'http' }): Trouble[] {
+  const troubles: Trouble[] = [];
+  for (const [key, url] of urlsOf(written))
+    if (!isHttpUrl(url, written.endpoint))
+      troubles.push({ path: [key], sentence: `must be an http or https URL, not ${JSON.stringify(url)}` });
+  for (const header of Object.keys(written.headers ?? {}))
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header))
+      troubles.push({ path: ['headers', header], sentence: 'is no header name' });
+  return troubles;
 }

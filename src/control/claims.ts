@@ -6,10 +6,11 @@ import { routeTask } from '../decide/route.ts';
 import type { GraphView } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { taskKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import { isOpenRun } from '../domain/run.ts';
+import type { Task } from '../domain/task.ts';
 import { dispatchData } from '../executors/http/payload.ts';
 import { workOrder } from '../executors/work-order.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
@@ -44,6 +45,14 @@ interface Candidate {
   readonly priority: number;
   readonly take: () => Promise<Claimed | null>;
 }
+
+/** The task where a request would take it from this executor; null: it would not. */
+type Wanted = (
+  graph: GraphPath,
+  task: TaskId,
+  executor: string,
+  external: boolean,
+) => { readonly view: GraphView; readonly task: Task | undefined } | null;
 
 /**
  * What a request failed to claim. Until there is a new decision the old one still calls it free: trying again would
@@ -151,47 +160,71 @@ export class Claims {
 
   /** Starts claiming; the returned task can no longer be claimed by others. */
   #take(wish: ClaimRequest, lost: Lost): Promise<Claimed | null>[] {
-    const { world, decision } = this.#parts.tasks.decided();
     const taking: Taking = { worker: wish.worker, terms: wish };
-    const views = new Map(world.graphs.map((view) => [view.graph, view]));
-    const places = wish.worktrees?.flatMap((path) => viewsAt(world.graphs, path));
-    const fits = (view: GraphView, id: string, executor: string, external: boolean): boolean =>
-      (wish.executors === undefined ? external : wish.executors.includes(executor)) &&
-      (places === undefined || places.includes(view)) &&
-      (wish.tasks === undefined ||
-        wish.tasks.includes(id) ||
-        wish.tasks.includes(globalTaskId(view.graph, id))) &&
-      (wish.topics === undefined || hasTopic(view.snapshot.tasks.get(id)?.tags ?? [], wish.topics));
-    const chosen: Candidate[] = [];
-    for (const live of wish.onlyRemote ? [] : this.#runs.attended()) {
-      const view = views.get(live.run.graph);
-      if (!view || !this.#isFree(live) || !fits(view, live.run.task, live.run.executor, true)) continue;
-      const priority = view.snapshot.tasks.get(live.run.task)?.priority ?? 0;
-      chosen.push({ id: live.run.id, priority, take: () => this.#takeHold(live, taking) });
-    }
-    for (const plan of wish.executors === undefined ? [] : decision.offers) {
-      const view = views.get(plan.graph);
-      const task = view?.snapshot.tasks.get(plan.task);
-      if (!view || !task || !fits(view, task.id, plan.profile.name, false)) continue;
-      const take = () => this.#takeOffer(plan, { view, task }, taking).catch(notHad);
-      chosen.push({ id: taskKey(view.graph, task.id), priority: plan.priority, take });
-    }
-    if (wish.executors !== undefined && !wish.onlyRemote)
-      for (const verdict of decision.verdicts.values()) {
-        const view = views.get(verdict.graph);
-        const task = view?.snapshot.tasks.get(verdict.task);
-        if (!view || !task || (verdict.state !== 'ready' && verdict.state !== 'queued')) continue;
-        // Those for workers are offered as decided, and only as many as there is room for.
-        if (view.profiles.byName.get(verdict.executor ?? '')?.type === 'remote') continue;
-        if (verdict.executor === null || !fits(view, task.id, verdict.executor, false)) continue;
-        const take = () => this.#takeReady({ view, task }, taking).catch(notHad);
-        chosen.push({ id: taskKey(view.graph, task.id), priority: task.priority, take });
-      }
+    const wanted = this.#wanted(wish);
+    const chosen = [
+      ...(wish.onlyRemote ? [] : this.#holds(wanted, taking)),
+      ...(wish.executors === undefined ? [] : this.#offers(wanted, taking)),
+      ...(wish.executors === undefined || wish.onlyRemote ? [] : this.#readyTasks(wanted, taking)),
+    ];
     return chosen
       .filter(({ id }) => !lost.has(id))
       .sort((a, b) => b.priority - a.priority)
       .slice(0, wish.max)
       .map(({ id, take }) => lost.unless(id, take()));
+  }
+
+  /** Finds a task, where a request would take it from this executor. */
+  #wanted(wish: ClaimRequest): Wanted {
+    const { world } = this.#parts.tasks.decided();
+    const views = new Map(world.graphs.map((view) => [view.graph, view]));
+    const places = wish.worktrees?.flatMap((path) => viewsAt(world.graphs, path));
+    return (graph, id, executor, external) => {
+      const view = views.get(graph);
+      const task = view?.snapshot.tasks.get(id);
+      if (!view) return null;
+      const fits =
+        (wish.executors === undefined ? external : wish.executors.includes(executor)) &&
+        (places === undefined || places.includes(view)) &&
+        (wish.tasks === undefined ||
+          wish.tasks.includes(id) ||
+          wish.tasks.includes(globalTaskId(view.graph, id))) &&
+        (wish.topics === undefined || hasTopic(task?.tags ?? [], wish.topics));
+      return fits ? { view, task } : null;
+    };
+  }
+
+  #holds(wanted: Wanted, taking: Taking): Candidate[] {
+    return this.#runs.attended().flatMap((live) => {
+      const { id, graph, task, executor } = live.run;
+      const found = this.#isFree(live) ? wanted(graph, task, executor, true) : null;
+      if (!found) return [];
+      return [{ id, priority: found.task?.priority ?? 0, take: () => this.#takeHold(live, taking) }];
+    });
+  }
+
+  #offers(wanted: Wanted, taking: Taking): Candidate[] {
+    return this.#parts.tasks.decided().decision.offers.flatMap((plan) => {
+      const { view, task } = wanted(plan.graph, plan.task, plan.profile.name, false) ?? {};
+      if (!view || !task) return [];
+      const take = () => this.#takeOffer(plan, { view, task }, taking).catch(notHad);
+      return [{ id: taskKey(view.graph, task.id), priority: plan.priority, take }];
+    });
+  }
+
+  #readyTasks(wanted: Wanted, taking: Taking): Candidate[] {
+    const chosen: Candidate[] = [];
+    for (const { graph, task: id, executor, state } of this.#parts.tasks
+      .decided()
+      .decision.verdicts.values()) {
+      if (executor === null || (state !== 'ready' && state !== 'queued')) continue;
+      const { view, task } = wanted(graph, id, executor, false) ?? {};
+      // Those for workers are offered as decided, and only as many as there is room for.
+      if (!view || !task || view.profiles.byName.get(executor)?.type === 'remote') continue;
+      const take = () => this.#takeReady({ view, task }, taking).catch(notHad);
+      chosen.push({ id: taskKey(view.graph, task.id), priority: task.priority, take });
+    }
+    return chosen;
   }
 
   /** Claims a hold; null if it is not available. */

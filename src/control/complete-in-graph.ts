@@ -122,18 +122,10 @@ export function completeInGraph(
     const task = draft.detail(request.task);
     if (!task) throw new SupervisorError('not-found', `there is no task ${request.task} in ${store.graph}`);
     refuse(task);
-    if (request.result === 'succeeded') {
-      if (task.status === 'done') return { status: 'done', duplicate: true };
-      const blockers = openBlockers(draft.snapshot.tasks, task);
-      if (blockers.length > 0)
-        throw new SupervisorError('conflict', `${task.id} still waits for ${blockers.join(', ')}`, {
-          hint: 'finish those first',
-        });
-    } else {
-      if (task.status === 'failed') return { status: 'failed', duplicate: true };
-      if (task.status === 'done' || task.status === 'abandoned')
-        throw new SupervisorError('conflict', `${task.id} is ${task.status} already; it cannot fail now`);
-    }
+    const wanted = request.result === 'succeeded' ? 'done' : 'failed';
+    if (task.status === wanted) return { status: wanted, duplicate: true };
+    const objection = objectionTo(wanted, task, draft.snapshot.tasks);
+    if (objection) throw objection;
     if (task.foreignKeys.length > 0) throw onlyByWg(task, request.result === 'succeeded' ? 'done' : 'fail');
     const evaluation = draft.snapshot.tasks.get(`.evaluate-${task.id}`);
     applyPatch(
@@ -154,6 +146,22 @@ export function completeInGraph(
     after(draft);
     const written = draft.detail(task.id);
     return { status, duplicate: false, ...(written ? { mark: lastMark(written) } : {}) };
+  });
+}
+
+function objectionTo(
+  wanted: 'done' | 'failed',
+  task: Task,
+  tasks: ReadonlyMap<string, Task>,
+): SupervisorError | null {
+  if (wanted === 'failed')
+    return task.status === 'done' || task.status === 'abandoned'
+      ? new SupervisorError('conflict', `${task.id} is ${task.status} already; it cannot fail now`)
+      : null;
+  const blockers = openBlockers(tasks, task);
+  if (blockers.length === 0) return null;
+  return new SupervisorError('conflict', `${task.id} still waits for ${blockers.join(', ')}`, {
+    hint: 'finish those first',
   });
 }
 

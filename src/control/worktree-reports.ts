@@ -5,7 +5,7 @@ import type { GraphView } from '../decide/world.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';
-import type { Worktree } from '../domain/worktree.ts';
+import type { Repository, Worktree } from '../domain/worktree.ts';
 import { goneFrom, MEND_MISSING } from './gone-graphs.ts';
 import type { Reportable } from './reports.ts';
 
@@ -13,100 +13,112 @@ type Counts = { -readonly [K in keyof TaskCounts]: number };
 
 /** One row per worktree, repositories in the order of the configuration. */
 export function worktreeReports(input: Reportable): WorktreeReport[] {
-  const reports: WorktreeReport[] = [];
   const views = new Map(input.world.graphs.map((view) => [view.graph, view]));
-  for (const { repository, excluded } of input.repositories) {
-    if (repository.problem !== null && repository.worktrees.length === 0) {
-      reports.push({
-        ...emptyRow(repository.path, repository.name),
-        state: 'unreadable',
-        because: repository.problem,
-        problems: [
-          { code: 'repository', message: repository.problem },
-          ...goneFrom(input, { path: repository.path, graph: null }),
-        ],
-      });
-      continue;
-    }
-    for (const worktree of repository.worktrees) {
-      const row = emptyRow(worktree.path, repository.name, worktree);
+  return input.repositories.flatMap(({ repository, excluded }) => {
+    if (repository.problem !== null && repository.worktrees.length === 0)
+      return [unreadableRow(input, repository, repository.problem)];
+    return repository.worktrees.map((worktree) => {
       const view = worktree.graph === null ? undefined : views.get(worktree.graph);
+      const row = emptyRow(worktree.path, repository.name, worktree);
       const state = worktreeState(worktree, excluded.has(worktree.path), view?.worktree ?? null);
-      if (state || !view) {
-        const problems = state?.state === 'alias' ? [] : goneFrom(input, worktree);
-        const [lost] = problems;
-        const said = state ?? { state: 'no-graph', because: 'its graph has not been read yet' };
-        reports.push({
-          ...row,
-          ...(lost && said.state === 'no-graph' ? { state: 'graph-gone', because: lost.message } : said),
-          problems,
-        });
-        continue;
-      }
-      const { snapshot, hold } = view;
-      const problems: ReportedProblem[] = snapshot.warnings.map((message) => ({
-        code: 'graph-oddity',
-        message,
-      }));
-      const machineWide = input.world.config.brokenProfiles;
-      // A problem of the machine is listed once, among the machine's problems.
-      for (const [name, broken] of view.profiles.broken)
-        if (machineWide.get(name) !== broken)
-          problems.push({ code: 'broken-profile', message: broken.problem });
-      // Said even if the machine's profiles take precedence: sooner or later they will not.
-      for (const message of view.profiles.problems ?? [])
-        if (!problems.some((said) => said.message.includes(message)))
-          problems.push({ code: 'broken-config', message });
-      const isHeldWhole = view.profiles.repositoryUntrusted && holdsStrangers(input, view);
-      if (view.profiles.untrusted.length > 0 && !isHeldWhole)
-        problems.push({
-          code: 'untrusted',
-          message: `its profiles ${view.profiles.untrusted.join(', ')} do not count until you run \`supervisor trust ${worktree.path}\``,
-        });
-      if (isHeldWhole)
-        problems.push({
-          code: 'untrusted',
-          message: `this repository is not trusted, so nothing that its content chooses is run until you run \`supervisor trust ${worktree.path}\``,
-        });
-      if (snapshot.problem)
-        problems.unshift({ code: snapshot.problem.code, message: snapshot.problem.message });
-      if (hold) problems.unshift({ code: hold.code, message: hold.because });
-      const polled = input.polling.has(view.graph);
-      const missing = snapshot.problem?.code === 'missing';
-      const lost = missing ? goneFrom(input, worktree) : [];
-      reports.push({
-        ...row,
-        counts: countTasks(input, view.graph),
-        problems: missing ? [...lost, ...problems.filter(({ code }) => code !== 'missing')] : problems,
-        ...(missing && lost[0]
-          ? { state: 'graph-gone', because: lost[0].message }
-          : missing
-            ? { state: 'no-graph', because: 'there is no graph.jsonl in its graph folder yet' }
-            : snapshot.problem || hold
-              ? { state: 'held', because: (hold?.because ?? snapshot.problem?.message) || '' }
-              : worktree.locked !== null
-                ? {
-                    state: 'locked',
-                    because: worktree.locked || 'locked with `git worktree lock`; its tasks run all the same',
-                  }
-                : polled
-                  ? {
-                      state: 'polling',
-                      because: 'checked every two seconds, because inotify watches ran out',
-                    }
-                  : { state: 'watched', because: 'every change of its graph is noticed' }),
-      });
-    }
-  }
-  return reports;
+      return view && !state
+        ? servedRow(input, row, worktree, view)
+        : unservedRow(input, row, worktree, state);
+    });
+  });
+}
+
+interface RowState {
+  readonly state: string;
+  readonly because: string;
+}
+
+function unreadableRow(input: Reportable, { path, name }: Repository, problem: string): WorktreeReport {
+  return {
+    ...emptyRow(path, name),
+    state: 'unreadable',
+    because: problem,
+    problems: [{ code: 'repository', message: problem }, ...goneFrom(input, { path, graph: null })],
+  };
+}
+
+function unservedRow(
+  input: Reportable,
+  row: WorktreeReport,
+  worktree: Worktree,
+  state: RowState | null,
+): WorktreeReport {
+  const problems = state?.state === 'alias' ? [] : goneFrom(input, worktree);
+  const [lost] = problems;
+  const said = state ?? { state: 'no-graph', because: 'its graph has not been read yet' };
+  const isGone = lost && said.state === 'no-graph';
+  return { ...row, ...(isGone ? { state: 'graph-gone', because: lost.message } : said), problems };
+}
+
+function servedRow(
+  input: Reportable,
+  row: WorktreeReport,
+  worktree: Worktree,
+  view: GraphView,
+): WorktreeReport {
+  const isMissing = view.snapshot.problem?.code === 'missing';
+  const lost = isMissing ? goneFrom(input, worktree) : [];
+  const problems = problemsOf(input, worktree, view);
+  return {
+    ...row,
+    counts: countTasks(input, view.graph),
+    problems: isMissing ? [...lost, ...problems.filter(({ code }) => code !== 'missing')] : problems,
+    ...(isMissing && lost[0]
+      ? { state: 'graph-gone', because: lost[0].message }
+      : servedState(worktree, view, input.polling.has(view.graph))),
+  };
+}
+
+function problemsOf(input: Reportable, worktree: Worktree, view: GraphView): ReportedProblem[] {
+  const { snapshot, hold, profiles } = view;
+  const problems: ReportedProblem[] = [];
+  if (hold) problems.push({ code: hold.code, message: hold.because });
+  if (snapshot.problem) problems.push({ code: snapshot.problem.code, message: snapshot.problem.message });
+  for (const message of snapshot.warnings) problems.push({ code: 'graph-oddity', message });
+  const machineWide = input.world.config.brokenProfiles;
+  // A problem of the machine is listed once, among the machine's problems.
+  for (const [name, broken] of profiles.broken)
+    if (machineWide.get(name) !== broken) problems.push({ code: 'broken-profile', message: broken.problem });
+  // Said even if the machine's profiles take precedence: sooner or later they will not.
+  for (const message of profiles.problems ?? [])
+    if (!problems.some((said) => said.message.includes(message)))
+      problems.push({ code: 'broken-config', message });
+  const trust = `until you run \`supervisor trust ${worktree.path}\``;
+  if (profiles.repositoryUntrusted && holdsStrangers(input, view))
+    problems.push({
+      code: 'untrusted',
+      message: `this repository is not trusted, so nothing that its content chooses is run ${trust}`,
+    });
+  else if (profiles.untrusted.length > 0)
+    problems.push({
+      code: 'untrusted',
+      message: `its profiles ${profiles.untrusted.join(', ')} do not count ${trust}`,
+    });
+  return problems;
+}
+
+function servedState(worktree: Worktree, { snapshot, hold }: GraphView, isPolled: boolean): RowState {
+  if (snapshot.problem?.code === 'missing')
+    return { state: 'no-graph', because: 'there is no graph.jsonl in its graph folder yet' };
+  if (snapshot.problem || hold)
+    return { state: 'held', because: (hold?.because ?? snapshot.problem?.message) || '' };
+  if (worktree.locked !== null)
+    return {
+      state: 'locked',
+      because: worktree.locked || 'locked with `git worktree lock`; its tasks run all the same',
+    };
+  return isPolled
+    ? { state: 'polling', because: 'checked every two seconds, because inotify watches ran out' }
+    : { state: 'watched', because: 'every change of its graph is noticed' };
 }
 
 /** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */
-function worktreeState(
-  worktree: Worktree,
-  excluded: boolean,
-  servedFrom: string | null,
-): { state: string; because: string } | null {
+function worktreeState(worktree: Worktree, excluded: boolean, servedFrom: string | null): RowState | null {
   if (worktree.bare && worktree.graph === null)
     return { state: 'bare', because: 'a bare repository has no files of its own' };
   if (worktree.missing)

@@ -115,53 +115,69 @@ interface Components {
 
 /** Tarjan's algorithm with its own stack. */
 function components(next: Edges): Components {
-  const count = next.length;
-  const index = new Int32Array(count).fill(-1);
-  const low = new Int32Array(count);
-  const of = new Int32Array(count).fill(-1);
-  const position = new Int32Array(count);
-  const stack: number[] = [];
-  const path: number[] = [];
-  const cyclic: number[][] = [];
-  let counter = 0;
-  let made = 0;
+  const search = new ComponentSearch(next);
+  for (let root = 0; root < next.length; root++) search.from(root);
+  return search;
+}
 
-  for (let root = 0; root < count; root++) {
-    if (index[root] !== -1) continue;
-    path.push(root);
-    while (path.length > 0) {
-      const node = path[path.length - 1] ?? 0;
-      if (index[node] === -1) {
-        index[node] = low[node] = counter++;
-        stack.push(node);
+class ComponentSearch implements Components {
+  readonly of: Int32Array;
+  readonly cyclic: number[][] = [];
+  readonly #next: Edges;
+  readonly #index: Int32Array;
+  readonly #low: Int32Array;
+  /** The edge of each node that comes next. */
+  readonly #position: Int32Array;
+  readonly #stack: number[] = [];
+  #counter = 0;
+  #made = 0;
+
+  constructor(next: Edges) {
+    const count = next.length;
+    this.#next = next;
+    this.of = new Int32Array(count).fill(-1);
+    this.#index = new Int32Array(count).fill(-1);
+    this.#low = new Int32Array(count);
+    this.#position = new Int32Array(count);
+  }
+
+  from(root: number): void {
+    if (this.#index[root] !== -1) return;
+    const path = [root];
+    for (let node = path.at(-1); node !== undefined; node = path.at(-1)) {
+      if (this.#index[node] === -1) {
+        this.#index[node] = this.#low[node] = this.#counter++;
+        this.#stack.push(node);
       }
-      const edges = next[node] ?? [];
-      let deeper = false;
-      while (at(position, node) < edges.length) {
-        const target = edges[at(position, node)] ?? 0;
-        if (index[target] === -1) {
-          path.push(target);
-          deeper = true;
-          break;
-        }
-        if (of[target] === -1) low[node] = Math.min(at(low, node), at(low, target));
-        position[node] = at(position, node) + 1;
+      const deeper = this.#deeper(node);
+      if (deeper !== null) path.push(deeper);
+      else {
+        path.pop();
+        if (this.#low[node] === this.#index[node]) this.#close(node);
       }
-      if (deeper) continue;
-      path.pop();
-      if (low[node] !== index[node]) continue;
-      const members: number[] = [];
-      for (;;) {
-        const member = stack.pop() ?? node;
-        of[member] = made;
-        members.push(member);
-        if (member === node) break;
-      }
-      made++;
-      if (members.length > 1 || edges.includes(node)) cyclic.push(members.sort((a, b) => a - b));
     }
   }
-  return { of, cyclic };
+
+  /** The next node that was not visited yet; null: all that this one leads to was. */
+  #deeper(node: number): number | null {
+    const edges = this.#next[node] ?? [];
+    while (at(this.#position, node) < edges.length) {
+      const target = edges[at(this.#position, node)] ?? 0;
+      if (this.#index[target] === -1) return target;
+      if (this.of[target] === -1) this.#low[node] = Math.min(at(this.#low, node), at(this.#low, target));
+      this.#position[node] = at(this.#position, node) + 1;
+    }
+    return null;
+  }
+
+  /** Takes the component of a node from the stack. */
+  #close(node: number): void {
+    const members = this.#stack.splice(this.#stack.lastIndexOf(node));
+    for (const member of members) this.of[member] = this.#made;
+    this.#made++;
+    if (members.length > 1 || this.#next[node]?.includes(node))
+      this.cyclic.push(members.sort((a, b) => a - b));
+  }
 }
 
 /** Adds the back-edges of one component: edges to a node on the current path of a walk that starts at its header. */

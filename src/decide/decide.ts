@@ -6,7 +6,7 @@ import type { Plan } from '../domain/plan.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { type Admission, admit, type PlanQueue } from './admit.ts';
+import { type Admission, admit } from './admit.ts';
 import { budgetsOf, withBudgets } from './budget-state.ts';
 import { isStartable } from './cache-validity.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
@@ -61,36 +61,31 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   const isBusy = (plan: Plan) => said.isBusy(plan.graph, plan.task);
 
   const actions: Action[] = [...reconciled.actions, ...rewound.actions];
-  const queues: PlanQueue[] = [];
-  let wakeAt: number | null = null;
-  for (const [path, graph] of judged) {
-    for (const note of graph.schedules.notes) actions.push({ kind: 'note-schedule', ...note });
-    for (const reopening of graph.schedules.reopenings) {
-      const tasks = views.get(path)?.snapshot.tasks ?? new Map();
-      const isFree = !said.isBusy(path, reopening.task) && !unsure.has(path);
-      if (isFree && mayReopen(reopening, world, tasks, graph.ready.keys()))
-        actions.push({ kind: 'reopen', ...reopening });
-    }
-    const { replaced } = graph.schedules;
-    if (replaced.length > 0) actions.push(...stopsForReplaced(path, replaced, world.runs));
-    if (!unsure.has(path)) queues.push(...graph.queues);
-    wakeAt = earlier(wakeAt, graph.nextAt);
-  }
-  for (const { until } of doubts.values()) wakeAt = earlier(wakeAt, until);
-  for (const { until } of world.pauses)
-    if (until !== null && until > world.now) wakeAt = earlier(wakeAt, until);
-
+  for (const [path, graph] of judged)
+    actions.push(
+      ...scheduleActions(
+        world,
+        views.get(path),
+        path,
+        graph,
+        (task) => said.isBusy(path, task) || unsure.has(path),
+      ),
+    );
+  const queues = [...judged].flatMap(([path, graph]) => (unsure.has(path) ? [] : graph.queues));
   const room = roomState(world, views);
   const admission = admit(queues, room, isBusy);
-  const offers: Plan[] = [];
-  if (!world.dispatchBlocked)
-    for (const plan of admission.admitted)
-      if (plan.profile.type === 'remote') offers.push(plan);
-      else actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });
-  if (room.budgets) {
-    for (const stop of room.budgets.toStop()) actions.push({ kind: 'stop', reason: 'budget', ...stop });
-    wakeAt = earlier(wakeAt, room.budgets.nextWindowAt);
-  }
+  const admitted = world.dispatchBlocked ? [] : admission.admitted;
+  const offers = admitted.filter(({ profile }) => profile.type === 'remote');
+  for (const plan of admitted)
+    if (plan.profile.type !== 'remote')
+      actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });
+  for (const stop of room.budgets?.toStop() ?? []) actions.push({ kind: 'stop', reason: 'budget', ...stop });
+  const wakeAt = earliest(
+    [...judged.values()].map(({ nextAt }) => nextAt),
+    [...doubts.values()].map(({ until }) => until),
+    world.pauses.map(({ until }) => (until !== null && until > world.now ? until : null)),
+    [room.budgets?.nextWindowAt ?? null],
+  );
   const kept = new Map([...judged].map(([path, graph]) => [path, graph.verdicts]));
   const ready = new Map([...judged].map(([path, graph]) => [path, [...graph.ready.keys()]]));
   const ofReady = readyWords(world, judged, admission, unsure);
@@ -98,6 +93,24 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
   const verdicts = new Verdicts(kept, said.verdicts, ready, ofReady);
   return { actions, offers, verdicts, schedules, wakeAt, doubts: since };
+}
+
+/** What follows from the schedules of a graph. `isTaken`: the task cannot be opened again just now. */
+function scheduleActions(
+  world: World,
+  view: GraphView | undefined,
+  path: GraphPath,
+  { schedules, ready }: JudgedGraph,
+  isTaken: (task: TaskId) => boolean,
+): Action[] {
+  const actions: Action[] = schedules.notes.map((note) => ({ kind: 'note-schedule', ...note }));
+  const tasks = view?.snapshot.tasks ?? new Map();
+  for (const reopening of schedules.reopenings)
+    if (!isTaken(reopening.task) && mayReopen(reopening, world, tasks, ready.keys()))
+      actions.push({ kind: 'reopen', ...reopening });
+  const { replaced } = schedules;
+  if (replaced.length > 0) actions.push(...stopsForReplaced(path, replaced, world.runs));
+  return actions;
 }
 
 /** Verdicts of the tasks that could start: they start, or wait for capacity. */
@@ -317,7 +330,9 @@ function wordsOf(run: Run, task: Task): Words | null {
   }
 }
 
-function earlier(a: number | null, b: number | null): number | null {
-  if (a === null || b === null) return a ?? b;
-  return Math.min(a, b);
+function earliest(...lists: readonly (readonly (number | null)[])[]): number | null {
+  let first: number | null = null;
+  for (const list of lists)
+    for (const at of list) if (at !== null && (first === null || at < first)) first = at;
+  return first;
 }

@@ -39,33 +39,34 @@ export function dependenciesAgainst(task: Task, view: ReadinessView): NotReady |
 }
 
 function blockerOf(id: TaskId, task: Task, view: ReadinessView): Blocker | null {
-  const system = isSystemTask(task.id);
-  const peer = isPeerReference(id);
-  const here = peer ? undefined : view.tasks.get(id);
-  const elsewhere = peer ? null : view.statusElsewhere(id);
-  const archived = peer || here ? undefined : view.tasks.archivedStatus?.(id);
-  const status = peer ? view.peers.get(id) : here?.status;
-  const ends = [status, elsewhere ?? undefined];
-  if (archived === 'done' || ends.some((end) => countsAsDone(end, [task, here], view))) {
+  const isPeer = isPeerReference(id);
+  const here = isPeer ? undefined : view.tasks.get(id);
+  const elsewhere = (isPeer ? null : view.statusElsewhere(id)) ?? undefined;
+  const archived = isPeer || here ? undefined : view.tasks.archivedStatus?.(id);
+  const status = isPeer ? view.peers.get(id) : here?.status;
+  const isSystem = isSystemTask(task.id);
+  if (archived === 'done' || [status, elsewhere].some((end) => countsAsDone(end, [task, here], view))) {
     const unfit = here?.status === 'done' ? contractBlocker(here, task) : null;
-    if (unfit) return unfit;
-    if (system || isSystemTask(id)) return null;
-    return evaluationBlocker(id, view);
+    return unfit ?? (isSystem || isSystemTask(id) ? null : evaluationBlocker(id, view));
   }
-  if (system && (isEvaluating(status) || isEvaluating(elsewhere ?? undefined))) return null;
+  if (isSystem && (isEvaluating(status) || isEvaluating(elsewhere))) return null;
   if (view.isBackEdge(id, task.id)) return null;
-  if (peer) return { kind: 'peer', text: `${id} (${status ?? 'cannot be read'})` };
-  if (archived !== undefined)
-    return {
-      kind: 'abandoned',
-      text: `${id} (archived as ${archived}; only what was archived as done counts)`,
-    };
-  if (!here) return { kind: 'missing', text: `${id}, which does not exist` };
-  if (here.status === 'abandoned')
+  if (isPeer) return { kind: 'peer', text: `${id} (${status ?? 'cannot be read'})` };
+  if (here) return openBlocker(here, task, elsewhere, view);
+  if (archived === undefined) return { kind: 'missing', text: `${id}, which does not exist` };
+  return {
+    kind: 'abandoned',
+    text: `${id} (archived as ${archived}; only what was archived as done counts)`,
+  };
+}
+
+function openBlocker(here: Task, task: Task, elsewhere: string | undefined, view: ReadinessView): Blocker {
+  const { id, status } = here;
+  if (status === 'abandoned')
     return { kind: 'abandoned', text: `${id} (abandoned, ${ruleText('abandoned', [task, here], view)})` };
-  if (here.status === 'failed') return { kind: 'failed', text: `${id} (failed)` };
-  const paused = here.paused && here.status === 'open' ? ', paused' : '';
-  return { kind: 'open', text: `${id} (${elsewhere ?? here.status}${paused})` };
+  if (status === 'failed') return { kind: 'failed', text: `${id} (failed)` };
+  const paused = here.paused && status === 'open' ? ', paused' : '';
+  return { kind: 'open', text: `${id} (${elsewhere ?? status}${paused})` };
 }
 
 /**

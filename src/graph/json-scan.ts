@@ -35,15 +35,10 @@ export function survey(text: string): Survey {
     else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
       if (++depth > deepest) deepest = depth;
     } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth--;
-    else if (c === MINUS || (c >= 48 && c <= 57)) {
-      const begin = i;
-      let odd = c === MINUS;
-      while (i + 1 < text.length && isOfNumber(text.charCodeAt(i + 1))) {
-        i++;
-        const digit = text.charCodeAt(i);
-        if (digit < 48 || digit > 57) odd = true;
-      }
-      if (odd || i - begin >= 15) oddNumbers = true;
+    else if (c === MINUS || isDigit(c)) {
+      const end = endOfNumber(text, i);
+      if (!oddNumbers) oddNumbers = isOdd(text, i, end);
+      i = end;
     }
   }
   return { depth: deepest, pairs, oddNumbers };
@@ -63,6 +58,23 @@ export function countKeys(value: unknown): number {
     if (typeof inner === 'object') count += countKeys(inner);
   }
   return count;
+}
+
+function isDigit(c: number): boolean {
+  return c >= 48 && c <= 57;
+}
+
+/** Where a number's last character is. */
+function endOfNumber(text: string, start: number): number {
+  let end = start;
+  while (end + 1 < text.length && isOfNumber(text.charCodeAt(end + 1))) end++;
+  return end;
+}
+
+function isOdd(text: string, start: number, end: number): boolean {
+  if (end - start >= 15) return true;
+  for (let i = start; i <= end; i++) if (!isDigit(text.charCodeAt(i))) return true;
+  return false;
 }
 
 function isOfNumber(c: number): boolean {

@@ -209,19 +209,10 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   async function writeBatch(all: readonly Waiting[], attempt = 1): Promise<void> {
     await readOnce(stateOfOpenedFile);
     const found = state;
-    let batch = all;
-    let base = parsed;
-    if (current.problem !== null || base === null) {
-      const problem = current.problem;
-      if (problem?.code !== 'missing') throw refused(problem);
-      for (const change of batch) if (!change.create) change.fail(refused(problem));
-      batch = batch.filter((change) => change.create);
-      if (batch.length === 0) return;
-      base = parseGraph(graph, Buffer.alloc(0), {
-        revision: `${++revision}`,
-        maxLineBytes: limits.maxLineBytes,
-      });
-    }
+    const isThere = current.problem === null && parsed !== null;
+    const batch = isThere ? all : onlyCreating(all, current.problem);
+    if (batch.length === 0) return;
+    const base = isThere && parsed ? parsed : emptyGraph();
     const edits = gatherEdits(base, clock.now(), limits.maxLineBytes);
     for (const change of batch) change.run(edits.run);
     const result = edits.result(`${++revision}`);
@@ -235,6 +226,20 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     if (written === null) throw refused(keepsChanging(graph));
     published++;
     show(result, written.state, written.isSure);
+  }
+
+  /** Those that may create the graph; the others fail. Throws if the graph is not missing but broken. */
+  function onlyCreating(all: readonly Waiting[], problem: GraphProblem | null): readonly Waiting[] {
+    if (problem?.code !== 'missing') throw refused(problem);
+    for (const change of all) if (!change.create) change.fail(refused(problem));
+    return all.filter((change) => change.create);
+  }
+
+  function emptyGraph(): ParsedGraph {
+    return parseGraph(graph, Buffer.alloc(0), {
+      revision: `${++revision}`,
+      maxLineBytes: limits.maxLineBytes,
+    });
   }
 
   function refused(problem: GraphProblem | null): SupervisorError {

@@ -11,6 +11,7 @@ const DEATHS_KEPT = 8;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The task of a line. `priority` as wg reads it, which depends on the number's spelling. */
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one flat line per key, and called for every line of a graph.
 export function taskOf(fields: Fields, priority: number): Task {
   const task: { -readonly [K in keyof Task]: Task[K] } = {
     id: fields.id as string,

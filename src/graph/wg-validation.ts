@@ -62,6 +62,10 @@ export function readLine(line: string): LineReading {
   const spelling: Spelling =
     seen.oddNumbers || seen.pairs !== countKeys(value) ? { text: json, node: jsonTree(json) } : null;
 
+  return readObject(value, spelling);
+}
+
+function readObject(value: Record<string, unknown>, spelling: Spelling): LineReading {
   if (value.kind === 'resource') {
     const wrong = checkFields(value, spelling, RESOURCE);
     return wrong === null ? { kind: 'resource', id: value.id as string } : { kind: 'fault', fault: wrong };

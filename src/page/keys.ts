@@ -55,19 +55,23 @@ export function listenToKeys(targets: KeyTargets): () => void {
       return;
     }
     const afterG = targets.now() - wentAt < PREFIX_MS;
-    wentAt = 0;
+    wentAt = key === 'g' ? targets.now() : 0;
     if (afterG && GOING[key]) targets.go(routeTo(GOING[key]));
-    else if (key === 'g') wentAt = targets.now();
     else if (key === '?') targets.help();
-    else if (key === 'j' || key === 'ArrowDown') step(1, event);
-    else if (key === 'k' || key === 'ArrowUp') step(-1, event);
-    else if (key === '/') focusOn('[data-filter]');
-    else if (key.length === 1) press(key);
-    else return;
+    else if (key !== 'g') act(event);
     if (key === '/' || key === 'a') event.preventDefault();
   };
   document.addEventListener('keydown', hear);
   return () => document.removeEventListener('keydown', hear);
+}
+
+/** What a key does in the document itself. */
+function act(event: KeyboardEvent): void {
+  const { key } = event;
+  if (key === 'j' || key === 'ArrowDown') step(1, event);
+  else if (key === 'k' || key === 'ArrowUp') step(-1, event);
+  else if (key === '/') focusOn('[data-filter]');
+  else if (key.length === 1) press(key);
 }
 
 const rows = () => [...document.querySelectorAll<HTMLElement>('[data-row]')];

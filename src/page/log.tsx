@@ -38,34 +38,12 @@ export function Log({ run }: { readonly run: RunReport }) {
 
   useEffect(() => {
     if (kind !== 'live') return;
-    let isGone = false;
-    let cancel = () => {};
-    let known: Seen | null = null;
-    const ask = async () => {
-      try {
-        const query: string = known === null ? '' : `?from=${known.to}`;
-        const report: OutputReport = await app.api.get<OutputReport>(path + query);
-        if (isGone) return;
-        setTrouble('');
-        // A file that shrank was started again.
-        const last: Seen | null = known;
-        known = last === null || report.size < last.to ? seenOf(report) : grown(last, report);
-        see(known);
-        if (!known.over || known.to < known.size)
-          cancel = after(known.to < known.size ? 50 : FOLLOW_MS, () => void ask());
-      } catch (thrown) {
-        if (!(thrown instanceof Refusal)) throw thrown;
-        if (isGone) return;
-        setTrouble(thrown.message);
-        if (thrown.status !== 401 && run.finished_at === null)
-          cancel = after(3 * FOLLOW_MS, () => void ask());
-      }
-    };
-    void ask();
-    return () => {
-      isGone = true;
-      cancel();
-    };
+    return followOutput({
+      read: (from) => app.api.get<OutputReport>(from === null ? path : `${path}?from=${from}`),
+      isFinished: run.finished_at !== null,
+      see,
+      tell: setTrouble,
+    });
   }, [path, kind, run.finished_at]);
 
   useEffect(() => {
@@ -124,6 +102,48 @@ export function Log({ run }: { readonly run: RunReport }) {
       </pre>
     </div>
   );
+}
+
+interface Following {
+  read(from: number | null): Promise<OutputReport>;
+  readonly isFinished: boolean;
+  see(seen: Seen): void;
+  /** Why it cannot be read; empty: it can. */
+  tell(trouble: string): void;
+}
+
+/** Reads on until the output is complete and all of it was read; the result ends that. */
+function followOutput({ read, isFinished, see, tell }: Following): () => void {
+  let isGone = false;
+  let cancel = () => {};
+  let known: Seen | null = null;
+  const again = (ms: number) => {
+    cancel = after(ms, () => void ask());
+  };
+  const take = (report: OutputReport) => {
+    // A file that shrank was started again.
+    known = known === null || report.size < known.to ? seenOf(report) : grown(known, report);
+    tell('');
+    see(known);
+    const isBehind = known.to < known.size;
+    if (!known.over || isBehind) again(isBehind ? 50 : FOLLOW_MS);
+  };
+  const ask = async () => {
+    try {
+      const report = await read(known?.to ?? null);
+      if (!isGone) take(report);
+    } catch (thrown) {
+      if (!(thrown instanceof Refusal)) throw thrown;
+      if (isGone) return;
+      tell(thrown.message);
+      if (thrown.status !== 401 && !isFinished) again(3 * FOLLOW_MS);
+    }
+  };
+  void ask();
+  return () => {
+    isGone = true;
+    cancel();
+  };
 }
 
 const seenOf = ({ text, from, to, size, over }: OutputReport): Seen => ({ text, from, to, size, over });

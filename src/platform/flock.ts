@@ -109,6 +109,18 @@ export function createLocker(options: LockerOptions = {}): Locker {
     return 'held';
   }
 
+  /** First a few quick tries, then in the queue. */
+  async function untilTried(fd: number, deadline: number, signal: AbortSignal | undefined): Promise<Tried> {
+    const isQuick = native() !== null;
+    let tried: Tried = isQuick ? tryOn(fd) : 'held';
+    for (const wait of isQuick ? QUICK_WAITS_MS : []) {
+      if (tried !== 'held' || signal?.aborted || clock.now() >= deadline) break;
+      await clock.sleep(wait, signal);
+      tried = tryOn(fd);
+    }
+    return tried === 'held' ? await waitOn(fd, deadline, signal) : tried;
+  }
+
   function hold(fd: number): FileLock {
     let held = true;
     return {
@@ -142,20 +154,13 @@ export function createLocker(options: LockerOptions = {}): Locker {
     },
 
     async acquire(path, { timeoutMs, signal }) {
-      const began = clock.now();
-      const deadline = began + timeoutMs;
+      const deadline = clock.now() + timeoutMs;
       for (let round = 0; round < MAX_REPLACED; round++) {
         if (signal?.aborted) throw cancelled(path);
         const fd = openLock(path);
         let keep = false;
         try {
-          let tried: Tried = native() === null ? 'held' : tryOn(fd);
-          for (const wait of native() === null ? [] : QUICK_WAITS_MS) {
-            if (tried !== 'held' || signal?.aborted || clock.now() >= deadline) break;
-            await clock.sleep(wait, signal);
-            tried = tryOn(fd);
-          }
-          if (tried === 'held') tried = await waitOn(fd, deadline, signal);
+          const tried = await untilTried(fd, deadline, signal);
           if (signal?.aborted) throw cancelled(path);
           if (tried === 'held') throw timedOut(path, timeoutMs);
           if (tried !== 'locked') throw cannotLock(path, tried.broken);

@@ -1,6 +1,6 @@
 // What the end of a run means, as its executor saw it: an outcome to record, a release, or nothing at all.
 
-import type { Deferred, Outcome } from '../domain/outcome.ts';
+import type { Deferred, Failed, Outcome, Stopped } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import { stopReason } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
@@ -39,71 +39,10 @@ export class Conclusions {
     const isCancelled = live.signal.aborted && stopReason(live.signal) === 'cancelled';
     const outcome: Outcome =
       isCancelled && said.kind === 'failed' ? { kind: 'stopped', reason: 'cancelled' } : said;
-    const { releases } = this.#parts;
     const { run } = live;
     let isAnswered = true;
     try {
-      if (live.declared) return;
-      switch (outcome.kind) {
-        case 'failed':
-          // Its folder moved with its graph, and has its exit status: it is read again once found there.
-          if (outcome.failure === 'interrupted' && !this.#parts.graphs.get(run.graph)) {
-            isAnswered = false;
-            return;
-          }
-          await this.#parts.ends.end(run, outcome, 'executor');
-          return;
-        case 'succeeded':
-          await this.#parts.ends.end(run, outcome, 'executor');
-          return;
-        case 'deferred':
-          return await this.#defer(run, outcome);
-        case 'stopped':
-          switch (outcome.reason) {
-            case 'detached':
-              // Not because we stop: its result is out of reach for now.
-              isAnswered = live.signal.aborted;
-              return;
-            case 'completed':
-              return;
-            case 'cancelled':
-              return await releases.release(run, 'cancelled; it stays paused until it is resumed', {
-                paused: true,
-                outcome:
-                  live.stoppedBecause === null ? outcome : { ...outcome, because: live.stoppedBecause },
-              });
-            case 'replaced':
-              return await releases.release(run, 'its next occurrence takes its place');
-            case 'budget':
-              return await releases.release(run, live.stoppedBecause ?? 'a budget is spent', { outcome });
-            case 'shutdown':
-              return await releases.release(run, 'the supervisor was asked to stop its agents');
-            case 'overruled':
-            case 'lost-claim':
-              if (this.#parts.graphs.isGone(run)) return await releases.disown(run);
-              releases.overrule(
-                run,
-                outcome.reason === 'overruled' ? 'overruled' : 'superseded',
-                'the graph has the last word',
-                outcome,
-              );
-              return;
-            case 'timeout':
-            case 'silent':
-              await this.#parts.ends.end(
-                run,
-                {
-                  kind: 'failed',
-                  failure: outcome.reason,
-                  message: outcome.reason === 'timeout' ? 'its time ran out' : 'no sign of life',
-                  retryable: true,
-                  ...(outcome.usage ? { usage: outcome.usage } : {}),
-                },
-                'time',
-              );
-              return;
-          }
-      }
+      if (!live.declared) isAnswered = await this.#act(live, outcome);
     } catch (thrown) {
       // What cannot be written now is not tried again at once.
       isAnswered = false;
@@ -113,6 +52,65 @@ export class Conclusions {
       if (isAnswered) this.#parts.unanswered.forget(run.id);
       else this.#parts.unanswered.note(run.id, this.#parts.clock.now());
       this.#parts.wake('run');
+    }
+  }
+
+  /** False: the outcome cannot be known just now. */
+  async #act(live: LiveRun, outcome: Outcome): Promise<boolean> {
+    const { ends, graphs } = this.#parts;
+    const { run } = live;
+    switch (outcome.kind) {
+      case 'failed':
+        // Its folder moved with its graph, and has its exit status: it is read again once found there.
+        if (outcome.failure === 'interrupted' && !graphs.get(run.graph)) return false;
+        await ends.end(run, outcome, 'executor');
+        return true;
+      case 'succeeded':
+        await ends.end(run, outcome, 'executor');
+        return true;
+      case 'deferred':
+        await this.#defer(run, outcome);
+        return true;
+      case 'stopped':
+        // Not because we stop: its result is out of reach for now.
+        if (outcome.reason === 'detached') return live.signal.aborted;
+        await this.#stopped(live, outcome);
+        return true;
+    }
+  }
+
+  async #stopped(live: LiveRun, outcome: Stopped): Promise<void> {
+    const { releases, ends, graphs } = this.#parts;
+    const { run, stoppedBecause: because } = live;
+    const { reason } = outcome;
+    switch (reason) {
+      case 'detached':
+      case 'completed':
+        return;
+      case 'cancelled':
+        return await releases.release(run, 'cancelled; it stays paused until it is resumed', {
+          paused: true,
+          outcome: because === null ? outcome : { ...outcome, because },
+        });
+      case 'replaced':
+        return await releases.release(run, 'its next occurrence takes its place');
+      case 'budget':
+        return await releases.release(run, because ?? 'a budget is spent', { outcome });
+      case 'shutdown':
+        return await releases.release(run, 'the supervisor was asked to stop its agents');
+      case 'overruled':
+      case 'lost-claim': {
+        if (graphs.isGone(run)) return await releases.disown(run);
+        const phase = reason === 'overruled' ? 'overruled' : 'superseded';
+        return releases.overrule(run, phase, 'the graph has the last word', outcome);
+      }
+      case 'timeout':
+      case 'silent': {
+        const message = reason === 'timeout' ? 'its time ran out' : 'no sign of life';
+        const { usage } = outcome;
+        const failed: Failed = { kind: 'failed', failure: reason, message, retryable: true };
+        await ends.end(run, usage ? { ...failed, usage } : failed, 'time');
+      }
     }
   }
 

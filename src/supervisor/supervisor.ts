@@ -296,7 +296,7 @@ export class Supervisor implements Service {
    * authoritative.
    */
   async #look(): Promise<void> {
-    const { clock, graphs, config } = this.#parts;
+    const { clock, graphs, config, observeOnly } = this.#parts;
     const { limits } = config();
     const now = clock.now();
     // Includes what was written since the last check: this one may find it gone.
@@ -304,29 +304,54 @@ export class Supervisor implements Service {
     if (this.#rediscover || now >= this.#relistAt || now < this.#relistAt - limits.relistMs) {
       this.#rediscover = false;
       this.#relistAt = now + limits.relistMs;
-      await graphs.rediscover(config());
-      if (!this.#parts.observeOnly) {
-        this.#lost.follow(this.#runs.attended());
-        this.#lost.note();
-        this.#dispatcher.giveUp((graph) => this.#lost.isGivenUp(graph));
-        this.#lost.prune();
-      }
-      // Before the first sweep, which treats agents unknown to the ledger as orphans.
-      if (!this.#parts.observeOnly) await this.#runs.takeUpUnknown(graphs.all());
-      if (!this.#parts.observeOnly)
-        for (const run of this.#parts.ledger.openRuns()) if (graphs.isGone(run)) this.#dispatcher.disown(run);
-      this.#parts.watch(graphs.all().map((graph) => graph.path));
+      await this.#relist();
     }
     if (now >= this.#safetyAt || now < this.#safetyAt - limits.safetyPassMs) {
       this.#safetyAt = now + limits.safetyPassMs;
-      for (const path of await graphs.changed()) this.#dirty.add(path);
-      await this.#parts.periodicTasks({
-        isStarting: this.#state === 'starting',
-        attended: () => this.#dispatcher.attended(),
-      });
-      await graphs.recheckHolds();
-      if (!this.#parts.observeOnly) this.#lost.note();
+      await this.#lookAtEverything();
     }
+    const read = await this.#readDirty();
+    this.#lost.see();
+    if (!observeOnly) {
+      if (read.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
+        this.#lost.note();
+      this.#dispatcher.attendLost();
+    }
+    await this.#maintain();
+    if (observeOnly) return;
+    await this.#runs.takeUpUnknown(graphs.all());
+    for (const task of this.#runs.unpark()) this.#parts.log.info('task.unparked', { task });
+  }
+
+  /** Lists worktrees again, and does what follows for runs whose graphs came, moved or went. */
+  async #relist(): Promise<void> {
+    const { graphs, config, ledger, observeOnly, watch } = this.#parts;
+    await graphs.rediscover(config());
+    if (!observeOnly) {
+      this.#lost.follow(this.#runs.attended());
+      this.#lost.note();
+      this.#dispatcher.giveUp((graph) => this.#lost.isGivenUp(graph));
+      this.#lost.prune();
+      // Before the first sweep, which treats agents unknown to the ledger as orphans.
+      await this.#runs.takeUpUnknown(graphs.all());
+      for (const run of ledger.openRuns()) if (graphs.isGone(run)) this.#dispatcher.disown(run);
+    }
+    watch(graphs.all().map((graph) => graph.path));
+  }
+
+  async #lookAtEverything(): Promise<void> {
+    const { graphs, observeOnly, periodicTasks } = this.#parts;
+    for (const path of await graphs.changed()) this.#dirty.add(path);
+    await periodicTasks({
+      isStarting: this.#state === 'starting',
+      attended: () => this.#dispatcher.attended(),
+    });
+    await graphs.recheckHolds();
+    if (!observeOnly) this.#lost.note();
+  }
+
+  /** Reads what may have changed; long readings go on beside. Returns what was read. */
+  async #readDirty(): Promise<readonly GraphPath[]> {
     const doubtful = this.#doubtful();
     const dirty = new Set([...this.#dirty, ...doubtful]);
     this.#dirty.clear();
@@ -334,19 +359,9 @@ export class Supervisor implements Service {
       this.#state !== 'starting' && !doubtful.includes(path) && this.#longReadings.isLong(path);
     for (const path of dirty) if (isLong(path)) this.#longReadings.begin(path);
     const short = [...dirty].filter((path) => !isLong(path));
-    await graphs.refresh(short);
+    await this.#parts.graphs.refresh(short);
     if (!this.#again) await this.#longReadings.wait();
-    const read = [...short, ...this.#longReadings.takeEnded()];
-    this.#lost.see();
-    if (!this.#parts.observeOnly) {
-      if (read.some((path) => graphs.get(path)?.store.snapshot().problem?.code === 'missing'))
-        this.#lost.note();
-      this.#dispatcher.attendLost();
-    }
-    await this.#maintain();
-    if (this.#parts.observeOnly) return;
-    await this.#runs.takeUpUnknown(graphs.all());
-    for (const task of this.#runs.unpark()) this.#parts.log.info('task.unparked', { task });
+    return [...short, ...this.#longReadings.takeEnded()];
   }
 
   /** Graphs from which a claim or result is missing: that has no consequences before they were read once more. */

@@ -37,25 +37,32 @@ export async function locateGraph(
   for (let at = start; ; at = dirname(at)) {
     const found = await graphFolderIn(at, options.home);
     const isRoot = await exists(join(at, '.git'));
-    if (found || isRoot) {
-      const trouble = isRoot ? troubleOf(at) : null;
-      if (found && (!options.create || (await exists(join(found.path, 'graph.jsonl')))))
-        return { graph: found.path, worktree: at, created: false, trouble: trouble ?? (await notAtRoot(at)) };
-      if (!options.create)
-        throw new SupervisorError('graph', `${at} has neither a .wg nor a .workgraph folder`, {
-          hint: '`supervisor add TITLE` makes one, so does `wg init`',
-        });
-      if (trouble !== null) throw new SupervisorError('graph', `no graph is made here: ${trouble.message}`);
-      const graph = found?.path ?? (await makeGraphFolder(at));
-      // Before it has its first task: from then on there is something to lose.
-      if (isRoot && !found?.alias) await ignoreGraph(at, basename(graph));
-      return { graph, worktree: at, created: true, trouble: null };
-    }
+    if (found || isRoot) return await locatedAt(at, found, isRoot, options.create);
     if (at === dirname(at)) break;
   }
   throw new SupervisorError('graph', `${folder} is in no git worktree, and no graph lies above it`, {
     hint: 'go into a repository, or name one with --worktree PATH',
   });
+}
+
+async function locatedAt(
+  at: string,
+  found: Awaited<ReturnType<typeof graphFolderIn>>,
+  isRoot: boolean,
+  create: boolean,
+): Promise<LocatedGraph> {
+  const trouble = isRoot ? troubleOf(at) : null;
+  if (found && (!create || (await exists(join(found.path, 'graph.jsonl')))))
+    return { graph: found.path, worktree: at, created: false, trouble: trouble ?? (await notAtRoot(at)) };
+  if (!create)
+    throw new SupervisorError('graph', `${at} has neither a .wg nor a .workgraph folder`, {
+      hint: '`supervisor add TITLE` makes one, so does `wg init`',
+    });
+  if (trouble !== null) throw new SupervisorError('graph', `no graph is made here: ${trouble.message}`);
+  const graph = found?.path ?? (await makeGraphFolder(at));
+  // Before it has its first task: from then on there is something to lose.
+  if (isRoot && !found?.alias) await ignoreGraph(at, basename(graph));
+  return { graph, worktree: at, created: true, trouble: null };
 }
 
 /** How git treats a graph. */

@@ -135,8 +135,9 @@ async function findProfiles(context: Context): Promise<{
       const because = trusted ? '' : `\`supervisor trust ${worktree.path}\` allows it`;
       const state = trusted ? stateOf(profile, context) : (['untrusted', because] as const);
       listed.push(listing(profile, worktree.path, ...state));
-      if (trusted && context.cwd.startsWith(worktree.path)) profiles.set(profile.name, profile);
-      else if (trusted && !profiles.has(profile.name)) profiles.set(profile.name, profile);
+      // The worktree that the command stands in takes precedence over others.
+      const isFirst = context.cwd.startsWith(worktree.path) || !profiles.has(profile.name);
+      if (trusted && isFirst) profiles.set(profile.name, profile);
     }
     for (const { name, origin, problem } of set.broken.values())
       if (!brokenProfiles.has(name))

@@ -126,13 +126,7 @@ async function follow(
   const isOnlyThis = RUN_ID.test(name) || attempt !== undefined;
   for (let latest: string | null = null; !signal.aborted; ) {
     if (current !== null) {
-      const files = await filesOf(context, current, options.raw, signal);
-      if (files === null) {
-        if (signal.aborted) return;
-        throw nothingWritten(name);
-      }
-      write.begin({ run: current.run?.run ?? null, file: files.main });
-      await followRun(context, current, new RunOutput(files, options), write, signal);
+      if (!(await followOne(context, current, name, options, write, signal))) return;
       latest = current.run?.run ?? null;
       // Only the first one began in the middle.
       options = { ...options, lines: null };
@@ -161,6 +155,25 @@ async function follow(
     current = { ...next.found, task: named.task, place: named.place };
     if (latest !== null) write.note(`${plain(name)}: attempt ${next.found.run?.attempt ?? '?'}`);
   }
+}
+
+/** Follows one run to its end; false: aborted before there was anything. */
+async function followOne(
+  context: Context,
+  current: Found,
+  name: string,
+  options: ReadingOptions,
+  write: LineWriter,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const files = await filesOf(context, current, options.raw, signal);
+  if (files === null) {
+    if (signal.aborted) return false;
+    throw nothingWritten(name);
+  }
+  write.begin({ run: current.run?.run ?? null, file: files.main });
+  await followRun(context, current, new RunOutput(files, options), write, signal);
+  return true;
 }
 
 type Next =

@@ -12,27 +12,42 @@ export type Wanted =
 /** What fits after these words (without the program's name); the last one is being typed. */
 export function wantedAfter(program: Command, words: readonly string[]): Wanted {
   const typed = words.at(-1) ?? '';
+  const { command, count, isOnlyArguments, option } = typedSoFar(program, words.slice(0, -1));
+  if (option) return valuesOf(option);
+  if (!isOnlyArguments && typed.startsWith('-')) return { kind: 'words', words: flagsOf(command) };
+  const names = visible(command).flatMap((each) => [each.name(), ...each.aliases()]);
+  if (count === 0 && names.length > 0) return { kind: 'words', words: names };
+  return argumentAt(command, count);
+}
+
+interface Typed {
+  readonly command: Command;
+  /** Arguments of that command. */
+  readonly count: number;
+  /** After `--`. */
+  readonly isOnlyArguments: boolean;
+  /** Its value comes next. */
+  readonly option?: Option;
+}
+
+function typedSoFar(program: Command, words: readonly string[]): Typed {
   let command = program;
   let isOnlyArguments = false;
   let count = 0;
-  for (let n = 0; n < words.length - 1; n++) {
+  for (let n = 0; n < words.length; n++) {
     const word = words[n] ?? '';
     if (!isOnlyArguments && word === '--') isOnlyArguments = true;
     else if (!isOnlyArguments && word.startsWith('-')) {
-      const option = optionNamed(command, word);
-      if (option === undefined || !option.required || word.includes('=')) continue;
-      if (n === words.length - 2) return valuesOf(option);
-      n++;
+      const option = optionBefore(command, word);
+      if (option && n === words.length - 1) return { command, count, isOnlyArguments, option };
+      if (option) n++;
     } else {
       const next = count === 0 ? subcommand(command, word) : undefined;
       if (next === undefined) count++;
       else command = next;
     }
   }
-  if (!isOnlyArguments && typed.startsWith('-')) return { kind: 'words', words: flagsOf(command) };
-  const names = visible(command).flatMap((each) => [each.name(), ...each.aliases()]);
-  if (count === 0 && names.length > 0) return { kind: 'words', words: names };
-  return argumentAt(command, count);
+  return { command, count, isOnlyArguments };
 }
 
 /** The commands that help shows. */
@@ -48,6 +63,12 @@ function optionsOf(command: Command): Option[] {
   const options: Option[] = [];
   for (let at: Command | null = command; at !== null; at = at.parent) options.push(...at.options);
   return options.filter((option) => !option.hidden);
+}
+
+/** The option whose value is the next word. */
+function optionBefore(command: Command, word: string): Option | undefined {
+  const option = optionNamed(command, word);
+  return option?.required && !word.includes('=') ? option : undefined;
 }
 
 function optionNamed(command: Command, word: string): Option | undefined {

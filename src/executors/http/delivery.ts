@@ -41,62 +41,15 @@ export interface Dispatch {
 
 /** Creates the function that delivers a run. It never rejects for anything that an endpoint does. */
 export function createDelivery({ clock, identity, log, sender, limits, version }: DeliveryParts) {
-  async function deliver(
-    { assignment, target, body, permit, rest }: Dispatch,
-    control: RunControl,
-  ): Promise<Answered> {
-    const { profile, endpoint, secrets } = target;
-    const { attempts, backoffMs, maxBackoffMs, windowMs, connectMs } = target.delivery;
+  async function deliver(dispatch: Dispatch, control: RunControl): Promise<Answered> {
+    const { assignment, target, permit } = dispatch;
+    const { attempts, backoffMs, maxBackoffMs, windowMs } = target.delivery;
     const pace = { baseMs: backoffMs, capMs: maxBackoffMs };
     const end = Math.min(clock.now() + windowMs, assignment.deadlineAt ?? Number.POSITIVE_INFINITY);
-    const message = messageId(assignment.run);
-    const notes = control.deliveries;
     for (let count = 1; ; count++) {
-      const delivery = notes?.begin(message, target.name) ?? count;
-      const now = clock.now();
-      const answer = await withDetachGrace(control.signal, (signal) =>
-        sender.send(
-          {
-            method: profile.method,
-            url: endpoint,
-            headers: dispatchHeaders(assignment, profile, secrets, body, delivery, now, version),
-            body: body?.bytes ?? null,
-            connectMs,
-            responseMs: responseMs(target, assignment.deadlineAt, now),
-            maxBytes: profile.completion === 'response' ? limits.maxResultBytes : limits.maxAnswerBytes,
-          },
-          target.namedBy,
-          signal,
-        ),
-      );
-      // A response within the grace period of a detached run is still valid: it says who has the work.
-      const late = control.signal.aborted && stopReason(control.signal) === 'detached';
-      if (control.signal.aborted && (!late || answer.kind === 'none')) return stopped(control.signal);
-      if (answer.kind === 'refused') {
-        notes?.end(message, 'refused', answer.because);
-        return ended(refused(answer.because));
-      }
-
-      const meaning = scrub(
-        readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint }),
-        secrets.hidden,
-      );
-      log.debug('http.delivery', {
-        run: assignment.run,
-        message,
-        endpoint: target.name,
-        delivery,
-        meaning: meaning.kind,
-        ms: clock.now() - now,
-        ...(answer.kind === 'answer' ? { status: answer.status } : {}),
-      });
-      notes?.end(
-        message,
-        meaning.kind === 'retry' ? 'retrying' : meaning.kind,
-        'because' in meaning ? meaning.because : null,
-      );
-      await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
-      await sender.recordBody(assignment, answer, secrets.hidden, profile.completion === 'response');
+      const delivery = control.deliveries?.begin(messageId(assignment.run), target.name) ?? count;
+      const meaning = await sendOnce(dispatch, control, delivery);
+      if (meaning.kind === 'over') return meaning.answered;
       if (meaning.kind !== 'retry') {
         tellCircuit(permit, meaning);
         return begunBy(meaning, assignment, target, clock.now());
@@ -105,28 +58,66 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
       const delay = nextDelay(delivery, pace, identity.random(), meaning.retryAfter, clock.now());
       if (delivery >= attempts || clock.now() + delay > end) {
         permit.failed();
-        if (meaning.refusedInTheEnd)
-          return ended(
-            refused(`${target.name} refused the task in ${deliveries(delivery)}: ${meaning.because}`),
-          );
-        const asked = retryAfterMs(meaning.retryAfter, clock.now());
-        return ended({
-          kind: 'failed',
-          failure: 'unreachable',
-          // A longer delay than we may wait here is honoured, too: the next attempt begins then.
-          ...(asked === null ? {} : { notBefore: clock.now() + asked }),
-          message: `${target.name} did not take the task in ${deliveries(delivery)}; the last answer: ${meaning.because}`,
-          retryable: true,
-        });
+        return givenUp(target, delivery, meaning, clock.now());
       }
       control.progress(`delivery ${delivery + 1} in ${Math.ceil(delay / 1000)} s: ${meaning.because}`);
       // As many as may be in flight. Without such a limit, slots are the limit.
       if (Number.isFinite(target.delivery.inFlight)) control.waits?.();
-      const awake = rest();
+      const awake = dispatch.rest();
       await clock.sleep(delay, control.signal);
       awake();
       if (control.signal.aborted) return interruptedDelivery(control.signal, target.name, clock.now());
     }
+  }
+
+  /** One delivery, noted and recorded; `over`: the run was stopped, or its message cannot be sent at all. */
+  async function sendOnce(
+    { assignment, target, body }: Dispatch,
+    control: RunControl,
+    delivery: number,
+  ): Promise<DispatchMeaning | { readonly kind: 'over'; readonly answered: Answered }> {
+    const { profile, endpoint, secrets } = target;
+    const message = messageId(assignment.run);
+    const notes = control.deliveries;
+    const now = clock.now();
+    const isResult = profile.completion === 'response';
+    const request = {
+      method: profile.method,
+      url: endpoint,
+      headers: dispatchHeaders(assignment, profile, secrets, body, delivery, now, version),
+      body: body?.bytes ?? null,
+      connectMs: target.delivery.connectMs,
+      responseMs: responseMs(target, assignment.deadlineAt, now),
+      maxBytes: isResult ? limits.maxResultBytes : limits.maxAnswerBytes,
+    };
+    const answer = await withDetachGrace(control.signal, (signal) =>
+      sender.send(request, target.namedBy, signal),
+    );
+    // A response within the grace period of a detached run is still valid: it says who has the work.
+    const late = control.signal.aborted && stopReason(control.signal) === 'detached';
+    if (control.signal.aborted && (!late || answer.kind === 'none'))
+      return { kind: 'over', answered: stopped(control.signal) };
+    if (answer.kind === 'refused') {
+      notes?.end(message, 'refused', answer.because);
+      return { kind: 'over', answered: ended(refused(answer.because)) };
+    }
+
+    const read = readDispatchAnswer(answer, { completion: profile.completion, delivery, endpoint });
+    const meaning = scrub(read, secrets.hidden);
+    log.debug('http.delivery', {
+      run: assignment.run,
+      message,
+      endpoint: target.name,
+      delivery,
+      meaning: meaning.kind,
+      ms: clock.now() - now,
+      ...(answer.kind === 'answer' ? { status: answer.status } : {}),
+    });
+    const state = meaning.kind === 'retry' ? 'retrying' : meaning.kind;
+    notes?.end(message, state, 'because' in meaning ? meaning.because : null);
+    await sender.record(assignment, `delivery ${delivery} to ${target.name}: ${inWords(meaning)}`);
+    await sender.recordBody(assignment, answer, secrets.hidden, isResult);
+    return meaning;
   }
 
   /** Runs a request with a signal that aborts with the run's, but a little later if the run is only detached. */
@@ -150,6 +141,26 @@ export function createDelivery({ clock, identity, log, sender, limits, version }
   }
 
   return deliver;
+}
+
+/** The endpoint did not take it in all that time. */
+function givenUp(
+  { name }: Target,
+  delivery: number,
+  meaning: DispatchMeaning & { readonly kind: 'retry' },
+  now: number,
+): Answered {
+  if (meaning.refusedInTheEnd)
+    return ended(refused(`${name} refused the task in ${deliveries(delivery)}: ${meaning.because}`));
+  const asked = retryAfterMs(meaning.retryAfter, now);
+  return ended({
+    kind: 'failed',
+    failure: 'unreachable',
+    // A longer delay than we may wait here is honoured, too: the next attempt begins then.
+    ...(asked === null ? {} : { notBefore: now + asked }),
+    message: `${name} did not take the task in ${deliveries(delivery)}; the last answer: ${meaning.because}`,
+    retryable: true,
+  });
 }
 
 function deliveries(count: number): string {

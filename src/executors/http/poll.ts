@@ -47,8 +47,7 @@ export async function pollUntilOver(
   const pace = { baseMs: intervalMs, capMs: Math.max(intervalMs, TROUBLE_CAP_MS) };
   let troubles = 0;
   let unknown = 0;
-  let said = '';
-  let news = 0;
+  const tell = newsTo(parts.record);
   if (askAt > parts.clock.now()) await parts.clock.sleep(askAt - parts.clock.now(), control.signal);
   while (!control.signal.aborted) {
     const answer = await parts.ask();
@@ -57,24 +56,37 @@ export async function pollUntilOver(
     if (meaning.kind === 'ended') return meaning.outcome;
 
     const words = parts.clean(meaning.kind === 'running' ? meaning.message : meaning.because);
-    if (words !== said && ++news <= MAX_NEWS)
-      await parts.record(news < MAX_NEWS ? `status: ${words}` : 'status: (later changes are not recorded)');
-    said = words;
+    await tell(words);
     troubles = meaning.kind === 'running' ? 0 : troubles + 1;
     unknown = meaning.kind === 'unknown' ? unknown + 1 : 0;
     if (meaning.kind === 'running') control.progress(words);
-    if (unknown > UNKNOWN_TOLERATED)
-      return {
-        kind: 'failed',
-        failure: 'interrupted',
-        message: `the agent does not know the task any more: ${unknown} status requests in a row were answered ${words}`,
-        retryable: true,
-      };
+    if (unknown > UNKNOWN_TOLERATED) return forgotten(unknown, words);
     const retryAfter = meaning.kind === 'unknown' ? undefined : meaning.retryAfter;
     const delay = nextDelay(Math.max(troubles, 1), pace, parts.random(), retryAfter, parts.clock.now());
     await parts.clock.sleep(Math.max(intervalMs, troubles > 1 || retryAfter ? delay : 0), control.signal);
   }
   return stoppedOutcome(stopReason(control.signal));
+}
+
+/** Records what the agent says whenever it says something else, a limited number of times. */
+function newsTo(record: PollParts['record']): (words: string) => Promise<void> {
+  let said = '';
+  let news = 0;
+  return async (words) => {
+    const isNews = words !== said;
+    said = words;
+    if (isNews && ++news <= MAX_NEWS)
+      await record(news < MAX_NEWS ? `status: ${words}` : 'status: (later changes are not recorded)');
+  };
+}
+
+function forgotten(count: number, words: string): Outcome {
+  return {
+    kind: 'failed',
+    failure: 'interrupted',
+    message: `the agent does not know the task any more: ${count} status requests in a row were answered ${words}`,
+    retryable: true,
+  };
 }
 
 /**

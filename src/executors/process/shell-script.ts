@@ -66,14 +66,17 @@ function quoteReader(): { read(text: string): void; now(): Quoting } {
         else if (char === '$' && next === '(') levels.push('none');
         return;
       case 'none':
-        if (char === "'") set('single');
-        else if (char === '"') set('double');
-        // `#` begins a comment only where a word could begin.
-        else if (char === '#' && /[\s;&|()]/.test(previous)) set('comment');
-        else if (char === '(' && previous !== '$') levels.push('none');
-        else if (char === '$' && next === '(') levels.push('none');
-        else if (char === ')' && levels.length > 1) levels.pop();
+        unquoted(char, next);
     }
+  }
+
+  function unquoted(char: string, next: string): void {
+    if (char === "'") set('single');
+    else if (char === '"') set('double');
+    // `#` begins a comment only where a word could begin.
+    else if (char === '#' && /[\s;&|()]/.test(previous)) set('comment');
+    else if ((char === '(' && previous !== '$') || (char === '$' && next === '(')) levels.push('none');
+    else if (char === ')' && levels.length > 1) levels.pop();
   }
 
   return {
