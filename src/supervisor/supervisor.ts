@@ -350,7 +350,7 @@ export class Supervisor implements Service {
     if (!observeOnly) this.#lost.note();
   }
 
-  /** Reads what may have changed; long readings go on beside. Returns what was read. */
+  /** Reads what may have changed; long readings continue beside. Returns what was read. */
   async #readDirty(): Promise<readonly GraphPath[]> {
     const doubtful = this.#doubtful();
     const dirty = new Set([...this.#dirty, ...doubtful]);
