@@ -149,3 +149,30 @@ export function tagValue(task: Pick<Task, 'tags'>, prefix: string): string | und
   const tag = task.tags.find((t) => t.startsWith(prefix) && t.length > prefix.length);
   return tag?.slice(prefix.length);
 }
+
+/** An open task of which nothing is known but its id. */
+export function bareTask(id: TaskId): Task {
+  return {
+    id,
+    title: id,
+    status: 'open',
+    priority: 0,
+    after: [],
+    before: [],
+    tags: [],
+    cronEnabled: false,
+    paused: false,
+    retryCount: 0,
+    spawnFailures: 0,
+    dispatchCount: 0,
+    hasCycleConfig: false,
+    recentDeaths: [],
+    foreignKeys: [],
+  };
+}
+
+/** The same as a whole. */
+export function bareDetail(id: TaskId): TaskDetail {
+  const none = { skills: [], inputs: [], deliverables: [], artifacts: [], log: [], fields: {} };
+  return { ...bareTask(id), ...none };
+}

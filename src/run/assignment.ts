@@ -7,7 +7,7 @@ import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
 import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import type { TaskDetail } from '../domain/task.ts';
+import { bareDetail, type TaskDetail } from '../domain/task.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { Assignment, DependencyResult, WgWord } from '../executors/executor.ts';
@@ -253,29 +253,7 @@ export function assignRun(
 
 /** Stands in for a task that was deleted while its agent works: enough to attend to the agent and stop it. */
 export function missingTask(run: Run): TaskDetail {
-  return {
-    id: run.task,
-    title: run.task,
-    status: 'abandoned',
-    priority: 0,
-    after: [],
-    before: [],
-    tags: [],
-    cronEnabled: false,
-    paused: false,
-    retryCount: 0,
-    spawnFailures: 0,
-    dispatchCount: 0,
-    hasCycleConfig: false,
-    recentDeaths: [],
-    foreignKeys: [],
-    skills: [],
-    inputs: [],
-    deliverables: [],
-    artifacts: [],
-    log: [],
-    fields: {},
-  };
+  return { ...bareDetail(run.task), status: 'abandoned' };
 }
 
 /** Stands in for a graph that is no longer served while a worker still has one of its tasks. */

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import type { StopReason } from '../../src/domain/outcome.ts';
 import type { AgentProfile, CommandProfile, Profile } from '../../src/domain/profile.ts';
 import type { RunNotes } from '../../src/domain/run.ts';
-import type { TaskDetail } from '../../src/domain/task.ts';
+import { bareDetail, type TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
 import { createPoller } from '../../src/executors/process/poller.ts';
 import { createProcesses, type Processes } from '../../src/executors/process/process-table.ts';
@@ -84,30 +84,7 @@ export function claudeProfile(more: Partial<AgentProfile> = {}): AgentProfile {
 
 /** A task with nothing but what is given. */
 export function taskDetail(more: Partial<TaskDetail> = {}): TaskDetail {
-  return {
-    id: 'build-api',
-    title: 'Build the API',
-    status: 'open',
-    priority: 10,
-    after: [],
-    before: [],
-    tags: [],
-    cronEnabled: false,
-    paused: false,
-    retryCount: 0,
-    spawnFailures: 0,
-    dispatchCount: 0,
-    hasCycleConfig: false,
-    recentDeaths: [],
-    foreignKeys: [],
-    skills: [],
-    inputs: [],
-    deliverables: [],
-    artifacts: [],
-    log: [],
-    fields: {},
-    ...more,
-  };
+  return { ...bareDetail('build-api'), title: 'Build the API', priority: 10, ...more };
 }
 
 let runs = 0;

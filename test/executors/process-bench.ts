@@ -2,6 +2,7 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from '@jest/globals';
 import type { Assignment, Executor } from '../../src/executors/executor.ts';
 import {
   createSubprocesses,
@@ -24,6 +25,26 @@ interface Script {
 /** The content of a file, '' when there is none. */
 export async function contentOf(path: string): Promise<string> {
   return readFile(path, 'utf8').catch(() => '');
+}
+
+/** What a test of processes has for itself. */
+export interface ProcessWorld {
+  readonly root: Awaited<ReturnType<typeof temporaryFolder>>;
+  readonly means: ProcessMeans;
+}
+
+/** Gives each test of a suite a folder and means of its own; whatever processes are left are ended with it. */
+export function eachInProcessWorld(enter: (world: ProcessWorld) => void): void {
+  let world: ProcessWorld;
+  beforeEach(async () => {
+    const root = await temporaryFolder();
+    world = { root, means: processMeans(join(root.path, 'state')) };
+    enter(world);
+  });
+  afterEach(async () => {
+    await sweepOrphans(new Set(), { ...world.means, graceMs: 0 });
+    await world.root.remove();
+  });
 }
 
 /** Opens a bench for an executor that spawns. */

@@ -1,22 +1,21 @@
 // Cycles beside a real wg: it makes them, our supervisor turns them. `WG_BIN=/path/to/wg npm run test:wg`.
 
-import { afterEach, beforeEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import {
   besideRealWg,
+  eachInProject,
   forAges,
   forEveryAge,
   linesOf,
   MAY,
   type WgProject,
-  wgProject,
 } from '../support/real-wg.ts';
 
 besideRealWg('cycles', () => {
   let project: WgProject;
-  beforeEach(async () => {
-    project = await wgProject();
+  eachInProject((made) => {
+    project = made;
   });
-  afterEach(() => project.remove());
 
   /** a → b → a, with a's flags. */
   async function cycle(flags: readonly string[], exec: { readonly a?: string; readonly b?: string } = {}) {

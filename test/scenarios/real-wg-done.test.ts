@@ -3,10 +3,11 @@
 
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import {
   AUGUST,
   besideRealWg,
+  eachInProject,
   forAges,
   forEveryAge,
   linesOf,
@@ -14,15 +15,13 @@ import {
   MAY,
   REAL,
   type WgProject,
-  wgProject,
 } from '../support/real-wg.ts';
 
 besideRealWg('how tasks end', () => {
   let project: WgProject;
-  beforeEach(async () => {
-    project = await wgProject();
+  eachInProject((made) => {
+    project = made;
   });
-  afterEach(() => project.remove());
 
   /** Gives a task keys that this age has no flag for, or lines that its daemon would write. */
   async function rewrite(id: string, keys: object, more: readonly object[] = []): Promise<void> {

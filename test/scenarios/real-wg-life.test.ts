@@ -4,11 +4,12 @@
 import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { eventually, supervisor } from '../support/actors.ts';
 import {
   AUGUST,
   besideRealWg,
+  eachInProject,
   forAges,
   forEveryAge,
   linesOf,
@@ -16,15 +17,13 @@ import {
   MAY,
   REAL,
   type WgProject,
-  wgProject,
 } from '../support/real-wg.ts';
 
 besideRealWg('the life of tasks', () => {
   let project: WgProject;
-  beforeEach(async () => {
-    project = await wgProject();
+  eachInProject((made) => {
+    project = made;
   });
-  afterEach(() => project.remove());
 
   forEveryAge('added, edited, released: dependents follow', async () => {
     const { wg } = project;

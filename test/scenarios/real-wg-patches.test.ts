@@ -4,7 +4,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import { resultPatch, verifyFailedPatch } from '../../src/decide/completion-need.ts';
 import { orphanPatch } from '../../src/decide/orphans.ts';
 import {
@@ -23,7 +23,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { createLocker } from '../../src/platform/flock.ts';
 import { appendOperation } from '../../src/wg/operations-log.ts';
 import { createRegistry, NO_PID } from '../../src/wg/registry.ts';
-import { besideRealWg, forEveryAge, REAL, type WgProject, wgProject } from '../support/real-wg.ts';
+import { besideRealWg, eachInProject, forEveryAge, REAL, type WgProject } from '../support/real-wg.ts';
 
 const PATCHES = Number(process.env.WG_PATCHES ?? 1000);
 const SEED = Number(process.env.WG_SEED ?? 1);
@@ -151,10 +151,9 @@ function change(task: TaskDetail, by: Chance, now: number): TaskPatch | null {
 
 besideRealWg('random changes of the supervisor', () => {
   let project: WgProject;
-  beforeEach(async () => {
-    project = await wgProject();
+  eachInProject((made) => {
+    project = made;
   });
-  afterEach(() => project.remove());
 
   forEveryAge(`${PATCHES} changes: it loads, and says the same status of every task`, async () => {
     const clock = systemClock();

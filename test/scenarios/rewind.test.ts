@@ -157,6 +157,22 @@ describe('under a running agent', () => {
 });
 
 describe('after the end', () => {
+  test('a result whose line an older one replaced is known: its run is neither cancelled nor released', async () => {
+    await commitGraph([{ id: 'z', executor: 'external' }]);
+    await playground.writeConfig('[limits]\nrewind_grace = "1h"\n');
+    supervised = await supervise(playground);
+    const { control, runs } = supervised;
+    await supervised.event('run.handed-off', 'z');
+    await playground.git(playground.repo, 'checkout', '--', '.');
+    const caller = { kind: 'operator' } as const;
+    const report = { task: 'z', caller, result: 'failed', reason: 'no' } as const;
+    expect(await control.complete(report)).toMatchObject({ kept: true });
+    await eventually(() => runs.attended().length === 0);
+    const refusal = { code: 'conflict', details: { code: 'already-terminal' } };
+    await expect(control.cancel({ task: 'z' }, 'no longer wanted')).rejects.toMatchObject(refusal);
+    await expect(control.release({ task: 'z' }, caller)).rejects.toMatchObject(refusal);
+  });
+
   test.each([
     ['checkout', ['checkout', '--', '.']],
     ['reset', ['reset', '-q', '--hard']],

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, test } from '@jest/globals';
 import { WG_AGES, type WgAge, type WgCapabilities } from '../../src/domain/wg-capabilities.ts';
 import { askWg } from '../../src/wg/capabilities.ts';
 import { eventually, personEnvironment } from './actors.ts';
@@ -199,4 +199,14 @@ export async function wgProject(config = '[limits]\nsafety_pass = "1s"\n'): Prom
 export function linesOf(project: WgProject, file = 'ran'): string[] {
   const path = join(project.playground.repo, file);
   return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
+}
+
+/** Gives each test of a suite a project of its own. */
+export function eachInProject(enter: (project: WgProject) => void): void {
+  let project: WgProject;
+  beforeEach(async () => {
+    project = await wgProject();
+    enter(project);
+  });
+  afterEach(() => project.remove());
 }

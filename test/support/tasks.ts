@@ -16,7 +16,7 @@ import type {
 } from '../../src/domain/profile.ts';
 import type { Run } from '../../src/domain/run.ts';
 import type { SchedulePolicy } from '../../src/domain/schedule-policy.ts';
-import type { Task, TaskDetail } from '../../src/domain/task.ts';
+import { bareDetail, bareTask, type Task, type TaskDetail } from '../../src/domain/task.ts';
 
 /** The instant that tests call now, unless they say otherwise. */
 export const NOW = Date.parse('2027-03-10T12:00:00Z');
@@ -33,37 +33,11 @@ export const RETRY: RetryPolicy = { attempts: 1, backoffMs: 10_000, maxBackoffMs
 
 /** An open task; `task('a', { after: ['b'] })`. */
 export function task(id: string, more: Partial<Task> = {}): Task {
-  return {
-    id,
-    title: id,
-    status: 'open',
-    priority: 10,
-    after: [],
-    before: [],
-    tags: [],
-    cronEnabled: false,
-    paused: false,
-    retryCount: 0,
-    spawnFailures: 0,
-    dispatchCount: 0,
-    hasCycleConfig: false,
-    recentDeaths: [],
-    foreignKeys: [],
-    ...more,
-  };
+  return { ...bareTask(id), priority: 10, ...more };
 }
 
 export function detail(id: string, more: Partial<TaskDetail> = {}): TaskDetail {
-  return {
-    ...task(id),
-    skills: [],
-    inputs: [],
-    deliverables: [],
-    artifacts: [],
-    log: [],
-    fields: {},
-    ...more,
-  };
+  return { ...bareDetail(id), priority: 10, ...more };
 }
 
 export function tasksById(tasks: readonly Task[]): Map<string, Task> {

@@ -7,23 +7,11 @@ import { type Context, compositionOf, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
 /** Flags of `add` and `edit`. */
-export interface AuthorOptions {
+export interface AuthorOptions extends Omit<TaskRequest, 'addTags' | 'removeTags'> {
   readonly worktree?: string;
   readonly id?: string;
-  readonly title?: string;
-  readonly description?: string;
-  readonly after?: readonly string[];
-  readonly executor?: string;
-  readonly schedule?: string;
-  readonly timezone?: string;
   readonly tag?: readonly string[];
   readonly untag?: readonly string[];
-  readonly priority?: string;
-  readonly exec?: string;
-  readonly verify?: string;
-  readonly timeout?: string;
-  readonly model?: string;
-  readonly paused?: boolean;
 }
 
 /** `supervisor add TITLE`. Prints the id. */

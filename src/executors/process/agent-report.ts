@@ -5,7 +5,7 @@ import { AGENT_CLIS } from '../../domain/agent-cli.ts';
 import type { Deferred, Outcome, Usage } from '../../domain/outcome.ts';
 import type { AgentProfile } from '../../domain/profile.ts';
 import { stoppedOutcome } from '../stopped.ts';
-import type { AgentEnd, AgentFacts } from './agent-cli.ts';
+import type { AgentCli, AgentEnd, AgentFacts } from './agent-cli.ts';
 import { describeStatus, interruptedBySignal, vanishedOutcome } from './exit-text.ts';
 
 /** What a CLI reported of one run. */
@@ -84,6 +84,20 @@ export function kindOfTrouble(said: string, status: number | null): TroubleKind 
 /** It reported a problem, and continues. */
 export function isWaiting({ trouble, lastWord }: Report): boolean {
   return trouble !== null && lastWord === null;
+}
+
+/** Input includes what was read from the cache, which counts on its own. */
+export function usageOf(counts: {
+  readonly input: number | null;
+  readonly output: number | null;
+  readonly cached: number | null;
+}): Usage {
+  const cached = counts.cached ?? 0;
+  return {
+    inputTokens: Math.max(0, (counts.input ?? 0) - cached),
+    outputTokens: counts.output ?? 0,
+    cacheReadInputTokens: cached,
+  };
 }
 
 /** The facts once the model answered. */
@@ -200,3 +214,12 @@ export function unavailable(profile: AgentProfile, because: string): Deferred {
 function shortWords(said: string): string {
   return said.replace(/\s+/g, ' ').trim().slice(0, SAID_CHARS);
 }
+
+/** What adapters share whose CLI prints one event per line and ends its tools with itself. */
+export const REPORTING = {
+  // It exits at once on either without further output; its tools exit with it.
+  ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
+  nothing: NOTHING_REPORTED,
+  isWaiting,
+  outcome: reportedOutcome,
+} as const satisfies Partial<AgentCli<Report>>;

@@ -1,22 +1,13 @@
 // Codex: `codex exec` with events as JSON lines. Event shapes as recorded from the real CLI, 0.171.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import {
-  ANSWERED,
-  isWaiting,
-  NOTHING_REPORTED,
-  type Report,
-  reportedOutcome,
-  shortly,
-} from './agent-report.ts';
+import { ANSWERED, REPORTING, type Report, shortly, usageOf } from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 export const codex: AgentCli<Report> = {
+  ...REPORTING,
   type: 'codex',
-  // It dies at once on either without further output; its tools exit with it.
-  ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
   takesSession: false,
-  nothing: NOTHING_REPORTED,
   commandLine(call: AgentCall) {
     const { profile, session, resumed } = call;
     const model = modelOf(call);
@@ -47,16 +38,14 @@ export const codex: AgentCli<Report> = {
         return { ...facts, ...troubleOf(message), doing: shortly(message ?? '') };
       }
       case 'turn.completed':
-        return { ...facts, lastWord: 'well', usage: usageOf(fields(event.usage)) };
+        return { ...facts, lastWord: 'well', usage: usageIn(fields(event.usage)) };
       case 'turn.failed':
         return { ...facts, lastWord: 'badly', ...troubleOf(text(fields(event.error).message)) };
       default:
         return facts;
     }
   },
-  isWaiting,
   isUnknownSession: (failure, session) => failure.includes('no rollout found') && failure.includes(session),
-  outcome: reportedOutcome,
 };
 
 function readItem(facts: Report, item: Fields): Report {
@@ -74,11 +63,10 @@ function troubleOf(message: string | null): Pick<Report, 'trouble' | 'status'> {
   return { trouble: message ?? 'the turn failed', status: status === undefined ? null : Number(status) };
 }
 
-function usageOf(usage: Fields): Report['usage'] {
-  const cached = number(usage.cached_input_tokens) ?? 0;
-  return {
-    inputTokens: Math.max(0, (number(usage.input_tokens) ?? 0) - cached),
-    outputTokens: number(usage.output_tokens) ?? 0,
-    cacheReadInputTokens: cached,
-  };
+function usageIn({ input_tokens, output_tokens, cached_input_tokens }: Fields): Report['usage'] {
+  return usageOf({
+    input: number(input_tokens),
+    output: number(output_tokens),
+    cached: number(cached_input_tokens),
+  });
 }

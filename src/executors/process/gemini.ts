@@ -1,23 +1,15 @@
 // Gemini CLI: `--output-format stream-json`. Event shapes as recorded from the real CLI, 0.61.
 
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import {
-  ANSWERED,
-  isWaiting,
-  NOTHING_REPORTED,
-  type Report,
-  reportedOutcome,
-  shortly,
-} from './agent-report.ts';
+import { ANSWERED, REPORTING, type Report, shortly, usageOf } from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 const TEXT_CHARS = 4_000;
 
 export const gemini: AgentCli<Report> = {
+  ...REPORTING,
   type: 'gemini',
-  ladder: ['SIGINT', 'SIGTERM', 'SIGKILL'],
   takesSession: true,
-  nothing: NOTHING_REPORTED,
   commandLine(call: AgentCall) {
     const { profile, session, resumed } = call;
     const model = modelOf(call);
@@ -63,9 +55,7 @@ export const gemini: AgentCli<Report> = {
     if (found === null) return facts;
     return { ...facts, doing: shortly(line), trouble: shortly(line), status: Number(found[1] ?? 0) || null };
   },
-  isWaiting,
   isUnknownSession: (failure) => /Error resuming session|Invalid session/i.test(failure),
-  outcome: reportedOutcome,
 };
 
 function readMessage(facts: Report, event: Fields): Report {
@@ -79,16 +69,17 @@ function readResult(facts: Report, event: Fields): Report {
   const error = fields(event.error);
   const message = text(error.message);
   const stats = fields(event.stats);
-  const cached = number(stats.cached) ?? 0;
   return {
     ...facts,
     lastWord: isWell ? 'well' : 'badly',
     trouble: isWell ? null : (message ?? text(error.type) ?? 'it failed'),
     status: isWell ? null : (statusIn(message) ?? facts.status),
     usage: {
-      inputTokens: Math.max(0, (number(stats.input_tokens) ?? 0) - cached),
-      outputTokens: number(stats.output_tokens) ?? 0,
-      cacheReadInputTokens: cached,
+      ...usageOf({
+        input: number(stats.input_tokens),
+        output: number(stats.output_tokens),
+        cached: number(stats.cached),
+      }),
       ...(number(stats.duration_ms) === null ? {} : { durationMs: number(stats.duration_ms) ?? 0 }),
     },
   };

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { AGENT_CLIS, AGENT_TYPES, type AgentType } from '../../../src/domain/agent-cli.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { AgentProfile } from '../../../src/domain/profile.ts';
@@ -13,21 +13,11 @@ import { codex } from '../../../src/executors/process/codex.ts';
 import { gemini } from '../../../src/executors/process/gemini.ts';
 import { opencode } from '../../../src/executors/process/opencode.ts';
 import { pi } from '../../../src/executors/process/pi.ts';
-import {
-  createSubprocesses,
-  type Exit,
-  type ProcessMeans,
-} from '../../../src/executors/process/subprocess.ts';
-import { remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
-import {
-  claudeProfile,
-  makeAssignment,
-  processMeans,
-  recordedControl,
-  taskDetail,
-  temporaryFolder,
-} from '../bench.ts';
+import { createSubprocesses, type Exit } from '../../../src/executors/process/subprocess.ts';
+import { remainsOf } from '../../../src/executors/process/terminate.ts';
+import { claudeProfile, makeAssignment, recordedControl, taskDetail } from '../bench.ts';
 import { handleOf } from '../contract.ts';
+import { eachInProcessWorld, type ProcessWorld } from '../process-bench.ts';
 
 const RECORDINGS = new URL('../../../fixtures/agents/recordings/', import.meta.url);
 const NOW = Date.parse('2026-11-27T06:00:00Z');
@@ -243,15 +233,10 @@ describe('how each is called', () => {
 });
 
 describe('an agent that runs', () => {
-  let root: Awaited<ReturnType<typeof temporaryFolder>>;
-  let means: ProcessMeans;
-  beforeEach(async () => {
-    root = await temporaryFolder();
-    means = processMeans(join(root.path, 'state'));
-  });
-  afterEach(async () => {
-    await sweepOrphans(new Set(), { ...means, graceMs: 0 });
-    await root.remove();
+  let root: ProcessWorld['root'];
+  let means: ProcessWorld['means'];
+  eachInProcessWorld((world) => {
+    ({ root, means } = world);
   });
 
   async function run(

@@ -1,24 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { AgentProfile } from '../../../src/domain/profile.ts';
 import type { TaskDetail } from '../../../src/domain/task.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
 import { createAgentExecutor, sessionOf } from '../../../src/executors/process/agent.ts';
 import { claude, claudeCommandLine } from '../../../src/executors/process/claude.ts';
-import { createSubprocesses, type ProcessMeans } from '../../../src/executors/process/subprocess.ts';
-import { remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
-import {
-  claudeProfile,
-  eventually,
-  makeAssignment,
-  processMeans,
-  recordedControl,
-  taskDetail,
-  temporaryFolder,
-} from '../bench.ts';
+import { createSubprocesses } from '../../../src/executors/process/subprocess.ts';
+import { remainsOf } from '../../../src/executors/process/terminate.ts';
+import { claudeProfile, eventually, makeAssignment, recordedControl, taskDetail } from '../bench.ts';
 import { describeExecutorContract, handleOf } from '../contract.ts';
-import { contentOf, openProcessBench } from '../process-bench.ts';
+import { contentOf, eachInProcessWorld, openProcessBench, type ProcessWorld } from '../process-bench.ts';
 
 /** A description with directives for the fake. */
 const say = (...directives: string[]) => directives.map((one) => `fake-claude: ${one}`).join('\n');
@@ -53,15 +45,10 @@ describeExecutorContract({
 });
 
 describe('claude', () => {
-  let root: Awaited<ReturnType<typeof temporaryFolder>>;
-  let means: ProcessMeans;
-  beforeEach(async () => {
-    root = await temporaryFolder();
-    means = processMeans(join(root.path, 'state'));
-  });
-  afterEach(async () => {
-    await sweepOrphans(new Set(), { ...means, graceMs: 0 });
-    await root.remove();
+  let root: ProcessWorld['root'];
+  let means: ProcessWorld['means'];
+  eachInProcessWorld((world) => {
+    ({ root, means } = world);
   });
 
   async function begin(

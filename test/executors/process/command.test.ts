@@ -1,23 +1,15 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { CommandProfile } from '../../../src/domain/profile.ts';
 import type { TaskDetail } from '../../../src/domain/task.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
 import { createCommandExecutor } from '../../../src/executors/process/command.ts';
-import { createSubprocesses, type ProcessMeans } from '../../../src/executors/process/subprocess.ts';
-import { sweepOrphans } from '../../../src/executors/process/terminate.ts';
-import {
-  AGENTS,
-  commandProfile,
-  makeAssignment,
-  processMeans,
-  recordedControl,
-  temporaryFolder,
-} from '../bench.ts';
+import { createSubprocesses } from '../../../src/executors/process/subprocess.ts';
+import { AGENTS, commandProfile, makeAssignment, recordedControl } from '../bench.ts';
 import { describeExecutorContract, handleOf } from '../contract.ts';
-import { contentOf, openProcessBench } from '../process-bench.ts';
+import { contentOf, eachInProcessWorld, openProcessBench, type ProcessWorld } from '../process-bench.ts';
 
 const agent = (name: string) => join(AGENTS, name);
 
@@ -62,15 +54,10 @@ describeExecutorContract({
 });
 
 describe('commands', () => {
-  let root: Awaited<ReturnType<typeof temporaryFolder>>;
-  let means: ProcessMeans;
-  beforeEach(async () => {
-    root = await temporaryFolder();
-    means = processMeans(join(root.path, 'state'));
-  });
-  afterEach(async () => {
-    await sweepOrphans(new Set(), { ...means, graceMs: 0 });
-    await root.remove();
+  let root: ProcessWorld['root'];
+  let means: ProcessWorld['means'];
+  eachInProcessWorld((world) => {
+    ({ root, means } = world);
   });
 
   async function run(

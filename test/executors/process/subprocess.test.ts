@@ -2,34 +2,21 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Handle } from '../../../src/executors/executor.ts';
 import { createCommandExecutor } from '../../../src/executors/process/command.ts';
 import { dropKeptExits } from '../../../src/executors/process/kept-exits.ts';
-import { createSubprocesses, type ProcessMeans } from '../../../src/executors/process/subprocess.ts';
-import { remainsOf, sweepOrphans } from '../../../src/executors/process/terminate.ts';
-import {
-  AGENTS,
-  commandProfile,
-  eventually,
-  makeAssignment,
-  processMeans,
-  recordedControl,
-  temporaryFolder,
-} from '../bench.ts';
+import { createSubprocesses } from '../../../src/executors/process/subprocess.ts';
+import { remainsOf } from '../../../src/executors/process/terminate.ts';
+import { AGENTS, commandProfile, eventually, makeAssignment, recordedControl } from '../bench.ts';
 import { handleOf } from '../contract.ts';
-import { contentOf } from '../process-bench.ts';
+import { contentOf, eachInProcessWorld, type ProcessWorld } from '../process-bench.ts';
 
 describe('processes that outlive their supervisor', () => {
-  let root: Awaited<ReturnType<typeof temporaryFolder>>;
-  let means: ProcessMeans;
-  beforeEach(async () => {
-    root = await temporaryFolder();
-    means = processMeans(join(root.path, 'state'));
-  });
-  afterEach(async () => {
-    await sweepOrphans(new Set(), { ...means, graceMs: 0 });
-    await root.remove();
+  let root: ProcessWorld['root'];
+  let means: ProcessWorld['means'];
+  eachInProcessWorld((world) => {
+    ({ root, means } = world);
   });
 
   const executor = () => createCommandExecutor(means, createSubprocesses(means));
