@@ -110,12 +110,17 @@ async function weigh(place: string): Promise<{ megabytes: number; packages: numb
   return { megabytes: bytes / 1e6, packages };
 }
 
-const installed = process.env.PACKAGE === '1' ? describe : describe.skip;
+/** The person's settings of npm, such as the registry: everything else of theirs stays outside. */
+const USER_CONFIG = process.env.PACKAGE;
+const installed = USER_CONFIG ? describe : describe.skip;
 
 installed('installed by npm (npm run test:package)', () => {
   const prefix = () => join(folder, 'prefix');
   const npm = (...args: string[]) =>
-    run('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder, timeout: 600_000 });
+    run('npm', [...args, `--userconfig=${USER_CONFIG}`, '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: folder,
+      timeout: 600_000,
+    });
 
   test('from a tarball without scripts: small, whole, and it works', async () => {
     await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });

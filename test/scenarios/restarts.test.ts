@@ -93,6 +93,18 @@ test(
     const post = client(url, over.signal);
     const acknowledged = new Map<string, string>();
     const odd: unknown[] = [];
+    const looking = new Set<() => void>();
+    /** Resolves when so many tasks are acknowledged. */
+    const reached = (many: number) =>
+      new Promise<void>((resolve) => {
+        const look = () => {
+          if (acknowledged.size < many) return;
+          looking.delete(look);
+          resolve();
+        };
+        looking.add(look);
+        look();
+      });
     const work = async (worker: string) => {
       for (let n = 0; acknowledged.size < count; n++) {
         const key = `${worker}-${n}`;
@@ -107,21 +119,25 @@ test(
           const beat = await post(callback.heartbeat_url, { message: 'at it' }, lease.token);
           if (beat.status !== 200) odd.push(['heartbeat', task.local_id, beat]);
           const done = await post(callback.complete_url, { summary: key }, lease.token);
-          if (done.status !== 200) odd.push(['complete', task.local_id, done]);
+          // 202: kept, as the graph was let go at that moment; the next supervisor writes it.
+          if (done.status !== 200 && done.status !== 202) odd.push(['complete', task.local_id, done]);
           if (acknowledged.has(task.local_id)) odd.push(['twice', task.local_id]);
           acknowledged.set(task.local_id, key);
+          for (const look of [...looking]) look();
         }
       }
     };
     const workers = Array.from({ length: WORKERS }, (_, n) => work(`worker-${n}`));
     try {
       for (let n = 1; n <= RESTARTS; n++) {
-        await eventually(() => acknowledged.size >= n * BETWEEN);
+        // A worker that fails ends the test, and so does one call that does.
+        await Promise.race([reached(n * BETWEEN), Promise.all(workers)]);
+        expect(odd).toEqual([]);
         await running.stop({ cancelAgents: false });
         running = await begin();
         expect((await callerOf(running)).url).toBe(url);
       }
-      await eventually(() => acknowledged.size === count);
+      await Promise.all(workers);
     } finally {
       over.abort();
       await Promise.allSettled(workers);
