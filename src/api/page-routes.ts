@@ -10,7 +10,7 @@ import { type PageSessions, SESSION_MS } from './page-sessions.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiApp, type ApiParts, parse, plainRoute, refuseOtherMethods } from './route.ts';
 import { emptyBody, noQuery } from './schemas.ts';
-import { isOnLoopback, pageCookie, pageCookieName, type Transport } from './security.ts';
+import { askedHost, isOnLoopback, pageCookie, pageCookieName, type Transport } from './security.ts';
 
 /** What the page needs of the server. */
 export interface PageParts {
@@ -29,6 +29,8 @@ const codeAnswer = z.object({
   expires_at: z.string(),
 });
 const revokeAnswer = z.object({ revoked: z.number().int().min(0).describe('sessions that were ended') });
+/** Chosen by the page, so that no proof serves twice. */
+const proofBody = z.object({ nonce: z.string().min(16).max(200) });
 const sessionBody = z.object({ code: z.string().min(1).max(200) });
 
 /** The operator's side: hand out a code, take all sessions back. A page hands out neither. */
@@ -104,6 +106,15 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
       throw thrown;
     }
   });
+  // Asked before a page that was cut off sends its key again: another may have taken the port meanwhile. The proof names
+  // the port, so one that asks the true supervisor elsewhere gets nothing of use.
+  app.post('/page/proof', async (context) => {
+    const { incoming, door } = context.env;
+    const port = requireLoopback(incoming, door);
+    const { nonce } = parse(proofBody, await readJsonBody(incoming, parts.maxBodyBytes), 'body');
+    const text = `${nonce} ${askedHost(incoming)}`;
+    return context.json({ proofs: page.sessions.prove(pageCookie(incoming, port), text) });
+  });
   app.post('/page/leave', async (context) => {
     const { incoming, door } = context.env;
     requireLoopback(incoming, door);
@@ -115,6 +126,7 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
   refuseOtherMethods(app, '/', ['GET'], null);
   refuseOtherMethods(app, '/page/session', ['POST'], null);
   refuseOtherMethods(app, '/page/leave', ['POST'], null);
+  refuseOtherMethods(app, '/page/proof', ['POST'], null);
 }
 
 function filesOf(page: PageParts): ReadonlyMap<string, PageFile> {

@@ -2,6 +2,7 @@
 // that travel by different ways, a cookie and a key; neither is worth anything alone, because browsers send a cookie of
 // this host to every port of it. Kept are hashes, over restarts too, so that an open page comes back on its own.
 
+import { createHmac } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -45,6 +46,11 @@ export interface PageSessions {
   redeem(code: string, cookie: string | undefined): Promise<NewSession>;
   /** The session of two halves. Throws `page-session-incomplete`, `page-session-unknown`. */
   admit(cookie: string | undefined, key: string): PageSession;
+  /**
+   * Proofs that this is the supervisor which the keys of a cookie are for, one for each key: an HMAC of the text by the
+   * key's hash. Without the key they say nothing.
+   */
+  prove(cookie: string | undefined, text: string): string[];
   /** Whether any session could still come back. */
   anyLive(): boolean;
   /** Calls `act` when the session ends; the result takes that back. */
@@ -68,6 +74,8 @@ export const SESSION_MS = 12 * 3_600_000;
 /** Codes and sessions at once; the oldest are dropped. No person opens that many by hand. */
 const MOST_CODES = 100;
 const MOST_SESSIONS = 500;
+/** Of one browser. */
+const MOST_PROOFS = 50;
 const MAX_BYTES = 1 << 20;
 
 /** The sessions in this file, for the one supervisor of a state folder. */
@@ -159,6 +167,13 @@ export function openPageSessions(
       throw new ApiProblem('page-session-unknown', 'This session of the page has ended.', {
         hint: 'open the page again with `supervisor open`',
       });
+    },
+    prove(cookie, text) {
+      const known = cookie === undefined ? null : tokenHash(cookie);
+      return [...sessions.values()]
+        .filter((kept) => kept.cookie === known && live(kept))
+        .slice(-MOST_PROOFS)
+        .map(({ key }) => createHmac('sha256', key).update(text).digest('hex'));
     },
     anyLive: () => [...sessions.values()].some(live),
     onEnd({ id }, act) {

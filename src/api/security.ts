@@ -100,7 +100,7 @@ function opensPage({ method, url, headers }: IncomingMessage): boolean {
 }
 
 /** The Host header as it came, lower case. The one in `headers` is no longer it after the checks. */
-function askedHost({ rawHeaders }: IncomingMessage): string {
+export function askedHost({ rawHeaders }: IncomingMessage): string {
   const at = rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'host');
   return (rawHeaders[at + 1] ?? '').trim().toLowerCase();
 }

@@ -107,8 +107,13 @@ export class LiveControl implements SupervisorControl {
   }
 
   async status(): Promise<StatusReport> {
+    return statusReport(await this.reportable());
+  }
+
+  /** What reports are made of, as of now. */
+  async reportable(): Promise<Reportable> {
     await this.#begun;
-    return statusReport(this.#reportable());
+    return this.#reportable();
   }
 
   async why(query: TaskQuery): Promise<WhyReport> {

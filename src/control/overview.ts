@@ -1,17 +1,21 @@
 // The state of everything in few words: `status` without its long lists, and what comes next. Pure.
 
+import { verdictOf } from '../decide/verdicts.ts';
+import type { GraphView } from '../decide/world.ts';
 import type { NextReport, OverviewReport } from '../domain/overview.ts';
-import type { StatusReport, TaskReport } from '../domain/report.ts';
+import type { Task } from '../domain/task.ts';
+import type { Verdict } from '../domain/verdict.ts';
+import { judgedTaskReport, type Reportable, statusReport } from './reports.ts';
 
-/** How many of the next tasks are listed. */
+/** So many of what comes next are shown. */
 const MOST_NEXT = 10;
-/** A progress message may be a whole page; one line of it is shown. */
+/** A title or progress message may be a whole page; its beginning is shown. */
 const MOST_TEXT = 2000;
 
-/** The overview. `tasks`: all of them. */
-export function overviewOf(status: StatusReport, tasks: readonly TaskReport[]): OverviewReport {
+export function overviewOf(input: Reportable): OverviewReport {
+  const status = statusReport(input);
   const { generated_at, supervisor, limits, worktrees, budgets, workers, problems } = status;
-  const next = nextTasks(tasks);
+  const { next, count } = nextTasks(input, MOST_NEXT);
   return {
     generated_at,
     supervisor,
@@ -23,32 +27,46 @@ export function overviewOf(status: StatusReport, tasks: readonly TaskReport[]): 
     workers,
     problems,
     repositories: new Set(worktrees.map(({ repo }) => repo)).size,
-    next: next.slice(0, MOST_NEXT),
-    next_count: next.length,
+    next,
+    next_count: count,
   };
 }
 
-/** What comes next: queued tasks, those of higher priority first, then the others by their time. */
-export function nextTasks(tasks: readonly TaskReport[]): NextReport[] {
-  const isNext = ({ state, next_at }: TaskReport) =>
-    state === 'ready' || state === 'queued' || (state === 'scheduled' && next_at !== null);
-  const rank = ({ state }: TaskReport) => (state === 'ready' ? 0 : state === 'queued' ? 1 : 2);
-  const time = ({ state, next_at }: TaskReport) => (state === 'scheduled' ? Date.parse(next_at ?? '') : 0);
-  return tasks
-    .filter(isNext)
-    .sort((a, b) => rank(a) - rank(b) || time(a) - time(b) || b.priority - a.priority)
-    .map(({ task, id, title, worktree, state, code, because, next_at, executor }) => ({
-      task,
-      id,
-      title: cut(title),
-      worktree,
-      state,
-      code,
-      because: cut(because),
-      next_at,
-      executor,
-    }));
+/** What comes next, and how much in all: queued tasks by priority, then the others by their time. */
+export function nextTasks(
+  { world, decision }: Pick<Reportable, 'world' | 'decision'>,
+  limit: number,
+): { readonly next: NextReport[]; readonly count: number } {
+  const found: { readonly view: GraphView; readonly task: Task; readonly verdict: Verdict }[] = [];
+  for (const view of world.graphs)
+    for (const task of view.snapshot.tasks.values()) {
+      const verdict = verdictOf(decision.verdicts, view.graph, task.id);
+      if (verdict && isNext(verdict)) found.push({ view, task, verdict });
+    }
+  const time = ({ state, nextAt }: Verdict) => (state === 'scheduled' ? (nextAt ?? 0) : 0);
+  found.sort(
+    (a, b) =>
+      rankOf(a.verdict) - rankOf(b.verdict) ||
+      time(a.verdict) - time(b.verdict) ||
+      b.task.priority - a.task.priority,
+  );
+  return {
+    count: found.length,
+    next: found.slice(0, limit).map((one) => {
+      const { task, id, title, worktree, state, code, because, next_at, executor } = judgedTaskReport(
+        one.task,
+        one.view,
+        decision,
+      );
+      return { task, id, title: cut(title), worktree, state, code, because: cut(because), next_at, executor };
+    }),
+  };
 }
+
+const isNext = ({ state, nextAt }: Verdict) =>
+  state === 'ready' || state === 'queued' || (state === 'scheduled' && nextAt !== null);
+
+const rankOf = ({ state }: Verdict) => (state === 'ready' ? 0 : state === 'queued' ? 1 : 2);
 
 function cut(text: string): string {
   return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;

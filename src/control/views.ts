@@ -20,15 +20,14 @@ import type { Clock } from '../platform/clock.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import type { VerdictSpan } from '../runs/verdict-store.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
-import type { SupervisorControl, TaskQuery } from './control.ts';
+import type { TaskQuery } from './control.ts';
 import { digestOf } from './digest.ts';
 import { findTask } from './find-task.ts';
 import { LetGoBook } from './let-go-book.ts';
-import { firstLook } from './live-control.ts';
+import { firstLook, type LiveControl } from './live-control.ts';
 import { neighboursOf, type Reach } from './neighbours.ts';
 import { nextTasks, overviewOf } from './overview.ts';
 import { pressureOf } from './pressure.ts';
-import { taskReports } from './reports.ts';
 import { graphOf, reposOf } from './repos.ts';
 import { type OutputWindow, outputOf } from './run-output.ts';
 import { timetableOf } from './timetable.ts';
@@ -66,7 +65,7 @@ interface ViewNeeds {
   readonly bus: Bus;
   readonly ledger: LedgerView;
   readonly supervisor: Supervisor;
-  readonly control: SupervisorControl;
+  readonly control: Pick<LiveControl, 'status' | 'reportable'>;
   /** Resolves once the verdicts up to now are in the ledger. */
   verdictsWritten(): Promise<void>;
 }
@@ -90,7 +89,7 @@ export class LiveViews implements SupervisorViews {
   }
 
   async overview(): Promise<OverviewReport> {
-    return overviewOf(await this.#needs.control.status(), taskReports(await this.#judged()));
+    return overviewOf(await this.#needs.control.reportable());
   }
 
   async digest(since?: number): Promise<DigestReport> {
@@ -109,7 +108,7 @@ export class LiveViews implements SupervisorViews {
   }
 
   async next(limit: number): Promise<readonly NextReport[]> {
-    return nextTasks(taskReports(await this.#judged())).slice(0, limit);
+    return nextTasks(await this.#judged(), limit).next;
   }
 
   async repos(): Promise<readonly RepoReport[]> {

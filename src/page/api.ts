@@ -1,5 +1,7 @@
 // Asking the supervisor: one session, one key, JSON. What it refuses comes out as a sentence.
 
+import { newKey } from './browser.ts';
+
 /** What the supervisor refused, or that it could not be reached. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
@@ -28,13 +30,22 @@ export interface Api {
   post<T>(path: string, body: unknown, key?: string): Promise<T>;
   /** A stream of text, such as the events. */
   stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response>;
+  /** Sends the key nowhere until whoever answers has proved to be the supervisor that it is for. */
+  lock(): void;
+  /** Asks for that proof unless nothing is locked. Throws Refusal if nobody answers, or the proof is wrong. */
+  unlock(): Promise<void>;
 }
 
 export function createApi(pageKey: string): Api {
   const own = { 'x-page-key': pageKey };
+  let isLocked = false;
+  const send = (path: string, init: RequestInit) => {
+    if (isLocked) throw new Refusal(0, 'unreachable', 'The supervisor is gone.', 'wait until it is back');
+    return ask(path, init);
+  };
   return {
     get: async <T>(path: string, signal?: AbortSignal) => {
-      const response = await ask(path, { headers: own, ...(signal ? { signal } : {}) });
+      const response = await send(path, { headers: own, ...(signal ? { signal } : {}) });
       return (await response.json()) as T;
     },
     post: async <T>(path: string, body: unknown, key?: string) => {
@@ -43,11 +54,41 @@ export function createApi(pageKey: string): Api {
         'content-type': 'application/json',
         ...(key ? { 'idempotency-key': `"${key}"` } : {}),
       };
-      const response = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
+      const response = await send(path, { method: 'POST', headers, body: JSON.stringify(body) });
       return (await response.json()) as T;
     },
-    stream: (path, headers, signal) => ask(path, { headers: { ...own, ...headers }, signal }),
+    stream: async (path, headers, signal) => send(path, { headers: { ...own, ...headers }, signal }),
+    lock() {
+      isLocked = true;
+    },
+    async unlock() {
+      if (!isLocked) return;
+      const nonce = newKey();
+      const response = await ask('/page/proof', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ nonce }),
+      });
+      const { proofs } = (await response.json()) as { proofs?: unknown };
+      const wanted = await proofOf(pageKey, `${nonce} ${location.host}`);
+      if (!Array.isArray(proofs) || proofs.length === 0)
+        throw new Refusal(401, 'page-session-unknown', 'This session of the page has ended.', '');
+      if (!proofs.includes(wanted))
+        throw new Refusal(401, 'not-ours', 'Another program answers in place of the supervisor.', '');
+      isLocked = false;
+    },
   };
+}
+
+/** What only the supervisor that keeps the key's hash can say of a text. */
+async function proofOf(key: string, text: string): Promise<string> {
+  const bytes = (one: string) => new TextEncoder().encode(one);
+  const hex = (buffer: ArrayBuffer) =>
+    [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const hash = hex(await crypto.subtle.digest('SHA-256', bytes(key)));
+  const how = { name: 'HMAC', hash: 'SHA-256' };
+  const secret = await crypto.subtle.importKey('raw', bytes(hash), how, false, ['sign']);
+  return hex(await crypto.subtle.sign('HMAC', secret, bytes(text)));
 }
 
 /** Turns a one-time code into a session; gives its key. */

@@ -151,6 +151,7 @@ export function createLive(api: Api): Live {
     };
     try {
       watch();
+      await api.unlock();
       const known: Record<string, string> = lastId === '' ? {} : { 'last-event-id': lastId };
       const response = await api.stream('/api/events', known, mine.signal);
       tries = 0;
@@ -165,6 +166,7 @@ export function createLive(api: Api): Live {
     }
     const { kind } = link.get();
     if (kind === 'over' || isHidden) return;
+    api.lock();
     if (kind !== 'gone') link.set({ kind: 'gone', since: now() });
     const wait = RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)] ?? 3000;
     cancelRetry = after(wait, () => void follow());
@@ -204,6 +206,7 @@ export function createLive(api: Api): Live {
       if (link.get().kind === 'over') return;
       if (hidden) {
         stop();
+        api.lock();
         link.set({ kind: 'asleep', since: now() });
       } else {
         link.set({ kind: 'connecting' });

@@ -1,5 +1,6 @@
 // The page over real sockets: who gets its files, and every way in that must stay shut.
 
+import { createHash, createHmac } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -217,6 +218,39 @@ describe('a session', () => {
     expect(revoked.json).toEqual({ revoked: 1 });
     await closed;
     expect(codeOf(await browse({ path: '/api/status', headers: { ...two } }))).toBe('page-session-unknown');
+  });
+});
+
+describe('the proof that a page asks for before it sends its key again', () => {
+  const ask = (session: Partial<Session>, host?: string) =>
+    browse(
+      {
+        method: 'POST',
+        path: '/page/proof',
+        body: { nonce: 'n'.repeat(32) },
+        headers: session.cookie === undefined ? {} : { cookie: session.cookie },
+      },
+      host,
+    );
+  const expected = (session: Session, host: string) =>
+    createHmac('sha256', createHash('sha256').update(session['x-page-key']).digest('hex'))
+      .update(`${'n'.repeat(32)} ${host}`)
+      .digest('hex');
+
+  test('is of the key, the nonce and the port', async () => {
+    const session = await enter();
+    const host = `workgraph.localhost:${port}`;
+    expect((await ask(session)).json).toEqual({ proofs: [expected(session, host)] });
+    expect((await ask(session, `127.0.0.1:${port}`)).json).not.toEqual({ proofs: [expected(session, host)] });
+  });
+
+  test('is had by no one without a session, nor under another name', async () => {
+    const session = await enter();
+    expect((await ask({})).json).toEqual({ proofs: [] });
+    expect((await ask({ cookie: `workgraph-${port}=wgs_guess` })).json).toEqual({ proofs: [] });
+    expect(codeOf(await ask(session, 'workgraph.localhost:1'))).toBe('host-not-allowed');
+    const short = await browse({ method: 'POST', path: '/page/proof', body: { nonce: 'x' } });
+    expect(codeOf(short)).toBe('invalid-request');
   });
 });
 

@@ -1,5 +1,6 @@
 // The page over time: the supervisor goes and comes back, sessions end, nobody looks.
 
+import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { CONFIG, describeWhole, go, type PageWorld, startBrowser, startWorld } from './page-kit.ts';
@@ -30,6 +31,29 @@ describeWhole('the life of the page', () => {
     await page.getByRole('link', { name: 'new-one' }).first().waitFor();
     const needs = page.getByRole('region', { name: 'Needs you' });
     await needs.getByRole('link', { name: 'breaks' }).waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('another program that takes the port meanwhile is sent no key', async () => {
+    const { page } = await world.open(browser);
+    await world.running.stop({ cancelAgents: true });
+    const keys: unknown[] = [];
+    const thief = createServer((request, response) => {
+      keys.push(request.headers['x-page-key'] ?? null);
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ proofs: ['0'.repeat(64)] }));
+    });
+    await new Promise<void>((resolve) =>
+      thief.listen(Number(new URL(world.origin).port), '127.0.0.1', resolve),
+    );
+    try {
+      await page.getByText('Another program answers in place of the supervisor.').waitFor();
+      expect(keys.length).toBeGreaterThan(0);
+      expect(keys.filter((key) => key !== null)).toEqual([]);
+    } finally {
+      thief.closeAllConnections();
+      await new Promise((resolve) => thief.close(resolve));
+    }
     await page.context().close();
   });
 
