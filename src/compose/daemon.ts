@@ -203,12 +203,13 @@ export async function composeSupervisor(
   });
   const telemetry = createTelemetry(base, { ledger, graphs, last, environment: options.environment });
   const { api: apiSettings, limits } = source.current();
+  const views = new LiveViews({
+    ...{ clock, bus, ledger, supervisor, control },
+    verdictsWritten: () => verdicts.flush(),
+  });
   const api = createApiServer({
     control,
-    views: new LiveViews({
-      ...{ clock, bus, ledger, supervisor, control },
-      verdictsWritten: () => verdicts.flush(),
-    }),
+    views,
     tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
@@ -230,6 +231,12 @@ export async function composeSupervisor(
     webhooks: () => source.current().notify ?? [],
     verdicts: () => last.made?.decision.verdicts.values() ?? [],
     worktreeOf: (graph) => graphs.get(graph)?.worktree.path ?? graph,
+    repoOf: (worktree) =>
+      graphs
+        .repositories()
+        .find(({ repository }) => repository.worktrees.some(({ path }) => path === worktree))?.repository
+        .name ?? null,
+    digest: (since) => views.digest(since),
     statusOf: (graph, task) => graphs.get(graph)?.store.snapshot().tasks.get(task)?.status ?? null,
   });
   let stopped: Promise<void> | null = null;

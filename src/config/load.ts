@@ -3,6 +3,7 @@
 
 import { dirname, resolve } from 'node:path';
 import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
+import { DESKTOP_TARGET } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { budgetTroubles, toBudgets } from './budgets.ts';
@@ -149,8 +150,11 @@ function toConfig(
       page: api.page,
     },
     ...(written.budgets.length === 0 ? {} : { budgets: toBudgets(written.budgets, absolute) }),
-    notify: written.notify.map(({ url, secret, events, held_after }) => ({
-      url,
+    notify: written.notify.map(({ url, format, token, digest, secret, events, held_after }) => ({
+      url: url ?? DESKTOP_TARGET,
+      ...(format === 'webhook' ? {} : { format }),
+      ...(token === undefined ? {} : { token }),
+      ...(digest === undefined ? {} : { digestAt: digest }),
       secrets: secret === undefined ? [] : Array.isArray(secret) ? secret : [secret],
       events,
       heldAfterMs: parseDuration(held_after),

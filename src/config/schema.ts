@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { BUDGET_PERIODS } from '../domain/budget.ts';
-import { NOTIFY_EVENTS } from '../domain/config.ts';
+import { NOTIFY_EVENTS, NOTIFY_FORMATS } from '../domain/config.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
 import {
   duration,
@@ -245,9 +245,22 @@ const budgetShape = {
 };
 
 const notifyShape = {
-  url: required(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
-    text: 'The webhook that receives the events.',
+  format: withDefault(
+    z.enum(NOTIFY_FORMATS),
+    'webhook',
+    'The shape of what is sent: webhook (JSON as documented), ntfy, slack, discord, or desktop (notify-send, on macOS osascript; no url). All but webhook send one message per event with repository, task, reason and the command that settles it.',
+  ),
+  url: optional(z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }), {
+    text: 'Where it is sent: the webhook, or the ntfy topic. Needed by all formats but desktop.',
     example: 'https://hooks.example.net/workgraph',
+  }),
+  token: optional(secretValue, {
+    text: 'Sent as a bearer token, for a protected ntfy topic. Default: none.',
+    example: { env: 'NTFY_TOKEN' },
+  }),
+  digest: optional(z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as "18:00"'), {
+    text: 'The time of day, of this machine, of a message with what happened since the last one. Default: none.',
+    example: '18:00',
   }),
   secret: optional(
     z.union([secretValue, z.array(secretValue)], {
@@ -315,7 +328,12 @@ export const machineSchema = z.strictObject({
       'What agents may spend; one block for each, with usd, tokens or runs, or several of these. Nothing new starts where spent, running and expected would pass the cap.',
   }),
   notify: z
-    .array(z.strictObject(notifyShape))
+    .array(
+      z.strictObject(notifyShape).refine(({ url, format }) => url !== undefined || format === 'desktop', {
+        path: ['url'],
+        error: 'is missing; only format = "desktop" needs none',
+      }),
+    )
     .default([])
     .meta({ description: 'Webhook notifications, retried until delivered; one block for each.' }),
   log: section(logShape, 'What it writes about itself.'),

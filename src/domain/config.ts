@@ -63,9 +63,23 @@ export const NOTIFY_EVENTS = [
 ] as const;
 export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
 
-/** A webhook configured by the user. */
+/** The shape of what is sent. */
+export const NOTIFY_FORMATS = ['webhook', 'ntfy', 'slack', 'discord', 'desktop'] as const;
+export type NotifyFormat = (typeof NOTIFY_FORMATS)[number];
+
+/** Where the desktop's notifications are queued for, in place of a URL. */
+export const DESKTOP_TARGET = 'desktop:';
+
+/** A recipient of notifications configured by the user. */
 export interface NotifySettings {
+  /** `desktop:` for the desktop. */
   readonly url: string;
+  /** Absent: webhook. */
+  readonly format?: NotifyFormat;
+  /** Sent as a bearer token. */
+  readonly token?: SecretValue;
+  /** The local time of day of a digest, `18:00`; absent: none. */
+  readonly digestAt?: string;
   /** Standard Webhooks secrets, newest first; empty: unsigned. */
   readonly secrets: readonly SecretValue[];
   readonly events: readonly NotifyEvent[];

@@ -9,7 +9,7 @@ import { worktreeId } from '../platform/identity.ts';
 
 /** Something that happened and is sent once. */
 export interface Notification {
-  readonly type: NotifyEvent;
+  readonly type: NotifyEvent | 'digest';
   /** Two with the same key and type are the same transition. */
   readonly key: string;
   /** The run it is about, if any. */

@@ -6,14 +6,16 @@ import { createHash } from 'node:crypto';
 import type { NotifySettings } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
+import type { DigestReport } from '../domain/overview.ts';
 import type { Run } from '../domain/run.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { Bus } from '../platform/bus.ts';
-import { type Clock, isoTime } from '../platform/clock.ts';
+import { type Cancel, type Clock, isoTime } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Service } from '../platform/service.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { createHeldWatch } from './blocked-task-alerts.ts';
+import { latestAt } from './digest-time.ts';
 import { aboutCancelled, aboutOutcome, type Notification, notificationOf } from './notifications.ts';
 import { askerOf, type NotifyUrls } from './notify-url.ts';
 import { createPostman, type PostmanParts } from './webhook-sender.ts';
@@ -28,12 +30,17 @@ export interface OutboxParts extends Omit<PostmanParts, 'book'> {
   /** The last verdict of every task, and the worktree of a graph. */
   verdicts(): Iterable<Verdict>;
   worktreeOf(graph: string): string;
+  /** The name of a worktree's repository; null if it is not known. */
+  repoOf?(worktree: string): string | null;
+  /** What happened since an instant (ms); absent: no digests are sent. */
+  digest?(since: number): Promise<DigestReport>;
   /** The status of a task in its graph; null if it is gone. */
   statusOf(graph: string, task: string): string | null;
 }
 
 /** Up to when every finished run was queued, to catch up after downtime. */
 const SEEN = 'notify-seen-at';
+const DIGEST_CHECK_MS = 60_000;
 
 /** Creates the outbox. It receives events from its start on, and sends in the background. */
 export function createOutbox(parts: OutboxParts): Service {
@@ -44,6 +51,7 @@ export function createOutbox(parts: OutboxParts): Service {
   /** Reported problems that are not resolved yet. */
   const problems = new Set<string>();
   let off: (() => void) | null = null;
+  let cancelDigests: Cancel = () => {};
   let missedSince = 0;
 
   function tell(notification: Notification): void {
@@ -51,11 +59,13 @@ export function createOutbox(parts: OutboxParts): Service {
       if (problems.has(notification.key)) return;
       problems.add(notification.key);
     }
-    const wanted = parts.webhooks().filter((webhook) => webhook.events.includes(notification.type));
+    const { type } = notification;
+    const wanted = parts.webhooks().filter(({ events }) => type !== 'digest' && events.includes(type));
     // A resolved problem may come back; everything else happens once.
     const moment = notification.type === 'supervisor.problem' ? isoTime(clock.now()) : '';
     const asker = wanted.length > 0 || isEnd(notification) ? askerOfNotified(notification) : null;
-    const named = asker ? withName(notification, asker) : notification;
+    const placed = withRepo(notification);
+    const named = asker ? withName(placed, asker) : placed;
     for (const { url } of wanted) queue(url, named, moment);
     const once = isEnd(notification) ? (asker?.notifyUrl ?? null) : null;
     if (once !== null) queue(`once:${once}`, named, moment);
@@ -66,6 +76,36 @@ export function createOutbox(parts: OutboxParts): Service {
     const name = JSON.stringify([type, key, moment, target]);
     const id = `evt_${createHash('sha256').update(name).digest('base64url').slice(0, 32)}`;
     book.queueEvent({ id, target, payload: JSON.stringify({ type, timestamp: isoTime(clock.now()), data }) });
+  }
+
+  function withRepo(notification: Notification): Notification {
+    const { worktree } = notification.data;
+    const repo = typeof worktree === 'string' ? (parts.repoOf?.(worktree) ?? null) : null;
+    return repo === null ? notification : { ...notification, data: { ...notification.data, repo } };
+  }
+
+  /** Sends what is due, and checks again in a minute: a machine that slept sends late, and once. */
+  async function digests(): Promise<void> {
+    cancelDigests();
+    cancelDigests = clock.after(DIGEST_CHECK_MS, () => void digests());
+    for (const { url, digestAt } of parts.webhooks()) {
+      if (digestAt === undefined || !parts.digest) continue;
+      const due = latestAt(digestAt, clock.now());
+      const key = `digest-sent ${url}`;
+      const last = Number(ledger.meta(key) ?? Number.NaN);
+      try {
+        if (last >= due) continue;
+        // The first one comes at the next time of day, not at once.
+        if (!Number.isNaN(last)) {
+          const data = { ...(await parts.digest(last)) };
+          queue(url, { type: 'digest', key: String(due), run: null, data }, '');
+          postman.pump();
+        }
+        ledger.setMeta(key, String(due));
+      } catch (thrown) {
+        log.warn('notify.unqueued', { event: 'digest', because: messageOf(thrown) });
+      }
+    }
   }
 
   /** The requester of the run that a notification is about. */
@@ -132,10 +172,12 @@ export function createOutbox(parts: OutboxParts): Service {
       missedSince = Number(ledger.meta(SEEN) ?? clock.now());
       off = bus.on(hear);
       postman.start();
+      await digests();
     },
     async stop() {
       off?.();
       off = null;
+      cancelDigests();
       await postman.stop();
     },
   };

@@ -2,7 +2,6 @@
 // three days. Counts a delivery before it is made, so that a crash repeats it and never loses it.
 
 import type { NotifySettings } from '../domain/config.ts';
-import type { SecretValue } from '../domain/profile.ts';
 import { type Lookup, parseEndpoint, resolveEndpoint, systemLookup } from '../executors/http/address.ts';
 import { retryAfterMs } from '../executors/http/backoff.ts';
 import { type HttpAnswer, type HttpClient, sendWithGot } from '../executors/http/client.ts';
@@ -11,6 +10,8 @@ import type { Cancel, Clock } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import type { DeliveryStore, QueuedEvent } from '../runs/delivery-store.ts';
+import { showOnDesktop } from './desktop.ts';
+import { chatRequest, messageFor } from './message.ts';
 
 export interface PostmanParts {
   readonly book: DeliveryStore;
@@ -21,6 +22,8 @@ export interface PostmanParts {
   /** Resolves `{ env = "NAME" }`. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly webhooks: () => readonly NotifySettings[];
+  /** Absent: that of this process. */
+  readonly platform?: string;
   readonly client?: HttpClient;
   readonly lookup?: Lookup;
 }
@@ -97,7 +100,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
     const tries = event.attempts + 1;
     // Due again before anything is sent: a crash here sends it at most once too often.
     book.beginEvent(event.id, now + waitAfter(tries, once));
-    const answer = await send(event, text, webhook?.secrets ?? [], now);
+    const answer = await send(event, text, webhook, now);
     if (stopped.signal.aborted) return;
     const meaning = readAnswer(answer, tries, once, clock.now());
     if (meaning.kind === 'again') {
@@ -119,14 +122,33 @@ export function createPostman(parts: PostmanParts): WebhookSender {
   async function send(
     event: QueuedEvent,
     text: string,
-    secrets: readonly SecretValue[],
+    webhook: NotifySettings | undefined,
     now: number,
   ): Promise<HttpAnswer> {
     const none = (message: string): HttpAnswer => ({ kind: 'none', timedOut: false, message });
-    const url = parseEndpoint(text);
+    const format = webhook?.format ?? 'webhook';
+    let payload = event.payload;
+    let target = text;
+    if (format !== 'webhook') {
+      const message = messageFor(JSON.parse(event.payload));
+      if (format === 'desktop')
+        return await showOnDesktop(
+          message,
+          parts.platform ?? process.platform,
+          parts.variables,
+          stopped.signal,
+        );
+      const chat = chatRequest(format, text, message);
+      target = chat.url;
+      payload = JSON.stringify(chat.body);
+    }
+    const url = parseEndpoint(target);
     if ('because' in url) return none(url.because);
+    const { token } = webhook ?? {};
+    const bearer = typeof token === 'object' ? parts.variables[token.env] : token;
+    if (token !== undefined && !bearer) return none('the environment variable of its token is not set');
     const keys: Buffer[] = [];
-    for (const secret of secrets) {
+    for (const secret of webhook?.secrets ?? []) {
       const value = typeof secret === 'string' ? secret : parts.variables[secret.env];
       const parsed = value
         ? signingKey(value)
@@ -136,7 +158,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
     }
     const resolved = await resolveEndpoint(url, 'configured', lookup);
     if (resolved.kind !== 'addresses') return none(resolved.because);
-    const body = Buffer.from(event.payload, 'utf8');
+    const body = Buffer.from(payload, 'utf8');
     const seconds = Math.floor(now / 1000);
     return await client(
       {
@@ -152,6 +174,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
             ? {}
             : { 'webhook-signature': signatureHeader(keys, event.id, seconds, body) }),
           'idempotency-key': `"${event.id}"`,
+          ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
         },
         body,
         connectMs: CONNECT_MS,

@@ -295,3 +295,13 @@ describe('files', () => {
     expect(() => loadMachineConfig(file, HOME)).toThrow(/larger than/);
   });
 });
+
+test('[[notify]]: the desktop needs no url, everything else does', () => {
+  const parse = (block: string) => parseMachineConfig('/c.toml', `[[notify]]\n${block}`, { home: '/h' });
+  expect(parse('format = "desktop"\ndigest = "18:00"').config.notify).toMatchObject([
+    { format: 'desktop', url: 'desktop:', digestAt: '18:00' },
+  ]);
+  expect(() => parse('format = "slack"')).toThrow(/url/);
+  expect(() => parse('format = "desktop"\ndigest = "25:00"')).toThrow(/time of day/);
+  expect(() => parse('format = "pager"\nurl = "https://x.test"')).toThrow(/format/);
+});

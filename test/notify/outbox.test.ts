@@ -1,6 +1,6 @@
 // The outbox over a real ledger, real sockets and a clock that is moved by hand.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -331,5 +331,106 @@ describe('what survives', () => {
     }
     await until(() => states().delivered === 1);
     expect(hook.received.map(({ path }) => path)).toEqual(Array(4).fill('/webhook-waiting/7?x=1'));
+  });
+});
+
+describe('formats', () => {
+  const asked = {
+    ...of('r1'),
+    question: 'Blue or <red>?',
+    options: ['blue', 'red'],
+  };
+  const sent = async (format: NonNullable<NotifySettings['format']>, path: string, more: Partial<NotifySettings> = {}) => {
+    webhooks = [{ ...(webhooks[0] as NotifySettings), format, url: hook.url + path, ...more }];
+    await begin({ repoOf: () => 'shop' });
+    bus.emit('run.input', asked);
+    await until(() => hook.received.length === 1);
+    const [request] = hook.received;
+    return { request, body: JSON.parse(request?.body ?? '') };
+  };
+
+  test('ntfy: published to the topic of its url, urgent, with the token', async () => {
+    const { request, body } = await sent('ntfy', '/push/mine', { token: { env: 'HOOK_SECRET' } });
+    expect(request?.path).toBe('/push');
+    expect(request?.headers.authorization).toBe(`Bearer ${SECRET}`);
+    expect(body).toEqual({
+      topic: 'mine',
+      title: 'build asks (shop, w1)',
+      message: 'Blue or <red>?\nblue | red\n→ supervisor answer build TEXT',
+      priority: 4,
+    });
+  });
+
+  test('slack: its own markup stays text', async () => {
+    const { request, body } = await sent('slack', '/hook');
+    expect(request?.path).toBe('/hook');
+    expect(body).toEqual({
+      text: 'build asks (shop, w1)\nBlue or &lt;red&gt;?\nblue | red\n→ supervisor answer build TEXT',
+    });
+  });
+
+  test('discord: no one is mentioned, and it fits', async () => {
+    webhooks = [{ ...(webhooks[0] as NotifySettings), format: 'discord' }];
+    await begin();
+    const message = `@everyone ${'x'.repeat(5_000)}`;
+    bus.emit('run.settled', { ...of('r1'), outcome: { ...FAILED, message } as Outcome, status: 'failed' });
+    await until(() => hook.received.length === 1);
+    const body = JSON.parse(hook.received[0]?.body ?? '');
+    expect(body.allowed_mentions).toEqual({ parse: [] });
+    expect([...body.content].length).toBeLessThanOrEqual(2_000);
+    expect(body.content).toMatch(/^build failed \(w1\)\n@everyone/);
+  });
+
+  test('desktop: one message per transition by notify-send; one that fails is tried again', async () => {
+    const log = join(folder, 'shown');
+    const program = join(folder, 'notify-send');
+    // One line per call, one argument after the other; the first call fails.
+    writeFileSync(
+      program,
+      `#!/bin/sh\nfor each; do printf '%s|' "$each" >> '${log}'; done\n[ -e '${log}.once' ] || { touch '${log}.once'; exit 1; }\n`,
+    );
+    chmodSync(program, 0o755);
+    webhooks = [{ ...(webhooks[0] as NotifySettings), format: 'desktop', url: 'desktop:' }];
+    await begin({
+      variables: { PATH: `${folder}:${process.env.PATH}` },
+      repoOf: () => 'shop',
+      platform: 'linux',
+    });
+    bus.emit('run.settled', { ...of('$(touch pwned)'), outcome: FAILED, status: 'failed' });
+    await until(() => postponed === 1);
+    clock.advance(LADDER_MS[0] ?? 0);
+    bus.emit('run.settled', { ...of('$(touch pwned)'), outcome: FAILED, status: 'failed' });
+    await until(() => ledger.deliveries.nextEventAt() === null);
+    const call =
+      '--app-name=supervisor|--urgency=critical|--|build failed (shop, w1)|no\n→ supervisor logs build\n→ supervisor retry build|';
+    expect(readFileSync(log, 'utf8')).toBe(call + call);
+  });
+
+  test('a digest at its time of day, once, also when the machine was off then', async () => {
+    const start = new Date(clock.now());
+    start.setHours(17, 0, 0, 0);
+    clock.advance(start.getTime() - clock.now() + 86_400_000);
+    webhooks = [{ ...(webhooks[0] as NotifySettings), digestAt: '18:00' }];
+    const asked: number[] = [];
+    const digest: OutboxParts['digest'] = async (since) => {
+      asked.push(since);
+      return {
+        ...{ since: new Date(since).toISOString(), until: '', done: 2, failed: 0, runs: 3 },
+        ...{ cost_usd: 0, input_tokens: 0, output_tokens: 0, items: [] },
+      };
+    };
+    await begin({ digest });
+    expect(hook.received).toHaveLength(0);
+    clock.advance(2 * 3_600_000);
+    await until(() => hook.received.length === 1);
+    expect(JSON.parse(hook.received[0]?.body ?? '')).toMatchObject({ type: 'digest', data: { done: 2 } });
+    clock.advance(60_000);
+    await outbox?.stop();
+    // Two days later: one digest of both, from where the last one ended.
+    clock.advance(2 * 86_400_000);
+    await begin({ digest });
+    await until(() => hook.received.length === 2);
+    expect(asked).toHaveLength(2);
+    expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBeGreaterThan(22 * 3_600_000);
   });
 });
