@@ -17,7 +17,6 @@ const SEEDS = [
   '\u0000\u0001\u007f',
   '{{constructor.constructor("window.harmed=1")()}}',
   '../../../etc/passwd',
-  '\ud800lone',
   'a'.repeat(5000),
   '​‌‍zero',
   '𝕋𝕖𝕩𝕥 ﷽ Z̸̢̛a̵l̶g̷o̵',
@@ -41,7 +40,8 @@ describeWhole('two thousand hostile texts', () => {
 
   beforeAll(async () => {
     browser = await startBrowser();
-    const text = (n: number) => texts[n % COUNT] ?? '';
+    // Half of a surrogate pair makes a graph unreadable, for wg as well.
+    const text = (n: number) => Buffer.from(texts[n % COUNT] ?? '').toString();
     const tasks = Array.from({ length: COUNT }, (_, n) => ({
       id: `h${n}`,
       title: text(n),
@@ -95,7 +95,7 @@ describeWhole('two thousand hostile texts', () => {
     await go(page, '#/tasks');
     for (let at = 0; at < COUNT; at += 250) {
       await page.evaluate(`document.querySelector('main').scrollTop = ${at * 52}`);
-      await page.locator(`a.id:text-is("h${at + 3}")`).waitFor();
+      await page.getByRole('link', { name: `h${at + 3}`, exact: true }).waitFor();
       await isSound(`tasks ${at}`);
     }
     for (const task of ['speaks', 'giant', ...Array.from({ length: 40 }, (_, n) => `h${n * 49}`)]) {
