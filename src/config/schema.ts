@@ -329,10 +329,16 @@ export const machineSchema = z.strictObject({
   }),
   notify: z
     .array(
-      z.strictObject(notifyShape).refine(({ url, format }) => url !== undefined || format === 'desktop', {
-        path: ['url'],
-        error: 'is missing; only format = "desktop" needs none',
-      }),
+      z
+        .strictObject(notifyShape)
+        .refine(({ url, format }) => url !== undefined || format === 'desktop', {
+          path: ['url'],
+          error: 'is missing; only format = "desktop" needs none',
+        })
+        .refine(({ url, format }) => format !== 'ntfy' || !url || new URL(url).pathname.length > 1, {
+          path: ['url'],
+          error: 'names no topic: write it as its path, like https://ntfy.example.net/my-topic',
+        }),
     )
     .default([])
     .meta({ description: 'Webhook notifications, retried until delivered; one block for each.' }),

@@ -61,7 +61,7 @@ export function messageFor(event: { readonly type: string; readonly data: Fields
   }
 }
 
-/** What is sent to a chat: where, and the body. Throws for a URL without a topic where one is needed. */
+/** What is sent to a chat: where, and the body. */
 export function chatRequest(
   format: Exclude<NotifyFormat, 'webhook' | 'desktop'>,
   url: string,
@@ -83,13 +83,13 @@ export function chatRequest(
     case 'ntfy': {
       const at = new URL(url);
       const parts = at.pathname.split('/').filter((part) => part !== '');
-      const topic = parts.pop();
-      if (topic === undefined) throw new Error('its url names no topic');
+      // The configuration refuses a url without one.
+      const topic = parts.pop() ?? '';
       at.pathname = `/${parts.join('/')}`;
       return {
         url: at.href,
         body: {
-          topic: decodeURIComponent(topic),
+          topic,
           title: message.title,
           message: message.text,
           priority: message.isUrgent ? 4 : 3,

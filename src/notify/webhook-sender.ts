@@ -1,7 +1,8 @@
 // Sends queued events: a few at once, signed, each retried at growing intervals until its webhook accepts it, or for
 // three days. Counts a delivery before it is made, so that a crash repeats it and never loses it.
 
-import type { NotifySettings } from '../domain/config.ts';
+import type { NotifyFormat, NotifySettings } from '../domain/config.ts';
+import type { SecretValue } from '../domain/profile.ts';
 import { type Lookup, parseEndpoint, resolveEndpoint, systemLookup } from '../executors/http/address.ts';
 import { retryAfterMs } from '../executors/http/backoff.ts';
 import { type HttpAnswer, type HttpClient, sendWithGot } from '../executors/http/client.ts';
@@ -126,30 +127,21 @@ export function createPostman(parts: PostmanParts): WebhookSender {
     now: number,
   ): Promise<HttpAnswer> {
     const none = (message: string): HttpAnswer => ({ kind: 'none', timedOut: false, message });
-    const format = webhook?.format ?? 'webhook';
-    let payload = event.payload;
-    let target = text;
-    if (format !== 'webhook') {
-      const message = messageFor(JSON.parse(event.payload));
-      if (format === 'desktop')
-        return await showOnDesktop(
-          message,
-          parts.platform ?? process.platform,
-          parts.variables,
-          stopped.signal,
-        );
-      const chat = chatRequest(format, text, message);
-      target = chat.url;
-      payload = JSON.stringify(chat.body);
-    }
+    if (webhook?.format === 'desktop')
+      return await showOnDesktop(
+        messageFor(JSON.parse(event.payload)),
+        parts.platform ?? process.platform,
+        parts.variables,
+        stopped.signal,
+      );
+    const { target, payload } = shaped(event.payload, text, webhook?.format ?? 'webhook');
     const url = parseEndpoint(target);
     if ('because' in url) return none(url.because);
-    const { token } = webhook ?? {};
-    const bearer = typeof token === 'object' ? parts.variables[token.env] : token;
-    if (token !== undefined && !bearer) return none('the environment variable of its token is not set');
+    const bearer = secretText(webhook?.token ?? '');
+    if (bearer === null) return none('the environment variable of its token is not set');
     const keys: Buffer[] = [];
     for (const secret of webhook?.secrets ?? []) {
-      const value = typeof secret === 'string' ? secret : parts.variables[secret.env];
+      const value = secretText(secret);
       const parsed = value
         ? signingKey(value)
         : { problem: 'the environment variable of its secret is not set' };
@@ -174,7 +166,7 @@ export function createPostman(parts: PostmanParts): WebhookSender {
             ? {}
             : { 'webhook-signature': signatureHeader(keys, event.id, seconds, body) }),
           'idempotency-key': `"${event.id}"`,
-          ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
+          ...(bearer !== '' ? { authorization: `Bearer ${bearer}` } : {}),
         },
         body,
         connectMs: CONNECT_MS,
@@ -183,6 +175,11 @@ export function createPostman(parts: PostmanParts): WebhookSender {
       },
       stopped.signal,
     );
+  }
+
+  /** Null: its environment variable is not set. */
+  function secretText(secret: SecretValue): string | null {
+    return typeof secret === 'string' ? secret : parts.variables[secret.env] || null;
   }
 
   return {
@@ -210,6 +207,17 @@ export function createPostman(parts: PostmanParts): WebhookSender {
       await Promise.all(underWay.values());
     },
   };
+}
+
+/** Where it goes and what is sent, in the shape that the recipient takes. */
+function shaped(
+  payload: string,
+  url: string,
+  format: Exclude<NotifyFormat, 'desktop'>,
+): { readonly target: string; readonly payload: string } {
+  if (format === 'webhook') return { target: url, payload };
+  const chat = chatRequest(format, url, messageFor(JSON.parse(payload)));
+  return { target: chat.url, payload: JSON.stringify(chat.body) };
 }
 
 type Meaning =

@@ -302,6 +302,7 @@ test('[[notify]]: the desktop needs no url, everything else does', () => {
     { format: 'desktop', url: 'desktop:', digestAt: '18:00' },
   ]);
   expect(() => parse('format = "slack"')).toThrow(/url/);
+  expect(() => parse('format = "ntfy"\nurl = "https://ntfy.test/"')).toThrow(/topic/);
   expect(() => parse('format = "desktop"\ndigest = "25:00"')).toThrow(/time of day/);
   expect(() => parse('format = "pager"\nurl = "https://x.test"')).toThrow(/format/);
 });
