@@ -58,7 +58,7 @@ function replaceConfig(file: string, text: string | null, next: string, home: st
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     writeFileSync(fresh, next, { mode: 0o600, flag: 'wx' });
     if (readConfigText(file) !== text)
-      throw new SupervisorError('config', `${file} was changed by somebody else just now`, {
+      throw new SupervisorError('config', `${file} was changed by another program just now`, {
         hint: 'run the command again',
       });
     renameSync(fresh, target);

@@ -1,7 +1,7 @@
 // Runs for people: `runs`, and the runs part of other views.
 
 import type { Outcome } from '../../domain/outcome.ts';
-import type { RunReport } from '../../domain/report.ts';
+import type { RunReport, UsageReport } from '../../domain/report.ts';
 import { isOpenRun } from '../../domain/run.ts';
 import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
@@ -15,22 +15,23 @@ export function runRows(
   context: Context,
   options: { readonly ids?: boolean; readonly tasks?: boolean } = {},
 ): string {
+  const ids = context.width < Number.POSITIVE_INFINITY ? shortRunIds(runs.map(({ run }) => run)) : null;
   return renderTable({
     columns: [
       ...(options.ids ? [{ head: 'RUN' }] : []),
-      ...(options.tasks === false ? [] : [{ head: 'TASK', min: 12 }]),
-      { head: 'WORKTREE', min: 8, cut: 'start', drop: 3 },
+      ...(options.tasks === false ? [] : [{ head: 'TASK' }]),
+      { head: 'WORKTREE', min: 8, cut: 'start', drop: 5 },
       { head: 'EXECUTOR', min: 8 },
       { head: 'TRY', align: 'right', drop: 2 },
       { head: 'PHASE' },
-      { head: 'AGENT', drop: 4 },
-      { head: 'STARTED', drop: 5 },
-      { head: 'TOOK', drop: 6 },
-      ...(runs.some((run) => run.usage) ? [{ head: 'USED', drop: 7 }] : []),
+      { head: 'AGENT', drop: 6 },
+      { head: 'STARTED', drop: 4 },
+      { head: 'TOOK', drop: 7 },
+      ...(runs.some((run) => run.usage) ? [{ head: 'USED', drop: 3 }] : []),
       { head: 'WHAT', min: 12, drop: 1 },
     ],
     rows: runs.map((run) => [
-      ...(options.ids ? [run.run] : []),
+      ...(options.ids ? [ids?.get(run.run) ?? run.run] : []),
       ...(options.tasks === false ? [] : [run.task]),
       shortPath(run.worktree, context),
       run.executor,
@@ -39,12 +40,50 @@ export function runRows(
       run.agent,
       relativeTime(run.started_at, context.now()),
       took(run),
-      ...(runs.some((each) => each.usage) ? [usedText(run)] : []),
+      ...(runs.some((each) => each.usage) ? [usedShort(run, context)] : []),
       whatOf(run),
     ]),
     width: context.width,
     head: context.paint.faint,
   });
+}
+
+/** An id begins with the time to the millisecond; less of it than this would soon mean other runs too. */
+const SHORTEST_ID = 'run_'.length + 12;
+
+/** How each id may begin to mean this run among them; every command takes it. */
+export function shortRunIds(ids: readonly string[]): ReadonlyMap<string, string> {
+  const sorted = [...new Set(ids)].sort();
+  return new Map(
+    sorted.map((id, n) => {
+      const same = Math.max(commonLength(id, sorted[n - 1]), commonLength(id, sorted[n + 1]));
+      return [id, id.slice(0, Math.max(SHORTEST_ID, same + 1))];
+    }),
+  );
+}
+
+function commonLength(id: string, other: string | undefined): number {
+  let length = 0;
+  while (other !== undefined && length < id.length && id[length] === other[length]) length++;
+  return length;
+}
+
+/** What several runs used together; null where none says. */
+export function usedTogether(runs: readonly RunReport[]): UsageReport | null {
+  const used = runs.flatMap(({ usage }) => usage ?? []);
+  if (used.length === 0) return null;
+  const sum = (of: (usage: UsageReport) => number | null) => {
+    const known = used.map(of).filter((value) => value !== null);
+    return known.length === 0 ? null : known.reduce((total, value) => total + value, 0);
+  };
+  return {
+    cost_usd: sum((usage) => usage.cost_usd),
+    input_tokens: sum((usage) => usage.input_tokens),
+    output_tokens: sum((usage) => usage.output_tokens),
+    cache_read_input_tokens: sum((usage) => usage.cache_read_input_tokens),
+    cache_creation_input_tokens: sum((usage) => usage.cache_creation_input_tokens),
+    turns: sum((usage) => usage.turns),
+  };
 }
 
 /** An outcome in one sentence. */
@@ -98,6 +137,17 @@ export function usedText({ usage }: Pick<RunReport, 'usage'>): string {
     ...(usage.cost_usd === null ? [] : [`$${usage.cost_usd.toFixed(usage.cost_usd < 1 ? 4 : 2)}`]),
     ...(tokens === 0 ? [] : [tokens < 1_000 ? `${tokens} tokens` : `${(tokens / 1_000).toFixed(1)}k tokens`]),
   ].join(', ');
+}
+
+/** The same for a column: `$0.01 2.1k`; in full where there is no end of room. */
+function usedShort(run: Pick<RunReport, 'usage'>, { width }: Pick<Context, 'width'>): string {
+  const full = usedText(run);
+  return width < Number.POSITIVE_INFINITY
+    ? full
+        .replace(/, /, ' ')
+        .replace(/ tokens$/, '')
+        .replace(/(\.(?!00)\d\d)\d\d/, '$1')
+    : full;
 }
 
 function isFailed(run: RunReport): boolean {

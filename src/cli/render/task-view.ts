@@ -5,7 +5,7 @@ import { type Context, shortPath } from '../context.ts';
 import { statePaint } from './color.ts';
 import { plain, plainLines } from './plain.ts';
 import { relativeTime } from './relative-time.ts';
-import { openQuestions, runRows, usedText } from './run-view.ts';
+import { openQuestions, runRows, usedText, usedTogether } from './run-view.ts';
 import { section } from './status-view.ts';
 import { renderTable } from './table.ts';
 import { textWidth } from './text-width.ts';
@@ -14,7 +14,7 @@ import { textWidth } from './text-width.ts';
 export function taskTable(tasks: readonly TaskReport[], context: Context): string {
   return renderTable({
     columns: [
-      { head: 'TASK', min: 12 },
+      { head: 'TASK' },
       { head: 'STATE' },
       { head: 'STATUS', drop: 5 },
       { head: 'EXECUTOR', min: 8, drop: 3 },
@@ -123,6 +123,10 @@ export function taskDetailView(task: TaskDetailReport, context: Context): string
     ['session', plain(last?.session ?? '')],
     ['model', plain(last?.model ?? '')],
     ['used', last ? usedText(last) : ''],
+    [
+      'all runs',
+      task.runs.filter(({ usage }) => usage).length > 1 ? usedText({ usage: usedTogether(task.runs) }) : '',
+    ],
   ] as const;
   if (told.some(([, value]) => value !== '')) parts.push(section('Last run', fields(told, context), context));
   return parts.join('\n');
