@@ -340,7 +340,11 @@ describe('formats', () => {
     question: 'Blue or <red>?',
     options: ['blue', 'red'],
   };
-  const sent = async (format: NonNullable<NotifySettings['format']>, path: string, more: Partial<NotifySettings> = {}) => {
+  const sent = async (
+    format: NonNullable<NotifySettings['format']>,
+    path: string,
+    more: Partial<NotifySettings> = {},
+  ) => {
     webhooks = [{ ...(webhooks[0] as NotifySettings), format, url: hook.url + path, ...more }];
     await begin({ repoOf: () => 'shop' });
     bus.emit('run.input', asked);
