@@ -149,10 +149,4 @@ installed('installed by npm (npm run test:package)', () => {
       );
     });
   }, 600_000);
-
-  test('from git', async () => {
-    await npm('install', '--global', '--prefix', prefix(), `git+file://${ROOT}`);
-    const { version } = await packageJson();
-    expect((await program(join(prefix(), 'bin/supervisor'), '--version')).stdout).toBe(`${version}\n`);
-  }, 600_000);
 });
