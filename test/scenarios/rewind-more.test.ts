@@ -1,6 +1,6 @@
 // More ways in which git puts older states of a graph back, and what `on_rewind` makes of them.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LOST_AT_MOST } from '../../src/decide/retry.ts';
@@ -83,6 +83,67 @@ describe('`on_rewind = "rerun"`', () => {
     expect(rests).toEqual([...rests].sort((a, b) => a - b));
     expect(rests[0]).toBeGreaterThan(0);
   }, 60_000);
+});
+
+describe('`git pull --rebase --autostash` beside a running task', () => {
+  /** What a colleague pushed meanwhile, and the file in which it is. */
+  const pushed = async (file: string, text: string) => {
+    const origin = join(playground.folder, 'origin');
+    const theirs = join(playground.folder, 'theirs');
+    await playground.git(playground.folder, 'clone', '-q', '--bare', playground.repo, origin);
+    await playground.git(playground.folder, 'clone', '-q', origin, theirs);
+    await appendFile(join(theirs, file), text);
+    await playground.git(theirs, 'add', '-f', file);
+    await playground.git(theirs, 'commit', '-q', '-m', 'Theirs');
+    await playground.git(theirs, 'push', '-q', 'origin', 'HEAD:main');
+    return origin;
+  };
+  const started = async () => {
+    await commitGraph([
+      { id: 't', exec: agent('t') },
+      { id: 'other', executor: 'external' },
+    ]);
+    await playground.writeConfig(GRACE);
+    supervised = await supervise(playground);
+    await supervised.event('run.started', 't');
+    await says('t', { status: 'in-progress' });
+    await says('other', { status: 'in-progress' });
+    return supervised;
+  };
+
+  test('its claim comes back with the stash: the agent goes on, and its result is written once', async () => {
+    const running = await started();
+    const origin = await pushed('notes.txt', 'theirs');
+    await git('pull', '-q', '--rebase', '--autostash', origin, 'main');
+    await writeFile(go(), '');
+    await running.event('run.settled', 't');
+    await says('t', { status: 'done' });
+    expect(await ran()).toEqual(['start t', 'end t']);
+    expect([running.count('run.stopping', 't'), running.count('run.opened', 'other')]).toEqual([0, 1]);
+  });
+
+  test('where the stash conflicts, the graph is held; once a person has solved that, the result is written', async () => {
+    const running = await started();
+    const theirs = { kind: 'task', id: 'theirs', title: 'Theirs', status: 'open', paused: true };
+    const origin = await pushed('.workgraph/graph.jsonl', `${JSON.stringify(theirs)}\n`);
+    await git('pull', '-q', '--rebase', '--autostash', origin, 'main').catch(() => {
+      // Some ages of git tell the conflict by their exit status, too.
+    });
+    expect(await readFile(graph(), 'utf8')).toContain('<<<<<<<');
+    const held = await eventually(async () => {
+      const [row] = (await running.control.status()).worktrees;
+      return row?.state === 'watched' ? null : row;
+    });
+    expect(held).toMatchObject({ state: 'held', because: expect.stringContaining('graph.jsonl') });
+    await writeFile(go(), '');
+    await running.event('run.finished', 't');
+    // Theirs it is: the claim of `t` is not in it.
+    await git('checkout', '-q', 'HEAD', '--', '.workgraph/graph.jsonl');
+    await says('t', { status: 'done' });
+    await says('theirs', { status: 'open' });
+    expect(await ran()).toEqual(['start t', 'end t']);
+    expect(running.count('run.stopping', 't')).toBe(0);
+  });
 });
 
 test('a task that is gone from a committed graph: its agent continues, and its result is written when the line is back', async () => {
