@@ -96,6 +96,9 @@ function move(database: Database, from: GraphPath, { graph, worktree, repo }: Ne
     )
     .run(from, graph);
   database.prepare('DELETE FROM tasks WHERE graph = ?').run(from);
+  database
+    .prepare('UPDATE OR REPLACE results SET graph = ?2, repo = ?3 WHERE graph = ?1')
+    .run(from, graph, repo);
   database.prepare('UPDATE OR REPLACE schedules SET graph = ?2 WHERE graph = ?1').run(from, graph);
   // Pauses of tasks and of a worktree's own profiles contain the graph's path.
   const prefix = taskKey(from, '');

@@ -113,6 +113,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
        model = coalesce(?, model), usage = coalesce(?, usage) WHERE id = ?`,
   );
   const schedules = createScheduleStore(database);
+  const results = createResultBook(database);
   const setMeta = database.prepare(
     'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   );
@@ -194,12 +195,13 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   return {
     ...view,
     ...schedules,
-    ...createResultBook(database),
+    ...results,
     ...createVerdictStore(database),
     ...createOldRuns(database, clock),
     ...createGraphBook(database, () => {
       openRuns.wrote(null);
       schedules.readAnew();
+      results.readResultsAnew();
     }),
     // Open runs are read all the time; the cache has what was written.
     run: (id) => openRuns.get(id) ?? view.run(id),

@@ -35,6 +35,8 @@ export interface ResultBook {
   outcomeOf(known: KnownResult): Succeeded | Failed | null;
   /** The task was started again, or a person decided that it is not finished. */
   forgetResult(key: ResultKey): void;
+  /** The rows were changed in another way: they are read again. */
+  readResultsAnew(): void;
   /** Forgets what was known before this instant, ms. */
   forgetResultsBefore(at: number): void;
 }
@@ -63,6 +65,18 @@ const CHANGES_KEPT = 1000;
 class Results implements KnownResults {
   readonly #repos = new Map<string, Map<TaskId, readonly KnownResult[]>>();
   readonly #changes = new Map<string, { revision: number; last: TaskId[] }>();
+  readonly #base: number;
+
+  /** `base`: revisions begin there, above those of a book that this one replaces. */
+  constructor(base = 0) {
+    this.#base = base;
+  }
+
+  /** Above every revision so far. */
+  get nextBase(): number {
+    const revisions = [...this.#changes.values()].map(({ revision }) => revision);
+    return Math.max(this.#base, ...revisions) + 1;
+  }
 
   of(repo: string, task: TaskId): readonly KnownResult[] {
     return this.#repos.get(repo)?.get(task) ?? [];
@@ -73,11 +87,11 @@ class Results implements KnownResults {
   }
 
   revisionOf(repo: string): number {
-    return this.#changes.get(repo)?.revision ?? 0;
+    return this.#changes.get(repo)?.revision ?? this.#base;
   }
 
   changedSince(repo: string, revision: number): Iterable<TaskId> | null {
-    const { revision: now, last } = this.#changes.get(repo) ?? { revision: 0, last: [] };
+    const { revision: now, last } = this.#changes.get(repo) ?? { revision: this.#base, last: [] };
     const count = now - revision;
     return count > last.length ? null : last.slice(last.length - count);
   }
@@ -101,7 +115,7 @@ class Results implements KnownResults {
     this.#repos.set(repo, tasks);
     if (known.length > 0) tasks.set(task, known);
     else tasks.delete(task);
-    const changes = this.#changes.get(repo) ?? { revision: 0, last: [] };
+    const changes = this.#changes.get(repo) ?? { revision: this.#base, last: [] };
     this.#changes.set(repo, changes);
     changes.revision++;
     changes.last.push(task);
@@ -125,8 +139,8 @@ function knownOf(row: SqlRow): KnownResult {
   };
 }
 
-function read(database: Database): Results {
-  const results = new Results();
+function read(database: Database, base?: number): Results {
+  const results = new Results(base);
   const columns = 'repo, task, created_at, graph, run, agent, ended, content, mark, at';
   for (const row of database.prepare(`SELECT ${columns} FROM results`).all()) results.put(knownOf(row));
   return results;
@@ -191,6 +205,9 @@ export function createResultBook(database: Database): ResultBook {
     outcomeOf(result) {
       const found = row(result);
       return found?.run === result.run ? (JSON.parse(String(found.outcome)) as Succeeded | Failed) : null;
+    },
+    readResultsAnew() {
+      if (book) book = read(database, book.nextBase);
     },
     forgetResult: forget,
     forgetResultsBefore(at) {

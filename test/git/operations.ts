@@ -251,8 +251,9 @@ export const OPERATIONS: readonly Operation[] = [
     async act(site) {
       if (site.at === site.repo) return;
       site.wiped(site.at);
-      if ((await site.git(site.repo, 'worktree', 'remove', '--force', site.at)) === 0)
-        site.moved(site.at, null);
+      await site.git(site.repo, 'worktree', 'remove', '--force', site.at);
+      // Where somebody writes into it meanwhile, git says that it failed, and has forgotten the worktree all the same.
+      if ((await site.git(site.at, 'rev-parse', '--git-dir')) !== 0) site.moved(site.at, null);
     },
   },
   { name: 'worktree prune', act: commands('worktree prune') },

@@ -42,6 +42,26 @@ test('what was seen of a graph is kept as it was said last', () => {
   expect(ledger.rememberedGraphs()).toEqual([{ ...graph, branch: 'x', open: [], openCount: 0, goneAt: 5 }]);
 });
 
+test('what is known of finished tasks goes with their graph, for whoever looked before, too', () => {
+  const outcome = { kind: 'succeeded' } as const;
+  const result = { task: 't', createdAt: 'then', run: 'run_1', agent: 'agent-1', outcome, of: null, at: 5 };
+  ledger.noteResult({ ...result, repo: '/r/.git', graph: '/from/.wg' });
+  ledger.noteResult({ ...result, repo: '/r/.git', graph: '/other/.wg', task: 'u' });
+  const before = ledger.results().revisionOf('/r/.git');
+  expect(ledger.results().of('/r/.git', 't')).toMatchObject([{ graph: '/from/.wg' }]);
+  ledger.moveGraph('/from/.wg', TO);
+  expect(ledger.results().of('/r/.git', 't')).toEqual([]);
+  const moved = { graph: TO.graph, run: 'run_1', ended: 'succeeded' };
+  expect(ledger.results().of(TO.repo, 't')).toMatchObject([moved]);
+  expect(ledger.results().of('/r/.git', 'u')).toHaveLength(1);
+  // Everything is to be looked at anew.
+  const now = ledger.results().revisionOf('/r/.git');
+  expect(now).toBeGreaterThan(before);
+  expect(ledger.results().changedSince('/r/.git', before)).toBeNull();
+  ledger.forgetResult({ repo: '/r/.git', task: 'u', createdAt: 'then' });
+  expect([...(ledger.results().changedSince('/r/.git', now) ?? [])]).toEqual(['u']);
+});
+
 test('runs, fences, attempts, schedules and pauses go with their graph', () => {
   const run = begun('run_1', '/from/.wg');
   // Known at the new place from long ago, under the same name.
