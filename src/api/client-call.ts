@@ -111,3 +111,24 @@ function lost(call: SocketCall, error: unknown): SupervisorError {
     },
   );
 }
+
+/** The messages that answer one MCP message; none for a notification. */
+export async function callMcp(call: SocketCall): Promise<readonly unknown[]> {
+  const response = await open(call);
+  let text = '';
+  try {
+    response.setEncoding('utf8');
+    for await (const chunk of response) text += chunk as string;
+  } catch (error) {
+    throw lost(call, error);
+  }
+  if (text.trim() === '') return [];
+  const isStream = response.headers['content-type']?.startsWith('text/event-stream') ?? false;
+  if (isStream)
+    return [...text.matchAll(/^data: ?(.+)$/gm)].map(([, data = 'null']) => JSON.parse(data) as unknown);
+  const value = JSON.parse(text) as unknown;
+  const status = response.statusCode ?? 0;
+  // The protocol's own errors come with any status.
+  if (typeof value === 'object' && value !== null && 'jsonrpc' in value) return [value];
+  throw errorOf(status, value);
+}

@@ -7,6 +7,7 @@ import { type Clock, isoTime } from '../platform/clock.ts';
 import { mountA2a } from './a2a-route.ts';
 import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
+import { mountMcp } from './mcp-route.ts';
 import { describeApi, describingRoute } from './openapi.ts';
 import { mountPage, type PageParts, pageControlRoutes } from './page-routes.ts';
 import { ApiProblem } from './problem.ts';
@@ -58,6 +59,7 @@ export function createApiApp(
   mountRoutes(app, [...routes, describingRoute(() => describeApi(routes, parts.version))], parts);
   mountCallback(app, parts);
   mountA2a(app, parts);
+  mountMcp(app, parts);
 
   app.get('/api/events', (context) => {
     const { incoming, outgoing, door } = context.env;

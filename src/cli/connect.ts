@@ -48,7 +48,7 @@ export async function connect(context: Context): Promise<SupervisorClient | null
 }
 
 /** Inside an agent, the socket of the supervisor that started it, unless another one was named. */
-function ownSupervisor(context: Context): string | null {
+export function ownSupervisor(context: Context): string | null {
   const { SUPERVISOR_API, SUPERVISOR_RUN_ID } = context.environment.variables;
   const named = context.config !== undefined || context.stateDir !== undefined;
   return named || !SUPERVISOR_RUN_ID || !SUPERVISOR_API || !isAbsolute(SUPERVISOR_API)

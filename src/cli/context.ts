@@ -1,6 +1,7 @@
 // What every command gets: the current folder, output, colours. Commands take nothing from the process itself, so
 // that tests can pass other parts.
 
+import type { Readable } from 'node:stream';
 import type { Paths } from '../config/paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
@@ -26,6 +27,8 @@ export interface ProcessIo {
   readonly stdin: {
     readonly isTTY: boolean;
     read(): Promise<string>;
+    /** What comes in, as it comes. */
+    readonly stream?: Readable;
     /** One line in answer to a question; null when there is none any more. */
     ask(question: string): Promise<string | null>;
   };

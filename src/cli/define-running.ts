@@ -182,6 +182,16 @@ Example:
 
   host.on(
     program
+      .command('mcp')
+      .summary('an MCP server, for agents')
+      .description(
+        'Speaks the Model Context Protocol on standard input and output and passes on to the running supervisor: list_tasks, get_task, why, next_task, progress, complete, fail, ask, add_task, add_dependency. Inside an agent that the supervisor started, only what is about its own task.',
+      )
+      .addHelpText('after', '\nExample:\n  claude mcp add workgraph -- supervisor mcp\n'),
+    async (context) => (await import('./commands/mcp.ts')).mcp(context),
+  );
+  host.on(
+    program
       .command('adopt')
       .summary("take a graph over from wg's own daemon")
       .description(

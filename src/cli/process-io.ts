@@ -26,6 +26,9 @@ export function processSurroundings(): ProcessIo {
     stderr: screenOf(process.stderr),
     stdin: {
       isTTY: process.stdin.isTTY === true,
+      get stream() {
+        return process.stdin;
+      },
       async read() {
         const chunks: Buffer[] = [];
         for await (const chunk of process.stdin) chunks.push(chunk as Buffer);

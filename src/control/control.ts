@@ -12,6 +12,7 @@ import type {
   VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
+import type { TaskRequest } from '../graphs/authoring.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
@@ -190,6 +191,13 @@ export interface SupervisorControl {
   /** The run when it has finished, or its state after `ms`. */
   ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport>;
   /** Pauses new dispatches: everything, one repository (path or name), or one executor. */
+  /** Adds an open task to the only graph there is, or the one of `place` (a path in a worktree, a branch). */
+  addTask(
+    place: string | null,
+    request: TaskRequest & { readonly title: string; readonly id?: string },
+  ): Promise<TaskReport>;
+  /** Changes a task. */
+  editTask(query: TaskQuery, request: TaskRequest): Promise<TaskReport>;
   pause(target: string | null, because: string): Promise<void>;
   resume(target: string | null): Promise<void>;
   /** Stops dispatching; running work continues. */

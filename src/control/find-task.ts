@@ -119,6 +119,21 @@ export function askedPlaces(
   return places;
 }
 
+/** The graph of a place, or the only one there is. Throws `not-found` or `ambiguous`. */
+export function onlyGraph(views: readonly GraphView[], place: string | null): GraphPath {
+  const found = askedPlaces(views, place ?? undefined) ?? views;
+  const [one, another] = found;
+  if (one === undefined)
+    throw new SupervisorError('not-found', 'no worktree has a graph', {
+      hint: '`supervisor init` makes one, in a worktree of a supervised repository',
+    });
+  if (another === undefined) return one.graph;
+  throw new SupervisorError('ambiguous', `there are ${found.length} graphs, and no worktree was named`, {
+    hint: 'name the worktree',
+    details: { candidates: found.map(({ worktree }) => worktree) },
+  });
+}
+
 /**
  * The runs matching a filter, latest first. Throws `not-found` for an unknown worktree, and for a task that is in no
  * graph and has no recorded run.

@@ -21,6 +21,7 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import { addTask, editTask, type TaskRequest } from '../graphs/authoring.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
 import type { Base } from '../platform/base.ts';
@@ -54,7 +55,7 @@ import type {
   TaskQuery,
 } from './control.ts';
 import type { CurrentTasks } from './current-tasks.ts';
-import { askedRuns, type FoundTask, findTask, lostRun, runNamed } from './find-task.ts';
+import { askedRuns, type FoundTask, findTask, lostRun, onlyGraph, runNamed } from './find-task.ts';
 import { promptOf } from './prompt.ts';
 import {
   detailReport,
@@ -227,6 +228,28 @@ export class LiveControl implements SupervisorControl {
     });
     await this.#supervisor.tick();
     return this.#report(this.#tasks.find(query));
+  }
+
+  async addTask(
+    place: string | null,
+    request: TaskRequest & { readonly title: string; readonly id?: string },
+  ): Promise<TaskReport> {
+    await this.#begun;
+    const { graphs } = this.#tasks.decided().world;
+    const store = this.#parts.graphs.get(onlyGraph(graphs, place))?.store;
+    if (!store) throw new SupervisorError('graph', 'the graph was just removed', { hint: 'try again' });
+    const { id } = await addTask(store, request, this.#parts.clock.now());
+    await this.#supervisor.tick();
+    return this.#report(this.#tasks.find({ task: id, worktree: store.graph }));
+  }
+
+  async editTask(query: TaskQuery, request: TaskRequest): Promise<TaskReport> {
+    await this.#begun;
+    const found = this.#tasks.find(query);
+    const { store } = this.#graph(found);
+    await editTask(store, found.task.id, request);
+    await this.#supervisor.tick();
+    return this.#report(this.#tasks.find({ task: found.task.id, worktree: store.graph }));
   }
 
   async claim(query: TaskQuery, worker: string, terms: ClaimTerms = {}): Promise<Claimed> {

@@ -244,6 +244,14 @@ export function scriptedControl(): ScriptedControl {
       const { task, worktree } = find(query);
       return { task, worktree, executor: 'claude', run: null, prompt: '# Task' };
     },
+    async addTask(place, request) {
+      note('addTask', place, request);
+      return find({ task: 'deploy' });
+    },
+    async editTask(query, request) {
+      note('editTask', query, request);
+      return find(query);
+    },
     async tasks(filter) {
       note('tasks', filter);
       return tasks.filter((task) => filter.worktree === undefined || task.worktree === filter.worktree);
