@@ -15,16 +15,12 @@ export function mountMcp(app: ApiApp, parts: ApiParts & { readonly version: stri
     const { incoming, door } = context.env;
     const who = callerOf(parts.gate.admit(incoming, door), parts.gate, parts.version);
     const parsedBody = await readJsonBody(incoming, parts.maxBodyBytes);
-    const [{ createMcpHandler }, { createMcpServer }] = await Promise.all([
-      import('@modelcontextprotocol/server'),
-      import('./mcp-tools.ts'),
-    ]);
-    const handler = createMcpHandler(() => createMcpServer(parts.control, who), { responseMode: 'json' });
+    const { mcpHandler } = await import('./mcp-tools.ts');
     const headers = new Headers();
     for (const [name, value] of Object.entries(incoming.headers))
       if (typeof value === 'string') headers.set(name, value);
     const request = new Request('http://localhost/mcp', { method: 'POST', headers });
-    return await handler.fetch(request, { parsedBody });
+    return await mcpHandler(parts.control, who).fetch(request, { parsedBody });
   });
   refuseOtherMethods(app, MCP_PATH, ['POST'], parts);
 }

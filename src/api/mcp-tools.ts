@@ -1,7 +1,7 @@
 // The tools of the MCP server: what an agent may ask and say about tasks, in terms of the control. Which of them a
 // caller gets depends on its token: with a run's token they are about that run's task alone.
 
-import { McpServer } from '@modelcontextprotocol/server';
+import { createMcpHandler, type McpHttpHandler, McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import { SupervisorError } from '../domain/errors.ts';
@@ -46,8 +46,12 @@ const worktree = line(4096)
   .optional()
   .describe('path of a worktree, or a branch; needed where an id means several tasks');
 
-/** The server for one caller. */
-export function createMcpServer(control: McpControl, who: McpCaller): McpServer {
+/** Answers one request of a caller. */
+export function mcpHandler(control: McpControl, who: McpCaller): McpHttpHandler {
+  return createMcpHandler(() => createMcpServer(control, who));
+}
+
+function createMcpServer(control: McpControl, who: McpCaller): McpServer {
   const server = new McpServer(
     { name: 'workgraph-supervisor', version: who.version },
     {
@@ -199,7 +203,7 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
       description: 'Once the work is done. Its check runs before it counts.',
       inputSchema: schema.extend({
         summary: line(2000).optional(),
-        artifacts: z.json().optional().describe('any JSON value; kept with the task'),
+        artifacts: z.unknown().optional().describe('any JSON value; kept with the task'),
       }),
       annotations: REPEATABLE,
     },

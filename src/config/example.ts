@@ -27,6 +27,7 @@ const EXAMPLE_PROFILES: readonly {
   { name: 'pi', type: 'pi' },
   { name: 'gemini', type: 'gemini' },
   { name: 'opencode', type: 'opencode' },
+  { name: 'goose', type: 'acp' },
   { name: 'build', type: 'command', without: ['shell'] },
   { name: 'deploy', type: 'command', without: ['command'] },
   { name: 'deploy-agent', type: 'http' },

@@ -123,6 +123,20 @@ function agentSchema<T extends AgentType>(type: T) {
   });
 }
 
+/** ACP has three answers to what an agent may do, and no default program. */
+const acpSchema = agentSchema('acp').extend({
+  command: required(text, {
+    text: 'A program that speaks ACP on its standard input and output: a name found in PATH, or a path.',
+    example: 'goose',
+  }),
+  args: withDefault(z.array(z.string()), [], 'Its arguments, such as ["acp"].'),
+  permission_mode: withDefault(
+    z.enum(['allow', 'ask', 'deny']),
+    'allow',
+    'What becomes of its permission requests: "ask" makes each a question that `supervisor answer` settles.',
+  ),
+});
+
 const commandShape = {
   type: z.literal('command').meta({ description: 'Runs a program in the worktree.' }),
   ...commonShape,
@@ -263,6 +277,7 @@ export const profileSchemas = {
   pi: agentSchema('pi'),
   gemini: agentSchema('gemini'),
   opencode: agentSchema('opencode'),
+  acp: acpSchema,
   command: z.strictObject(commandShape),
   http: z.strictObject(httpShape),
   schedule: z.strictObject(scheduleShape),
@@ -277,6 +292,7 @@ export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.pi,
   profileSchemas.gemini,
   profileSchemas.opencode,
+  profileSchemas.acp,
   profileSchemas.command,
   profileSchemas.http,
   profileSchemas.schedule,

@@ -29,7 +29,8 @@ export interface ReadProfiles {
 
 /** Profiles that exist without configuration; for these `type` may be omitted. */
 const BUILT_IN_TYPES: ReadonlyMap<string, ExecutorType> = new Map([
-  ...AGENT_TYPES.map((type) => [type, type] as const),
+  // Which program speaks ACP, only a profile can say.
+  ...AGENT_TYPES.filter((type) => type !== 'acp').map((type) => [type, type] as const),
   ['command', 'command'],
   ['external', 'external'],
   ['scheduled', 'schedule'],
@@ -49,6 +50,7 @@ const STRANGERS_MODES: Partial<Record<ExecutorType, string>> = {
   claude: 'default',
   codex: 'read-only',
   gemini: 'default',
+  acp: 'deny',
 };
 
 /** Reads the `executors` table of a parsed document. A broken profile is reported and affects no other. */

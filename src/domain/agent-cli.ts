@@ -63,6 +63,17 @@ export const AGENT_CLIS = {
     account: 'opencode',
     environment: ['OPENCODE_CONFIG', 'OPENCODE_CONFIG_DIR', ...PROVIDERS],
   },
+  acp: {
+    title: 'an agent by ACP (Agent Client Protocol)',
+    // Each profile names its own.
+    program: '',
+    permissionMode: 'allow',
+    account: 'acp',
+    environment: [
+      ...['CODEX_HOME', 'CODEX_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GEMINI_BASE_URL', 'GOOGLE_CLOUD_PROJECT'],
+      ...['OPENCODE_CONFIG', 'OPENCODE_CONFIG_DIR', 'OPENAI_MODEL', ...PROVIDERS],
+    ],
+  },
 } as const satisfies Record<string, AgentCliFacts>;
 
 export type AgentType = keyof typeof AGENT_CLIS;

@@ -43,7 +43,9 @@ async function ask(method: string, params: object = {}, token?: string | null) {
   });
   const text = await response.text();
   const data = /^data: ?(.+)$/m.exec(text)?.[1] ?? text;
-  return { status: response.status, ...(JSON.parse(data) as { result?: never; error?: unknown }) };
+  const answer = JSON.parse(data) as { result?: never; error?: unknown };
+  if (method !== 'tools/call') expect(answer).toHaveProperty('result');
+  return { status: response.status, ...answer };
 }
 
 async function tool(name: string, args: object = {}, token?: string) {
@@ -63,6 +65,7 @@ const toolNames = async (token?: string) => {
 
 test('a task is added, asked about, made to wait, taken, asked a person, and completed', async () => {
   await start({ id: 'first', executor: 'outside' });
+  await supervised.event('run.handed-off', 'first');
   const tools = await toolNames();
   expect(tools.map(({ name }) => name).sort()).toEqual([
     ...['add_dependency', 'add_task', 'ask', 'complete', 'fail', 'get_task'],
@@ -84,7 +87,7 @@ test('a task is added, asked about, made to wait, taken, asked a person, and com
   expect((await tool('add_dependency', { task: 'third', after: 'no-such' })).text).toContain('no-such');
 
   const taken = await tool('next_task', { worker: 'me' });
-  expect(taken.value).toMatchObject({ task: { task: { name: 'first' } } });
+  expect(taken.value).toMatchObject({ task: { task: { local_id: 'first' } } });
   await tool('ask', { task: 'first', question: 'Which one?', options: ['a', 'b'] });
   await supervised.control.answer({ task: 'first' }, 'a');
   const going = await tool('progress', { task: 'first', message: 'half' });
@@ -94,8 +97,9 @@ test('a task is added, asked about, made to wait, taken, asked a person, and com
   ).toMatchObject({
     status: 'done',
   });
+  await supervised.event('run.handed-off', 'second-one');
   expect((await tool('next_task', { worker: 'me' })).value).toMatchObject({
-    task: { task: { name: 'second-one' } },
+    task: { task: { local_id: 'second-one' } },
   });
   expect((await tool('fail', { task: 'second-one', reason: 'cannot be done' })).value).toMatchObject({
     status: 'failed',
@@ -107,6 +111,7 @@ test('a task is added, asked about, made to wait, taken, asked a person, and com
 
 test("a run's token is about its own task alone", async () => {
   await start({ id: 'own', executor: 'outside' }, { id: 'other' });
+  await supervised.event('run.handed-off', 'own');
   const { token } = await supervised.control.claim({ task: 'own' }, 'me');
   expect((await toolNames(token)).map(({ name }) => name).sort()).toEqual([
     ...['ask', 'complete', 'fail', 'get_task', 'progress', 'why'],

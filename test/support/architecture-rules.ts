@@ -57,6 +57,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'proper-lockfile': ['platform/instance-lock.ts'],
   'simple-git': ['worktrees/'],
   'smol-toml': ['config/'],
+  '@agentclientprotocol/sdk': ['executors/process/acp-client.ts'],
   '@modelcontextprotocol/server': ['api/'],
   'string-width': ['cli/render/text-width.ts'],
   preact: ['page/'],

@@ -1,5 +1,6 @@
 // The supported agent CLIs: one adapter each.
 
+import { acp } from './acp.ts';
 import type { AgentCli, AgentFacts } from './agent-cli.ts';
 import { claude } from './claude.ts';
 import { codex } from './codex.ts';
@@ -18,4 +19,5 @@ export const ADAPTERS: readonly AgentCli<AgentFacts>[] = [
   anyCli(pi),
   anyCli(gemini),
   anyCli(opencode),
+  anyCli(acp),
 ];

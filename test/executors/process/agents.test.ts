@@ -2,9 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { builtInProfiles } from '../../../src/config/profiles.ts';
 import { AGENT_CLIS, AGENT_TYPES, type AgentType } from '../../../src/domain/agent-cli.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { AgentProfile } from '../../../src/domain/profile.ts';
+import { acp } from '../../../src/executors/process/acp.ts';
 import { createAgentExecutor } from '../../../src/executors/process/agent.ts';
 import type { AgentCli } from '../../../src/executors/process/agent-cli.ts';
 import type { Report } from '../../../src/executors/process/agent-report.ts';
@@ -227,8 +229,10 @@ describe('how each is called', () => {
     );
   });
 
-  test('every CLI is a built-in profile of its own name', () => {
-    expect(AGENT_TYPES).toEqual(['claude', 'codex', 'pi', 'gemini', 'opencode']);
+  test('every CLI is a built-in profile of its own name; ACP needs a program to speak it', () => {
+    expect(AGENT_TYPES).toEqual(['claude', 'codex', 'pi', 'gemini', 'opencode', 'acp']);
+    const names = builtInProfiles({ attempts: 1, backoffMs: 0, maxBackoffMs: 0 }).map(({ name }) => name);
+    expect(AGENT_TYPES.filter((type) => !names.includes(type))).toEqual(['acp']);
   });
 });
 
@@ -244,7 +248,7 @@ describe('an agent that runs', () => {
     profile: Partial<AgentProfile>,
     directives: string[],
   ) {
-    const all = { claude, codex, pi, gemini, opencode };
+    const all = { claude, codex, pi, gemini, opencode, acp };
     const assignment = await makeAssignment(root.path, profileOf(cli.type, profile), {
       description: directives.map((one) => `fake-claude: ${one}`).join('\n'),
     });

@@ -1,0 +1,159 @@
+// A program of its own: the client of one ACP agent (Agent Client Protocol) for one prompt. It is started like an agent
+// CLI, with the prompt on standard input, and prints what happens as lines of JSON, so that it outlives a restart of the
+// supervisor like any other agent. What the lines mean to a run is in acp.ts.
+
+import { spawn } from 'node:child_process';
+import { Readable, Writable } from 'node:stream';
+import {
+  client,
+  type InitializeResponse,
+  methods,
+  type NewSessionResponse,
+  ndJsonStream,
+  type PromptResponse,
+  type RequestPermissionRequest,
+} from '@agentclientprotocol/sdk';
+import { systemClock } from '../../platform/clock.ts';
+import { processEnvironment } from '../../platform/environment.ts';
+import { VERSION } from '../../version.ts';
+import { type AcpOrder, readOrder } from './acp-order.ts';
+import { askPerson } from './acp-question.ts';
+
+/** After its last word an agent may take so long to leave, ms. Some stay for good. */
+const LEAVE_MS = 3_000;
+const SETTLED_MS = 300;
+
+const clock = systemClock();
+
+function say(event: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+async function main(): Promise<number> {
+  const order = readOrder(process.argv.slice(2));
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  const prompt = Buffer.concat(chunks).toString('utf8');
+  const [program = '', ...args] = order.argv;
+  // In a group of its own: who stops us must not interrupt it before its turn is cancelled.
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  const left = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
+    child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `status ${code}`}`));
+  });
+  child.stdin.on('error', () => {
+    // It has left; that is told below.
+  });
+  try {
+    const stopReason = await converse(order, prompt, child);
+    say({ type: 'end', stopReason });
+    return stopReason === 'end_turn' ? 0 : 1;
+  } catch (thrown) {
+    // Its pipes close a moment before it is known how it ended.
+    const how = await Promise.race([left, clock.sleep(SETTLED_MS).then(() => null)]);
+    if (how === null) say({ type: 'error', ...errorFields(thrown) });
+    else say({ type: 'error', message: `the agent ${how} before its turn was over`, code: null, data: null });
+    return 1;
+  } finally {
+    child.stdin.end();
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const isGone = await Promise.race([left.then(() => true), clock.sleep(LEAVE_MS).then(() => false)]);
+      if (isGone) break;
+      killGroup(child.pid, signal);
+    }
+  }
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has left just now.
+  }
+}
+
+/** One prompt, and why its turn was over. */
+async function converse(
+  order: AcpOrder,
+  prompt: string,
+  child: { readonly stdin: Writable; readonly stdout: Readable },
+): Promise<string> {
+  const stream = ndJsonStream(
+    Writable.toWeb(child.stdin) as WritableStream<Uint8Array>,
+    Readable.toWeb(child.stdout) as ReadableStream<Uint8Array>,
+  );
+  return await client({ name: 'workgraph-supervisor' })
+    .onRequest(methods.client.session.requestPermission, async ({ params }) => ({
+      outcome: await settle(order, params),
+    }))
+    .onNotification(methods.client.session.update, ({ params }) => {
+      say({ type: 'update', update: params.update });
+    })
+    .connectWith(stream, async (agent) => {
+      const { agentCapabilities } = await agent.request<InitializeResponse>(methods.agent.initialize, {
+        protocolVersion: 1,
+        clientCapabilities: {},
+        clientInfo: { name: 'workgraph-supervisor', version: VERSION },
+      });
+      const place = { cwd: process.cwd(), mcpServers: [] };
+      const known = agentCapabilities?.loadSession ? order.session : null;
+      const sessionId =
+        known ?? (await agent.request<NewSessionResponse>(methods.agent.session.new, place)).sessionId;
+      if (known !== null) await agent.request(methods.agent.session.load, { ...place, sessionId: known });
+      // What was replayed of an earlier session is not the answer to this prompt.
+      say({ type: 'session', id: sessionId });
+      let isCancelled = false;
+      const cancel = () => {
+        if (isCancelled) process.exit(1);
+        isCancelled = true;
+        void agent.notify(methods.agent.session.cancel, { sessionId });
+      };
+      process.on('SIGINT', cancel);
+      process.on('SIGTERM', cancel);
+      const result = await agent.request<PromptResponse>(methods.agent.session.prompt, {
+        sessionId,
+        prompt: [{ type: 'text', text: prompt }],
+      });
+      say({ type: 'usage', usage: 'usage' in result ? result.usage : null });
+      return result.stopReason;
+    });
+}
+
+type Settled =
+  | { readonly outcome: 'cancelled' }
+  | { readonly outcome: 'selected'; readonly optionId: string };
+
+/** Allows, refuses or asks, as the profile says. */
+async function settle(
+  { permission }: AcpOrder,
+  { toolCall, options }: RequestPermissionRequest,
+): Promise<Settled> {
+  const what = toolCall.title ?? 'use a tool';
+  const ofKind = (kind: string) => options.find((option) => option.kind.startsWith(kind));
+  const select = (option: { readonly optionId: string } | undefined): Settled =>
+    option ? { outcome: 'selected', optionId: option.optionId } : { outcome: 'cancelled' };
+  if (permission === 'allow') return select(ofKind('allow'));
+  if (permission === 'deny') {
+    say({ type: 'denied', what });
+    return select(ofKind('reject'));
+  }
+  say({ type: 'asking', what });
+  const names = options.map(({ name }) => name);
+  const { variables } = processEnvironment();
+  const answer = await askPerson(`May it ${what}?`, names, variables, clock);
+  const chosen = options.find(({ name, optionId }) => name === answer || optionId === answer);
+  if (!chosen || chosen.kind.startsWith('reject')) say({ type: 'denied', what });
+  return select(chosen ?? ofKind('reject'));
+}
+
+/** What an error of the protocol tells, as far as agents fill it in. */
+function errorFields(thrown: unknown): Record<string, unknown> {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const { code = null, data = null } = error as { code?: unknown; data?: unknown };
+  return { message: error.message, code, data };
+}
+
+process.exitCode = await main();
+// Requests that nobody answers any more must not keep it.
+process.exit();

@@ -1,0 +1,24 @@
+// What the ACP client is told on its command line.
+
+/** How permission requests are settled, whom it speaks to, and the session that is to go on. */
+export interface AcpOrder {
+  readonly permission: 'ask' | 'allow' | 'deny';
+  /** A session to take up again, where the agent can; null: a new one. */
+  readonly session: string | null;
+  /** The agent's program and arguments. */
+  readonly argv: readonly string[];
+}
+
+/** The arguments for an order. */
+export function orderArguments({ permission, session, argv }: AcpOrder): string[] {
+  return [permission, session ?? '', ...argv];
+}
+
+/** The order of these arguments. */
+export function readOrder([permission = '', session = '', ...argv]: readonly string[]): AcpOrder {
+  return {
+    permission: permission === 'allow' || permission === 'deny' ? permission : 'ask',
+    session: session === '' ? null : session,
+    argv,
+  };
+}
