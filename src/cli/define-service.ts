@@ -2,12 +2,15 @@
 
 import type { Command } from 'commander';
 import { type Host, wholeNumber } from './bind-command.ts';
+import type { WhichService } from './commands/service.ts';
 
 const STEERING = [
   ['start', 'start the installed service'],
   ['stop', 'stop it; it starts again with the next log-in'],
   ['restart', 'stop it and start it again'],
 ] as const;
+
+const WORKER = ['--worker', 'the service of a worker (`supervisor worker`) instead'] as const;
 
 /** Defines `service …` and `token …` on the program. */
 export function defineServiceCommands(program: Command, host: Host): void {
@@ -30,43 +33,54 @@ export function defineServiceCommands(program: Command, host: Host): void {
       ),
     async (context) => (await commands()).restart(context),
   );
-  host.on(
+  host.on<WhichService>(
     service
       .command('install')
       .summary('install and start it')
       .description(
         'Writes the unit and starts it, with PATH and all variables of this shell that decide which configuration and state are used. A second time it restarts the service if anything changed.',
+      )
+      .argument('[options...]', 'with --worker: those of `supervisor worker`, after --')
+      .option(...WORKER)
+      .addHelpText(
+        'after',
+        '\nExample:\n  supervisor service install --worker -- --connect https://supervisor.example.net --profile farm --places 4\n',
       ),
-    async (context) => (await commands()).installService(context),
+    async (context, [args], options) =>
+      (await commands()).installService(context, (args ?? []) as unknown as string[], options),
   );
-  host.on(
+  host.on<WhichService>(
     service
       .command('uninstall')
       .summary('stop and remove it')
-      .description('Stops the service and removes its unit.'),
-    async (context) => (await commands()).uninstallService(context),
+      .description('Stops the service and removes its unit.')
+      .option(...WORKER),
+    async (context, _args, options) => (await commands()).uninstallService(context, options),
   );
   for (const [verb, summary] of STEERING)
-    host.on(
+    host.on<WhichService>(
       service
         .command(verb)
         .summary(summary)
-        .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}. Agents run on.`),
-      async (context) => (await commands()).steerService(context, verb),
+        .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}. Agents run on.`)
+        .option(...WORKER),
+      async (context, _args, options) => (await commands()).steerService(context, verb, options),
     );
-  host.on(
+  host.on<WhichService>(
     service
       .command('status')
       .summary('what the service manager says')
-      .description('Exit status 5 when it does not run.'),
-    async (context) => (await commands()).serviceStatus(context),
+      .description('Exit status 5 when it does not run.')
+      .option(...WORKER),
+    async (context, _args, options) => (await commands()).serviceStatus(context, options),
   );
-  host.on<{ follow?: boolean }>(
+  host.on<WhichService & { follow?: boolean }>(
     service
       .command('logs')
       .summary('its log')
       .description('The log, by the service manager’s own tool.')
-      .option('-f, --follow', 'print new lines as they come'),
+      .option('-f, --follow', 'print new lines as they come')
+      .option(...WORKER),
     async (context, _args, options) => (await commands()).serviceLogs(context, options),
   );
 }

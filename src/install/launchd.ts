@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
-import { LAUNCHD_LABEL, launchdPlist, type ServiceFacts } from './service-files.ts';
+import { launchdPlist, SERVICES, type ServiceFacts, type ServiceName } from './service-files.ts';
 import {
   callManager,
   notInstalled,
@@ -19,10 +19,15 @@ import {
 const BOOTSTRAP_TRIES = 20;
 const BOOTSTRAP_PAUSE_MS = 500;
 
-export function launchd(environment: Environment, clock: Clock): ServiceManager {
-  const file = join(environment.home, 'Library', 'LaunchAgents', `${LAUNCHD_LABEL}.plist`);
+export function launchd(
+  environment: Environment,
+  clock: Clock,
+  name: ServiceName = 'supervisor',
+): ServiceManager {
+  const { label } = SERVICES[name];
+  const file = join(environment.home, 'Library', 'LaunchAgents', `${label}.plist`);
   const domain = `gui/${process.getuid?.() ?? 501}`;
-  const service = `${domain}/${LAUNCHD_LABEL}`;
+  const service = `${domain}/${label}`;
   const launchctl = (...args: string[]) => callManager(environment, 'launchctl', args);
 
   /** What launchd shows of the agent, or null when it is not loaded. */

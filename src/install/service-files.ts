@@ -2,6 +2,8 @@
 
 /** What the service runs. */
 export interface ServiceFacts {
+  /** Absent: the supervisor's. */
+  readonly service?: ServiceName;
   /** Absolute paths of node and of the program, then its arguments. */
   readonly command: readonly string[];
   /** PATH, and what decides which configuration and state are used: service managers read no shell profile. */
@@ -16,8 +18,23 @@ export interface ServiceFacts {
   readonly notifies: boolean;
 }
 
-export const UNIT_NAME = 'workgraph-supervisor.service';
-export const LAUNCHD_LABEL = 'dev.workgraph.supervisor';
+/** The services of this package: the supervisor, and a worker for one on another machine. */
+export const SERVICES = {
+  supervisor: {
+    unit: 'workgraph-supervisor.service',
+    label: 'dev.workgraph.supervisor',
+    about: 'workgraph supervisor: one dispatcher for every worktree',
+    stopSeconds: 45,
+  },
+  worker: {
+    unit: 'workgraph-worker.service',
+    label: 'dev.workgraph.worker',
+    about: 'workgraph worker: tasks of a supervisor on another machine',
+    // It completes what runs; killed after that, its agents run on and the next start reattaches to them.
+    stopSeconds: 600,
+  },
+} as const;
+export type ServiceName = keyof typeof SERVICES;
 
 /** Three times the longest pause between two ticks. */
 const WATCHDOG = `WatchdogSec=180
@@ -30,12 +47,13 @@ TimeoutStartSec=600
  */
 export function systemdUnit(facts: ServiceFacts): string {
   const [program = '', ...args] = facts.command;
+  const { unit, about, stopSeconds } = SERVICES[facts.service ?? 'supervisor'];
   const variables = Object.entries(facts.variables).map(
     ([name, value]) => `Environment=${assignment(`${name}=${value}`)}\n`,
   );
   return `# Written by \`supervisor service install\` of version ${facts.version}; put changes into a drop-in (systemctl --user edit).
 [Unit]
-Description=workgraph supervisor: one dispatcher for every worktree
+Description=${about}
 StartLimitIntervalSec=300
 StartLimitBurst=10
 
@@ -45,15 +63,15 @@ ${facts.notifies ? WATCHDOG : ''}ExecStart=${[programWord(program), ...args.map(
 ExecReload=/bin/kill -HUP $MAINPID
 ${variables.join('')}EnvironmentFile=-${specifiers(facts.environmentFile)}
 KillMode=process
-TimeoutStopSec=45
+TimeoutStopSec=${stopSeconds}
 Restart=on-failure
 RestartSec=3
-RestartPreventExitStatus=3 4
+RestartPreventExitStatus=${facts.service === 'worker' ? '2 3 4' : '3 4'}
 OOMPolicy=continue
 UMask=0077
 LimitCORE=0
 TasksMax=4096
-SyslogIdentifier=workgraph-supervisor
+SyslogIdentifier=${unit.replace('.service', '')}
 
 [Install]
 WantedBy=default.target
@@ -75,7 +93,7 @@ export function launchdPlist(facts: ServiceFacts): string {
 <!-- Written by \`supervisor service install\` of version ${xml(facts.version)}. -->
 <plist version="1.0">
 <dict>
-  <key>Label</key><string>${LAUNCHD_LABEL}</string>
+  <key>Label</key><string>${SERVICES[facts.service ?? 'supervisor'].label}</string>
   <key>ProgramArguments</key>
   <array>
 ${words}

@@ -5,7 +5,7 @@ import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Environment } from '../platform/environment.ts';
-import { type ServiceFacts, systemdUnit, UNIT_NAME } from './service-files.ts';
+import { SERVICES, type ServiceFacts, type ServiceName, systemdUnit } from './service-files.ts';
 import {
   callManager,
   ManagerRefusal,
@@ -19,11 +19,12 @@ import {
 /** systemctl without a user's systemd behind it. */
 const NO_BUS = /Failed to connect to (?:user scope )?bus|DBUS_SESSION_BUS_ADDRESS|No medium found/i;
 
-export function systemd(environment: Environment): ServiceManager {
+export function systemd(environment: Environment, service: ServiceName = 'supervisor'): ServiceManager {
+  const { unit } = SERVICES[service];
   const { variables, home } = environment;
   const xdg = variables.XDG_CONFIG_HOME;
   const folder = join(xdg && isAbsolute(xdg) ? xdg : join(home, '.config'), 'systemd', 'user');
-  const file = join(folder, UNIT_NAME);
+  const file = join(folder, unit);
 
   async function systemctl(...args: string[]): Promise<string> {
     try {
@@ -36,17 +37,17 @@ export function systemd(environment: Environment): ServiceManager {
 
   const isRunning = async () =>
     /^ActiveState=(?:active|activating|reloading)$/m.test(
-      await systemctl('show', UNIT_NAME, '--property=ActiveState'),
+      await systemctl('show', unit, '--property=ActiveState'),
     );
 
   async function steer(verb: string): Promise<void> {
     if (readServiceFile(file) === null) throw notInstalled();
-    await systemctl(verb, UNIT_NAME);
+    await systemctl(verb, unit);
   }
 
   return {
     file,
-    logCommand: ['journalctl', '--user', '-u', UNIT_NAME],
+    logCommand: ['journalctl', '--user', '-u', unit],
     async install(facts: ServiceFacts) {
       // Asked before anything is written: without a bus nothing is to stay behind.
       const wasRunning = await isRunning();
@@ -55,23 +56,23 @@ export function systemd(environment: Environment): ServiceManager {
       if (before !== text) await writeServiceFile(file, text);
       try {
         await systemctl('daemon-reload');
-        await systemctl('enable', UNIT_NAME);
+        await systemctl('enable', unit);
       } catch (thrown) {
         await putBack(file, before);
         throw thrown;
       }
       const done = !wasRunning ? 'started' : before === text ? 'unchanged' : 'restarted';
-      if (done !== 'unchanged') await systemctl('restart', UNIT_NAME);
+      if (done !== 'unchanged') await systemctl('restart', unit);
       return { done, notes: await lingerNote(environment) };
     },
     async uninstall() {
       const notes: string[] = [];
       try {
-        await systemctl('disable', '--now', UNIT_NAME);
+        await systemctl('disable', '--now', unit);
       } catch (thrown) {
         if (!(thrown instanceof SupervisorError) || readServiceFile(file) === null) throw thrown;
         notes.push(`the files are removed, but ${thrown.message}; a running one keeps running`);
-        await rm(join(folder, 'default.target.wants', UNIT_NAME), { force: true });
+        await rm(join(folder, 'default.target.wants', unit), { force: true });
       }
       await rm(file, { force: true });
       if (notes.length === 0) await systemctl('daemon-reload');
@@ -83,7 +84,7 @@ export function systemd(environment: Environment): ServiceManager {
     async status() {
       const shown = await systemctl(
         'show',
-        UNIT_NAME,
+        unit,
         '--property=LoadState,ActiveState,SubState,MainPID,StatusText',
       );
       return {

@@ -5,16 +5,21 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
 import { launchd } from './launchd.ts';
+import type { ServiceName } from './service-files.ts';
 import type { ServiceManager } from './service-manager.ts';
 import { systemd } from './systemd.ts';
 
 /** The service manager of this platform. Throws `service-manager` where there is none that we know. */
-export function serviceManager(environment: Environment, clock: Clock): ServiceManager {
+export function serviceManager(
+  environment: Environment,
+  clock: Clock,
+  service: ServiceName = 'supervisor',
+): ServiceManager {
   switch (environment.platform) {
     case 'linux':
-      return systemd(environment);
+      return systemd(environment, service);
     case 'darwin':
-      return launchd(environment, clock);
+      return launchd(environment, clock, service);
     default:
       throw new SupervisorError(
         'service-manager',

@@ -5,6 +5,7 @@ import { mainProgram } from '../../compose/base.ts';
 import { missingConfig } from '../../config/config-text.ts';
 import { loadMachineConfig } from '../../config/load.ts';
 import { SupervisorError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../install/service-files.ts';
 import type { ServiceManager } from '../../install/service-manager.ts';
 import {
   environmentFile,
@@ -17,11 +18,27 @@ import { VERSION } from '../../version.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 
-const managerOf = (context: Context): ServiceManager => serviceManager(context.environment, context.clock);
+/** Which service is meant. */
+export interface WhichService {
+  readonly worker?: boolean;
+}
+
+const nameOf = ({ worker }: WhichService): ServiceName => (worker ? 'worker' : 'supervisor');
+
+const managerOf = (context: Context, which: WhichService): ServiceManager =>
+  serviceManager(context.environment, context.clock, nameOf(which));
 
 /** Installs and starts the service; one that runs with other settings or another version is restarted. */
-export async function installService(context: Context): Promise<number> {
-  const manager = managerOf(context);
+export async function installService(
+  context: Context,
+  args: readonly string[],
+  which: WhichService,
+): Promise<number> {
+  const manager = managerOf(context, which);
+  if (!which.worker && args.length > 0)
+    throw new SupervisorError('usage', `the service takes no arguments, but was given ${args[0]}`, {
+      hint: 'those of a worker come after --worker and --',
+    });
   refuseFleeting(mainProgram());
   const { logDir, configFile, configNamed } = await context.paths();
   // A configuration that cannot be loaded is better learned here than from a log.
@@ -32,12 +49,13 @@ export async function installService(context: Context): Promise<number> {
     ...(context.stateDir === undefined ? [] : ['--state-dir', context.stateDir]),
   ];
   const { done, notes } = await manager.install({
-    command: [process.execPath, mainProgram(), ...global, 'run'],
+    service: nameOf(which),
+    command: [process.execPath, mainProgram(), ...global, ...(which.worker ? ['worker', ...args] : ['run'])],
     variables: serviceVariables(context.environment, context.cwd),
     environmentFile: environmentFile(context.environment),
     logDir,
     version: VERSION,
-    notifies: datagramSender(context.environment.platform) !== null,
+    notifies: !which.worker && datagramSender(context.environment.platform) !== null,
   });
   if (context.json) context.outJson({ file: manager.file, done, notes });
   else {
@@ -48,7 +66,11 @@ export async function installService(context: Context): Promise<number> {
     };
     context.out(`${words[done]}: ${manager.file}\n`);
     for (const note of notes) context.note(`supervisor: ${note}`);
-    if (config.repos.length + config.roots.length === 0)
+    if (which.worker)
+      context.note(
+        `supervisor: its token or queue is read from ${environmentFile(context.environment)}: SUPERVISOR_WORKER_TOKEN=…`,
+      );
+    else if (config.repos.length + config.roots.length === 0)
       context.note(
         `supervisor: it serves nothing yet: name your repositories under [[repos]] in ${configFile}`,
       );
@@ -57,8 +79,8 @@ export async function installService(context: Context): Promise<number> {
 }
 
 /** Stops the service and removes it. Agents keep running. */
-export async function uninstallService(context: Context): Promise<number> {
-  const manager = managerOf(context);
+export async function uninstallService(context: Context, which: WhichService): Promise<number> {
+  const manager = managerOf(context, which);
   const notes = await manager.uninstall();
   if (context.json) context.outJson({ file: manager.file, installed: false, notes });
   else context.out(`${notes.length === 0 ? 'stopped and removed' : 'removed'}: ${manager.file}\n`);
@@ -69,8 +91,12 @@ export async function uninstallService(context: Context): Promise<number> {
 const DONE = { start: 'started', stop: 'stopped', restart: 'restarted' } as const;
 
 /** Starts, stops or restarts the installed service. Agents run on. */
-export async function steerService(context: Context, verb: keyof typeof DONE): Promise<number> {
-  const manager = managerOf(context);
+export async function steerService(
+  context: Context,
+  verb: keyof typeof DONE,
+  which: WhichService,
+): Promise<number> {
+  const manager = managerOf(context, which);
   await manager[verb]();
   if (context.json) context.outJson({ file: manager.file, done: DONE[verb] });
   else context.out(`${DONE[verb]}\n`);
@@ -84,13 +110,14 @@ export async function steerService(context: Context, verb: keyof typeof DONE): P
 export async function restart(context: Context): Promise<number> {
   const client = await connect(context);
   client?.close();
-  const manager = managerOf(context);
+  const manager = managerOf(context, {});
   const status = await manager.status().catch((thrown: unknown) => {
     // Without a service manager there is no service; whether a supervisor runs is another question.
     if (thrown instanceof SupervisorError) return null;
     throw thrown;
   });
-  if (status?.installed && (status.running || client === null)) return await steerService(context, 'restart');
+  if (status?.installed && (status.running || client === null))
+    return await steerService(context, 'restart', {});
   if (client === null)
     throw new SupervisorError('not-running', 'no supervisor is running, and no service is installed', {
       hint: 'start one with `supervisor run`, or install it with `supervisor service install`',
@@ -101,8 +128,8 @@ export async function restart(context: Context): Promise<number> {
 }
 
 /** What the service manager reports. Exit 5 if it is not running. */
-export async function serviceStatus(context: Context): Promise<number> {
-  const status = await managerOf(context).status();
+export async function serviceStatus(context: Context, which: WhichService): Promise<number> {
+  const status = await managerOf(context, which).status();
   if (context.json) context.outJson(status);
   else {
     const words = status.running ? 'running' : status.installed ? 'installed, not running' : 'not installed';
@@ -112,8 +139,11 @@ export async function serviceStatus(context: Context): Promise<number> {
 }
 
 /** The service's log, with the service manager's own tool. */
-export async function serviceLogs(context: Context, options: { readonly follow?: boolean }): Promise<number> {
-  const [program, ...args] = managerOf(context).logCommand;
+export async function serviceLogs(
+  context: Context,
+  options: WhichService & { readonly follow?: boolean },
+): Promise<number> {
+  const [program, ...args] = managerOf(context, options).logCommand;
   if (program === undefined) return 9;
   const child = spawn(program, options.follow ? [...args, '-f'] : args, { stdio: 'inherit' });
   return await new Promise<number>((resolve) => {

@@ -143,7 +143,7 @@ async function offerService(context: Context, options: SetupOptions): Promise<nu
   if (!wanted) return null;
   const { installService } = await import('./service.ts');
   // Its own report would be a second JSON text.
-  return await installService(context.json ? { ...context, outJson: () => {} } : context);
+  return await installService(context.json ? { ...context, outJson: () => {} } : context, [], {});
 }
 
 /** One of the letters; the first is what an empty line means. Throws `usage` when nobody answers. */
