@@ -70,7 +70,7 @@ interface Running {
   readonly servers: Set<Server>;
   tcp: Promise<string> | null;
   url: string | null;
-  /** Nobody else answers where browsers look for the page's host name. */
+  /** No one else answers where browsers look for the page's host name. */
   isPageNameOurs: boolean;
 }
 
@@ -176,7 +176,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   /**
    * Browsers take `workgraph.localhost` to ::1 first, where another user could answer in our place. True if we answer
-   * there, too, or nobody can: this machine has no IPv6.
+   * there, too, or no one can: this machine has no IPv6.
    */
   async function listenBeside(parts: Running, port: number): Promise<boolean> {
     const door = tcpDoor('::1', port, config);

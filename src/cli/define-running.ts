@@ -60,7 +60,7 @@ Examples:
       .option('--places <n>', 'how many tasks at once (default: 1)', wholeNumber(1))
       .option(
         '--lease <duration>',
-        'how long it may be silent before a task goes to somebody else (default: 60s)',
+        'how long it may be silent before a task goes to someone else (default: 60s)',
         durationMs,
       )
       .option('--name <name>', 'how it is called in `status` and `why` (default: the host name)')

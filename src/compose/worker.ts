@@ -36,11 +36,11 @@ export interface RunningWorker {
   readonly worker: Worker;
   readonly offers: readonly string[];
   readonly name: string;
-  /** Works until it is drained or left; lets go of everything then. */
+  /** Works until it is drained or left; releases everything then. */
   run(): Promise<void>;
 }
 
-/** How often processes of jobs that nobody holds are looked for, ms. */
+/** How often processes of jobs that no one holds are looked for, ms. */
 const SWEEP_EVERY_MS = 5 * 60_000;
 
 /** Puts a worker together. Throws `already-running` where another one has the state folder, `usage` and `config`. */

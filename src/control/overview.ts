@@ -7,7 +7,7 @@ import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { judgedTaskReport, type Reportable, statusReport } from './reports.ts';
 
-/** So many of what comes next are shown. */
+/** this many of what comes next are shown. */
 const MOST_NEXT = 10;
 /** A title or progress message may be a whole page; its beginning is shown. */
 const MOST_TEXT = 2000;

@@ -276,7 +276,7 @@ export interface PromptReport {
   readonly task: string;
   readonly worktree: string;
   readonly executor: string;
-  /** The run it was sent to; null: nobody works on the task, and the next run would be sent this. */
+  /** The run it was sent to; null: no one works on the task, and the next run would be sent this. */
   readonly run: string | null;
   /** Markdown. */
   readonly prompt: string;

@@ -30,9 +30,9 @@ export interface Api {
   post<T>(path: string, body: unknown, key?: string): Promise<T>;
   /** A stream of text, such as the events. */
   stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response>;
-  /** Sends the key nowhere until whoever answers has proved to be the supervisor that it is for. */
+  /** Sends the key nowhere until the one who answers has proved to be the supervisor that it is for. */
   lock(): void;
-  /** Asks for that proof unless nothing is locked. Throws Refusal if nobody answers, or the proof is wrong. */
+  /** Asks for that proof unless nothing is locked. Throws Refusal if no one answers, or the proof is wrong. */
   unlock(): Promise<void>;
 }
 

@@ -93,7 +93,7 @@ function linesOf(spans: readonly HistorySpan[]): HistorySpan[][] {
   const lines: HistorySpan[][] = [];
   let line: HistorySpan[] = [];
   for (const span of spans) {
-    // What was over at once explains nothing.
+    // What had finished at once explains nothing.
     if (span.kind === 'waits' && span.to !== null && Date.parse(span.to) - Date.parse(span.from) < 1000)
       continue;
     line.push(span);

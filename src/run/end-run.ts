@@ -266,7 +266,7 @@ export class RunEnds {
   }
 
   /**
-   * A success that was recorded while its graph was away has passed no gate, and its large results are in no file. Nobody
+   * A success that was recorded while its graph was away has passed no gate, and its large results are in no file. No one
    * waits for an answer any more: a refusal is a failed attempt.
    */
   #passLate({ run, outcome, graph }: End): Changes | Promise<Changes> {

@@ -228,7 +228,7 @@ export class Runs {
   async cancel(run: Run, because: string): Promise<void> {
     const live = this.#live.get(run.id);
     live?.stop('cancelled', because);
-    // Whoever is told so may rely on it, also if this supervisor is killed before the task is released.
+    // A caller that is told so may rely on it, also if this supervisor is killed before the task is released.
     this.#parts.ledger.setMeta(`${CANCELLED}${run.id}`, because);
     if (live) return;
     const outcome: Stopped = { kind: 'stopped', reason: 'cancelled', because };

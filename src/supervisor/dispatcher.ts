@@ -271,7 +271,7 @@ export class Dispatcher {
   }
 
   #takeUp(run: Run): void {
-    // One whose release could not be written would be attended to again, and nobody would stop it any more.
+    // One whose release could not be written would be attended to again, and no one would stop it any more.
     if (this.#isStopping) return;
     const profile = this.#profileOf(run);
     if (!profile) return;

@@ -18,7 +18,7 @@ interface RetentionParts {
   readonly clock: Clock;
   readonly log: Log;
   config(): Pick<Config, 'retention' | 'budgets'>;
-  /** Drops what the supervisor keeps itself of the exits of runs that are over. */
+  /** Drops what the supervisor keeps itself of the exits of runs that have finished. */
   dropExits?(isOpen: (run: RunId) => boolean): Promise<number>;
   /** Removes the folder of a finished run; absent: the real removal. */
   readonly remove?: typeof removeAgentFolder;

@@ -1,4 +1,4 @@
-// What happened to runs since the start, counted from events as they come: cheap enough to do whether or not anybody
+// What happened to runs since the start, counted from events as they come: cheap enough to do whether or not anyone
 // ever asks.
 
 import type { Event } from '../domain/event.ts';
@@ -20,7 +20,7 @@ export interface RunCountsParts {
 /** Counts by label values, which are joined with NUL. */
 type Counts = Map<string, number>;
 
-/** Durations are kept until somebody takes them; this many are enough to take them unasked. */
+/** Durations are kept until someone takes them; this many are enough to take them unasked. */
 const MANY = 1000;
 
 export class RunCounts {
@@ -47,14 +47,14 @@ export class RunCounts {
     this.#off = bus.on((event) => this.#hear(event));
   }
 
-  /** Takes the durations that nobody took yet. */
+  /** Takes the durations that no one took yet. */
   takeDurations(): readonly { readonly of: 'run' | 'dispatch'; readonly duration: Duration }[] {
     const taken = this.#durations;
     this.#durations = [];
     return taken;
   }
 
-  /** Called when so many durations wait that they should be taken. */
+  /** Called when this many durations wait that they should be taken. */
   whenFull(take: () => void): void {
     this.#full = take;
   }

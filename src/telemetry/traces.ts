@@ -47,7 +47,7 @@ export function createTraces(parts: TracesParts): Traces {
   const exporter = import('@opentelemetry/exporter-trace-otlp-http').then(
     ({ OTLPTraceExporter }) => new OTLPTraceExporter(),
   );
-  // Said when it is used; until then nobody waits for it.
+  // Said when it is used; until then no one waits for it.
   exporter.catch(() => {});
 
   function hear(event: Event): void {
@@ -122,7 +122,7 @@ const STATUS = { unset: 0, ok: 1, error: 2 } as const;
 type Time = [number, number];
 const timeOf = (ms: number): Time => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];
 
-/** The span of a run that is over. Names of attributes: OpenTelemetry's for agents where it has one, else our own. */
+/** The span of a run that has finished. Names of attributes: OpenTelemetry's for agents where it has one, else our own. */
 function spanOf(
   run: Run,
   endedAt: number,

@@ -36,7 +36,7 @@ export function apiUrl(text: string, insecure: boolean): string {
   if (url.protocol === 'http:' && !isHere && !insecure)
     throw new SupervisorError(
       'usage',
-      `${url.origin} is not encrypted: whoever listens could take over the work`,
+      `${url.origin} is not encrypted: anyone listening could take over the work`,
       {
         hint: 'use https (a reverse proxy or a tunnel), or say --insecure on a network that you trust',
       },
@@ -45,7 +45,7 @@ export function apiUrl(text: string, insecure: boolean): string {
 }
 
 /**
- * Posts JSON. Throws `not-running` when nobody answers, or answers only for the moment (429, 502, 503, 504), and
+ * Posts JSON. Throws `not-running` when no one answers, or answers only for the moment (429, 502, 503, 504), and
  * `permission` never: refusals are answers.
  */
 export async function postJson(

@@ -12,7 +12,7 @@ import type { Log } from '../platform/log.ts';
 export class CheckoutTrouble extends Error {}
 
 export interface Checkouts {
-  /** Makes a worktree at the commit; one that is there already is made anew. Rejects with CheckoutTrouble. */
+  /** Makes a worktree at the commit; one that is there already is made again. Rejects with CheckoutTrouble. */
   prepare(remote: string, commit: string, branch: string | null, tree: string): Promise<void>;
   /**
    * Commits what was left uncommitted and pushes what is not in `base`. Gives what was pushed, null when nothing was to be.
@@ -30,7 +30,7 @@ export interface Publication {
   /** The commit that it was prepared at. */
   readonly base: string;
   readonly branch: string;
-  /** Told apart from a branch of that name that somebody else has. */
+  /** Distinguishes it from a branch of that name that someone else has. */
   readonly run: string;
   /** The subject of a commit of what was left. */
   readonly leftovers: string;
@@ -108,7 +108,7 @@ export function createCheckouts(
     log.info('worker.commit-missing', { because: messageOf(byName) });
     const at = branch === null ? 'HEAD' : `branch ${branch}`;
     throw new CheckoutTrouble(
-      `commit ${commit.slice(0, 12)} (${at}) is not at ${shown(remote)}: push it, then it goes on`,
+      `commit ${commit.slice(0, 12)} (${at}) is not at ${shown(remote)}: push it, then it continues`,
     );
   };
   return {
@@ -139,7 +139,7 @@ export function createCheckouts(
       } catch (thrown) {
         if (!/rejected|non-fast-forward|fetch first|cannot lock ref/i.test(messageOf(thrown)))
           throw new CheckoutTrouble(`its commits cannot be pushed to ${shown(remote)}: ${messageOf(thrown)}`);
-        // Somebody has a branch of this name. Nothing is overwritten, and nothing is thrown away.
+        // Someone has a branch of this name. Nothing is overwritten, and nothing is thrown away.
         const other = `${branch}-${run.slice(-8).toLowerCase()}`;
         await push(other);
         return { branch: other, commit };
@@ -158,7 +158,7 @@ export function createCheckouts(
     await git(clone, 'worktree', 'prune');
   }
 
-  /** Who commits what an agent left, on a machine where nobody has said who commits. */
+  /** Who commits what an agent left, on a machine where no one has said who commits. */
   async function author(tree: string): Promise<string[]> {
     const known = await git(tree, 'var', 'GIT_COMMITTER_IDENT').catch(() => null);
     return known === null ? ['-c', 'user.name=supervisor worker', '-c', 'user.email=worker@localhost'] : [];

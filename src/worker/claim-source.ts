@@ -54,7 +54,7 @@ export function createClaimSource(parts: ClaimSourceParts): WorkSource {
       return tasks.flatMap((value): Taken[] => {
         const order = readOrder(value);
         if (!('because' in order)) return [{ order, ticket: null }];
-        // It is not begun, so its lease ends and it goes to somebody else.
+        // It is not begun, so its lease ends and it goes to someone else.
         log.error('worker.order-refused', { because: order.because });
         return [];
       });
@@ -64,7 +64,7 @@ export function createClaimSource(parts: ClaimSourceParts): WorkSource {
       try {
         await claim({ executors: [] });
       } catch (thrown) {
-        // It is forgotten after a while by itself.
+        // It is forgotten after a while on its own.
         if (!(thrown instanceof SupervisorError)) throw thrown;
       }
     },
@@ -138,12 +138,12 @@ function heardIn({ status, code, value }: ApiAnswer): Heard {
   if (status === 200) return value.directive === 'cancel' ? 'cancel' : 'continue';
   if (code === 'not-claimed') return 'handed-back';
   if (code === 'lease-superseded') return 'superseded';
-  // The task is gone, or the run is unknown: nobody waits for it.
+  // The task is gone, or the run is unknown: no one waits for it.
   if (status === 404 || status === 410 || status === 401 || status === 403) return 'superseded';
   return 'unheard';
 }
 
-/** What became of it; null: it is to be said again. */
+/** The outcome of it; null: it is to be said again. */
 function reportedIn({ status, code, detail, value }: ApiAnswer): Reported | null {
   if (status >= 200 && status < 300) {
     const note = value.duplicate === true ? 'duplicate' : value.late === true ? 'late' : null;

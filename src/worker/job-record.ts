@@ -1,4 +1,4 @@
-// What is written down of a job, so that a worker that was killed goes on where it was: one file for each, replaced whole.
+// What is written down of a job, so that a worker that was killed continues where it was: one file for each, replaced whole.
 
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export interface JobRecord {
 export interface JobRecords {
   folders(run: string): JobFolders;
   save(record: JobRecord): Promise<void>;
-  /** Every job that an earlier worker left. What cannot be read is removed: its lease ends by itself. */
+  /** Every job that an earlier worker left. What cannot be read is removed: its lease ends on its own. */
   left(): Promise<readonly JobRecord[]>;
   remove(run: string): Promise<void>;
 }
@@ -76,7 +76,7 @@ async function read(file: string, run: string): Promise<JobRecord | null> {
     const { ticket = null, phase = 'taken', process = null, outcome = null, pushed = null } = value;
     return { order, ticket, phase, process, outcome, pushed };
   } catch {
-    // Torn, or somebody else's.
+    // Torn, or someone else's.
     return null;
   }
 }

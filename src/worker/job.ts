@@ -1,6 +1,6 @@
 // One job from taken to reported: a worktree at its commit, the same executor as on the supervisor's machine, signs of life
 // and output on the way, its commits pushed, its outcome told. Every step is written down before the next, so that a worker
-// that was killed goes on where it was.
+// that was killed continues where it was.
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, StopReason, Succeeded, Usage } from '../domain/outcome.ts';
@@ -33,16 +33,16 @@ export interface JobParts {
 export type JobEnd =
   /** Told; `outcome` as it was told. */
   | { readonly kind: 'reported'; readonly outcome: JobReport['outcome'] }
-  /** Nobody wanted it any more. */
+  /** No one wanted it any more. */
   | { readonly kind: 'dropped'; readonly because: string }
-  /** It goes on without this worker, and is taken up by the next one. */
+  /** It continues without this worker, and the next one resumes it. */
   | { readonly kind: 'left' };
 
 /** How often output and words of the agent are looked for, ms. */
 const LOOK_EVERY_MS = 2_000;
 /** How long an agent may still clean up that said it is done, ms. */
 const LINGER_MS = 30_000;
-/** As wg's own limit where nobody set another, ms. */
+/** As wg's own limit where no one set another, ms. */
 const VERIFY_MS = 15 * 60_000;
 /** A task whose commit cannot be had is not asked for again before, ms. */
 const TRY_AGAIN_MS = 60_000;
@@ -95,7 +95,7 @@ export class Job {
       if (this.#record.phase !== 'ended') {
         const outcome = await this.#outcome();
         if (this.#dropped === null && outcome.kind === 'stopped') {
-          // It goes on by itself. A stop with a verdict of its own is dropped below.
+          // It continues on its own. A stop with a verdict of its own is dropped below.
           if (outcome.reason === 'detached') return { kind: 'left' };
           this.#dropped = `ended: ${outcome.reason}`;
         }
@@ -268,7 +268,7 @@ export class Job {
     return this.#ending.signal.aborted && this.#ending.signal.reason === 'detached';
   }
 
-  /** Signs of life, output and what the agent says, until it is over. */
+  /** Signs of life, output and what the agent says, until it has finished. */
   async #keepTelling(): Promise<void> {
     const { clock } = this.#parts;
     const every = Math.min(LOOK_EVERY_MS, this.#line.beatEveryMs);
@@ -283,12 +283,12 @@ export class Job {
         if (clock.now() < beatAt) continue;
         beatAt = clock.now() + this.#line.beatEveryMs;
         const heard = await this.#line.beat(this.#progress);
-        if (heard === 'cancel') this.#drop('cancelled', 'it was cancelled, or its time is over');
-        if (heard === 'superseded') this.#drop('lost-claim', 'somebody else has it');
+        if (heard === 'cancel') this.#drop('cancelled', 'it was cancelled, or its time has finished');
+        if (heard === 'superseded') this.#drop('lost-claim', 'someone else has it');
         if (heard === 'handed-back' && !isHandedBack) {
           isHandedBack = true;
           this.#log('warn', 'worker.lease-lost', {
-            because: 'it goes on: a result is welcome until somebody else has it',
+            because: 'it continues: a result is welcome until someone else has it',
           });
         }
       } catch (thrown) {
@@ -306,7 +306,7 @@ export class Job {
   }
 
   #drop(reason: StopReason, because: string): void {
-    // What is over already is told all the same: the answer says what it counts for.
+    // What has finished already is told all the same: the answer says what it counts for.
     if (this.#record.phase === 'ended' || this.#dropped !== null) return;
     this.#dropped = because;
     this.#log('warn', 'worker.dropped', { because });

@@ -64,7 +64,7 @@ export interface JobFolders {
   readonly run: string;
 }
 
-/** How the agent reaches whoever takes its word, where it can. */
+/** How the agent reaches the one who takes its word, where it can. */
 export interface AgentCallback {
   readonly url: string | null;
   readonly token: string;

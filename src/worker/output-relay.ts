@@ -1,4 +1,4 @@
-// Sends what an agent prints to whoever gave the job, in pieces that say where they belong. What could not be sent is sent
+// Sends what an agent prints to the one who gave the job, in pieces that say where they belong. What could not be sent is sent
 // with the next one: only the files and what the far side has count.
 
 import { constants } from 'node:fs';
@@ -32,7 +32,7 @@ export class OutputRelay {
         const bytes = await this.#read(file, offset);
         if (bytes === null || bytes.length === 0) break;
         const size = await this.#line.output({ file, offset, bytes });
-        // Nobody took it, or the far side has less than we thought (another supervisor's disk): the next flush.
+        // No one took it, or the far side has less than we thought (another supervisor's disk): the next flush.
         if (size === null) return;
         this.#sent.set(file, size);
         if (size <= offset) return;

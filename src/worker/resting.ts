@@ -12,7 +12,7 @@ export class Resting {
     { readonly because: string; readonly until: number; readonly times: number }
   >();
 
-  /** Lets a profile rest after what a job of it lacked; longer from time to time where nobody said how long. */
+  /** Lets a profile rest after what a job of it lacked; longer from time to time where no one said how long. */
   note(profile: string, { because, until }: Pick<Deferred, 'because' | 'until'>, now: number): void {
     const times = this.#until.get(profile)?.times ?? 0;
     const growing = now + Math.min(FIRST_REST_MS * 2 ** Math.min(times, 10), LONGEST_REST_MS);

@@ -18,13 +18,13 @@ export class SaidByAgents {
       if (record.run === undefined || !isOurs(record.run))
         return { kind: 'refused', because: 'no job of this worker said it' };
       if (!this.#said.has(record.run)) this.#said.set(record.run, outcomeOf(record));
-      // It stays until its job is over: a worker that is killed reads it again.
+      // It stays until its job has finished: a worker that is killed reads it again.
       return { kind: 'later', because: 'its job is not over' };
     });
     return this.#said.get(run) ?? null;
   }
 
-  /** The run is over and reported: what it said is removed. */
+  /** The run has finished and reported: what it said is removed. */
   async forget(run: string): Promise<void> {
     this.#said.delete(run);
     await drainSpool(this.#folder, async (record) =>

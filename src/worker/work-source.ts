@@ -21,40 +21,40 @@ export interface Taken {
 
 /** What a sign of life is answered. */
 export type Heard =
-  /** Go on. */
+  /** Continue. */
   | 'continue'
-  /** Nobody has it any more, and nobody else yet: what is done is still welcome. */
+  /** No one has it any more, and no one else yet: what is done is still welcome. */
   | 'handed-back'
-  /** Stop: it was cancelled, or its time is over. */
+  /** Stop: it was cancelled, or its time has finished. */
   | 'cancel'
-  /** Stop: somebody else has it. */
+  /** Stop: someone else has it. */
   | 'superseded'
-  /** Nobody answered. */
+  /** No one answered. */
   | 'unheard';
 
-/** How a job ended, for whoever gave it. */
+/** How a job ended, for the one who gave it. */
 export interface JobReport {
   readonly outcome: Succeeded | Failed | Deferred;
   /** What was pushed; null: nothing. */
   readonly pushed: { readonly branch: string; readonly commit: string } | null;
 }
 
-/** What became of a report. */
+/** The outcome of a report. */
 export type Reported =
   | { readonly kind: 'taken'; readonly note: 'late' | 'duplicate' | null }
   /** It counts no more; the sentence says why. */
   | { readonly kind: 'refused'; readonly because: string };
 
-/** The line to whoever gave a job. */
+/** The line to the one who gave a job. */
 export interface JobLine {
   /** How often a sign of life is wished for, ms. */
   readonly beatEveryMs: number;
   /** How its agent reaches them itself. */
   readonly callback: AgentCallback;
   beat(progress: string | null): Promise<Heard>;
-  /** How much of the file is there now, bytes; null: nobody took it. */
+  /** How much of the file is there now, bytes; null: no one took it. */
   output(piece: OutputPiece): Promise<number | null>;
-  /** Rejects with `not-running` while nobody can be reached: it is to be repeated. */
+  /** Rejects with `not-running` while no one can be reached: it is to be repeated. */
   end(report: JobReport): Promise<Reported>;
 }
 
@@ -63,7 +63,7 @@ export interface WorkSource {
   /** For people: an address without secrets. */
   readonly name: string;
   /**
-   * Waits for work; an empty list after a while without, or when the signal aborts. Rejects with `not-running` while nobody
+   * Waits for work; an empty list after a while without, or when the signal aborts. Rejects with `not-running` while no one
    * can be reached, and for good with `config` or `usage`.
    */
   take(wish: Wish, signal: AbortSignal): Promise<readonly Taken[]>;

@@ -1,5 +1,5 @@
 // Takes work as long as it has places, carries each job to its end, and goes on with what an earlier worker left. A far side
-// that does not answer is asked again, ever more rarely; what runs goes on meanwhile.
+// that does not answer is asked again, ever more rarely; what runs continues meanwhile.
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Profile } from '../domain/profile.ts';
@@ -21,7 +21,7 @@ export interface WorkerParts extends Omit<JobParts, 'isOurs'> {
 
 const FIRST_AGAIN_MS = 500;
 const LAST_AGAIN_MS = 30_000;
-/** How often it looks whether what rests may go on, ms. */
+/** How often it looks whether what rests may continue, ms. */
 const REST_LOOK_MS = 10_000;
 
 export class Worker {
@@ -47,7 +47,7 @@ export class Worker {
     this.#freed();
   }
 
-  /** Lets go of what runs, too: agents go on, and the next start takes them up. */
+  /** Releases what runs, too: agents continue, and the next start adopts them. */
   leave(): void {
     this.drain();
     for (const job of this.#jobs.values()) job.stop('detached');

@@ -288,7 +288,7 @@ test('where another answers at ::1, the address avoids the name that browsers ta
     other.listen({ host: '::1', port: 0 }, () => resolve(true));
   });
   try {
-    // Without IPv6 there is nobody to be mistaken for us.
+    // Without IPv6 there is no one to be mistaken for us.
     if (!isV6) return expect(await code()).toMatch(/^wgo_/);
     const taken = (other.address() as { port: number }).port;
     await api.stop();

@@ -1,4 +1,4 @@
-// The page over time: the supervisor goes and comes back, sessions end, nobody looks.
+// The page over time: the supervisor goes and comes back, sessions end, no one looks.
 
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -19,7 +19,7 @@ describeWhole('the life of the page', () => {
   });
   afterEach(() => world.stop());
 
-  test('it says that the supervisor is gone, shows nothing as live, and comes back by itself', async () => {
+  test('it says that the supervisor is gone, shows nothing as live, and comes back on its own', async () => {
     const { page } = await world.open(browser);
     await page.getByRole('link', { name: 'breaks' }).first().waitFor();
     await world.running.stop({ cancelAgents: true });

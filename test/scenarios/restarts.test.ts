@@ -1,5 +1,5 @@
 // Restarts under load: workers claim, send heartbeats and complete over TCP while commands are dispatched, and the
-// supervisor stops and starts again all the while. A caller only does what every HTTP client does by itself: it sends
+// supervisor stops and starts again all the while. A caller only does what every HTTP client does on its own: it sends
 // a request again that got no answer. Long form: npm run test:restart.
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -94,7 +94,7 @@ test(
     const acknowledged = new Map<string, string>();
     const odd: unknown[] = [];
     const looking = new Set<() => void>();
-    /** Resolves when so many tasks are acknowledged. */
+    /** Resolves when this many tasks are acknowledged. */
     const reached = (many: number) =>
       new Promise<void>((resolve) => {
         const look = () => {
@@ -119,7 +119,7 @@ test(
           const beat = await post(callback.heartbeat_url, { message: 'at it' }, lease.token);
           if (beat.status !== 200) odd.push(['heartbeat', task.local_id, beat]);
           const done = await post(callback.complete_url, { summary: key }, lease.token);
-          // 202: kept, as the graph was let go at that moment; the next supervisor writes it.
+          // 202: kept, as the graph was dropped at that moment; the next supervisor writes it.
           if (done.status !== 200 && done.status !== 202) odd.push(['complete', task.local_id, done]);
           if (acknowledged.has(task.local_id)) odd.push(['twice', task.local_id]);
           acknowledged.set(task.local_id, key);

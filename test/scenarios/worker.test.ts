@@ -61,7 +61,7 @@ const tasks = (...lines: TaskLine[]) =>
     lines.map((line) => ({ tags: ['executor:farm'], ...line })),
   );
 
-/** Resolves when the task is over, with its line in the graph. */
+/** Resolves when the task has finished, with its line in the graph. */
 async function over(task: string, n = 1): Promise<Record<string, unknown> | undefined> {
   await supervised?.nth(n, 'run.settled', task);
   return (await playground.readGraph(playground.repo)).get(task);
@@ -137,7 +137,7 @@ test('a commit that is nowhere to be had, and a profile that is not there, cost 
   expect(await over('a')).toMatchObject({ status: 'done' });
 });
 
-test('killed with -9 and started again within its lease: the same run goes on, nothing is done twice', async () => {
+test('killed with -9 and started again within its lease: the same run continues, nothing is done twice', async () => {
   await tasks({
     id: 'a',
     exec: `echo x >> ${pathOf('begun')}; while [ ! -e ${pathOf('go')} ]; do sleep 0.1; done; echo end`,
@@ -156,7 +156,7 @@ test('killed with -9 and started again within its lease: the same run goes on, n
   expect(supervised?.count('run.released', 'a')).toBe(0);
 });
 
-test('a worker that stays away loses the task to another; back again, it is told so, and its commits harm nobody', async () => {
+test('a worker that stays away loses the task to another; back again, it is told so, and its commits harm no one', async () => {
   await tasks({
     id: 'a',
     exec: `touch ${pathOf('begun')}; while [ ! -e ${pathOf('go')} ]; do sleep 0.1; done; echo $SUPERVISOR_RUN_ID > result`,
@@ -171,7 +171,7 @@ test('a worker that stays away loses the task to another; back again, it is told
   await worker('two');
   await supervised?.nth(2, 'run.handed-off', 'a');
   const back = await worker('one');
-  await back.says('somebody else has it');
+  await back.says('someone else has it');
   await writeFile(pathOf('go'), '');
   expect(await over('a')).toMatchObject({ status: 'done' });
   expect((await git('branch', '--list', '--format=%(refname:short)', 'wg/*')).trim()).toBe('wg/a/a2');
@@ -274,7 +274,7 @@ test('refused for good: a wrong token, no token, plain http to elsewhere, no pro
   expect(await refused('e', [...connect, '--profile', 'farm'], good)).toEqual([4, expect.any(String)]);
 });
 
-test('what an earlier worker left torn or foreign is removed; what is whole is taken up', async () => {
+test('what an earlier worker left torn or foreign is removed; what is whole is resumed', async () => {
   await tasks({ id: 'a', exec: 'true' });
   await up();
   const jobs = join(playground.folder, 'one', 'worker', 'jobs');

@@ -61,7 +61,7 @@ test('a run of an earlier supervisor, and a clock that was set back, measure not
   expect([...counts.finished]).toEqual([['claude\0succeeded', 1]]);
 });
 
-test('durations that nobody takes are handed over before they become many', () => {
+test('durations that no one takes are handed over before they become many', () => {
   const { counts, open, start } = counting();
   let asked = 0;
   counts.whenFull(() => {

@@ -31,7 +31,7 @@ export async function setup(
   options: SetupOptions,
 ): Promise<number> {
   if (options.yes !== true && !context.stdin.isTTY)
-    throw new SupervisorError('usage', 'setup asks questions, and nobody is there to answer them', {
+    throw new SupervisorError('usage', 'setup asks questions, and no one is there to answer them', {
       hint: 'run it in a terminal, or answer them all with --yes',
     });
   const { configFile } = await context.paths();
@@ -122,7 +122,7 @@ async function chosen(
   return wanted;
 }
 
-/** Asked once for all: whoever may write into a repository chooses what its tasks run. */
+/** Asked once for all: anyone who may write into a repository chooses what its tasks run. */
 async function mayRun(context: Context, options: SetupOptions): Promise<boolean> {
   if (!options.yes)
     return (await asked(context, 'May tasks of these repositories run commands as you?', 'y/n')) === 'y';
@@ -139,14 +139,14 @@ async function offerService(context: Context, options: SetupOptions): Promise<nu
     options.service ??
     (options.yes
       ? false
-      : (await asked(context, 'Install the service, so that it runs by itself?', 'y/n')) === 'y');
+      : (await asked(context, 'Install the service, so that it runs on its own?', 'y/n')) === 'y');
   if (!wanted) return null;
   const { installService } = await import('./service.ts');
   // Its own report would be a second JSON text.
   return await installService(context.json ? { ...context, outJson: () => {} } : context, [], {});
 }
 
-/** One of the letters; the first is what an empty line means. Throws `usage` when nobody answers. */
+/** One of the letters; the first is what an empty line means. Throws `usage` when no one answers. */
 async function asked(context: Context, question: string, letters: string): Promise<string> {
   const known = letters.split('/');
   const shown = letters.replace(/^./, (first) => first.toUpperCase());

@@ -43,7 +43,7 @@ export async function worker(context: Context, options: WorkerCommandOptions): P
     signals++;
     if (signals >= 3) return context.exitNow(130);
     if (signals === 2) {
-      voice.say(`${name} again: leaving; agents run on, and the next start takes them up`);
+      voice.say(`${name} again: leaving; agents keep running, and the next start adopts them`);
       running.worker.leave();
       return;
     }
@@ -65,7 +65,7 @@ export async function worker(context: Context, options: WorkerCommandOptions): P
   }
 }
 
-/** The token of a file, or of the environment; never of the command line, which everybody on the machine can read. */
+/** The token of a file, or of the environment; never of the command line, which everyone on the machine can read. */
 async function workerToken(context: Context, file: string | undefined): Promise<string> {
   const named = context.environment.variables[TOKEN_VARIABLE];
   let text: string | null | undefined;

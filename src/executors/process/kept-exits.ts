@@ -19,7 +19,7 @@ export async function makeKeptExits(stateDir: string): Promise<void> {
   await mkdir(join(stateDir, FOLDER), { recursive: true, mode: 0o700 });
 }
 
-/** Removes the files of runs that are over. Returns how many. */
+/** Removes the files of runs that have finished. Returns how many. */
 export async function dropKeptExits(stateDir: string, isOpen: (run: RunId) => boolean): Promise<number> {
   let names: string[];
   try {

@@ -82,7 +82,7 @@ test('the questions: which, whether they may run commands, the service', async (
   expect(none).toMatchObject({ status: 0, out: expect.stringContaining('nothing to add') });
 });
 
-test('nobody answers: said, and nothing is written', async () => {
+test('no one answers: said, and nothing is written', async () => {
   expect(await setup({ stdin: '' })).toMatchObject({ status: 2, err: expect.stringContaining('--yes') });
   expect(await setup({ answers: [] })).toMatchObject({
     status: 2,
