@@ -76,6 +76,20 @@ test('each program gets the tasks of its own route; the route that no one serves
   expect(started().filter((line) => /(pi|codex|nex|claude):/.test(line))).toEqual([]);
 });
 
+test('five tasks with five routes in one graph go to five CLIs', async () => {
+  await playground.writeGraph(playground.repo, [
+    { id: 'a', model: 'claude:opus' },
+    { id: 'b', model: 'codex:gpt-5' },
+    { id: 'c', model: 'pi:openrouter:a/b' },
+    { id: 'd', model: 'opencode:a/b' },
+    { id: 'e', executor: 'gemini' },
+  ]);
+  const variables = await programs('claude', 'codex', 'pi', 'opencode', 'gemini');
+  supervised = await supervise(playground, { variables });
+  for (const task of ['a', 'b', 'c', 'd', 'e']) await supervised.event('run.settled', task);
+  expect(pairs()).toEqual(['claude a', 'codex b', 'gemini e', 'opencode d', 'pi c']);
+});
+
 test('where a program is not there its tasks are held, and no other one is started for them', async () => {
   await playground.writeGraph(playground.repo, TASKS);
   supervised = await supervise(playground, { variables: await programs('claude') });

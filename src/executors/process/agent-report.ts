@@ -118,7 +118,7 @@ export function reportedOutcome(end: AgentEnd<Report>): Outcome {
   const failure = { kind: 'failed', message: messageOf(end, said), ...exitOf(end), ...used } as const;
   switch (kind) {
     case 'quota':
-      return quotaHold(profile, said ?? '', null);
+      return quotaHold(profile, said ?? '', toldReset(said ?? '', end.now));
     case 'login':
       return loginHold(profile, said ?? '');
     case 'provider':
@@ -144,6 +144,30 @@ function messageOf({ exit, facts }: AgentEnd<Report>, said: string | null): stri
       ? 'it did not say that it has finished'
       : describeStatus(exit.code);
   return `${how}${words === null ? ', no output' : `: ${words.trim().slice(-MESSAGE_CHARS)}`}`;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const TOLD =
+  /try again at (?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:st|nd|rd|th)?,? (\d{4}),? (?:at )?)?(\d{1,2}):(\d{2}) ?([AP])M/;
+/** A time of day that passed this recently is not meant for tomorrow, ms. */
+const JUST_PASSED_MS = 15 * 60_000;
+/** No quota lasts longer, ms: then it was read wrongly. */
+const LONGEST_TOLD_MS = 8 * 86_400_000;
+
+/**
+ * When a used-up quota is there again, ms: Codex says so by the clock of this machine, without a zone, and without a date
+ * where it is today or tomorrow. Null: it does not say.
+ */
+export function toldReset(said: string, now: number): number | null {
+  const found = TOLD.exec(said);
+  if (!found) return null;
+  const [, month, day, year, hour, minute, half] = found;
+  const at = new Date(now);
+  if (month !== undefined) at.setFullYear(Number(year), MONTHS.indexOf(month), Number(day));
+  at.setHours((Number(hour) % 12) + (half === 'P' ? 12 : 0), Number(minute), 0, 0);
+  if (month === undefined && at.getTime() < now - JUST_PASSED_MS) at.setDate(at.getDate() + 1);
+  const isLikely = at.getTime() >= now - JUST_PASSED_MS && at.getTime() <= now + LONGEST_TOLD_MS;
+  return isLikely ? Math.max(at.getTime(), now) : null;
 }
 
 /** Whether the model did anything: then a later error is not about the account alone. */
