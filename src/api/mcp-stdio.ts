@@ -60,7 +60,7 @@ async function answer(
     });
     for (const one of messages) write(`${JSON.stringify(one)}\n`);
   } catch (thrown) {
-    // A notification has nobody to hear of it.
+    // A notification has no one to hear of it.
     const id = message?.id ?? null;
     if (message !== null && id === null) return;
     const code = message === null ? -32700 : -32603;

@@ -174,8 +174,8 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
   server.registerTool(
     'progress',
     {
-      title: 'Say that the work goes on',
-      description: 'Renews the lease. The answer says whether to go on, and has what a person answered.',
+      title: 'Say that the work continues',
+      description: 'Renews the lease. The answer says whether to continue, and has what a person answered.',
       inputSchema: schema.extend({ message: line(2000).optional() }),
       annotations: REPEATABLE,
     },
@@ -186,7 +186,7 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
     'ask',
     {
       title: 'Ask a person',
-      description: 'Asks whoever operates the supervisor. `progress` has the answer once there is one.',
+      description: 'Asks the one who operates the supervisor. `progress` has the answer once there is one.',
       inputSchema: schema.extend({
         question: line(2000),
         options: z.array(line(200)).max(20).optional(),
@@ -296,7 +296,7 @@ async function runOf(
   const { task, runs } = await control.task(query);
   const open = runs.find(({ phase }) => ['opened', 'claimed', 'started', 'handed-off'].includes(phase));
   if (open) return open.run;
-  throw new SupervisorError('conflict', `nobody works on ${task}`, {
+  throw new SupervisorError('conflict', `no one works on ${task}`, {
     hint: 'claim it with next_task first',
   });
 }

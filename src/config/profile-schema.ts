@@ -133,7 +133,7 @@ const acpSchema = agentSchema('acp').extend({
   permission_mode: withDefault(
     z.enum(['allow', 'ask', 'deny']),
     'allow',
-    'What becomes of its permission requests: "ask" makes each a question that `supervisor answer` settles.',
+    'What happens to its permission requests: "ask" makes each a question that `supervisor answer` settles.',
   ),
 });
 

@@ -252,7 +252,7 @@ export const OPERATIONS: readonly Operation[] = [
       if (site.at === site.repo) return;
       site.wiped(site.at);
       await site.git(site.repo, 'worktree', 'remove', '--force', site.at);
-      // Where somebody writes into it meanwhile, git says that it failed, and has forgotten the worktree all the same.
+      // Where someone writes into it meanwhile, git says that it failed, and has forgotten the worktree all the same.
       if ((await site.git(site.at, 'rev-parse', '--git-dir')) !== 0) site.moved(site.at, null);
     },
   },

@@ -42,7 +42,7 @@ test('what was seen of a graph is kept as it was said last', () => {
   expect(ledger.rememberedGraphs()).toEqual([{ ...graph, branch: 'x', open: [], openCount: 0, goneAt: 5 }]);
 });
 
-test('what is known of finished tasks goes with their graph, for whoever looked before, too', () => {
+test('what is known of finished tasks goes with their graph, for the one who looked before, too', () => {
   const outcome = { kind: 'succeeded' } as const;
   const result = { task: 't', createdAt: 'then', run: 'run_1', agent: 'agent-1', outcome, of: null, at: 5 };
   ledger.noteResult({ ...result, repo: '/r/.git', graph: '/from/.wg' });
@@ -54,7 +54,7 @@ test('what is known of finished tasks goes with their graph, for whoever looked 
   const moved = { graph: TO.graph, run: 'run_1', ended: 'succeeded' };
   expect(ledger.results().of(TO.repo, 't')).toMatchObject([moved]);
   expect(ledger.results().of('/r/.git', 'u')).toHaveLength(1);
-  // Everything is to be looked at anew.
+  // Everything is to be looked at again.
   const now = ledger.results().revisionOf('/r/.git');
   expect(now).toBeGreaterThan(before);
   expect(ledger.results().changedSince('/r/.git', before)).toBeNull();

@@ -128,7 +128,7 @@ test("a run's token is about its own task alone", async () => {
   expect((await playground.readGraph(playground.repo)).has('x')).toBe(false);
 });
 
-test('nobody gets in without a token, or with more in its hand than its scope', async () => {
+test('no one gets in without a token, or with more in its hand than its scope', async () => {
   await start({ id: 'a', executor: 'outside' });
   expect((await api.call('POST', '/mcp', { body: {}, token: null, headers: ACCEPT })).status).toBe(401);
   expect((await api.call('POST', '/mcp', { body: {}, token: 'wgl_wrong', headers: ACCEPT })).status).toBe(

@@ -111,7 +111,7 @@ describe('`git pull --rebase --autostash` beside a running task', () => {
     return supervised;
   };
 
-  test('its claim comes back with the stash: the agent goes on, and its result is written once', async () => {
+  test('its claim comes back with the stash: the agent continues, and its result is written once', async () => {
     const running = await started();
     const origin = await pushed('notes.txt', 'theirs');
     await git('pull', '-q', '--rebase', '--autostash', origin, 'main');

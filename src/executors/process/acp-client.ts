@@ -52,7 +52,13 @@ async function main(): Promise<number> {
     // Its pipes close a moment before it is known how it ended.
     const how = await Promise.race([left, clock.sleep(SETTLED_MS).then(() => null)]);
     if (how === null) say({ type: 'error', ...errorFields(thrown) });
-    else say({ type: 'error', message: `the agent ${how} before its turn was over`, code: null, data: null });
+    else
+      say({
+        type: 'error',
+        message: `the agent ${how} before its turn had finished`,
+        code: null,
+        data: null,
+      });
     return 1;
   } finally {
     child.stdin.end();
@@ -73,7 +79,7 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-/** One prompt, and why its turn was over. */
+/** One prompt, and why its turn had finished. */
 async function converse(
   order: AcpOrder,
   prompt: string,
@@ -155,5 +161,5 @@ function errorFields(thrown: unknown): Record<string, unknown> {
 }
 
 process.exitCode = await main();
-// Requests that nobody answers any more must not keep it.
+// Requests that no one answers any more must not keep it.
 process.exit();

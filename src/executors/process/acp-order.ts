@@ -1,9 +1,9 @@
 // What the ACP client is told on its command line.
 
-/** How permission requests are settled, whom it speaks to, and the session that is to go on. */
+/** How permission requests are settled, whom it speaks to, and the session that is to continue. */
 export interface AcpOrder {
   readonly permission: 'ask' | 'allow' | 'deny';
-  /** A session to take up again, where the agent can; null: a new one. */
+  /** A session to resume, where the agent can; null: a new one. */
   readonly session: string | null;
   /** The agent's program and arguments. */
   readonly argv: readonly string[];

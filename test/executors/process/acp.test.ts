@@ -119,7 +119,7 @@ describe('errors of the protocol', () => {
 test('an agent that leaves in the middle of its turn failed; one that is not there, too', async () => {
   expect((await ran(['die'])).outcome).toMatchObject({
     kind: 'failed',
-    message: expect.stringContaining('before its turn was over'),
+    message: expect.stringContaining('before its turn had finished'),
   });
   const none = await ran([], { profile: { command: join(root.path, 'no-such') } });
   expect(none.outcome).toMatchObject({
@@ -139,7 +139,7 @@ test('ending it cancels its turn, and leaves nothing behind', async () => {
   expect(await run.remains()).toMatchObject({ group: [], escaped: [] });
 });
 
-test('a session goes on where the agent can load it', async () => {
+test('a session continues where the agent can load it', async () => {
   const note = join(root.path, 'note');
   await ran([`note ${note}`], { resume: 'session-of-before' });
   expect(await readFile(note, 'utf8')).toBe('loaded session-of-before\n');

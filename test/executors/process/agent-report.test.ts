@@ -14,7 +14,7 @@ test.each([
   ['try again at 2:45 AM.', at(11, 2, 45)],
   ['try again at 12:05 AM', at(11, 0, 5)],
   ['try again at 12:05 PM', at(11, 12, 5)],
-  // It is over just now.
+  // It has finished now.
   ['try again at 11:29 PM', NOW],
   ['try again at Mar 14th, 2027 7:19 AM.', at(14, 7, 19)],
   ['try again at Mar 1st, 2027 7:19 AM.', null],
