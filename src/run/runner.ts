@@ -260,8 +260,11 @@ export class Runner {
         if (begun.outcome.kind === 'stopped' && begun.outcome.reason === 'detached')
           return void this.#leave(live);
         // Stopped before it started: claimed until it is released, if necessary by the next supervisor.
-        if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed')
+        if (begun.outcome.kind === 'succeeded' || begun.outcome.kind === 'failed') {
           live.run = ledger.move(run.id, 'started');
+          // Listeners hear that it began before they hear that it ended.
+          this.#emit('run.started', live, { agent: run.agent, pid: null });
+        }
         return this.#parts.conclusions.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });

@@ -4,6 +4,7 @@
 /** Variables by which someone says how long, or beside what, tests run. A new one must be named here. */
 export const KNOBS = [
   'BUDGET_DAYS',
+  'HISTORY_INSTANTS',
   'CHROMIUM_BIN',
   'CI',
   'CRASH_BUILD',

@@ -150,7 +150,13 @@ function readSuccess(
       because: `the connection broke within the answer (HTTP ${status})`,
       retryAfter: undefined,
     };
-  const body = parseJsonObject(answer.body);
+  const parsed = parseJsonObject(answer.body);
+  const rpc = parsed === null ? null : jsonRpcResponse(parsed);
+  if (rpc?.kind === 'error') {
+    const because = `HTTP ${status}, JSON-RPC error ${rpc.code}: ${rpc.message}`;
+    return rpc.isPermanent ? { kind: 'refused', because } : { kind: 'retry', because, retryAfter: undefined };
+  }
+  const body = rpc?.kind === 'result' ? rpc.body : parsed;
   const a2a = body === null ? null : readSendAnswer(body);
   if (a2a?.outcome && status !== 202) return { kind: 'ended', outcome: a2a.outcome };
   const word = body === null ? null : statusWord(body);
@@ -175,6 +181,27 @@ function readSuccess(
     retryAfter: answer.headers['retry-after'],
   };
 }
+
+/** What a JSON-RPC 2.0 response says, whose HTTP status is 200 for errors too; null: it is none. */
+function jsonRpcResponse(
+  body: Readonly<Record<string, unknown>>,
+):
+  | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly isPermanent: boolean }
+  | { readonly kind: 'result'; readonly body: Readonly<Record<string, unknown>> | null }
+  | null {
+  if (body.jsonrpc !== '2.0') return null;
+  const { error, result } = body;
+  if (typeof error === 'object' && error !== null) {
+    const code = 'code' in error && typeof error.code === 'number' ? error.code : 0;
+    const message = firstText(errorText(error)) ?? 'no reason';
+    // An internal error, and what a server counts among its own, may pass; a request that is wrong stays so.
+    return { kind: 'error', code, message: message.slice(0, 300), isPermanent: !mayPass(code) };
+  }
+  const isTable = typeof result === 'object' && result !== null && !Array.isArray(result);
+  return { kind: 'result', body: isTable ? (result as Readonly<Record<string, unknown>>) : null };
+}
+
+const mayPass = (code: number) => code === -32603 || code === -32000;
 
 /** If the response is the result: any 2xx is done unless its body says that the work failed. */
 function responseOutcome(

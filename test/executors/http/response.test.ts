@@ -231,3 +231,34 @@ describe('status answers', () => {
     expect(readPollAnswer(given)).toMatchObject({ kind });
   });
 });
+
+describe('JSON-RPC in a 200', () => {
+  const rpc = (rest: object) => answer(200, { jsonrpc: '2.0', id: 'run_1', ...rest });
+
+  test.each([
+    ['a wrong request', { error: { code: -32602, message: 'Invalid params' } }, 'refused'],
+    ['an unknown method', { error: { code: -32601, message: 'Method not found' } }, 'refused'],
+    ["the agent's own refusal", { error: { code: -32005, message: 'Unsupported content' } }, 'refused'],
+    ['an error without a code', { error: {} }, 'refused'],
+    ['an internal error', { error: { code: -32603, message: 'Internal error' } }, 'retry'],
+  ])('%s is no acceptance', (_name, rest, kind) => {
+    for (const completion of ['callback', 'response', 'poll'] as const)
+      expect(read(rpc(rest), completion)).toMatchObject({
+        kind,
+        because: expect.stringContaining('JSON-RPC error'),
+      });
+  });
+
+  test('a result is read as if it had come on its own', () => {
+    expect(
+      read(rpc({ result: { task: { id: 't1', status: { state: 'TASK_STATE_WORKING' } } } })),
+    ).toMatchObject({
+      kind: 'accepted',
+      externalId: 't1',
+    });
+    expect(
+      read(rpc({ result: { task: { id: 't1', status: { state: 'TASK_STATE_COMPLETED' } } } })),
+    ).toMatchObject({ kind: 'ended', outcome: { kind: 'succeeded' } });
+    expect(read(rpc({ result: 'pong' }))).toMatchObject({ kind: 'accepted' });
+  });
+});
