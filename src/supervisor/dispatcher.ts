@@ -52,6 +52,8 @@ export class Dispatcher {
   readonly #reopening = new Set<TaskKey>();
   /** Consecutive rounds of writing with a failure. */
   #failures = 0;
+  /** When the last attempt to write about a run failed, ms. */
+  readonly #failedAt = new Map<RunId, number>();
   #isStopping = false;
   #wakesLater: Cancel | null = null;
 
@@ -335,8 +337,7 @@ export class Dispatcher {
   }
 
   /** What was refused just now (a full disk, a taken lock) would be refused again at once. */
-  #wakeLater(): void {
-    const ms = Math.min(FIRST_AGAIN_MS * 2 ** this.#failures, LAST_AGAIN_MS);
+  #wakeLater(ms = Math.min(FIRST_AGAIN_MS * 2 ** this.#failures, LAST_AGAIN_MS)): void {
     this.#wakesLater ??= this.#parts.clock.after(ms, () => {
       this.#wakesLater = null;
       this.#failures++;
@@ -347,17 +348,22 @@ export class Dispatcher {
   /** Does it unless the run is already being handled; then, or some time after a failure, it is judged again. */
   #once(run: Run, work: () => Promise<void>): void {
     if (this.#busy.has(run.id)) return;
+    // Ticks come for many reasons; none of them makes a disk that just refused a write accept it.
+    const since = this.#parts.clock.now() - (this.#failedAt.get(run.id) ?? Number.NEGATIVE_INFINITY);
+    if (since >= 0 && since < FIRST_AGAIN_MS) return this.#wakeLater(FIRST_AGAIN_MS - since);
     this.#busy.add(run.id);
     this.#work.later(
       work().then(
         () => {
           this.#busy.delete(run.id);
+          this.#failedAt.delete(run.id);
           this.#failures = 0;
           // Only now: a tick leaves busy runs unchanged.
           this.#parts.wake('run');
         },
         (thrown: unknown) => {
           this.#busy.delete(run.id);
+          this.#failedAt.set(run.id, this.#parts.clock.now());
           this.#wakeLater();
           throw thrown;
         },
