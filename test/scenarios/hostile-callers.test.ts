@@ -64,11 +64,14 @@ const code = ({ status, json }: Called) => [status, json.code];
 const FOR_RUNS = new Set([
   'GET /api/task/{id}',
   'GET /api/task/{id}/why',
+  'GET /api/task/{id}/prompt',
+  'GET /api/task/{id}/verdicts',
   'POST /api/task/{id}/complete',
   'POST /api/task/{id}/fail',
   'POST /api/task/{id}/heartbeat',
   'POST /api/task/{id}/release',
   'POST /api/task/{id}/input',
+  'POST /api/task/{id}/output',
 ]);
 /** What carries its credential in its own way. */
 const OWN_WAY = new Set(['POST /api/callback/{token}', 'POST /api/a2a/notify/{attempt}']);

@@ -17,14 +17,23 @@ export interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
 }
+
+/** Arbitraries take longer to make than values: each is made once. */
+const ODD = fc.oneof(
+  { depthSize: 'small' },
+  fc.anything({ maxDepth: 2, withBigInt: false, withDate: false }).map(plainJson),
+  fc.constantFrom(null, '', 0, -1, 1e308, '__proto__', '\u0000', '../..', 'a'.repeat(5000), [], {}),
+);
+const ANY_JSON = fc.jsonValue({ maxDepth: 3 });
+const TEXTS = [0, 1].map((minLength) => fc.string({ minLength, maxLength: 40, unit: 'binary' }));
+const made = new WeakMap<Schema, fc.Arbitrary<unknown>[]>();
+
 /** Values that fit a schema, mostly. */
 export function roughly(schema: Schema, depth = 0): fc.Arbitrary<unknown> {
-  const odd = fc.oneof(
-    { depthSize: 'small' },
-    fc.anything({ maxDepth: 2, withBigInt: false, withDate: false }).map(plainJson),
-    fc.constantFrom(null, '', 0, -1, 1e308, '__proto__', '\u0000', '../..', 'a'.repeat(5000), [], {}),
-  );
-  return fc.oneof({ weight: 6, arbitrary: fitting(schema, depth) }, { weight: 1, arbitrary: odd });
+  const known = made.get(schema) ?? [];
+  made.set(schema, known);
+  known[depth] ??= fc.oneof({ weight: 6, arbitrary: fitting(schema, depth) }, { weight: 1, arbitrary: ODD });
+  return known[depth];
 }
 
 function fitting(schema: Schema, depth: number): fc.Arbitrary<unknown> {
@@ -46,7 +55,10 @@ function fitting(schema: Schema, depth: number): fc.Arbitrary<unknown> {
         maxLength: 4,
       });
     case 'string':
-      return fc.string({ minLength: schema.minLength ?? 0, maxLength: 40, unit: 'binary' });
+      return (
+        TEXTS[schema.minLength ?? 0] ??
+        fc.string({ minLength: schema.minLength ?? 0, maxLength: 40, unit: 'binary' })
+      );
     case 'integer':
     case 'number':
       return fc.double({ min: schema.minimum ?? -1e6, max: schema.maximum ?? 1e6, noNaN: true });
@@ -55,7 +67,7 @@ function fitting(schema: Schema, depth: number): fc.Arbitrary<unknown> {
     case 'null':
       return fc.constant(null);
     default:
-      return fc.jsonValue({ maxDepth: 3 });
+      return ANY_JSON;
   }
 }
 
