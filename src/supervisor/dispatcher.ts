@@ -350,7 +350,10 @@ export class Dispatcher {
     if (this.#busy.has(run.id)) return;
     // Ticks come for many reasons; none of them makes a disk that just refused a write accept it.
     const since = this.#parts.clock.now() - (this.#failedAt.get(run.id) ?? Number.NEGATIVE_INFINITY);
-    if (since >= 0 && since < FIRST_AGAIN_MS) return this.#wakeLater(FIRST_AGAIN_MS - since);
+    if (since >= 0 && since < FIRST_AGAIN_MS) {
+      this.#wakeLater(FIRST_AGAIN_MS - since);
+      return;
+    }
     this.#busy.add(run.id);
     this.#work.later(
       work().then(
