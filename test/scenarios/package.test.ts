@@ -77,6 +77,8 @@ async function typeAll(install: (command: string) => Promise<void>): Promise<voi
     text
       .replaceAll(folder, '~')
       .replace(/^\d\d:\d\d:\d\d/gm, 'TIME')
+      // A task this short may end before its process was identified.
+      .replace(/(agent-\d+), pid \d+/g, '$1')
       .replace(/pid \d+/g, 'pid N')
       .replace(/ +$/gm, '')
       .trim();
