@@ -1,9 +1,10 @@
 // Repositories that hold anything under the names that are read: that graph is held with the path named, or the file
 // counts as none, and everything else continues.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GRAPH_FILES } from '../../src/domain/graph-files.ts';
 import { exitStatus, recordedPid } from '../../src/executors/process/launch.ts';
@@ -17,6 +18,8 @@ import { remoteOf } from '../../src/worktrees/remote.ts';
 import { supervisor } from '../support/actors.ts';
 import { HOSTILE, type Put, put } from '../support/hostile-files.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
+
+const execute = promisify(execFile);
 
 let playground: Playground;
 
@@ -34,7 +37,7 @@ interface Row {
 /** A repository of its own below the root, with one task that would leave a mark. */
 async function repository(name: string): Promise<{ readonly path: string; readonly graph: string }> {
   const path = join(playground.folder, 'root', name);
-  execFileSync('git', ['init', '-q', '--template=', '-b', 'main', path]);
+  await execute('git', ['init', '-q', '--template=', '-b', 'main', path]);
   await playground.writeGraph(path, [{ id: 'a', exec: 'touch ran' }]);
   return { path, graph: join(path, '.workgraph') };
 }
