@@ -68,10 +68,10 @@ test('much work in turns is fine, one long turn among them is not', () => {
     busy += ms;
     look();
   };
-  for (let n = 0; n < 100; n++) turn(900);
+  for (let n = 0; n < 100; n++) turn(LONGEST_TURN_MS - 100);
   expect(watch.stalls()).toEqual([]);
-  turn(1100);
+  turn(LONGEST_TURN_MS + 100);
   turn(10);
-  busy += 1500;
-  expect(watch.stalls()).toEqual([1100, 1500]);
+  busy += LONGEST_TURN_MS + 500;
+  expect(watch.stalls()).toEqual([LONGEST_TURN_MS + 100, LONGEST_TURN_MS + 500]);
 });
