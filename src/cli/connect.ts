@@ -71,6 +71,27 @@ export function otherVersion(running: string): string | null {
   return `the supervisor that runs has version ${running || 'unknown'}, this command ${VERSION}; \`supervisor restart\` starts the new one, and agents run on`;
 }
 
+/** The running supervisor; null also for one that does not respond, as while it starts or stops. */
+export async function connectOrNull(context: Context): Promise<SupervisorClient | null> {
+  try {
+    return await connect(context);
+  } catch (thrown) {
+    if (thrown instanceof SupervisorError && thrown.code === 'not-running') return null;
+    throw thrown;
+  }
+}
+
+/** Has a running supervisor take a changed configuration file at once. */
+export async function reloadSupervisor(context: Context): Promise<void> {
+  const client = await connect(context);
+  if (!client) return;
+  try {
+    await client.reload();
+  } finally {
+    client.close();
+  }
+}
+
 /** Calls the running supervisor; throws `not-running` if there is none. */
 export async function withSupervisor<T>(
   context: Context,

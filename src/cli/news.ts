@@ -5,7 +5,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SupervisorClient } from '../api/client.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import { connect, type View, viewOfClient, viewOfLookout, withLookout } from './connect.ts';
+import { connectOrNull, type View, viewOfClient, viewOfLookout, withLookout } from './connect.ts';
 import type { Context } from './context.ts';
 
 /** How often the files are looked at while no supervisor runs, ms. */
@@ -127,16 +127,6 @@ async function stampOf(files: readonly string[]): Promise<string> {
     }),
   );
   return stamps.join('\n');
-}
-
-/** One that starts or stops just now is none, until the next look. */
-async function connectOrNull(context: Context): Promise<SupervisorClient | null> {
-  try {
-    return await connect(context);
-  } catch (thrown) {
-    if (thrown instanceof SupervisorError && thrown.code === 'not-running') return null;
-    throw thrown;
-  }
 }
 
 /** Events without a listener are combined into one. */

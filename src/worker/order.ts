@@ -6,6 +6,7 @@ import { type ClaimedData, claimedData } from '../api/dispatch-schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { bareDetail } from '../domain/task.ts';
 import type { Assignment } from '../executors/executor.ts';
 import { WORK_ORDER_SCHEMA } from '../executors/work-order.ts';
 
@@ -86,27 +87,15 @@ export function assignmentOf(
     fence: attempt.fence,
     agent: attempt.agent,
     task: {
-      id: task.local_id,
+      ...bareDetail(task.local_id),
       title: task.title,
       status: 'in-progress',
       priority: task.priority,
       after: task.depends_on.map(({ id }) => id),
-      before: [],
       tags: task.tags,
-      cronEnabled: false,
-      paused: false,
-      retryCount: 0,
-      spawnFailures: 0,
-      dispatchCount: 0,
-      hasCycleConfig: false,
-      recentDeaths: [],
-      foreignKeys: [],
       skills: task.skills,
       inputs: task.inputs,
       deliverables: task.deliverables,
-      artifacts: [],
-      log: [],
-      fields: {},
       ...(task.instructions === '' ? {} : { description: task.instructions }),
       ...(work.exec === null ? {} : { exec: work.exec }),
       ...(work.model === null ? {} : { model: work.model }),

@@ -2,11 +2,10 @@
 // else they are written into the graph, else they wait on the disk for the next supervisor.
 
 import { realpathSync } from 'node:fs';
-import type { SupervisorClient } from '../../api/client.ts';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { readArtifacts } from '../artifacts.ts';
-import { connect, preferHere, taskQuery, withLookout } from '../connect.ts';
+import { connectOrNull, preferHere, taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
@@ -133,16 +132,6 @@ async function deliver(
     if (unknown && thrown.code === 'not-found') throw unknown;
     if (thrown.code !== 'graph' && !(own && thrown.code === 'not-found')) throw thrown;
     return spool(context, query, report, own, thrown);
-  }
-}
-
-/** A supervisor that does not respond must not lose the completion. */
-async function connectOrNull(context: Context): Promise<SupervisorClient | null> {
-  try {
-    return await connect(context);
-  } catch (thrown) {
-    if (thrown instanceof SupervisorError && thrown.code === 'not-running') return null;
-    throw thrown;
   }
 }
 

@@ -7,7 +7,7 @@ import { loadMachineConfig } from '../../config/load.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { createDiscovery, type DiscoveredRepository } from '../../worktrees/discover.ts';
 import { settingsBelow } from '../../worktrees/settings.ts';
-import { connect } from '../connect.ts';
+import { reloadSupervisor } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';
@@ -129,16 +129,5 @@ function realPath(path: string): string {
   } catch {
     // Not there: what comes next says so.
     return path;
-  }
-}
-
-/** A supervisor that runs takes the file at once. */
-async function reloadSupervisor(context: Context): Promise<void> {
-  const client = await connect(context);
-  if (!client) return;
-  try {
-    await client.reload();
-  } finally {
-    client.close();
   }
 }

@@ -6,7 +6,7 @@ import { addRepos } from '../../config/add-repos.ts';
 import { loadMachineConfig } from '../../config/load.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { createDiscovery, type DiscoveredRepository } from '../../worktrees/discover.ts';
-import { connect } from '../connect.ts';
+import { reloadSupervisor } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';
 
@@ -50,7 +50,7 @@ export async function setup(
       wanted.map(({ repository }) => ({ path: repository.path, trust })),
       home,
     );
-    await tellSupervisor(context);
+    await reloadSupervisor(context);
   }
   const before = found.length - fresh.length;
   if (!context.json)
@@ -158,17 +158,6 @@ async function asked(context: Context, question: string, letters: string): Promi
       });
     const answer = line.trim().toLowerCase().slice(0, 1) || (known[0] ?? '');
     if (known.includes(answer)) return answer;
-  }
-}
-
-/** A supervisor that runs takes the file at once. */
-async function tellSupervisor(context: Context): Promise<void> {
-  const client = await connect(context);
-  if (!client) return;
-  try {
-    await client.reload();
-  } finally {
-    client.close();
   }
 }
 
