@@ -1,7 +1,7 @@
 // The commands about the service: names, flags and help.
 
 import type { Command } from 'commander';
-import { type Host, wholeNumber } from './bind-command.ts';
+import { type Host, listed, wholeNumber } from './bind-command.ts';
 import type { WhichService } from './commands/service.ts';
 
 const STEERING = [
@@ -46,8 +46,7 @@ export function defineServiceCommands(program: Command, host: Host): void {
         'after',
         '\nExample:\n  supervisor service install --worker -- --connect https://supervisor.example.net --profile farm --places 4\n',
       ),
-    async (context, [args], options) =>
-      (await commands()).installService(context, (args ?? []) as unknown as string[], options),
+    async (context, [args], options) => (await commands()).installService(context, listed(args), options),
   );
   host.on<WhichService>(
     service
@@ -100,7 +99,7 @@ function defineSetup(program: Command, host: Host): void {
       .option('--no-service', 'do not install the service')
       .option('--no-trust', 'commands that the repositories choose do not run'),
     async (context, [folders], options) =>
-      (await import('./commands/setup.ts')).setup(context, (folders ?? []) as unknown as string[], options),
+      (await import('./commands/setup.ts')).setup(context, listed(folders), options),
   );
 }
 

@@ -19,7 +19,7 @@ export interface ServedPlaces {
 /** Looks at every repository and root of the configuration. Runs git, and changes nothing. */
 export async function servedPlaces(config: Config, environment: Environment): Promise<ServedPlaces> {
   const { file } = config;
-  const discovery = createDiscovery({ environment });
+  const discovery = createDiscovery(environment);
   const found = await discovery.list(config);
   const notes = [...discovery.notes()];
   if (file === null) return { repositories: found.length, problems: [], notes };

@@ -78,7 +78,7 @@ export function createBaseServices<Source extends ConfigReader>(
   // A zone that cannot be known is better refused here than in each tick.
   config();
   const locker = createLocker();
-  const discovery = createDiscovery({ environment });
+  const discovery = createDiscovery(environment);
   const graphParts: Pick<SupervisedGraphsParts, 'discover' | 'openStore' | 'openRegistry' | 'profiles'> = {
     discover: (wanted) => discovery.list(wanted),
     openStore: (graph) =>

@@ -19,8 +19,9 @@ export function reposOf(worktrees: readonly WorktreeReport[]): RepoReport[] {
 }
 
 function sumOf(a: TaskCounts, b: TaskCounts): TaskCounts {
-  const names = Object.keys(a) as (keyof TaskCounts)[];
-  return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as unknown as TaskCounts;
+  const sum: { -readonly [State in keyof TaskCounts]: number } = { ...a };
+  for (const state of Object.keys(b) as (keyof TaskCounts)[]) sum[state] += b[state];
+  return sum;
 }
 
 /** The graph of a worktree. Throws `not-found` for an unknown one. */

@@ -43,14 +43,9 @@ export interface Discovery {
   readonly gitRuns: number;
 }
 
-/** The dependencies of discovery. */
-export interface DiscoveryParts {
-  readonly environment: Environment;
-}
-
 /** A discovery that remembers what it listed, so that listing again is cheap. */
-export function createDiscovery(parts: DiscoveryParts): Discovery {
-  return new DiskDiscovery(parts.environment);
+export function createDiscovery(environment: Environment): Discovery {
+  return new DiskDiscovery(environment);
 }
 
 /** Repositories checked in parallel; git itself is limited further. */

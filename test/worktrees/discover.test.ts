@@ -236,9 +236,7 @@ describe('what is no repository', () => {
   test('git that is not there', async () => {
     const repo = box.repo('r');
     const { createDiscovery } = await import('../../src/worktrees/discover.ts');
-    const discovery = createDiscovery({
-      environment: { ...box.environment, variables: { PATH: box.folder } },
-    });
+    const discovery = createDiscovery({ ...box.environment, variables: { PATH: box.folder } });
     const [found] = await discovery.list({ repos: [repoAt(repo)], roots: [] });
     expect(found?.repository.problem).toBe('git was not found; install git, or put it into PATH');
   });

@@ -67,7 +67,7 @@ export class Sandbox {
   }
 
   discovery(): Discovery {
-    return createDiscovery({ environment: this.environment });
+    return createDiscovery(this.environment);
   }
 
   remove(): void {

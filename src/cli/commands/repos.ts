@@ -16,7 +16,7 @@ import { renderTable } from '../render/table.ts';
 export async function listRepos(context: Context): Promise<number> {
   const { configFile } = await context.paths();
   const { config } = loadMachineConfig(configFile, { home: context.environment.home });
-  const discovery = createDiscovery(context);
+  const discovery = createDiscovery(context.environment);
   const named = await discovery.list({ repos: config.repos, roots: [] });
   const all = await discovery.list(config);
   const ids = new Set(named.map(({ repository }) => repository.id));
@@ -61,7 +61,7 @@ export async function addRepositories(
   const { configFile } = await context.paths();
   const { home } = context.environment;
   const { config } = loadMachineConfig(configFile, { home });
-  const discovery = createDiscovery(context);
+  const discovery = createDiscovery(context.environment);
   const served = new Set((await discovery.list(config)).map(({ repository }) => repository.id));
   const found: DiscoveredRepository[] = [];
   for (const folder of folders.length === 0 ? ['.'] : folders)
@@ -116,7 +116,7 @@ export async function removeRepositories(context: Context, folders: readonly str
 async function repositoryAt(context: Context, folder: string): Promise<DiscoveredRepository> {
   const path = realPath(resolve(context.cwd, folder));
   const settings = settingsBelow({ path, trust: false, depth: 0 }, path);
-  const [found] = await createDiscovery(context).list({ repos: [settings], roots: [] });
+  const [found] = await createDiscovery(context.environment).list({ repos: [settings], roots: [] });
   if (found && found.repository.problem === null) return found;
   throw new SupervisorError('not-found', `there is no git repository at ${path}`, {
     hint: 'name its folder; `supervisor setup FOLDER` finds those below one',

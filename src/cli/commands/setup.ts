@@ -39,7 +39,7 @@ export async function setup(
   const { config } = loadMachineConfig(configFile, { home });
   const found = await repositoriesBelow(context, folders, options.depth ?? DEFAULT_DEPTH);
   const served = new Set(
-    (await createDiscovery(context).list(config)).map(({ repository }) => repository.id),
+    (await createDiscovery(context.environment).list(config)).map(({ repository }) => repository.id),
   );
   const fresh = found.filter(({ repository }) => !served.has(repository.id));
   const wanted = await chosen(context, fresh, options);
@@ -84,7 +84,7 @@ async function repositoriesBelow(
       throw new SupervisorError('usage', `${place} is not a folder`, {
         hint: 'name where your repositories are',
       });
-  const discovery = createDiscovery(context);
+  const discovery = createDiscovery(context.environment);
   const roots = places.map((path) => ({ path, depth, trust: false }));
   const found = (await discovery.list({ repos: [], roots })).filter(
     ({ repository }) => repository.problem === null,

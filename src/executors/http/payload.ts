@@ -6,7 +6,7 @@ import { isoTime } from '../../platform/clock.ts';
 import type { Assignment } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { traceState } from '../trace-state.ts';
-import { cutToFit, type FittedData, fitted } from './fit-body.ts';
+import { cutToFit, fitted } from './fit-body.ts';
 import type { HttpSecrets } from './secrets.ts';
 import { signatureHeader } from './signature.ts';
 import { encodeForUrl, fillTemplate } from './template.ts';
@@ -30,7 +30,7 @@ export function messageId(run: string): string {
 }
 
 /** The `data` of the standard payload. `now` in ms. */
-export function dispatchData(assignment: Assignment, now: number): Record<string, unknown> {
+export function dispatchData(assignment: Assignment, now: number) {
   const { task, worktree, callback } = assignment;
   const deadline = assignment.deadlineAt === null ? null : isoTime(assignment.deadlineAt);
   return {
@@ -117,8 +117,10 @@ export function dispatchBody(
   const template = jsonTemplate(profile.body);
   const { envelope, contentType } = envelopeOf(profile, assignment, now, host);
   if (template === null) {
-    const data = dispatchData(assignment, now) as unknown as FittedData;
-    return { bytes: fitted(data, (content) => jsonBytes(envelope(content))), contentType };
+    return {
+      bytes: fitted(dispatchData(assignment, now), (content) => jsonBytes(envelope(content))),
+      contentType,
+    };
   }
   const { description = '' } = assignment.task;
   const filled = (text: string): Buffer => {
