@@ -1,7 +1,6 @@
 // Everything that waits for a person, and the command that settles each. Pure: the same for the page, the command
 // line and the API, with and without a running supervisor.
 
-import { verdictOf } from '../decide/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { InboxItem, InboxKind, WorktreeReport } from '../domain/report.ts';
@@ -9,8 +8,9 @@ import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { isoTime } from '../platform/clock.ts';
-import { globalTaskId } from '../run/assignment.ts';
+import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
+import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
 import type { Reportable } from './reports.ts';
 
 /** Held, but not for a person: it resolves on its own, or another task's item is the cause. */
@@ -42,18 +42,23 @@ const KIND_OF_CODE: Readonly<Record<string, InboxKind>> = {
 const BROKEN_STATES: ReadonlySet<string> = new Set(['held', 'missing', 'prunable', 'unreadable', 'gone']);
 
 /** The items, longest waiting first; among equals, those that block most. */
-export function inboxOf(input: Reportable, worktrees: readonly WorktreeReport[]): InboxItem[] {
+export function inboxOf(
+  input: Reportable,
+  worktrees: readonly WorktreeReport[],
+  judged: JudgedTasks = judgedTasks(input),
+): InboxItem[] {
   const commands = commandsFor(input.world.graphs);
-  const items = input.world.graphs.flatMap((view) => itemsOfGraph(input, view, commands));
+  const items = input.world.graphs.flatMap((view) => itemsOfGraph(view, judged, commands));
   for (const run of input.world.runs) items.push(...itemsOfRun(input, run, commands));
   for (const row of worktrees) items.push(...itemsOfWorktree(row));
   const waited = ({ since }: InboxItem) => (since === null ? Number.POSITIVE_INFINITY : Date.parse(since));
   return fold(items).sort((a, b) => waited(a) - waited(b) || b.blocks - a.blocks);
 }
 
-function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): InboxItem[] {
+function itemsOfGraph(view: GraphView, judged: JudgedTasks, commands: Commands): InboxItem[] {
   // An unreadable graph is one item, however many tasks it had.
   if (view.snapshot.problem || view.hold) return [];
+  const idOf = globalTaskIds(view.graph);
   let blocked: ((id: TaskId) => number) | null = null;
   const item = (task: Task, kind: InboxKind, code: string, because: string, command: string): InboxItem => {
     blocked ??= countBlocked(view);
@@ -61,7 +66,7 @@ function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): I
       kind,
       code,
       task: task.id,
-      id: globalTaskId(view.graph, task.id),
+      id: idOf(task.id),
       title: task.title,
       worktree: view.worktree,
       because,
@@ -72,13 +77,12 @@ function itemsOfGraph(input: Reportable, view: GraphView, commands: Commands): I
     };
   };
   const items: InboxItem[] = [];
-  for (const task of view.snapshot.tasks.values()) {
+  for (const { task, verdict } of judged.get(view.graph) ?? []) {
     if (task.status === 'failed') {
       const because = task.failureReason ?? 'it failed';
       items.push(item(task, 'failed', 'status-failed', because, commands.retry(view, task.id)));
       continue;
     }
-    const verdict = verdictOf(input.decision.verdicts, view.graph, task.id);
     if (!verdict || !waitsForPerson(verdict)) continue;
     const kind = KIND_OF_CODE[verdict.code] ?? 'configuration';
     items.push(item(task, kind, verdict.code, verdict.because, commands.forKind(kind, view, task.id)));
@@ -147,24 +151,25 @@ function itemsOfWorktree(row: WorktreeReport): InboxItem[] {
 
 /** Tasks of one worktree with the same problem are one item: one configuration change fixes all of them. */
 function fold(items: readonly InboxItem[]): InboxItem[] {
-  const folded = new Map<string, InboxItem>();
+  const folded = new Map<string, InboxItem[]>();
   for (const item of items) {
     const isShared = item.kind === 'configuration' || item.kind === 'untrusted' || item.kind === 'budget';
     const key = isShared ? [item.kind, item.code, item.worktree, item.because].join('\n') : `#${folded.size}`;
-    const first = folded.get(key);
-    if (!first) {
-      folded.set(key, item);
-      continue;
-    }
-    const since = [first.since, item.since].filter((at) => at !== null).sort();
-    folded.set(key, {
+    const same = folded.get(key);
+    if (same) same.push(item);
+    else folded.set(key, [item]);
+  }
+  return [...folded.values()].flatMap((same) => {
+    const [first] = same;
+    if (first === undefined || same.length === 1) return same;
+    const since = same.flatMap((item) => item.since ?? []).sort();
+    return {
       ...first,
       since: since[0] ?? null,
-      blocks: first.blocks + item.blocks,
-      tasks: [...first.tasks, ...item.tasks],
-    });
-  }
-  return [...folded.values()];
+      blocks: same.reduce((sum, { blocks }) => sum + blocks, 0),
+      tasks: same.flatMap(({ tasks }) => tasks),
+    };
+  });
 }
 
 /** How many unfinished tasks of the graph depend on a task, directly and transitively. */

@@ -1,11 +1,11 @@
 // The state of everything in few words: `status` without its long lists, and what comes next. Pure.
 
-import { verdictOf } from '../decide/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
 import type { NextReport, OverviewReport } from '../domain/overview.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { judgedTaskReport, type Reportable, statusReport } from './reports.ts';
+import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
+import { judgedTaskReport, type Reportable, statusInShort } from './reports.ts';
 
 /** this many of what comes next are shown. */
 const MOST_NEXT = 10;
@@ -13,9 +13,10 @@ const MOST_NEXT = 10;
 const MOST_TEXT = 2000;
 
 export function overviewOf(input: Reportable): OverviewReport {
-  const status = statusReport(input);
+  const judged = judgedTasks(input);
+  const status = statusInShort(input, judged);
   const { generated_at, supervisor, limits, worktrees, budgets, workers, problems } = status;
-  const { next, count } = nextTasks(input, MOST_NEXT);
+  const { next, count } = nextTasks(input, MOST_NEXT, judged);
   return {
     generated_at,
     supervisor,
@@ -36,13 +37,12 @@ export function overviewOf(input: Reportable): OverviewReport {
 export function nextTasks(
   { world, decision }: Pick<Reportable, 'world' | 'decision'>,
   limit: number,
+  judged: JudgedTasks = judgedTasks({ world, decision }),
 ): { readonly next: NextReport[]; readonly count: number } {
   const found: { readonly view: GraphView; readonly task: Task; readonly verdict: Verdict }[] = [];
   for (const view of world.graphs)
-    for (const task of view.snapshot.tasks.values()) {
-      const verdict = verdictOf(decision.verdicts, view.graph, task.id);
+    for (const { task, verdict } of judged.get(view.graph) ?? [])
       if (verdict && isNext(verdict)) found.push({ view, task, verdict });
-    }
   const time = ({ state, nextAt }: Verdict) => (state === 'scheduled' ? (nextAt ?? 0) : 0);
   found.sort(
     (a, b) =>

@@ -32,6 +32,7 @@ import type { TaskFilter } from './control.ts';
 import { askedPlaces } from './find-task.ts';
 import { goneElsewhere } from './gone-graphs.ts';
 import { inboxOf } from './inbox.ts';
+import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
 /** The inputs of a report. */
@@ -55,15 +56,13 @@ export interface Reportable {
 /** The whole of `status --json`. */
 export function statusReport(input: Reportable): StatusReport {
   const { world } = input;
+  const judged = judgedTasks(input);
   const held: HeldReport[] = [];
   const schedules: ScheduleReport[] = [];
-  let queued = 0;
   for (const view of world.graphs) {
     const states = input.decision.schedules.get(view.graph);
-    for (const task of view.snapshot.tasks.values()) {
-      const verdict = verdictOf(input.decision.verdicts, view.graph, task.id);
+    for (const { task, verdict } of judged.get(view.graph) ?? []) {
       if (!verdict) continue;
-      if (verdict.state === 'queued') queued++;
       const own = states?.get(task.id);
       const schedule = own?.text ?? (verdict.state === 'finished' ? null : scheduleText(task));
       if (schedule !== null)
@@ -84,7 +83,19 @@ export function statusReport(input: Reportable): StatusReport {
         });
     }
   }
-  const worktrees = worktreeReports(input);
+  return { ...statusInShort(input, judged), held, schedules };
+}
+
+/** Status without its lists of every task that does not run. */
+export function statusInShort(
+  input: Reportable,
+  judged: JudgedTasks,
+): Omit<StatusReport, 'held' | 'schedules'> {
+  const { world } = input;
+  const worktrees = worktreeReports(input, judged);
+  let queued = 0;
+  for (const tasks of judged.values())
+    for (const { verdict } of tasks) if (verdict?.state === 'queued') queued++;
   return {
     generated_at: isoTime(world.now),
     supervisor: input.supervisor,
@@ -93,12 +104,10 @@ export function statusReport(input: Reportable): StatusReport {
       running: withEnding(world).filter(holdsSlot).length,
       queued,
     },
-    inbox: inboxOf(input, worktrees),
+    inbox: inboxOf(input, worktrees, judged),
     worktrees,
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
     budgets: budgetReports(world),
-    held,
-    schedules,
     workers: input.workers ?? [],
     problems: [
       ...budgetProblems(world),

@@ -3,16 +3,16 @@
 import { verdictOf } from '../decide/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
-import type { GraphPath } from '../domain/ids.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import { goneFrom, MEND_MISSING } from './gone-graphs.ts';
+import type { JudgedTask, JudgedTasks } from './judged-tasks.ts';
 import type { Reportable } from './reports.ts';
 
 type Counts = { -readonly [K in keyof TaskCounts]: number };
 
 /** One row per worktree, repositories in the order of the configuration. */
-export function worktreeReports(input: Reportable): WorktreeReport[] {
+export function worktreeReports(input: Reportable, judged: JudgedTasks): WorktreeReport[] {
   const views = new Map(input.world.graphs.map((view) => [view.graph, view]));
   return input.repositories.flatMap(({ repository, excluded }) => {
     if (repository.problem !== null && repository.worktrees.length === 0)
@@ -22,7 +22,7 @@ export function worktreeReports(input: Reportable): WorktreeReport[] {
       const row = emptyRow(worktree.path, repository.name, worktree);
       const state = worktreeState(worktree, excluded.has(worktree.path), view?.worktree ?? null);
       return view && !state
-        ? servedRow(input, row, worktree, view)
+        ? servedRow(input, row, worktree, view, judged.get(view.graph) ?? [])
         : unservedRow(input, row, worktree, state);
     });
   });
@@ -60,13 +60,14 @@ function servedRow(
   row: WorktreeReport,
   worktree: Worktree,
   view: GraphView,
+  tasks: readonly JudgedTask[],
 ): WorktreeReport {
   const isMissing = view.snapshot.problem?.code === 'missing';
   const lost = isMissing ? goneFrom(input, worktree) : [];
   const problems = problemsOf(input, worktree, view);
   return {
     ...row,
-    counts: countTasks(input, view.graph),
+    counts: countTasks(tasks),
     problems: isMissing ? [...lost, ...problems.filter(({ code }) => code !== 'missing')] : problems,
     ...(isMissing && lost[0]
       ? { state: 'graph-gone', because: lost[0].message }
@@ -154,11 +155,9 @@ function holdsStrangers(input: Reportable, { graph, snapshot }: GraphView): bool
   return false;
 }
 
-function countTasks(input: Reportable, graph: GraphPath): TaskCounts {
+function countTasks(tasks: readonly JudgedTask[]): TaskCounts {
   const counts = zeroCounts();
-  const view = input.world.graphs.find((candidate) => candidate.graph === graph);
-  for (const task of view?.snapshot.tasks.values() ?? []) {
-    const verdict = verdictOf(input.decision.verdicts, graph, task.id);
+  for (const { task, verdict } of tasks) {
     if (task.status === 'open' || task.status === 'in-progress') counts[task.status]++;
     else if (task.status === 'done' || task.status === 'failed' || task.status === 'abandoned')
       counts[task.status]++;
