@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { durationMs, type Host, repeatedOrListed, wholeNumber } from './bind-command.ts';
+import type { DrillCommandOptions } from './commands/drill.ts';
 import type { OpenOptions } from './commands/open.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { WorkerCommandOptions } from './commands/worker.ts';
@@ -284,5 +285,22 @@ Example:
         'Makes a throw-away repository with several worktrees and every type of executor, shows live what happens, and exits 0 only if all tasks finished as expected. Needs no network.',
       ),
     async (context) => (await import('./commands/demo.ts')).demo(context),
+  );
+  host.on<DrillCommandOptions>(
+    program
+      .command('drill')
+      .summary('kill it in a throw-away repository, and see that nothing is lost')
+      .description(
+        "The crash test, on your own disk and kernel: a throw-away repository with ten worktrees and tasks of every executor that needs nothing from outside. The supervisor and agents are killed (-9) at chosen moments, git takes graphs away and brings them back, another program edits them. Then everyone may finish, and the agents' own journal is compared with the graphs. Exit status 1 if anything was run twice, lost, stranded or left. Your own supervisor is not touched, and nothing stays.",
+      )
+      .option('--seconds <n>', 'how long (default: 60)', wholeNumber(1))
+      .option(
+        '--seed <n>',
+        'the same choices again; the machine still chooses how fast things are',
+        wholeNumber(0),
+      )
+      .option('--keep <folder>', 'copy its files there at the end, to find a cause')
+      .addHelpText('after', '\nExample:\n  supervisor drill --seconds 20\n'),
+    async (context, _args, options) => (await import('./commands/drill.ts')).drill(context, options),
   );
 }

@@ -47,6 +47,7 @@ describe('help', () => {
         'trust',
         'doctor',
         'demo',
+        'drill',
       ],
     ];
     expect(names).toEqual(expect.arrayContaining(contract));

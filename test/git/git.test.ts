@@ -3,7 +3,7 @@
 // happened.
 
 import { expect, test } from '@jest/globals';
-import { OPERATIONS } from './operations.ts';
+import { OPERATIONS } from '../../src/cli/drill/operations.ts';
 import { type Walked, walk } from './walk.ts';
 
 const ONE = process.env.GIT_SEED;

@@ -2,10 +2,10 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { graphOf } from '../../src/cli/drill/operations.ts';
 import { isOpenRun } from '../../src/domain/run.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
-import { graphOf } from './operations.ts';
 import type { Stage } from './stage.ts';
 
 /** What can be wrong, by what it means for the person whose work it is. */

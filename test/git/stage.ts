@@ -6,13 +6,14 @@ import { createWriteStream } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Chance } from '../../src/cli/drill/chance.ts';
+import { agentScript, createJournal, type Journal } from '../../src/cli/drill/journal.ts';
+import { startWorkers, type Workers } from '../../src/cli/drill/workers.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { markedProcesses } from '../crash/campaign.ts';
 import { freePort } from '../crash/outside-agent.ts';
 import { FAKE_CLAUDE, personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
-import type { Chance } from './chance.ts';
-import { agentScript, createJournal, type Journal } from './journal.ts';
-import { startWorkers, type Workers } from './workers.ts';
 
 const BUILD = process.env.CRASH_BUILD ?? fileURLToPath(new URL('../../dist', import.meta.url));
 
@@ -45,7 +46,7 @@ export async function setStage(chance: Chance): Promise<Stage> {
   await chmod(agent, 0o755);
   const port = await freePort();
   const api = `http://127.0.0.1:${port}`;
-  const workers = await startWorkers({ journal, stateDir, api, workMs: 1500 });
+  const workers = await startWorkers({ journal, stateDir, api, workMs: 1500, clock: systemClock() });
   const environment = {
     ...personEnvironment(folder),
     GIT_EDITOR: 'true',

@@ -2,11 +2,10 @@
 // everyone may finish, and what must always hold is asked.
 
 import { readFile } from 'node:fs/promises';
-import { chanceOf } from './chance.ts';
-import { OPERATIONS, type Operation, type Site, tidyUp } from './operations.ts';
+import { chanceOf } from '../../src/cli/drill/chance.ts';
+import { OPERATIONS, type Operation, type Site, tidyUp } from '../../src/cli/drill/operations.ts';
 import { type Finding, findingsOf, isIdle, isQuiet } from './oracle.ts';
 import { type Stage, setStage } from './stage.ts';
-import { pause } from './workers.ts';
 
 /** How many operations beside the running tasks. */
 const STEPS = 14;
@@ -102,6 +101,8 @@ export async function walk(seed: number): Promise<Walked> {
     await stage.remove();
   }
 }
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 async function operate(operation: Operation, site: Site, tell: (text: string) => void): Promise<void> {
   tell(`${operation.name} in ${site.at}`);

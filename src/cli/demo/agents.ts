@@ -52,8 +52,11 @@ export async function startDemoAgents(clock: Clock): Promise<DemoAgents> {
   };
 }
 
-/** A program that imitates one short success of the Claude CLI, for machines without it. */
-export async function writeStandInClaude(folder: string): Promise<string> {
+/**
+ * A program that imitates one short success of the Claude CLI, for machines without it. `work`: a command that it runs
+ * before it answers.
+ */
+export async function writeStandInClaude(folder: string, work = ':'): Promise<string> {
   const path = join(folder, 'stand-in-claude');
   const lines = [
     {
@@ -78,7 +81,7 @@ export async function writeStandInClaude(folder: string): Promise<string> {
     },
   ];
   const print = lines.map((line) => `printf '%s\\n' '${JSON.stringify(line)}'`).join('\n');
-  await writeFile(path, `#!/bin/sh\ncat >/dev/null\n${print}\n`);
+  await writeFile(path, `#!/bin/sh\ncat >/dev/null\n${work} || exit 1\n${print}\n`);
   await chmod(path, 0o755);
   return path;
 }

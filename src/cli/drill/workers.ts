@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { Clock } from '../../platform/clock.ts';
 import type { Journal } from './journal.ts';
 
 export interface Workers {
@@ -17,6 +18,9 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
+/** How long a claim holds that its worker never heard of, because the supervisor was killed while it answered, s. */
+const LEASE_S = 15;
+
 interface Given {
   readonly task: { readonly local_id: string };
   readonly attempt: { readonly id: string };
@@ -24,14 +28,19 @@ interface Given {
   readonly callback: { readonly complete_url: string };
 }
 
+/** Begins both. The supervisor need not run. */
 export async function startWorkers(options: {
   readonly journal: Journal;
   readonly stateDir: string;
   /** Where the supervisor listens when it runs. */
   readonly api: string;
+  /** How long each run takes, ms. */
   readonly workMs: number;
+  readonly clock: Clock;
+  /** Hears of each request and of each answered report, before anything follows from it. */
+  readonly hear?: (what: 'request' | 'report') => void;
 }): Promise<Workers> {
-  const { journal, stateDir, api, workMs } = options;
+  const { journal, stateDir, api, workMs, clock, hear = () => {} } = options;
   const stopped = new AbortController();
   const { signal } = stopped;
   const refusals: string[] = [];
@@ -43,15 +52,18 @@ export async function startWorkers(options: {
     begun.add(attempt.id);
     busy++;
     journal.note('start', attempt.id, task.local_id);
-    await pause(workMs, signal);
+    await clock.sleep(workMs, signal);
+    // It is stopped in the middle of its work: nothing of it counts.
+    if (signal.aborted) return;
     journal.note('end', attempt.id, task.local_id);
     while (!signal.aborted) {
       const answer = await post(callback.complete_url, lease.token, { summary: 'done outside' }, signal);
+      if (answer !== null) hear('report');
       if (answer !== null && answer.status < 500 && answer.status !== 429) {
         if (answer.status >= 400) refusals.push(`${task.local_id}: ${answer.status} ${answer.text}`);
         break;
       }
-      await pause(200, signal);
+      await clock.sleep(200, signal);
     }
     busy--;
   };
@@ -63,6 +75,7 @@ export async function startWorkers(options: {
     });
     request.on('end', () => {
       if (request.method !== 'POST') return void response.writeHead(404).end();
+      hear('request');
       response.writeHead(202, { 'content-type': 'application/json' }).end('{}');
       void work((JSON.parse(text) as { data: Given }).data);
     });
@@ -73,11 +86,11 @@ export async function startWorkers(options: {
   const claiming = (async () => {
     while (!signal.aborted) {
       const token = await operatorToken(stateDir);
-      const wish = { worker_id: 'outside', max_tasks: 2, wait_s: 0, lease_s: 60 };
+      const wish = { worker_id: 'outside', max_tasks: 2, wait_s: 0, lease_s: LEASE_S };
       const answer = token === null ? null : await post(`${api}/api/tasks/claim`, token, wish, signal);
       if (answer?.status === 200)
         for (const given of (JSON.parse(answer.text) as { tasks: Given[] }).tasks) void work(given);
-      await pause(300, signal);
+      await clock.sleep(300, signal);
     }
   })();
 
@@ -124,18 +137,4 @@ async function post(
     // Killed before or while it answered: the client does not know which.
     return null;
   }
-}
-
-/** Ends at once when stopped. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    if (signal?.aborted) end();
-    else signal?.addEventListener('abort', end);
-  });
 }
