@@ -1,8 +1,8 @@
 // The drill's throw-away world: one repository with ten worktrees, half of them with graphs that git tracks, tasks of
 // every executor type that needs nothing from outside, and a configuration with short intervals.
 
-import { execFile } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Environment } from '../../platform/environment.ts';
@@ -125,54 +125,74 @@ export async function buildStage(needs: StageNeeds): Promise<Stage> {
   const claude = await writeStandInClaude(folder, `${agent} ${needs.workS / 2}`);
   await mkdir(join(folder, 'run'), { recursive: true, mode: 0o700 });
 
-  await git(folder, 'init', '-q', '-b', 'main', repo);
-  for (const [key, value] of [
-    ['user.name', 'drill'],
-    ['user.email', 'drill@localhost'],
-    ['gc.auto', '0'],
-    ['commit.gpgsign', 'false'],
-  ] as const)
-    await git(repo, 'config', key, value);
-  await writeFile(join(repo, 'notes.txt'), 'begin\n');
-  await git(repo, 'add', '-A');
-  await git(repo, 'commit', '-qm', 'Begin');
-
-  const worktrees: DrillWorktree[] = [];
-  for (let n = 0; n < needs.worktrees; n++) {
+  const worktrees = Array.from({ length: needs.worktrees }, (_, n): DrillWorktree => {
     const branch = n === 0 ? 'main' : `w${n}`;
-    const path = n === 0 ? repo : join(folder, branch);
-    if (n > 0) await git(repo, 'worktree', 'add', '-q', '-b', branch, path, 'main');
-    worktrees.push({ path, branch, tracked: n % 2 === 1 });
-  }
+    return { path: n === 0 ? repo : join(folder, branch), branch, tracked: n % 2 === 1 };
+  });
   const tasks: DrillTask[] = [];
+  const graphs: string[] = [];
   for (const [n, worktree] of worktrees.entries()) {
     const count = Math.ceil((needs.tasks - tasks.length) / (worktrees.length - n));
     const lines = linesOf(n, count, agent, needs);
-    await plant(worktree, lines);
     for (const { id, failsFirst } of lines) tasks.push({ id, worktree: worktree.path, failsFirst });
-    await commit(git, worktree);
+    graphs.push(graphText(lines));
+  }
+  const history = worktrees.flatMap((worktree, n) => branchHistory(worktree, graphs[n] ?? '', needs.now));
+  await git(folder, 'init', '-q', '-b', 'main', repo);
+  await appendFile(
+    join(repo, '.git', 'config'),
+    '[user]\n\tname = drill\n\temail = drill@localhost\n[gc]\n\tauto = 0\n[commit]\n\tgpgsign = false\n',
+  );
+  await importHistory(place, history.join(''));
+  await git(repo, 'reset', '-q', '--hard');
+  for (const [n, { path, branch, tracked }] of worktrees.entries()) {
+    if (n > 0) await git(repo, 'worktree', 'add', '-q', path, branch);
+    if (tracked) continue;
+    await mkdir(join(path, '.workgraph'));
+    await writeFile(graphOf(path), graphs[n] ?? '');
   }
   await writeFile(place.config, configuration(port, claude, needs.web, repo));
   return { place, worktrees, tasks, port };
 }
 
-/** Enough commits to go back to, all of them with the graph if it is tracked. */
-async function commit(
-  git: (cwd: string, ...args: string[]) => Promise<void>,
-  { path, branch, tracked }: DrillWorktree,
-): Promise<void> {
-  await writeFile(
-    join(path, '.gitignore'),
-    tracked ? '.workgraph/*\n!.workgraph/graph.jsonl\n' : '.workgraph\n',
-  );
-  await git(path, 'add', '-A');
-  await git(path, 'commit', '-qm', 'Plan');
-  for (let n = 0; n < 6; n++) {
-    await writeFile(join(path, 'notes.txt'), `day ${n}\n`);
-    await git(path, 'commit', '-qam', `Day ${n}`);
-  }
-  // What the drill can always return to.
-  await git(path, 'tag', `drill-${branch}`);
+/** Enough commits to go back to, all of them with the graph if it is tracked, and a tag that is never moved. */
+function branchHistory({ branch, tracked }: DrillWorktree, graph: string, now: number): string[] {
+  const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`;
+  const commit = (message: string, files: Readonly<Record<string, string>>) =>
+    [
+      `commit refs/heads/${branch}\n`,
+      `committer drill <drill@localhost> ${Math.floor(now / 1000)} +0000\n`,
+      data(message),
+      ...Object.entries(files).map(([name, text]) => `M 100644 inline ${name}\n${data(text)}`),
+    ].join('');
+  return [
+    commit('Plan', {
+      '.gitignore': tracked ? '.workgraph/*\n!.workgraph/graph.jsonl\n' : '.workgraph\n',
+      'notes.txt': 'begin\n',
+      ...(tracked ? { '.workgraph/graph.jsonl': graph } : {}),
+    }),
+    ...Array.from({ length: 6 }, (_, n) => commit(`Day ${n}`, { 'notes.txt': `day ${n}\n` })),
+    `reset refs/tags/drill-${branch}\nfrom refs/heads/${branch}\n\n`,
+  ];
+}
+
+/** All commits in one process: a hundred commands of git take seconds. */
+async function importHistory(place: Place, stream: string): Promise<void> {
+  const child = spawn('git', ['fast-import', '--quiet'], {
+    cwd: place.repo,
+    env: place.variables,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  child.stdin.on('error', () => {
+    // It has ended; its exit status says more.
+  });
+  child.stdin.end(stream);
+  const status = await ended;
+  if (status !== 0) throw new Error(`git fast-import ended with ${status}`);
 }
 
 interface Line {
@@ -181,17 +201,13 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-async function plant(worktree: DrillWorktree, lines: readonly Line[]): Promise<void> {
-  await mkdir(join(worktree.path, '.workgraph'), { recursive: true });
-  await writeFile(
-    graphOf(worktree.path),
-    lines
-      .map(({ id, fields }) =>
-        JSON.stringify({ kind: 'task', id, title: id, status: 'open', priority: 10, ...fields }),
-      )
-      .map((line) => `${line}\n`)
-      .join(''),
-  );
+function graphText(lines: readonly Line[]): string {
+  return lines
+    .map(({ id, fields }) =>
+      JSON.stringify({ kind: 'task', id, title: id, status: 'open', priority: 10, ...fields }),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 /** What an agent says to git in the middle of its work. */
