@@ -6,6 +6,7 @@ import type { CompletionAnswer } from '../control/control.ts';
 import { BUDGET_PERIODS, BUDGET_UNITS } from '../domain/budget.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type {
+  ActionReport,
   BudgetReport,
   InboxItem,
   PromptReport,
@@ -169,6 +170,16 @@ export const verdictsAnswer = z.object({
   ),
 }) satisfies z.ZodType<VerdictsReport>;
 
+const actionAnswer = z.object({
+  at: text,
+  actor: text.describe('page, token NAME, or operator'),
+  action: text,
+  task: textOrNull,
+  worktree: textOrNull,
+  target: textOrNull.describe('a repository, worktree or executor; null for everything, and for tasks'),
+  detail: text,
+}) satisfies z.ZodType<ActionReport>;
+
 export const taskDetailAnswer = z.object({
   ...taskMembers,
   description: textOrNull,
@@ -176,7 +187,10 @@ export const taskDetailAnswer = z.object({
   log: z.array(z.object({ timestamp: text, actor: text.exactOptional(), message: text })),
   fields: z.record(text, z.unknown()),
   runs: z.array(runAnswer),
+  actions: z.array(actionAnswer).exactOptional().describe('what people had done to it, newest first'),
 }) satisfies z.ZodType<TaskDetailReport>;
+
+export const actionsAnswer = z.object({ actions: z.array(actionAnswer) });
 
 export const promptAnswer = z.object({
   task: text,

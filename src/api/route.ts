@@ -6,6 +6,7 @@ import type { Context, Hono } from 'hono';
 import type { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
 import type { SupervisorViews } from '../control/views.ts';
+import type { ActionTaken } from '../domain/action.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { TokenScope } from '../runs/named-tokens.ts';
 import { readJsonBody } from './body.ts';
@@ -56,6 +57,21 @@ interface RouteBase<Q extends z.ZodType, B extends z.ZodType> {
   readonly scope?: 'worker' | 'remote';
   /** Not available to page sessions, whatever their role. */
   readonly notFromPage?: true;
+  /** What was done by it, for the record of who did what; absent: nothing that is recorded. */
+  acts?(body: z.infer<B>, answer: unknown): readonly Act[];
+}
+
+/** What was done, without who did it. */
+export type Act = Omit<ActionTaken, 'actor'>;
+
+/** That something was done to the task that the answer is about. A repetition is not done again. */
+export function actOnTask(
+  action: string,
+  answer: unknown,
+  detail: string | null | undefined,
+): readonly Act[] {
+  const { task, worktree, duplicate } = answer as { task: string; worktree: string; duplicate?: boolean };
+  return duplicate ? [] : [{ action, task, worktree, target: null, detail: detail ?? '' }];
 }
 
 /** A route for the operator, or (`anyone`) without any token. */
@@ -121,7 +137,9 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
       const param = (name: string) => context.req.param(name) ?? '';
       const call = { query, body, param, gone, scope: caller?.scope ?? 'read-only' };
       const whose = caller ? scopeOf(caller) : 'operator';
-      return doneOnce(context, parts, whose, raw, () => route.handle(call, parts));
+      return doneOnce(context, parts, whose, raw, async () =>
+        noted(route, caller, body, await route.handle(call, parts), parts),
+      );
     },
   };
 }
@@ -161,9 +179,30 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
         gone: () => hungUp(context.env.outgoing),
       };
       const scope = access.kind === 'run' ? access.run : scopeOf(access);
-      return doneOnce(context, parts, scope, raw, () => route.handle(call, parts));
+      return doneOnce(context, parts, scope, raw, async () =>
+        noted(route, access.kind === 'caller' ? access : null, body, await route.handle(call, parts), parts),
+      );
     },
   };
+}
+
+/** Writes down what was done by a reply, and by whom. What a run reports of itself is no person's doing. */
+function noted(
+  route: RouteBase<z.ZodType, z.ZodType>,
+  caller: CallerAccess | null,
+  body: unknown,
+  reply: Reply,
+  { control }: ApiParts,
+): Reply {
+  if (caller && route.acts)
+    for (const act of route.acts(body, reply.body)) control.noteAction({ actor: actorOf(caller), ...act });
+  return reply;
+}
+
+/** Who asks, for the record. */
+function actorOf({ name, page }: CallerAccess): string {
+  if (page) return 'page';
+  return name === null ? 'operator' : `token ${name}`;
 }
 
 /** The access of a request whose body may contain a lease token. The token narrows what the operator may do. */

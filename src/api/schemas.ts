@@ -264,3 +264,16 @@ export const manyBody = z.object({
   tasks: z.array(taskId).min(1).max(10_000),
   reason: optional(line(2000)),
 });
+
+const tags = optional(z.array(line(200)).max(50));
+
+/** Which tags to add, and which to take away. */
+export const tagBody = z.object({ add: tags, remove: tags });
+
+export const manyTagsBody = tagBody.extend({ tasks: z.array(taskId).min(1).max(10_000) });
+
+export const actionsQuery = z.strictObject({
+  task: taskId.optional(),
+  worktree: worktree.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+});

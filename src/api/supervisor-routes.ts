@@ -1,7 +1,9 @@
 // The routes about the supervisor as a whole: health, status, lists, and control.
 
+import { actionReport } from '../control/actions.ts';
 import type { Clock } from '../platform/clock.ts';
 import {
+  actionsAnswer,
   budgetsAnswer,
   claimsAnswer,
   drainAnswer,
@@ -14,8 +16,9 @@ import {
   tasksAnswer,
 } from './answers.ts';
 import { pageOf } from './pagination.ts';
-import { type MountableRoute, plainRoute } from './route.ts';
+import { type Act, type MountableRoute, plainRoute } from './route.ts';
 import {
+  actionsQuery,
   claimManyBody,
   emptyBody,
   noQuery,
@@ -163,13 +166,31 @@ export function supervisorRoutes(options: {
       },
     }),
     plainRoute({
+      method: 'GET',
+      path: '/api/actions',
+      summary: 'What people had done, and who they were: the page, a token, the operator; newest first',
+      access: 'operator',
+      query: actionsQuery,
+      body: emptyBody,
+      answer: actionsAnswer,
+      async handle({ query: { task, worktree, limit } }, { control }) {
+        const actions = await control.actions({
+          limit: limit ?? 100,
+          ...(task === undefined ? {} : { task }),
+          ...(worktree === undefined ? {} : { worktree }),
+        });
+        return { body: { actions: actions.map(actionReport) } };
+      },
+    }),
+    plainRoute({
       method: 'POST',
       path: '/api/control/pause',
-      summary: 'Hold new dispatches: of everything, a repository or an executor',
+      summary: 'Hold new dispatches: of everything, a repository, a worktree or an executor',
       access: 'operator',
       query: noQuery,
       body: pauseBody,
       answer: pauseAnswer,
+      acts: ({ target, reason }) => [actOn('pause', target, reason)],
       async handle({ body }, { control }) {
         const target = body.target ?? null;
         await control.pause(target, body.reason ?? 'paused through the API');
@@ -184,6 +205,7 @@ export function supervisorRoutes(options: {
       query: noQuery,
       body: resumeBody,
       answer: pauseAnswer,
+      acts: ({ target }) => [actOn('resume', target)],
       async handle({ body }, { control }) {
         const target = body.target ?? null;
         await control.resume(target);
@@ -198,6 +220,7 @@ export function supervisorRoutes(options: {
       query: noQuery,
       body: emptyBody,
       answer: drainAnswer,
+      acts: () => [actOn('drain')],
       async handle(_call, { control }) {
         await control.drain();
         return { status: 202, body: { state: 'draining' } };
@@ -211,7 +234,13 @@ export function supervisorRoutes(options: {
       query: noQuery,
       body: emptyBody,
       answer: reloadAnswer,
+      acts: () => [actOn('reload')],
       handle: async (_call, { control }) => ({ body: await control.reload() }),
     }),
   ];
+}
+
+/** That something was done to everything, or to a repository, worktree or executor. */
+function actOn(action: string, target?: string | null, detail?: string | null): Act {
+  return { action, task: null, worktree: null, target: target ?? null, detail: detail ?? '' };
 }

@@ -18,7 +18,7 @@ import {
 import { completionOf, failureOf, progressText } from './completion.ts';
 import { preferredWait } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
-import { type ApiParts, type MountableRoute, type Reply, taskRoute } from './route.ts';
+import { type ApiParts, actOnTask, type MountableRoute, type Reply, taskRoute } from './route.ts';
 import {
   answerBody,
   cancelBody,
@@ -32,9 +32,11 @@ import {
   outputBody,
   releaseBody,
   retryBody,
+  tagBody,
   taskQuery,
   verdictsQuery,
 } from './schemas.ts';
+import { tagRequest, tagText } from './tags.ts';
 import { createTaskNews } from './task-news.ts';
 
 /** The default lease of a claim, seconds. */
@@ -101,6 +103,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: completeBody,
       answer: completionAnswer,
+      acts: ({ summary }, answer) => actOnTask('done', answer, summary),
       handle: ({ task, caller, body }, { control }) =>
         report({ ...task, caller, ...completionOf(body) }, control),
     }),
@@ -112,6 +115,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: failBody,
       answer: completionAnswer,
+      acts: ({ reason }, answer) => actOnTask('fail', answer, reason),
       handle: ({ task, caller, body }, { control }) =>
         report({ ...task, caller, ...failureOf(body) }, control),
     }),
@@ -168,6 +172,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: answerBody,
       answer: answeredAnswer,
+      acts: ({ answer: text }, answer) => actOnTask('answer', answer, text),
       handle: async ({ task, body }, { control }) => ({
         body: await control.answer(task, body.answer, body.question ?? undefined),
       }),
@@ -180,6 +185,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: releaseBody,
       answer: taskAnswer,
+      acts: ({ reason }, answer) => actOnTask('release', answer, reason),
       handle: async ({ task, caller, body }, { control }) => ({
         body: await control.release(
           task,
@@ -213,6 +219,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: dispatchBody,
       answer: runAnswer,
+      acts: ({ executor }, answer) => actOnTask('dispatch', answer, executor),
       async handle({ task, body, request, gone }, { control }) {
         const run = await control.dispatch(task, {
           ...(body.executor ? { executor: body.executor } : {}),
@@ -243,6 +250,7 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: cancelBody,
       answer: runAnswer,
+      acts: ({ reason }, answer) => actOnTask('cancel', answer, reason),
       async handle({ task, body }, { control }) {
         const run = await control.cancel(task, body.reason ?? 'cancelled through the API');
         return {
@@ -254,12 +262,48 @@ export function taskRoutes(): readonly MountableRoute[] {
     }),
     taskRoute({
       method: 'POST',
+      path: '/api/task/:id/pause',
+      summary: 'Do not start the task until it is resumed; what runs continues',
+      access: 'task-operator',
+      query: taskQuery,
+      body: emptyBody,
+      answer: taskAnswer,
+      acts: (_body, answer) => actOnTask('pause', answer, ''),
+      handle: async ({ task }, { control }) => ({ body: await control.editTask(task, { paused: true }) }),
+    }),
+    taskRoute({
+      method: 'POST',
+      path: '/api/task/:id/resume',
+      summary: 'Let a paused task run',
+      access: 'task-operator',
+      query: taskQuery,
+      body: emptyBody,
+      answer: taskAnswer,
+      acts: (_body, answer) => actOnTask('resume', answer, ''),
+      handle: async ({ task }, { control }) => ({ body: await control.editTask(task, { paused: false }) }),
+    }),
+    taskRoute({
+      method: 'POST',
+      path: '/api/task/:id/tag',
+      summary: 'Add tags to the task, or take them away',
+      access: 'task-operator',
+      query: taskQuery,
+      body: tagBody,
+      answer: taskAnswer,
+      acts: (body, answer) => actOnTask('tag', answer, tagText(body)),
+      handle: async ({ task, body }, { control }) => ({
+        body: await control.editTask(task, tagRequest(body)),
+      }),
+    }),
+    taskRoute({
+      method: 'POST',
       path: '/api/task/:id/retry',
       summary: 'Try a failed or parked task again',
       access: 'task-operator',
       query: taskQuery,
       body: retryBody,
       answer: taskAnswer,
+      acts: ({ done_too: isReopened }, answer) => actOnTask(isReopened ? 'reopen' : 'retry', answer, ''),
       handle: async ({ task, body }, { control }) => ({
         body: await control.retry(task, { doneToo: body.done_too === true }),
       }),

@@ -191,7 +191,9 @@ export const manyAnswer = z.object({
   done: count,
   results: z.array(
     z.object({
-      task: text,
+      task: text.describe('as it was named'),
+      local_id: text.exactOptional(),
+      worktree: text.exactOptional(),
       done: z.boolean(),
       because: text.exactOptional().describe('why not'),
     }),

@@ -1,12 +1,15 @@
 // The routes of the wider views, all for reading, and of what is done to many tasks at once.
 
-import type { TaskQuery } from '../control/control.ts';
+import type { z } from 'zod';
+import type { SupervisorControl, TaskQuery } from '../control/control.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
-import { type MountableRoute, plainRoute, taskRoute } from './route.ts';
+import type { TaskRequest } from '../graphs/authoring.ts';
+import { type Act, type MountableRoute, plainRoute, type Reply, taskRoute } from './route.ts';
 import {
   emptyBody,
   graphQuery,
   manyBody,
+  manyTagsBody,
   neighboursQuery,
   nextQuery,
   noQuery,
@@ -14,6 +17,7 @@ import {
   sinceQuery,
   taskQuery,
 } from './schemas.ts';
+import { tagRequest, tagText } from './tags.ts';
 import {
   digestAnswer,
   graphAnswer,
@@ -153,6 +157,7 @@ export function viewRoutes(): readonly MountableRoute[] {
       query: noQuery,
       body: manyBody,
       answer: manyAnswer,
+      acts: (_body, answer) => actOnMany('retry', answer, ''),
       handle: ({ body }, { control }) => forEach(body.tasks, (task) => control.retry(task)),
     }),
     plainRoute({
@@ -163,22 +168,96 @@ export function viewRoutes(): readonly MountableRoute[] {
       query: noQuery,
       body: manyBody,
       answer: manyAnswer,
+      acts: ({ reason }, answer) => actOnMany('cancel', answer, reason),
       handle: ({ body }, { control }) =>
         forEach(body.tasks, (task) => control.cancel(task, body.reason ?? 'cancelled through the API')),
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/pause',
+      summary: 'Start none of many tasks until they are resumed; what runs continues',
+      access: 'operator',
+      query: noQuery,
+      body: manyBody,
+      answer: manyAnswer,
+      acts: ({ reason }, answer) => actOnMany('pause', answer, reason),
+      handle: ({ body }, { control }) => edited(body.tasks, { paused: true }, control),
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/resume',
+      summary: 'Let many paused tasks run',
+      access: 'operator',
+      query: noQuery,
+      body: manyBody,
+      answer: manyAnswer,
+      acts: ({ reason }, answer) => actOnMany('resume', answer, reason),
+      handle: ({ body }, { control }) => edited(body.tasks, { paused: false }, control),
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/tasks/tag',
+      summary: 'Add tags to many tasks, or take them away',
+      access: 'operator',
+      query: noQuery,
+      body: manyTagsBody,
+      answer: manyAnswer,
+      acts: (body, answer) => actOnMany('tag', answer, tagText(body)),
+      handle: ({ body }, { control }) => edited(body.tasks, tagRequest(body), control),
     }),
   ];
 }
 
+type Many = z.infer<typeof manyAnswer>;
+
 /** One after the other; what cannot be done is said of its task and stops no other. */
-async function forEach(tasks: readonly string[], act: (task: TaskQuery) => Promise<unknown>) {
-  const results: { task: string; done: boolean; because?: string }[] = [];
+async function forEach(
+  tasks: readonly string[],
+  act: (task: TaskQuery) => Promise<{ readonly task: string; readonly worktree: string }>,
+): Promise<Reply> {
+  const results: Many['results'] = [];
   for (const task of new Set(tasks))
     try {
-      await act({ task });
-      results.push({ task, done: true });
+      const { task: local, worktree } = await act({ task });
+      results.push({ task, local_id: local, worktree, done: true });
     } catch (thrown) {
       if (!(thrown instanceof SupervisorError)) throw thrown;
       results.push({ task, done: false, because: messageOf(thrown) });
     }
-  return { body: { done: results.filter(({ done }) => done).length, results } };
+  return manyReply(results);
+}
+
+/** The same change of all of them, in one write for each graph. */
+async function edited(
+  tasks: readonly string[],
+  request: TaskRequest,
+  control: Pick<SupervisorControl, 'editTasks'>,
+): Promise<Reply> {
+  const queries = [...new Set(tasks)].map((task) => ({ task }));
+  const all = await control.editTasks(queries, request);
+  return manyReply(
+    all.map(({ query: { task }, task: local, worktree, because }) => ({
+      task,
+      ...(worktree === null ? {} : { local_id: local, worktree }),
+      ...(because === null ? { done: true } : { done: false, because }),
+    })),
+  );
+}
+
+function manyReply(results: Many['results']): Reply {
+  return { body: { done: results.filter(({ done }) => done).length, results } satisfies Many };
+}
+
+/** Those that it was done to, for the record. */
+function actOnMany(action: string, answer: unknown, detail: string | null | undefined): readonly Act[] {
+  const { results } = manyAnswer.parse(answer);
+  return results
+    .filter(({ done }) => done)
+    .map(({ task, local_id: local = task, worktree = null }) => ({
+      action,
+      task: local,
+      worktree,
+      target: null,
+      detail: detail ?? '',
+    }));
 }

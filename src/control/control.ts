@@ -1,5 +1,6 @@
 // The interface of a running supervisor: everything that the API (and through it the commands) may ask.
 
+import type { ActionTaken, NotedAction } from '../domain/action.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
 import type { FailureKind, Usage } from '../domain/outcome.ts';
@@ -16,6 +17,8 @@ import type { TaskRequest } from '../graphs/authoring.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
+import type { ActionsFilter } from '../runs/action-store.ts';
+import type { EditedTask } from './edit-many.ts';
 import type { Period } from './verdicts.ts';
 
 /** Names a task as users do: an id, `wt3f9a~id`, and optionally its worktree. */
@@ -190,7 +193,6 @@ export interface SupervisorControl {
   changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void>;
   /** The run when it has finished, or its state after `ms`. */
   ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport>;
-  /** Pauses new dispatches: everything, one repository (path or name), or one executor. */
   /** Adds an open task to the only graph there is, or the one of `place` (a path in a worktree, a branch). */
   addTask(
     place: string | null,
@@ -198,12 +200,19 @@ export interface SupervisorControl {
   ): Promise<TaskReport>;
   /** Changes a task. */
   editTask(query: TaskQuery, request: TaskRequest): Promise<TaskReport>;
+  /** The same change to many tasks; what cannot be done is said of its task. */
+  editTasks(queries: readonly TaskQuery[], request: TaskRequest): Promise<readonly EditedTask[]>;
+  /** Pauses new dispatches: everything, one repository (path or name), one worktree, or one executor. */
   pause(target: string | null, because: string): Promise<void>;
   resume(target: string | null): Promise<void>;
   /** Stops dispatching; running work continues. */
   drain(): Promise<void>;
   /** Reads configuration and worktrees again. */
   reload(): Promise<{ readonly problems: readonly string[] }>;
+  /** Records who had what done. Never throws: the record is for people, and what it is about was done. */
+  noteAction(action: ActionTaken): void;
+  /** What people had done, newest first. */
+  actions(filter: ActionsFilter): Promise<readonly NotedAction[]>;
   /** Subscribes to every event; the returned function unsubscribes. */
   events(hear: (event: Event) => void): () => void;
 }

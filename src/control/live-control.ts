@@ -1,10 +1,9 @@
 // Answers the API and the commands for a running supervisor. Reads the last decision, and passes every change to the
 // part that owns it.
 
-import { basename, dirname } from 'node:path';
 import { explainTask } from '../decide/explain.ts';
 import { cameBackIn } from '../decide/known-results.ts';
-import type { GraphView, Pause } from '../decide/world.ts';
+import type { ActionTaken, NotedAction } from '../domain/action.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
@@ -33,9 +32,11 @@ import type { AnsweredQuestion } from '../run/questions.ts';
 import type { OutputPiece } from '../run/remote-output.ts';
 import type { Runs } from '../run/runs.ts';
 import { silenceText } from '../run/silence.ts';
+import type { ActionsFilter } from '../runs/action-store.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
+import { actionsOn, noteAction } from './actions.ts';
 import { handleAgentUpdate } from './agent-updates.ts';
 import type { Claims } from './claims.ts';
 import type { Completions } from './completions.ts';
@@ -55,7 +56,9 @@ import type {
   TaskQuery,
 } from './control.ts';
 import type { CurrentTasks } from './current-tasks.ts';
+import { type EditedTask, editMany } from './edit-many.ts';
 import { askedRuns, type FoundTask, findTask, lostRun, onlyGraph, runNamed } from './find-task.ts';
+import { pauseTarget } from './pause-target.ts';
 import { promptOf } from './prompt.ts';
 import {
   detailReport,
@@ -152,7 +155,8 @@ export class LiveControl implements SupervisorControl {
     await this.#begun;
     const found = this.#tasks.find(query);
     const detail = this.#graph(found).store.detail(found.task.id);
-    return detailReport(this.#report(found), detail, this.#runsOf(found));
+    const { ledger } = this.#parts;
+    return detailReport(this.#report(found), detail, this.#runsOf(found), actionsOn(ledger, found));
   }
 
   async runs(filter: RunFilter): Promise<readonly RunReport[]> {
@@ -309,6 +313,21 @@ export class LiveControl implements SupervisorControl {
     return { problems };
   }
 
+  async editTasks(queries: readonly TaskQuery[], request: TaskRequest): Promise<readonly EditedTask[]> {
+    await this.#begun;
+    const edited = await editMany(this.#parts, queries, request);
+    await this.#supervisor.tick();
+    return edited;
+  }
+
+  noteAction(action: ActionTaken): void {
+    noteAction(this.#parts, action);
+  }
+
+  async actions(filter: ActionsFilter): Promise<readonly NotedAction[]> {
+    return this.#parts.ledger.actions(filter);
+  }
+
   events(hear: (event: Event) => void): () => void {
     return this.#parts.bus.on(hear);
   }
@@ -384,42 +403,6 @@ export class LiveControl implements SupervisorControl {
       leaseOf: (run) => this.#runs.find(run)?.lease ?? null,
     };
   }
-}
-
-/**
- * The scope and name of a pause: a repository by its name or main worktree, an executor, a worktree by its path, name or
- * branch. Throws `not-found` for any other name, `ambiguous` for one of several worktrees.
- */
-function pauseTarget(
-  target: string | null,
-  graphs: readonly GraphView[],
-): {
-  readonly scope: Extract<Pause['scope'], 'machine' | 'profile' | 'repo' | 'worktree'>;
-  readonly name: string;
-} {
-  if (target === null) return { scope: 'machine', name: '' };
-  const place = graphs.find(
-    ({ repo, repoName, worktree }) =>
-      repoName === target || repo === target || (worktree === target && dirname(repo) === target),
-  );
-  if (place) return { scope: 'repo', name: place.repo };
-  if (graphs.some((view) => view.profiles.byName.has(target))) return { scope: 'profile', name: target };
-  const worktrees = new Set(
-    graphs
-      .filter(
-        ({ worktree, branch }) => worktree === target || basename(worktree) === target || branch === target,
-      )
-      .map(({ worktree }) => worktree),
-  );
-  const [worktree, another] = worktrees;
-  if (worktree !== undefined && another !== undefined)
-    throw new SupervisorError('ambiguous', `${target} means ${[...worktrees].join(', ')}`, {
-      hint: 'give the path of the one that is meant',
-    });
-  if (worktree !== undefined) return { scope: 'worktree', name: worktree };
-  throw new SupervisorError('not-found', `${target} is no supervised repository, worktree or executor`, {
-    hint: '`supervisor worktrees` and `supervisor executors` list them',
-  });
 }
 
 /** Resolves when everything was read and judged for the first time. */

@@ -24,6 +24,7 @@ import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-gra
 import type { Clock } from '../platform/clock.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
+import { actionsOn } from './actions.ts';
 import type { CompletionMeans } from './complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
 import { digestOf } from './digest.ts';
@@ -126,7 +127,8 @@ export class OfflineControl {
   task(query: TaskQuery): TaskDetailReport {
     const found = this.#find(query);
     const detail = this.#parts.graphs.get(found.view.graph)?.store.detail(found.task.id) ?? null;
-    return detailReport(this.#report(found), detail, this.#runsOf(found));
+    const actions = actionsOn(this.#parts.ledger, found);
+    return detailReport(this.#report(found), detail, this.#runsOf(found), actions);
   }
 
   runs(filter: RunFilter): readonly RunReport[] {

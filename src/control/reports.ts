@@ -7,6 +7,7 @@ import { verdictOf } from '../decide/verdicts.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type {
+  ActionReport,
   HeldReport,
   LeaseReport,
   ReportedProblem,
@@ -222,6 +223,7 @@ export function detailReport(
   report: TaskReport,
   detail: TaskDetail | null,
   runs: readonly RunReport[],
+  actions: readonly ActionReport[],
 ): TaskDetailReport {
   return {
     ...report,
@@ -234,6 +236,7 @@ export function detailReport(
     })),
     fields: detail?.fields ?? {},
     runs,
+    actions,
   };
 }
 

@@ -161,7 +161,7 @@ export class WorkerCalls {
     const standing = this.#standing(taskKey(view.graph, task.id));
     const before = standing();
     const concerns = (event: Event) =>
-      ('task' in event && event.task === task.id && event.graph === view.graph) ||
+      ('graph' in event && 'task' in event && event.task === task.id && event.graph === view.graph) ||
       (event.name === 'graph.changed' && event.graph === view.graph) ||
       // Time, other tasks, claims and heartbeats change it without an event of its own.
       (event.name === 'tick.finished' && standing() !== before);

@@ -1,5 +1,6 @@
 // The one typed list of events behind the log, the API stream, `run`'s live output and waiting in tests.
 
+import type { ActionTaken } from './action.ts';
 import type { GraphPath, RunId, TaskId } from './ids.ts';
 import type { Outcome, StopReason } from './outcome.ts';
 
@@ -79,6 +80,8 @@ export interface EventMap {
     readonly code: string;
     readonly because: string;
   };
+  /** A person had something done, through the page or a command. */
+  'action.taken': ActionTaken;
   'tick.finished': { readonly dispatched: number; readonly wakeAt: number | null };
 }
 

@@ -1,6 +1,7 @@
 // The public shapes behind `status --json`, `why`, `list`, `runs` and the API. Extend them, do not change them.
 // Instants are RFC 3339 strings here.
 
+import type { ActionTaken } from './action.ts';
 import type { BudgetPeriod, BudgetUnit } from './budget.ts';
 import type { GraphPath } from './ids.ts';
 import type { Outcome } from './outcome.ts';
@@ -269,6 +270,13 @@ export interface TaskDetailReport extends TaskReport {
   /** The graph line, with every key. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly runs: readonly RunReport[];
+  /** What people had done to it from outside of the graph, newest first. */
+  readonly actions?: readonly ActionReport[];
+}
+
+/** What a person had done, and when. */
+export interface ActionReport extends ActionTaken {
+  readonly at: string;
 }
 
 /** What an agent is told. */

@@ -60,10 +60,13 @@ export function addTask(
 
 /** Changes a task. Throws `not-found` if there is none. */
 export function editTask(store: GraphStore, id: string, request: TaskRequest): Promise<void> {
-  return store.change((draft) => {
-    if (!draft.snapshot.tasks.has(id)) throw unknownTask(draft, id);
-    applyRequest(draft, id, request);
-  });
+  return store.change((draft) => editTaskIn(draft, id, request));
+}
+
+/** The same in a change of the graph that is under way. */
+export function editTaskIn(draft: EditSession, id: string, request: TaskRequest): void {
+  if (!draft.snapshot.tasks.has(id)) throw unknownTask(draft, id);
+  applyRequest(draft, id, request);
 }
 
 function applyRequest(draft: EditSession, id: string, request: TaskRequest): void {

@@ -152,6 +152,22 @@ export function dispatchAction(task: string, worktree: string): Action {
   };
 }
 
+/** Pausing or resuming of one task, in its graph. */
+export function holdAction(task: string, worktree: string, isPaused: boolean): Action {
+  const verb = isPaused ? 'resume' : 'pause';
+  return {
+    label: isPaused ? 'Resume' : 'Pause',
+    key: 'p',
+    path: taskPath(task, worktree, `/${verb}`),
+    body: {},
+    command: `supervisor ${verb} ${named(task, worktree)}`,
+    done: isPaused
+      ? `${plainText(task, 80)} may run again`
+      : `${plainText(task, 80)} is paused; what runs goes to its end`,
+    kind: 'quiet',
+  };
+}
+
 /** Pausing or resuming of everything (null), a repository or an executor. */
 export function pauseAction(target: string | null, isPaused: boolean): Action {
   const verb = isPaused ? 'resume' : 'pause';
@@ -161,6 +177,6 @@ export function pauseAction(target: string | null, isPaused: boolean): Action {
     path: `/api/control/${verb}`,
     body: isPaused ? { target } : { target, reason: 'paused on the page' },
     command: `supervisor ${verb}${target === null ? '' : ` ${quoted(target)}`}`,
-    done: isPaused ? `${what} goes on` : `${what} is paused; what runs goes to its end`,
+    done: isPaused ? `${what} continues` : `${what} is paused; what runs goes to its end`,
   };
 }

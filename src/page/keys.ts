@@ -12,6 +12,8 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ['a', 'answer'],
   ['r', 'retry'],
   ['c', 'cancel'],
+  ['p', 'pause, resume'],
+  ['t', 'tag the selected'],
   ['w', 'why, log'],
   ['g h', 'home'],
   ['g w', 'worktrees'],
@@ -59,7 +61,6 @@ export function listenToKeys(targets: KeyTargets): () => void {
     if (afterG && GOING[key]) targets.go(routeTo(GOING[key]));
     else if (key === '?') targets.help();
     else if (key !== 'g') act(event);
-    if (key === '/' || key === 'a') event.preventDefault();
   };
   document.addEventListener('keydown', hear);
   return () => document.removeEventListener('keydown', hear);
@@ -70,8 +71,8 @@ function act(event: KeyboardEvent): void {
   const { key } = event;
   if (key === 'j' || key === 'ArrowDown') step(1, event);
   else if (key === 'k' || key === 'ArrowUp') step(-1, event);
-  else if (key === '/') focusOn('[data-filter]');
-  else if (key.length === 1) press(key);
+  else if (key === '/') focusOn('[data-filter]', event);
+  else if (key.length === 1) press(key, event);
 }
 
 const rows = () => [...document.querySelectorAll<HTMLElement>('[data-row]')];
@@ -92,17 +93,21 @@ function step(by: 1 | -1, event: KeyboardEvent): void {
   next.scrollIntoView({ block: 'nearest' });
 }
 
-function focusOn(selector: string): void {
+/** The key itself is not typed into what it leads to. */
+function focusOn(selector: string, event: KeyboardEvent): void {
+  event.preventDefault();
   document.querySelector<HTMLElement>(selector)?.focus();
 }
 
 /** What carries the letter in the row, else the first that does. */
-function press(key: string): void {
+function press(key: string, event: KeyboardEvent): void {
   const selector = `[data-key="${CSS.escape(key)}"]`;
   const row = currentRow();
   const found =
     row?.querySelector<HTMLElement>(selector) ?? (row ? null : document.querySelector<HTMLElement>(selector));
   if (!found) return;
-  if (found.matches('input:not([type=checkbox])')) found.focus();
-  else found.click();
+  if (found.matches('input:not([type=checkbox])')) {
+    event.preventDefault();
+    found.focus();
+  } else found.click();
 }

@@ -9,6 +9,7 @@ import {
   ActionButton,
   cancelAction,
   dispatchAction,
+  holdAction,
   releaseAction,
   retryAction,
 } from './action.tsx';
@@ -101,6 +102,9 @@ function Actions({ task }: { readonly task: TaskDetailReport }) {
     actions.push({ ...retryAction(id, worktree), kind: 'main' });
   else if (status === 'open' && task.state !== 'held' && task.state !== 'waiting')
     actions.push(dispatchAction(id, worktree));
+  const isPaused = task.fields.paused === true;
+  if (isPaused || status === 'open' || status === 'in-progress')
+    actions.push(holdAction(id, worktree, isPaused));
   if (status !== 'done') actions.push(doneAction(id, worktree));
   return (
     <div class="actions">
@@ -356,7 +360,12 @@ function Artifact({ value }: { readonly value: unknown }) {
 
 function Changes({ task }: { readonly task: TaskDetailReport }) {
   const [isWhole, setWhole] = useState(false);
-  const entries = [...task.log].reverse();
+  const acted = (task.actions ?? []).map(({ at, actor, action, detail }) => ({
+    timestamp: at,
+    actor,
+    message: `asked: ${action}${detail === '' ? '' : ` (${detail})`}`,
+  }));
+  const entries = [...task.log, ...acted].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
   const shown = isWhole ? entries.slice(0, 500) : entries.slice(0, 10);
   if (entries.length === 0) return null;
   return (

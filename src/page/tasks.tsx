@@ -250,6 +250,11 @@ function Bulk(props: {
         Select none
       </button>
       <ActionButton action={bulk('Retry', 'retry', 'r')} />
+      <ActionButton action={bulk('Pause', 'pause', 'p')} />
+      {picked.some(({ state }) => state === 'paused') ? (
+        <ActionButton action={bulk('Resume', 'resume', 'u')} />
+      ) : null}
+      <Tagging picked={picked} />
       <ActionButton
         action={{
           ...bulk('Cancel', 'cancel', 'c'),
@@ -264,5 +269,44 @@ function Bulk(props: {
         }}
       />
     </section>
+  );
+}
+
+/** Tags for all that are selected: words are added, words after a minus are taken away. */
+function Tagging({ picked }: { readonly picked: readonly TaskReport[] }) {
+  const [text, setText] = useState('');
+  const words = text.trim().split(/\s+/).filter(Boolean);
+  const remove = words.filter((word) => /^-./.test(word)).map((word) => word.slice(1));
+  const add = words.filter((word) => !word.startsWith('-'));
+  const flags = [
+    ...add.map((tag) => `--tag ${quoted(tag)}`),
+    ...remove.map((tag) => `--untag ${quoted(tag)}`),
+  ].join(' ');
+  const action: Action = {
+    label: `Tag ${picked.length}`,
+    path: '/api/tasks/tag',
+    body: { tasks: picked.map(({ id }) => id), add, remove },
+    command: picked.map(({ id }) => `supervisor edit ${quoted(id)} ${flags}`).join(' && '),
+    done: `Tagged: ${counted(picked.length, 'task')}`,
+  };
+  return (
+    <form
+      class="tagging"
+      onSubmit={(event) => {
+        event.preventDefault();
+        event.currentTarget.querySelector('button')?.click();
+      }}
+    >
+      <input
+        type="text"
+        data-key="t"
+        aria-label="Tags for the selected tasks"
+        placeholder="tag, -tag"
+        maxLength={500}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      {flags === '' ? null : <ActionButton action={action} />}
+    </form>
   );
 }

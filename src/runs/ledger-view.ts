@@ -5,6 +5,7 @@ import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../d
 import type { CountedTask } from '../domain/counted-task.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
+import { type ActionHistory, readActions } from './action-store.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
 import { type RememberedGraph, rememberedGraphs } from './graph-book.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
@@ -31,7 +32,7 @@ export interface RunsFilter {
   readonly limit?: number;
 }
 
-export interface LedgerView extends VerdictHistory {
+export interface LedgerView extends VerdictHistory, ActionHistory {
   /** What happened on opening that people should know. */
   readonly warnings: readonly string[];
   run(id: RunId): Run | null;
@@ -177,6 +178,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
     results: readResults(database),
     spending: () => (spending ??= readSpending(database)),
     ...readVerdicts(database),
+    ...readActions(database),
     pauses: () => sql('SELECT * FROM pauses ORDER BY scope, name').all().map(pauseOf),
     meta(key) {
       const row = sql('SELECT value FROM meta WHERE key = ?').one(key);

@@ -7,6 +7,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import { isOpenRun, type Run, type RunNotes, type RunPhase } from '../domain/run.ts';
 import type { Clock } from '../platform/clock.ts';
+import { type ActionStore, createActionStore } from './action-store.ts';
 import type { Database } from './database.ts';
 import { createDeliveryStore, type DeliveryStore } from './delivery-store.ts';
 import { createGraphBook, type GraphBook } from './graph-book.ts';
@@ -21,7 +22,14 @@ import { CHANGEABLE, changeableValues, type NewRun, type RunFacts, refuseUnfaith
 import { createScheduleStore, type ScheduleStore } from './schedule-store.ts';
 import { createVerdictStore, type VerdictStore } from './verdict-store.ts';
 
-export interface Ledger extends LedgerView, ScheduleStore, ResultBook, OldRuns, GraphBook, VerdictStore {
+export interface Ledger
+  extends LedgerView,
+    ScheduleStore,
+    ResultBook,
+    OldRuns,
+    GraphBook,
+    VerdictStore,
+    ActionStore {
   /**
    * Records that a run begins: phase `opened`, a fence above all earlier ones of the task. Throws `conflict` if the
    * task has an open run already, `graph` if the task's id cannot be stored faithfully.
@@ -197,6 +205,7 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
     ...schedules,
     ...results,
     ...createVerdictStore(database),
+    ...createActionStore(database),
     ...createOldRuns(database, clock),
     ...createGraphBook(database, () => {
       openRuns.wrote(null);

@@ -211,6 +211,21 @@ export const MIGRATIONS: readonly string[] = [
     to_at INTEGER NOT NULL
   );
   `,
+  `
+  -- What people had done through the API, and who they were. task NULL: it was about none; target NULL: everything.
+  CREATE TABLE actions (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    task TEXT,
+    worktree TEXT,
+    target TEXT,
+    detail TEXT NOT NULL
+  );
+  CREATE INDEX actions_of_task ON actions (task, worktree, seq);
+  CREATE INDEX actions_by_age ON actions (at);
+  `,
 ];
 
 /** The version that this program writes. */

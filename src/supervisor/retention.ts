@@ -13,7 +13,13 @@ import { removeAgentFolder } from '../wg/old-agent-folder.ts';
 interface RetentionParts {
   readonly ledger: Pick<
     Ledger,
-    'endedWithFolder' | 'forgetFolder' | 'run' | 'prune' | 'forgetResultsBefore' | 'forgetVerdictsBefore'
+    | 'endedWithFolder'
+    | 'forgetFolder'
+    | 'run'
+    | 'prune'
+    | 'forgetResultsBefore'
+    | 'forgetVerdictsBefore'
+    | 'forgetActionsBefore'
   >;
   readonly clock: Clock;
   readonly log: Log;
@@ -59,6 +65,7 @@ export class Retention {
     const folders = await this.#removeFolders();
     const runs = ledger.prune({ runsOlderThanMs: runsMs });
     ledger.forgetVerdictsBefore(clock.now() - runsMs);
+    ledger.forgetActionsBefore(clock.now() - runsMs);
     ledger.forgetResultsBefore(clock.now() - RESULTS_OUTLIVE_RUNS * runsMs);
     if (folders > 0 || runs > 0) log.info('retention.removed', { folders, runs });
     const more = folders === FOLDERS_AT_ONCE || runs === PRUNED_AT_ONCE;

@@ -252,6 +252,20 @@ export function scriptedControl(): ScriptedControl {
       note('editTask', query, request);
       return find(query);
     },
+    async editTasks(queries, request) {
+      note('editTasks', queries, request);
+      return queries.map((query) => {
+        const { task, worktree } = find(query);
+        return { query, task, worktree, because: null };
+      });
+    },
+    // Beside what is called, not part of it.
+    noteAction() {},
+    async actions(filter) {
+      note('actions', filter);
+      const done = { actor: 'page', action: 'retry', task: 'build', worktree: '/w1', target: null };
+      return [{ at: Date.UTC(2026, 4, 1), ...done, detail: '' }];
+    },
     async tasks(filter) {
       note('tasks', filter);
       return tasks.filter((task) => filter.worktree === undefined || task.worktree === filter.worktree);

@@ -3,6 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import type { ActionReport } from '../../src/domain/report.ts';
 import { about, CONFIG, describeWhole, go, type PageWorld, startBrowser, startWorld } from './page-kit.ts';
 
 describeWhole('the actions of the page', () => {
@@ -46,6 +47,11 @@ describeWhole('the actions of the page', () => {
   const at = (id: string) => go(page, about('task', id, world.playground.repo));
   const press = (name: string) => page.locator('main').getByRole('button', { name }).first().click();
   const sure = (name: string) => page.getByRole('dialog').getByRole('button', { name }).click();
+  /** What the ledger says was done, and by whom, newest first. */
+  const actions = async () =>
+    ((await world.api.get('/api/actions')).json.actions as unknown as ActionReport[]).map(
+      ({ actor, action, task: about, target }) => [actor, action, about ?? target],
+    );
   const told = (command: string) => page.locator('.notice').getByText(`$ supervisor ${command}`).waitFor();
 
   test('retry, on the task and by its key', async () => {
@@ -65,6 +71,7 @@ describeWhole('the actions of the page', () => {
     await world.running.nth(2, 'run.settled', 'breaks');
     await page.getByRole('button', { name: 'attempt 1' }).nth(1).waitFor();
     expect(world.running.count('run.settled', 'breaks')).toBe(2);
+    expect(await actions()).toEqual([['page', 'retry', 'breaks']]);
   });
 
   test('cancel asks with the name of the task, and may be left', async () => {
@@ -95,6 +102,11 @@ describeWhole('the actions of the page', () => {
     await press('Run now');
     await world.running.event('run.settled', 'tomorrow');
     expect((await task('tomorrow')).status).toBe('done');
+    expect(await actions()).toEqual([
+      ['page', 'dispatch', 'tomorrow'],
+      ['page', 'release', 'outside'],
+      ['page', 'done', 'by-hand'],
+    ]);
     expect(complaints).toEqual([]);
   });
 
@@ -113,6 +125,42 @@ describeWhole('the actions of the page', () => {
     await page.getByRole('button', { name: 'Select all 2' }).click();
     await press('Retry 2');
     await Promise.all(['breaks', 'breaks-too'].map((id) => world.running.nth(2, 'run.settled', id)));
+    expect((await actions()).sort()).toEqual([
+      ['page', 'retry', 'breaks'],
+      ['page', 'retry', 'breaks-too'],
+    ]);
+  });
+
+  test('pausing a task, by its key, and many', async () => {
+    await at('by-hand');
+    await page.getByRole('button', { name: 'Pause' }).waitFor();
+    await page.keyboard.press('p');
+    await told('pause by-hand');
+    await page.getByRole('heading', { name: 'by-hand paused' }).waitFor();
+    expect(await task('by-hand')).toMatchObject({ paused: true });
+    await press('Resume');
+    await told('resume by-hand');
+    await go(page, '#/tasks?q=tomorrow');
+    await page.getByRole('checkbox', { name: 'Select tomorrow', exact: true }).check();
+    await press('Pause 1');
+    await page.locator('.notice').getByText('Pause: 1 task').waitFor();
+    expect(await task('tomorrow')).toMatchObject({ paused: true });
+    await press('Resume 1');
+    await page.locator('.notice').getByText('Resume: 1 task').waitFor();
+    expect((await task('tomorrow')).paused).toBeUndefined();
+    await page.keyboard.press('t');
+    await page.keyboard.type('area/web -none');
+    await page.keyboard.press('Enter');
+    await page.locator('.notice').getByText('--tag area/web --untag none').waitFor();
+    expect(await task('tomorrow')).toMatchObject({ tags: ['area/web'] });
+    expect(await actions()).toEqual([
+      ['page', 'tag', 'tomorrow'],
+      ['page', 'resume', 'tomorrow'],
+      ['page', 'pause', 'tomorrow'],
+      ['page', 'resume', 'by-hand'],
+      ['page', 'pause', 'by-hand'],
+    ]);
+    expect(complaints).toEqual([]);
   });
 
   test('pause and resume of everything, an executor and a repository', async () => {
@@ -132,6 +180,10 @@ describeWhole('the actions of the page', () => {
     await repositories.getByRole('button', { name: 'Pause' }).click();
     await told('pause repo');
     await repositories.getByText('repository repo is paused').waitFor();
+    expect((await actions()).slice(0, 2)).toEqual([
+      ['page', 'pause', 'repo'],
+      ['page', 'resume', 'command'],
+    ]);
     expect(complaints).toEqual([]);
   });
 
@@ -161,5 +213,10 @@ describeWhole('the actions of the page', () => {
     await sure('Mark done');
     await told('done by-hand');
     expect(JSON.stringify((await task('by-hand')).log ?? '')).toContain('marked as done on the page');
+    expect(await actions()).toEqual([['page', 'done', 'by-hand']]);
+    await page
+      .getByRole('region', { name: 'History' })
+      .getByText('asked: done (marked as done on the page)')
+      .waitFor();
   });
 });

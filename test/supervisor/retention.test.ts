@@ -41,6 +41,7 @@ describe('the rhythm', () => {
         forgetResultsBefore: () => {},
         run: () => null,
         forgetVerdictsBefore: () => {},
+        forgetActionsBefore: () => {},
         prune: () => {
           asked.push('prune');
           return Math.min(runs, PRUNED_AT_ONCE);

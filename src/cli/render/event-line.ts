@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { instantText } from '../../decide/instant.ts';
 import type { Event } from '../../domain/event.ts';
+import { actionText } from './action-text.ts';
 import type { Colors, Paint } from './color.ts';
 import { plain } from './plain.ts';
 import { timeOfDay } from './relative-time.ts';
@@ -123,6 +124,8 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'task.held':
       return [caution, 'held', `${plain(event.task)}, because ${plain(event.because)}`];
+    case 'action.taken':
+      return [busy, 'asked', `${plain(actionText(event))} by ${plain(event.actor)}`];
     case 'config.loaded':
     case 'graph.changed':
     case 'run.claimed':

@@ -10,6 +10,9 @@ import { section } from './status-view.ts';
 import { renderTable } from './table.ts';
 import { textWidth } from './text-width.ts';
 
+/** Of what people had done to a task. */
+const MOST_ACTIONS = 10;
+
 /** One row per task. */
 export function taskTable(tasks: readonly TaskReport[], context: Context): string {
   return renderTable({
@@ -110,6 +113,26 @@ export function taskDetailView(task: TaskDetailReport, context: Context): string
             entry.actor ?? '',
             entry.message,
           ]),
+          width: context.width,
+          head: context.paint.faint,
+        }),
+        context,
+      ),
+    );
+  const actions = task.actions ?? [];
+  if (actions.length > 0)
+    parts.push(
+      section(
+        'Asked for',
+        renderTable({
+          columns: [{ head: 'WHEN' }, { head: 'WHO', min: 6 }, { head: 'WHAT', min: 14 }],
+          rows: actions
+            .slice(0, MOST_ACTIONS)
+            .map(({ at, actor, action, detail }) => [
+              relativeTime(at, context.now()),
+              actor,
+              detail === '' ? action : `${action}: ${detail}`,
+            ]),
           width: context.width,
           head: context.paint.faint,
         }),
