@@ -22,7 +22,7 @@ import { profileNamed } from './route.ts';
 import { createScheduleCache, type ScheduleCache } from './schedule.ts';
 import { Verdicts } from './verdicts.ts';
 import { awaitsWorker } from './worker-words.ts';
-import type { Action, Decision, GraphHold, GraphView, World } from './world.ts';
+import type { Action, Decision, GraphHold, GraphView, KnownResults, World } from './world.ts';
 
 /** What a caller keeps between decisions, so that only what changed is judged again. */
 export interface DecideMemo {
@@ -229,16 +229,20 @@ function sayOfRuns(
     const task = view?.snapshot.tasks.get(run.task);
     const doubt = doubts.get(run.id);
     const isMissing = !view || view.snapshot.problem !== null || !task;
-    if (doubt || (isMissing && isAtWork(run))) sayOfCopies(run, world.graphs, said);
+    if (doubt || (isMissing && ownsCopies(run, world.results))) sayOfCopies(run, world.graphs, said);
     if (!view || !task) continue;
     const words = doubt ? rewoundRunWords(run, task, doubt, view.settings.onRewind) : wordsOf(run, task);
     said.say(run.graph, run.task, run.executor, words);
   }
 }
 
-/** What a known result comes to is said with the results. */
-function isAtWork({ phase }: Run): boolean {
-  return phase === 'claimed' || phase === 'started' || phase === 'handed-off';
+/**
+ * Whether no copy of its task may start because of a run: it is at work, or it ended and its result is not in the book
+ * yet, as after a crash between the two. What a known result comes to is said with the results.
+ */
+function ownsCopies(run: Run, results: KnownResults | undefined): boolean {
+  if (run.phase !== 'finished') return run.phase !== 'opened';
+  return !results?.of(run.repo, run.task).some(({ createdAt }) => createdAt === run.taskCreatedAt);
 }
 
 /** While the line a run works on is missing, a copy in another worktree must not be mistaken for the task. */

@@ -56,7 +56,7 @@ function isAfter(text: string | undefined, at: number): boolean {
 /** A task whose result is known, and whose line is older than that. */
 export interface CameBack {
   readonly known: KnownResult;
-  /** The result was written into this very line, and only that is missing from it: it may be written again. */
+  /** The result belongs to this line, or to the claim in it, and only that is missing: it may be written again. */
   readonly isProven: boolean;
 }
 
@@ -79,7 +79,13 @@ export function cameBack(
   const isSame = isSameContent(known, whole);
   // Changed after the result: the task was given new work.
   if (!isSame && isAfter(task.lastInteractionAt, known.at)) return null;
-  return { known, isProven: isHere && isSame && task.foreignKeys.length === 0 };
+  const isOfRun = isHere || isClaimOf(known, task);
+  return { known, isProven: isOfRun && isSame && task.foreignKeys.length === 0 };
+}
+
+/** A copy that has the claim of the very run that finished the task: it was merged while that run was under way. */
+function isClaimOf({ run, agent }: KnownResult, task: Task): boolean {
+  return run !== '' && task.status === 'in-progress' && task.assigned === agent;
 }
 
 /** Ids are reused; creation times are not. Without one, only the same file proves that it is the same task. */

@@ -7,6 +7,7 @@ import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import type { Task } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
@@ -56,12 +57,15 @@ export class Maintenance {
   /** Does what is due. `runs`: those under way. Resolves with when to check again at the latest, ms. */
   async work(runs: readonly Run[]): Promise<number | null> {
     const { graphs, rules, clock } = this.#parts;
-    const next = await rules.work(graphs.all());
+    const due = await rules.work(graphs.all());
     const now = clock.now();
-    if (now >= this.#orphansAt || now < this.#orphansAt - ORPHANS_MS) {
+    const isTooSoon = now < this.#orphansAt && now >= this.#orphansAt - ORPHANS_MS;
+    if (!isTooSoon) {
       this.#orphansAt = now + ORPHANS_MS;
       await Promise.all(graphs.all().map((graph) => this.#reopenOrphans(graph, runs)));
     }
+    // Whatever this tick is about may have left a task: that is looked at as soon as it may be.
+    const next = isTooSoon ? Math.min(due ?? Number.POSITIVE_INFINITY, this.#orphansAt) : due;
     if (runs.length === 0) {
       this.#beatAt = now + HEARTBEAT_MS;
       return next;
@@ -114,9 +118,10 @@ export class Maintenance {
    */
   #ended(graph: SupervisedGraph, id: string, agent: string): string | null {
     const { ledger } = this.#parts;
+    const task = graph.store.snapshot().tasks.get(id);
     const run = ledger
-      ?.runs({ graph: graph.path, task: id, limit: RUNS_LOOKED_AT })
-      .find((candidate) => candidate.agent === agent);
+      ?.runs({ graphs: this.#copiesOf(graph), task: id, limit: RUNS_LOOKED_AT })
+      .find((one) => one.agent === agent && (one.graph === graph.path || isCopyOfClaim(task, one)));
     if (!run || isOpenRun(run)) return null;
     const isKnown = ledger
       ?.results()
@@ -124,6 +129,16 @@ export class Maintenance {
       .some((known) => known.createdAt === run.taskCreatedAt);
     if (isKnown ? graph.settings.onRewind !== 'rerun' : run.outcome?.kind === 'succeeded') return null;
     return `its run ${run.id} has finished (${run.phase})`;
+  }
+
+  /** The graphs in which copies of its tasks may have been claimed: git merges claims into other worktrees. */
+  #copiesOf(graph: SupervisedGraph): readonly GraphPath[] {
+    if (!graph.worktree.graphTracked) return [graph.path];
+    const repo = graph.worktree.repo;
+    return this.#parts.graphs
+      .all()
+      .filter(({ worktree, path }) => path === graph.path || worktree.repo === repo)
+      .map(({ path }) => path);
   }
 
   /** One write per graph, in the background: the registry's lock may be taken for seconds. */
@@ -154,4 +169,13 @@ export class Maintenance {
           this.#parts.log.warn('heartbeat.unwritten', { graph: path, because: messageOf(thrown) }),
         );
   }
+}
+
+/** A line that has the claim which the run wrote into its own graph. */
+function isCopyOfClaim(task: Task | undefined, run: Run): boolean {
+  return (
+    task?.startedAt !== undefined &&
+    (task.createdAt ?? null) === run.taskCreatedAt &&
+    Date.parse(task.startedAt) === run.startedAt
+  );
 }

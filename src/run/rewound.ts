@@ -1,6 +1,7 @@
 // Writes again what git took back: claims and results whose task is on an older line now.
 
 import type { KnownResult } from '../decide/world.ts';
+import type { GraphPath } from '../domain/ids.ts';
 import type { Run } from '../domain/run.ts';
 import type { EditSession } from '../graph/store.ts';
 import { reclaimInGraph, restoreInGraph } from '../graphs/rewind-writes.ts';
@@ -34,10 +35,10 @@ export class Rewound {
     this.#parts.events.emit('run.reclaimed', run, { because: CAME_BACK });
   }
 
-  /** Writes a known result again into its task's line, which is an older one now. */
-  async restore(known: KnownResult): Promise<void> {
+  /** Writes a known result again into its task's line, which is an older one now: in its own graph, or in a copy. */
+  async restore(known: KnownResult, path: GraphPath): Promise<void> {
     const { ledger, graphs, clock, bus } = this.#parts;
-    const graph = graphs.get(known.graph);
+    const graph = graphs.get(path);
     const outcome = ledger.outcomeOf(known);
     if (!graph || !outcome) return;
     const { isSameContent } = ledger.results();
@@ -45,9 +46,10 @@ export class Rewound {
       this.#parts.afterEnd(graph, draft, known.task),
     );
     if (mark === null) return;
-    ledger.markResult(known, known.run, mark);
+    // The mark is that of the line which the result was written into first.
+    if (path === known.graph) ledger.markResult(known, known.run, mark);
     const status = graph.store.snapshot().tasks.get(known.task)?.status ?? 'gone';
     const { run, task } = known;
-    bus.emit('result.restored', { graph: known.graph, task, run, status, because: CAME_BACK });
+    bus.emit('result.restored', { graph: path, task, run, status, because: CAME_BACK });
   }
 }

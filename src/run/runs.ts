@@ -3,7 +3,7 @@
 
 import type { KnownResult } from '../decide/world.ts';
 import type { SupervisorError } from '../domain/errors.ts';
-import { type TaskKey, taskKey } from '../domain/ids.ts';
+import { type GraphPath, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Failed, Stopped, StopReason, Succeeded } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
@@ -248,8 +248,8 @@ export class Runs {
   }
 
   /** Writes a known result again into its task's line, which is an older one now. */
-  restore(known: KnownResult): Promise<void> {
-    return this.#parts.rewound.restore(known);
+  restore(known: KnownResult, graph: GraphPath): Promise<void> {
+    return this.#parts.rewound.restore(known, graph);
   }
 
   // External work.

@@ -187,7 +187,7 @@ export class Dispatcher {
     if (this.#reopening.has(key)) return;
     this.#reopening.add(key);
     this.#work.later(
-      this.#runs.restore(known).finally(() => {
+      this.#runs.restore(known, graph).finally(() => {
         this.#reopening.delete(key);
         this.#parts.wake('restored');
       }),

@@ -51,6 +51,11 @@ test('a result whose line is older', () => {
   expect(back({ status: 'failed' })).toBe('proven');
   expect(back({}, false)).toBe('unproven');
   expect(back({}, true, 'h')).toBe('unproven');
+  // A copy that was merged while the run was under way has its claim.
+  const merged = { status: 'in-progress', assigned: 'agent-1', startedAt: at(-1) } as const;
+  expect(back(merged, true, 'h')).toBe('proven');
+  expect(back({ ...merged, assigned: 'agent-2' }, true, 'h')).toBe('unproven');
+  expect(back(merged, false, 'h')).toBe('unproven');
   expect(back({ foreignKeys: ['lifecycle'] })).toBe('unproven');
 });
 
@@ -82,4 +87,19 @@ test('nothing follows before the grace has finished, and nothing is begun in tha
   expect(look(new Map([[one.id, NOW + 60_000]])).actions).toEqual([]);
   const second = look(new Map([[one.id, NOW - 5000]]));
   expect(second.actions.map(({ kind }) => kind)).toEqual(['reclaim', 'dispatch']);
+});
+
+test('a copy does not start while its home is away and the run there has just finished', () => {
+  const created = { createdAt: at(-9999) };
+  const home = { ...graphView('g', []), tracked: true };
+  const away = { ...home.snapshot, problem: { code: 'missing', message: 'it is not there' } } as const;
+  const copy = { ...graphView('h', [detail('a', created)]), repo: home.repo, tracked: true };
+  const ended = run('g', 'a', {
+    phase: 'finished',
+    outcome: { kind: 'succeeded' },
+    taskCreatedAt: at(-9999),
+  });
+  const decided = decide(world([{ ...home, snapshot: away }, copy], { runs: [ended], attended: new Set() }));
+  expect(decided.actions.filter(({ kind }) => kind === 'dispatch')).toEqual([]);
+  expect([...decided.verdicts.values()].map(({ code }) => code)).toEqual(['copy-elsewhere']);
 });

@@ -284,3 +284,39 @@ describe('a result that no run came to', () => {
     expect(supervised.count('run.opened', 't')).toBe(0);
   });
 });
+
+describe('a claim that git merged into another worktree', () => {
+  /** A branch that merges the graph with the claim in it, while the agent works. */
+  const mergedInto = async (exec: string) => {
+    await playground.writeGraph(playground.repo, [{ id: 't', created_at: '2027-01-01T00:00:00Z', exec }]);
+    await git('add', '-f', '.workgraph/graph.jsonl');
+    await git('commit', '-q', '-m', 'Plan');
+    const other = join(playground.folder, 'other');
+    await git('worktree', 'add', '-q', '-b', 'other', other);
+    await playground.writeConfig(GRACE);
+    supervised = await supervise(playground);
+    await supervised.event('run.started', 't');
+    await git('commit', '-q', '-a', '-m', 'Everything so far');
+    await playground.git(other, 'merge', '-q', '--no-edit', 'main');
+    expect((await playground.readGraph(other)).get('t')).toMatchObject({ status: 'in-progress' });
+    return other;
+  };
+  const statusIn = async (worktree: string) =>
+    (await playground.readGraph(worktree).catch(() => null))?.get('t')?.status;
+
+  test('gets the result there, too', async () => {
+    const other = await mergedInto(agent('t'));
+    await writeFile(go(), '');
+    await eventually(async () => (await statusIn(other)) === 'done');
+    await says('t', { status: 'done' });
+    expect(await ran()).toEqual(['start t', 'end t']);
+  });
+
+  test('is released there, too, when its run was given up', async () => {
+    const other = await mergedInto(agent('t'));
+    await supervisor(playground, ['cancel', 't', '--worktree', playground.repo]);
+    await says('t', { status: 'open' });
+    await eventually(async () => (await statusIn(other)) === 'open');
+    expect(await ran()).toEqual(['start t']);
+  }, 40_000);
+});
