@@ -113,9 +113,14 @@ export async function withSupervisor<T>(
 export async function withLookout<T>(
   context: Context,
   act: (lookout: OfflineControl) => Promise<T> | T,
+  /** Another configuration file than that of the context. */
+  config?: string,
 ): Promise<T> {
   const { composeLookout } = await import('../compose/offline.ts');
-  const composed = await composeLookout(compositionOf(context));
+  const composed = await composeLookout({
+    ...compositionOf(context),
+    ...(config === undefined ? {} : { config }),
+  });
   try {
     return await act(composed.lookout);
   } finally {

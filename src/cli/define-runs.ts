@@ -3,10 +3,12 @@
 import { type Command, Option } from 'commander';
 import { durationMs, examples, type Host, listed, WORKTREE, wholeNumber } from './bind-command.ts';
 import type { EventsOptions } from './commands/events.ts';
+import type { ForecastOptions } from './commands/forecast.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { RunsOptions } from './commands/look.ts';
 import type { CostOptions } from './commands/sums.ts';
 import type { WaitOptions } from './commands/wait.ts';
+import type { WhatIfOptions } from './commands/what-if.ts';
 
 /** Defines them on the program. */
 export function defineRunCommands(program: Command, host: Host): void {
@@ -86,6 +88,37 @@ export function defineRunCommands(program: Command, host: Host): void {
       .option('--since <when>', 'since when: 8h, yesterday, 2027-03-14T18:00', '1d')
       .addHelpText('after', examples('supervisor digest --since yesterday')),
     async (context, _args, options) => (await import('./commands/sums.ts')).digest(context, options),
+  );
+  host.on<ForecastOptions>(
+    program
+      .command('forecast')
+      .summary('when open tasks end, as ranges')
+      .description(
+        'Draws the future many times from what earlier runs came to, by the rules that decide, and says by when tasks end in half, 80 % and 95 % of it. Of one task also the longest way to it, its cost, and where the spread comes from. Exit status 1: there is not enough history.',
+      )
+      .argument('[task]', 'tell of this task in full')
+      .option(
+        '--draws <n>',
+        'how many courses are drawn (default: as many as six seconds allow)',
+        wholeNumber(1),
+      )
+      .option('--seed <n>', 'draw the same again', wholeNumber(0))
+      .option(...WORKTREE)
+      .addHelpText('after', examples('supervisor forecast', 'supervisor forecast release')),
+    async (context, [task], options) =>
+      (await import('./commands/forecast.ts')).forecast(context, task, options),
+  );
+  host.on<WhatIfOptions>(
+    program
+      .command('whatif')
+      .summary('the past with another configuration')
+      .description(
+        'Replays recorded arrivals, durations, failures and quota stops with the configuration that --config names, and compares it with the one in use: waiting, money, quota stops, and the first runs that start otherwise. Changes nothing.',
+      )
+      .option('--since <when>', 'from when: 7d, yesterday, 2027-03-14', '7d')
+      .option('--base <file>', 'compare with this configuration instead of the one in use')
+      .addHelpText('after', examples('supervisor whatif --config new.toml --since 7d')),
+    async (context, _args, options) => (await import('./commands/what-if.ts')).whatIf(context, options),
   );
   host.on<LogsOptions>(
     program

@@ -102,18 +102,18 @@ export class OfflineControl {
   }
 
   why(query: TaskQuery): WhyReport {
-    const found = this.#find(query);
+    const found = this.find(query);
     const { conditions } = explainTask(this.#world, found.view.graph, found.task.id);
     return { ...this.#report(found), conditions, runs: this.#runsOf(found) };
   }
 
   async prompt(query: TaskQuery): Promise<PromptReport> {
     const { promptOf } = await import('./prompt.ts');
-    return await promptOf(this.#find(query), this.#world, this.#parts.graphs, this.#parts.ledger);
+    return await promptOf(this.find(query), this.#world, this.#parts.graphs, this.#parts.ledger);
   }
 
   verdicts(query: TaskQuery, period: Period): VerdictsReport {
-    return verdictsReport(this.#find(query), this.#parts.ledger, period, this.#parts.clock.now());
+    return verdictsReport(this.find(query), this.#parts.ledger, period, this.#parts.clock.now());
   }
 
   tasks(filter: TaskFilter): readonly TaskReport[] {
@@ -125,7 +125,7 @@ export class OfflineControl {
   }
 
   task(query: TaskQuery): TaskDetailReport {
-    const found = this.#find(query);
+    const found = this.find(query);
     const detail = this.#parts.graphs.get(found.view.graph)?.store.detail(found.task.id) ?? null;
     const actions = actionsOn(this.#parts.ledger, found);
     return detailReport(this.#report(found), detail, this.#runsOf(found), actions);
@@ -141,9 +141,14 @@ export class OfflineControl {
     return digestOf(since, this.#world.now, runs, this.#world.graphs);
   }
 
+  /** The world as it is, and the ledger: what forecasts are made of. */
+  outlook(): { readonly world: World; readonly ledger: LedgerView | null } {
+    return { world: this.#world, ledger: this.#parts.ledger };
+  }
+
   /** Writes a completion into the graph; the next supervisor notices it there. */
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
-    const found = this.#find(request);
+    const found = this.find(request);
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
     const [{ completeByHand }, means] = await Promise.all([
@@ -158,7 +163,7 @@ export class OfflineControl {
 
   /** Reopens a failed task. */
   async retry(query: TaskQuery, { doneToo = false } = {}): Promise<TaskReport> {
-    const found = this.#find(query);
+    const found = this.find(query);
     const store = this.#store(found);
     const { reopenInGraph } = await import('../graphs/task-writes.ts');
     // What the last supervisor parked, the next one should retry.
@@ -175,7 +180,7 @@ export class OfflineControl {
 
   /** The store of the graph that a task query or a folder names, for `add` and `edit`. */
   storeOf(query: TaskQuery) {
-    const found = this.#find(query);
+    const found = this.find(query);
     return { store: this.#store(found), task: found.task.id, worktree: found.view.worktree };
   }
 
@@ -185,7 +190,8 @@ export class OfflineControl {
     return graph.store;
   }
 
-  #find(query: TaskQuery): FoundTask {
+  /** The task that a query means. Throws `not-found` and `ambiguous`. */
+  find(query: TaskQuery): FoundTask {
     return findTask(this.#world.graphs, query, this.#decision);
   }
 

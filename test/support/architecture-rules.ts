@@ -8,6 +8,8 @@ export const RANKS: Readonly<Record<string, number>> = {
   domain: 0,
   decide: 1,
   platform: 1,
+  // Courses of events on paper, by the rules that decide: what if, and when.
+  forecast: 1.5,
   graph: 2,
   wg: 2,
   worktrees: 2,
