@@ -43,28 +43,42 @@ const PROTECTION: Readonly<Record<string, string>> = {
 
 const MAX_BYTES = 4 << 20;
 
-/** The files by their address. Throws `failed` when the page was not built. */
-export function readPageFiles(folder: string): ReadonlyMap<string, PageFile> {
-  const script = assetOf(folder, 'page.js', 'text/javascript; charset=utf-8');
-  const style = assetOf(folder, 'page.css', 'text/css; charset=utf-8');
-  const html = Buffer.from(documentText(script.path, style.path));
-  return new Map([
-    ['/', fileOf(html, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' })],
-    [script.path, script.file],
-    [style.path, style.file],
-  ]);
+/** The page as it was built. */
+export interface PageFiles {
+  /** Of the content of script and style sheet: another build has another. */
+  readonly print: string;
+  /** By their address. */
+  readonly byPath: ReadonlyMap<string, PageFile>;
 }
 
-function assetOf(folder: string, name: string, type: string): { path: string; file: PageFile } {
+/**
+ * The files. `salt`: part of each address, so that no other program can have left anything in a browser under it.
+ * Throws `failed` when the page was not built.
+ */
+export function readPageFiles(folder: string, salt: string): PageFiles {
+  const [script, style] = [read(folder, 'page.js'), read(folder, 'page.css')];
+  const print = createHash('sha256').update(script).update('\0').update(style).digest('hex').slice(0, 12);
+  const place = `/page/${print}-${salt}`;
+  const html = Buffer.from(documentText(`${place}/page.js`, `${place}/page.css`));
+  // Named by their content, so they may be kept for good, and another build is another name.
+  const headers = (type: string) => ({
+    'content-type': type,
+    'cache-control': 'max-age=31536000, immutable',
+  });
+  const byPath = new Map([
+    ['/', fileOf(html, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' })],
+    [`${place}/page.js`, fileOf(script, headers('text/javascript; charset=utf-8'))],
+    [`${place}/page.css`, fileOf(style, headers('text/css; charset=utf-8'))],
+  ]);
+  return { print, byPath };
+}
+
+function read(folder: string, name: string): Buffer {
   const bytes = readBytesNow(join(folder, name), { maxBytes: MAX_BYTES, links: 'follow' });
-  if (bytes === null)
-    throw new SupervisorError('failed', `the page was not built: ${join(folder, name)} is missing`, {
-      hint: 'run `npm run build`, or install the package again',
-    });
-  const print = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
-  // Named by its content, so it may be kept for good, and another build is another name.
-  const headers = { 'content-type': type, 'cache-control': 'max-age=31536000, immutable' };
-  return { path: `/page/${print}/${name}`, file: fileOf(bytes, headers) };
+  if (bytes !== null) return bytes;
+  throw new SupervisorError('failed', `the page was not built: ${join(folder, name)} is missing`, {
+    hint: 'run `npm run build`, or install the package again',
+  });
 }
 
 function fileOf(body: Buffer, headers: Readonly<Record<string, string>>): PageFile {

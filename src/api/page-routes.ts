@@ -5,8 +5,8 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { SupervisorError } from '../domain/errors.ts';
 import { readJsonBody } from './body.ts';
-import type { PageFile } from './page-files.ts';
-import { type PageSessions, SESSION_MS } from './page-sessions.ts';
+import type { PageFiles } from './page-files.ts';
+import { type NewSession, type PageSession, type PageSessions, SESSION_MS } from './page-sessions.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiApp, type ApiParts, parse, plainRoute, refuseOtherMethods } from './route.ts';
 import { emptyBody, noQuery } from './schemas.ts';
@@ -15,8 +15,8 @@ import { askedHost, isOnLoopback, pageCookie, pageCookieName, type Transport } f
 /** What the page needs of the server. */
 export interface PageParts {
   readonly sessions: PageSessions;
-  /** The files by their address, read when first asked for. */
-  files(): ReadonlyMap<string, PageFile>;
+  /** The files, read when first asked for. */
+  files(): PageFiles;
   /** Opens what browsers reach and gives its base URL. Throws `config` where that is not allowed. */
   open(): Promise<string>;
 }
@@ -31,7 +31,12 @@ const codeAnswer = z.object({
 const revokeAnswer = z.object({ revoked: z.number().int().min(0).describe('sessions that were ended') });
 /** Chosen by the page, so that no proof serves twice. */
 const proofBody = z.object({ nonce: z.string().min(16).max(200) });
-const sessionBody = z.object({ code: z.string().min(1).max(200) });
+/** By a code; by what a page that stayed open has in its memory; or for a document that was loaded again. */
+const sessionBody = z.union([
+  z.object({ code: z.string().min(1).max(200) }),
+  z.object({ resume: z.string().min(1).max(200) }),
+  z.object({ again: z.literal(true) }),
+]);
 
 /** The operator's side: hand out a code, take all sessions back. A page hands out neither. */
 export function pageControlRoutes(page: PageParts | null, isoTime: (at: number) => string) {
@@ -79,7 +84,7 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
     app.get(path, (context) => {
       const { incoming, door } = context.env;
       requireLoopback(incoming, door);
-      const file = filesOf(page).get(context.req.path);
+      const file = filesOf(page).byPath.get(context.req.path);
       if (!file) throw new ApiProblem('no-such-route', 'There is nothing at this address.');
       const isGzip = file.gzipped !== null && /\bgzip\b/.test(context.req.header('accept-encoding') ?? '');
       const body = isGzip && file.gzipped ? file.gzipped : file.body;
@@ -91,21 +96,40 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
   app.post('/page/session', async (context) => {
     const { incoming, door } = context.env;
     const port = requireLoopback(incoming, door);
-    const { code } = parse(sessionBody, await readJsonBody(incoming, parts.maxBodyBytes), 'body');
+    const asked = parse(sessionBody, await readJsonBody(incoming, parts.maxBodyBytes), 'body');
     const cookie = pageCookie(incoming, port);
+    const { key, resume, role, expiresAt, ...made } = await begin(asked, cookie, () => {
+      const access = parts.gate.admit(incoming, door);
+      return access.kind === 'caller' ? access.page : undefined;
+    });
+    const attributes = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1000}`;
+    const { life } = page.sessions;
+    return context.json({ key, resume, role, life, expires_at: expiresAt }, 201, {
+      'set-cookie': `${pageCookieName(port)}=${made.cookie}; ${attributes}`,
+    });
+  });
+
+  /** `known`: the session whose key the request carries. */
+  async function begin(
+    asked: z.infer<typeof sessionBody>,
+    cookie: string | undefined,
+    known: () => PageSession | undefined,
+  ): Promise<NewSession> {
     try {
-      const made = await page.sessions.redeem(code, cookie);
-      const attributes = `Path=/; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1000}`;
-      return context.json({ key: made.key, role: made.role, expires_at: made.expiresAt }, 201, {
-        'set-cookie': `${pageCookieName(port)}=${made.cookie}; ${attributes}`,
-      });
+      if ('code' in asked) return await page.sessions.redeem(asked.code, cookie);
+      if ('resume' in asked) return page.sessions.resume(asked.resume, cookie);
     } catch (thrown) {
       // Guessing is slowed down as it is for tokens.
-      if (thrown instanceof ApiProblem && thrown.problem === 'page-code-unknown')
-        throw parts.gate.counted(thrown);
-      throw thrown;
+      const isGuess =
+        thrown instanceof ApiProblem &&
+        ['page-code-unknown', 'page-session-unknown'].includes(thrown.problem);
+      throw isGuess ? parts.gate.counted(thrown) : thrown;
     }
-  });
+    const session = known();
+    if (!session || cookie === undefined) throw parts.gate.unauthorized();
+    return await page.sessions.copy(session, cookie);
+  }
+
   // Asked before a page that was cut off sends its key again: another may have taken the port meanwhile. The proof names
   // the port, so one that asks the true supervisor elsewhere gets nothing of use.
   app.post('/page/proof', async (context) => {
@@ -113,7 +137,12 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
     const port = requireLoopback(incoming, door);
     const { nonce } = parse(proofBody, await readJsonBody(incoming, parts.maxBodyBytes), 'body');
     const text = `${nonce} ${askedHost(incoming)}`;
-    return context.json({ proofs: page.sessions.prove(pageCookie(incoming, port), text) });
+    const { life } = page.sessions;
+    return context.json({
+      life,
+      print: filesOf(page).print,
+      proofs: page.sessions.prove(pageCookie(incoming, port), text),
+    });
   });
   app.post('/page/leave', async (context) => {
     const { incoming, door } = context.env;
@@ -129,7 +158,7 @@ export function mountPage(app: ApiApp, page: PageParts, parts: ApiParts): void {
   refuseOtherMethods(app, '/page/proof', ['POST'], null);
 }
 
-function filesOf(page: PageParts): ReadonlyMap<string, PageFile> {
+function filesOf(page: PageParts): PageFiles {
   try {
     return page.files();
   } catch (thrown) {

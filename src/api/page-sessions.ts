@@ -1,6 +1,8 @@
 // Who may use the page: one-time codes that a command hands out, and the sessions they become. A session has two halves
 // that travel by different ways, a cookie and a key; neither is worth anything alone, because browsers send a cookie of
-// this host to every port of it. Kept are hashes, over restarts too, so that an open page comes back on its own.
+// this host to every port of it. The key ends with this process: while no supervisor runs, another user may answer at its
+// port, and a page that is reloaded then gives that program all that the browser has stored. A page that stays open has
+// one thing more, in its memory alone: what brings it a new key. Of that a hash is kept over restarts.
 
 import { createHmac } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
@@ -21,10 +23,12 @@ export interface PageCode {
   readonly expiresAt: number;
 }
 
-/** Both halves of a new session, in the clear this once. */
+/** A new session, in the clear this once. */
 export interface NewSession {
   readonly cookie: string;
   readonly key: string;
+  /** Brings a new key once this process has ended. */
+  readonly resume: string;
   readonly role: PageRole;
   /** ms. */
   readonly expiresAt: number;
@@ -44,11 +48,17 @@ export interface PageSessions {
    * too. Throws `page-code-unknown`, `page-code-used`, `page-code-expired`.
    */
   redeem(code: string, cookie: string | undefined): Promise<NewSession>;
+  /** A new key for a page that stayed open while the supervisor was started again. Throws `page-session-unknown`. */
+  resume(resume: string, cookie: string | undefined): NewSession;
+  /** A session of its own for a document that was loaded again, or in another tab, with the key of another. */
+  copy(session: PageSession, cookie: string): Promise<NewSession>;
+  /** Names this process, for pages to see that theirs was another: a label of their host name. No secret. */
+  readonly life: string;
   /** The session of two halves. Throws `page-session-incomplete`, `page-session-unknown`. */
   admit(cookie: string | undefined, key: string): PageSession;
   /**
-   * Proofs that this is the supervisor which the keys of a cookie are for, one for each key: an HMAC of the text by the
-   * key's hash. Without the key they say nothing.
+   * Proofs that this is the supervisor which the sessions of a cookie are of, one for each: an HMAC of the text by the
+   * hash of what resumes it. Without that they say nothing.
    */
   prove(cookie: string | undefined, text: string): string[];
   /** Whether any session could still come back. */
@@ -61,15 +71,17 @@ export interface PageSessions {
   endAll(): Promise<number>;
 }
 
-/** One key, with the cookie it belongs to. */
+/** One session: what resumes it, with the cookie it belongs to; hashes. */
 interface Kept {
-  readonly key: string;
+  readonly resume: string;
   readonly cookie: string;
   readonly role: PageRole;
   readonly expiresAt: number;
 }
 
 const CODE_MS = 60_000;
+/** The hexadecimal digits that name a process. */
+export const LIFE_CHARS = 16;
 export const SESSION_MS = 12 * 3_600_000;
 /** Codes and sessions at once; the oldest are dropped. No person opens that many by hand. */
 const MOST_CODES = 100;
@@ -85,8 +97,11 @@ export function openPageSessions(
   identity: Pick<Identity, 'token'>,
 ): PageSessions {
   const codes = new Map<string, { readonly role: PageRole; readonly expiresAt: number; isUsed: boolean }>();
-  const sessions = new Map(readKept(file, clock.now()).map((kept) => [kept.key, kept]));
+  const sessions = new Map(readKept(file, clock.now()).map((kept) => [kept.resume, kept]));
+  /** Which session a key of this process opens. */
+  const keys = new Map<string, string>();
   const endings = new Map<string, Set<() => void>>();
+  const life = tokenHash(identity.token('wgs_')).slice(0, LIFE_CHARS);
   let writing: Promise<void> = Promise.resolve();
 
   function live(kept: Pick<Kept, 'expiresAt'>): boolean {
@@ -95,12 +110,36 @@ export function openPageSessions(
     return left > 0 && left <= SESSION_MS;
   }
 
-  function drop(key: string): void {
-    sessions.delete(key);
-    const acts = endings.get(key);
-    endings.delete(key);
+  function drop(id: string): void {
+    sessions.delete(id);
+    for (const [key, of] of keys) if (of === id) keys.delete(key);
+    const acts = endings.get(id);
+    endings.delete(id);
     for (const act of acts ?? []) act();
   }
+
+  /** A key of this process for a session, in place of the one before. */
+  function keyOf(id: string): string {
+    for (const [key, of] of keys) if (of === id) keys.delete(key);
+    const key = identity.token('wgp_');
+    keys.set(tokenHash(key), id);
+    return key;
+  }
+
+  async function begin(role: PageRole, cookie: string, expiresAt: number): Promise<NewSession> {
+    prune();
+    const resume = identity.token('wgr_');
+    const id = tokenHash(resume);
+    sessions.set(id, { resume: id, cookie: tokenHash(cookie), role, expiresAt });
+    const made = { cookie, key: keyOf(id), resume, role, expiresAt };
+    await save();
+    return made;
+  }
+
+  const unknown = () =>
+    new ApiProblem('page-session-unknown', 'This session of the page has ended.', {
+      hint: 'open the page again with `supervisor open`',
+    });
 
   function save(): Promise<void> {
     writing = writing.then(async () => {
@@ -142,38 +181,39 @@ export function openPageSessions(
       found.isUsed = true;
       prune();
       const known = cookie === undefined ? null : tokenHash(cookie);
-      const goesOn = known !== null && [...sessions.values()].some((one) => one.cookie === known);
-      const half = goesOn && cookie !== undefined ? cookie : identity.token('wgs_');
-      const key = identity.token('wgp_');
-      const expiresAt = clock.now() + SESSION_MS;
-      sessions.set(tokenHash(key), {
-        key: tokenHash(key),
-        cookie: tokenHash(half),
-        role: found.role,
-        expiresAt,
-      });
-      await save();
-      return { cookie: half, key, role: found.role, expiresAt };
+      const isKnown = known !== null && [...sessions.values()].some((one) => one.cookie === known);
+      const half = isKnown && cookie !== undefined ? cookie : identity.token('wgs_');
+      return begin(found.role, half, clock.now() + SESSION_MS);
     },
+    resume(resume, cookie) {
+      const id = tokenHash(resume);
+      const kept = sessions.get(id);
+      if (!kept || !live(kept) || cookie === undefined || kept.cookie !== tokenHash(cookie)) throw unknown();
+      return { cookie, key: keyOf(id), resume, role: kept.role, expiresAt: kept.expiresAt };
+    },
+    async copy({ id }, cookie) {
+      const kept = sessions.get(id);
+      if (!kept) throw unknown();
+      return begin(kept.role, cookie, kept.expiresAt);
+    },
+    life,
     admit(cookie, key) {
       if (cookie === undefined)
         throw new ApiProblem('page-session-incomplete', 'The key of a page came without its cookie.', {
           hint: 'open the page with `supervisor open`',
         });
-      const id = tokenHash(key);
-      const kept = sessions.get(id);
-      if (kept && !live(kept)) drop(id);
-      else if (kept && kept.cookie === tokenHash(cookie)) return { id, role: kept.role };
-      throw new ApiProblem('page-session-unknown', 'This session of the page has ended.', {
-        hint: 'open the page again with `supervisor open`',
-      });
+      const id = keys.get(tokenHash(key));
+      const kept = id === undefined ? undefined : sessions.get(id);
+      if (id !== undefined && kept && !live(kept)) drop(id);
+      else if (id !== undefined && kept && kept.cookie === tokenHash(cookie)) return { id, role: kept.role };
+      throw unknown();
     },
     prove(cookie, text) {
       const known = cookie === undefined ? null : tokenHash(cookie);
       return [...sessions.values()]
         .filter((kept) => kept.cookie === known && live(kept))
         .slice(-MOST_PROOFS)
-        .map(({ key }) => createHmac('sha256', key).update(text).digest('hex'));
+        .map(({ resume }) => createHmac('sha256', resume).update(text).digest('hex'));
     },
     anyLive: () => [...sessions.values()].some(live),
     onEnd({ id }, act) {
@@ -217,10 +257,10 @@ function readKept(file: string, now: number): Kept[] {
 
 function isKept(value: unknown): value is Kept {
   if (typeof value !== 'object' || value === null) return false;
-  const { key, cookie, role, expiresAt } = value as Record<string, unknown>;
+  const { resume, cookie, role, expiresAt } = value as Record<string, unknown>;
   const isHash = (text: unknown) => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
   return (
-    isHash(key) &&
+    isHash(resume) &&
     isHash(cookie) &&
     (role === 'operator' || role === 'read-only') &&
     typeof expiresAt === 'number'

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RunOfToken, SupervisorControl } from '../control/control.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { NamedTokens, TokenScope } from '../runs/named-tokens.ts';
-import type { PageSession, PageSessions } from './page-sessions.ts';
+import { LIFE_CHARS, type PageSession, type PageSessions } from './page-sessions.ts';
 import { ApiProblem } from './problem.ts';
 
 /** The run of a token. */
@@ -68,18 +68,22 @@ export type Transport =
 /** The page's own host name: cookies set for it are not sent to other services on 127.0.0.1. */
 export const PAGE_HOST = 'workgraph.localhost';
 
+/** In front of it stands a label for each start of the supervisor, which names the same door. */
+const LABEL = new RegExp(`^[0-9a-f]{${LIFE_CHARS}}\\.(?=${PAGE_HOST.replace('.', '\\.')}:)`);
+
 /** Throws ApiProblem unless the request's origin is allowed. On the socket every origin is. */
 export function checkOrigin(request: IncomingMessage, door: Transport): void {
   if (door.kind === 'socket') return;
   const { host, origin } = request.headers;
   if (host === undefined || headerCount(request, 'host') !== 1)
     throw new ApiProblem('malformed-request', 'Exactly one Host header is needed.');
-  const name = host.trim().toLowerCase();
+  const given = host.trim().toLowerCase();
+  const name = door.pageHosts.size > 0 ? given.replace(LABEL, '') : given;
   if (!door.hosts.has(name) && !door.hostNames.has(name.replace(/:\d{1,5}$/, '')))
     throw new ApiProblem('host-not-allowed', 'This Host header is not allowed.', {
       hint: 'use the address in api.json, or add the name to [api] allowed_hosts',
     });
-  const isOwnPage = origin === `http://${name}` && door.pageHosts.has(name);
+  const isOwnPage = origin === `http://${given}` && door.pageHosts.has(name);
   if (origin !== undefined && !isOwnPage && !door.origins.has(origin))
     throw new ApiProblem('origin-not-allowed', 'Requests from web pages are refused.', {
       hint: 'add the page to [api] allowed_origins if it is yours',
@@ -107,7 +111,7 @@ export function askedHost({ rawHeaders }: IncomingMessage): string {
 
 /** Whether a browser of this machine asks, under a name of this machine, and nothing stands in between. */
 export function isOnLoopback(request: IncomingMessage, door: Transport): boolean {
-  if (door.kind !== 'tcp' || !door.pageHosts.has(askedHost(request))) return false;
+  if (door.kind !== 'tcp' || !door.pageHosts.has(askedHost(request).replace(LABEL, ''))) return false;
   const { headers, socket } = request;
   const isForwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'via'].some(
     (name) => name in headers,

@@ -93,7 +93,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const page = config.page ? (options.page ?? null) : null;
     const pageParts: PageParts | null = page && {
       sessions: page.sessions,
-      files: remembered(() => readPageFiles(page.folder)),
+      files: remembered(() => readPageFiles(page.folder, page.sessions.life)),
       open: () => inTurn(openPage),
     };
     const events = createEventStream({ control, clock });
@@ -225,7 +225,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           hint: "set [api] listen = '127.0.0.1:0' or 'auto'",
         },
       );
-    return `http://${running?.isPageNameOurs ? PAGE_HOST : '127.0.0.1'}:${port}`;
+    // A new name for each start: what another program left in the browser while it answered at this port is not found.
+    const label = options.page ? `${options.page.sessions.life}.` : '';
+    return `http://${running?.isPageNameOurs ? `${label}${PAGE_HOST}` : '127.0.0.1'}:${port}`;
   }
 
   async function bringUp(): Promise<void> {

@@ -228,6 +228,7 @@ export async function composeSupervisor(
     random: () => identity.random(),
     version: VERSION,
     variables,
+    timezone: () => source.current().timezone,
     webhooks: () => source.current().notify ?? [],
     verdicts: () => last.made?.decision.verdicts.values() ?? [],
     worktreeOf: (graph) => graphs.get(graph)?.worktree.path ?? graph,

@@ -259,7 +259,7 @@ const notifyShape = {
     example: { env: 'NTFY_TOKEN' },
   }),
   digest: optional(z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as "18:00"'), {
-    text: 'The time of day, of this machine, of a message with what happened since the last one. Default: none.',
+    text: 'The time of day, by `timezone`, of a message with what happened since the last one. Default: none.',
     example: '18:00',
   }),
   secret: optional(

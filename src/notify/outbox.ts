@@ -25,6 +25,8 @@ export interface OutboxParts extends Omit<PostmanParts, 'book'> {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  /** The zone that times of day are of. */
+  timezone(): string;
   /** The currently configured webhooks. */
   webhooks(): readonly NotifySettings[];
   /** The last verdict of every task, and the worktree of a graph. */
@@ -90,7 +92,7 @@ export function createOutbox(parts: OutboxParts): Service {
     cancelDigests = clock.after(DIGEST_CHECK_MS, () => void digests());
     for (const { url, digestAt } of parts.webhooks()) {
       if (digestAt === undefined || !parts.digest) continue;
-      const due = latestAt(digestAt, clock.now());
+      const due = latestAt(digestAt, clock.now(), parts.timezone());
       const key = `digest-sent ${url}`;
       const last = Number(ledger.meta(key) ?? Number.NaN);
       try {

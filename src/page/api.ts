@@ -1,6 +1,6 @@
 // Asking the supervisor: one session, one key, JSON. What it refuses comes out as a sentence.
 
-import { newKey } from './browser.ts';
+import { newKey, removeWorkers } from './browser.ts';
 
 /** What the supervisor refused, or that it could not be reached. */
 export class Refusal extends Error {
@@ -32,12 +32,29 @@ export interface Api {
   stream(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response>;
   /** Sends the key nowhere until the one who answers has proved to be the supervisor that it is for. */
   lock(): void;
-  /** Asks for that proof unless nothing is locked. Throws Refusal if no one answers, or the proof is wrong. */
-  unlock(): Promise<void>;
+  /**
+   * Asks for that proof unless nothing is locked, and for a new key if the supervisor was started again meanwhile. Gives
+   * which build of the page it serves, null if nothing was locked. Throws Refusal if no one answers, or the proof is wrong.
+   */
+  unlock(): Promise<string | null>;
+  /** The key of this document's session. */
+  key(): string;
 }
 
-export function createApi(pageKey: string): Api {
-  const own = { 'x-page-key': pageKey };
+/** A session of this document. */
+export interface Session {
+  /** Good while that supervisor runs. */
+  readonly key: string;
+  /** Brings a new key from the next one. Kept in memory alone: what is stored could be read by another program at this address. */
+  readonly resume: string;
+  /** Names the supervisor's process. */
+  readonly life: string;
+}
+
+/** `kept`: hears of every new key. */
+export function createApi(begun: Session, kept: (key: string) => void): Api {
+  let session = begun;
+  const own = () => ({ 'x-page-key': session.key });
   let isLocked = false;
   const send = (path: string, init: RequestInit) => {
     if (isLocked) throw new Refusal(0, 'unreachable', 'The supervisor is gone.', 'wait until it is back');
@@ -45,38 +62,46 @@ export function createApi(pageKey: string): Api {
   };
   return {
     get: async <T>(path: string, signal?: AbortSignal) => {
-      const response = await send(path, { headers: own, ...(signal ? { signal } : {}) });
+      const response = await send(path, { headers: own(), ...(signal ? { signal } : {}) });
       return (await response.json()) as T;
     },
     post: async <T>(path: string, body: unknown, key?: string) => {
       const headers = {
-        ...own,
+        ...own(),
         'content-type': 'application/json',
         ...(key ? { 'idempotency-key': `"${key}"` } : {}),
       };
       const response = await send(path, { method: 'POST', headers, body: JSON.stringify(body) });
       return (await response.json()) as T;
     },
-    stream: async (path, headers, signal) => send(path, { headers: { ...own, ...headers }, signal }),
+    stream: async (path, headers, signal) => send(path, { headers: { ...own(), ...headers }, signal }),
     lock() {
       isLocked = true;
     },
     async unlock() {
-      if (!isLocked) return;
+      if (!isLocked) return null;
+      if (await removeWorkers())
+        throw new Refusal(401, 'not-ours', 'Another program answered here, and left a worker behind.', '');
       const nonce = newKey();
       const response = await ask('/page/proof', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ nonce }),
       });
-      const { proofs } = (await response.json()) as { proofs?: unknown };
-      const wanted = await proofOf(pageKey, `${nonce} ${location.host}`);
+      const { proofs, life, print } = (await response.json()) as Record<string, unknown>;
+      const wanted = await proofOf(session.resume, `${nonce} ${location.host}`);
       if (!Array.isArray(proofs) || proofs.length === 0)
         throw new Refusal(401, 'page-session-unknown', 'This session of the page has ended.', '');
       if (!proofs.includes(wanted))
         throw new Refusal(401, 'not-ours', 'Another program answers in place of the supervisor.', '');
+      if (life !== session.life) {
+        session = await beginSession({ resume: session.resume });
+        kept(session.key);
+      }
       isLocked = false;
+      return String(print);
     },
+    key: () => session.key,
   };
 }
 
@@ -91,14 +116,17 @@ async function proofOf(key: string, text: string): Promise<string> {
   return hex(await crypto.subtle.sign('HMAC', secret, bytes(text)));
 }
 
-/** Turns a one-time code into a session; gives its key. */
-export async function redeem(code: string): Promise<string> {
+/** Begins a session: by a one-time code, by what resumes one, or (`again`) with the key of another document. */
+export async function beginSession(
+  by: { readonly code: string } | { readonly resume: string } | { readonly again: true },
+  key?: string,
+): Promise<Session> {
   const response = await ask('/page/session', {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ code }),
+    headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { 'x-page-key': key }) },
+    body: JSON.stringify(by),
   });
-  return ((await response.json()) as { key: string }).key;
+  return (await response.json()) as Session;
 }
 
 async function ask(path: string, init: RequestInit): Promise<Response> {

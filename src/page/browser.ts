@@ -17,6 +17,21 @@ export function newKey(): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** Which build of the page this script is of, as its address says. */
+export function ownPrint(): string {
+  return /^\/page\/([0-9a-f]+)-/.exec(new URL(import.meta.url).pathname)?.[1] ?? '';
+}
+
+/**
+ * Whether another program that answered at this address left a worker in the browser, which would see whatever is sent
+ * from here. It is removed: this page has none.
+ */
+export async function removeWorkers(): Promise<boolean> {
+  const found = (await navigator.serviceWorker?.getRegistrations()) ?? [];
+  await Promise.all(found.map((one) => one.unregister()));
+  return found.length > 0;
+}
+
 /** What this tab remembers under a name; null when nothing, or nothing may be kept. */
 export function recall(name: string): string | null {
   try {
@@ -37,11 +52,20 @@ export function remember(name: string, text: string | null): void {
   }
 }
 
-/** What this browser remembers beyond the tab, for what is no secret. */
+/** The host name that every start of the supervisor has a label of its own in front of. */
+const SHARED = 'workgraph.localhost';
+const YEAR_S = 31_536_000;
+/** More is not sent with every request. */
+const MOST_CHARS = 3000;
+
+/** What this browser remembers beyond the tab and this start of the supervisor, for what is no secret. */
 export function recallLong(name: string): string | null {
   try {
-    return localStorage.getItem(name);
+    if (!location.hostname.endsWith(`.${SHARED}`)) return localStorage.getItem(name);
+    const found = document.cookie.split('; ').find((pair) => pair.startsWith(`${name}=`));
+    return found === undefined ? null : decodeURIComponent(found.slice(name.length + 1));
   } catch {
+    // Storage is switched off, or what is there is not ours.
     return null;
   }
 }
@@ -49,7 +73,11 @@ export function recallLong(name: string): string | null {
 /** Remembers it. */
 export function rememberLong(name: string, text: string): void {
   try {
-    localStorage.setItem(name, text);
+    const encoded = encodeURIComponent(text);
+    if (!location.hostname.endsWith(`.${SHARED}`)) localStorage.setItem(name, text);
+    else if (encoded.length <= MOST_CHARS)
+      // biome-ignore lint/suspicious/noDocumentCookie: the other interface is not in every browser
+      document.cookie = `${name}=${encoded}; Domain=${SHARED}; Path=/; Max-Age=${YEAR_S}; SameSite=Strict`;
   } catch {
     // It is a convenience.
   }

@@ -2,7 +2,7 @@
 // at all while the page is hidden. Says how old everything is and since when the supervisor is gone.
 
 import { type Api, Refusal } from './api.ts';
-import { after, now } from './browser.ts';
+import { after, now, ownPrint } from './browser.ts';
 import { type Cell, createCell } from './cell.ts';
 import { readEvents, type ServerEvent } from './events.ts';
 
@@ -57,12 +57,15 @@ export interface Live {
   /** Everything may have changed, for instance by what was just done. */
   touch(): void;
   start(): void;
+  /** The supervisor serves another build of the page than this. */
+  readonly isNewer: Cell<boolean>;
   /** The page was hidden, or shown again. */
   sleep(isHidden: boolean): void;
 }
 
 export function createLive(api: Api): Live {
   const link = createCell<Link>({ kind: 'connecting' });
+  const isNewer = createCell(false);
   const entries = new Map<string, Entry>();
   const hearers = new Set<(event: ServerEvent) => void>();
   let isHidden = false;
@@ -151,7 +154,8 @@ export function createLive(api: Api): Live {
     };
     try {
       watch();
-      await api.unlock();
+      const print = await api.unlock();
+      if (print !== null && print !== ownPrint()) isNewer.set(true);
       const known: Record<string, string> = lastId === '' ? {} : { 'last-event-id': lastId };
       const response = await api.stream('/api/events', known, mine.signal);
       tries = 0;
@@ -181,6 +185,7 @@ export function createLive(api: Api): Live {
 
   return {
     link,
+    isNewer,
     onEvent(hear) {
       hearers.add(hear);
       return () => hearers.delete(hear);

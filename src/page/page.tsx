@@ -1,9 +1,9 @@
 // The page begins here: a code becomes a session, the session a live view, and the address decides what is shown of it.
 
 import { render } from 'preact';
-import { createApi, Refusal, redeem } from './api.ts';
+import { beginSession, createApi, Refusal, type Session } from './api.ts';
 import { type App, AppContext, useApp, useCell } from './app.ts';
-import { after, now, recall, remember } from './browser.ts';
+import { after, now, recall, remember, removeWorkers } from './browser.ts';
 import { Capacity } from './capacity.tsx';
 import { createCell } from './cell.ts';
 import { Graph } from './graph.tsx';
@@ -14,6 +14,7 @@ import { codeIn, parseRoute, routeTo } from './route.ts';
 import { Runs } from './runs.tsx';
 import { Schedules } from './schedules.tsx';
 import { Shell } from './shell.tsx';
+import { keyOfOtherTab, tellOtherTabs } from './tabs.ts';
 import { Task } from './task.tsx';
 import { Tasks } from './tasks.tsx';
 import { plainText } from './words.ts';
@@ -59,47 +60,23 @@ function Closed({ because }: { readonly because: string }) {
   );
 }
 
-/** The key of this tab's session: of a code in the address, else of before. Throws Refusal where there is none. */
-async function enter(): Promise<string> {
+/** The session of this document: of a code in the address, else with the key of before. Throws Refusal. */
+async function enter(): Promise<Session> {
+  if (await removeWorkers())
+    throw new Refusal(401, 'not-ours', 'Another program answered here, and left a worker behind.', '');
   const code = codeIn(location.hash);
   if (code !== null) {
     // Gone from the address and the history before anything else happens.
     history.replaceState(null, '', routeTo('home'));
-    const key = await redeem(code);
-    remember(KEY, key);
-    return key;
+    return beginSession({ code });
   }
   const key = recall(KEY) ?? (await keyOfOtherTab());
   if (key === null) throw new Refusal(401, 'no-session', 'This tab has no session of the page.', '');
-  remember(KEY, key);
-  return key;
+  return beginSession({ again: true }, key);
 }
 
-const CHANNEL = 'workgraph.session';
-const OTHER_TAB_MS = 300;
-
-/** A link that was opened in a new tab: the tab it came from has the key. No other origin hears this. */
-function keyOfOtherTab(): Promise<string | null> {
-  const channel = new BroadcastChannel(CHANNEL);
-  return new Promise((resolve) => {
-    const cancel = after(OTHER_TAB_MS, () => end(null));
-    const end = (key: string | null) => {
-      cancel();
-      channel.close();
-      resolve(key);
-    };
-    channel.onmessage = ({ data }) => typeof data?.key === 'string' && end(data.key);
-    channel.postMessage({ wanted: true });
-  });
-}
-
-function tellOtherTabs(key: string): void {
-  const channel = new BroadcastChannel(CHANNEL);
-  channel.onmessage = ({ data }) => data?.wanted === true && channel.postMessage({ key });
-}
-
-function createApp(key: string): App {
-  const api = createApi(key);
+function createApp(session: Session): App {
+  const api = createApi(session, (key) => remember(KEY, key));
   return {
     api,
     live: createLive(api),
@@ -129,16 +106,18 @@ function keepTime(app: App): void {
 }
 
 async function begin(root: HTMLElement): Promise<void> {
-  let key: string;
+  let session: Session;
   try {
-    key = await enter();
+    session = await enter();
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown;
+    remember(KEY, null);
     render(<Closed because={thrown.message} />, root);
     return;
   }
-  tellOtherTabs(key);
-  const app = createApp(key);
+  remember(KEY, session.key);
+  const app = createApp(session);
+  tellOtherTabs(app.api);
   addEventListener('hashchange', () => {
     // A code that arrives in an open tab is a new session.
     if (codeIn(location.hash) !== null) return location.reload();

@@ -32,6 +32,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
         {children}
       </main>
       <Foot />
+      <NewerBox />
       <NoticeBox />
       <DoubtBox />
       <HelpBox />
@@ -125,6 +126,29 @@ function Foot() {
       </p>
     </footer>
   );
+}
+
+/** Another build of the page is served: it is loaded at once, unless something typed would be lost. */
+function NewerBox() {
+  const app = useApp();
+  const isNewer = useCell(app.live.isNewer);
+  useEffect(() => {
+    if (isNewer && !isTyping()) location.reload();
+  }, [isNewer]);
+  if (!isNewer) return null;
+  return (
+    <p class="newer" role="status">
+      The supervisor was upgraded.{' '}
+      <button type="button" class="button" onClick={() => location.reload()}>
+        Load the new page
+      </button>
+    </p>
+  );
+}
+
+function isTyping(): boolean {
+  const fields = [...document.querySelectorAll<HTMLInputElement>('input[type=text]')];
+  return document.querySelector('dialog[open]') !== null || fields.some(({ value }) => value !== '');
 }
 
 const NOTICE_MS = 8000;

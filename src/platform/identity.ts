@@ -8,9 +8,9 @@ export interface Identity {
   runId(now: number): RunId;
   /**
    * A new secret with a prefix that scanners and our own redaction recognise. Of the page: `wgo_` a one-time code,
-   * `wgs_` a session's cookie, `wgp_` its key.
+   * `wgs_` a session's cookie, `wgp_` its key, `wgr_` what brings it a new key.
    */
-  token(prefix: 'wgl_' | 'wgt_' | 'wgc_' | 'wgo_' | 'wgs_' | 'wgp_'): string;
+  token(prefix: 'wgl_' | 'wgt_' | 'wgc_' | 'wgo_' | 'wgs_' | 'wgp_' | 'wgr_'): string;
   /** In [0, 1), for jitter. */
   random(): number;
 }

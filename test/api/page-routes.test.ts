@@ -38,7 +38,7 @@ async function code(role?: string): Promise<string> {
   expect(made.status).toBe(201);
   const url = new URL((made.json as { url: string }).url);
   port = Number(url.port);
-  expect(url.hostname).toBe('workgraph.localhost');
+  expect(url.hostname).toMatch(/^[0-9a-f]{16}\.workgraph\.localhost$/);
   return url.hash.replace('#k=', '');
 }
 
@@ -52,11 +52,15 @@ interface Session {
   readonly 'x-page-key': string;
 }
 
+const resumes = new Map<string, string>();
+
 async function enter(role?: string): Promise<Session> {
   const answer = await browse({ method: 'POST', path: '/page/session', body: { code: await code(role) } });
   expect(answer.status).toBe(201);
   const [cookie = ''] = answer.headers['set-cookie'] ?? [];
-  return { cookie: cookie.split(';')[0] ?? '', 'x-page-key': (answer.json as { key: string }).key };
+  const { key, resume } = answer.json as { key: string; resume: string };
+  resumes.set(key, resume);
+  return { cookie: cookie.split(';')[0] ?? '', 'x-page-key': key };
 }
 
 const codeOf = (answer: Answer) => (answer.json as { code?: string }).code;
@@ -77,7 +81,7 @@ describe('the files of the page', () => {
     expect(home.headers['referrer-policy']).toBe('no-referrer');
     expect(home.text).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\son\w+=|https?:/);
     const [script = '', style = ''] = ['js', 'css'].map(
-      (kind) => new RegExp(`"(/page/[0-9a-f]{12}/page\\.${kind})"`).exec(home.text)?.[1],
+      (kind) => new RegExp(`"(/page/[0-9a-f]{12}-[0-9a-f]{16}/page\\.${kind})"`).exec(home.text)?.[1],
     );
     for (const path of [script, style]) {
       const file = await browse({ path });
@@ -233,24 +237,63 @@ describe('the proof that a page asks for before it sends its key again', () => {
       host,
     );
   const expected = (session: Session, host: string) =>
-    createHmac('sha256', createHash('sha256').update(session['x-page-key']).digest('hex'))
+    createHmac(
+      'sha256',
+      createHash('sha256')
+        .update(resumes.get(session['x-page-key']) ?? '')
+        .digest('hex'),
+    )
       .update(`${'n'.repeat(32)} ${host}`)
       .digest('hex');
 
   test('is of the key, the nonce and the port', async () => {
     const session = await enter();
     const host = `workgraph.localhost:${port}`;
-    expect((await ask(session)).json).toEqual({ proofs: [expected(session, host)] });
-    expect((await ask(session, `127.0.0.1:${port}`)).json).not.toEqual({ proofs: [expected(session, host)] });
+    const proofs = [expected(session, host)];
+    expect((await ask(session)).json).toMatchObject({ proofs });
+    expect((await ask(session, `127.0.0.1:${port}`)).json).not.toMatchObject({ proofs });
   });
 
   test('is had by no one without a session, nor under another name', async () => {
     const session = await enter();
-    expect((await ask({})).json).toEqual({ proofs: [] });
-    expect((await ask({ cookie: `workgraph-${port}=wgs_guess` })).json).toEqual({ proofs: [] });
+    expect((await ask({})).json).toMatchObject({ proofs: [] });
+    expect((await ask({ cookie: `workgraph-${port}=wgs_guess` })).json).toMatchObject({ proofs: [] });
     expect(codeOf(await ask(session, 'workgraph.localhost:1'))).toBe('host-not-allowed');
     const short = await browse({ method: 'POST', path: '/page/proof', body: { nonce: 'x' } });
     expect(codeOf(short)).toBe('invalid-request');
+  });
+});
+
+describe('a document that is loaded again', () => {
+  const again = (headers: Partial<Session>, body: unknown = { again: true }) =>
+    browse({ method: 'POST', path: '/page/session', body, headers: { ...headers } });
+
+  test('gets a key of its own for both halves of another, and for nothing less', async () => {
+    const session = await enter('read-only');
+    const made = await again(session);
+    expect(made.json).toMatchObject({ role: 'read-only', life: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    const { key } = made.json as { key: string };
+    const both = { cookie: session.cookie, 'x-page-key': key };
+    expect((await browse({ path: '/api/status', headers: both })).status).toBe(200);
+    expect(codeOf(await again({ cookie: session.cookie }))).toBe('unauthorized');
+    expect(codeOf(await again({ 'x-page-key': key }))).toBe('page-session-incomplete');
+    expect(codeOf(await again(session, { resume: session['x-page-key'] }))).toBe('page-session-unknown');
+  });
+
+  test('is found by the name of this start, of which any other label is no name', async () => {
+    const label = 'a'.repeat(16);
+    expect((await browse({ path: '/' }, `${label}.workgraph.localhost:${port}`)).status).toBe(200);
+    for (const host of [
+      `evil.workgraph.localhost:${port}`,
+      `${label}.127.0.0.1:${port}`,
+      `${label}.localhost:${port}`,
+    ])
+      expect([host, codeOf(await browse({ path: '/' }, host))]).toEqual([host, 'host-not-allowed']);
+    const session = await enter();
+    const origin = `http://${label}.workgraph.localhost:${port}`;
+    const asked = { path: '/api/status', headers: { ...session, origin } };
+    expect(codeOf(await browse(asked))).toBe('origin-not-allowed');
+    expect((await browse(asked, `${label}.workgraph.localhost:${port}`)).status).toBe(200);
   });
 });
 

@@ -80,6 +80,7 @@ describe('a session', () => {
     expect(await problemOf(() => sessions.admit(undefined, one.key))).toBe('page-session-incomplete');
     expect(await problemOf(() => sessions.admit(other.cookie, one.key))).toBe('page-session-unknown');
     expect(await problemOf(() => sessions.admit(one.key, one.cookie))).toBe('page-session-unknown');
+    expect(await problemOf(() => sessions.admit(one.cookie, one.resume))).toBe('page-session-unknown');
   });
 
   test('continues in other tabs when the page is opened again in the same browser', async () => {
@@ -95,17 +96,47 @@ describe('a session', () => {
     expect(made.cookie).not.toBe('chosen');
   });
 
-  test('outlives the process, as hashes in a file of its user alone, and ends after twelve hours', async () => {
+  test('outlives the process for a page that stayed open, as hashes in a file of its user alone, for twelve hours', async () => {
     const made = await open();
     const text = await readFile(file, 'utf8');
-    expect(text).not.toContain(made.key);
-    expect(text).not.toContain(made.cookie);
+    for (const secret of [made.key, made.cookie, made.resume]) expect(text).not.toContain(secret);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    expect(reopened().admit(made.cookie, made.key).role).toBe('operator');
-    expect(reopened().anyLive()).toBe(true);
+    const next = reopened();
+    expect(next.anyLive()).toBe(true);
+    expect(next.life).not.toBe(sessions.life);
+    const again = next.resume(made.resume, made.cookie);
+    expect(next.admit(again.cookie, again.key).role).toBe('operator');
     clock.advance(12 * HOUR);
     expect(reopened().anyLive()).toBe(false);
     expect(await problemOf(() => sessions.admit(made.cookie, made.key))).toBe('page-session-unknown');
+    expect(await problemOf(() => next.resume(made.resume, made.cookie))).toBe('page-session-unknown');
+  });
+
+  test('is worth nothing to the next process by cookie and key, all that a browser stores', async () => {
+    const made = await open();
+    const next = reopened();
+    expect(await problemOf(() => next.admit(made.cookie, made.key))).toBe('page-session-unknown');
+    expect(await problemOf(() => next.resume(made.key, made.cookie))).toBe('page-session-unknown');
+    expect(await problemOf(() => next.resume(made.resume, undefined))).toBe('page-session-unknown');
+    const other = await next.redeem(next.issue('operator').code, undefined);
+    expect(await problemOf(() => next.resume(made.resume, other.cookie))).toBe('page-session-unknown');
+  });
+
+  test('is resumed twice where the first answer was lost, and the older key ends then', async () => {
+    const made = await open();
+    const next = reopened();
+    const [lost, again] = [1, 2].map(() => next.resume(made.resume, made.cookie));
+    expect(await problemOf(() => next.admit(made.cookie, lost?.key ?? ''))).toBe('page-session-unknown');
+    expect(next.admit(made.cookie, again?.key ?? '').role).toBe('operator');
+  });
+
+  test('has a copy for each document, of the same role and no longer life', async () => {
+    const made = await sessions.redeem(sessions.issue('read-only').code, undefined);
+    clock.advance(HOUR);
+    const copy = await sessions.copy(sessions.admit(made.cookie, made.key), made.cookie);
+    expect([copy.role, copy.expiresAt, copy.cookie]).toEqual(['read-only', made.expiresAt, made.cookie]);
+    await sessions.end(sessions.admit(made.cookie, made.key));
+    expect(sessions.admit(copy.cookie, copy.key).role).toBe('read-only');
   });
 
   test('lasts no longer because the clock was set back', async () => {
@@ -138,8 +169,12 @@ describe('a session', () => {
 
 describe('the file of sessions', () => {
   test.each<[string, () => Promise<unknown>]>([
-    ['torn', () => writeFile(file, '{"sessions":[{"key":')],
-    ['of another shape', () => writeFile(file, '{"sessions":[{"key":"x","cookie":5},null,7]}')],
+    ['torn', () => writeFile(file, '{"sessions":[{"resume":')],
+    ['of another shape', () => writeFile(file, '{"sessions":[{"resume":"x","cookie":5},null,7]}')],
+    [
+      'of an older program',
+      () => writeFile(file, JSON.stringify({ sessions: [{ key: 'a'.repeat(64), cookie: 'b'.repeat(64) }] })),
+    ],
     ['no object', () => writeFile(file, 'null')],
     ['a folder', () => mkdir(file)],
     ['a link to a device', () => symlink('/dev/zero', file)],

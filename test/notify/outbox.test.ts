@@ -86,6 +86,7 @@ async function begin(more: Partial<OutboxParts> = {}): Promise<void> {
     random: () => 0,
     version: '1',
     variables: { HOOK_SECRET: SECRET },
+    timezone: () => 'Asia/Tokyo',
     webhooks: () => webhooks,
     verdicts: () => verdicts,
     worktreeOf: () => '/w1',
@@ -412,7 +413,8 @@ describe('formats', () => {
 
   test('a digest at its time of day, once, also when the machine was off then', async () => {
     const start = new Date(clock.now());
-    start.setHours(17, 0, 0, 0);
+    // 17:00 in Tokyo, whatever this machine's own clock shows.
+    start.setUTCHours(8, 0, 0, 0);
     clock.advance(start.getTime() - clock.now() + 86_400_000);
     webhooks = [{ ...(webhooks[0] as NotifySettings), digestAt: '18:00' }];
     const asked: number[] = [];
@@ -425,7 +427,9 @@ describe('formats', () => {
     };
     await begin({ digest });
     expect(hook.received).toHaveLength(0);
-    clock.advance(2 * 3_600_000);
+    clock.advance(3_600_000 - 60_000);
+    expect(asked).toEqual([]);
+    clock.advance(3_600_000);
     await until(() => hook.received.length === 1);
     expect(JSON.parse(hook.received[0]?.body ?? '')).toMatchObject({ type: 'digest', data: { done: 2 } });
     clock.advance(60_000);

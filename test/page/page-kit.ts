@@ -115,8 +115,9 @@ export async function startWorld(
     address,
     async open(browser, { role, at, ...how } = {}) {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...how });
-      const watched = await watchedPage(context, origin);
-      await watched.page.goto(await address(role));
+      const opened = await address(role);
+      const watched = await watchedPage(context, new URL(opened).origin);
+      await watched.page.goto(opened);
       await watched.page.locator('footer .is-live, footer.is-live').waitFor();
       if (at !== undefined) await go(watched.page, at);
       return watched;

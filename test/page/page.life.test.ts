@@ -103,15 +103,36 @@ describeWhole('the life of the page', () => {
 
   test('a link that is opened in another tab has the session; one without any says what to do', async () => {
     const { page } = await world.open(browser);
-    const other = await page.context().newPage();
-    await other.goto(`${world.origin}/#/tasks`);
+    const opening = page.context().waitForEvent('page');
+    await page.getByRole('link', { name: 'Tasks' }).click({ modifiers: ['ControlOrMeta'] });
+    const other = await opening;
     await other.getByRole('heading', { name: 'Tasks' }).waitFor();
+    expect(other.url()).toBe(`${world.origin}/#/tasks`);
+    await other.reload();
+    await other.locator('footer.is-live').waitFor();
+    await page.locator('footer.is-live').waitFor();
+    // The same address typed by hand, or by a document of another, has none.
+    const typed = await page.context().newPage();
+    await typed.goto(`${world.origin}/#/tasks`);
+    await typed.getByText('This tab has no session of the page.').waitFor();
     const stranger = await browser.newContext();
     const alone = await stranger.newPage();
     await alone.goto(`${world.origin}/`);
     await alone.getByText('This tab has no session of the page.').waitFor();
     await alone.getByText('supervisor open').waitFor();
     await stranger.close();
+    await page.context().close();
+  });
+
+  test('a filter that was saved is there after a restart, under the new name of the page', async () => {
+    const { page } = await world.open(browser, { at: '#/tasks?q=state:failed' });
+    await page.getByRole('button', { name: 'save this filter' }).click();
+    await world.restart();
+    await page.goto(await world.address());
+    await page.locator('footer.is-live').waitFor();
+    expect(new URL(page.url()).origin).not.toBe(world.origin);
+    await go(page, '#/tasks');
+    await page.getByRole('button', { name: 'state:failed', exact: true }).waitFor();
     await page.context().close();
   });
 

@@ -6,6 +6,47 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Browser } from 'playwright-core';
 import { CONFIG, describeWhole, type PageWorld, startBrowser, startWorld } from './page-kit.ts';
 
+/** Answers in place of the supervisor: takes what the browser has stored, asks other tabs, and leaves a worker. */
+const THIEF = `<!doctype html><title>thief</title><p id="state">wait</p><script>
+  window.stolen = sessionStorage.getItem('workgraph.key');
+  window.heard = [];
+  const channel = new BroadcastChannel('workgraph.session');
+  channel.onmessage = ({ data }) => window.heard.push(data);
+  channel.postMessage({ wanted: true });
+  channel.postMessage({ wanted: 'guess' });
+  const leave = () => navigator.serviceWorker.register('/worker.js').then(() => {
+    document.getElementById('state').textContent = 'taken';
+  }, (thrown) => {
+    document.getElementById('state').textContent = 'again after ' + thrown;
+    setTimeout(leave, 200);
+  });
+  leave();
+</script>`;
+const WORKER = `
+  self.addEventListener('install', () => self.skipWaiting());
+  self.addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+  self.addEventListener('fetch', (event) => event.respondWith(new Response('intercepted')));`;
+
+async function startThief(at: number): Promise<{ readonly cookies: string[]; close(): Promise<void> }> {
+  const cookies: string[] = [];
+  const server = createServer((request, response) => {
+    cookies.push(request.headers.cookie ?? '');
+    const isWorker = request.url === '/worker.js';
+    response.setHeader('content-type', isWorker ? 'text/javascript' : 'text/html');
+    response.setHeader('cache-control', 'max-age=31536000');
+    response.end(isWorker ? WORKER : THIEF);
+  });
+  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve));
+  return {
+    cookies,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
 describeWhole('attacks on the session of the page', () => {
   let browser: Browser;
   let world: PageWorld;
@@ -61,6 +102,43 @@ describeWhole('attacks on the session of the page', () => {
     expect(await other.evaluate('sessionStorage.length + localStorage.length')).toBe(0);
     await page.context().close();
   });
+
+  test('a program that took the port while no supervisor ran, and was reloaded onto, got nothing that counts later', async () => {
+    const { page } = await world.open(browser);
+    const beside = await page.context().newPage();
+    await beside.goto(await world.address());
+    await beside.locator('footer.is-live').waitFor();
+    await world.running.stop({ cancelAgents: true });
+    const thief = await startThief(Number(port()));
+    try {
+      await page.reload();
+      // Its registration may meet a connection that the stopped supervisor has closed.
+      const state = page.locator('#state', { hasText: 'taken' });
+      await state.waitFor({ timeout: 100_000 }).catch(async (thrown: unknown) => {
+        throw new Error(`the thief got this far: ${await page.content()}`, { cause: thrown });
+      });
+    } finally {
+      await thief.close();
+    }
+    const key = (await page.evaluate('window.stolen')) as string;
+    const cookie = thief.cookies.find((one) => one.includes('workgraph')) ?? '';
+    expect([key, cookie]).toEqual([expect.stringMatching(/^wgp_/), expect.stringMatching(/=wgs_/)]);
+    await world.restart();
+    const headers = { cookie, 'x-page-key': key };
+    const answer = await fetch(`http://127.0.0.1:${port()}/api/status`, { headers });
+    expect([answer.status, await answer.json()]).toEqual([
+      401,
+      expect.objectContaining({ code: 'page-session-unknown' }),
+    ]);
+    // The tab that stayed open sends nothing through the worker that was left, and has no link for its document.
+    await beside.getByText('left a worker behind').waitFor();
+    expect(await page.evaluate('window.heard')).toEqual([]);
+    // And the next page has another name, where nothing was left.
+    await page.goto(await world.address());
+    await page.locator('footer.is-live').waitFor();
+    expect(new URL(page.url()).port).toBe(port());
+    await page.context().close();
+  }, 200_000);
 
   test('another site can neither frame it, nor read it, nor do anything with it', async () => {
     const { page } = await world.open(browser);

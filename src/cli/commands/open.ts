@@ -25,7 +25,7 @@ export async function open(context: Context, options: OpenOptions): Promise<numb
   }
   const role = options.readOnly ? 'read-only' : 'operator';
   const made = await withSupervisor(context, (client) => client.openPage(role));
-  const url = options.ip ? made.url.replace('//workgraph.localhost:', '//127.0.0.1:') : made.url;
+  const url = options.ip ? made.url.replace(/\/\/(?:\w+\.)?workgraph\.localhost:/, '//127.0.0.1:') : made.url;
   if (context.json) {
     context.outJson({ url, role, expires_at: made.expires_at });
     return 0;
