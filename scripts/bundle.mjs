@@ -11,8 +11,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = process.argv[2] ?? join(root, 'bundle');
 
 /** Packages with native code stay packages: npm chooses their build for the machine. */
-const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const external = Object.keys(dependencies);
+const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** So do those that only some users need, and install themselves. */
+const external = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
 
 /**
  * Modules find files by their own place. All bundled files lie one folder below bundle/, so that from each of them the

@@ -49,9 +49,10 @@ Examples:
       .command('worker')
       .summary('do tasks of a supervisor on another machine')
       .description(
-        'Takes tasks of profiles of type remote, one for each of its places: fetches the repository, makes a worktree at the commit, runs the same agents as a supervisor, pushes their commits, reports, and removes what it made. Needs Node, git and the agent CLIs. The token is read from SUPERVISOR_WORKER_TOKEN or a file.',
+        'Takes tasks of profiles of type remote, or of type bullmq from a queue, one for each of its places: fetches the repository, makes a worktree at the commit, runs the same agents as a supervisor, pushes their commits, reports, and removes what it made. Needs Node, git and the agent CLIs. The token is read from SUPERVISOR_WORKER_TOKEN or a file; for a queue SUPERVISOR_QUEUE_USERNAME, _PASSWORD, _CA, _CERT and _KEY count.',
       )
       .option('--connect <url>', 'the supervisor, like https://supervisor.example.net')
+      .option('--queue <url>', 'instead: a Redis with queues, like rediss://redis.example.net:6380')
       .option('--token-file <file>', 'where the token is (default: SUPERVISOR_WORKER_TOKEN)')
       .option(
         '--profile <name>',
@@ -65,7 +66,7 @@ Examples:
         durationMs,
       )
       .option('--name <name>', 'how it is called in `status` and `why` (default: the host name)')
-      .option('--insecure', 'plain http beyond this machine, on a network that you trust')
+      .option('--insecure', 'no encryption beyond this machine, on a network that you trust')
       .addHelpText(
         'after',
         `
@@ -74,6 +75,7 @@ next start; the third exits at once.
 
 Example:
   SUPERVISOR_WORKER_TOKEN=wgt_… supervisor worker --connect https://supervisor.example.net --profile farm --places 4
+  supervisor worker --queue rediss://redis.example.net:6380 --profile farm --places 4
 `,
       ),
     async (context, _args, options) => (await import('./commands/worker.ts')).worker(context, options),

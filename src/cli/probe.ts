@@ -50,6 +50,8 @@ export async function probe(
       return { ok: true, because: 'it waits for an external worker' };
     case 'remote':
       return { ok: true, because: 'it waits for `supervisor worker` on another machine' };
+    case 'bullmq':
+      return { ok: true, because: `it waits for \`supervisor worker --queue\`, queue ${profile.queue}` };
     default:
       return profile satisfies never;
   }

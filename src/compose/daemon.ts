@@ -27,7 +27,7 @@ import { createOutbox } from '../notify/outbox.ts';
 import type { Base } from '../platform/base.ts';
 import { type Bus, createBus } from '../platform/bus.ts';
 import type { Environment } from '../platform/environment.ts';
-import { newTokenKey, runTokens } from '../platform/identity.ts';
+import { newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import { Signal } from '../platform/signal.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
@@ -99,6 +99,7 @@ export async function composeSupervisor(
   const signals = createSignals();
   const wake = () => signals.wake.emit();
   const troubles = new Map<string, string>();
+  const workers = new ConnectedWorkers();
   const machineLock = await lockMachine(services, observeOnly, (because) => {
     log.error('lock.compromised', { because });
     troubles.set('lock', because);
@@ -129,6 +130,13 @@ export async function composeSupervisor(
     version: VERSION,
     stateDir: paths.stateDir,
     graceMs: () => source.current().shutdown.graceMs,
+    queue: {
+      replies: repliesOf(tokens),
+      trouble: (because) => noteTrouble(troubles, 'queue', because),
+      offers: (offers) => {
+        if (workers.noteQueue(offers, clock.now())) wake();
+      },
+    },
   });
   const git = createGit(options.environment);
   const last = new LastDecision();
@@ -153,7 +161,6 @@ export async function composeSupervisor(
   const takeSpooled = async () => {
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(completions, record));
   };
-  const workers = new ConnectedWorkers();
   const supervisor = new Supervisor({
     ...base,
     ...{ ledger, graphs, runs, last, workers, observeOnly, config, maintenance, takeSpooled },
@@ -257,6 +264,7 @@ export async function composeSupervisor(
         if (cancelAgents) await supervisor.cancelAll();
         await watchers.stop();
         await supervisor.stop();
+        await executors.close();
         await wg.close();
         await api.stop();
         await outbox.stop();
@@ -379,6 +387,16 @@ class AgentCallbacks {
     const { socket, url } = this.#api.address();
     return { url: needsTcp ? await this.#api.openTcp() : url, socket };
   }
+}
+
+/** The queue that workers answer this supervisor into: known to it alone, and the same after a restart. */
+function repliesOf(tokens: RunTokens): string {
+  return `replies-${tokenHash(tokens.of('wgl_', 'queue')).slice(0, 20)}`;
+}
+
+function noteTrouble(troubles: Map<string, string>, code: string, because: string | null): void {
+  if (because === null) troubles.delete(code);
+  else troubles.set(code, because);
 }
 
 function problemOf(code: string, message: string | null): ReportedProblem[] {

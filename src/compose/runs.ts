@@ -49,7 +49,7 @@ export function createRuns(base: Base, room: RunsRoom): Runs {
   const runner = new Runner({
     ...base,
     ...{ live, identity, tokens, ledger, graphs, executors, environment, gate, claimCheck },
-    ...{ conclusions, releases, events, availability, recovery, background },
+    ...{ conclusions, releases, events, availability, recovery, background, leases },
     ...{ config, callback, standing, wake },
   });
   return new Runs({

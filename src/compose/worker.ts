@@ -9,17 +9,21 @@ import { isAgentProfile } from '../domain/profile.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
 import { allowedEnvironment } from '../executors/process/environment.ts';
+import { queueAddress } from '../executors/queue/address.ts';
+import { QueueConnection } from '../executors/queue/connection.ts';
 import { holdInstanceLock } from '../platform/instance-lock.ts';
 import { VERSION } from '../version.ts';
 import { apiUrl } from '../worker/api-call.ts';
 import { createCheckouts } from '../worker/checkouts.ts';
 import { createClaimSource } from '../worker/claim-source.ts';
 import { createJobRecords } from '../worker/job-record.ts';
+import { Questions } from '../worker/questions.ts';
+import { createQueueSource } from '../worker/queue-source.ts';
 import { SaidByAgents } from '../worker/said-by-agents.ts';
 import type { WorkSource } from '../worker/work-source.ts';
 import { Worker } from '../worker/worker.ts';
 import { type ComposeOptions, mainProgram, pathsOf } from './base.ts';
-import { agentVariables, createDaemonServices } from './services.ts';
+import { agentVariables, createDaemonServices, type DaemonServices } from './services.ts';
 
 /** What a worker is to do, and for whom. */
 export interface WorkerOptions extends ComposeOptions {
@@ -28,7 +32,9 @@ export interface WorkerOptions extends ComposeOptions {
   readonly profiles: readonly string[];
   readonly places: number;
   readonly leaseMs: number;
-  readonly from: { readonly connect: string; readonly token: string; readonly insecure: boolean };
+  readonly from:
+    | { readonly connect: string; readonly token: string; readonly insecure: boolean }
+    | { readonly queue: string; readonly insecure: boolean };
 }
 
 /** A worker that holds its state folder. */
@@ -54,14 +60,6 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const offers = offered(options.profiles, config.current().profiles);
   const name = options.name ?? hostname();
-  const source: WorkSource = createClaimSource({
-    url: apiUrl(options.from.connect, options.from.insecure),
-    token: options.from.token,
-    worker: name,
-    leaseMs: options.leaseMs,
-    clock,
-    log,
-  });
   const lockFile = join(stateDir, 'worker.lock');
   const lock = await holdInstanceLock({
     lockFile,
@@ -71,6 +69,7 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
     scope: 'graph',
     facts: { stateDir, version: VERSION, startedAt: clock.now() },
   });
+  const { source, closed } = await sourceOf(options, name, stateDir, services);
   const tools = await writeAgentTools(join(stateDir, 'bin'), [
     process.execPath,
     mainProgram(),
@@ -120,10 +119,32 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
         await worker.run();
       } finally {
         stopSweeping();
+        await closed();
         await lock.release();
       }
     },
   };
+}
+
+/** Where the work comes from. */
+async function sourceOf(
+  { from, leaseMs, environment }: WorkerOptions,
+  worker: string,
+  stateDir: string,
+  { clock, log, identity }: Pick<DaemonServices, 'clock' | 'log' | 'identity'>,
+): Promise<{ readonly source: WorkSource; closed(): Promise<void> }> {
+  if ('connect' in from) {
+    const url = apiUrl(from.connect, from.insecure);
+    const source = createClaimSource({ url, token: from.token, worker, leaseMs, clock, log });
+    return { source, closed: async () => {} };
+  }
+  const terms = { insecure: from.insecure, mayHoldSecrets: false };
+  const address = await queueAddress(from.queue, environment.variables, terms);
+  const connection = await QueueConnection.open(address, { clock, log });
+  const questions = await Questions.listen(join(stateDir, 'agents.sock'));
+  const token = () => identity.token('wgl_');
+  const source = createQueueSource({ connection, worker, leaseMs, clock, log, questions, token });
+  return { source, closed: () => questions.close() };
 }
 
 function offered(

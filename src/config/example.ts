@@ -34,6 +34,7 @@ const EXAMPLE_PROFILES: readonly {
   { name: 'nightly', type: 'schedule' },
   { name: 'n8n', type: 'external' },
   { name: 'farm', type: 'remote' },
+  { name: 'far-farm', type: 'bullmq' },
 ];
 
 /** The text of supervisor.toml.example: every setting, commented out. */

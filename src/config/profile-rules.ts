@@ -52,6 +52,7 @@ export function profileTroubles(name: string, written: WrittenProfile): Trouble[
     case 'external':
       break;
     case 'remote':
+    case 'bullmq':
       texts.push([['push'], written.push]);
       if (Object.keys(written.env ?? {}).length > 0)
         troubles.push({

@@ -252,10 +252,7 @@ const externalShape = {
   ),
 };
 
-const remoteShape = {
-  type: z
-    .literal('remote')
-    .meta({ description: 'Waits for `supervisor worker` on another machine, which does the work there.' }),
+const workersShape = {
   ...commonShape,
   timeout: timeout('2h', 'As for claude; a worker that falls silent loses the task within a minute anyway.'),
   run: withDefault(
@@ -267,6 +264,36 @@ const remoteShape = {
     z.string(),
     'wg/{{task.id}}/a{{run.fence}}',
     'The branch that the worker pushes its commits to; a new one for each attempt, so that no late worker harms another. "": nothing is pushed.',
+  ),
+};
+
+const remoteShape = {
+  type: z
+    .literal('remote')
+    .meta({ description: 'Waits for `supervisor worker` on another machine, which does the work there.' }),
+  ...workersShape,
+};
+
+const bullmqShape = {
+  type: z.literal('bullmq').meta({
+    description:
+      'Puts the task into a queue in Redis, from which `supervisor worker --queue` takes it. Needs the packages bullmq and ioredis beside the supervisor.',
+  }),
+  ...workersShape,
+  url: withDefault(
+    secretValue,
+    { env: 'SUPERVISOR_QUEUE_URL' },
+    'Address of the Redis, redis:// or, beyond this machine, rediss://. A password belongs into the environment: into this variable or SUPERVISOR_QUEUE_PASSWORD.',
+  ),
+  queue: optional(text, {
+    text: 'Name of the queue, which workers give as --profile. Default: the name of the profile.',
+    example: 'farm',
+  }),
+  lease: withDefault(duration, '60s', 'A worker that is silent for this long has lost the task.'),
+  insecure: withDefault(
+    z.boolean(),
+    false,
+    'Allows redis:// to another machine: everyone between them could take over the work.',
   ),
 };
 
@@ -283,6 +310,7 @@ export const profileSchemas = {
   schedule: z.strictObject(scheduleShape),
   external: z.strictObject(externalShape),
   remote: z.strictObject(remoteShape),
+  bullmq: z.strictObject(bullmqShape),
 } as const satisfies Record<ExecutorType, z.ZodType>;
 
 /** Any profile, distinguished by `type`: for the JSON Schema. */
@@ -298,6 +326,7 @@ export const anyProfile = z.discriminatedUnion('type', [
   profileSchemas.schedule,
   profileSchemas.external,
   profileSchemas.remote,
+  profileSchemas.bullmq,
 ]);
 
 /** A profile as written, checked, with defaults. */

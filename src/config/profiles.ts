@@ -199,6 +199,17 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
       };
     case 'remote':
       return { ...base, type: 'remote', run: written.run, push: written.push };
+    case 'bullmq':
+      return {
+        ...base,
+        type: 'bullmq',
+        run: written.run,
+        push: written.push,
+        url: written.url,
+        queue: written.queue ?? name,
+        leaseMs: parseDuration(written.lease),
+        insecure: written.insecure,
+      };
     default:
       return {
         ...base,

@@ -231,7 +231,9 @@ function sayOfRuns(
     const isMissing = !view || view.snapshot.problem !== null || !task;
     if (doubt || (isMissing && ownsCopies(run, world.results))) sayOfCopies(run, world.graphs, said);
     if (!view || !task) continue;
-    const words = doubt ? rewoundRunWords(run, task, doubt, view.settings.onRewind) : wordsOf(run, task);
+    const words = doubt
+      ? rewoundRunWords(run, task, doubt, view.settings.onRewind)
+      : wordsOf(run, task, world.workers);
     said.say(run.graph, run.task, run.executor, words);
   }
 }
@@ -311,7 +313,7 @@ function unsureWords(until: number) {
 type Words = Pick<Verdict, 'state' | 'code' | 'because'> & Partial<Pick<Verdict, 'nextAt'>>;
 
 /** The state of a run; null: the graph decides. */
-function wordsOf(run: Run, task: Task): Words | null {
+function wordsOf(run: Run, task: Task, workers: World['workers']): Words | null {
   const attempt = `${run.executor}, attempt ${run.attempt}`;
   if (run.phase === 'opened' && isStartable(task))
     return { state: 'running', code: 'starting', because: `it is being started (${attempt})` };
@@ -322,6 +324,14 @@ function wordsOf(run: Run, task: Task): Words | null {
   }
   switch (run.phase) {
     case 'handed-off':
+      if (run.type === 'bullmq' && run.waits) {
+        const { because } = awaitsWorker({ name: run.reference ?? run.executor }, workers);
+        return {
+          state: 'running',
+          code: 'handed-off',
+          because: `${because} (it is in the queue, ${attempt})`,
+        };
+      }
       return { state: 'running', code: 'handed-off', because: `handed off as ${run.agent} (${attempt})` };
     case 'finished':
       return {

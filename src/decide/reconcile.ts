@@ -105,7 +105,7 @@ function reconcileRun(run: Run, task: Task | undefined, attended: boolean): Acti
       if (ours) {
         if (attended) return null;
         // Whether the agent has it is unknown: the same message again is harmless, another run would not be.
-        if (run.type === 'http') return { kind: 'resume', run };
+        if (run.type === 'http' || run.type === 'bullmq') return { kind: 'resume', run };
         return { kind: 'release', run, because: 'it was claimed but never started' };
       }
       if (attended) return stop(run, task);

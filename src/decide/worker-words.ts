@@ -1,6 +1,6 @@
 // The verdict of a task that only a worker on another machine can start: none is connected, or none has a free slot.
 
-import type { RemoteProfile } from '../domain/profile.ts';
+import type { WorkerProfile } from '../domain/profile.ts';
 import type { Held } from './admit.ts';
 import type { World } from './world.ts';
 
@@ -13,7 +13,7 @@ export interface WorkersOfProfile {
 }
 
 /** Why a task that has room has not begun: it waits for a worker. */
-export function awaitsWorker({ name }: RemoteProfile, workers: World['workers']): Held {
+export function awaitsWorker({ name }: Pick<WorkerProfile, 'name'>, workers: World['workers']): Held {
   const { connected = 0, resting = [] } = workers?.get(name) ?? {};
   const waits = `waits for a worker with profile ${name}`;
   if (connected === 0)

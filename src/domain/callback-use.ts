@@ -13,6 +13,7 @@ export function usesCallbackUrl(profile: Profile): boolean {
     case 'schedule':
     case 'external':
     case 'remote':
+    case 'bullmq':
       return false;
     default:
       return mentions(profile.env);

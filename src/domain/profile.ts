@@ -5,7 +5,7 @@ import type { RetryPolicy } from './config.ts';
 import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
-const OTHER_TYPES = ['command', 'http', 'schedule', 'external', 'remote'] as const;
+const OTHER_TYPES = ['command', 'http', 'schedule', 'external', 'remote', 'bullmq'] as const;
 export type ExecutorType = AgentType | (typeof OTHER_TYPES)[number];
 export const EXECUTOR_TYPES: readonly ExecutorType[] = [...AGENT_TYPES, ...OTHER_TYPES];
 
@@ -133,14 +133,34 @@ export interface ExternalProfile extends ProfileBase {
   readonly onStale: 'flag' | 'retry' | 'fail';
 }
 
-/** Work that `supervisor worker` takes on another machine. */
-export interface RemoteProfile extends ProfileBase {
-  readonly type: 'remote';
+/** Work that `supervisor worker` does on another machine. */
+interface ForWorkers extends ProfileBase {
   /** The profile that a worker runs which has none of this profile's own name. */
   readonly run: string;
   /** Template of the branch that the result is pushed to; '': nothing is pushed. */
   readonly push: string;
 }
+
+/** Work that a worker takes from this supervisor's own API. */
+export interface RemoteProfile extends ForWorkers {
+  readonly type: 'remote';
+}
+
+/** Work that a worker takes from a queue of BullMQ, which lies in Redis or Valkey. */
+export interface BullmqProfile extends ForWorkers {
+  readonly type: 'bullmq';
+  /** Address of the Redis, `redis://` or `rediss://`. */
+  readonly url: SecretValue;
+  /** Name of the queue: what workers call the profile. */
+  readonly queue: string;
+  /** A worker that was silent for this long has lost the task, ms. */
+  readonly leaseMs: number;
+  /** Unencrypted connections beyond this machine are allowed. */
+  readonly insecure: boolean;
+}
+
+/** A profile whose work `supervisor worker` does. */
+export type WorkerProfile = RemoteProfile | BullmqProfile;
 
 export type Profile =
   | AgentProfile
@@ -148,7 +168,7 @@ export type Profile =
   | HttpProfile
   | ScheduleProfile
   | ExternalProfile
-  | RemoteProfile;
+  | WorkerProfile;
 
 /** Whether its work runs elsewhere from the start: it uses no slot of this machine. */
 export function goesElsewhere(type: ExecutorType): boolean {
@@ -157,7 +177,7 @@ export function goesElsewhere(type: ExecutorType): boolean {
 
 /** Whether `supervisor worker` does the work: it verifies its own result, in the worktree that has the commits. */
 export function isForWorkers(type: ExecutorType): boolean {
-  return type === 'remote';
+  return type === 'remote' || type === 'bullmq';
 }
 
 /** Whether a profile runs an agent CLI, which has an account. */

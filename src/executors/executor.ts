@@ -54,6 +54,8 @@ export interface Assignment {
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;
   readonly deadlineAt: number | null;
+  /** The longest time that the attempt may take, ms, where it begins later than it is sent; null or absent: any. */
+  readonly timeoutMs?: number | null;
   /** When the task was claimed for it, ms: the same in every delivery. */
   readonly claimedAt?: number | null;
   /** When a claim's lease ends unless it is renewed, ms; absent if only the deadline counts. */
@@ -112,8 +114,31 @@ export interface RunControl {
   waits?(): void;
   /** Record facts about the work. Its usage is recorded whatever the outcome. */
   note(facts: RunNotes): void;
+  /** It lies in a queue and no one has begun it. */
+  queued?(): void;
+  /** Someone began it: its time runs from now, or from when this was first said. */
+  begins?(): void;
+  /** Its worker asks a person this, or (null) nothing any more. Gives the answer, null as long as there is none. */
+  asks?(question: WorkersQuestion | null): string | null;
+  /** A piece of output from elsewhere, for the run's folder. */
+  output?(piece: PieceOfOutput): Promise<unknown>;
   /** Records deliveries so that they survive a crash; absent if that is not needed. */
   readonly deliveries?: DeliveryNotes;
+}
+
+/** A worker's question to a person; the same name is the same question. */
+export interface WorkersQuestion {
+  readonly name: string;
+  readonly question: string;
+  readonly options: readonly string[];
+}
+
+/** One piece of a file of output. */
+export interface PieceOfOutput {
+  readonly file: 'output.log' | 'raw_stream.jsonl';
+  /** Where it begins in that file, bytes. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
 }
 
 /** The recorded deliveries of one run. */

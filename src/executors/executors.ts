@@ -14,6 +14,7 @@ import { createPoller } from './process/poller.ts';
 import type { Processes } from './process/process-table.ts';
 import { createSubprocesses } from './process/subprocess.ts';
 import { type SweptProcess, sweepOrphans } from './process/terminate.ts';
+import { createQueueExecutor, type QueueExecutorParts } from './queue/executor.ts';
 
 /** How often output and reattached processes are checked, ms. */
 const LOOK_EVERY_MS = 500;
@@ -31,12 +32,16 @@ export interface ExecutorParts {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly processes: Processes;
   graceMs(): number;
+  /** What handing work to a queue needs; absent: this program does not. */
+  readonly queue?: Pick<QueueExecutorParts, 'replies' | 'offers' | 'trouble'>;
 }
 
 export interface Executors {
   readonly byType: ReadonlyMap<ExecutorType, Executor>;
-  /** Stops processes without an open run; at most once every few minutes, however often it is called. */
+  /** Stops processes and takes back queued jobs without an open run; at most once every few minutes, however often it is called. */
   sweep(held: () => ReadonlySet<string>): Promise<readonly SweptProcess[]>;
+  /** Ends connections; what was handed off continues. */
+  close(): Promise<void>;
 }
 
 /** Every executor by its type. `schedule` has none: it is decided, not run. */
@@ -58,6 +63,8 @@ export function createExecutors(parts: ExecutorParts): Executors {
     createExternalExecutor(),
     createExternalExecutor('remote'),
   ];
+  const queue = parts.queue ? createQueueExecutor({ clock, log, variables, ...parts.queue }) : null;
+  if (queue) executors.push(queue);
   let nextSweepAt = 0;
   return {
     byType: new Map(executors.map((executor) => [executor.type, executor])),
@@ -65,7 +72,11 @@ export function createExecutors(parts: ExecutorParts): Executors {
       const now = clock.now();
       if (now < nextSweepAt) return [];
       nextSweepAt = now + SWEEP_EVERY_MS;
+      await queue?.sweep(held());
       return await sweepOrphans(held, { ...means, graceMs: parts.graceMs() });
+    },
+    async close() {
+      await queue?.close();
     },
   };
 }

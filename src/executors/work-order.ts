@@ -2,7 +2,7 @@
 // Pure. Nothing secret is in it but the token of the run itself, where it is handed over by the supervisor's own API.
 
 import { fillPlaceholders } from '../domain/placeholder.ts';
-import type { RemoteProfile } from '../domain/profile.ts';
+import type { WorkerProfile } from '../domain/profile.ts';
 import type { Assignment } from './executor.ts';
 import { dispatchData } from './http/payload.ts';
 import { placeholderValue } from './placeholder-values.ts';
@@ -31,7 +31,7 @@ export interface WorkOfOrder {
 /** The `data` of a claim by a worker. */
 export function workOrder(
   assignment: Assignment,
-  profile: RemoteProfile,
+  profile: WorkerProfile,
   now: number,
 ): Record<string, unknown> {
   const { task } = assignment;

@@ -106,6 +106,7 @@ export function buildAssignment(input: {
     repo: { name: graph.repository.name, path: graph.repository.path },
     folder: run.folder ?? '',
     deadlineAt: run.deadlineAt,
+    timeoutMs: deadlineOf(task, profile, 0),
     claimedAt: run.startedAt,
     leaseUntil: input.leaseUntil ?? null,
     callback: {

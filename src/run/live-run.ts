@@ -27,6 +27,8 @@ export class LiveRun {
   silence: SilenceLevel | null = null;
   /** The outcome that did not come from the executor: from a callback, the CLI, the graph. */
   declared: Outcome | null = null;
+  /** It lies in a queue, and no worker has begun it. */
+  isQueued = false;
   /** When a process whose task is already finished is stopped at the latest, ms. */
   lingerUntil: number | null = null;
   /** Resolves when its slot is free before it finishes: nothing runs locally for a while. */

@@ -5,7 +5,7 @@ import { SupervisorError } from '../domain/errors.ts';
 import type { LeaseReport } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import type { Lease } from '../runs/lease-row.ts';
-import type { Leases } from './leases.ts';
+import type { HeartbeatAnswer, HeartbeatFields, Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { RunEvents } from './run-events.ts';
 
@@ -30,7 +30,7 @@ export interface AnsweredQuestion {
 }
 
 /** The question as stored in the ledger. */
-export function writeQuestion({ question, options, name }: Question): string {
+function writeQuestion({ question, options, name }: Question): string {
   return JSON.stringify({ question, options, ...(name === undefined ? {} : { name }) });
 }
 
@@ -41,11 +41,26 @@ export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'option
 }
 
 /** Whether the lease already has this very question, answered or not. */
-export function isAskedAlready(lease: Lease | null, asked: Question): boolean {
+function isAskedAlready(lease: Lease | null, asked: Question): boolean {
   if (lease?.question == null) return false;
   const open = readQuestion(lease.question);
   if (asked.name !== undefined && open.name !== undefined) return asked.name === open.name;
   return lease.answer === null && lease.question === writeQuestion(asked);
+}
+
+/** A run's worker waits for a person: its clock is stopped. A repeated question is the same question. */
+export function askQuestion(
+  live: LiveRun,
+  asked: Question,
+  facts: HeartbeatFields,
+  { leases, events }: { readonly leases: Leases; readonly events: RunEvents },
+): HeartbeatAnswer {
+  if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
+  const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
+  const { question, options } = asked;
+  live.progress = `asks: ${question}`;
+  events.emit('run.input', live.run, { question, options });
+  return answer;
 }
 
 /** Answers the open question of a live run. Throws `conflict`: `nothing-asked`, `already-answered`. */

@@ -32,8 +32,9 @@ import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
 import type { ClaimCheck } from './claim-check.ts';
 import type { Conclusions } from './conclude.ts';
+import { controlOfElsewhere } from './elsewhere.ts';
 import { claimTask } from './gated-writes.ts';
-import { notePromises, withTimeToCall } from './leases.ts';
+import { type Leases, notePromises, withTimeToCall } from './leases.ts';
 import { LiveRun } from './live-run.ts';
 import { attendAgain, openRuns, signedTokenOf } from './opening.ts';
 import type { Recovery } from './recovery.ts';
@@ -55,6 +56,7 @@ export interface RunnerNeeds extends Base {
   readonly events: RunEvents;
   readonly availability: Availability;
   readonly recovery: Recovery;
+  readonly leases: Leases;
   /** Work that is not awaited while the supervisor runs: notes, and attending to hand-offs. */
   readonly background: Background;
   readonly claimCheck: ClaimCheck;
@@ -123,7 +125,7 @@ export class Runner {
       const assignment = await this.assign(live, graph, plan.profile, callback);
       const executor = this.#executor(plan.profile.type);
       isBegun = true;
-      const begun = await executor.begin(assignment, this.#control(live));
+      const begun = await executor.begin(assignment, this.#control(live, assignment));
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
       if (isBegun) return this.#broken(live, thrown);
@@ -184,7 +186,7 @@ export class Runner {
       const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
-      const begun = await executor.begin(assignment, this.#control(live));
+      const begun = await executor.begin(assignment, this.#control(live, assignment));
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
       this.#broken(live, thrown);
@@ -215,7 +217,7 @@ export class Runner {
       return false;
     }
     const task = graph.store.snapshot().tasks.get(run.task);
-    const deadlineAt = deadlineOf(task ?? {}, profile, now);
+    const deadlineAt = deadlineAtClaim(task ?? {}, profile, now);
     live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
     // It may start again, so earlier results are void.
     ledger.forgetResult(resultKey(run));
@@ -298,7 +300,7 @@ export class Runner {
 
   async #attend(live: LiveRun, assignment: Assignment, executor: Executor, handle: Handle): Promise<void> {
     try {
-      const outcome = await executor.attend(assignment, handle, this.#control(live));
+      const outcome = await executor.attend(assignment, handle, this.#control(live, assignment));
       await this.#parts.conclusions.conclude(live, outcome);
     } catch (thrown) {
       this.#broken(live, thrown);
@@ -325,9 +327,10 @@ export class Runner {
     // No wake: what just failed would fail again at once. The next pass handles it.
   }
 
-  #control(live: LiveRun): RunControl {
+  #control(live: LiveRun, { timeoutMs }: Pick<Assignment, 'timeoutMs'>): RunControl {
     return {
       ...runControl(live, this.#parts, (message) => this.#emit('run.progress', live, { message })),
+      ...controlOfElsewhere(live, timeoutMs ?? null, this.#parts),
       works: () => this.#availability.works(live.run),
       waits: () => {
         live.releaseSlot();
@@ -345,6 +348,11 @@ export class Runner {
   #emit(name: Parameters<Bus['emit']>[0], live: LiveRun, more: object): void {
     this.#parts.events.emit(name, live.run, more);
   }
+}
+
+/** When an attempt that is claimed now ends, ms; one that a worker begins later has its time from then. */
+function deadlineAtClaim(task: { readonly timeout?: string }, profile: Profile, now: number): number | null {
+  return profile.type === 'bullmq' ? null : deadlineOf(task, profile, now);
 }
 
 /** The control of one run. `hear` receives every progress report. */

@@ -23,13 +23,7 @@ import type { Ended, EndedBy, RunEnds } from './end-run.ts';
 import type { HeartbeatAnswer, HeartbeatFields, Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Parking } from './parking.ts';
-import {
-  type AnsweredQuestion,
-  answerQuestion,
-  isAskedAlready,
-  type Question,
-  writeQuestion,
-} from './questions.ts';
+import { type AnsweredQuestion, answerQuestion, askQuestion, type Question } from './questions.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './release.ts';
 import type { Rewound } from './rewound.ts';
@@ -85,6 +79,11 @@ export class Runs {
   /** A run that this process attends to. */
   find(run: string): LiveRun | undefined {
     return this.#live.get(run);
+  }
+
+  /** Those that lie in a queue, where no worker has begun them. */
+  queued(): ReadonlySet<string> {
+    return new Set(this.attended().flatMap(({ isQueued, run }) => (isQueued ? [run.id] : [])));
   }
 
   /** Those of a task: the next one may begin while the process of the last one still ends. */
@@ -269,12 +268,7 @@ export class Runs {
 
   /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */
   ask(live: LiveRun, asked: Question, facts: HeartbeatFields): HeartbeatAnswer {
-    if (isAskedAlready(live.lease, asked)) return this.#leases.renew(live, facts);
-    const answer = this.#leases.renew(live, { ...facts, question: writeQuestion(asked) });
-    const { question, options } = asked;
-    live.progress = `asks: ${question}`;
-    this.tell('run.input', live.run, { question, options });
-    return answer;
+    return askQuestion(live, asked, facts, { leases: this.#leases, events: this.#parts.events });
   }
 
   /** Answers the open question of a run. Throws `conflict`: `nothing-asked`, `already-answered`. */

@@ -20,6 +20,9 @@ const MOST = 10_000;
 export class ConnectedWorkers {
   readonly #known = new Map<string, { readonly offer: WorkerOffer; readonly seenAt: number }>();
 
+  /** Those that take work from a queue. */
+  readonly #atQueue = new Set<string>();
+
   /** Records its request. Returns whether that is news: a new worker, or another offer. */
   note(offer: WorkerOffer, now: number): boolean {
     this.#forget(now);
@@ -27,6 +30,27 @@ export class ConnectedWorkers {
     if (before === undefined && this.#known.size >= MOST) return false;
     this.#known.set(offer.name, { offer, seenAt: now });
     return before === undefined || textOf(before) !== textOf(offer);
+  }
+
+  /** Records those at a queue, by name; one that is not there any more has left. Returns whether that is news. */
+  noteQueue(
+    offers: ReadonlyMap<
+      string,
+      { readonly profiles: readonly string[]; readonly resting: readonly (readonly [string, string])[] }
+    >,
+    now: number,
+  ): boolean {
+    let isNews = false;
+    for (const name of this.#atQueue)
+      if (!offers.has(name)) {
+        this.#atQueue.delete(name);
+        isNews = this.leave(name) || isNews;
+      }
+    for (const [name, { profiles, resting }] of offers) {
+      this.#atQueue.add(name);
+      isNews = this.note({ name, profiles, resting: new Map(resting) }, now) || isNews;
+    }
+    return isNews;
   }
 
   /** Signs off: it takes nothing more. */

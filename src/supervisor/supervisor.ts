@@ -280,7 +280,7 @@ export class Supervisor implements Service {
       graphs,
       ledger,
       attended: this.#dispatcher.attended(),
-      waiting: this.#dispatcher.waiting,
+      waiting: new Set([...this.#dispatcher.waiting, ...this.#parts.runs.queued()]),
       endingTasks: this.#runs.endingTasks(),
       ending: this.#runs.stillWriting(),
       peers: new Map(),

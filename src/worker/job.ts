@@ -104,6 +104,7 @@ export class Job {
       const end =
         this.#dropped === null ? await this.#tell() : { kind: 'dropped' as const, because: this.#dropped };
       if (end.kind === 'left') return end;
+      if (end.kind === 'dropped') await this.#line.dropped?.();
       await this.#relay.flush();
       const { remote } = this.order.worktree;
       if (remote !== null) await this.#parts.checkouts.remove(remote, this.#folders.tree);

@@ -68,6 +68,8 @@ export interface JobFolders {
 /** How the agent reaches the one who takes its word, where it can. */
 export interface AgentCallback {
   readonly url: string | null;
+  /** Path of a socket instead. */
+  readonly socket?: string;
   readonly token: string;
 }
 
@@ -116,7 +118,7 @@ export function assignmentOf(
     repo: { name: repo.name, path: folders.tree },
     folder: folders.run,
     deadlineAt: attempt.deadline === null ? null : Date.parse(attempt.deadline),
-    callback: { url: callback.url, socket: null, token: callback.token },
+    callback: { url: callback.url, socket: callback.socket ?? null, token: callback.token },
     traceparent: work.traceparent,
     environment,
     projectModel: work.project_model,

@@ -56,6 +56,8 @@ export interface JobLine {
   output(piece: OutputPiece): Promise<number | null>;
   /** Rejects with `not-running` while no one can be reached: it is to be repeated. */
   end(report: JobReport): Promise<Reported>;
+  /** It was ended without a report; rejects never. Absent: no one needs to know. */
+  dropped?(): Promise<void>;
 }
 
 /** A place to take work from. */

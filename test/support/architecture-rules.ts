@@ -63,7 +63,10 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@modelcontextprotocol/server': ['api/'],
   'string-width': ['cli/render/text-width.ts'],
   preact: ['page/'],
-  zod: ['config/', 'api/'],
+  // Loaded only where a queue is used: users install them themselves.
+  bullmq: ['executors/queue/'],
+  ioredis: ['executors/queue/'],
+  zod: ['config/', 'api/', 'executors/queue/messages.ts'],
 };
 
 /** What has one home in the language, and which. */

@@ -25,6 +25,9 @@ export const KNOBS = [
   'STRESS_EDITS',
   'TEST_CLOCK',
   'WG_BIN',
+  'WORKER_KILLS',
+  'WORKER_TASKS',
+  'WORKERS_SEED',
   'WG_PATCHES',
   'WG_SEED',
 ];

@@ -1,5 +1,6 @@
 // `supervisor worker`: does tasks of a supervisor on another machine.
 
+import type { WorkerOptions } from '../../compose/worker.ts';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
 import { readText } from '../../platform/regular-file.ts';
 import { type Context, compositionOf } from '../context.ts';
@@ -8,6 +9,7 @@ import { createVoice } from '../run-reporter.ts';
 /** Flags of `worker`. */
 export interface WorkerCommandOptions {
   readonly connect?: string;
+  readonly queue?: string;
   readonly tokenFile?: string;
   readonly profile?: readonly string[];
   readonly places?: number;
@@ -22,11 +24,7 @@ const TERMS = { maxBytes: 4096, links: 'follow' } as const;
 
 /** Works until a signal. The first drains, the second leaves agents to the next start, the third exits at once. */
 export async function worker(context: Context, options: WorkerCommandOptions): Promise<number> {
-  if (options.connect === undefined)
-    throw new SupervisorError('usage', 'a worker needs to know for whom it works', {
-      hint: 'give the address of the supervisor: supervisor worker --connect https://supervisor.example.net',
-    });
-  const token = await workerToken(context, options.tokenFile);
+  const from = await placeOfWork(context, options);
   const voice = await createVoice(context);
   const { composeWorker } = await import('../../compose/worker.ts');
   const running = await composeWorker({
@@ -36,7 +34,7 @@ export async function worker(context: Context, options: WorkerCommandOptions): P
     places: options.places ?? 1,
     leaseMs: options.lease ?? 60_000,
     ...(options.name === undefined ? {} : { name: options.name }),
-    from: { connect: options.connect, token, insecure: options.insecure === true },
+    from,
   });
   let signals = 0;
   const hear = (name: string) => () => {
@@ -63,6 +61,22 @@ export async function worker(context: Context, options: WorkerCommandOptions): P
   } finally {
     for (const off of offs) off();
   }
+}
+
+/** Where its work comes from: a supervisor, or a queue. */
+async function placeOfWork(context: Context, options: WorkerCommandOptions): Promise<WorkerOptions['from']> {
+  const { connect, queue } = options;
+  const insecure = options.insecure === true;
+  if (connect !== undefined && queue !== undefined)
+    throw new SupervisorError('usage', 'a worker has one place of work', {
+      hint: 'give --connect or --queue; a second worker may have the other',
+    });
+  if (queue !== undefined) return { queue, insecure };
+  if (connect !== undefined)
+    return { connect, token: await workerToken(context, options.tokenFile), insecure };
+  throw new SupervisorError('usage', 'a worker needs to know for whom it works', {
+    hint: 'give the address of the supervisor: supervisor worker --connect https://supervisor.example.net, or of a queue: --queue rediss://redis.example.net',
+  });
 }
 
 /** The token of a file, or of the environment; never of the command line, which everyone on the machine can read. */
