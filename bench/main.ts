@@ -12,6 +12,7 @@ import { loopFigures, watchLoop } from './loop-delay.ts';
 import { memory } from './memory.ts';
 import { type Benchmark, printTable } from './report.ts';
 import { restart } from './restart.ts';
+import { rewrite } from './rewrite.ts';
 import { schedules } from './schedules.ts';
 import { startUp } from './start-up.ts';
 import { throughput } from './throughput.ts';
@@ -26,6 +27,7 @@ const benchmarks: readonly Benchmark[] = [
   contention,
   callbacks,
   largeGraph,
+  rewrite,
   memory,
   startUp,
   besideWg,
