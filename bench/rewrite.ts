@@ -9,7 +9,7 @@ import { type Benchmark, type Figure, quantile } from './report.ts';
 import { instant, type SupervisedProcess, superviseInProcess } from './supervised.ts';
 
 const TASKS = 100_000;
-const SAMPLES = 2;
+const SAMPLES = 5;
 const SMALL = doneTasks(200, 1);
 
 /** What the large graph consists of. */

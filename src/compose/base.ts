@@ -14,6 +14,7 @@ import type { Executor } from '../executors/executor.ts';
 import { createGraphStore, type GraphStore } from '../graph/store.ts';
 import type { SupervisedGraphsParts } from '../graphs/supervised-graphs.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import type { Turn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import { createLocker, type Locker } from '../platform/flock.ts';
 import { type Identity, systemIdentity } from '../platform/identity.ts';
@@ -47,6 +48,8 @@ export interface PartWrappers {
   readonly store?: (store: GraphStore) => GraphStore;
   readonly registry?: (registry: Registry) => Registry;
   readonly executor?: (executor: Executor) => Executor;
+  /** How much of judging a large graph is done in one turn of the event loop. */
+  readonly turn?: (turn: Turn) => Turn;
 }
 
 /** The source of the configuration: watched and read again, or read once. */

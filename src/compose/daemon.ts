@@ -26,6 +26,7 @@ import { writeWgOperations } from '../graphs/wg-operations.ts';
 import { createOutbox } from '../notify/outbox.ts';
 import type { Base } from '../platform/base.ts';
 import { type Bus, createBus } from '../platform/bus.ts';
+import { forOneTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import { newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
@@ -165,6 +166,7 @@ export async function composeSupervisor(
     ...base,
     ...{ ledger, graphs, runs, last, workers, observeOnly, config, maintenance, takeSpooled },
     stateDir: paths.stateDir,
+    turn: wrapped(forOneTurn, options.wrap?.turn),
     unavailable() {
       const because = state.lost();
       return because === null ? null : { code: 'ledger-gone', because };

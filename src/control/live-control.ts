@@ -124,7 +124,7 @@ export class LiveControl implements SupervisorControl {
     await this.#begun;
     const { world, decision } = this.#supervisor.judge();
     const found = findTask(world.graphs, query, decision);
-    const { conditions } = explainTask(world, found.view.graph, found.task.id);
+    const { conditions } = explainTask(world, found.view.graph, found.task.id, decision);
     // Of the same look as the conditions, not of the last tick.
     const report = judgedTaskReport(found.task, found.view, decision);
     return { ...report, conditions, runs: this.#runsOf(found) };

@@ -1,6 +1,6 @@
 // The inputs a graph was judged from, so that the next decision can tell whether that judgement is still valid.
 
-import type { TaskKey } from '../domain/ids.ts';
+import type { GraphPath, TaskKey } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Copies } from './identity.ts';
 import type { GraphHold, GraphView, ScheduleMemory, World } from './world.ts';
@@ -29,11 +29,22 @@ export function graphHold(view: GraphView): GraphHold | null {
   return problem ? { code: problem.code, because: problem.message } : view.hold;
 }
 
+/** What may change while a graph is being judged in steps. */
+export interface Versions {
+  readonly copies: number;
+  readonly schedules: number | undefined;
+}
+
+/** To be asked before judging. */
+export function versionsAt(graph: GraphPath, copies: Copies, { schedules }: ProcessIo): Versions {
+  return { copies: copies.version(graph), schedules: schedules.revisionOf?.(graph) };
+}
+
 /** Records what a judgement was made from. `validUntil`: when time alone may change it, ms. */
 export function isStillValid(inputs: {
   readonly view: GraphView;
   readonly world: ProcessIo;
-  readonly copies: Copies;
+  readonly versions: Versions;
   readonly validUntil: number;
   /** The memory of each schedule that was read. */
   readonly remembered: readonly (readonly [TaskKey, ScheduleMemory | undefined])[];
@@ -46,8 +57,8 @@ export function isStillValid(inputs: {
   const { now: judgedAt, config } = inputs.world;
   const { timezone, retry, schedule } = config;
   const hold = graphHold(inputs.view);
-  const version = inputs.copies.version(graph);
-  let revision = inputs.world.schedules.revisionOf?.(graph);
+  const version = inputs.versions.copies;
+  let revision = inputs.versions.schedules;
   const sameSchedules = ({ schedules }: ProcessIo): boolean => {
     const now = schedules.revisionOf?.(graph);
     if (now !== undefined && now === revision) return true;

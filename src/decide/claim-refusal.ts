@@ -3,7 +3,8 @@
 
 import type { Snapshot } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
-import { findCopies } from './identity.ts';
+import type { Task } from '../domain/task.ts';
+import { type Copies, findCopies } from './identity.ts';
 import { cameBackIn } from './known-results.ts';
 import { assessReadiness, readinessView } from './readiness.ts';
 import { enderOf } from './rewind.ts';
@@ -17,15 +18,7 @@ export function claimRefusal(
 ): string | null {
   const task = view.snapshot.tasks.get(id);
   if (!task) return 'the task is gone';
-  const related = [id, ...task.after, ...task.after.map((dependency) => `.evaluate-${dependency}`)];
-  const graphs = world.graphs
-    .filter((other) => other.repo === view.repo)
-    .map((other) => ({
-      ...other,
-      snapshot: onlyTasks(other.graph === view.graph ? view.snapshot : other.snapshot, related),
-    }));
-  const copies = findCopies(graphs);
-  const here = graphs.find((other) => other.graph === view.graph) ?? view;
+  const { copies, here } = copiesAround(world.graphs, view, task);
   const copy = copies.holdOf(here, task);
   if (copy) return copy.because;
   const back = view.settings.onRewind === 'rerun' ? null : cameBackIn(view, id, world.results);
@@ -36,14 +29,30 @@ export function claimRefusal(
       peers: view.peers ?? world.peers,
       wgOnPath: view.wgOnPath ?? false,
       ...(view.wgCan === undefined ? {} : { wgCan: view.wgCan }),
-      statusElsewhere: (dependency) => copies.statusElsewhere(view.graph, dependency),
+      statusElsewhere: (dependency) => copies.statusElsewhere(here, dependency),
     }),
   );
   return readiness.ready ? null : readiness.because;
 }
 
+/** The copies of one task and of what it waits for; `here` is the view to ask them with. */
+export function copiesAround(
+  graphs: World['graphs'],
+  view: GraphView,
+  task: Task,
+): { readonly copies: Copies; readonly here: GraphView } {
+  const related = [task.id, ...task.after, ...task.after.map((dependency) => `.evaluate-${dependency}`)];
+  const few = graphs
+    .filter((other) => other.repo === view.repo)
+    .map((other) => ({
+      ...other,
+      snapshot: onlyTasks(other.graph === view.graph ? view.snapshot : other.snapshot, related),
+    }));
+  return { copies: findCopies(few), here: few.find((other) => other.graph === view.graph) ?? view };
+}
+
 function onlyTasks(snapshot: Snapshot, ids: readonly TaskId[]): Snapshot {
-  const tasks = new Map<TaskId, NonNullable<ReturnType<Snapshot['tasks']['get']>>>();
+  const tasks = new Map<TaskId, Task>();
   for (const id of ids) {
     const task = snapshot.tasks.get(id);
     if (task) tasks.set(id, task);

@@ -3,6 +3,9 @@
 
 /** Every code a decision can give a verdict, with its meaning. */
 export const VERDICT_CODES = {
+  // Its graph is large and has just changed.
+  judging: 'its graph is still being judged',
+
   // The task is being worked on.
   starting: 'a run was started and has not claimed the task yet',
   running: 'a run works on it',

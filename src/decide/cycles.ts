@@ -2,6 +2,7 @@
 // (wg-rules 4.4): node order, exclusions, components, header, depth-first walk. Iterative: graphs may be deep.
 
 import type { TaskId } from '../domain/ids.ts';
+import { atOnce, type Steps, sortedSteps } from '../domain/steps.ts';
 import type { Task } from '../domain/task.ts';
 
 type Waiting = Pick<Task, 'id' | 'after'>;
@@ -13,18 +14,24 @@ export function backEdgeKey(dependency: TaskId, task: TaskId): string {
 
 /** Every edge that only closes a cycle. */
 export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
+  return atOnce(backEdgeSteps(tasks));
+}
+
+/** The same, in steps. */
+export function* backEdgeSteps(tasks: Iterable<Waiting>): Steps<ReadonlySet<string>> {
   const found = new Set<string>();
-  const nodes = cycleNodes(tasks);
+  const nodes = yield* cycleNodes(tasks);
   // Order matters only if there is a cycle, and sorting many tasks is slow.
   const waiting = nodes.filter((task) => task.after.length > 0);
-  if (components(edgesOf(waiting)).cyclic.length === 0) return found;
-  const { ids, next } = adjacency(nodes);
-  const { of, cyclic } = components(next);
+  if ((yield* components(yield* edgesOf(waiting))).cyclic.length === 0) return found;
+  const { ids, next } = yield* adjacency(nodes);
+  const { of, cyclic } = yield* components(next);
   const entered = enteredNodes(of, next);
   for (const members of cyclic) {
     // The one member reachable from outside the cycle; the first by id if there are none or several.
     const header = members.find((node) => entered[node] === 1) ?? members[0] ?? 0;
     walkComponent(header, of, ids, next, found);
+    yield;
   }
   return found;
 }
@@ -33,24 +40,29 @@ export function backEdges(tasks: Iterable<Waiting>): ReadonlySet<string> {
 export function lazyBackEdges(
   tasks: ReadonlyMap<TaskId, Waiting>,
 ): (dependency: TaskId, task: TaskId) => boolean {
-  let found: ReadonlySet<string> | null = null;
+  let isOne: ((dependency: TaskId, task: TaskId) => boolean) | null = null;
   return (dependency, task) => {
-    found ??= backEdges(tasks.values());
-    return found.size > 0 && found.has(backEdgeKey(dependency, task));
+    isOne ??= isBackEdgeOf(backEdges(tasks.values()));
+    return isOne(dependency, task);
   };
+}
+
+/** Tells whether an edge is one of these. */
+export function isBackEdgeOf(found: ReadonlySet<string>): (dependency: TaskId, task: TaskId) => boolean {
+  return (dependency, task) => found.size > 0 && found.has(backEdgeKey(dependency, task));
 }
 
 /** Every cycle: its members, in wg's index order (ids by their bytes). */
 export function cycleMembers(tasks: ReadonlyMap<TaskId, Waiting>): readonly (readonly TaskId[])[] {
-  const { ids, next } = adjacency(tasks.values());
-  return components(next).cyclic.map((component) => component.map((member) => ids[member] ?? ''));
+  const { ids, next } = atOnce(adjacency(tasks.values()));
+  return atOnce(components(next)).cyclic.map((component) => component.map((member) => ids[member] ?? ''));
 }
 
 /** The ids that share a cycle with this task, itself included; empty if it is in none. */
 export function backEdgeMembers(tasks: ReadonlyMap<TaskId, Waiting>, task: TaskId): ReadonlySet<TaskId> {
-  const { ids, next } = adjacency(tasks.values());
+  const { ids, next } = atOnce(adjacency(tasks.values()));
   const node = ids.indexOf(task);
-  const members = components(next).cyclic.find((component) => component.includes(node)) ?? [];
+  const members = atOnce(components(next)).cyclic.find((component) => component.includes(node)) ?? [];
   return new Set(members.map((member) => ids[member] ?? ''));
 }
 
@@ -65,20 +77,33 @@ interface Adjacency {
   readonly next: Edges;
 }
 
-function cycleNodes(tasks: Iterable<Waiting>): Waiting[] {
-  return [...tasks].filter((task) => !SCAFFOLD.test(task.id));
+/** Nodes looked at between two pauses. */
+const NODES_A_STEP = 1024;
+
+function* cycleNodes(tasks: Iterable<Waiting>): Steps<Waiting[]> {
+  const nodes: Waiting[] = [];
+  let looked = 0;
+  for (const task of tasks) {
+    if (!SCAFFOLD.test(task.id)) nodes.push(task);
+    if (++looked % NODES_A_STEP === 0) yield;
+  }
+  return nodes;
 }
 
-function adjacency(tasks: Iterable<Waiting>): Adjacency {
-  const nodes = cycleNodes(tasks).sort((a, b) => compareBytes(a.id, b.id));
-  return { ids: nodes.map((task) => task.id), next: edgesOf(nodes) };
+function* adjacency(tasks: Iterable<Waiting>): Steps<Adjacency> {
+  const nodes = yield* sortedSteps(yield* cycleNodes(tasks), (a, b) => compareBytes(a.id, b.id));
+  return { ids: nodes.map((task) => task.id), next: yield* edgesOf(nodes) };
 }
 
 /** Nodes without dependents, most of a large graph, have a hole here. */
-function edgesOf(nodes: readonly Waiting[]): Edges {
-  const index = new Map(nodes.map((task, i) => [task.id, i]));
+function* edgesOf(nodes: readonly Waiting[]): Steps<Edges> {
+  const index = new Map<TaskId, number>();
+  for (const [i, { id }] of nodes.entries()) {
+    index.set(id, i);
+    if (i % NODES_A_STEP === 0) yield;
+  }
   const next: number[][] = new Array(nodes.length);
-  nodes.forEach((task, i) => {
+  for (const [i, task] of nodes.entries()) {
     for (const dependency of task.after) {
       const from = index.get(dependency);
       if (from === undefined) continue;
@@ -86,7 +111,8 @@ function edgesOf(nodes: readonly Waiting[]): Edges {
       if (known) known.push(i);
       else next[from] = [i];
     }
-  });
+    if (i % NODES_A_STEP === 0) yield;
+  }
   return next;
 }
 
@@ -114,9 +140,12 @@ interface Components {
 }
 
 /** Tarjan's algorithm with its own stack. */
-function components(next: Edges): Components {
+function* components(next: Edges): Steps<Components> {
   const search = new ComponentSearch(next);
-  for (let root = 0; root < next.length; root++) search.from(root);
+  for (let root = 0; root < next.length; root++) {
+    search.from(root);
+    if (root % NODES_A_STEP === 0) yield;
+  }
   return search;
 }
 

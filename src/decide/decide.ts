@@ -11,7 +11,8 @@ import { budgetsOf, withBudgets } from './budget-state.ts';
 import { isStartable } from './cache-validity.ts';
 import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
 import { instantText } from './instant.ts';
-import { type JudgedGraph, type JudgedGraphs, judgeGraph } from './judge.ts';
+import { type Interim, type Interims, interimJudgement } from './interim.ts';
+import { type JudgedGraphs, type Judgement, judgeGraph } from './judge.ts';
 import { type CameBackMemo, findCameBack } from './known-results.ts';
 import { toldPause } from './pauses.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
@@ -48,14 +49,17 @@ const LINGERING = {
   because: 'it is open again, but the agent of its last attempt has not ended yet',
 } as const;
 
-/** Decides. */
-export function decide(world: World, memo: DecideMemo = createMemo()): Decision {
+const NONE: Interims = new Map();
+
+/** Decides. `interims`: the graphs that are still being judged, of which nothing but that is judged here. */
+export function decide(world: World, memo: DecideMemo = createMemo(), interims: Interims = NONE): Decision {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
-  const judged = judgeAll(world, memo);
+  const judged = judgeAll(world, memo, interims);
   const reconciled = reconcileRuns(world);
   const said = new Said();
   sayOfRuns(world, views, reconciled.doubts, said);
-  const rewound = judgeResults(world, findCameBack(world.graphs, world.results, memo.cameBack), judged, said);
+  const cameBack = findCameBack(world.graphs, world.results, memo.cameBack, (graph) => interims.has(graph));
+  const rewound = judgeResults(world, cameBack, judged, said);
   const doubts = new Map([...reconciled.doubts, ...rewound.doubts]);
   const unsure = unsureGraphs(world, reconciled.doubts, rewound.unsure);
   const isBusy = (plan: Plan) => said.isBusy(plan.graph, plan.task);
@@ -87,12 +91,13 @@ export function decide(world: World, memo: DecideMemo = createMemo()): Decision 
     [room.budgets?.nextWindowAt ?? null],
   );
   const kept = new Map([...judged].map(([path, graph]) => [path, graph.verdicts]));
-  const ready = new Map([...judged].map(([path, graph]) => [path, [...graph.ready.keys()]]));
+  const ready = new Map([...judged].map(([path, graph]) => [path, graph.ready]));
   const ofReady = readyWords(world, judged, admission, unsure);
   const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
   const verdicts = new Verdicts(kept, said.verdicts, ready, ofReady);
-  return { actions, offers, verdicts, schedules, wakeAt, doubts: since };
+  const unjudged = new Set(interims.keys());
+  return { actions, offers, verdicts, schedules, wakeAt, doubts: since, unjudged };
 }
 
 /** What follows from the schedules of a graph. `isTaken`: the task cannot be opened again just now. */
@@ -100,7 +105,7 @@ function scheduleActions(
   world: World,
   view: GraphView | undefined,
   path: GraphPath,
-  { schedules, ready }: JudgedGraph,
+  { schedules, ready }: Judgement,
   isTaken: (task: TaskId) => boolean,
 ): Action[] {
   const actions: Action[] = schedules.notes.map((note) => ({ kind: 'note-schedule', ...note }));
@@ -116,7 +121,7 @@ function scheduleActions(
 /** Verdicts of the tasks that could start: they start, or wait for capacity. */
 function readyWords(
   world: World,
-  judged: ReadonlyMap<GraphPath, JudgedGraph>,
+  judged: ReadonlyMap<GraphPath, Judgement>,
   admission: Admission,
   unsure: ReadonlyMap<GraphPath, number>,
 ): (kept: Verdict) => Verdict {
@@ -179,10 +184,15 @@ export function withEnding({
   return [...runs.filter((run) => !over.has(run.id)), ...ending].filter((run) => known.has(run.graph));
 }
 
-function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, JudgedGraph> {
-  const copies = findCopies(world.graphs, memo.copies);
-  const judged = new Map<GraphPath, JudgedGraph>();
+function judgeAll(world: World, memo: DecideMemo, interims: Interims): ReadonlyMap<GraphPath, Judgement> {
+  const copies = findCopies(countedGraphs(world.graphs, interims), memo.copies);
+  const judged = new Map<GraphPath, Judgement>();
   for (const view of world.graphs) {
+    const interim = interims.get(view.graph);
+    if (interim) {
+      judged.set(view.graph, interimJudgement(view, interim));
+      continue;
+    }
     const known = memo.graphs.get(view.graph);
     const graph = known?.isValid(view, world, copies)
       ? known
@@ -192,6 +202,18 @@ function judgeAll(world: World, memo: DecideMemo): ReadonlyMap<GraphPath, Judged
   }
   for (const path of memo.graphs.keys()) if (!judged.has(path)) memo.graphs.delete(path);
   return judged;
+}
+
+/** Each graph with the state that counts where graphs are compared. */
+export function countedGraphs(
+  graphs: readonly GraphView[],
+  interims: ReadonlyMap<GraphPath, Pick<Interim, 'counted'>>,
+): readonly GraphView[] {
+  if (interims.size === 0) return graphs;
+  return graphs.map((view) => {
+    const interim = interims.get(view.graph);
+    return interim ? { ...view, snapshot: interim.counted } : view;
+  });
 }
 
 /** Tasks that must not start because of what the ledger knows, and their verdicts. */
@@ -263,7 +285,7 @@ function sayOfCopies(run: Run, graphs: readonly GraphView[], said: Said): void {
 function judgeResults(
   world: World,
   cameBack: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, CameBack>>,
-  judged: ReadonlyMap<GraphPath, JudgedGraph>,
+  judged: ReadonlyMap<GraphPath, Judgement>,
   said: Said,
 ): {
   readonly actions: Action[];

@@ -7,8 +7,8 @@ import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
 import { graphHold, isStartable } from './cache-validity.ts';
-import { createMemo, decide, roomState, withEnding } from './decide.ts';
-import { findCopies } from './identity.ts';
+import { copiesAround } from './claim-refusal.ts';
+import { decide, roomState, withEnding } from './decide.ts';
 import { instantText } from './instant.ts';
 import { modelOfPlan, viewForReadiness } from './judge.ts';
 import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
@@ -18,7 +18,7 @@ import { type Routed, routeTask } from './route.ts';
 import { createScheduleCache } from './schedule.ts';
 import { judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
 import { awaitsWorker } from './worker-words.ts';
-import type { GraphView, World } from './world.ts';
+import type { Decision, GraphView, World } from './world.ts';
 
 /** A task's verdict with everything that led to it. */
 export interface Explanation {
@@ -27,15 +27,21 @@ export interface Explanation {
   readonly conditions: readonly Condition[];
 }
 
-/** Explains one task. Conditions after an unmet one are judged, too. */
-export function explainTask(world: World, graph: GraphPath, id: TaskId): Explanation {
+/**
+ * Explains one task. Conditions after an unmet one are judged, too. `decision`: of the same world, if there is one already.
+ */
+export function explainTask(
+  world: World,
+  graph: GraphPath,
+  id: TaskId,
+  decision: Pick<Decision, 'verdicts'> = decide(world),
+): Explanation {
   const view = world.graphs.find((candidate) => candidate.graph === graph);
   const task = view?.snapshot.tasks.get(id);
   if (!view || !task) return { verdict: null, conditions: [] };
-  const memo = createMemo();
-  const verdict = decide(world, memo).verdicts.get(taskKey(graph, id)) ?? null;
-  const copies = findCopies(world.graphs, memo.copies);
-  const copy = isStartable(task) ? copies.holdOf(view, task) : null;
+  const verdict = decision.verdicts.get(taskKey(graph, id)) ?? null;
+  const { copies, here } = copiesAround(world.graphs, view, task);
+  const copy = isStartable(task) ? copies.holdOf(here, task) : null;
   const hold = graphHold(view);
   const run = world.runs.find(
     (candidate) => isOpenRun(candidate) && candidate.graph === graph && candidate.task === id,

@@ -62,12 +62,13 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
    * The ids whose verdict may differ from an earlier judgement of the same graph. Without one: those of all tasks with a
    * verdict of their own, which finished ones have only if they finished lately.
    */
-  changedFrom(before: GraphVerdicts | undefined): readonly TaskId[] {
-    if (before === this) return [];
-    if (before === undefined) return [...this.#earlier.keys(), ...this.#later.keys()];
-    const later = [...this.#later.keys(), ...before.#later.keys()];
-    if (before.#earlier === this.#earlier) return later;
-    return [...later, ...this.#earlier.keys(), ...before.#earlier.keys()];
+  *changedFrom(before: GraphVerdicts | undefined): Iterable<TaskId> {
+    if (before === this) return;
+    yield* this.#later.keys();
+    if (before) yield* before.#later.keys();
+    if (before && before.#earlier === this.#earlier) return;
+    yield* this.#earlier.keys();
+    if (before) yield* before.#earlier.keys();
   }
 
   get size(): number {

@@ -1,8 +1,9 @@
 // Copies: if graph.jsonl is committed, every worktree of a repository checks out the same tasks. Decides which copy
 // is the task's home, so that a task is never dispatched from two worktrees.
 
-import { changedTasks } from '../domain/graph.ts';
+import { changedIds, type Snapshot } from '../domain/graph.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import { atOnce, type Steps } from '../domain/steps.ts';
 import type { Task, TaskStatus } from '../domain/task.ts';
 import type { GraphView } from './world.ts';
 
@@ -17,7 +18,7 @@ export interface Copies {
   /** Why this copy of an open task is not dispatched; null if it is the only one, or the home of idle copies. */
   holdOf(view: GraphView, task: Task): CopyHold | null;
   /** Status of a task's home, if that is in another worktree; else null. */
-  statusElsewhere(graph: GraphPath, id: TaskId): TaskStatus | null;
+  statusElsewhere(view: GraphView, id: TaskId): TaskStatus | null;
   /** Changes whenever something that this graph's answers depend on changes. */
   version(graph: GraphPath): number;
 }
@@ -34,12 +35,14 @@ function placeOf({ graph, worktree, worktreeIsMain, tracked }: GraphView): Place
   return { graph, worktree, worktreeIsMain, tracked };
 }
 
-/** The tasks of one id in the worktrees of one repository. */
-interface SameId {
-  /** By graph. Most ids are in one graph only: a map for each would cost more than everything else here. */
-  copies: Copy | Map<GraphPath, Copy>;
+/** The tasks of one id in several worktrees of one repository. */
+interface Shared {
+  /** Where a task of the id is; some may have lost theirs, or not count yet. */
+  readonly graphs: Set<GraphPath>;
   /** By identity; null until first needed, and again whenever a copy changed. */
   groups: ReadonlyMap<string, Group> | null;
+  /** The index they were made from. */
+  era: number;
 }
 
 /** The copies of one task. */
@@ -51,8 +54,14 @@ interface Group {
 }
 
 interface RepoCopies {
-  readonly views: Map<GraphPath, GraphView>;
-  readonly byId: Map<TaskId, SameId>;
+  /** The state of each graph that counts. */
+  readonly counted: Map<GraphPath, { readonly place: Place; readonly snapshot: Snapshot }>;
+  /** Where each id is. Most are in one graph only: a set for each would cost more than everything else here. */
+  readonly byId: Map<TaskId, GraphPath | Shared>;
+  /** Counts the states that counted. */
+  edition: number;
+  /** Changes when all groups must be made again. */
+  era: number;
 }
 
 /** Kept between decisions: only graphs that changed are indexed again. */
@@ -67,30 +76,44 @@ export function createCopyMemo(): CopyMemo {
 
 /** Finds the copies among the graphs of each repository. */
 export function findCopies(graphs: readonly GraphView[], memo: CopyMemo = createCopyMemo()): Copies {
+  const repos = comparable(graphs);
+  for (const repo of memo.repos.keys()) if (!repos.has(repo)) forget(repo, memo);
+  for (const [repo, views] of repos) update(repo, views, memo);
+  return copiesIn(memo);
+}
+
+/** The answers of the index as it is at each question. */
+export function copiesIn(memo: CopyMemo): Copies {
+  return {
+    holdOf(view, task) {
+      const group = groupOf(view.repo, view, task, memo);
+      return group ? holdIn(group, view.graph, task) : null;
+    },
+    statusElsewhere({ repo, graph, tracked, snapshot }, id) {
+      const task = snapshot.tasks.get(id);
+      const home = task ? groupOf(repo, { tracked }, task, memo)?.home : undefined;
+      return home && home.place.graph !== graph ? home.task.status : null;
+    },
+    version: (graph) => memo.versions.get(graph) ?? 0,
+  };
+}
+
+/** The state of a graph that counts among copies; null: it has none to be compared with, or was never counted. */
+export function countedSnapshot({ repo, graph }: GraphView, memo: CopyMemo): Snapshot | null {
+  return memo.repos.get(repo)?.counted.get(graph)?.snapshot ?? null;
+}
+
+/** The graphs of each repository that may have copies of each other's tasks. */
+function comparable(graphs: readonly GraphView[]): ReadonlyMap<string, readonly GraphView[]> {
   const byRepo = new Map<string, GraphView[]>();
-  const viewOf = new Map<GraphPath, GraphView>();
   for (const view of graphs) {
-    viewOf.set(view.graph, view);
     if (view.settings.duplicates !== 'once') continue;
     const others = byRepo.get(view.repo);
     if (others) others.push(view);
     else byRepo.set(view.repo, [view]);
   }
-  for (const repo of memo.repos.keys()) if ((byRepo.get(repo)?.length ?? 0) < 2) forget(repo, memo);
-  for (const [repo, views] of byRepo) if (views.length > 1) update(repo, views, memo);
-  return {
-    holdOf(view, task) {
-      const group = groupOf(view, task, memo);
-      return group ? holdIn(group, view.graph, task) : null;
-    },
-    statusElsewhere(graph, id) {
-      const view = viewOf.get(graph);
-      const task = view?.snapshot.tasks.get(id);
-      const home = view && task ? groupOf(view, task, memo)?.home : undefined;
-      return home && home.place.graph !== graph ? home.task.status : null;
-    },
-    version: (graph) => memo.versions.get(graph) ?? 0,
-  };
+  for (const [repo, views] of byRepo) if (views.length < 2) byRepo.delete(repo);
+  return byRepo;
 }
 
 function holdIn({ home, taken }: Group, graph: GraphPath, task: Task): CopyHold | null {
@@ -129,13 +152,25 @@ function isBefore(a: Place, b: Place): boolean {
 }
 
 /** All copies of a task; null if it is the only one. */
-function groupOf(view: GraphView, task: Task, memo: CopyMemo): Group | null {
-  const sameId = memo.repos.get(view.repo)?.byId.get(task.id);
-  if (!sameId || !(sameId.copies instanceof Map)) return null;
-  sameId.groups ??= grouped(sameId.copies.values());
-  const identity = identityOf(view, task);
-  const group = identity === null ? undefined : sameId.groups.get(identity);
+function groupOf(repo: string, place: Pick<Place, 'tracked'>, task: Task, memo: CopyMemo): Group | null {
+  const known = memo.repos.get(repo);
+  const shared = known?.byId.get(task.id);
+  if (!known || shared === undefined || typeof shared === 'string') return null;
+  if (shared.groups === null || shared.era !== known.era) {
+    shared.groups = grouped(copiesOf(task.id, shared, known));
+    shared.era = known.era;
+  }
+  const identity = identityOf(place, task);
+  const group = identity === null ? undefined : shared.groups.get(identity);
   return group && group.size > 1 ? group : null;
+}
+
+function* copiesOf(id: TaskId, { graphs }: Shared, { counted }: RepoCopies): Iterable<Copy> {
+  for (const graph of graphs) {
+    const { place, snapshot } = counted.get(graph) ?? {};
+    const task = snapshot?.tasks.get(id);
+    if (place && task) yield { place, task };
+  }
 }
 
 function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
@@ -159,12 +194,12 @@ function grouped(copies: Iterable<Copy>): ReadonlyMap<string, Group> {
 /**
  * What copies have in common: their creation time; if that is unknown, that their files are committed; else nothing.
  */
-function identityOf(place: Place, task: Task): string | null {
+function identityOf(place: Pick<Place, 'tracked'>, task: Task): string | null {
   return task.createdAt ?? (place.tracked ? '' : null);
 }
 
 function forget(repo: string, memo: CopyMemo): void {
-  for (const graph of memo.repos.get(repo)?.views.keys() ?? []) touch(graph, memo);
+  for (const graph of memo.repos.get(repo)?.counted.keys() ?? []) touch(graph, memo);
   memo.repos.delete(repo);
 }
 
@@ -173,83 +208,110 @@ function touch(graph: GraphPath, memo: CopyMemo): void {
 }
 
 function update(repo: string, views: readonly GraphView[], memo: CopyMemo): void {
-  const known = memo.repos.get(repo);
-  if (known && isSamePlaces(known, views)) {
-    for (const view of views) replace(view, known, memo);
-    return;
-  }
-  forget(repo, memo);
-  const fresh: RepoCopies = { views: new Map(), byId: new Map() };
-  memo.repos.set(repo, fresh);
-  for (const view of views) {
-    fresh.views.set(view.graph, view);
-    const place = placeOf(view);
-    for (const task of view.snapshot.tasks.values()) add({ place, task }, fresh);
-    touch(view.graph, memo);
-  }
+  const known = memo.repos.get(repo) ?? { counted: new Map(), byId: new Map(), edition: 0, era: 0 };
+  memo.repos.set(repo, known);
+  const here = new Set(views.map((view) => view.graph));
+  for (const [graph, { place }] of known.counted)
+    if (!here.has(graph)) atOnce(replaced(place, null, known, memo));
+  for (const view of views) atOnce(counted(view, known, memo));
 }
 
-/** The same worktrees as before, whatever their tasks are now. */
-function isSamePlaces(known: RepoCopies, views: readonly GraphView[]): boolean {
-  return (
-    known.views.size === views.length &&
-    views.every((view) => {
-      const before = known.views.get(view.graph);
-      return (
-        before !== undefined &&
-        before.worktree === view.worktree &&
-        before.worktreeIsMain === view.worktreeIsMain &&
-        before.tracked === view.tracked
-      );
-    })
-  );
+/** Lets a state of a graph count from now on, in steps; until they are through, the state before does. */
+export function* countSteps(view: GraphView, memo: CopyMemo): Steps<void> {
+  const known = memo.repos.get(view.repo);
+  // Where nothing is compared, or the graph is new, the next decision counts it.
+  if (known?.counted.has(view.graph)) yield* counted(view, known, memo);
 }
 
-/** Indexes one graph again if its content changed, and marks the graphs that have copies of what changed. */
-function replace(view: GraphView, known: RepoCopies, memo: CopyMemo): void {
-  const before = known.views.get(view.graph);
-  known.views.set(view.graph, view);
-  if (!before || before.snapshot === view.snapshot) return;
+function* counted(view: GraphView, known: RepoCopies, memo: CopyMemo): Steps<void> {
+  const before = known.counted.get(view.graph);
   const place = placeOf(view);
-  for (const id of changedTasks(before.snapshot.tasks, view.snapshot.tasks)) {
-    const old = before.snapshot.tasks.get(id);
-    const task = view.snapshot.tasks.get(id);
-    if (task) add({ place, task }, known);
-    if (old?.status !== task?.status || old?.createdAt !== task?.createdAt) touchAll(id, known, memo);
-    if (!task) remove(id, view.graph, known);
+  if (before && !isSamePlace(before.place, place)) yield* replaced(before.place, null, known, memo);
+  else if (before?.snapshot === view.snapshot) return;
+  yield* replaced(place, view.snapshot, known, memo);
+}
+
+function isSamePlace(a: Place, b: Place): boolean {
+  return a.worktree === b.worktree && a.worktreeIsMain === b.worktreeIsMain && a.tracked === b.tracked;
+}
+
+const NO_TASKS: Snapshot['tasks'] = new Map();
+/** Ids looked at between two pauses. */
+const IDS_A_STEP = 256;
+
+/** What one state of a graph differs in from another. */
+interface Difference {
+  /** Those whose copies say something else now. */
+  readonly changed: Shared[];
+  readonly touched: Set<GraphPath>;
+  readonly gone: TaskId[];
+}
+
+/** Puts another state of a graph in the place of the one that counts; marks the graphs with copies of what changed. */
+function* replaced(place: Place, snapshot: Snapshot | null, known: RepoCopies, memo: CopyMemo): Steps<void> {
+  const { graph } = place;
+  const { edition } = known;
+  const before = countedTasks(graph, known);
+  const { changed, touched, gone } = yield* difference(graph, snapshot?.tasks ?? NO_TASKS, known);
+  // From here to the next pause nothing else happens.
+  if (countedTasks(graph, known) !== before) return;
+  if (snapshot) known.counted.set(graph, { place, snapshot });
+  else known.counted.delete(graph);
+  for (const shared of changed) shared.groups = null;
+  // Another graph changed meanwhile, perhaps in what the two share.
+  if (known.edition !== edition) {
+    known.era++;
+    for (const other of known.counted.keys()) touched.add(other);
+  }
+  known.edition++;
+  for (const other of touched) touch(other, memo);
+  yield* removeAll(gone, graph, known);
+}
+
+function countedTasks(graph: GraphPath, { counted }: RepoCopies): Snapshot['tasks'] {
+  return counted.get(graph)?.snapshot.tasks ?? NO_TASKS;
+}
+
+/** New ids are added to the index at once: one that does not count yet is no copy yet. */
+function* difference(graph: GraphPath, now: Snapshot['tasks'], known: RepoCopies): Steps<Difference> {
+  const before = countedTasks(graph, known);
+  const found: Difference = { changed: [], touched: new Set(), gone: [] };
+  let looked = 0;
+  for (const id of changedIds(before, now)) {
+    if (++looked % IDS_A_STEP === 0) yield;
+    const old = before.get(id);
+    const task = now.get(id);
+    if (task && !old) add(id, graph, known);
+    if (!task) found.gone.push(id);
+    const shared = known.byId.get(id);
+    const isSame = old?.status === task?.status && old?.createdAt === task?.createdAt;
+    if (typeof shared !== 'object' || isSame) continue;
+    found.changed.push(shared);
+    for (const other of shared.graphs) found.touched.add(other);
+  }
+  return found;
+}
+
+function* removeAll(ids: readonly TaskId[], graph: GraphPath, known: RepoCopies): Steps<void> {
+  for (const [n, id] of ids.entries()) {
+    // It may have come back since.
+    if (!countedTasks(graph, known).has(id)) remove(id, graph, known);
+    if (n % IDS_A_STEP === IDS_A_STEP - 1) yield;
   }
 }
 
-/** A graph with the only copy sees its changes anyway. */
-function touchAll(id: TaskId, known: RepoCopies, memo: CopyMemo): void {
-  const copies = known.byId.get(id)?.copies;
-  if (copies instanceof Map) for (const graph of copies.keys()) touch(graph, memo);
+function remove(id: TaskId, graph: GraphPath, { byId }: RepoCopies): void {
+  const shared = byId.get(id);
+  if (shared === graph) byId.delete(id);
+  if (typeof shared !== 'object') return;
+  shared.graphs.delete(graph);
+  shared.groups = null;
+  if (shared.graphs.size === 0) byId.delete(id);
 }
 
-function remove(id: TaskId, graph: GraphPath, known: RepoCopies): void {
-  const sameId = known.byId.get(id);
-  if (!sameId) return;
-  const { copies } = sameId;
-  sameId.groups = null;
-  if (copies instanceof Map) {
-    copies.delete(graph);
-    if (copies.size === 0) known.byId.delete(id);
-  } else if (copies.place.graph === graph) known.byId.delete(id);
-}
-
-function add(copy: Copy, known: RepoCopies): void {
-  const { id } = copy.task;
-  const sameId = known.byId.get(id);
-  if (!sameId) {
-    known.byId.set(id, { copies: copy, groups: null });
-    return;
-  }
-  sameId.groups = null;
-  if (sameId.copies instanceof Map) sameId.copies.set(copy.place.graph, copy);
-  else if (sameId.copies.place.graph === copy.place.graph) sameId.copies = copy;
-  else
-    sameId.copies = new Map([
-      [sameId.copies.place.graph, sameId.copies],
-      [copy.place.graph, copy],
-    ]);
+function add(id: TaskId, graph: GraphPath, { byId }: RepoCopies): void {
+  const shared = byId.get(id);
+  if (shared === undefined) byId.set(id, graph);
+  else if (typeof shared === 'object') shared.graphs.add(graph);
+  else if (shared !== graph) byId.set(id, { graphs: new Set([shared, graph]), groups: null, era: 0 });
 }

@@ -5,12 +5,21 @@ import type { GraphPath, TaskId } from '../domain/ids.ts';
 import { modelOfTask, projectModel } from '../domain/model-route.ts';
 import type { Plan } from '../domain/plan.ts';
 import { isAgentProfile, type Profile, type ProfileSet } from '../domain/profile.ts';
+import { atOnce, type Steps, sortedSteps } from '../domain/steps.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { type PlanQueue, queuesOf } from './admit.ts';
 import { tierRoute } from './asked-route.ts';
-import { graphHold, isStartable, isStillValid, type ProcessIo, type Standing } from './cache-validity.ts';
-import { lazyBackEdges } from './cycles.ts';
+import {
+  graphHold,
+  isStartable,
+  isStillValid,
+  type ProcessIo,
+  type Standing,
+  type Versions,
+  versionsAt,
+} from './cache-validity.ts';
+import { backEdgeSteps, isBackEdgeOf, lazyBackEdges } from './cycles.ts';
 import { isPeerReference } from './dependencies.ts';
 import { GraphVerdicts, type Reason, verdictOf } from './graph-verdicts.ts';
 import type { Copies } from './identity.ts';
@@ -44,6 +53,9 @@ export interface JudgedGraph extends Judged, Standing {
   readonly nextAt: number | null;
 }
 
+/** What a decision needs of it. */
+export type Judgement = Pick<JudgedGraph, 'verdicts' | 'queues' | 'ready' | 'schedules' | 'nextAt'>;
+
 /** A task that could start. */
 export interface Ready {
   readonly plan: Plan;
@@ -64,7 +76,7 @@ export function viewForReadiness(
     wgOnPath: view.wgOnPath ?? false,
     ...(view.wgCan === undefined ? {} : { wgCan: view.wgCan }),
     isBackEdge: lazyBackEdges(view.snapshot.tasks),
-    statusElsewhere: (id) => copies.statusElsewhere(view.graph, id),
+    statusElsewhere: (id) => copies.statusElsewhere(view, id),
   };
 }
 
@@ -76,21 +88,45 @@ export function judgeGraph(
   cache: ScheduleCache,
   earlier?: JudgedGraph,
 ): JudgedGraph {
-  const before = earlier?.holdsForTasks(view, world, copies) ? earlier : null;
-  return new Judging(view, world, copies, cache, before).judge();
+  return atOnce(judgeSteps(view, world, copies, cache, earlier));
 }
 
+/** The same, in steps: what changes meanwhile, the result does not hold for. */
+export function* judgeSteps(
+  view: GraphView,
+  world: ProcessIo,
+  copies: Copies,
+  cache: ScheduleCache,
+  earlier?: JudgedGraph,
+): Steps<JudgedGraph> {
+  const before = earlier?.holdsForTasks(view, world, copies) ? earlier : null;
+  const again = before && (yield* toJudgeAgain(before, view.snapshot.tasks));
+  const kept = before && again && { before, again };
+  return yield* new Judging(view, world, copies, cache, kept).judge();
+}
+
+/** In a graph of this many tasks back-edges are found beforehand, since that takes long; else when first asked for. */
+const MANY_EDGES = 5000;
+/** Tasks judged, and tasks passed over, between two pauses. */
+const JUDGED_A_STEP = 32;
+const PASSED_A_STEP = 2048;
+
 type Candidate = Ready & Ranked;
+
+interface Kept {
+  readonly before: Judged;
+  readonly again: Rejudge;
+}
 
 class Judging {
   readonly #view: GraphView;
   readonly #world: ProcessIo;
   readonly #copies: Copies;
-  readonly #readiness: ReadinessView;
+  #readiness: ReadinessView;
   readonly #hold: { readonly code: string; readonly because: string } | null;
-  /** The part of an earlier judgement that may be kept; null: judge everything. */
-  readonly #before: Judged | null;
-  readonly #again: Rejudge | null;
+  /** The earlier judgement that may be kept but for some tasks; null: judge everything. */
+  readonly #kept: Kept | null;
+  readonly #versions: Versions;
   readonly #peers = new Map<string, string | undefined>();
   readonly #passing = new Set<TaskId>();
   /** The current task must be judged again next time even if it does not change. */
@@ -102,47 +138,56 @@ class Judging {
   #validUntil = Number.POSITIVE_INFINITY;
   #nextAt: number | null = null;
 
-  constructor(
-    view: GraphView,
-    world: ProcessIo,
-    copies: Copies,
-    cache: ScheduleCache,
-    before: Judged | null,
-  ) {
+  constructor(view: GraphView, world: ProcessIo, copies: Copies, cache: ScheduleCache, kept: Kept | null) {
     this.#view = view;
     this.#world = world;
     this.#copies = copies;
     this.#schedules = new GraphSchedules(view, world, cache);
-    this.#before = before;
-    this.#again = before && toJudgeAgain(before, view.snapshot.tasks);
+    this.#kept = kept;
+    this.#versions = versionsAt(view.graph, copies, world);
     const readiness = viewForReadiness(view, world, copies);
-    this.#readiness =
-      before && this.#again?.sameBackEdges ? { ...readiness, isBackEdge: before.isBackEdge } : readiness;
+    this.#readiness = kept?.again.sameBackEdges
+      ? { ...readiness, isBackEdge: kept.before.isBackEdge }
+      : readiness;
     this.#hold = graphHold(view);
   }
 
-  judge(): JudgedGraph {
+  *judge(): Steps<JudgedGraph> {
     const { graph, snapshot } = this.#view;
     const { tasks } = snapshot;
+    if (!this.#kept?.again.sameBackEdges && tasks.size >= MANY_EDGES)
+      this.#readiness = {
+        ...this.#readiness,
+        isBackEdge: isBackEdgeOf(yield* backEdgeSteps(tasks.values())),
+      };
     const fresh = new Map<TaskId, Verdict>();
-    for (const task of this.#again?.tasks ?? this.#all()) fresh.set(task.id, this.#judged(task));
+    let passed = 0;
+    for (const task of this.#kept?.again.tasks ?? tasks.values()) {
+      if (++passed % PASSED_A_STEP === 0) yield;
+      if (!this.#kept && this.#isSimplyFinished(task)) continue;
+      fresh.set(task.id, this.#judged(task));
+      if (fresh.size % JUDGED_A_STEP === 0) yield;
+    }
     const ofOver = (task: Task) => verdictOf(graph, task, null, overBecause(task));
-    const verdicts = this.#before?.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh, ofOver);
+    const verdicts = this.#kept?.before.verdicts.with(tasks, fresh) ?? GraphVerdicts.of(tasks, fresh, ofOver);
     this.#schedules.sort();
-    this.#candidates.sort(byRank);
+    yield;
+    const ranked = yield* sortedSteps(this.#candidates, byRank);
+    const queues = queuesOf(ranked.map((candidate) => candidate.plan));
+    yield;
     return {
       tasks,
       verdicts,
       passing: this.#passing,
       isBackEdge: this.#readiness.isBackEdge,
-      queues: queuesOf(this.#candidates.map((candidate) => candidate.plan)),
-      ready: new Map(this.#candidates.map((candidate) => [candidate.task.id, candidate])),
+      queues,
+      ready: new Map(ranked.map((candidate) => [candidate.task.id, candidate])),
       schedules: this.#schedules,
       nextAt: this.#nextAt,
       ...isStillValid({
         view: this.#view,
         world: this.#world,
-        copies: this.#copies,
+        versions: this.#versions,
         validUntil: this.#validUntil,
         remembered: this.#schedules.remembered,
         peers: this.#peers,
@@ -150,10 +195,8 @@ class Judging {
     };
   }
 
-  /** Every task except those that are simply finished. */
-  *#all(): Iterable<Task> {
-    for (const task of this.#view.snapshot.tasks.values())
-      if (!isTerminal(task.status) || this.#schedules.mayRecur(task)) yield task;
+  #isSimplyFinished(task: Task): boolean {
+    return isTerminal(task.status) && !this.#schedules.mayRecur(task);
   }
 
   #judged(task: Task): Verdict {

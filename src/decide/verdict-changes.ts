@@ -2,6 +2,7 @@
 // Pure; it looks only at what may have changed.
 
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type { Steps } from '../domain/steps.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { GraphVerdicts } from './graph-verdicts.ts';
 import type { Verdicts } from './verdicts.ts';
@@ -33,6 +34,9 @@ export function subjectOf({ state, code, because }: VerdictWords): string | null
   return `${state} ${code} ${words.replace(/\d+/g, '#')}`;
 }
 
+/** Tasks looked at between two pauses. */
+const TASKS_A_STEP = 64;
+
 const NOTHING: ReadonlyMap<TaskId, VerdictWords> = new Map();
 
 /** Remembers what was said last, graph by graph. */
@@ -41,29 +45,31 @@ export class VerdictChanges {
 
   /**
    * The verdicts of a graph that differ from those of the last call. `recorded`: asked for a graph that is new here, what
-   * was last recorded of its tasks. Tasks that were finished before anything was recorded of them are left out.
+   * was last recorded of its tasks. Tasks that were finished before anything was recorded of them are left out. In steps,
+   * as there may be many.
    */
-  of(
+  *of(
     graph: GraphPath,
     verdicts: Verdicts,
-    recorded: () => ReadonlyMap<TaskId, VerdictWords>,
-  ): readonly Verdict[] {
+    recorded: () => Steps<ReadonlyMap<TaskId, VerdictWords>>,
+  ): Steps<readonly Verdict[]> {
     const layers = verdicts.layersOf(graph);
     if (!layers) return [];
     const before = this.#graphs.get(graph);
-    const record = before ? NOTHING : recorded();
+    const record = before ? NOTHING : yield* recorded();
     const last = before ? lastIn(before) : ofRecord(record);
     const byTick = new Set(layers.passing);
-    const asked = new Set([
-      ...layers.kept.changedFrom(before?.kept),
-      ...(before?.passing.keys() ?? []),
-      // What finished while no supervisor ran has no verdict of its own any more.
-      ...record.keys(),
-      ...byTick,
-    ]);
     const passing = new Map<TaskId, string>();
     const changes: Verdict[] = [];
-    for (const task of asked) {
+    let asked = 0;
+    for (const task of once([
+      layers.kept.changedFrom(before?.kept),
+      before?.passing.keys() ?? [],
+      // What finished while no supervisor ran has no verdict of its own any more.
+      record.keys(),
+      byTick,
+    ])) {
+      if (++asked % TASKS_A_STEP === 0) yield;
       const verdict = verdicts.of(graph, task);
       if (!verdict) continue;
       const known = last(task);
@@ -80,6 +86,17 @@ export class VerdictChanges {
   keepOnly(graphs: ReadonlySet<GraphPath>): void {
     for (const graph of this.#graphs.keys()) if (!graphs.has(graph)) this.#graphs.delete(graph);
   }
+}
+
+/** Each item of several lists once. */
+function* once<T>(lists: readonly Iterable<T>[]): Iterable<T> {
+  const seen = new Set<T>();
+  for (const list of lists)
+    for (const item of list) {
+      if (seen.has(item)) continue;
+      seen.add(item);
+      yield item;
+    }
 }
 
 function lastIn({ kept, passing }: Seen): (task: TaskId) => string | null {

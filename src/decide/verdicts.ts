@@ -26,7 +26,7 @@ export interface GraphLayers {
 export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   readonly #graphs: ReadonlyMap<GraphPath, GraphVerdicts>;
   readonly #now: ReadonlyMap<GraphPath, ByTask>;
-  readonly #ready: ReadonlyMap<GraphPath, Iterable<TaskId>>;
+  readonly #ready: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, unknown>>;
   readonly #ofReady: (verdict: Verdict) => Verdict;
   readonly size: number;
 
@@ -37,7 +37,7 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
   constructor(
     graphs: ReadonlyMap<GraphPath, GraphVerdicts>,
     now: ReadonlyMap<GraphPath, ByTask>,
-    ready: ReadonlyMap<GraphPath, Iterable<TaskId>>,
+    ready: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, unknown>>,
     ofReady: (verdict: Verdict) => Verdict,
   ) {
     this.#graphs = graphs;
@@ -59,7 +59,7 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
     const kept = this.#graphs.get(graph);
     if (!kept) return null;
     const now = this.#now.get(graph);
-    return { kept, passing: [...(now?.keys() ?? []), ...(this.#ready.get(graph) ?? [])] };
+    return { kept, passing: [...(now?.keys() ?? []), ...(this.#ready.get(graph)?.keys() ?? [])] };
   }
 
   /** The same, without a key. */

@@ -214,4 +214,6 @@ export interface Decision {
   readonly wakeAt: number | null;
   /** Since when (ms) a claim or result is missing: input to the next decision. */
   readonly doubts: ReadonlyMap<string, number>;
+  /** Large graphs that are still being judged: their verdicts are those of before. Absent: none is. */
+  readonly unjudged?: ReadonlySet<GraphPath>;
 }

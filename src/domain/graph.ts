@@ -17,7 +17,7 @@ export interface GraphProblem {
 /** The tasks of a graph by id, in the order of the file. */
 export interface Tasks extends ReadonlyMap<TaskId, Task> {
   /** The ids whose tasks differ from those of an earlier table; null if all tasks must be compared. */
-  changedSince?(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null;
+  changedSince?(before: ReadonlyMap<TaskId, Task>): Iterable<TaskId> | null;
   /** The unfinished tasks, in file order; absent: found by searching all. */
   unfinished?(): Iterable<Task>;
   /** The tasks that carry a cycle_config, likewise. */
@@ -38,12 +38,18 @@ export function cycleOwners(tasks: Tasks): Iterable<Task> {
 
 /** The ids whose tasks were added, removed or changed. */
 export function changedTasks(before: Tasks, now: Tasks): ReadonlySet<TaskId> {
+  return new Set(changedIds(before, now));
+}
+
+/** The same, found one by one: there may be many. */
+export function* changedIds(before: Tasks, now: Tasks): Iterable<TaskId> {
   const known = now.changedSince?.(before);
-  if (known) return known;
-  const found = new Set<TaskId>();
-  for (const [id, task] of now) if (before.get(id) !== task) found.add(id);
-  for (const id of before.keys()) if (!now.has(id)) found.add(id);
-  return found;
+  if (known) {
+    yield* known;
+    return;
+  }
+  for (const [id, task] of now) if (before.get(id) !== task) yield id;
+  for (const id of before.keys()) if (!now.has(id)) yield id;
 }
 
 /** graph.jsonl parsed at one revision. Equal revisions mean equal bytes. */

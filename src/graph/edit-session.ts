@@ -4,9 +4,9 @@
 import { SupervisorError } from '../domain/errors.ts';
 import type { Snapshot } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
+import { atOnce } from '../domain/steps.ts';
 import type { LogEntry, Task, TaskDetail } from '../domain/task.ts';
 import { isoTime } from '../platform/clock.ts';
-import { atOnce } from '../platform/cooperative.ts';
 import { appendLogTo, editLine, type FieldChanges, taskLine } from './edit.ts';
 import { detailOf, graphFile, lineBytes, type ParsedGraph, parsedGraph, parseGraph } from './format.ts';
 import { bytesOfLine, type GraphLine, megabytes } from './lines.ts';

@@ -4,8 +4,8 @@
 import { join } from 'node:path';
 import type { GraphProblem, Snapshot } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { atOnce, type Steps } from '../domain/steps.ts';
 import type { TaskDetail } from '../domain/task.ts';
-import { atOnce, type Steps } from '../platform/cooperative.ts';
 import { bytesOfLine, type Lines, megabytes, readLines, rereadLines, type TextChange } from './lines.ts';
 import { PieceTable } from './piece-table.ts';
 import { taskDetailOf } from './task-fields.ts';

@@ -2,8 +2,8 @@
 // Knows bytes and single lines; nothing of the file they came from.
 
 import { isAscii, isUtf8 } from 'node:buffer';
+import type { Steps } from '../domain/steps.ts';
 import type { Task } from '../domain/task.ts';
-import type { Steps } from '../platform/cooperative.ts';
 import type { PieceTable } from './piece-table.ts';
 import { taskOf } from './task-fields.ts';
 import { type LineFault, readLine } from './wg-validation.ts';

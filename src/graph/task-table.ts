@@ -3,8 +3,8 @@
 
 import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
+import type { Steps } from '../domain/steps.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
-import type { Steps } from '../platform/cooperative.ts';
 import type { GraphLine } from './lines.ts';
 
 /**
@@ -169,9 +169,11 @@ export class TaskTable implements Tasks {
     return this.get(id) !== undefined;
   }
 
-  changedSince(before: ReadonlyMap<TaskId, Task>): ReadonlySet<TaskId> | null {
-    if (!(before instanceof TaskTable) || before.#index !== this.#index) return null;
-    const found = new Set<TaskId>();
+  changedSince(before: ReadonlyMap<TaskId, Task>): Iterable<TaskId> | null {
+    return before instanceof TaskTable && before.#index === this.#index ? this.#differing(before) : null;
+  }
+
+  *#differing(before: TaskTable): Iterable<TaskId> {
     const count = Math.max(this.#lines.length, before.#lines.length);
     for (let i = 0; i < count; i++) {
       const now = this.#lines[i];
@@ -179,9 +181,8 @@ export class TaskTable implements Tasks {
       if (now === old) continue;
       if ((now?.task ?? null) === (old?.task ?? null) && now?.archived === old?.archived) continue;
       const id = now?.id ?? old?.id ?? '';
-      if (!this.hasRepeated || this.#index.at.get(id) === i) found.add(id);
+      if (!this.hasRepeated || this.#index.at.get(id) === i) yield id;
     }
-    return found;
   }
 
   unfinished(): Iterable<Task> {

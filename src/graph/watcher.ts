@@ -3,8 +3,9 @@
 
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import type { Steps } from '../domain/steps.ts';
 import type { Cancel, Clock } from '../platform/clock.ts';
-import { type Steps, yielding } from '../platform/cooperative.ts';
+import { yielding } from '../platform/cooperative.ts';
 import type { Service } from '../platform/service.ts';
 import { type FolderState, folderNow, lookAt } from './folder-state.ts';
 import { type FolderWatch, type Hint, systemWatch, type WatchFunction, watchFolder } from './folder-watch.ts';

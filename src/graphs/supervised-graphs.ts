@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { GraphHold, GraphView, PeerStatuses } from '../decide/world.ts';
 import type { Config, RepoSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
+import type { Snapshot } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { ProfileSet } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
@@ -58,6 +59,8 @@ interface Entry {
   graph: SupervisedGraph;
   lock: InstanceLock | null;
   wasProblem: string | null;
+  /** The last content that was told of as changed. */
+  told: Snapshot | null;
 }
 
 /** Graphs checked before yielding to the event loop. */
@@ -222,6 +225,7 @@ export class SupervisedGraphs {
       },
       lock: null,
       wasProblem: null,
+      told: null,
     };
     this.#entries.set(path, entry);
     await this.#judgeHold(entry);
@@ -231,7 +235,6 @@ export class SupervisedGraphs {
   async #refresh(path: GraphPath): Promise<void> {
     const entry = this.#entries.get(path);
     if (!entry) return;
-    const before = entry.graph.store.snapshot();
     const [snapshot, profiles] = await Promise.all([
       entry.graph.store.refresh(),
       this.#profiles(path, entry.graph),
@@ -242,8 +245,10 @@ export class SupervisedGraphs {
       this.#parts.bus.emit('graph.problem', { graph: path, message: problem });
     if (problem === null && entry.wasProblem !== null) this.#parts.bus.emit('graph.healed', { graph: path });
     entry.wasProblem = problem;
-    if (snapshot !== before)
-      this.#parts.bus.emit('graph.changed', { graph: path, tasks: snapshot.tasks.size });
+    // Readings may overlap: each content is told of once.
+    if (snapshot === entry.told) return;
+    entry.told = snapshot;
+    this.#parts.bus.emit('graph.changed', { graph: path, tasks: snapshot.tasks.size });
   }
 
   #profiles(path: GraphPath, { settings, repository }: Serving): Promise<ProfileSet> {

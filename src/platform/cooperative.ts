@@ -1,20 +1,29 @@
 // Long work in short steps that yield to the event loop. Does not know the work.
 
-/** Work that pauses at each `yield`, and returns its result. Anything may happen in between. */
-export type Steps<T> = Generator<void, T, void>;
+import type { Steps } from '../domain/steps.ts';
 
 /** How long one step lasts, ms: well below what a waiting caller notices. */
-const TURN_MS = 8;
+const TURN_MS = 4;
 
 /** Carries the work out, step by step. Rejects with what it throws. */
 export async function yielding<T>(steps: Steps<T>): Promise<T> {
-  let begun = performance.now();
+  for (;;) {
+    const done = forOneTurn(steps);
+    if (done) return done.value;
+    await nextTurn();
+  }
+}
+
+/** Does one turn's share of the work; null: there is more of it. */
+export type Turn = (steps: Steps<void>) => { readonly value: unknown } | null;
+
+/** Carries out as much of the work as fits into one turn; null: there is more of it. */
+export function forOneTurn<T>(steps: Steps<T>): { readonly value: T } | null {
+  const begun = performance.now();
   for (;;) {
     const step = steps.next();
-    if (step.done) return step.value;
-    if (performance.now() - begun < TURN_MS) continue;
-    await nextTurn();
-    begun = performance.now();
+    if (step.done) return step;
+    if (performance.now() - begun >= TURN_MS) return null;
   }
 }
 
@@ -24,12 +33,4 @@ export async function yielding<T>(steps: Steps<T>): Promise<T> {
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Carries the work out at once. */
-export function atOnce<T>(steps: Steps<T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
 }

@@ -3,6 +3,7 @@
 
 import type { VerdictWords } from '../decide/verdict-changes.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import type { Steps } from '../domain/steps.ts';
 import { VERDICT_STATES, type Verdict } from '../domain/verdict.ts';
 import type { Database, SqlRow } from './database.ts';
 import { numberOrNull } from './run-row.ts';
@@ -28,8 +29,8 @@ export interface VerdictHistory {
 }
 
 export interface VerdictStore extends VerdictHistory {
-  /** The last recorded verdict of each task of a graph. */
-  latestVerdicts(graph: GraphPath): ReadonlyMap<TaskId, VerdictWords>;
+  /** The last recorded verdict of each task of a graph; in steps, as there may be many. */
+  latestVerdicts(graph: GraphPath): Steps<ReadonlyMap<TaskId, VerdictWords>>;
   /** Records changes, and that a supervisor has been judging since `watchedFrom`, until now. */
   recordVerdicts(
     changes: readonly DatedVerdict[],
@@ -39,6 +40,8 @@ export interface VerdictStore extends VerdictHistory {
   forgetVerdictsBefore(before: number): void;
 }
 
+/** Rows read between two pauses. */
+const PAGE = 500;
 /** A sentence is kept this long. */
 const BECAUSE_CHARS = 500;
 
@@ -70,7 +73,7 @@ export function createVerdictStore(database: Database): VerdictStore {
   const latest = database.prepare(
     `SELECT t.task, w.state, w.code, w.because FROM verdict_tasks t
      JOIN verdict_changes c ON c.task = t.id AND c.at = (SELECT max(at) FROM verdict_changes WHERE task = t.id)
-     JOIN verdict_words w ON w.id = c.words WHERE t.graph = ?`,
+     JOIN verdict_words w ON w.id = c.words WHERE t.graph = ?1 AND t.task > ?2 ORDER BY t.task LIMIT ${PAGE}`,
   );
   const addTask = database.prepare('INSERT OR IGNORE INTO verdict_tasks (graph, task) VALUES (?, ?)');
   const addWords = database.prepare(
@@ -86,8 +89,15 @@ export function createVerdictStore(database: Database): VerdictStore {
   );
   return {
     ...readVerdicts(database),
-    latestVerdicts: (graph) =>
-      new Map(latest.all(graph).map((row) => [String(row.task), wordsOf(row)] as const)),
+    *latestVerdicts(graph) {
+      const found = new Map<TaskId, VerdictWords>();
+      for (let after = ''; ; yield) {
+        const rows = latest.all(graph, after);
+        for (const row of rows) found.set(String(row.task), wordsOf(row));
+        if (rows.length < PAGE) return found;
+        after = String(rows.at(-1)?.task);
+      }
+    },
     recordVerdicts(changes, { from, to }) {
       database.relaxed(() =>
         database.transaction(() => {

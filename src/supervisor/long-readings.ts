@@ -15,10 +15,8 @@ export class LongReadings {
   readonly #wake: () => void;
   readonly #readings = new Map<GraphPath, Promise<void>>();
   #ended: GraphPath[] = [];
-  /** Ends the current wait. */
-  #hurry: (() => void) | null = null;
 
-  /** `wake` is called when a reading completes that is not awaited. */
+  /** `wake` is called when a reading completes. */
   constructor(
     parts: { readonly graphs: Pick<SupervisedGraphs, 'get' | 'refresh'>; readonly log: Pick<Log, 'warn'> },
     wake: () => void,
@@ -41,19 +39,14 @@ export class LongReadings {
       .then(() => {
         this.#ended.push(path);
         if (this.#readings.get(path) === reading) this.#readings.delete(path);
-        if (this.#hurry === null) this.#wake();
+        this.#wake();
       });
     this.#readings.set(path, reading);
   }
 
-  /** Resolves when one of the readings has completed, or `hurry` is called; at once if there is none. */
-  async wait(): Promise<void> {
-    if (this.#readings.size === 0) return;
-    const hurried = new Promise<void>((resolve) => {
-      this.#hurry = resolve;
-    });
-    await Promise.race([...this.#readings.values(), hurried]);
-    this.#hurry = null;
+  /** Something is being read. */
+  get isBusy(): boolean {
+    return this.#readings.size > 0;
   }
 
   /** The graphs whose reading has completed since the last call. */
@@ -61,11 +54,6 @@ export class LongReadings {
     const ended = this.#ended;
     this.#ended = [];
     return ended;
-  }
-
-  /** Lets the waiting caller continue with the previous reading. */
-  hurry(): void {
-    this.#hurry?.();
   }
 
   /** Resolves when no reading is under way. */

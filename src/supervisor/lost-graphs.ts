@@ -230,6 +230,8 @@ export class LostGraphs {
 }
 
 function openOf(snapshot: Snapshot): Pick<RememberedGraph, 'open' | 'openCount'> {
-  const ids = [...unfinishedTasks(snapshot.tasks)].map((task) => task.id);
-  return { open: ids.slice(0, NAMED), openCount: ids.length };
+  const open: string[] = [];
+  let openCount = 0;
+  for (const { id } of unfinishedTasks(snapshot.tasks)) if (openCount++ < NAMED) open.push(id);
+  return { open, openCount };
 }

@@ -2,7 +2,7 @@
 // instant that anything waits for.
 
 import { createMemo, type DecideMemo, decide } from '../decide/decide.ts';
-import type { GraphHold } from '../decide/world.ts';
+import type { GraphHold, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type GraphPath, type RunId, taskOfKey } from '../domain/ids.ts';
@@ -11,7 +11,7 @@ import type { Maintenance } from '../graphs/maintenance.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
 import type { Cancel } from '../platform/clock.ts';
-import { nextTurn } from '../platform/cooperative.ts';
+import { nextTurn, type Turn } from '../platform/cooperative.ts';
 import type { Service } from '../platform/service.ts';
 import { liftOutdatedHolds } from '../run/endpoint-holds.ts';
 import type { Decided, LastDecision } from '../run/last-decision.ts';
@@ -22,6 +22,7 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { ConnectedWorkers } from './connected-workers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
+import { LongJudgements } from './long-judgements.ts';
 import { LongReadings } from './long-readings.ts';
 import { LostGraphs } from './lost-graphs.ts';
 import { observeWorld } from './observe.ts';
@@ -37,6 +38,7 @@ interface SupervisorNeeds extends Base {
   readonly last: LastDecision;
   /** Distinguishes this supervisor's runs from another's. */
   readonly stateDir: string;
+  readonly turn: Turn;
   /** Observe mode: judge and report, change nothing. */
   readonly observeOnly: boolean;
   config(): Config;
@@ -71,6 +73,7 @@ export class Supervisor implements Service {
   readonly #dirty = new Set<GraphPath>();
   readonly #ledgerTrouble: LedgerTrouble;
   readonly #longReadings: LongReadings;
+  readonly #longJudgements: LongJudgements;
   #state: SupervisorState = 'stopped';
   #ticking: Promise<void> | null = null;
   #again = false;
@@ -88,6 +91,7 @@ export class Supervisor implements Service {
     this.#runs = parts.runs;
     this.#ledgerTrouble = new LedgerTrouble(parts);
     this.#longReadings = new LongReadings(parts, () => this.wake());
+    this.#longJudgements = new LongJudgements({ ...parts, memo: this.#memo, wake: () => this.wake() });
     this.#dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
     this.#lost = new LostGraphs(parts);
   }
@@ -144,6 +148,7 @@ export class Supervisor implements Service {
     await this.#ticking;
     const stillRunning = this.#runs.attended().filter((live) => live.run.process).length;
     await this.#longReadings.idle();
+    await this.#longJudgements.stop();
     await this.#dispatcher.stopAll('detached');
     await this.#parts.graphs.release();
     this.#state = 'stopped';
@@ -224,7 +229,8 @@ export class Supervisor implements Service {
     const busy = this.#runs.attended().some((live) => live.run.phase !== 'handed-off');
     // An observer leaves what is due to others.
     const due = this.#parts.observeOnly ? 0 : (this.decided?.decision.actions.length ?? 0);
-    return !busy && due === 0 && !this.#again && !this.#isUnsure();
+    const isBehind = this.#longReadings.isBusy || this.#longJudgements.isBusy;
+    return !busy && due === 0 && !this.#again && !isBehind && !this.#isUnsure();
   }
 
   /** Something is missing from a graph, and its consequences are not known yet. */
@@ -235,10 +241,9 @@ export class Supervisor implements Service {
     return [...doubts].some((since) => now < since + rewindGraceMs);
   }
 
-  /** Events during a pass get one of their own, and no long reading delays it. */
+  /** Events during a pass get one of their own. */
   #comeAgain(): void {
     this.#again = true;
-    this.#longReadings.hurry();
   }
 
   async #passes(): Promise<void> {
@@ -263,18 +268,26 @@ export class Supervisor implements Service {
     this.#noteClock();
     this.#runs.expire(clock.now());
     const ledgerAt = this.#ledgerTrouble.look();
+    // Before anything starts, everything is judged as it is.
+    if (this.#state === 'starting') await this.#longJudgements.complete(() => this.#world());
     const decided = this.judge();
     this.#parts.last.note(decided);
     const { decision } = decided;
     const dispatched = this.#parts.observeOnly ? 0 : this.#dispatcher.apply(decision.actions);
+    if (this.#longJudgements.actedOn()) this.#comeAgain();
     this.#sleepUntil(ledgerAt === null ? decision.wakeAt : Math.min(ledgerAt, decision.wakeAt ?? ledgerAt));
     bus.emit('tick.finished', { dispatched, wakeAt: decision.wakeAt });
   }
 
   /** The world and its verdicts at this very moment. Decides, and applies nothing. */
   judge(): Decided {
+    const world = this.#world();
+    return { world, decision: decide(world, this.#memo, this.#longJudgements.of(world)) };
+  }
+
+  #world(): World {
     const { clock, graphs, ledger, config } = this.#parts;
-    const world = observeWorld({
+    return observeWorld({
       now: clock.now(),
       config: config(),
       graphs,
@@ -288,7 +301,6 @@ export class Supervisor implements Service {
       workers: this.#parts.workers.byProfile(clock.now()),
       ...(this.decided ? { doubts: this.decided.decision.doubts } : {}),
     });
-    return { world, decision: decide(world, this.#memo) };
   }
 
   /**
@@ -360,7 +372,6 @@ export class Supervisor implements Service {
     for (const path of dirty) if (isLong(path)) this.#longReadings.begin(path);
     const short = [...dirty].filter((path) => !isLong(path));
     await this.#parts.graphs.refresh(short);
-    if (!this.#again) await this.#longReadings.wait();
     return [...short, ...this.#longReadings.takeEnded()];
   }
 
@@ -415,6 +426,7 @@ export class Supervisor implements Service {
       this.#safetyAt,
       this.#relistAt,
       this.#maintainAt ?? Number.POSITIVE_INFINITY,
+      this.#longJudgements.nextAt ?? Number.POSITIVE_INFINITY,
       now + LONGEST_SLEEP_MS,
     );
     this.#timer();

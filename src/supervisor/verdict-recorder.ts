@@ -4,17 +4,20 @@
 import { VerdictChanges } from '../decide/verdict-changes.ts';
 import { Verdicts } from '../decide/verdicts.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { Steps } from '../domain/steps.ts';
 import type { Base } from '../platform/base.ts';
 import type { Cancel, Clock } from '../platform/clock.ts';
-import { type Steps, yielding } from '../platform/cooperative.ts';
+import { nextTurn, yielding } from '../platform/cooperative.ts';
 import type { Log } from '../platform/log.ts';
-import type { LastDecision } from '../run/last-decision.ts';
+import type { Decided, LastDecision } from '../run/last-decision.ts';
 import type { DatedVerdict, VerdictStore } from '../runs/verdict-store.ts';
 
 /** Changes are gathered this long before they are written, ms. */
 const GATHER_MS = 2_000;
 /** At most this many are kept waiting. */
 const GATHERED = 2_000;
+/** At most this many are written in one turn of the event loop. */
+const WRITTEN_A_TURN = 250;
 /** How far back the record may say that no supervisor was judging, ms. */
 const WATCH_MS = 60_000;
 
@@ -39,6 +42,7 @@ export class VerdictRecorder {
   #timer: Cancel = () => {};
   #isTimed = false;
   #looking: Promise<void> | null = null;
+  #writing: Promise<void> | null = null;
   #again = false;
 
   constructor({ clock, log, bus, store, last, isStarting }: RecorderNeeds) {
@@ -55,7 +59,7 @@ export class VerdictRecorder {
   /** Writes what is gathered: everything up to the last tick, if that was looked at. Never throws. */
   async flush(): Promise<void> {
     await this.#looking;
-    this.#write();
+    await this.#write();
   }
 
   /** Writes the rest and ends. */
@@ -63,7 +67,7 @@ export class VerdictRecorder {
     this.#unsubscribe();
     // A tick during the last look brings one more, which must not outlive the ledger.
     while (this.#looking) await this.#looking;
-    this.#write();
+    await this.#write();
   }
 
   #look(): void {
@@ -89,12 +93,16 @@ export class VerdictRecorder {
     this.#schedule();
   }
 
-  *#compare({ world, decision }: NonNullable<LastDecision['made']>): Steps<void> {
+  *#compare({ world, decision }: Decided): Steps<void> {
     const { verdicts } = decision;
     if (!(verdicts instanceof Verdicts)) return;
-    for (const { graph } of world.graphs) {
-      for (const verdict of this.#changes.of(graph, verdicts, () => this.#store.latestVerdicts(graph)))
-        this.#gathered.push({ at: world.now, verdict });
+    // Small ones first: meanwhile they may change again.
+    const bySize = [...world.graphs].sort((a, b) => a.snapshot.tasks.size - b.snapshot.tasks.size);
+    for (const { graph } of bySize) {
+      // What is said of it while it is judged is only what was said before.
+      if (decision.unjudged?.has(graph)) continue;
+      const changes = yield* this.#changes.of(graph, verdicts, () => this.#store.latestVerdicts(graph));
+      for (const verdict of changes) this.#gathered.push({ at: world.now, verdict });
       yield;
     }
     this.#changes.keepOnly(new Set(world.graphs.map(({ graph }) => graph)));
@@ -103,26 +111,41 @@ export class VerdictRecorder {
   #schedule(): void {
     const isFull = this.#gathered.length >= GATHERED;
     const isDue = this.#clock.now() >= this.#writtenAt + WATCH_MS;
-    if (isFull) this.#write();
+    if (isFull) void this.#write();
     else if (!this.#isTimed && (this.#gathered.length > 0 || isDue)) {
       this.#isTimed = true;
-      this.#timer = this.#clock.after(GATHER_MS, () => this.#write());
+      this.#timer = this.#clock.after(GATHER_MS, () => void this.#write());
     }
   }
 
-  #write(): void {
+  /** Never rejects. */
+  #write(): Promise<void> {
     this.#timer();
     this.#isTimed = false;
-    if (this.#watchedFrom === null) return;
-    const changes = this.#gathered;
-    this.#gathered = [];
-    const now = this.#clock.now();
-    try {
-      this.#store.recordVerdicts(changes, { from: this.#watchedFrom, to: now });
-      this.#writtenAt = now;
-    } catch (thrown) {
-      // The record is for people: a full disk is said by what cannot work without the ledger.
-      this.#log.warn('verdicts.unwritten', { because: messageOf(thrown), changes: changes.length });
+    this.#writing ??= this.#writeTurns().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  async #writeTurns(): Promise<void> {
+    const from = this.#watchedFrom;
+    if (from === null) return;
+    for (;;) {
+      const changes = this.#gathered.splice(0, WRITTEN_A_TURN);
+      const next = this.#gathered[0];
+      const now = this.#clock.now();
+      try {
+        // Before the rest is written, the record is complete only up to that.
+        this.#store.recordVerdicts(changes, { from, to: next ? Math.max(from, next.at - 1) : now });
+        this.#writtenAt = now;
+      } catch (thrown) {
+        const lost = changes.length + this.#gathered.splice(0).length;
+        // The record is for people: a full disk is said by what cannot work without the ledger.
+        this.#log.warn('verdicts.unwritten', { because: messageOf(thrown), changes: lost });
+      }
+      if (this.#gathered.length === 0) return;
+      await nextTurn();
     }
   }
 }

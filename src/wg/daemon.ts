@@ -10,8 +10,9 @@ import { promisify } from 'node:util';
 import { systemCode } from '../domain/errors.ts';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import type { Steps } from '../domain/steps.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type Steps, yielding } from '../platform/cooperative.ts';
+import { yielding } from '../platform/cooperative.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
 /** A live daemon, and how it was recognised. */

@@ -4,7 +4,8 @@
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Steps, yielding } from '../platform/cooperative.ts';
+import type { Steps } from '../domain/steps.ts';
+import { yielding } from '../platform/cooperative.ts';
 import type { ListedWorktree } from './porcelain.ts';
 
 /**

@@ -97,12 +97,13 @@ describe('status elsewhere', () => {
       feature: [task('a', MADE), task('b', MADE)],
     });
     const copies = findCopies(views);
-    const [main, feature] = views.map((view) => view.graph);
-    expect(copies.statusElsewhere(feature ?? '', 'a')).toBe('done');
-    expect(copies.statusElsewhere(main ?? '', 'a')).toBeNull();
-    expect(copies.statusElsewhere(feature ?? '', 'b')).toBeNull();
-    expect(copies.statusElsewhere(feature ?? '', 'gone')).toBeNull();
-    expect(copies.statusElsewhere('/nowhere', 'a')).toBeNull();
+    const [main, feature] = views;
+    if (!main || !feature) throw new Error('no views');
+    expect(copies.statusElsewhere(feature, 'a')).toBe('done');
+    expect(copies.statusElsewhere(main, 'a')).toBeNull();
+    expect(copies.statusElsewhere(feature, 'b')).toBeNull();
+    expect(copies.statusElsewhere(feature, 'gone')).toBeNull();
+    expect(copies.statusElsewhere(graphView('nowhere', []), 'a')).toBeNull();
   });
 });
 
@@ -158,7 +159,7 @@ describe('from look to look', () => {
       for (const view of world)
         for (const one of view.snapshot.tasks.values()) {
           expect(kept.holdOf(view, one)).toEqual(fresh.holdOf(view, one));
-          expect(kept.statusElsewhere(view.graph, one.id)).toBe(fresh.statusElsewhere(view.graph, one.id));
+          expect(kept.statusElsewhere(view, one.id)).toBe(fresh.statusElsewhere(view, one.id));
         }
     }
   });

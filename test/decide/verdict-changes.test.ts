@@ -10,6 +10,7 @@ import { Verdicts, verdictOf } from '../../src/decide/verdicts.ts';
 import type { World } from '../../src/decide/world.ts';
 import { taskKey } from '../../src/domain/ids.ts';
 import type { Run } from '../../src/domain/run.ts';
+import { atOnce } from '../../src/domain/steps.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
@@ -150,7 +151,7 @@ test('what was recorded is what deciding says, at any instant of a week, over re
     const { verdicts } = decide(at, memo);
     if (!(verdicts instanceof Verdicts)) throw new Error('unexpected verdicts');
     const changed = at.graphs.flatMap(({ graph }) =>
-      changes.of(graph, verdicts, () => ledger.latestVerdicts(graph)),
+      atOnce(changes.of(graph, verdicts, () => ledger.latestVerdicts(graph))),
     );
     const dated = changed.map((verdict) => ({ at: at.now, verdict }));
     ledger.recordVerdicts(dated, { from: NOW, to: at.now });

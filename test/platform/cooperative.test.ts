@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { atOnce, type Steps, yielding } from '../../src/platform/cooperative.ts';
+import { atOnce, type Steps } from '../../src/domain/steps.ts';
+import { yielding } from '../../src/platform/cooperative.ts';
 
 /** What the clock of the turns reads. Work moves it: how busy the machine is changes nothing. */
 let now = 0;
