@@ -16,6 +16,8 @@ export interface Standing {
   readonly isValid: StillStands;
   /** Verdicts that follow from the graph's own tasks alone are still valid for tasks that did not change. */
   readonly holdsForTasks: StillStands;
+  /** It was made with the same profiles, settings and hold, whatever happened to the tasks and their copies. */
+  readonly isSameGround: (view: GraphView, world: ProcessIo) => boolean;
 }
 
 /** Open in wg's sense: it could be started, now or later. */
@@ -66,7 +68,7 @@ export function isStillValid(inputs: {
     revision = now;
     return true;
   };
-  const holdsForTasks: StillStands = (view, world, copies) =>
+  const isSameGround: Standing['isSameGround'] = (view, world) =>
     view.profiles === profiles &&
     view.wgOnPath === wgOnPath &&
     view.wgCan === wgCan &&
@@ -75,10 +77,11 @@ export function isStillValid(inputs: {
     isSameHold(graphHold(view), hold) &&
     world.config.timezone === timezone &&
     world.config.retry === retry &&
-    world.config.schedule === schedule &&
-    copies.version(graph) === version &&
-    world.now >= judgedAt;
+    world.config.schedule === schedule;
+  const holdsForTasks: StillStands = (view, world, copies) =>
+    isSameGround(view, world) && copies.version(graph) === version && world.now >= judgedAt;
   return {
+    isSameGround,
     holdsForTasks,
     isValid: (view, world, copies) =>
       view.snapshot === snapshot &&

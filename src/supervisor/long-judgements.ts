@@ -128,7 +128,7 @@ export class LongJudgements {
         this.#rests.delete(graph);
         continue;
       }
-      const isFresh = this.#fresh.has(graph);
+      const isFresh = this.#fresh.has(graph) && known?.isSameGround(view, world) === true;
       found.set(graph, { counted: this.#counted(view), judged: known ?? null, isFresh });
     }
     return found;
@@ -153,7 +153,9 @@ export class LongJudgements {
   #isAtRest({ graph, snapshot }: GraphView, { now }: World): boolean {
     if (this.#isStopped || this.#fresh.has(graph)) return true;
     const rest = this.#rests.get(graph);
-    if (rest && rest.tasks === snapshot.tasks && now < rest.until) return true;
+    // A clock that is set back makes no rest longer.
+    const isResting = rest && now < rest.until && now >= rest.until - LONGEST_REST_MS;
+    if (isResting && rest.tasks === snapshot.tasks) return true;
     this.#rests.delete(graph);
     return false;
   }

@@ -192,6 +192,20 @@ test('a graph that changes each time it was judged is acted on all the same, wit
   await judging.stop();
 });
 
+test('what was judged is not acted on where the graph is held by now', async () => {
+  const judging = stepwise(2);
+  judging.look(pair([task('same'), task('other')], []));
+  judging.allowAll();
+  await nextTurn();
+  await judging.work(0);
+  const changed = graphView('large', [task('same'), task('new')]);
+  const hold = { code: 'wg-daemon', because: 'another dispatcher serves it' };
+  expect(started(judging.look(world([{ ...changed, hold }])).decision)).toEqual([]);
+  expect(started(judging.look(world([changed])).decision)).toEqual(['same']);
+  judging.allowAll();
+  await judging.stop();
+});
+
 test('a failure is told, and tried again a second later', async () => {
   const warned: string[] = [];
   const memo = createMemo();
