@@ -41,7 +41,7 @@ export interface CourseEvent {
 }
 
 export interface Script {
-  /** What becomes of a run that starts; `n` counts the task's runs from 0. */
+  /** What happens to a run that starts; `n` counts the task's runs from 0. */
   endOf(plan: Plan, n: number, now: number): ScriptedEnd;
   /** Open runs of the world that the course continues. */
   restOf?(run: Run, now: number): ScriptedEnd;
@@ -99,7 +99,7 @@ interface OpenRun {
   readonly end: ScriptedEnd;
 }
 
-/** A step that starts nothing new moves the time at least this much, so that no course stands still, ms. */
+/** A step that starts nothing new moves the time at least this much, so that no course stays where it is, ms. */
 const LEAST_STEP_MS = 1;
 
 /** The course of a world from its `now` until an instant (ms), or until nothing more can happen. */
@@ -203,7 +203,7 @@ class Walk {
     for (const [key, { graph, task }] of this.#candidates) {
       if (started.has(key)) continue;
       const verdict = verdictOf(decision.verdicts, graph, task);
-      // For a person, a time or another task it waits by itself: when that has come it is a candidate again.
+      // For a person, a time or another task it waits on its own: when that has come it is a candidate again.
       const isKept = verdict?.state === 'queued' || (verdict?.state === 'held' && isPause(verdict.code));
       if (!verdict || !isKept) continue;
       const { code, because } = verdict;

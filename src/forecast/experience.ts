@@ -5,11 +5,11 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { ScriptedEnd } from './course.ts';
 
-/** So many finished runs are needed before anything is said of the next ones. */
+/** This many finished runs are needed before anything is said of the next ones. */
 export const RUNS_NEEDED = 20;
-/** So many waits of one kind are needed before anything is said of the next one. */
+/** This many waits of one kind are needed before anything is said of the next one. */
 const WAITS_NEEDED = 5;
-/** A profile in one repository is a class of its own from so many runs on. */
+/** A profile in one repository is a class of its own from this many runs on. */
 const OWN_CLASS = 20;
 
 /** Who or what a task waits for that only a person or another program ends. */
