@@ -8,7 +8,7 @@ import { type EndingNeeds, RunEnds } from '../run/end-run.ts';
 import { Leases } from '../run/leases.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import { Parking } from '../run/parking.ts';
-import { Recovery } from '../run/recovery.ts';
+import { Recovery, type RecoveryNeeds } from '../run/recovery.ts';
 import { Releases } from '../run/release.ts';
 import { Rewound } from '../run/rewound.ts';
 import { RunEvents } from '../run/run-events.ts';
@@ -19,10 +19,8 @@ import { Unanswered } from '../run/unanswered.ts';
 interface RunsRoom
   extends Pick<RunnerNeeds, 'identity' | 'tokens' | 'ledger' | 'graphs' | 'executors' | 'environment'>,
     Pick<RunnerNeeds, 'claimCheck' | 'config' | 'callback' | 'standing' | 'wake'>,
-    Pick<EndingNeeds, 'gate' | 'afterEnd'> {
-  /** Distinguishes this supervisor's runs from another's. */
-  readonly stateDir: string;
-}
+    Pick<EndingNeeds, 'gate' | 'afterEnd'>,
+    Pick<RecoveryNeeds, 'stateDir' | 'runFiles'> {}
 
 export function createRuns(base: Base, room: RunsRoom): Runs {
   const { identity, ledger, graphs, executors, gate, config, wake } = room;
@@ -32,7 +30,7 @@ export function createRuns(base: Base, room: RunsRoom): Runs {
   const availability = new Availability({ clock, identity, ledger, graphs, wake });
   const parking = new Parking({ clock, bus, ledger, graphs });
   const unanswered = new Unanswered();
-  const recovery = new Recovery({ clock, log, ledger, executors, stateDir: room.stateDir });
+  const recovery = new Recovery({ ...room, clock, log });
   const { afterEnd } = room;
   const events = new RunEvents({ bus, log, live, ledger });
   const releases = new Releases({ clock, ledger, graphs, gate, parking, events, wake });

@@ -40,6 +40,15 @@ export type FileReading =
   | { readonly kind: 'text'; readonly reading: Rereading; readonly state: FileState }
   | { readonly kind: 'problem'; readonly problem: GraphProblem };
 
+/** What a store does with its graph's file; `diskFiles` is the file system, the simulation has one in memory. */
+export interface GraphFiles {
+  readonly stateNow: typeof stateOfFileNow;
+  readonly stateOfOpened: typeof stateOfOpenedFile;
+  readonly read: typeof readGraphFile;
+  readonly write: typeof writeGraphFile;
+  readonly lockFiles: typeof lockFilesOf;
+}
+
 /** A graph may be a link to a shared place. */
 const LINKED = { links: 'follow' } as const;
 
@@ -319,3 +328,12 @@ function cannotWrite(path: string, thrown: unknown): SupervisorError {
     details: { file: path, ...(code === undefined ? {} : { code }) },
   });
 }
+
+/** The file system. */
+export const diskFiles: GraphFiles = {
+  stateNow: stateOfFileNow,
+  stateOfOpened: stateOfOpenedFile,
+  read: readGraphFile,
+  write: writeGraphFile,
+  lockFiles: lockFilesOf,
+};

@@ -1,8 +1,17 @@
 // Reads a file whose earlier text is known: equal parts are only compared, through a small buffer, and not stored
 // twice. Knows bytes, not lines; whether the file was stable meanwhile is the caller's to check.
 
-import type { FileHandle } from 'node:fs/promises';
 import type { PieceTable } from './piece-table.ts';
+
+/** Where bytes are read from, such as an open file. */
+export interface ByteSource {
+  read(
+    into: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+}
 
 /** A file's text, and how much of it equals the start and end of the earlier one. */
 export interface Rereading {
@@ -20,7 +29,7 @@ const MIN_CHUNK = 1 << 17;
 
 /** Reads a file of `size` bytes of which `before` is known; null if it turns out to be shorter. */
 export async function rereadText(
-  handle: FileHandle,
+  handle: ByteSource,
   size: number,
   before: PieceTable,
 ): Promise<Rereading | null> {
@@ -47,7 +56,7 @@ export async function rereadText(
 }
 
 /** A single read for all of it. */
-async function rereadSmall(handle: FileHandle, size: number, before: PieceTable): Promise<Rereading | null> {
+async function rereadSmall(handle: ByteSource, size: number, before: PieceTable): Promise<Rereading | null> {
   const bytes = Buffer.allocUnsafeSlow(size);
   if (!(await fill(handle, bytes, 0))) return null;
   const sameStart = before.sameFrom(0, bytes);
@@ -87,7 +96,7 @@ async function compare(
   return done;
 }
 
-async function fill(handle: FileHandle, bytes: Buffer, from: number): Promise<boolean> {
+async function fill(handle: ByteSource, bytes: Buffer, from: number): Promise<boolean> {
   let at = 0;
   while (at < bytes.length) {
     const { bytesRead } = await handle.read(bytes, at, bytes.length - at, from + at);

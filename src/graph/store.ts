@@ -21,15 +21,12 @@ import {
   unreadableSnapshot,
 } from './format.ts';
 import {
+  diskFiles,
   type FileReading,
   type FileState,
+  type GraphFiles,
   justEmptied,
   keepsChanging,
-  lockFilesOf,
-  readGraphFile,
-  stateOfFileNow,
-  stateOfOpenedFile,
-  writeGraphFile,
 } from './graph-file.ts';
 
 export type { EditSession } from './edit-session.ts';
@@ -42,6 +39,8 @@ export interface GraphStoreOptions {
   readonly clock: Clock;
   /** How long a change waits for graph.lock, ms. wg itself may hold it for 10 s and more. */
   readonly lockTimeoutMs?: number;
+  /** Where its file is; absent: on the disk. */
+  readonly files?: GraphFiles;
 }
 
 export interface GraphStore {
@@ -91,7 +90,7 @@ const FRESH_MS = 50;
 
 /** The store of one graph. Opens nothing before its first call. */
 export function createGraphStore(options: GraphStoreOptions): GraphStore {
-  const { graph, locker, limits, clock } = options;
+  const { graph, locker, limits, clock, files = diskFiles } = options;
   const closing = new AbortController();
   let parsed: ParsedGraph | null = null;
   /** State of the file that `current` shows; null while it shows none. */
@@ -166,7 +165,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
    * A program that writes in place empties the file first; taking that for an empty graph would stop running work.
    */
   async function readFile(before: ParsedGraph | null): Promise<FileReading> {
-    const result = await readGraphFile(graph, limits.maxGraphBytes, before?.text);
+    const result = await files.read(graph, limits.maxGraphBytes, before?.text);
     if (result.kind === 'problem' || result.state.size > 0 || lastWhole === null || lastWhole.size === 0)
       return result;
     const fresh = Math.abs(clock.now() - result.state.modifiedAt) <= FRESH_MS;
@@ -180,7 +179,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
         for (const lock of locks.splice(0).reverse()) lock.release();
       };
       try {
-        for (const file of lockFilesOf(graph))
+        for (const file of files.lockFiles(graph))
           locks.push(
             await locker.acquire(file, {
               timeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
@@ -207,7 +206,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
   }
 
   async function writeBatch(all: readonly Waiting[], attempt = 1): Promise<void> {
-    await readOnce(stateOfOpenedFile);
+    await readOnce(files.stateOfOpened);
     const found = state;
     const isThere = current.problem === null && parsed !== null;
     const batch = isThere ? all : onlyCreating(all, current.problem);
@@ -221,7 +220,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       throw refused(tooLarge(graph, result.text.length, limits.maxGraphBytes));
     // Every changed line was validated already; this is the last check before the shared file is replaced.
     if (result.snapshot.problem !== null) throw refused(result.snapshot.problem);
-    const written = await writeGraphFile(graph, result.text, found);
+    const written = await files.write(graph, result.text, found);
     if (written === null && attempt < MAX_ATTEMPTS) return await writeBatch(batch, attempt + 1);
     if (written === null) throw refused(keepsChanging(graph));
     published++;
@@ -261,7 +260,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
     refresh() {
       // A caller that asks during a reading may know of a later change, so one more reading follows it.
       if (reading === null) {
-        reading = readOnce(stateOfFileNow).finally(() => {
+        reading = readOnce(files.stateNow).finally(() => {
           reading = null;
         });
         return reading;
@@ -270,7 +269,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
         .catch(() => current)
         .then(() => {
           nextReading = null;
-          reading = readOnce(stateOfFileNow).finally(() => {
+          reading = readOnce(files.stateNow).finally(() => {
             reading = null;
           });
           return reading;
@@ -278,7 +277,7 @@ export function createGraphStore(options: GraphStoreOptions): GraphStore {
       return nextReading;
     },
     mayDiffer(how) {
-      const found = stateOfFileNow(graph);
+      const found = files.stateNow(graph);
       if (found === null) return published === 0 || current.problem?.code !== 'missing';
       if (found.print !== state?.print) return true;
       return !isSure && (how !== 'likely' || clock.now() - found.modifiedAt <= FRESH_MS);

@@ -11,7 +11,7 @@ import type { Task } from '../domain/task.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
-import { readRunFile } from '../runs/run-file.ts';
+import { diskRunFiles, type RunFiles } from '../runs/run-file.ts';
 import type { WgHere } from '../wg/command.ts';
 import type { AgentChange } from '../wg/registry.ts';
 import type { Peers } from './peers.ts';
@@ -31,6 +31,8 @@ export interface MaintenanceParts {
   isLive(pid: number): boolean;
   /** Known runs and results; absent: none. */
   readonly ledger?: Pick<LedgerView, 'runs' | 'results'>;
+  /** Absent: on the disk. */
+  readonly runFiles?: RunFiles;
 }
 
 /** wg considers an agent dead after five minutes without a heartbeat, and wants one every two. */
@@ -92,7 +94,7 @@ export class Maintenance {
         const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
         if (ours.has(id) || status !== 'in-progress') return ours.has(id);
         if (this.#ended(graph, id, assigned) !== null) return false;
-        return readRunFile(join(graph.path, 'agents', assigned)) !== null;
+        return (this.#parts.runFiles ?? diskRunFiles).read(join(graph.path, 'agents', assigned)) !== null;
       };
       const ended = (id: string, agent: string) => this.#ended(graph, id, agent);
       const find = (tasks: typeof snapshot.tasks) =>

@@ -13,6 +13,7 @@ import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Repository, Worktree } from '../domain/worktree.ts';
 import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../platform/bus.ts';
+import { nextTurn } from '../platform/cooperative.ts';
 import type { InstanceLock } from '../platform/instance-lock.ts';
 import type { WgHere } from '../wg/command.ts';
 import { obstacleIn } from '../wg/obstacles.ts';
@@ -53,6 +54,8 @@ export interface SupervisedGraphsParts {
   lock: ((graph: GraphPath) => Promise<InstanceLock>) | null;
   /** Another dispatcher that serves the graph now. */
   competingDispatcher: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
+  /** What in a graph's folder prevents serving it, or null; absent: what its files on the disk tell. */
+  readonly obstacle?: (graph: GraphPath) => string | null;
 }
 
 interface Entry {
@@ -141,7 +144,7 @@ export class SupervisedGraphs {
     for (const { graph } of [...this.#entries.values()]) {
       const { path, store } = graph;
       if (store.mayDiffer() || (await this.#profiles(path, graph)) !== graph.profiles) found.push(path);
-      if (++looked % LOOKS_AT_A_TIME === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (++looked % LOOKS_AT_A_TIME === 0) await nextTurn();
     }
     return found;
   }
@@ -257,7 +260,7 @@ export class SupervisedGraphs {
 
   async #judgeHold(entry: Entry): Promise<void> {
     const { path } = entry.graph;
-    const obstacle = obstacleIn(path);
+    const obstacle = (this.#parts.obstacle ?? obstacleIn)(path);
     let hold: GraphHold | null = obstacle === null ? null : { code: 'obstacle', because: obstacle };
     // If something blocks the graph, nothing is created, locked or probed in it.
     if (hold === null && this.#parts.lock && !entry.lock) {

@@ -3,6 +3,7 @@
 
 import { isOurs, isSameTask } from '../decide/reconcile.ts';
 import { type RetryDecision, retryDecision } from '../decide/retry.ts';
+import { lastMark } from '../decide/rewind.ts';
 import { profileNamed } from '../decide/route.ts';
 import type { Config } from '../domain/config.ts';
 import { countedRun } from '../domain/counted-task.ts';
@@ -287,6 +288,12 @@ export class RunEnds {
 
   /** A process that still runs may live on for `lingerMs` and is stopped then. */
   #stopWork({ run, outcome }: End): Changes {
+    this.letEnd(run, outcome);
+    return;
+  }
+
+  /** The same for a run whose outcome an earlier supervisor recorded. */
+  letEnd(run: Run, outcome: Succeeded | Failed): void {
     const live = this.#parts.live.get(run.id);
     if (!live) return;
     live.declared = outcome;
@@ -294,7 +301,6 @@ export class RunEnds {
     if (live.run.phase === 'handed-off' || live.run.type === 'http' || outcome.kind === 'failed')
       live.stop('completed');
     else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
-    return;
   }
 
   async #record({ run, outcome: reported, graph }: End): Promise<Changes> {
@@ -365,6 +371,29 @@ export class RunEnds {
     if (graph && !kept)
       this.#parts.events.leaveRegistry(graph, run, outcome.kind === 'succeeded' ? 'done' : 'failed');
     return;
+  }
+
+  /**
+   * Records the result of a run whose outcome is in its graph already. It was recorded before that, but a power cut undoes
+   * what the ledger was told after the outcome.
+   */
+  recallWritten(run: Run): void {
+    const { ledger, graphs } = this.#parts;
+    const { outcome } = run;
+    const graph = graphs.get(run.graph);
+    const task = graph?.store.detail(run.task);
+    if (!graph || !task || (outcome?.kind !== 'succeeded' && outcome?.kind !== 'failed')) return;
+    if (!isSameTask(task, run) || !isSettledBy(task.status, outcome)) return;
+    const key = resultKey(run);
+    if (
+      ledger
+        .results()
+        .of(key.repo, key.task)
+        .some((known) => known.run === run.id)
+    )
+      return;
+    this.#remember(run, outcome, graph);
+    ledger.markResult(key, run.id, lastMark(task));
   }
 
   /** Records a result beside the graph, which may be rewound. */

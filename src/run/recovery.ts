@@ -15,24 +15,28 @@ import { releaseInGraph, settleInGraph } from '../graphs/task-writes.ts';
 import type { Base } from '../platform/base.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { readRunFile, writeRunFile } from '../runs/run-file.ts';
+import { diskRunFiles, type RunFiles } from '../runs/run-file.ts';
 import { NO_PID, WITHOUT_PROCESS } from '../wg/registry.ts';
 import type { LiveRun } from './live-run.ts';
 
-interface RecoveryNeeds extends Pick<Base, 'clock' | 'log'> {
+export interface RecoveryNeeds extends Pick<Base, 'clock' | 'log'> {
   readonly ledger: Ledger;
   readonly executors: ReadonlyMap<ExecutorType, Pick<Executor, 'recover'>>;
   /** Distinguishes this supervisor's runs from another's. */
   readonly stateDir: string;
+  /** Absent: on the disk. */
+  readonly runFiles?: RunFiles;
 }
 
 export class Recovery {
   readonly #parts: RecoveryNeeds;
+  readonly #runFiles: RunFiles;
   /** Graphs whose folders were searched. */
   readonly #looked = new Set<GraphPath>();
 
   constructor(parts: RecoveryNeeds) {
     this.#parts = parts;
+    this.#runFiles = parts.runFiles ?? diskRunFiles;
   }
 
   /** Stores in the run's folder what a supervisor with an empty ledger would need. */
@@ -40,7 +44,7 @@ export class Recovery {
     if (run.folder === null || token === null) return;
     try {
       const { stateDir } = this.#parts;
-      await writeRunFile(run.folder, { run, tokenHash: tokenHash(token), stateDir });
+      await this.#runFiles.write(run.folder, { run, tokenHash: tokenHash(token), stateDir });
     } catch (thrown) {
       // The ledger has it; only a lost ledger would miss it.
       this.#parts.log.warn('run.unremembered', { run: run.id, because: messageOf(thrown) });
@@ -73,7 +77,7 @@ export class Recovery {
     const { ledger, log, stateDir } = this.#parts;
     if (task.status !== 'in-progress' || !task.assigned || !/^agent-\d+$/.test(task.assigned)) return false;
     const folder = join(graph.path, 'agents', task.assigned);
-    const remembered = readRunFile(folder);
+    const remembered = this.#runFiles.read(folder);
     if (remembered?.stateDir !== stateDir) return false;
     const { run } = remembered;
     const fits =
@@ -97,7 +101,7 @@ export class Recovery {
   async #giveBack(graph: SupervisedGraph, task: Task): Promise<void> {
     const { ledger, clock, log, stateDir } = this.#parts;
     if (task.status !== 'in-progress' || !task.assigned || task.foreignKeys.length > 0) return;
-    const remembered = readRunFile(join(graph.path, 'agents', task.assigned));
+    const remembered = this.#runFiles.read(join(graph.path, 'agents', task.assigned));
     const run = remembered?.stateDir === stateDir ? ledger.run(remembered.run.id) : null;
     if (!run || (run.phase !== 'overruled' && run.phase !== 'interrupted') || !isOurs(task, run)) return;
     const { outcome } = run;

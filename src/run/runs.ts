@@ -8,7 +8,7 @@ import type { Failed, Stopped, StopReason, Succeeded } from '../domain/outcome.t
 import type { Plan } from '../domain/plan.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
-import type { Run } from '../domain/run.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Assignment } from '../executors/executor.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
@@ -34,7 +34,7 @@ import type { Unanswered } from './unanswered.ts';
 
 interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly live: Map<string, LiveRun>;
-  readonly ledger: Pick<Ledger, 'move' | 'setPause' | 'setMeta'>;
+  readonly ledger: Pick<Ledger, 'move' | 'run' | 'setPause' | 'setMeta'>;
   readonly graphs: Pick<SupervisedGraphs, 'get'>;
   readonly runner: Runner;
   readonly ends: RunEnds;
@@ -188,6 +188,18 @@ export class Runs {
     return this.#ends.end(run, outcome, by);
   }
 
+  /** Attends to the process of a run that has an outcome until it ends: the next attempt must not meet it. */
+  windUp(run: Run, outcome: Succeeded | Failed, profile: Profile): Promise<void> {
+    const attending = this.#runner.adopt(run, profile);
+    this.#ends.letEnd(run, outcome);
+    return attending;
+  }
+
+  /** Records the result of a run whose outcome is in its graph already, unless it is known. */
+  recallWritten(run: Run): void {
+    this.#ends.recallWritten(run);
+  }
+
   /** Whether the outcome of this run is being written now. */
   isFinishing(run: string): boolean {
     return this.#ends.isWriting(run);
@@ -310,7 +322,10 @@ export class Runs {
     for (const live of this.#live.values()) {
       if (!live.run.process) continue;
       live.shift(ms);
-      this.#parts.ledger.move(live.run.id, live.run.phase, { deadlineAt: live.run.deadlineAt });
+      const known = this.#parts.ledger.run(live.run.id);
+      // One that is reported as finished may have been settled while its process still ends.
+      if (known && isOpenRun(known))
+        this.#parts.ledger.move(known.id, known.phase, { deadlineAt: live.run.deadlineAt });
     }
   }
 

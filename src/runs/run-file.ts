@@ -17,6 +17,12 @@ export interface RememberedRun {
   readonly stateDir: string;
 }
 
+/** The records in the folders of runs; `diskRunFiles` is the file system. */
+export interface RunFiles {
+  readonly read: typeof readRunFile;
+  readonly write: typeof writeRunFile;
+}
+
 const FILE = 'run.json';
 
 /** Stores a run in its folder, which must exist. Survives a crash of this program, not every power cut. */
@@ -44,3 +50,6 @@ export function readRunFile(folder: string): RememberedRun | null {
     return null;
   }
 }
+
+/** The file system. */
+export const diskRunFiles: RunFiles = { read: readRunFile, write: writeRunFile };

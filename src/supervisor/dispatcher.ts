@@ -169,7 +169,13 @@ export class Dispatcher {
     // A missing task was not decided about: git may bring it back, and then its result is known.
     if ((phase === 'overruled' || phase === 'superseded') && !isGone)
       this.#runs.overrule(run, phase, because);
-    else ledger.move(run.id, phase, { finishedAt: clock.now() });
+    else {
+      if (phase === 'settled') {
+        this.#windUp(run);
+        this.#runs.recallWritten(run);
+      }
+      ledger.move(run.id, phase, { finishedAt: clock.now() });
+    }
   }
 
   /** Writes that the graph lost are repeated, but not at once: it may not be writable, or may be rewound again. */
@@ -320,8 +326,18 @@ export class Dispatcher {
   }
 
   async #settle(run: Run, outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'succeeded' || outcome.kind === 'failed')
-      await this.#runs.end(run, outcome, 'recovery');
+    if (outcome.kind !== 'succeeded' && outcome.kind !== 'failed') return;
+    this.#windUp(run);
+    await this.#runs.end(run, outcome, 'recovery');
+  }
+
+  /** Reported before its supervisor was killed, its process may still be ending. */
+  #windUp(run: Run): void {
+    const { outcome } = run;
+    if (this.#isStopping || run.process === null || this.#runs.find(run.id)) return;
+    const profile = this.#profileOf(run);
+    if (profile && (outcome?.kind === 'succeeded' || outcome?.kind === 'failed'))
+      this.#work.later(this.#runs.windUp(run, outcome, profile));
   }
 
   #profileOf(run: Run): Profile | null {

@@ -13,7 +13,7 @@ import type { Log } from '../platform/log.ts';
 import type { LiveRun } from '../run/live-run.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { readRunFile } from '../runs/run-file.ts';
+import { diskRunFiles, type RunFiles } from '../runs/run-file.ts';
 
 interface LostGraphsParts {
   readonly ledger: Pick<
@@ -24,6 +24,10 @@ interface LostGraphsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly stateDir: string;
+  /** Absent: on the disk. */
+  readonly runFiles?: RunFiles;
+  /** Which folder is at a path, or null; absent: as the disk tells. */
+  readonly folderAt?: (graph: GraphPath) => string | null;
 }
 
 /** How long the results of runs are kept for a graph that is gone. */
@@ -35,6 +39,7 @@ const NAMED = 10;
 
 export class LostGraphs {
   readonly #parts: LostGraphsParts;
+  readonly #folderAt: (graph: GraphPath) => string | null;
   /** The last content of each readable graph. */
   readonly #contents = new Map<GraphPath, Snapshot>();
   readonly #noted = new Map<GraphPath, Snapshot>();
@@ -44,6 +49,7 @@ export class LostGraphs {
 
   constructor(parts: LostGraphsParts) {
     this.#parts = parts;
+    this.#folderAt = parts.folderAt ?? folderNow;
   }
 
   /** What is known of graphs that are gone, those with open runs first. */
@@ -67,13 +73,13 @@ export class LostGraphs {
     if (gone.length === 0) return;
     const known = this.#known();
     const moved = findMoved(
-      gone.map((graph) => ({ ...graph, isThere: folderNow(graph.graph) !== null })),
+      gone.map((graph) => ({ ...graph, isThere: this.#folderAt(graph.graph) !== null })),
       present.map(
         (graph): PresentGraph => ({
           graph: graph.path,
           repo: graph.repository.id,
           branch: graph.worktree.branch,
-          folder: folderNow(graph.path) ?? '',
+          folder: this.#folderAt(graph.path) ?? '',
           isNew: !known.has(graph.path),
           holdsRunsOf: this.#runsIn(graph, ledger.openRuns()),
         }),
@@ -197,7 +203,7 @@ export class LostGraphs {
     if (graph.profiles.repositoryUntrusted) return found;
     for (const run of runs) {
       if (run.agent === '' || found.has(run.graph) || this.#parts.graphs.get(run.graph)) continue;
-      const kept = readRunFile(`${graph.path}/agents/${run.agent}`);
+      const kept = (this.#parts.runFiles ?? diskRunFiles).read(`${graph.path}/agents/${run.agent}`);
       if (kept?.run.id === run.id && kept.stateDir === this.#parts.stateDir) found.add(run.graph);
     }
     return found;
@@ -214,7 +220,7 @@ export class LostGraphs {
       before.branch === worktree.branch &&
       before.repo === repository.id;
     if (same && (!isRead || this.#noted.get(path) === snapshot)) return null;
-    const folder = folderNow(path) ?? '';
+    const folder = this.#folderAt(path) ?? '';
     const open = isRead ? openOf(snapshot) : { open: before?.open ?? [], openCount: before?.openCount ?? 0 };
     if (isRead) this.#noted.set(path, snapshot);
     return {

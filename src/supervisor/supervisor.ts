@@ -19,6 +19,7 @@ import type { LiveRun } from '../run/live-run.ts';
 import type { Runs } from '../run/runs.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import type { RunFiles } from '../runs/run-file.ts';
 import type { ConnectedWorkers } from './connected-workers.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { LedgerTrouble } from './ledger-trouble.ts';
@@ -39,6 +40,9 @@ interface SupervisorNeeds extends Base {
   /** Distinguishes this supervisor's runs from another's. */
   readonly stateDir: string;
   readonly turn: Turn;
+  /** The folders of graphs and runs; absent: on the disk. */
+  readonly runFiles?: RunFiles;
+  readonly folderAt?: (graph: GraphPath) => string | null;
   /** Observe mode: judge and report, change nothing. */
   readonly observeOnly: boolean;
   config(): Config;

@@ -154,7 +154,7 @@ export interface Rules {
 }
 
 /** Folders of test/ that mirror nothing in src/. */
-const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'git/', 'machine/', 'soak/', 'support/'];
+const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'git/', 'machine/', 'simulation/', 'soak/', 'support/'];
 
 interface SourceFile {
   readonly path: string;
