@@ -53,6 +53,16 @@ const PACE: Readonly<Record<FaultName, number>> = {
   'new tasks': 1_200_000,
 };
 
+const DOOMS = [
+  'run.opened',
+  'run.opened',
+  'run.claimed',
+  'run.started',
+  'run.handed-off',
+  'run.finished',
+  'run.settled',
+];
+
 const EXECUTORS = { shell: 46, agent: 20, service: 17, outside: 17 } as const;
 
 /** A graph to begin with. */
@@ -181,13 +191,17 @@ export class People {
   /** It ends at any operation of its own from now on, or between two writes of its ledger. */
   async #condemn(life: Life | undefined): Promise<void> {
     if (!life?.isAlive) return;
-    if (this.#chance.is(0.5)) life.steps = this.#chance.below(60);
-    else {
-      life.writes = this.#chance.below(12);
-      life.finishesWrite = this.#chance.is(0.5);
-    }
+    const chance = this.#chance;
+    life.finishesWrite = chance.is(0.5);
+    const isByWrite = chance.is(0.4);
+    const steps = isByWrite ? Number.POSITIVE_INFINITY : chance.below(24);
+    const writes = isByWrite ? chance.below(5) : Number.POSITIVE_INFINITY;
+    // Most of its time it does nothing: what it does is begun by an event.
+    const isAwaited = chance.is(0.7);
+    if (isAwaited) life.doom = { event: chance.pick(DOOMS), steps, writes };
+    else Object.assign(life, { steps, writes });
     const dead = new Promise<void>((resolve) => life.onDeath(resolve));
-    await Promise.race([dead, this.#world.pass(this.#chance.around(60_000))]);
+    await Promise.race([dead, this.#world.pass(chance.around(isAwaited ? 400_000 : 60_000))]);
     life.die();
   }
 

@@ -14,6 +14,8 @@ export class Life {
   writes = Number.POSITIVE_INFINITY;
   /** Whether the last of those writes still reaches the disk. */
   finishesWrite = false;
+  /** The event after which it is condemned; null: it is not waited for. */
+  doom: { readonly event: string; readonly steps: number; readonly writes: number } | null = null;
 
   constructor(name: string) {
     this.name = name;

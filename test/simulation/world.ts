@@ -310,6 +310,11 @@ export class World {
     const line = JSON.stringify(event.name === 'supervisor.started' ? { ...event, pid: 1 } : event);
     this.#hash.update(`${life.name} ${line}\n`);
     if (event.name === 'tick.finished') this.#countTick(life);
+    if (event.name === life.doom?.event) {
+      life.steps = life.doom.steps;
+      life.writes = life.doom.writes;
+      life.doom = null;
+    }
     if (!this.keepsStory) return;
     this.events.push(line.replace(/\}$/, `,"life":"${life.name}"}`));
     if (event.name !== 'tick.finished' && event.name !== 'graph.changed')
