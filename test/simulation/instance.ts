@@ -14,6 +14,7 @@ import { Peers } from '../../src/graphs/peers.ts';
 import { SupervisedGraphs } from '../../src/graphs/supervised-graphs.ts';
 import { StandingRules } from '../../src/graphs/wg-transitions.ts';
 import { createBus } from '../../src/platform/bus.ts';
+import { forOneTurn } from '../../src/platform/cooperative.ts';
 import { type Identity, runTokens } from '../../src/platform/identity.ts';
 import type { Log } from '../../src/platform/log.ts';
 import { ClaimCheck } from '../../src/run/claim-check.ts';
@@ -135,6 +136,7 @@ export function createInstance(life: Life, around: Surroundings): Instance {
     ...base,
     ...{ ledger, graphs, runs, last, workers, config, stateDir, runFiles, maintenance },
     observeOnly: false,
+    turn: forOneTurn,
     takeSpooled: async () => {},
     folderAt: (graph) => (disk.folders.has(graph) ? graph : null),
     unavailable: () => null,
