@@ -312,7 +312,12 @@ export const statusAnswer = z.object({
   problems,
 }) satisfies z.ZodType<StatusReport>;
 
-export const healthAnswer = z.object({ status: z.literal('ok'), version: text, uptime_s: count });
+export const healthAnswer = z.object({
+  status: z.literal('ok'),
+  version: text,
+  uptime_s: count,
+  started_at: text,
+});
 
 export const tasksAnswer = z.object({ tasks: z.array(taskAnswer), next_cursor: textOrNull });
 
@@ -357,6 +362,8 @@ export const claimAnswer = z.object({ run: runAnswer, ...claimedData.shape });
 export const claimsAnswer = z.object({ tasks: z.array(claimedData) });
 
 export const pauseAnswer = z.object({ target: textOrNull, paused: z.boolean() });
+
+export const restartAnswer = z.object({ state: z.literal('restarting') });
 
 export const drainAnswer = z.object({ state: z.literal('draining') });
 

@@ -13,6 +13,8 @@ export interface ApiFile {
   readonly url: string | null;
   /** The operator's token, for TCP; the socket needs none. */
   readonly token: string;
+  /** A successor is about to answer: callers wait for it longer than for a supervisor that may hang. */
+  readonly restarting?: boolean;
 }
 
 /** Writes the file, readable by this user alone; a reader sees the old or the new one, never a part. */
@@ -59,12 +61,13 @@ export async function removeApiFile(path: string, token: string): Promise<void> 
 
 function isApiFile(value: unknown): value is ApiFile {
   if (typeof value !== 'object' || value === null) return false;
-  const { pid, socket, url, token } = value as Record<string, unknown>;
+  const { pid, socket, url, token, restarting } = value as Record<string, unknown>;
   return (
     typeof pid === 'number' &&
     typeof socket === 'string' &&
     (url === null || typeof url === 'string') &&
-    typeof token === 'string'
+    typeof token === 'string' &&
+    (restarting === undefined || typeof restarting === 'boolean')
   );
 }
 

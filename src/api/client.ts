@@ -64,6 +64,8 @@ export interface SupervisorClient {
   pause(target: string | null, because?: string): Promise<void>;
   resume(target: string | null): Promise<void>;
   drain(): Promise<void>;
+  /** Has a successor take over, and resolves with its version once it answers. */
+  restart(): Promise<{ readonly version: string }>;
   reload(): Promise<{ readonly problems: readonly string[] }>;
   /** An address that opens the page once, within a minute. */
   openPage(role: PageRole): Promise<{ readonly url: string; readonly expires_at: string }>;
@@ -86,6 +88,8 @@ export interface SupervisorClient {
 const CONNECT_TIMEOUT_MS = 2000;
 /** How long one response may take, ms; includes waiting for a busy graph lock. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** How long a restart may take: the successor is tried before. */
+const RESTART_TIMEOUT_MS = 120_000;
 /** How long a completion may take, ms: includes a verify command, by wg's default up to fifteen minutes. */
 const COMPLETION_TIMEOUT_MS = 20 * 60_000;
 
@@ -99,8 +103,10 @@ export async function connectSupervisor(
     readonly connectTimeoutMs?: number;
   },
 ): Promise<SupervisorClient | null> {
-  const socket = 'socket' in where ? where.socket : (await readApiFile(where.apiFile))?.socket;
-  if (socket === undefined) return null;
+  const found = 'socket' in where ? where : await readApiFile(where.apiFile);
+  if (found === null) return null;
+  const { socket } = found;
+  const patienceMs = 'restarting' in found && found.restarting ? ANSWER_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   try {
     const answer = await callSocket({
@@ -108,7 +114,7 @@ export async function connectSupervisor(
       agent,
       method: 'GET',
       path: '/api/health',
-      timeoutMs: where.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      timeoutMs: where.connectTimeoutMs ?? patienceMs,
     });
     return clientOn(socket, agent, versionOf(answer));
   } catch (error) {
@@ -121,6 +127,17 @@ export async function connectSupervisor(
 function versionOf(health: unknown): string {
   const version = typeof health === 'object' && health !== null && 'version' in health ? health.version : '';
   return typeof version === 'string' ? version : '';
+}
+
+function startOf(health: unknown): string {
+  const at = typeof health === 'object' && health !== null && 'started_at' in health ? health.started_at : '';
+  return typeof at === 'string' ? at : '';
+}
+
+/** The connection was closed before the response. */
+function brokeOff(error: unknown): boolean {
+  const cause = error instanceof SupervisorError ? systemCode(error.cause) : undefined;
+  return cause === 'ECONNRESET' || cause === 'EPIPE';
 }
 
 /** The socket's file is gone, or nothing listens on it any more. */
@@ -180,6 +197,18 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     pause: (target, because) => post('/api/control/pause', { target, reason: because }),
     resume: (target) => post('/api/control/resume', { target }),
     drain: () => post('/api/control/drain', {}),
+    async restart() {
+      const before = startOf(await get('/api/health'));
+      await post('/api/control/restart', {}, RESTART_TIMEOUT_MS);
+      for (;;) {
+        const now = await get<unknown>('/api/health').catch((thrown: unknown) => {
+          // The connection ended with the old one: the next waits for the new one.
+          if (brokeOff(thrown)) return null;
+          throw thrown;
+        });
+        if (now !== null && startOf(now) !== before) return { version: versionOf(now) };
+      }
+    },
     reload: () => post('/api/control/reload', {}),
     openPage: (role) => post('/api/page/code', { role }),
     revokePages: () => post('/api/page/revoke', {}),

@@ -25,7 +25,12 @@ export function describingRoute(describe: () => Json): MountableRoute {
 }
 
 /** Routes that answer 202 because the requested work continues afterwards. */
-const ACCEPTING = new Set(['/api/task/:id/cancel', '/api/task/:id/dispatch', '/api/control/drain']);
+const ACCEPTING = new Set([
+  '/api/task/:id/cancel',
+  '/api/task/:id/dispatch',
+  '/api/control/drain',
+  '/api/control/restart',
+]);
 
 /** Routes that wait if the client asks for it, by `Prefer: wait=N`. */
 const WAITING = new Set(['GET /api/task/:id', 'POST /api/task/:id/dispatch']);

@@ -1,11 +1,13 @@
 // The API as a service: the unix socket always, TCP if wanted, api.json for discovery.
 
-import type { Server } from 'node:http';
+import { closeSync } from 'node:fs';
+import type { Server, ServerResponse } from 'node:http';
 import type { SupervisorControl } from '../control/control.ts';
 import type { SupervisorViews } from '../control/views.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
 import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Listening } from '../platform/handover.ts';
 import type { Log } from '../platform/log.ts';
 import type { Service } from '../platform/service.ts';
 import type { IdempotencyStore } from '../runs/idempotency-store.ts';
@@ -13,7 +15,7 @@ import type { NamedTokens } from '../runs/named-tokens.ts';
 import { keepPort, lastPort, removeApiFile, writeApiFile } from './api-file.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { always, createOnce } from './idempotency.ts';
-import { listenOnSocket, listenOnTcp } from './listen.ts';
+import { descriptorOf, listenOnSocket, listenOnTcp } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
 import { readPageFiles } from './page-files.ts';
 import type { PageParts } from './page-routes.ts';
@@ -39,6 +41,8 @@ export interface ApiServerOptions {
   readonly page?: { readonly sessions: PageSessions; readonly folder: string };
   /** Path of api.json; without it none is written. */
   readonly apiFile?: string;
+  /** Sockets that an earlier program of this process left listening. */
+  readonly inherited?: Listening | undefined;
   /** Shorter timeouts, for tests. */
   readonly patience?: {
     readonly headersTimeoutMs?: number;
@@ -56,6 +60,12 @@ export interface ApiServer extends Service {
    * loopback address. Throws `config` if `[api] listen` is off.
    */
   openTcp(): Promise<string>;
+  /**
+   * Stops like `stop`, but the sockets go on listening by the descriptors that are returned, and api.json stays: who
+   * calls from now on waits for the successor. `copy` copies a descriptor; `endWaits` is called once no more requests
+   * come, to have those answered that wait for something. Null if it is not started.
+   */
+  handOver(copy: (fd: number) => number, endWaits: () => void): Promise<Listening | null>;
 }
 
 /** On TCP; agents need few, and a web page or a neighbour must not take all of them. */
@@ -63,11 +73,21 @@ const MAX_TCP_CONNECTIONS = 64;
 /** On the socket, for this user only: enough for hundreds of watchers, within the usual file limit. */
 const MAX_SOCKET_CONNECTIONS = 512;
 
+/** How long a stop waits for responses under way, ms. */
+const STOP_MS = 2000;
+/** The same before a successor takes over: whoever calls meanwhile waits, and none need send a request again. */
+const HANDOVER_MS = 30_000;
+
 /** State between a start and the next stop. */
 interface Running {
   readonly events: EventStream;
   readonly listener: (door: () => Transport | null, maxConnections: number) => Server;
-  readonly servers: Set<Server>;
+  /** Each with its address; null: the unix socket. */
+  readonly servers: Map<Server, { readonly host: string; readonly port: number } | null>;
+  /** Responses under way. */
+  readonly answering: ReadonlySet<ServerResponse>;
+  /** Removes the file of the unix socket. */
+  removeSocket: () => Promise<void>;
   tcp: Promise<string> | null;
   url: string | null;
   /** No one else answers where browsers look for the page's host name. */
@@ -78,6 +98,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { control, views, config, clock, log } = options;
   let running: Running | null = null;
   let stopping = false;
+  /** Connections end with their responses. */
+  let ending = false;
+  let inherited: Listening | null = options.inherited ?? null;
   // Starts and stops are queued, in the order requested.
   let queue: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
@@ -119,10 +142,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       headersTimeoutMs: options.patience?.headersTimeoutMs ?? 10_000,
       requestTimeoutMs: options.patience?.requestTimeoutMs ?? 60_000,
     };
-    const servers = new Set<Server>();
+    const servers: Running['servers'] = new Map();
+    const answering = new Set<ServerResponse>();
     return {
       events,
       servers,
+      answering,
+      removeSocket: async () => {},
       tcp: null,
       url: null,
       isPageNameOurs: true,
@@ -136,23 +162,29 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           limits: { ...limits, maxConnections },
           door: () => (stopping ? null : door()),
         });
-        // A response that completes while stopping leaves an idle connection behind, which would stay open.
-        server.on('request', (_incoming, outgoing) =>
-          outgoing.once('close', () => stopping && server.closeIdleConnections()),
-        );
-        servers.add(server);
+        server.on('request', (_incoming, outgoing) => {
+          if (ending) outgoing.shouldKeepAlive = false;
+          answering.add(outgoing);
+          outgoing.once('close', () => {
+            answering.delete(outgoing);
+            // A response that completes while stopping may leave an idle connection behind, which would stay open.
+            if (ending) server.closeIdleConnections();
+          });
+        });
+        servers.set(server, null);
         return server;
       },
     };
   }
 
-  async function announce(parts: Running): Promise<void> {
+  async function announce(parts: Running, isRestarting = false): Promise<void> {
     if (options.apiFile === undefined) return;
     await writeApiFile(options.apiFile, {
       pid: process.pid,
       socket: options.socketPath,
       url: parts.url,
       token: options.tokens.operator,
+      ...(isRestarting ? { restarting: true } : {}),
     });
   }
 
@@ -160,9 +192,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     let door: Transport | null = null;
     const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
     try {
-      const { host, port } = await listenOnTcp(server, wish, await lastPort(options.apiFile));
-      await keepPort(options.apiFile, port);
+      const last = await lastPort(options.apiFile);
+      const { host, port } = await listenOnTcp(server, wish, last, inherited?.tcp);
+      parts.servers.set(server, { host, port });
+      // Before anything is awaited: requests may have waited for this.
       door = tcpDoor(host, port, config);
+      await keepPort(options.apiFile, port);
       parts.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     } catch (error) {
       parts.servers.delete(server);
@@ -182,7 +217,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const door = tcpDoor('::1', port, config);
     const server = parts.listener(() => door, MAX_TCP_CONNECTIONS);
     try {
-      await listenOnTcp(server, { kind: 'at', host: '::1', port });
+      await listenOnTcp(server, { kind: 'at', host: '::1', port }, null, inherited?.tcp);
+      parts.servers.set(server, { host: '::1', port });
       return true;
     } catch (error) {
       parts.servers.delete(server);
@@ -235,11 +271,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const wish = config.listen;
     const parts = build();
     stopping = false;
+    ending = false;
     try {
       const door: Transport = { kind: 'socket' };
-      await listenOnSocket(
+      parts.removeSocket = await listenOnSocket(
         parts.listener(() => door, MAX_SOCKET_CONNECTIONS),
         options.socketPath,
+        inherited?.socket,
       );
       log.info('api.listening', { socket: options.socketPath });
       parts.events.open();
@@ -247,8 +285,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         parts.tcp = listenTcp(parts, wish);
         await parts.tcp;
       }
-      // A page that is still open somewhere comes back on its own.
-      if (wish.kind === 'auto' && config.page && options.page?.sessions.anyLive()) {
+      // A page that is still open somewhere comes back on its own, and callers may wait on what was left listening.
+      const isAwaited = (inherited?.tcp.length ?? 0) > 0;
+      if (wish.kind === 'auto' && (isAwaited || (config.page && options.page?.sessions.anyLive()))) {
         parts.tcp = listenTcp(parts, wish);
         await parts.tcp;
       }
@@ -258,20 +297,67 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       throw error;
     }
     running = parts;
+    closeUnused(parts);
+  }
+
+  /** What no one listens on any more, as the configuration names other addresses by now, is closed. */
+  function closeUnused(parts: Running): void {
+    const used = new Set([...parts.servers.keys()].map(descriptorOf));
+    const left = inherited === null ? [] : [inherited.socket, ...inherited.tcp.map(({ fd }) => fd)];
+    inherited = null;
+    for (const fd of left) {
+      if (used.has(fd)) continue;
+      try {
+        closeSync(fd);
+      } catch {
+        // No descriptor of ours, whatever the variable said.
+      }
+    }
   }
 
   async function bringDown(parts: Running): Promise<void> {
     stopping = true;
     running = null;
     if (options.apiFile !== undefined) await removeApiFile(options.apiFile, options.tokens.operator);
+    await parts.removeSocket();
+    await endConnections(parts, STOP_MS);
+  }
+
+  async function leaveListening(
+    parts: Running,
+    copy: (fd: number) => number,
+    endWaits: () => void,
+  ): Promise<Listening> {
+    let socket: number | null = null;
+    const tcp: { host: string; port: number; fd: number }[] = [];
+    for (const [server, place] of parts.servers) {
+      const fd = descriptorOf(server);
+      if (fd === null) continue;
+      if (place === null) socket = copy(fd);
+      else tcp.push({ ...place, fd: copy(fd) });
+    }
+    if (socket === null) throw new Error('the unix socket has no descriptor');
+    // From here on new connections wait in the sockets' own queues; what arrives on the others is still answered.
+    running = null;
+    const ended = endConnections(parts, HANDOVER_MS);
+    endWaits();
+    await announce(parts, true);
+    await ended;
+    return { socket, tcp };
+  }
+
+  async function endConnections(parts: Running, patienceMs: number): Promise<void> {
+    ending = true;
+    // So that no client sends its next request on a connection that is about to be closed.
+    for (const outgoing of parts.answering) outgoing.shouldKeepAlive = false;
     parts.events.close();
-    await Promise.all([...parts.servers].map((server) => close(server)));
+    await Promise.all([...parts.servers.keys()].map((server) => close(server, patienceMs)));
     await options.tokens.named?.flush();
   }
 
-  function close(server: Server): Promise<void> {
+  function close(server: Server, patienceMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = clock.after(options.patience?.stopMs ?? 2000, () => server.closeAllConnections());
+      const cancel = clock.after(options.patience?.stopMs ?? patienceMs, () => server.closeAllConnections());
       // Without a listener (it never listened) there is nothing to wait for, and the callback says so.
       server.close(() => {
         cancel();
@@ -286,6 +372,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     address: () => ({ socket: options.socketPath, url: running?.url ?? null }),
     start: () => inTurn(bringUp),
     stop: () => inTurn(async () => (running ? bringDown(running) : undefined)),
+    handOver: (copy, endWaits) =>
+      inTurn(async () => (running ? leaveListening(running, copy, endWaits) : null)),
     openTcp: () =>
       inTurn(() =>
         openTcpNow(

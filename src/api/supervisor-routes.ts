@@ -1,7 +1,7 @@
 // The routes about the supervisor as a whole: health, status, lists, and control.
 
 import { actionReport } from '../control/actions.ts';
-import type { Clock } from '../platform/clock.ts';
+import { type Clock, isoTime } from '../platform/clock.ts';
 import {
   actionsAnswer,
   budgetsAnswer,
@@ -11,6 +11,7 @@ import {
   inboxAnswer,
   pauseAnswer,
   reloadAnswer,
+  restartAnswer,
   runsAnswer,
   statusAnswer,
   tasksAnswer,
@@ -48,6 +49,7 @@ export function supervisorRoutes(options: {
         body: {
           status: 'ok',
           version: options.version,
+          started_at: isoTime(startedAt),
           uptime_s: Math.max(0, Math.floor((options.clock.now() - startedAt) / 1000)),
         },
       }),
@@ -224,6 +226,20 @@ export function supervisorRoutes(options: {
       async handle(_call, { control }) {
         await control.drain();
         return { status: 202, body: { state: 'draining' } };
+      },
+    }),
+    plainRoute({
+      method: 'POST',
+      path: '/api/control/restart',
+      summary:
+        'Start again in the same process, without a refused connection; done once health tells another started_at',
+      access: 'operator',
+      query: noQuery,
+      body: emptyBody,
+      answer: restartAnswer,
+      async handle(_call, { control }) {
+        await control.restart();
+        return { status: 202, body: { state: 'restarting' } };
       },
     }),
     plainRoute({

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import type { Paths } from '../config/paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
+import type { Handover, Inherited } from '../platform/handover.ts';
 import { type Colors, colors, wantsColor } from './render/color.ts';
 import { printableJson } from './render/json.ts';
 
@@ -15,6 +16,16 @@ export interface Screen {
   readonly columns: number | undefined;
   readonly rows: number | undefined;
   write(text: string): void;
+}
+
+/** The same command line, started again in this process. */
+export interface Successor {
+  /** Tries with `--check` whether it would start; why it would not, or null. */
+  refusal(): Promise<string | null>;
+  /** Copies a descriptor for it. */
+  copy(fd: number): number;
+  /** Becomes it. Rejects where the system refuses. */
+  begin(left: Handover): Promise<never>;
 }
 
 /** The process around the commands. */
@@ -36,6 +47,10 @@ export interface ProcessIo {
   onSignal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP', hear: () => void): () => void;
   /** Calls back when stdout is closed (`| head`), instead of exiting silently; the returned function unsubscribes. */
   onClosedPipe(hear: () => void): () => void;
+  /** What an earlier program of this process left. Asked once. */
+  inherited?(): Inherited | null;
+  /** Null where the system cannot do it. */
+  successor?(): Successor | null;
   /** Leaves the folder the process was started in, which may be removed while it runs. */
   leaveFolder(): void;
   /** Exits the process at once. */

@@ -27,6 +27,7 @@ export function defineSupervisorCommands(program: Command, host: Host): void {
         durationMs,
       )
       .option('--observe', 'decide and report, touch nothing')
+      .option('--check', 'only load the configuration, and say whether it would start')
       .option(
         '--cancel',
         'the first SIGINT or SIGTERM ends the agents too, instead of leaving them to the next start',

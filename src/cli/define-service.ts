@@ -7,7 +7,7 @@ import type { WhichService } from './commands/service.ts';
 const STEERING = [
   ['start', 'start the installed service'],
   ['stop', 'stop it; it starts again with the next log-in'],
-  ['restart', 'stop it and start it again'],
+  ['restart', 'stop it and start it again (`supervisor restart` does so without a gap)'],
 ] as const;
 
 const WORKER = ['--worker', 'the service of a worker (`supervisor worker`) instead'] as const;
@@ -27,9 +27,9 @@ export function defineServiceCommands(program: Command, host: Host): void {
   host.on(
     program
       .command('restart')
-      .summary('end the service and start it again, after an upgrade for instance')
+      .summary('start it again within its process, after an upgrade for instance')
       .description(
-        'Restarts the service. Agents run on; callers that get no answer for a moment send their request again, and nothing is lost or done twice.',
+        'Has the installed version take over from the running supervisor, service or not. Agents run on; no call fails: sockets stay open, and callers wait for a second. If it would not start, the running one stays.',
       ),
     async (context) => (await commands()).restart(context),
   );

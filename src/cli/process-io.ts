@@ -1,12 +1,27 @@
 // The real process as the commands see it. Nothing else in cli/ touches `process`.
 
+import { execFile } from 'node:child_process';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import { systemClock } from '../platform/clock.ts';
-import { processEnvironment } from '../platform/environment.ts';
-import type { ProcessIo, Screen } from './context.ts';
+import { processEnvironment, takeVariable } from '../platform/environment.ts';
+import {
+  descriptorsOf,
+  HANDOVER_VARIABLE,
+  handoverText,
+  type Inherited,
+  readHandover,
+} from '../platform/handover.ts';
+import { processImage } from '../platform/process-image.ts';
+import type { ProcessIo, Screen, Successor } from './context.ts';
+
+/** A start takes a second; a machine may have much to do. ms. */
+const CHECK_TIMEOUT_MS = 60_000;
 
 /** The ProcessIo of this process. Handles a closed stdout. */
 export function processSurroundings(): ProcessIo {
+  const cwd = currentFolder();
+  // At once, before anything is started that would inherit it.
+  const left = readHandover(takeVariable(HANDOVER_VARIABLE));
   const closed = new Set<() => void>();
   process.stdout.on('error', (error) => {
     if (systemCode(error) !== 'EPIPE') {
@@ -20,7 +35,7 @@ export function processSurroundings(): ProcessIo {
   process.stderr.on('error', () => {});
   return {
     environment: processEnvironment(),
-    cwd: currentFolder(),
+    cwd,
     clock: systemClock(),
     stdout: screenOf(process.stdout),
     stderr: screenOf(process.stderr),
@@ -44,8 +59,53 @@ export function processSurroundings(): ProcessIo {
       closed.add(hear);
       return () => closed.delete(hear);
     },
+    inherited: () => left && inheritedFrom(left),
+    successor: () => successorIn(cwd),
     leaveFolder: () => process.chdir('/'),
     exitNow: (status) => process.exit(status),
+  };
+}
+
+function inheritedFrom(left: NonNullable<ReturnType<typeof readHandover>>): Inherited | null {
+  const image = processImage(process.platform);
+  if (image === null) return null;
+  try {
+    for (const fd of descriptorsOf(left)) image.closeInChildren(fd);
+  } catch {
+    // Not left by an earlier program of this process: an ordinary start.
+    return null;
+  }
+  image.reapAll();
+  return { ...left, reap: (pid) => image.reap(pid) };
+}
+
+function successorIn(cwd: string): Successor | null {
+  const image = processImage(process.platform);
+  if (image === null) return null;
+  const [, ...words] = process.argv;
+  const command = [process.execPath, ...process.execArgv, ...words] as const;
+  return {
+    refusal: () =>
+      new Promise((resolve) => {
+        const [program, ...args] = command;
+        const check = [...args, '--check'];
+        execFile(program, check, { cwd, timeout: CHECK_TIMEOUT_MS }, (error, _out, said) =>
+          resolve(error && (said.trim().replace(/^supervisor: /, '') || messageOf(error))),
+        );
+      }),
+    copy: (fd) => image.copy(fd),
+    async begin(handover) {
+      // What was written must be out: nothing of this program is left afterwards.
+      for (const stream of [process.stdout, process.stderr])
+        await new Promise<void>((resolve) => stream.write('', () => resolve()));
+      try {
+        process.chdir(cwd);
+      } catch {
+        // It is gone, as it would be for this program started again.
+      }
+      const variables = { ...processEnvironment().variables, [HANDOVER_VARIABLE]: handoverText(handover) };
+      return image.become(command, variables, descriptorsOf(handover));
+    },
   };
 }
 

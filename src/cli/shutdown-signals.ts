@@ -4,7 +4,7 @@ import type { RunningSupervisor } from '../compose/daemon.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { RunReport } from '../domain/report.ts';
 import type { ServiceNotices } from '../install/service-notices.ts';
-import type { Context } from './context.ts';
+import type { Context, Successor } from './context.ts';
 import { plain } from './render/plain.ts';
 import type { RunReporter } from './run-reporter.ts';
 
@@ -26,6 +26,7 @@ export class Ending {
   #voice: RunReporter | null = null;
   #notices: ServiceNotices | null = null;
   #resolve: () => void = () => {};
+  #successor: Successor | null = null;
 
   constructor(context: Context, cancelAgents: boolean) {
     this.#context = context;
@@ -48,14 +49,30 @@ export class Ending {
     this.#notices = notices;
   }
 
+  /** Ends soon, and has a successor in this process take over. */
+  handOver(successor: Successor): void {
+    this.#successor = successor;
+    this.#resolve();
+  }
+
   async stop(): Promise<void> {
     const running = this.#running;
     if (!running) return;
+    if (this.#successor && !this.isRequested && (await this.#succeed(running, this.#successor))) return;
     this.#notices?.stopping();
     const open = this.isRequested ? await openRuns(running) : [];
     await running.stop({ cancelAgents: this.#cancelAgents });
     this.#notices?.close();
     if (open.length > 0 && !this.#cancelAgents) this.#voice?.say(leftRunning(open));
+  }
+
+  /** Returns only if a signal came meanwhile: true if everything is stopped by then. */
+  async #succeed(running: RunningSupervisor, successor: Successor): Promise<boolean> {
+    this.#notices?.handingOver();
+    const left = await running.handOver((fd) => successor.copy(fd));
+    if (left === null) return false;
+    this.#notices?.close();
+    return this.isRequested || (await successor.begin(left));
   }
 
   off(): void {

@@ -17,6 +17,7 @@ import { type Clock, systemClock } from '../platform/clock.ts';
 import type { Turn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import { createLocker, type Locker } from '../platform/flock.ts';
+import type { Inherited } from '../platform/handover.ts';
 import { type Identity, systemIdentity } from '../platform/identity.ts';
 import { type Log, silentLog } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
@@ -32,6 +33,10 @@ export interface ComposeOptions {
   readonly config?: string;
   readonly stateDir?: string;
   readonly log?: Log;
+  /** What an earlier supervisor left in this process. */
+  readonly inherited?: Inherited | undefined;
+  /** Has a successor take over soon; throws where that would not end well. Absent: it cannot be done. */
+  readonly restart?: (() => Promise<void>) | undefined;
   /** Tests and benchmarks pass a clock, ids and executors of their own. */
   readonly clock?: Clock;
   readonly identity?: Identity;

@@ -15,7 +15,7 @@ interface ControlRoom
       ControlNeeds,
       'version' | 'observeOnly' | 'ledger' | 'graphs' | 'runs' | 'supervisor' | 'workers'
     >,
-    Pick<ControlNeeds, 'problems' | 'pollingGraphs' | 'reloadConfig' | 'verdictsWritten'> {
+    Pick<ControlNeeds, 'problems' | 'pollingGraphs' | 'reloadConfig' | 'restart' | 'verdictsWritten'> {
   readonly identity: Identity;
   readonly claimCheck: ClaimCheck;
   readonly last: LastDecision;
@@ -32,7 +32,7 @@ export function createControl(base: Base, room: ControlRoom): LiveControl {
     ...{ clock, bus, identity, ledger, graphs, runs, claimCheck, last, tasks, workers, wake },
   });
   const workerCalls = new WorkerCalls({ clock, bus, ledger, graphs, runs, claimCheck, supervisor, last });
-  const { version, observeOnly, problems, pollingGraphs, reloadConfig, verdictsWritten } = room;
+  const { version, observeOnly, problems, pollingGraphs, reloadConfig, restart, verdictsWritten } = room;
   return new LiveControl({
     ...base,
     ...{
@@ -48,6 +48,6 @@ export function createControl(base: Base, room: ControlRoom): LiveControl {
       workerCalls,
       workers,
     },
-    ...{ problems, pollingGraphs, reloadConfig, verdictsWritten },
+    ...{ problems, pollingGraphs, reloadConfig, restart, verdictsWritten },
   });
 }

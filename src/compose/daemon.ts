@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readApiFile } from '../api/api-file.ts';
 import { openPageSessions } from '../api/page-sessions.ts';
 import { type ApiServer, createApiServer } from '../api/server.ts';
 import { ensureFolders, type Paths } from '../config/paths.ts';
@@ -14,6 +15,7 @@ import { CurrentTasks } from '../control/current-tasks.ts';
 import { applySpooled } from '../control/spooled.ts';
 import { LiveViews } from '../control/views.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
+import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
@@ -28,14 +30,15 @@ import type { Base } from '../platform/base.ts';
 import { type Bus, createBus } from '../platform/bus.ts';
 import { forOneTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
-import { newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
+import type { Handover } from '../platform/handover.ts';
+import { type Identity, newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import { Signal } from '../platform/signal.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
 import { ClaimCheck } from '../run/claim-check.ts';
 import { LastDecision } from '../run/last-decision.ts';
 import type { Runs } from '../run/runs.ts';
-import { openLedger } from '../runs/ledger.ts';
+import { type Ledger, openLedger } from '../runs/ledger.ts';
 import { ledgerPresence } from '../runs/ledger-presence.ts';
 import { openNamedTokens } from '../runs/named-tokens.ts';
 import { drainSpool } from '../runs/spool.ts';
@@ -81,6 +84,11 @@ export interface RunningSupervisor {
   readonly log: Log;
   /** Reconciles, then watches, then opens the API. Throws `already-running`, `config`. */
   start(): Promise<void>;
+  /**
+   * Stops, with the machine's lock held and the API's sockets listening by the descriptors that are returned. Agents
+   * keep running. `copy` copies a descriptor. Null if it stopped otherwise meanwhile.
+   */
+  handOver(copy: (fd: number) => number): Promise<Handover | null>;
   /** Everything in reverse. Agents keep running unless `cancelAgents` is set. Safe to call twice. */
   stop(options: { readonly cancelAgents: boolean }): Promise<void>;
 }
@@ -101,11 +109,16 @@ export async function composeSupervisor(
   const wake = () => signals.wake.emit();
   const troubles = new Map<string, string>();
   const workers = new ConnectedWorkers();
-  const machineLock = await lockMachine(services, observeOnly, (because) => {
-    log.error('lock.compromised', { because });
-    troubles.set('lock', because);
-    signals.lockLost.emit(because);
-  });
+  const machineLock = await lockMachine(
+    services,
+    observeOnly,
+    (because) => {
+      log.error('lock.compromised', { because });
+      troubles.set('lock', because);
+      signals.lockLost.emit(because);
+    },
+    options.inherited?.lock,
+  );
   const state = await openState(options, services, machineLock !== null);
   const { ledger, tokens } = state;
   for (const warning of ledger.warnings) troubles.set('ledger', warning);
@@ -175,12 +188,14 @@ export async function composeSupervisor(
     async periodicTasks({ isStarting, attended }) {
       await watchers.recheck();
       if (observeOnly) return;
+      reapAgents();
       await retention.work();
       if (!isStarting) await takeSpooled();
       await executors.sweep(() => new Set([...attended(), ...ledger.openRuns().map((run) => run.id)]));
     },
   });
   connect(signals, supervisor);
+  const reapAgents = agentsToReap(options, ledger);
   const retryMissing = () => {
     if (!observeOnly) runs.retryMissing();
   };
@@ -202,6 +217,7 @@ export async function composeSupervisor(
       ...problemOf('ledger-unwritable', ledger.refusal()),
       ...runs.problems(clock.now()),
     ],
+    restart: options.restart ?? cannotRestart,
     async reloadConfig() {
       const { problems, rejected } = source.reload();
       retryMissing();
@@ -219,9 +235,13 @@ export async function composeSupervisor(
   const api = createApiServer({
     control,
     views,
-    tokens: { operator: identity.token('wgt_'), named: openNamedTokens(paths.tokensFile, clock) },
+    tokens: {
+      operator: await operatorToken(options, paths, identity),
+      named: openNamedTokens(paths.tokensFile, clock),
+    },
     config: { ...apiSettings, maxBodyBytes: limits.maxBodyBytes },
     socketPath: paths.socket,
+    inherited: options.inherited,
     answers: ledger.answers,
     page: { sessions: openPageSessions(paths.pageSessionsFile, clock, identity), folder: pageFolder() },
     metrics: () => telemetry.scrape(),
@@ -250,6 +270,19 @@ export async function composeSupervisor(
     statusOf: (graph, task) => graphs.get(graph)?.store.snapshot().tasks.get(task)?.status ?? null,
   });
   let stopped: Promise<void> | null = null;
+  const end = async (cancelAgents: boolean) => {
+    supervisor.drain('stopping');
+    if (cancelAgents) await supervisor.cancelAll();
+    await watchers.stop();
+    await supervisor.stop();
+    await executors.close();
+    await wg.close();
+    await api.stop();
+    await outbox.stop();
+    await telemetry.stop();
+    await verdicts.stop();
+    await state.close();
+  };
   return {
     ...{ supervisor, control, runs, bus, paths, log },
     async start() {
@@ -260,25 +293,51 @@ export async function composeSupervisor(
       retryMissing();
       await supervisor.start();
     },
+    async handOver(copy) {
+      const listening = await api.handOver(copy, () =>
+        bus.emit('supervisor.restarting', { pid: process.pid }),
+      );
+      if (stopped !== null || listening === null || machineLock === null) return null;
+      stopped = end(false);
+      await stopped;
+      return { ...listening, lock: await machineLock.handOver() };
+    },
     stop({ cancelAgents }) {
       stopped ??= (async () => {
-        supervisor.drain('stopping');
-        if (cancelAgents) await supervisor.cancelAll();
-        await watchers.stop();
-        await supervisor.stop();
-        await executors.close();
-        await wg.close();
-        await api.stop();
-        await outbox.stop();
-        await telemetry.stop();
-        await verdicts.stop();
-        await state.close();
+        await end(cancelAgents);
         await machineLock?.release();
         await state.remove();
       })();
       return stopped;
     },
   };
+}
+
+/** Agents that an earlier supervisor of this process started are its children, and end as such. */
+function agentsToReap({ inherited }: ComposeOptions, ledger: Ledger): () => void {
+  const pids = new Set(
+    inherited ? ledger.openRuns().flatMap(({ process: agent }) => (agent ? [agent.pid] : [])) : [],
+  );
+  return () => {
+    for (const pid of pids) if (!inherited?.reap(pid)) pids.delete(pid);
+  };
+}
+
+async function cannotRestart(): Promise<void> {
+  throw new SupervisorError('failed', 'this supervisor cannot have a successor take over', {
+    hint: 'stop it and start it again; agents run on',
+    details: { code: 'no-successor' },
+  });
+}
+
+/** A successor continues with the token that callers have read in api.json. */
+async function operatorToken(
+  { inherited }: ComposeOptions,
+  paths: Paths,
+  identity: Identity,
+): Promise<string> {
+  const known = inherited ? await readApiFile(paths.apiFile) : null;
+  return known?.pid === process.pid ? known.token : identity.token('wgt_');
 }
 
 /** What is told to the supervisor by parts that are made before it. */

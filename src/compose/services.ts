@@ -48,6 +48,7 @@ export async function lockMachine(
   ground: DaemonServices,
   observeOnly: boolean,
   onCompromised: (because: string) => void,
+  inherited?: number,
 ): Promise<InstanceLock | null> {
   const { clock, paths, locker, processes } = ground;
   try {
@@ -59,6 +60,7 @@ export async function lockMachine(
       scope: 'machine',
       facts: { stateDir: paths.stateDir, version: VERSION, startedAt: clock.now() },
       onCompromised: (because) => onCompromised(because),
+      inherited,
     });
   } catch (thrown) {
     if (observeOnly && thrown instanceof SupervisorError && thrown.code === 'already-running') return null;

@@ -124,6 +124,8 @@ export class Claims {
     const concerns = (event: Event) =>
       event.name === 'run.handed-off' ||
       event.name === 'run.stale' ||
+      // What was handed out before a restart can be taken from then on.
+      event.name === 'supervisor.started' ||
       (wish.executors !== undefined && event.name === 'tick.finished');
     const lost = new Lost();
     this.#noteAsking(wish);
@@ -137,7 +139,8 @@ export class Claims {
     const until = this.#parts.clock.now() + ms;
     for (;;) {
       const left = until - this.#parts.clock.now();
-      const taking = await waitFor(this.#parts, { ms: Math.max(0, left), signal }, concerns, look);
+      const patience = { ms: Math.max(0, left), signal, untilRestart: true };
+      const taking = await waitFor(this.#parts, patience, concerns, look);
       if (taking === null) return [];
       const claimed = (await Promise.all(taking)).filter((one) => one !== null);
       // All of them were lost to faster writers of the graph itself: keep waiting for the requested time.

@@ -207,6 +207,11 @@ export interface SupervisorControl {
   resume(target: string | null): Promise<void>;
   /** Stops dispatching; running work continues. */
   drain(): Promise<void>;
+  /**
+   * Has another start of the same command line take over in this process, soon. Throws `failed` or `config` where that
+   * would not end well: nothing is stopped then.
+   */
+  restart(): Promise<void>;
   /** Reads configuration and worktrees again. */
   reload(): Promise<{ readonly problems: readonly string[] }>;
   /** Records who had what done. Never throws: the record is for people, and what it is about was done. */

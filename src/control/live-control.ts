@@ -88,6 +88,8 @@ export interface ControlNeeds extends Base {
   pollingGraphs(): readonly string[];
   /** Reads the configuration again, keeping the last good one; returns what is wrong, as sentences. */
   reloadConfig(): Promise<readonly string[]>;
+  /** Has a successor take over soon, or throws why that cannot be. */
+  restart(): Promise<void>;
   /** Resolves once the verdicts up to now are in the ledger. */
   verdictsWritten(): Promise<void>;
 }
@@ -179,18 +181,22 @@ export class LiveControl implements SupervisorControl {
   }
 
   async heartbeat(...said: Parameters<WorkerCalls['heartbeat']>): Promise<HeartbeatAnswer> {
+    await this.#begun;
     return this.#parts.workerCalls.heartbeat(...said);
   }
 
   async input(...said: Parameters<WorkerCalls['input']>): Promise<HeartbeatAnswer> {
+    await this.#begun;
     return this.#parts.workerCalls.input(...said);
   }
 
   async output(run: string, piece: OutputPiece): Promise<number> {
+    await this.#begun;
     return await this.#parts.workerCalls.output(run, piece);
   }
 
   async pushed(run: string, said: AgentUpdate): Promise<void> {
+    await this.#begun;
     const { ledger } = this.#parts;
     await handleAgentUpdate(run, said, {
       ledger,
@@ -261,26 +267,31 @@ export class LiveControl implements SupervisorControl {
     return await this.#parts.claims.claim(this.#tasks.find(query), worker, terms);
   }
 
-  claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
-    return this.#parts.claims.claimMany(wish);
+  async claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
+    await this.#begun;
+    return await this.#parts.claims.claimMany(wish);
   }
 
   async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
+    await this.#begun;
     const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
     await this.#parts.workerCalls.release(run, caller, reason, delayMs);
     return this.#report(this.#tasks.find({ task: run.task, worktree: run.graph }));
   }
 
   async dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport> {
+    await this.#begun;
     return this.#parts.workerCalls.dispatch(this.#tasks.find(query), how);
   }
 
-  changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#parts.workerCalls.changed(this.#tasks.find(query), ms, signal);
+  async changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
+    await this.#begun;
+    await this.#parts.workerCalls.changed(this.#tasks.find(query), ms, signal);
   }
 
-  ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
-    return this.#parts.workerCalls.ended(run, ms, signal);
+  async ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
+    await this.#begun;
+    return await this.#parts.workerCalls.ended(run, ms, signal);
   }
 
   async pause(target: string | null, because: string): Promise<void> {
@@ -305,6 +316,10 @@ export class LiveControl implements SupervisorControl {
 
   async drain(): Promise<void> {
     this.#supervisor.drain('asked for');
+  }
+
+  async restart(): Promise<void> {
+    await this.#parts.restart();
   }
 
   async reload(): Promise<{ problems: readonly string[] }> {

@@ -11,7 +11,12 @@ import type { Clock } from '../platform/clock.ts';
  */
 export function waitFor<T>(
   parts: { readonly bus: Bus; readonly clock: Clock },
-  options: { readonly ms: number; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly ms: number;
+    readonly signal?: AbortSignal | undefined;
+    /** The caller asks again if there is nothing: it is told so before a restart. */
+    readonly untilRestart?: boolean;
+  },
   concerns: (event: Event) => boolean,
   look: () => T | null,
 ): Promise<T | null> {
@@ -27,6 +32,7 @@ export function waitFor<T>(
     const giveUp = () => end(null);
     const off = parts.bus.on((event) => {
       if (event.name === 'supervisor.stopped') return giveUp();
+      if (event.name === 'supervisor.restarting' && options.untilRestart) return giveUp();
       if (!concerns(event)) return;
       const now = look();
       if (now !== null) end(now);

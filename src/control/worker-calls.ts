@@ -166,7 +166,9 @@ export class WorkerCalls {
       // Time, other tasks, claims and heartbeats change it without an event of its own.
       (event.name === 'tick.finished' && standing() !== before);
     let looks = 0;
-    await waitFor(this.#parts, { ms, signal }, concerns, () => (looks++ > 0 ? true : null));
+    await waitFor(this.#parts, { ms, signal, untilRestart: true }, concerns, () =>
+      looks++ > 0 ? true : null,
+    );
   }
 
   /** A version tag of a task and its current lease. Cheap: many callers wait, and check after every tick. */
@@ -186,7 +188,9 @@ export class WorkerCalls {
       return run && (isOpenRun(run) || run.phase === 'finished') ? null : run;
     };
     const concerns = (event: Event) => 'run' in event && event.run === id;
-    const run = (await waitFor(this.#parts, { ms, signal }, concerns, look)) ?? this.#parts.ledger.run(id);
+    const run =
+      (await waitFor(this.#parts, { ms, signal, untilRestart: true }, concerns, look)) ??
+      this.#parts.ledger.run(id);
     if (!run) throw new SupervisorError('not-found', `there is no run ${id}`);
     return runReport(run, this.#runs.find(id)?.progress ?? null, this.#parts.ledger.lease(id));
   }

@@ -28,6 +28,8 @@ interface OfSchedule {
 export interface EventMap {
   'supervisor.started': { readonly pid: number; readonly mode: string };
   'supervisor.draining': { readonly because: string };
+  /** A successor takes over in this process; callers that wait are answered first. */
+  'supervisor.restarting': { readonly pid: number };
   'supervisor.stopped': { readonly stillRunning: number };
   'config.loaded': { readonly file: string | null };
   'config.rejected': { readonly message: string };

@@ -13,6 +13,8 @@ export interface ServiceNotices {
   /** Around reading the configuration again. */
   reloading(): void;
   reloaded(): void;
+  /** A successor in this process will say when it is ready. */
+  handingOver(): void;
   stopping(): void;
   /** Says nothing more, and leaves no timer. */
   close(): void;
@@ -87,6 +89,10 @@ export function createServiceNotices(parts: ServiceNoticesParts): ServiceNotices
     reloaded() {
       said = '';
       if (isReady) tell('READY=1', ...statusLine());
+    },
+    handingOver() {
+      isReady = false;
+      tell('RELOADING=1', 'STATUS=a successor takes over; agents run on');
     },
     stopping() {
       isReady = false;

@@ -22,6 +22,13 @@ export function processEnvironment(): Environment {
   };
 }
 
+/** Takes a variable out of the process's own environment, so that nothing that is started inherits it. */
+export function takeVariable(name: string): string | undefined {
+  const value = process.env[name];
+  delete process.env[name];
+  return value;
+}
+
 function homeFolder(): string {
   try {
     return homedir();

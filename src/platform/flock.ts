@@ -10,6 +10,8 @@ import { openNow } from './regular-file.ts';
 
 /** A lock that is held. Releasing twice is harmless; the exit of the process releases it, too. */
 export interface FileLock {
+  /** The descriptor that the lock belongs to. */
+  readonly fd: number;
   release(): void;
 }
 
@@ -25,6 +27,8 @@ export interface Locker {
   ): Promise<FileLock>;
   /** The lock if it is free now, null if it is held. */
   tryAcquire(path: string): FileLock | null;
+  /** A lock that an earlier program of this process left held by this descriptor; null if it holds no such lock. */
+  adopt(path: string, fd: number): FileLock | null;
 }
 
 /** flock(2) as a function: 0, or the errno it failed with. */
@@ -124,6 +128,7 @@ export function createLocker(options: LockerOptions = {}): Locker {
   function hold(fd: number): FileLock {
     let held = true;
     return {
+      fd,
       release() {
         if (!held) return;
         held = false;
@@ -151,6 +156,16 @@ export function createLocker(options: LockerOptions = {}): Locker {
         }
       }
       throw alwaysReplaced(path);
+    },
+
+    adopt(path, fd) {
+      try {
+        // To lock again what is held by the same descriptor succeeds.
+        return isStill(fd, path) && tryOn(fd) === 'locked' ? hold(fd) : null;
+      } catch {
+        // No such descriptor.
+        return null;
+      }
     },
 
     async acquire(path, { timeoutMs, signal }) {

@@ -40,6 +40,8 @@ export interface InstanceHolder {
 export interface InstanceLock {
   /** Releases everything; harmless the second time. */
   release(): Promise<void>;
+  /** Releases what a successor in this process takes again; gives the descriptor by which the rest stays locked. */
+  handOver(): Promise<number>;
 }
 
 export interface InstanceLockOptions {
@@ -54,6 +56,8 @@ export interface InstanceLockOptions {
    * users, in a folder that other users may share, by flock alone, for there are many.
    */
   readonly scope: 'machine' | 'graph';
+  /** A descriptor by which an earlier program of this process left the lock held. */
+  readonly inherited?: number | undefined;
   /** proper-lockfile's folder was taken away: stop dispatching and exit. Never throws. */
   readonly onCompromised?: (because: string) => void;
 }
@@ -73,7 +77,9 @@ export async function holdInstanceLock(options: InstanceLockOptions): Promise<In
       cause: thrown,
     });
   }
-  const flock = locker.tryAcquire(lockFile);
+  const { inherited } = options;
+  const flock =
+    (inherited === undefined ? null : locker.adopt(lockFile, inherited)) ?? locker.tryAcquire(lockFile);
   if (flock === null) throw alreadyRunning(options);
   try {
     if (scope === 'machine') makePrivate(lockFile);
@@ -111,6 +117,10 @@ function releasing(flock: FileLock, shared: Shared | null, holderFile: string): 
     release() {
       released ??= release();
       return released;
+    },
+    async handOver() {
+      await shared?.release();
+      return flock.fd;
     },
   };
 }

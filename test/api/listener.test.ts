@@ -48,6 +48,7 @@ const path = fc.oneof(
       '/api/control/pause',
       '/api/control/resume',
       '/api/control/drain',
+      '/api/control/restart',
       '/api/control/reload',
     ),
   },

@@ -8,6 +8,7 @@ import {
   pauseAnswer,
   promptAnswer,
   reloadAnswer,
+  restartAnswer,
   runAnswer,
   runsAnswer,
   statusAnswer,
@@ -48,6 +49,7 @@ describe('every route answers in the shape that it promises', () => {
     ['POST', '/api/control/pause', {}, 200, pauseAnswer],
     ['POST', '/api/control/resume', {}, 200, pauseAnswer],
     ['POST', '/api/control/drain', {}, 202, drainAnswer],
+    ['POST', '/api/control/restart', {}, 202, restartAnswer],
     ['POST', '/api/control/reload', {}, 200, reloadAnswer],
   ] as const)('%s %s', async (method, path, body, status, schema) => {
     const answer = await api.ask({ method, path, body });
@@ -238,6 +240,7 @@ describe('what a run token may do', () => {
     ['GET', '/api/runs'],
     ['GET', '/api/events'],
     ['POST', '/api/control/drain'],
+    ['POST', '/api/control/restart'],
   ])('%s %s is forbidden', async (method, path) => {
     const body = method === 'POST' ? { worker_id: 'x' } : undefined;
     const answer = await api.ask({ method, path, body, headers: bearer });

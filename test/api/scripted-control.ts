@@ -372,6 +372,9 @@ export function scriptedControl(): ScriptedControl {
     async resume(target) {
       note('resume', target);
     },
+    async restart() {
+      note('restart');
+    },
     async drain() {
       note('drain');
     },

@@ -85,7 +85,12 @@ describe('on TCP', () => {
 
   test('health needs no token and tells nothing', async () => {
     const answer = await api.askTcp({ path: '/api/health', headers: { authorization: '' } });
-    expect(answer.json).toEqual({ status: 'ok', version: '1.2.3', uptime_s: expect.any(Number) });
+    expect(answer.json).toEqual({
+      status: 'ok',
+      version: '1.2.3',
+      uptime_s: expect.any(Number),
+      started_at: expect.any(String),
+    });
   });
 
   test('neither a token in the address nor a cookie counts', async () => {
@@ -102,6 +107,7 @@ describe('on TCP', () => {
     ['DELETE', '/api/status'],
     ['GET', '/api/events'],
     ['POST', '/api/control/drain'],
+    ['POST', '/api/control/restart'],
     ['POST', '/api/task/deploy/claim'],
     ['POST', '/api/task/deploy/complete'],
     ['GET', '/api/task/deploy'],

@@ -79,6 +79,7 @@ function countingLocker(): { locker: Locker; count(): number } {
   return {
     locker: {
       tryAcquire: locker.tryAcquire,
+      adopt: locker.adopt,
       acquire(path, options) {
         count++;
         return locker.acquire(path, options);

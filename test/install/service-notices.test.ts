@@ -49,6 +49,15 @@ const UNDER_SYSTEMD = {
   WATCHDOG_PID: `${process.pid}`,
 };
 
+test('while a successor takes over, nothing feeds the watchdog but the successor itself', () => {
+  const { service, told, tick } = notices(UNDER_SYSTEMD);
+  service.ready(() => 'running');
+  told.length = 0;
+  service.handingOver();
+  tick();
+  expect(told).toEqual(['RELOADING=1\nSTATUS=a successor takes over; agents run on']);
+});
+
 test('ready, alive with each finished tick but not more than once a second, and what is done when it changed', () => {
   const { service, clock, told, tick } = notices(UNDER_SYSTEMD);
   let doing = '0 under way';

@@ -106,9 +106,12 @@ describe.each(DOORS)('by %s', (door: DoorName) => {
     ]);
   };
 
-  test('GET /api/health: {status, version, uptime_s}, no token, no other data', async () => {
+  test('GET /api/health: {status, version, uptime_s, started_at}, no token, no other data', async () => {
     const { status, json } = await call('GET', '/api/health', undefined, { token: '' });
-    expect([status, Object.keys(json).sort()]).toEqual([200, ['status', 'uptime_s', 'version']]);
+    expect([status, Object.keys(json).sort()]).toEqual([
+      200,
+      ['started_at', 'status', 'uptime_s', 'version'],
+    ]);
     expect(json).toMatchObject({ status: 'ok', uptime_s: expect.any(Number) });
   });
 

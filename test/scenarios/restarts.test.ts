@@ -1,61 +1,112 @@
 // Restarts under load: workers claim, send heartbeats and complete over TCP while commands are dispatched, and the
-// supervisor stops and starts again all the while. A caller only does what every HTTP client does on its own: it sends
-// a request again that got no answer. Long form: npm run test:restart.
+// supervisor is restarted all the while. Long form: npm run test:restart.
 
 import { readFile, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { readApiFile } from '../../src/api/api-file.ts';
+import { connectSupervisor } from '../../src/api/client.ts';
+import { systemCode } from '../../src/domain/errors.ts';
 import { systemIdentity } from '../../src/platform/identity.ts';
+import { processImage } from '../../src/platform/process-image.ts';
 import { addNamedToken } from '../../src/runs/named-tokens.ts';
-import { eventually } from '../support/actors.ts';
-import { callerOf } from '../support/api-calls.ts';
+import { eventually, type Started, startSupervisor } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
-import { type Supervised, supervise } from '../support/supervised.ts';
 
 const RESTARTS = Number(process.env.RESTARTS ?? 3);
-/** Tasks of workers, and as many commands, that are gone through between two restarts. */
-const BETWEEN = 4;
+/** Tasks of workers, and as many commands, that are gone through between two restarts: twenty calls and starts. */
+const BETWEEN = 5;
 const WORKERS = 4;
+const HELD = 20;
 
 let ground: Playground;
-let supervised: Supervised | null = null;
+let running: Started | null = null;
 beforeEach(async () => {
   ground = await createPlayground();
 });
 afterEach(async () => {
-  await supervised?.stop({ cancelAgents: true });
-  supervised = null;
+  // The second signal ends agents, too.
+  running?.kill('SIGTERM');
+  running?.kill('SIGTERM');
+  await running?.ended;
+  running = null;
   await ground.remove();
 });
+
+const apiFile = () => join(ground.stateDir, 'api.json');
+
+/** Starts the built program, and gives where it answers. */
+async function begin(): Promise<{ url: string; pid: number }> {
+  const started = startSupervisor(ground, ['run']);
+  running = started;
+  return await eventually(async () => {
+    const found = await readApiFile(apiFile());
+    return found?.pid === started.pid && found.url !== null && { url: found.url, pid: found.pid };
+  });
+}
 
 interface Answer {
   readonly status: number;
   readonly json: Record<string, unknown>;
 }
 
-/** Calls until there is an answer: no connection and 503 are tried again, as clients do. */
-function client(url: string, over: AbortSignal) {
-  return async function post(path: string, body: object, token: string, key?: string): Promise<Answer> {
+type Post = (url: string, body: object, token: string, key?: string) => Promise<Answer>;
+
+/** One request on a connection that may have been used before. */
+function send(agent: Agent, url: string, body: string, headers: Record<string, string>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: 'POST', agent, headers });
+    // Node's own `reusedSocket` is not set where a request gets a connection the moment that another one leaves it.
+    let wasUsed = false;
+    const lost = (error: Error) => reject(Object.assign(error, { wasUsed }));
+    sent.once('socket', ({ connecting }) => {
+      wasUsed = !connecting;
+    });
+    sent.once('error', lost);
+    sent.once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (more: string) => {
+        text += more;
+      });
+      response.once('error', lost);
+      response.once('end', () => {
+        try {
+          resolve({ status: response.statusCode ?? 0, json: JSON.parse(text) as Answer['json'] });
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    sent.end(body);
+  });
+}
+
+/**
+ * Calls as HTTP clients do: a kept connection that the server has closed meanwhile is replaced, and the request sent
+ * again. `patient`: as do those that get no connection or 503.
+ */
+function caller(base: string, agent: Agent, over: AbortSignal, patient: boolean): Post {
+  return async (path, body, token, key) => {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    };
+    const url = path.startsWith('http') ? path : base + path;
     for (;;) {
       over.throwIfAborted();
       try {
-        const response = await fetch(path.startsWith('http') ? path : url + path, {
-          method: 'POST',
-          body: JSON.stringify(body),
-          signal: over,
-          headers: {
-            'content-type': 'application/json',
-            authorization: `Bearer ${token}`,
-            ...(key === undefined ? {} : { 'idempotency-key': key }),
-          },
-        });
-        const json = (await response.json()) as Answer['json'];
-        if (response.status !== 503) return { status: response.status, json };
-      } catch {
-        over.throwIfAborted();
+        const answer = await send(agent, url, JSON.stringify(body), headers);
+        if (!patient || answer.status !== 503) return answer;
+      } catch (error) {
+        const isClosed = ['ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
+        const wasUsed = error instanceof Error && 'wasUsed' in error && error.wasUsed === true;
+        if (!patient && !(isClosed && wasUsed))
+          throw new Error(`${path} failed on a ${wasUsed ? 'kept' : 'new'} connection`, { cause: error });
       }
-      await sleep(20);
+      if (patient) await sleep(20);
     }
   };
 }
@@ -66,92 +117,133 @@ interface Given {
   readonly callback: { readonly complete_url: string; readonly heartbeat_url: string };
 }
 
-test(
-  `${RESTARTS} restarts under claims, callbacks and dispatches: no call fails, nothing is lost or done twice`,
-  async () => {
-    const count = (RESTARTS + 1) * BETWEEN;
-    const ran = join(ground.folder, 'ran');
-    await writeFile(ran, '');
-    await ground.writeConfig(
-      `[[repos]]\npath = ${JSON.stringify(ground.repo)}\n[api]\nlisten = "127.0.0.1:0"\n[executors.out]\ntype = "external"\n[executors.note]\ntype = "command"\ncommand = ["sh", "-c", "echo {{task.id}} >> ${ran}"]\n`,
-    );
-    const held = Array.from({ length: count }, (_, n) => ({ id: `held-${n}`, tags: ['executor:out'] }));
-    // Each begins when a worker has done its part, so that there are dispatches all the time.
-    const commands = held.map(({ id }, n) => ({ id: `command-${n}`, after: [id], tags: ['executor:note'] }));
-    await ground.writeGraph(ground.repo, [...held, ...commands]);
-    const begin = async () => {
-      supervised = await supervise(ground);
-      await supervised.start();
-      return supervised;
-    };
-    let running = await begin();
-    const { url } = await callerOf(running);
-    const token = systemIdentity().token('wgt_');
-    await addNamedToken(running.paths.tokensFile, token, { name: 'workers', scope: 'worker', createdAt: 0 });
+/** Runs the load, restarts it so many times, and looks whether all was done, and once. */
+async function underLoad(restarts: number, patient: boolean, restart: () => Promise<void>): Promise<void> {
+  const count = (restarts + 1) * BETWEEN;
+  const ran = join(ground.folder, 'ran');
+  await writeFile(ran, '');
+  await ground.writeConfig(
+    `[[repos]]\npath = ${JSON.stringify(ground.repo)}\n[api]\nlisten = "127.0.0.1:0"\n[executors.out]\ntype = "external"\n[executors.note]\ntype = "command"\ncommand = ["sh", "-c", "echo {{task.id}} >> ${ran}"]\n`,
+  );
+  // As many wait for workers as there are at a time: each start takes up what was handed out, not the whole test.
+  const held = Array.from({ length: count }, (_, n) => ({
+    id: `held-${n}`,
+    tags: ['executor:out'],
+    after: n < HELD ? [] : [`held-${n - HELD}`],
+  }));
+  // Each begins when a worker has done its part, so that there are dispatches all the time.
+  const commands = held.map(({ id }, n) => ({ id: `command-${n}`, after: [id], tags: ['executor:note'] }));
+  await ground.writeGraph(ground.repo, [...held, ...commands]);
+  const { url } = await begin();
+  const token = systemIdentity().token('wgt_');
+  await addNamedToken(join(ground.stateDir, 'tokens.json'), token, {
+    name: 'workers',
+    scope: 'worker',
+    createdAt: 0,
+  });
 
-    const over = new AbortController();
-    const post = client(url, over.signal);
-    const acknowledged = new Map<string, string>();
-    const odd: unknown[] = [];
-    const looking = new Set<() => void>();
-    /** Resolves when this many tasks are acknowledged. */
-    const reached = (many: number) =>
-      new Promise<void>((resolve) => {
-        const look = () => {
-          if (acknowledged.size < many) return;
-          looking.delete(look);
-          resolve();
-        };
-        looking.add(look);
-        look();
-      });
-    const work = async (worker: string) => {
-      for (let n = 0; acknowledged.size < count; n++) {
-        const key = `${worker}-${n}`;
-        const claimed = await post(
-          '/api/tasks/claim',
-          { worker_id: worker, max_tasks: 1, wait_s: 1 },
-          token,
-          key,
-        );
-        if (claimed.status !== 200) odd.push(['claim', claimed]);
-        for (const { task, lease, callback } of (claimed.json.tasks ?? []) as Given[]) {
-          const beat = await post(callback.heartbeat_url, { message: 'at it' }, lease.token);
-          if (beat.status !== 200) odd.push(['heartbeat', task.local_id, beat]);
-          const done = await post(callback.complete_url, { summary: key }, lease.token);
-          // 202: kept, as the graph was dropped at that moment; the next supervisor writes it.
-          if (done.status !== 200 && done.status !== 202) odd.push(['complete', task.local_id, done]);
-          if (acknowledged.has(task.local_id)) odd.push(['twice', task.local_id]);
-          acknowledged.set(task.local_id, key);
-          for (const look of [...looking]) look();
-        }
-      }
-    };
-    const workers = Array.from({ length: WORKERS }, (_, n) => work(`worker-${n}`));
-    try {
-      for (let n = 1; n <= RESTARTS; n++) {
-        // A worker that fails ends the test, and so does one call that does.
-        await Promise.race([reached(n * BETWEEN), Promise.all(workers)]);
-        expect(odd).toEqual([]);
-        await running.stop({ cancelAgents: false });
-        running = await begin();
-        expect((await callerOf(running)).url).toBe(url);
-      }
-      await Promise.all(workers);
-    } finally {
-      over.abort();
-      await Promise.allSettled(workers);
-    }
-    expect(odd).toEqual([]);
-    await eventually(async () => (await readFile(ran, 'utf8')).split('\n').length > count);
-    for (let n = 0; n < count; n++)
-      await eventually(
-        async () => (await ground.readGraph(ground.repo)).get(`command-${n}`)?.status === 'done',
+  const over = new AbortController();
+  const agent = new Agent({ keepAlive: true });
+  const post = caller(url, agent, over.signal, patient);
+  const acknowledged = new Map<string, string>();
+  const odd: unknown[] = [];
+  const looking = new Set<() => void>();
+  /** Resolves when this many tasks are acknowledged. */
+  const reached = (many: number) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (acknowledged.size < many) return;
+        looking.delete(look);
+        resolve();
+      };
+      looking.add(look);
+      look();
+    });
+  const work = async (worker: string) => {
+    for (let n = 0; acknowledged.size < count; n++) {
+      const key = `${worker}-${n}`;
+      const claimed = await post(
+        '/api/tasks/claim',
+        { worker_id: worker, max_tasks: 1, wait_s: 1 },
+        token,
+        key,
       );
-    const ids = (await readFile(ran, 'utf8')).trim().split('\n').sort();
-    expect(ids).toEqual(commands.map(({ id }) => id).sort());
+      if (claimed.status !== 200) odd.push(['claim', claimed]);
+      for (const { task, lease, callback } of (claimed.json.tasks ?? []) as Given[]) {
+        const beat = await post(callback.heartbeat_url, { message: 'at it' }, lease.token);
+        if (beat.status !== 200) odd.push(['heartbeat', task.local_id, beat]);
+        const done = await post(callback.complete_url, { summary: key }, lease.token);
+        // 202: kept, as the graph was dropped at that moment; the next supervisor writes it.
+        if (done.status !== 200 && done.status !== 202) odd.push(['complete', task.local_id, done]);
+        if (acknowledged.has(task.local_id)) odd.push(['twice', task.local_id]);
+        acknowledged.set(task.local_id, key);
+        for (const look of [...looking]) look();
+      }
+    }
+  };
+  const workers = Array.from({ length: WORKERS }, (_, n) => work(`worker-${n}`));
+  try {
+    for (let n = 1; n <= restarts; n++) {
+      // A worker that fails ends the test, and so does one call that does.
+      await Promise.race([reached(n * BETWEEN), Promise.all(workers)]);
+      expect(odd).toEqual([]);
+      await restart();
+      expect((await readApiFile(apiFile()))?.url).toBe(url);
+    }
+    await Promise.all(workers);
+  } finally {
+    over.abort();
+    await Promise.allSettled(workers);
+    agent.destroy();
+  }
+  expect(odd).toEqual([]);
+  await progress(async () => (await readFile(ran, 'utf8')).split('\n').length - 1, count);
+  await progress(async () => {
     const graph = await ground.readGraph(ground.repo);
-    for (const { id } of held) expect([id, graph.get(id)?.status]).toEqual([id, 'done']);
+    return commands.filter(({ id }) => graph.get(id)?.status === 'done').length;
+  }, count);
+  const ids = (await readFile(ran, 'utf8')).trim().split('\n').sort();
+  expect(ids).toEqual(commands.map(({ id }) => id).sort());
+  const graph = await ground.readGraph(ground.repo);
+  for (const { id } of held) expect([id, graph.get(id)?.status]).toEqual([id, 'done']);
+}
+
+/** Waits until so many are reached, as long as there are more from time to time. */
+async function progress(look: () => Promise<number>, wanted: number): Promise<void> {
+  for (let now = await look(); now < wanted; ) {
+    const before = now;
+    await eventually(async () => {
+      now = await look();
+      return now > before;
+    });
+  }
+}
+
+const means = processImage(process.platform);
+const inPlace = means === null ? test.skip : test;
+
+inPlace(
+  `${RESTARTS} restarts by \`supervisor restart\` under claims, callbacks and dispatches: no call is refused, nothing is lost or done twice`,
+  async () => {
+    let pid = 0;
+    await underLoad(RESTARTS, false, async () => {
+      const client = await connectSupervisor({ apiFile: apiFile() });
+      expect(client).not.toBeNull();
+      await client?.restart();
+      client?.close();
+      const now = (await readApiFile(apiFile()))?.pid ?? 0;
+      expect([0, now]).toContain(pid);
+      pid = now;
+    });
+    expect(running?.pid).toBe(pid);
   },
-  120_000 + RESTARTS * 10_000,
+  120_000 + RESTARTS * 30_000,
 );
+
+test('3 times stopped and started again under claims, callbacks and dispatches: callers try again, nothing is lost or done twice', async () => {
+  await underLoad(3, true, async () => {
+    running?.kill('SIGTERM');
+    expect((await running?.ended)?.status).toBe(0);
+    await begin();
+  });
+});

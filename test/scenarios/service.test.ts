@@ -63,9 +63,20 @@ describe('under a real systemd --user', () => {
 
     await run('systemctl', ['--user', 'reload', UNIT]);
     expect(await show(UNIT, 'MainPID')).toBe(next);
-    expect((await cli(['restart'], moved)).status).toBe(0);
+    // A successor takes over in the same process: systemd sees a reload, and neither an end nor a start.
+    const restarts = await show(UNIT, 'NRestarts');
+    const again = await cli(['restart'], moved);
+    expect([again.status, again.out]).toEqual([0, expect.stringMatching(/^restarted: version /)]);
+    expect(await show(UNIT, 'MainPID')).toBe(next);
+    expect(variablesOf(next)).toContain('TZ=Europe/Paris');
+    expect(variablesOf(next).join()).toContain('SUPERVISOR_HANDOVER');
+    await eventually(async () => /^running/.test(await show(UNIT, 'StatusText')));
+    await eventually(async () => (await show(UNIT, 'ActiveState')) === 'active');
+    expect(await show(UNIT, 'NRestarts')).toBe(restarts);
+    // The manager's own restart ends it and starts it.
+    expect((await cli(['service', 'restart'], moved)).status).toBe(0);
     expect(await show(UNIT, 'MainPID')).not.toBe(next);
-    expect(await show(UNIT, 'ActiveState')).toBe('active');
+    await eventually(async () => (await show(UNIT, 'ActiveState')) === 'active');
     await eventually(async () => /^running/.test(await show(UNIT, 'StatusText')));
 
     expect((await cli(['service', 'stop'], env)).status).toBe(0);

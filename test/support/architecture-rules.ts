@@ -46,7 +46,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   got: ['executors/'],
   hono: ['api/'],
   'jsonc-parser': ['graph/json-tree.ts'],
-  koffi: ['platform/flock.ts', 'platform/datagram.ts'],
+  koffi: ['platform/flock.ts', 'platform/datagram.ts', 'platform/process-image.ts'],
   libsql: ['runs/'],
   'p-limit': ['worktrees/'],
   'p-queue': ['supervisor/'],

@@ -34,6 +34,7 @@ beforeEach(() => {
   const real = createLocker();
   locker = {
     tryAcquire: (path) => real.tryAcquire(path),
+    adopt: (path, fd) => real.adopt(path, fd),
     acquire(path, options) {
       locks += 1;
       return real.acquire(path, options);

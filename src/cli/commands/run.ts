@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly observe?: boolean;
   /** How long `--once` waits for handed-off work, ms. */
   readonly wait?: number;
+  /** Only try whether the configuration can be loaded. */
+  readonly check?: boolean;
   /** The first signal stops agents, too. */
   readonly cancel?: boolean;
 }
@@ -25,6 +27,7 @@ export interface RunOptions {
 /** Runs until a signal, or with `--once` until there is nothing left to do. */
 export async function run(context: Context, options: RunOptions): Promise<number> {
   try {
+    if (options.check) return await check(context);
     return await serve(context, options);
   } catch (thrown) {
     // launchd starts again whatever fails. These two fail the same way until a person does something.
@@ -34,6 +37,32 @@ export async function run(context: Context, options: RunOptions): Promise<number
     context.note(explainFailure(thrown, false).text.trimEnd());
     return 0;
   }
+}
+
+/** Whether it would start, as far as that is the configuration's doing. Throws `config` if not. */
+async function check(context: Context): Promise<number> {
+  const [{ createConfigSource }, paths] = await Promise.all([
+    import('../../config/source.ts'),
+    context.paths(),
+  ]);
+  createConfigSource({ paths, environment: context.environment });
+  return 0;
+}
+
+/** How the running supervisor has a successor take over; undefined where that cannot be done. */
+function restarting(
+  context: Context,
+  options: RunOptions,
+  ending: Ending,
+): (() => Promise<void>) | undefined {
+  const successor = options.once || options.observe ? null : (context.successor?.() ?? null);
+  if (!successor) return undefined;
+  return async () => {
+    const because = await successor.refusal();
+    if (because !== null)
+      throw new SupervisorError('config', `the successor would not start, so this one stays: ${because}`);
+    ending.handOver(successor);
+  };
 }
 
 async function serve(context: Context, options: RunOptions): Promise<number> {
@@ -47,6 +76,8 @@ async function serve(context: Context, options: RunOptions): Promise<number> {
       observe: options.observe === true,
       once: options.once === true,
       log: voice.log,
+      inherited: context.inherited?.() ?? undefined,
+      restart: restarting(context, options, ending),
     });
     const failed = new Set<string>();
     running.bus.on((event) => {

@@ -1,6 +1,7 @@
 // `supervisor service …`: the supervisor as a systemd user unit or a launchd agent.
 
 import { spawn } from 'node:child_process';
+import type { SupervisorClient } from '../../api/client.ts';
 import { mainProgram } from '../../compose/base.ts';
 import { missingConfig } from '../../config/config-text.ts';
 import { loadMachineConfig } from '../../config/load.ts';
@@ -104,12 +105,17 @@ export async function steerService(
 }
 
 /**
- * `supervisor restart`: the running supervisor ends and another one takes its runs up, as the service does it. Throws
- * `not-running` where there is neither a service nor a supervisor.
+ * `supervisor restart`: the program that is installed now takes over in the process of the running supervisor, without
+ * a refused connection. One that cannot do so is restarted by the service manager. Throws `not-running` where there is
+ * neither a service nor a supervisor.
  */
 export async function restart(context: Context): Promise<number> {
   const client = await connect(context);
-  client?.close();
+  try {
+    if (client && (await succeeded(client, context))) return 0;
+  } finally {
+    client?.close();
+  }
   const manager = managerOf(context, {});
   const status = await manager.status().catch((thrown: unknown) => {
     // Without a service manager there is no service; whether a supervisor runs is another question.
@@ -125,6 +131,21 @@ export async function restart(context: Context): Promise<number> {
   throw new SupervisorError('service-manager', 'the supervisor that runs is no service', {
     hint: 'end `supervisor run` with Ctrl-C and start it again: agents run on, and what they report meanwhile is kept',
   });
+}
+
+/** Whether a successor took over. False where the running supervisor knows no such thing. */
+async function succeeded(client: SupervisorClient, context: Context): Promise<boolean> {
+  try {
+    const { version } = await client.restart();
+    if (context.json) context.outJson({ done: 'restarted', version });
+    else context.out(`restarted: version ${version}\n`);
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof SupervisorError)) throw thrown;
+    // Of an earlier version, or without the means: the service manager can do it.
+    if (thrown.code === 'not-found' || thrown.details.code === 'no-successor') return false;
+    throw thrown;
+  }
 }
 
 /** What the service manager reports. Exit 5 if it is not running. */

@@ -34,6 +34,8 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
       ];
     case 'supervisor.draining':
       return [caution, 'draining', plain(event.because)];
+    case 'supervisor.restarting':
+      return [caution, 'restarting', 'callers wait for the successor'];
     case 'supervisor.stopped':
       return [faint, 'stopped', runOn(event.stillRunning)];
     case 'config.rejected':
