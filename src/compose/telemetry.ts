@@ -7,6 +7,7 @@ import type { Environment } from '../platform/environment.ts';
 import type { LastDecision } from '../run/last-decision.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { createMetrics, type MetricsText } from '../telemetry/metrics.ts';
+import { createOtlpMetrics } from '../telemetry/otlp-metrics.ts';
 import { createTraces } from '../telemetry/traces.ts';
 import { VERSION } from '../version.ts';
 
@@ -25,9 +26,16 @@ export function createTelemetry(
   const metrics = createMetrics({ ...base, last, run, version: VERSION });
   const repoOf = (graph: GraphPath) => graphs.get(graph)?.repository.name ?? '';
   const traces = createTraces({ ...base, environment, run, repoOf, version: VERSION });
+  const sent = createOtlpMetrics({
+    ...base,
+    environment,
+    version: VERSION,
+    measure: () => metrics.measure(),
+  });
   return {
     scrape: () => metrics.scrape(),
     async stop() {
+      await sent.stop();
       metrics.stop();
       await traces.stop();
     },

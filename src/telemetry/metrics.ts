@@ -3,6 +3,7 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Base } from '../platform/base.ts';
 import type { LastDecision } from '../run/last-decision.ts';
+import { type MeasuredMetric, measuredFrom } from './measured.ts';
 import { RunCounts, type RunCountsParts } from './run-counts.ts';
 import { type Sample, standingOf } from './standing.ts';
 
@@ -21,6 +22,8 @@ export interface MetricsParts extends Pick<Base, 'bus' | 'clock'> {
 /** Counts from now on, and gives the text of a scrape. */
 export interface Metrics {
   scrape(): Promise<MetricsText>;
+  /** The same for other protocols. */
+  measure(): Promise<readonly MeasuredMetric[]>;
   stop(): void;
 }
 
@@ -38,14 +41,19 @@ export function createMetrics(parts: MetricsParts): Metrics {
   counts.whenFull(() => {
     void instruments().then((into) => into.observe(counts));
   });
+  const current = async () => {
+    const into = await instruments();
+    into.observe(counts);
+    const { made } = parts.last;
+    into.set(counts, made === null ? null : standingOf(made, parts.clock.now()));
+    return into;
+  };
   return {
     async scrape() {
-      const into = await instruments();
-      into.observe(counts);
-      const { made } = parts.last;
-      into.set(counts, made === null ? null : standingOf(made, parts.clock.now()));
+      const into = await current();
       return { contentType: into.registry.contentType, text: await into.registry.metrics() };
     },
+    measure: async () => measuredFrom(await (await current()).registry.getMetricsAsJSON()),
     stop: () => counts.stop(),
   };
 }

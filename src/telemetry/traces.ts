@@ -6,11 +6,11 @@ import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import type { Run } from '../domain/run.ts';
 import type { Base } from '../platform/base.ts';
-import type { Environment } from '../platform/environment.ts';
 import { spanOfRun, traceOfRun } from '../platform/identity.ts';
+import { hrtimeOf, resourceOf, type TelemetryEnvironment, wantsSignal } from './otlp.ts';
 
 export interface TracesParts extends Base {
-  readonly environment: Pick<Environment, 'variables'>;
+  readonly environment: TelemetryEnvironment;
   readonly version: string;
   /** A run as it is recorded. */
   run(id: string): Run | null;
@@ -28,16 +28,9 @@ const MOST_WAITING = 2000;
 /** Spans of a moment are sent together, ms. */
 const GATHER_MS = 1000;
 
-/** Whether the environment names a collector for traces. */
-function isWanted({ variables }: TracesParts['environment']): boolean {
-  if (variables.OTEL_SDK_DISABLED?.toLowerCase() === 'true') return false;
-  if (variables.OTEL_TRACES_EXPORTER === 'none') return false;
-  return Boolean(variables.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || variables.OTEL_EXPORTER_OTLP_ENDPOINT);
-}
-
 /** Begins to send, or does nothing where no collector is named. */
 export function createTraces(parts: TracesParts): Traces {
-  if (!isWanted(parts.environment)) return { stop: async () => {} };
+  if (!wantsSignal(parts.environment, 'TRACES')) return { stop: async () => {} };
   const { bus, clock, log } = parts;
   const notes = new Map<string, { readonly name: string; readonly at: number }[]>();
   let waiting: ReadableSpan[] = [];
@@ -119,9 +112,6 @@ export function createTraces(parts: TracesParts): Traces {
 const KIND = { internal: 0, client: 2 } as const;
 const STATUS = { unset: 0, ok: 1, error: 2 } as const;
 
-type Time = [number, number];
-const timeOf = (ms: number): Time => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];
-
 /** The span of a run that has finished. Names of attributes: OpenTelemetry's for agents where it has one, else our own. */
 function spanOf(
   run: Run,
@@ -155,9 +145,9 @@ function spanOf(
     name: `invoke_agent ${run.executor}`,
     kind: run.type === 'http' ? KIND.client : KIND.internal,
     spanContext: () => context,
-    startTime: timeOf(begun),
-    endTime: timeOf(ended),
-    duration: timeOf(ended - begun),
+    startTime: hrtimeOf(begun),
+    endTime: hrtimeOf(ended),
+    duration: hrtimeOf(ended - begun),
     ended: true,
     status:
       outcome?.kind === 'failed'
@@ -165,15 +155,8 @@ function spanOf(
         : { code: outcome?.kind === 'succeeded' ? STATUS.ok : STATUS.unset },
     attributes,
     links: [],
-    events: notes.map(({ name, at }) => ({ name, time: timeOf(at), attributes: {} })),
-    resource: {
-      attributes: {
-        'service.name': environment.variables.OTEL_SERVICE_NAME || 'workgraph-supervisor',
-        'service.version': version,
-      },
-      merge: (other) => other ?? ({} as never),
-      getRawAttributes: () => [],
-    },
+    events: notes.map(({ name, at }) => ({ name, time: hrtimeOf(at), attributes: {} })),
+    resource: resourceOf(environment, version),
     instrumentationScope: { name: 'workgraph-supervisor', version },
     droppedAttributesCount: 0,
     droppedEventsCount: 0,

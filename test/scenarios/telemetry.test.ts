@@ -17,6 +17,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  delete process.env.OTEL_METRICS_EXPORTER;
   await supervised?.stop({ cancelAgents: true });
   supervised = null;
   collector?.closeAllConnections();
@@ -94,9 +95,30 @@ interface OtlpSpan {
   readonly attributes: readonly { readonly key: string; readonly value: Record<string, unknown> }[];
 }
 
-/** A collector on loopback; gives spans as they come. */
-async function collect(answer = 200): Promise<{ spans: OtlpSpan[]; calls: () => number }> {
+interface OtlpPoint {
+  readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue: string } }[];
+  readonly asDouble?: number;
+  readonly count?: number;
+}
+
+interface OtlpMetric {
+  readonly name: string;
+  readonly unit: string;
+  readonly sum?: {
+    readonly isMonotonic: boolean;
+    readonly aggregationTemporality: number;
+    readonly dataPoints: OtlpPoint[];
+  };
+  readonly gauge?: { readonly dataPoints: OtlpPoint[] };
+  readonly histogram?: { readonly dataPoints: OtlpPoint[] };
+}
+
+/** A collector on loopback; gives spans and metrics as they come. */
+async function collect(
+  answer = 200,
+): Promise<{ spans: OtlpSpan[]; metrics: OtlpMetric[]; calls: () => number }> {
   const spans: OtlpSpan[] = [];
+  const metrics: OtlpMetric[] = [];
   let calls = 0;
   collector = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -104,17 +126,55 @@ async function collect(answer = 200): Promise<{ spans: OtlpSpan[]; calls: () => 
     request.on('end', () => {
       calls++;
       const sent = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-      expect(request.url).toBe('/v1/traces');
-      for (const { scopeSpans } of sent.resourceSpans)
+      for (const { scopeSpans } of sent.resourceSpans ?? [])
         for (const scope of scopeSpans) spans.push(...scope.spans);
+      for (const { scopeMetrics } of sent.resourceMetrics ?? [])
+        for (const scope of scopeMetrics) metrics.push(...scope.metrics);
+      expect(request.url).toBe(sent.resourceSpans ? '/v1/traces' : '/v1/metrics');
       response.writeHead(answer, { 'content-type': 'application/json' }).end('{}');
     });
   }).listen(0, '127.0.0.1');
   await once(collector, 'listening');
   const address = collector.address();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
-  return { spans, calls: () => calls };
+  return { spans, metrics, calls: () => calls };
 }
+
+describe('metrics by OTLP', () => {
+  test('what a scrape shows is sent, at the latest when the supervisor stops', async () => {
+    const { metrics } = await collect();
+    const running = await begin();
+    const { text } = await scrape(running);
+    await running.stop({ cancelAgents: true });
+    const scraped = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
+    expect(metrics.map(({ name }) => name).sort()).toEqual(scraped.sort());
+    const of = (name: string) => metrics.find((metric) => metric.name === `workgraph_${name}`);
+    const labelled = (points: OtlpPoint[] = []) =>
+      points.map(({ attributes, asDouble, count }) => [
+        ...attributes.map(({ key, value }) => `${key}=${value.stringValue}`),
+        asDouble ?? count,
+      ]);
+    expect(of('runs_finished_total')?.sum).toMatchObject({ isMonotonic: true, aggregationTemporality: 2 });
+    expect(labelled(of('runs_finished_total')?.sum?.dataPoints)).toEqual(
+      expect.arrayContaining([
+        ['executor=note', 'outcome=succeeded', 1],
+        ['executor=bad', 'outcome=failed', 1],
+      ]),
+    );
+    expect(labelled(of('tasks')?.gauge?.dataPoints)).toContainEqual(['repo=repo', 'state=done', 1]);
+    expect(of('run_duration_seconds')?.unit).toBe('s');
+    expect(labelled(of('run_duration_seconds')?.histogram?.dataPoints)).toContainEqual(['executor=note', 1]);
+    for (const id of ['noted', 'broken', 'later']) expect(JSON.stringify(metrics)).not.toContain(id);
+  });
+
+  test('OTEL_METRICS_EXPORTER=none sends traces alone', async () => {
+    const { metrics, spans } = await collect();
+    process.env.OTEL_METRICS_EXPORTER = 'none';
+    const running = await begin();
+    await running.stop({ cancelAgents: true });
+    expect([metrics.length, spans.length]).toEqual([0, 2]);
+  });
+});
 
 describe('traces', () => {
   test('one span for each attempt, with the ids that its agent got', async () => {

@@ -55,6 +55,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['cli/logging.ts', 'platform/'],
   'prom-client': ['telemetry/'],
   '@opentelemetry/exporter-trace-otlp-http': ['telemetry/traces.ts'],
+  '@opentelemetry/otlp-exporter-base': ['telemetry/otlp-metrics.ts'],
+  '@opentelemetry/otlp-transformer': ['telemetry/otlp-metrics.ts'],
   '@opentelemetry/sdk-trace': ['telemetry/traces.ts'],
   'proper-lockfile': ['platform/instance-lock.ts'],
   'simple-git': ['worktrees/'],
