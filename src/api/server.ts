@@ -61,7 +61,7 @@ export interface ApiServer extends Service {
    */
   openTcp(): Promise<string>;
   /**
-   * Stops like `stop`, but the sockets go on listening by the descriptors that are returned, and api.json stays: who
+   * Stops like `stop`, but the sockets keep listening by the descriptors that are returned, and api.json stays: who
    * calls from now on waits for the successor. `copy` copies a descriptor; `endWaits` is called once no more requests
    * come, to have those answered that wait for something. Null if it is not started.
    */
@@ -75,7 +75,7 @@ const MAX_SOCKET_CONNECTIONS = 512;
 
 /** How long a stop waits for responses under way, ms. */
 const STOP_MS = 2000;
-/** The same before a successor takes over: whoever calls meanwhile waits, and none need send a request again. */
+/** The same before a successor takes over: callers wait meanwhile, and none need send a request again. */
 const HANDOVER_MS = 30_000;
 
 /** State between a start and the next stop. */
@@ -310,7 +310,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       try {
         closeSync(fd);
       } catch {
-        // No descriptor of ours, whatever the variable said.
+        // Not a descriptor that was inherited, whatever the variable said.
       }
     }
   }

@@ -93,6 +93,8 @@ const STEPS: readonly string[] = [
   '7c7e0e720d95',
   '61d3b19524b9',
   'efd63558542f',
+  '98fce03276f5',
+  'ba0de6a869d0',
 ];
 
 /** Every table and index, as the database describes it. */
@@ -129,7 +131,7 @@ function fill(database: Database): Map<string, Record<string, unknown>> {
 describe('a ledger of every earlier version', () => {
   test('steps are only added: those that were released are as they were', () => {
     const hashes = MIGRATIONS.map((step) => createHash('sha256').update(step).digest('hex').slice(0, 12));
-    expect(hashes.slice(0, STEPS.length)).toEqual(STEPS);
+    expect(hashes).toEqual(STEPS);
   });
 
   test.each(

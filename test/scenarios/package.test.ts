@@ -112,8 +112,8 @@ async function weigh(place: string): Promise<{ megabytes: number; packages: numb
   return { megabytes: bytes / 1e6, packages };
 }
 
-/** The person's settings of npm, such as the registry: everything else of theirs stays outside. */
-const USER_CONFIG = process.env.PACKAGE;
+/** The person's settings of npm, such as the registry, and whom it trusts: everything else of theirs stays outside. */
+const { PACKAGE: USER_CONFIG, PACKAGE_CA } = process.env;
 const installed = USER_CONFIG ? describe : describe.skip;
 
 installed('installed by npm (npm run test:package)', () => {
@@ -122,12 +122,11 @@ installed('installed by npm (npm run test:package)', () => {
     run('npm', [...args, `--userconfig=${USER_CONFIG}`, '--no-audit', '--no-fund', '--loglevel=error'], {
       cwd: folder,
       timeout: 600_000,
+      env: { ...process.env, ...(PACKAGE_CA ? { NODE_EXTRA_CA_CERTS: PACKAGE_CA } : {}) },
     });
 
-  test('from a tarball without scripts: small, whole, and it works', async () => {
-    await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });
-    const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
-    await npm('install', '--global', '--ignore-scripts', '--prefix', prefix(), join(folder, tarball));
+  /** Few packages, little on the disk, both commands, and they work. */
+  async function expectWhole(): Promise<void> {
     const { megabytes, packages } = await weigh(prefix());
     process.stderr.write(`installed: ${packages} packages, ${megabytes.toFixed(1)} MB\n`);
     expect(packages).toBeLessThan(60);
@@ -138,7 +137,25 @@ installed('installed by npm (npm run test:package)', () => {
     expect((await program(join(prefix(), 'bin/wgs'), 'demo')).stdout).toContain(
       'All tasks finished as expected.',
     );
+  }
+
+  test('from a tarball without scripts: small, whole, and it works', async () => {
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });
+    const [tarball = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+    await npm('install', '--global', '--ignore-scripts', '--prefix', prefix(), join(folder, tarball));
+    await expectWhole();
   }, 600_000);
+
+  test('from a git URL: the branch that npm run package:branch makes', async () => {
+    const clone = join(folder, 'clone');
+    await run('git', ['clone', '-q', ROOT, clone]);
+    await symlink(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+    const before = await run('git', ['status', '--porcelain'], { cwd: clone });
+    await run(process.execPath, ['scripts/package-branch.mjs'], { cwd: clone, timeout: 600_000 });
+    expect(await run('git', ['status', '--porcelain'], { cwd: clone })).toEqual(before);
+    await npm('install', '--global', '--prefix', prefix(), `git+file://${clone}#package`);
+    await expectWhole();
+  }, 1_200_000);
 
   test('docs/install.md from its first line', async () => {
     await run('npm', ['pack', '--pack-destination', folder], { cwd: ROOT });

@@ -117,7 +117,7 @@ interface Given {
   readonly callback: { readonly complete_url: string; readonly heartbeat_url: string };
 }
 
-/** Runs the load, restarts it so many times, and looks whether all was done, and once. */
+/** Runs the load, restarts it this many times, and looks whether all was done, and once. */
 async function underLoad(restarts: number, patient: boolean, restart: () => Promise<void>): Promise<void> {
   const count = (restarts + 1) * BETWEEN;
   const ran = join(ground.folder, 'ran');
@@ -125,7 +125,7 @@ async function underLoad(restarts: number, patient: boolean, restart: () => Prom
   await ground.writeConfig(
     `[[repos]]\npath = ${JSON.stringify(ground.repo)}\n[api]\nlisten = "127.0.0.1:0"\n[executors.out]\ntype = "external"\n[executors.note]\ntype = "command"\ncommand = ["sh", "-c", "echo {{task.id}} >> ${ran}"]\n`,
   );
-  // As many wait for workers as there are at a time: each start takes up what was handed out, not the whole test.
+  // As many wait for workers as there are at a time: each start reattaches to what was handed out, not to the whole test.
   const held = Array.from({ length: count }, (_, n) => ({
     id: `held-${n}`,
     tags: ['executor:out'],
@@ -208,7 +208,7 @@ async function underLoad(restarts: number, patient: boolean, restart: () => Prom
   for (const { id } of held) expect([id, graph.get(id)?.status]).toEqual([id, 'done']);
 }
 
-/** Waits until so many are reached, as long as there are more from time to time. */
+/** Waits until this many are reached, as long as there are more from time to time. */
 async function progress(look: () => Promise<number>, wanted: number): Promise<void> {
   for (let now = await look(); now < wanted; ) {
     const before = now;

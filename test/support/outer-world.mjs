@@ -17,6 +17,7 @@ export const KNOBS = [
   'MACHINE_SEED',
   'MACHINE_WALKS',
   'PACKAGE',
+  'PACKAGE_CA',
   'RESTARTS',
   'SYSTEMD',
   'PAGE_TESTS',
