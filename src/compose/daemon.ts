@@ -4,7 +4,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readApiFile } from '../api/api-file.ts';
 import { openPageSessions } from '../api/page-sessions.ts';
 import { type ApiServer, createApiServer } from '../api/server.ts';
 import { ensureFolders, type Paths } from '../config/paths.ts';
@@ -15,7 +14,6 @@ import { CurrentTasks } from '../control/current-tasks.ts';
 import { applySpooled } from '../control/spooled.ts';
 import { LiveViews } from '../control/views.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
-import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
@@ -31,14 +29,14 @@ import { type Bus, createBus } from '../platform/bus.ts';
 import { forOneTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Handover } from '../platform/handover.ts';
-import { type Identity, newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
+import { newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import { Signal } from '../platform/signal.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
 import { ClaimCheck } from '../run/claim-check.ts';
 import { LastDecision } from '../run/last-decision.ts';
 import type { Runs } from '../run/runs.ts';
-import { type Ledger, openLedger } from '../runs/ledger.ts';
+import { openLedger } from '../runs/ledger.ts';
 import { ledgerPresence } from '../runs/ledger-presence.ts';
 import { openNamedTokens } from '../runs/named-tokens.ts';
 import { drainSpool } from '../runs/spool.ts';
@@ -71,6 +69,7 @@ import {
   lockMachine,
   wrappedExecutors,
 } from './services.ts';
+import { agentsToReap, cannotRestart, operatorToken } from './succession.ts';
 import { createTelemetry } from './telemetry.ts';
 import { besideWg } from './wg.ts';
 
@@ -311,33 +310,6 @@ export async function composeSupervisor(
       return stopped;
     },
   };
-}
-
-/** Agents that an earlier supervisor of this process started are its children, and end as such. */
-function agentsToReap({ inherited }: ComposeOptions, ledger: Ledger): () => void {
-  const pids = new Set(
-    inherited ? ledger.openRuns().flatMap(({ process: agent }) => (agent ? [agent.pid] : [])) : [],
-  );
-  return () => {
-    for (const pid of pids) if (!inherited?.reap(pid)) pids.delete(pid);
-  };
-}
-
-async function cannotRestart(): Promise<void> {
-  throw new SupervisorError('failed', 'this supervisor cannot have a successor take over', {
-    hint: 'stop it and start it again; agents run on',
-    details: { code: 'no-successor' },
-  });
-}
-
-/** A successor continues with the token that callers have read in api.json. */
-async function operatorToken(
-  { inherited }: ComposeOptions,
-  paths: Paths,
-  identity: Identity,
-): Promise<string> {
-  const known = inherited ? await readApiFile(paths.apiFile) : null;
-  return known?.pid === process.pid ? known.token : identity.token('wgt_');
 }
 
 /** What is told to the supervisor by parts that are made before it. */
