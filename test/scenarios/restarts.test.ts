@@ -58,12 +58,7 @@ type Post = (url: string, body: object, token: string, key?: string) => Promise<
 function send(agent: Agent, url: string, body: string, headers: Record<string, string>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(url, { method: 'POST', agent, headers });
-    // Node's own `reusedSocket` is not set where a request gets a connection the moment that another one leaves it.
-    let wasUsed = false;
-    const lost = (error: Error) => reject(Object.assign(error, { wasUsed }));
-    sent.once('socket', ({ connecting }) => {
-      wasUsed = !connecting;
-    });
+    const lost = reject;
     sent.once('error', lost);
     sent.once('response', (response) => {
       let text = '';
@@ -84,8 +79,8 @@ function send(agent: Agent, url: string, body: string, headers: Record<string, s
 }
 
 /**
- * Calls as HTTP clients do: a kept connection that the server has closed meanwhile is replaced, and the request sent
- * again. `patient`: as do those that get no connection or 503.
+ * Calls as HTTP clients do: a connection that the server has closed meanwhile is replaced, and the request sent again;
+ * no connection, or 503, is a failure. `patient`: as do those that get no connection or 503.
  */
 function caller(base: string, agent: Agent, over: AbortSignal, patient: boolean): Post {
   return async (path, body, token, key) => {
@@ -102,9 +97,7 @@ function caller(base: string, agent: Agent, over: AbortSignal, patient: boolean)
         if (!patient || answer.status !== 503) return answer;
       } catch (error) {
         const isClosed = ['ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
-        const wasUsed = error instanceof Error && 'wasUsed' in error && error.wasUsed === true;
-        if (!patient && !(isClosed && wasUsed))
-          throw new Error(`${path} failed on a ${wasUsed ? 'kept' : 'new'} connection`, { cause: error });
+        if (!patient && !isClosed) throw new Error(`${path} failed`, { cause: error });
       }
       if (patient) await sleep(20);
     }
