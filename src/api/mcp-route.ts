@@ -6,6 +6,7 @@ import type { McpCaller } from './mcp-tools.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiApp, type ApiParts, refuseOtherMethods } from './route.ts';
 import type { Access, Gatekeeper } from './security.ts';
+import { holderOf } from './task-access.ts';
 
 export const MCP_PATH = '/mcp';
 
@@ -32,11 +33,12 @@ function callerOf(access: Access, gate: Gatekeeper, version: string): McpCaller 
       caller: { kind: 'run', run: access.run },
       scope: 'worker',
       own: { task: access.task, worktree: access.graph },
+      holder: null,
       version,
     };
   if (access.page || access.scope === 'remote')
     throw new ApiProblem('forbidden', 'This token cannot be used for MCP.', {
       hint: 'create one with `supervisor token create NAME --scope worker`',
     });
-  return { caller: { kind: 'operator' }, scope: access.scope, own: null, version };
+  return { caller: { kind: 'operator' }, scope: access.scope, own: null, holder: holderOf(access), version };
 }

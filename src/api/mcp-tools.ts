@@ -7,6 +7,7 @@ import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts
 import { SupervisorError } from '../domain/errors.ts';
 import type { TaskReport } from '../domain/report.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
+import { heldTask } from './task-access.ts';
 
 /** Who uses the tools, and how far that reaches. */
 export interface McpCaller {
@@ -14,6 +15,8 @@ export interface McpCaller {
   readonly scope: 'operator' | 'worker' | 'read-only';
   /** The task of a run's token. */
   readonly own: TaskQuery | null;
+  /** The name of a token that reports only on what it claimed; null for others. */
+  readonly holder: string | null;
   readonly version: string;
 }
 
@@ -24,6 +27,7 @@ export type McpControl = Pick<
   | 'task'
   | 'why'
   | 'claimMany'
+  | 'heldRun'
   | 'heartbeat'
   | 'input'
   | 'complete'
@@ -165,6 +169,7 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
         answered(async () => {
           const [claimed] = await control.claimMany({
             ...{ worker, max: 1, waitMs: 0, leaseMs: LEASE_MS },
+            ...(who.holder === null ? {} : { holder: who.holder }),
             ...(executors ? { executors } : {}),
             ...(topics ? { topics } : {}),
           });
@@ -208,10 +213,9 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
       annotations: REPEATABLE,
     },
     ({ summary, artifacts, ...asked }) =>
-      answered(() =>
+      answered(async () =>
         control.complete({
-          ...queryOf(who, asked),
-          caller: who.caller,
+          ...(await reportingOn(control, who, asked)),
           result: 'succeeded',
           ...(summary === undefined ? {} : { summary }),
           ...(artifacts === undefined ? {} : { artifacts }),
@@ -227,10 +231,9 @@ function addWorking(server: McpServer, control: McpControl, who: McpCaller): voi
       annotations: REPEATABLE,
     },
     ({ reason, retryable, ...asked }) =>
-      answered(() =>
+      answered(async () =>
         control.complete({
-          ...queryOf(who, asked),
-          caller: who.caller,
+          ...(await reportingOn(control, who, asked)),
           result: 'failed',
           reason,
           ...(retryable === undefined ? {} : { retryable }),
@@ -285,14 +288,26 @@ function addWriting(server: McpServer, control: McpControl): void {
   );
 }
 
+/** The task that a caller reports on, and as whom. */
+async function reportingOn(
+  control: McpControl,
+  who: McpCaller,
+  asked: { readonly task?: string | undefined; readonly worktree?: string | undefined },
+): Promise<TaskQuery & { readonly caller: Caller }> {
+  const query = queryOf(who, asked);
+  if (who.holder === null) return { ...query, caller: who.caller };
+  const held = await heldTask(control, query, who.holder);
+  return { ...held.query, caller: held.caller };
+}
+
 /** The open run of a task. */
 async function runOf(
   control: McpControl,
   who: McpCaller,
   asked: { readonly task?: string | undefined; readonly worktree?: string | undefined },
 ): Promise<string> {
-  const query = queryOf(who, asked);
-  if (who.caller.kind === 'run') return who.caller.run;
+  const { caller, ...query } = await reportingOn(control, who, asked);
+  if (caller.kind === 'run') return caller.run;
   const { task, runs } = await control.task(query);
   const open = runs.find(({ phase }) => ['opened', 'claimed', 'started', 'handed-off'].includes(phase));
   if (open) return open.run;

@@ -15,7 +15,7 @@ import { hungUp } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { taskId, type taskQuery } from './schemas.ts';
 import { type Access, type CallerAccess, type Gatekeeper, requireScope, type Transport } from './security.ts';
-import { accessTask } from './task-access.ts';
+import { accessTask, holderOf } from './task-access.ts';
 
 /** What the listener passes to every request. */
 export interface RequestEnv {
@@ -84,6 +84,8 @@ export interface PlainRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType
       readonly body: z.infer<B>;
       /** How far the token reaches that came with it. */
       readonly scope: TokenScope;
+      /** The name of a token that reports only on what it claimed; null for others. */
+      readonly holder: string | null;
       /** A parameter of the path. */
       readonly param: (name: string) => string;
       /** Aborted when the client has gone. */
@@ -102,6 +104,8 @@ export interface TaskRoute<Q extends z.ZodType = z.ZodType, B extends z.ZodType 
       readonly task: TaskQuery;
       readonly query: z.infer<Q>;
       readonly caller: Caller;
+      /** The name of a token that reports only on what it claimed; null for others. */
+      readonly holder: string | null;
       readonly body: z.infer<B>;
       readonly request: ApiContext['req'];
       /** Aborted when the client has gone. */
@@ -135,7 +139,14 @@ export function plainRoute<Q extends z.ZodType, B extends z.ZodType>(
       const gone = () => hungUp(context.env.outgoing);
       const caller = access?.kind === 'caller' ? access : null;
       const param = (name: string) => context.req.param(name) ?? '';
-      const call = { query, body, param, gone, scope: caller?.scope ?? 'read-only' };
+      const call = {
+        query,
+        body,
+        param,
+        gone,
+        scope: caller?.scope ?? 'read-only',
+        holder: caller && holderOf(caller),
+      };
       const whose = caller ? scopeOf(caller) : 'operator';
       return doneOnce(context, parts, whose, raw, async () =>
         noted(route, caller, body, await route.handle(call, parts), parts),
@@ -168,12 +179,13 @@ export function taskRoute<Q extends typeof taskQuery, B extends z.ZodType>(
         ...(worktree === undefined ? {} : { worktree }),
         ...(near === undefined ? {} : { near }),
       };
-      const { query, caller } = await accessTask(parts.control, access, named);
+      const { query, caller } = await accessTask(parts.control, access, named, { reports: mayCarryToken });
       const body = parse(route.body, raw, 'body');
       const call = {
         task: query,
         query: asked,
         caller,
+        holder: access.kind === 'caller' ? holderOf(access) : null,
         body,
         request: context.req,
         gone: () => hungUp(context.env.outgoing),

@@ -119,11 +119,11 @@ export function supervisorRoutes(options: {
       query: noQuery,
       body: claimManyBody,
       answer: claimsAnswer,
-      async handle({ body, scope, gone }, { control }) {
+      async handle({ body, scope, holder, gone }, { control }) {
         const { executors, topics, worktrees, task_ids: ids } = body;
         const signal = gone();
         const claimed = await control.claimMany({
-          ...claimTerms(body),
+          ...claimTerms(body, holder),
           worker: body.worker_id,
           max: body.max_tasks ?? 1,
           waitMs: (body.wait_s ?? 0) * 1000,

@@ -5,7 +5,7 @@ import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts
 import { SupervisorError } from '../domain/errors.ts';
 import { worktreeId } from '../platform/identity.ts';
 import { ApiProblem } from './problem.ts';
-import type { Access, RunAccess } from './security.ts';
+import type { Access, CallerAccess, RunAccess } from './security.ts';
 
 /** The task a request may act on, and as whom. */
 export interface TaskAccess {
@@ -13,13 +13,41 @@ export interface TaskAccess {
   readonly caller: Caller;
 }
 
-/** Throws `forbidden` if a run's token is used for another task, or for one that does not exist. */
+/** The name of a token that reports only on what it claimed; null for the operator. */
+export function holderOf({ name, scope }: CallerAccess): string | null {
+  return scope === 'operator' ? null : name;
+}
+
+/** The task of a run that a named token claimed, reported on as by the run itself. Throws `forbidden` for others. */
+export async function heldTask(
+  control: Pick<SupervisorControl, 'heldRun'>,
+  named: TaskQuery,
+  holder: string,
+): Promise<TaskAccess> {
+  const held = await control.heldRun(named, holder);
+  if (held === null)
+    throw new ApiProblem('forbidden', `The token ${holder} reports only on what it claimed.`, {
+      hint: 'claim the task first, or use the token that came with it',
+    });
+  return { query: { task: held.task, worktree: held.graph }, caller: { kind: 'run', run: held.run } };
+}
+
+/**
+ * `reports`: the request says something about the work. Throws `forbidden` if a run's token is used for another task, or for one
+ * that does not exist, and if a named token reports on what it did not claim.
+ */
 export async function accessTask(
-  control: Pick<SupervisorControl, 'task'>,
+  control: Pick<SupervisorControl, 'task' | 'heldRun'>,
   access: Exclude<Access, { kind: 'unknown' }>,
   named: TaskQuery,
+  { reports }: { readonly reports: boolean },
 ): Promise<TaskAccess> {
-  if (access.kind === 'caller') return { query: named, caller: { kind: 'operator' } };
+  if (access.kind === 'caller') {
+    const holder = reports ? holderOf(access) : null;
+    return holder === null
+      ? { query: named, caller: { kind: 'operator' } }
+      : await heldTask(control, named, holder);
+  }
   if (!(await isOwnTask(control, access, named)))
     throw new ApiProblem('forbidden', 'This token is good for the task of its own run only.', {
       hint: 'use the callback URLs that came with the task',

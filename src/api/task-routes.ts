@@ -205,8 +205,8 @@ export function taskRoutes(): readonly MountableRoute[] {
       query: taskQuery,
       body: claimBody,
       answer: claimAnswer,
-      async handle({ task, body }, { control }) {
-        const { run, data } = await control.claim(task, body.worker_id, claimTerms(body));
+      async handle({ task, body, holder }, { control }) {
+        const { run, data } = await control.claim(task, body.worker_id, claimTerms(body, holder));
         return { body: { run, ...data } };
       },
     }),
@@ -321,14 +321,18 @@ export async function report(request: CompletionRequest, control: ApiParts['cont
 }
 
 /** The terms in a claim's body. */
-export function claimTerms(body: {
-  readonly lease_s?: number | null | undefined;
-  readonly external_ref?: string | null | undefined;
-}): ClaimTerms {
+export function claimTerms(
+  body: {
+    readonly lease_s?: number | null | undefined;
+    readonly external_ref?: string | null | undefined;
+  },
+  holder: string | null,
+): ClaimTerms {
   const leaseMs = (body.lease_s ?? DEFAULT_LEASE_S) * 1000;
   return {
     ...(leaseMs === 0 ? {} : { leaseMs }),
     ...(body.external_ref ? { externalRef: body.external_ref } : {}),
+    ...(holder === null ? {} : { holder }),
   };
 }
 

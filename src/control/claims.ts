@@ -25,6 +25,7 @@ import type { LiveRun } from '../run/live-run.ts';
 import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { HELD_BY } from '../runs/old-runs.ts';
 import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import { alreadyClaimed } from './conflicts.ts';
 import type { Claimed, ClaimRequest, ClaimTerms } from './control.ts';
@@ -82,7 +83,7 @@ class Lost {
 
 interface ClaimNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly identity: Pick<Identity, 'token'>;
-  readonly ledger: Pick<Ledger, 'addToken' | 'openRuns'>;
+  readonly ledger: Pick<Ledger, 'addToken' | 'openRuns' | 'setMeta'>;
   readonly graphs: Pick<SupervisedGraphs, 'get' | 'require'>;
   readonly runs: Runs;
   readonly claimCheck: ClaimCheck;
@@ -307,6 +308,7 @@ export class Claims {
         externalRef: terms.externalRef ?? null,
       }),
     );
+    if (terms.holder !== undefined) this.#parts.ledger.setMeta(`${HELD_BY}${live.run.id}`, terms.holder);
     // A lease runs now: the shared timer must know.
     this.#parts.wake('lease');
   }

@@ -83,6 +83,8 @@ export interface ClaimTerms {
   readonly leaseMs?: number;
   /** Returned with every event and notification of the run. */
   readonly externalRef?: string;
+  /** The named token that claims: it may report on the run, besides the run's own token. */
+  readonly holder?: string;
 }
 
 /** A task that an external worker claimed. */
@@ -163,6 +165,8 @@ export interface SupervisorControl {
   complete(request: CompletionRequest): Promise<CompletionAnswer>;
   /** The run of a callback token, or null. */
   runOfToken(token: string): RunOfToken | null;
+  /** The newest run of a task if that named token claimed it, else null. */
+  heldRun(query: TaskQuery, holder: string): Promise<RunOfToken | null>;
   /** A run's heartbeat, by its token; extends its lease and says whether to continue. */
   heartbeat(run: string, message?: string, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** A run's worker waits for a person: its lease is paused until there is an answer, or the worker continues. */

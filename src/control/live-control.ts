@@ -180,6 +180,11 @@ export class LiveControl implements SupervisorControl {
     return { run: run.id, task: run.task, graph: run.graph, formerGraphs: ledger.formerGraphs(run.id) };
   }
 
+  async heldRun(query: TaskQuery, holder: string): Promise<RunOfToken | null> {
+    const { view, task } = this.#tasks.find(query);
+    return this.#parts.workerCalls.heldRun({ graph: view.graph, task: task.id }, holder);
+  }
+
   async heartbeat(...said: Parameters<WorkerCalls['heartbeat']>): Promise<HeartbeatAnswer> {
     await this.#begun;
     return this.#parts.workerCalls.heartbeat(...said);

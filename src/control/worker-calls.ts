@@ -19,6 +19,7 @@ import { addOutput, type OutputPiece } from '../run/remote-output.ts';
 import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
+import { HELD_BY } from '../runs/old-runs.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { notReady, planOf } from './claims.ts';
 import {
@@ -31,7 +32,7 @@ import {
   taskRemoved,
   wasCancelled,
 } from './conflicts.ts';
-import type { Caller, DispatchRequest } from './control.ts';
+import type { Caller, DispatchRequest, RunOfToken } from './control.ts';
 import type { FoundTask } from './find-task.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
@@ -54,6 +55,14 @@ export class WorkerCalls {
     this.#parts = parts;
     this.#runs = parts.runs;
     this.#supervisor = parts.supervisor;
+  }
+
+  /** The newest run of a task if that named token claimed it, else null. */
+  heldRun(of: Pick<Run, 'graph' | 'task'>, holder: string): RunOfToken | null {
+    const { ledger } = this.#parts;
+    const run = newestRun(ledger, of);
+    if (run === null || ledger.meta(`${HELD_BY}${run.id}`) !== holder) return null;
+    return { run: run.id, task: run.task, graph: run.graph };
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` if no worker has it any more, `task-removed`. */

@@ -22,6 +22,9 @@ export interface OldRuns {
 /** Before the run's id: the key under which it is kept that, and why, a person cancelled it. */
 export const CANCELLED = 'cancelled:';
 
+/** Before the run's id: the key under which the named token is kept that claimed it. */
+export const HELD_BY = 'held-by:';
+
 /** Runs dropped by one `prune` at most. */
 export const PRUNED_AT_ONCE = 1000;
 
@@ -63,12 +66,13 @@ export function createOldRuns(database: Database, clock: Clock): OldRuns {
              AND (run IS NULL OR run NOT IN (SELECT id FROM runs))`,
           )
           .run(before);
-        database
-          .prepare(
-            `DELETE FROM meta WHERE substr(key, 1, ${CANCELLED.length}) = '${CANCELLED}'
-             AND substr(key, ${CANCELLED.length + 1}) NOT IN (SELECT id FROM runs)`,
-          )
-          .run();
+        for (const prefix of [CANCELLED, HELD_BY])
+          database
+            .prepare(
+              `DELETE FROM meta WHERE substr(key, 1, ${prefix.length}) = '${prefix}'
+               AND substr(key, ${prefix.length + 1}) NOT IN (SELECT id FROM runs)`,
+            )
+            .run();
         if (dropped > 0) forgetTasks(database);
         return dropped;
       });

@@ -308,6 +308,10 @@ export function scriptedControl(): ScriptedControl {
       return answer;
     },
     runOfToken: (token) => tokens.get(token) ?? null,
+    async heldRun(query, holder) {
+      note('heldRun', query, holder);
+      return null;
+    },
     async heartbeat(run, message) {
       note('heartbeat', run, message);
       const directive = run === 'run_late' ? 'cancel' : 'continue';

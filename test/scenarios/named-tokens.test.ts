@@ -132,6 +132,41 @@ test('every route × every scope', async () => {
   });
 });
 
+test('a worker reports only on what it claimed itself, with its own token as with that of the task', async () => {
+  const [mine, other] = [await create('mine', 'worker'), await create('other', 'worker')];
+  let api = await up();
+  await supervised?.event('run.handed-off', 'out');
+  const verbs = ['heartbeat', 'complete', 'fail', 'release', 'input', 'output'];
+  const bodies: Record<string, object> = {
+    input: { question: 'which?' },
+    output: { file: 'output.log', offset: 0, data: '' },
+  };
+  const refusals = async (token: string) =>
+    await Promise.all(
+      verbs.map(async (verb) => {
+        const { status, json } = await api.post(`/api/task/out/${verb}`, bodies[verb] ?? {}, token);
+        return [verb, status, json.code];
+      }),
+    );
+  const refused = verbs.map((verb) => [verb, 403, 'forbidden']);
+  // No one has claimed it yet.
+  expect(await refusals(mine)).toEqual(refused);
+  const claimed = (await claim(api, mine)).json as unknown as { tasks: object[] };
+  expect(claimed.tasks).toHaveLength(1);
+  expect(await refusals(other)).toEqual(refused);
+  expect((await api.post('/api/task/out/heartbeat', {}, mine)).status).toBe(200);
+  // The same after a restart.
+  await supervised?.stop({ cancelAgents: false });
+  api = await up();
+  expect(await refusals(other)).toEqual(refused);
+  const done = await api.post('/api/task/out/complete', { summary: 'well' }, mine);
+  expect([done.status, done.json.status]).toEqual([200, 'done']);
+  expect((await api.post('/api/task/out/complete', { summary: 'well' }, mine)).json).toMatchObject({
+    duplicate: true,
+  });
+  expect((await api.post('/api/task/out/fail', { reason: 'no' }, other)).status).toBe(403);
+});
+
 test('a file that is no list of tokens lets no one in by it, and keeps no one else out', async () => {
   const token = await create('n8n', 'worker');
   const api = await up();
