@@ -1,7 +1,15 @@
 // The commands about runs and what happens: their names, arguments, flags and help.
 
 import { type Command, Option } from 'commander';
-import { durationMs, examples, type Host, listed, WORKTREE, wholeNumber } from './bind-command.ts';
+import {
+  durationMs,
+  examples,
+  type Host,
+  listed,
+  repeatedOrListed,
+  WORKTREE,
+  wholeNumber,
+} from './bind-command.ts';
 import type { EventsOptions } from './commands/events.ts';
 import type { ForecastOptions } from './commands/forecast.ts';
 import type { LogsOptions } from './commands/logs.ts';
@@ -154,6 +162,19 @@ export function defineRunCommands(program: Command, host: Host): void {
       .option(...WORKTREE),
     async (context, [task = ''], options) =>
       (await import('./commands/steer.ts')).cancel(context, task, options),
+  );
+  host.on<{ option?: readonly string[] }>(
+    program
+      .command('ask')
+      .summary('ask a person, from inside an agent, and print the answer')
+      .description(
+        'For agents: asks the person who operates the supervisor and waits for the answer, which it prints. `supervisor inbox` has the question, `supervisor answer` settles it. Also on workers of other machines.',
+      )
+      .argument('<question>', 'one question')
+      .option('--option <text>', 'an answer to choose from; may be repeated', repeatedOrListed)
+      .addHelpText('after', examples('supervisor ask "Deploy to both regions?" --option yes --option no')),
+    async (context, [question = ''], options) =>
+      (await import('./commands/ask.ts')).ask(context, question, options),
   );
   host.on<{ worktree?: string }>(
     program

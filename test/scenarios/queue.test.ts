@@ -1,9 +1,11 @@
 // Work through a queue of BullMQ in a real Redis: the real worker command as a process of its own, a real remote, real agents.
 // The worker never reaches the supervisor.
 
+import { execFile } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -292,4 +294,70 @@ someRedis('through a queue', () => {
     expect(await over('a')).toMatchObject({ status: 'done' });
     expect(await readFile(pathOf('a'), 'utf8')).toBe('a\n');
   });
+
+  test('an agent asks a person over the queue and gets the answer; the same job added again is no second one', async () => {
+    await tasks({
+      id: 'a',
+      exec: `supervisor ask "which way?" --option left --option right > ${pathOf('answer')}; echo x >> ${pathOf('begun')}`,
+    });
+    await up();
+    await supervised?.event('run.handed-off', 'a');
+    const [job] = await queue().getWaiting();
+    await queue().add('again', job?.data, { jobId: job?.id ?? '' });
+    await worker('one', { args: ['--places', '2'] });
+    await supervised?.event('run.input', 'a');
+    const asked = (await api.get('/api/task/a')).json as unknown as { runs: { lease: object }[] };
+    expect(asked.runs[0]?.lease).toMatchObject({ question: 'which way?', options: ['left', 'right'] });
+    expect((await api.post('/api/task/a/answer', { answer: 'left' })).status).toBe(200);
+    expect(await over('a')).toMatchObject({ status: 'done' });
+    expect(await readFile(pathOf('answer'), 'utf8')).toBe('left\n');
+    expect(await readFile(pathOf('begun'), 'utf8')).toBe('x\n');
+    expect((await queue().getJobCounts('wait', 'active', 'completed')).completed).toBe(1);
+  });
+
+  test('over TLS with a password, both from the environment; a wrong password is said', async () => {
+    const keys = await certificate(playground.folder);
+    redis = await startRedis(playground.folder, {
+      tls: true,
+      settings: [
+        ...['--tls-cert-file', keys.cert, '--tls-key-file', keys.key, '--tls-ca-cert-file', keys.cert],
+        ...['--tls-auth-clients', 'no', '--requirepass', 'secret'],
+      ],
+    });
+    const env = { SUPERVISOR_QUEUE_CA: keys.cert, SUPERVISOR_QUEUE_PASSWORD: 'secret' };
+    await playground.writeConfig(
+      '[api]\nlisten = "127.0.0.1:0"\n[executors.farm]\ntype = "bullmq"\nrun = "command"\n',
+    );
+    await tasks({ id: 'a', exec: 'env > env.txt' });
+    supervised = await supervise(playground, { variables: { ...env, SUPERVISOR_QUEUE_URL: redis.url } });
+    api = await callerOf(supervised);
+    const wrong = await worker('wrong', { env: { ...env, SUPERVISOR_QUEUE_PASSWORD: 'guessed' } });
+    expect([await wrong.ended, wrong.said()]).toEqual([
+      3,
+      expect.stringContaining('SUPERVISOR_QUEUE_PASSWORD'),
+    ]);
+    await worker('one', { env });
+    expect(await over('a')).toMatchObject({ status: 'done' });
+    expect(await git('show', 'wg/a/a1:env.txt')).not.toContain('secret');
+  });
 });
+
+/** A key and a certificate for 127.0.0.1 that vouches for itself. */
+async function certificate(folder: string): Promise<{ readonly key: string; readonly cert: string }> {
+  const [key, cert] = [join(folder, 'redis.key'), join(folder, 'redis.crt')];
+  await promisify(execFile)('openssl', [
+    ...[
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '3650',
+    ],
+    ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+  ]);
+  return { key, cert };
+}

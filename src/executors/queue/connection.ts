@@ -1,6 +1,7 @@
 // One connection to a Redis or Valkey with the queues of BullMQ in it. Every call fails soon where no one answers, and works
 // again once someone does. Knows no runs and no tasks.
 
+import { isIP } from 'node:net';
 import type { Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
@@ -59,7 +60,7 @@ export class QueueConnection {
       ...{ host, port, db, connectionName: 'workgraph', lazyConnect: true },
       ...(username === null ? {} : { username }),
       ...(password === null ? {} : { password }),
-      ...(tls === null ? {} : { tls: { ...tls, servername: host } }),
+      ...(tls === null ? {} : { tls: { ...tls, ...(isIP(host) === 0 ? { servername: host } : {}) } }),
       // What cannot be said now is said again by the caller.
       enableOfflineQueue: false,
       maxRetriesPerRequest: null,

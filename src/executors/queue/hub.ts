@@ -63,6 +63,7 @@ export class QueueHub {
   readonly #withdrawn = new Map<string, string>();
   readonly #ended = new AbortController();
   #upSince: number;
+  #lookedAt: number;
   #quick = 0;
   #skip: () => void = () => {};
   #stopReplies: (() => Promise<void>) | null = null;
@@ -71,6 +72,7 @@ export class QueueHub {
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#upSince = parts.clock.now();
+    this.#lookedAt = this.#upSince;
     parts.connection.onUp(() => {
       this.#upSince = parts.clock.now();
       this.#quick = QUICK_ROUNDS;
@@ -208,7 +210,11 @@ export class QueueHub {
   }
 
   async #round(): Promise<void> {
-    const { connection, replies } = this.#parts;
+    const { connection, replies, clock } = this.#parts;
+    const now = clock.now();
+    // This machine slept, or was too busy to look: its workers may have been, too.
+    if (now - this.#lookedAt > ROUND_MS * 3) this.#upSince = now;
+    this.#lookedAt = now;
     if (!connection.isUp) return;
     this.#quick = Math.max(0, this.#quick - 1);
     this.#stopReplies ??= await connection.consume(replies, (data) => this.#hear(data));
