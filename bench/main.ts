@@ -16,6 +16,7 @@ import { rewrite } from './rewrite.ts';
 import { schedules } from './schedules.ts';
 import { startUp } from './start-up.ts';
 import { throughput } from './throughput.ts';
+import { workers } from './workers.ts';
 
 const benchmarks: readonly Benchmark[] = [
   latency,
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   memory,
   startUp,
   besideWg,
+  workers,
 ];
 
 const withLoop = process.argv.includes('--loop');
