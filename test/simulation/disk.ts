@@ -218,6 +218,7 @@ export class Disk {
       return known;
     };
     const taken = (lock: Lock, held: Held): FileLock => ({
+      fd: -1,
       release: () => {
         if (lock.holder === held) this.#passOn(lock);
       },
@@ -229,6 +230,8 @@ export class Disk {
       }
     });
     return {
+      // No program of this world replaces itself.
+      adopt: () => null,
       tryAcquire: (path) => {
         const lock = lockOf(path);
         if (lock.holder) return null;
@@ -283,6 +286,7 @@ export class Disk {
         throw new SupervisorError('already-running', `${graph} is served by ${folder.server.name}`);
       folder.server = life;
       return {
+        handOver: () => Promise.reject(new Error('no program of this world replaces itself')),
         release: () =>
           this.scheduler.do(life, () => {
             if (folder.server === life) folder.server = null;

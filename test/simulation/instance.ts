@@ -163,6 +163,7 @@ export function createInstance(life: Life, around: Surroundings): Instance {
     verdictsWritten: () => verdicts.flush(),
     problems: () => [],
     reloadConfig: async () => [],
+    restart: () => Promise.reject(new Error('no program of this world replaces itself')),
   });
   return {
     ...{ life, supervisor: served, control, ledger },
