@@ -60,6 +60,22 @@ export interface Usage {
   readonly durationMs?: number;
 }
 
+/** The sum of two usage counts. */
+export function sumUsage(so: Usage, more: Usage): Usage {
+  const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...so };
+  for (const [key, value] of Object.entries(more) as [keyof Usage, number | undefined][])
+    if (value !== undefined) sum[key] = (sum[key] ?? 0) + value;
+  return sum;
+}
+
+/** A usage count without what was counted before. */
+export function lessUsage(all: Usage, before: Usage): Usage {
+  const rest: { -readonly [K in keyof Usage]: Usage[K] } = { ...all };
+  for (const [key, value] of Object.entries(before) as [keyof Usage, number | undefined][])
+    if (value !== undefined && rest[key] !== undefined) rest[key] = Math.max(0, rest[key] - value);
+  return rest;
+}
+
 export interface Succeeded {
   readonly kind: 'succeeded';
   readonly summary?: string;

@@ -2,7 +2,7 @@
 // time and nothing of graphs, queues or retries.
 
 import type { RunId } from '../domain/ids.ts';
-import type { Deferred, Outcome, StopReason } from '../domain/outcome.ts';
+import type { Deferred, Outcome, StopReason, Usage } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { ProcessIdentity, RunNotes } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
@@ -82,6 +82,8 @@ export interface Assignment {
   readonly previous?: PreviousAttempt | null;
   /** The CLI session to resume, if the task has one. */
   readonly resumeSession: string | null;
+  /** What earlier runs of the task used in that session, as far as they told. */
+  readonly sessionUsage?: Usage;
   /** What is left of each budget that the run counts for, in words. */
   readonly budgetsLeft?: readonly string[];
   /** Commands of `wg` (`done`, `fail`) with which an agent may finish this task; absent: none. */

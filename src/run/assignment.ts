@@ -5,6 +5,7 @@ import { tierRoute } from '../decide/asked-route.ts';
 import type { Config } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
+import { sumUsage, type Usage } from '../domain/outcome.ts';
 import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { bareDetail, type TaskDetail } from '../domain/task.ts';
@@ -80,10 +81,13 @@ export function buildAssignment(input: {
   readonly leaseUntil?: number | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly previous: Run | null;
+  /** What earlier runs used in a session. */
+  usedIn(session: string): Usage;
   readonly budgetsLeft?: readonly string[];
 }): Assignment {
   const { run, profile, task, graph, callback } = input;
   const id = globalTaskId(run.graph, run.task);
+  const after = afterPrevious(task, profile, input.previous);
   return {
     run: run.id,
     attempt: run.attempt,
@@ -121,7 +125,8 @@ export function buildAssignment(input: {
     traceparent: `00-${traceOfRun(run.id)}-${spanOfRun(run.id)}-01`,
     environment: input.environment,
     projectModel: projectModel(tierRoute(task, graph.profiles) ?? graph.profiles.project, profile),
-    ...afterPrevious(task, profile, input.previous),
+    ...after,
+    ...(after.resumeSession === null ? {} : { sessionUsage: input.usedIn(after.resumeSession) }),
     wgWords: wgWords(task, graph),
     ...(input.budgetsLeft ? { budgetsLeft: input.budgetsLeft } : {}),
   };
@@ -150,6 +155,17 @@ export function previousRun(
   const earlier = ledger.runs({ graph, task, limit: 20 }).filter((run) => run.id !== id);
   // What was never started tried nothing.
   return earlier.find((run) => run.taskCreatedAt === taskCreatedAt && run.phase !== 'abandoned') ?? null;
+}
+
+function usedInSession(
+  ledger: Pick<LedgerView, 'runs'>,
+  { graph, task, id }: Pick<Run, 'graph' | 'task' | 'id'>,
+  session: string,
+): Usage {
+  return ledger
+    .runs({ graph, task, limit: 20 })
+    .filter((run) => run.id !== id && run.session === session)
+    .reduce<Usage>((sum, { usage }) => sumUsage(sum, usage ?? {}), {});
 }
 
 /** What the next attempt takes over from the one before. */
@@ -231,6 +247,7 @@ export function assignRun(
   const previous = previousRun(ledger, run);
   const assignment = buildAssignment({
     run,
+    usedIn: (session) => usedInSession(ledger, run, session),
     profile,
     task,
     graph,

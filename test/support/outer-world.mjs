@@ -3,6 +3,7 @@
 
 /** Variables by which someone says how long, or beside what, tests run. A new one must be named here. */
 export const KNOBS = [
+  'AGENT_CLIS',
   'BUDGET_DAYS',
   'HISTORY_INSTANTS',
   'CHROMIUM_BIN',
@@ -22,6 +23,7 @@ export const KNOBS = [
   'SYSTEMD',
   'PAGE_TESTS',
   'RACE_TASKS',
+  'RECORD',
   'SOAK_TASKS',
   'STRESS_EDITS',
   'TEST_CLOCK',

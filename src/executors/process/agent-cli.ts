@@ -47,6 +47,8 @@ export interface AgentCli<F extends AgentFacts> {
   readonly ladder: readonly NodeJS.Signals[];
   /** Whether a new session accepts our id. */
   readonly takesSession: boolean;
+  /** What it says that it used is that of the whole session, resumed or not. */
+  readonly countsSession?: boolean;
   /** Set for it unless the profile says otherwise. */
   readonly environment?: Readonly<Record<string, string>>;
   /** The facts before the first line. */

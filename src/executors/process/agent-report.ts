@@ -42,14 +42,6 @@ export function shortly(text: string): string {
   return text.replace(/\s+/g, ' ').trim().slice(0, DOING_CHARS);
 }
 
-/** The sum of two usage counts. */
-export function sumUsage(so: Usage, more: Usage): Usage {
-  const sum: { -readonly [K in keyof Usage]: Usage[K] } = { ...so };
-  for (const [key, value] of Object.entries(more) as [keyof Usage, number | undefined][])
-    if (value !== undefined) sum[key] = (sum[key] ?? 0) + value;
-  return sum;
-}
-
 /** The usage part of an outcome; empty if unknown. */
 export function usedIn(usage: Usage): { readonly usage?: Usage } {
   return Object.keys(usage).length === 0 ? {} : { usage };

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { RunId } from '../../domain/ids.ts';
+import { lessUsage } from '../../domain/outcome.ts';
 import { type AgentProfile, isAgentProfile } from '../../domain/profile.ts';
 import { redact } from '../../platform/log.ts';
 import type { Assignment, Executor, RunControl } from '../executor.ts';
@@ -73,7 +74,7 @@ export function createAgentExecutor<F extends AgentFacts>(
       // Looked up each time: a worktree may be moved while its agent runs.
       const at = (name: string) => () => join(assignment.folder, name);
       const profile = profileOf(assignment);
-      const stream = readStream(cli, at, control);
+      const stream = readStream(countingAlone(cli, assignment), at, control);
       const watch = watchAgent(cli, stream, profile, control, means);
       const exit = await subprocesses.attend(assignment, handle, control, watch);
       const errors = await readInPlace(
@@ -123,6 +124,18 @@ function sessionToResume<F extends AgentFacts>(
   return previousFailure !== null && cli.isUnknownSession(previousFailure, resumeSession)
     ? null
     : resumeSession;
+}
+
+/** A CLI that counts a whole session, reduced to what the run adds to it. */
+function countingAlone<F extends AgentFacts>(cli: AgentCli<F>, { sessionUsage }: Assignment): AgentCli<F> {
+  if (cli.countsSession !== true || sessionUsage === undefined) return cli;
+  return {
+    ...cli,
+    read(facts, line) {
+      const next = cli.read(facts, line);
+      return next.usage === facts.usage ? next : { ...next, usage: lessUsage(next.usage, sessionUsage) };
+    },
+  };
 }
 
 interface Stream<F> {

@@ -8,6 +8,7 @@ export const codex: AgentCli<Report> = {
   ...REPORTING,
   type: 'codex',
   takesSession: false,
+  countsSession: true,
   commandLine(call: AgentCall) {
     const { profile, session, resumed } = call;
     const model = modelOf(call);

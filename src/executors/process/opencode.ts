@@ -1,5 +1,6 @@
 // OpenCode: `opencode run --format json`. Event shapes as recorded from the real CLI, 1.18.
 
+import { sumUsage } from '../../domain/outcome.ts';
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
 import {
   ANSWERED,
@@ -8,7 +9,6 @@ import {
   type Report,
   reportedOutcome,
   shortly,
-  sumUsage,
 } from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 

@@ -1,7 +1,8 @@
 // Pi: `pi --mode json --print`. Event shapes as recorded from the real CLI, 0.73.
 
+import { sumUsage } from '../../domain/outcome.ts';
 import { type AgentCall, type AgentCli, modelOf } from './agent-cli.ts';
-import { NOTHING_REPORTED, type Report, reportedOutcome, shortly, sumUsage } from './agent-report.ts';
+import { NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 interface PiReport extends Report {

@@ -6,6 +6,7 @@ import { builtInProfiles } from '../../../src/config/profiles.ts';
 import { AGENT_CLIS, AGENT_TYPES, type AgentType } from '../../../src/domain/agent-cli.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { AgentProfile } from '../../../src/domain/profile.ts';
+import type { Assignment } from '../../../src/executors/executor.ts';
 import { acp } from '../../../src/executors/process/acp.ts';
 import { createAgentExecutor } from '../../../src/executors/process/agent.ts';
 import type { AgentCli } from '../../../src/executors/process/agent-cli.ts';
@@ -247,11 +248,12 @@ describe('an agent that runs', () => {
     cli: Pick<AgentCli<Report>, 'type'>,
     profile: Partial<AgentProfile>,
     directives: string[],
+    more: Partial<Assignment> = {},
   ) {
     const all = { claude, codex, pi, gemini, opencode, acp };
-    const assignment = await makeAssignment(root.path, profileOf(cli.type, profile), {
-      description: directives.map((one) => `fake-claude: ${one}`).join('\n'),
-    });
+    const description = directives.map((one) => `fake-claude: ${one}`).join('\n');
+    const profileOfRun = profileOf(cli.type, profile);
+    const assignment = await makeAssignment(root.path, profileOfRun, { description }, more);
     const executor = createAgentExecutor(
       all[cli.type] as unknown as AgentCli<Report>,
       means,
@@ -288,6 +290,21 @@ describe('an agent that runs', () => {
       usage: expect.objectContaining({ outputTokens: 60 }),
     });
     expect(control.noted).toContainEqual({ session: expect.stringMatching(/^[\w-]{36}$/) });
+  });
+
+  test('a session that continues is counted once: Codex tells what all of it used, the others the last prompt', async () => {
+    const before = { inputTokens: 80, outputTokens: 30, cacheReadInputTokens: 20 };
+    const more = { resumeSession: 's-1', sessionUsage: before };
+    for (const cli of [codex, pi, gemini, opencode] as const) {
+      const { outcome, control } = await run(cli, {}, [`play five-routes/${cli.type}/resumed`], more);
+      expect([cli.type, outcome]).toEqual([
+        cli.type,
+        expect.objectContaining({ kind: 'succeeded', usage: expect.objectContaining(before) }),
+      ]);
+      expect(control.noted).toContainEqual(
+        expect.objectContaining({ usage: expect.objectContaining(before) }),
+      );
+    }
   });
 
   test('the prompt comes on standard input', async () => {
