@@ -2,13 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { PER_ANSWER } from '../support/model-api.ts';
 import {
   besideRealAgents,
   CLIS,
   type Cli,
+  isAlive,
   keepRecording,
   keyOf,
   patiently,
@@ -139,7 +140,8 @@ besideRealAgents('five real CLIs in one graph', CLIS, () => {
       const tool = await agents.pidIn(`tool-${cli}`);
       const [run] = await agents.runs(`to-${cli}`);
       // The program alone, not its wrapper: as when memory runs out.
-      for (const pid of await agents.programPids(run, cli)) process.kill(pid, 'SIGKILL');
+      for (const { pid, words } of await agents.processesOf(run))
+        if (words.split(' ', 2).some((word) => basename(word).includes(cli))) process.kill(pid, 'SIGKILL');
       const ended = await agents.ended(`to-${cli}`);
       keepRecording(ended, 'sigKILL');
       expect([cli, ended.outcome]).toEqual([
@@ -218,12 +220,4 @@ function waitsInTool(cli: Cli) {
       'model: say reported',
     ].join('\n'),
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

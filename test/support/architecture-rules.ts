@@ -156,7 +156,7 @@ export interface Rules {
 }
 
 /** Folders of test/ that mirror nothing in src/. */
-const FREE_TEST_FOLDERS = ['scenarios/', 'crash/', 'git/', 'machine/', 'simulation/', 'soak/', 'support/'];
+const FREE_TEST_FOLDERS = ['agents/', 'crash/', 'git/', 'machine/', 'scenarios/', 'simulation/', 'soak/', 'support/'];
 
 interface SourceFile {
   readonly path: string;

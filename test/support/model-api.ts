@@ -40,11 +40,14 @@ export interface ModelApi {
 /** What one answer is said to have used: the table of tokens in docs/agents.md is tested with it. */
 export const PER_ANSWER = { fresh: 80, cached: 20, output: 30 } as const;
 
+const WAIT_FOR_MCP = 'WaitForMcpServers';
+
 type Json = Readonly<Record<string, unknown>>;
 interface Turn {
   readonly role: 'user' | 'assistant';
   readonly text: string;
-  readonly calls: number;
+  /** Names of the tools that are called in it. */
+  readonly calls: readonly string[];
 }
 interface Tool {
   readonly name: string;
@@ -77,8 +80,7 @@ export async function startModelApi(): Promise<ModelApi> {
     const step = tools.length === 0 ? null : asked.step;
     requests.push({ key, path, task: asked.task, step, before: asked.before, text });
     if (refusal !== undefined) return send(response, refusal.status, refusal.body, refusal.headers);
-    const next =
-      step === null ? ({ kind: 'say', text: 'A title' } as const) : nextStep(asked.script, step, tools);
+    const next = step === null ? ({ kind: 'say', text: 'A title' } as const) : nextStep(asked, step, tools);
     if (next.kind === 'wait') return;
     dialect.answer(response, next, { body, id: `call_${requests.length}`, path });
   }
@@ -113,12 +115,20 @@ function whatIsAsked(turns: readonly Turn[]) {
     word: word ?? '',
     rest: rest ?? '',
   }));
-  const step = turns.slice(last?.at ?? 0).reduce((sum, { calls }) => sum + calls, 0);
-  return { task: last?.task ?? null, before: prompts.slice(0, -1).map(({ task }) => task), script, step };
+  const called = turns.slice(last?.at ?? 0).flatMap(({ calls }) => calls);
+  const step = called.filter((name) => name !== WAIT_FOR_MCP).length;
+  const hasWaited = called.includes(WAIT_FOR_MCP);
+  return {
+    task: last?.task ?? null,
+    before: prompts.slice(0, -1).map(({ task }) => task),
+    script,
+    step,
+    hasWaited,
+  };
 }
 
 function nextStep(
-  script: ReturnType<typeof whatIsAsked>['script'],
+  { script, hasWaited }: ReturnType<typeof whatIsAsked>,
   step: number,
   tools: readonly Tool[],
 ): Step {
@@ -131,6 +141,9 @@ function nextStep(
     case 'tool': {
       const [, name = '', input = '{}'] = /^(\S+) ?(.*)$/.exec(rest) ?? [];
       const tool = tools.find((one) => one.name.startsWith(name));
+      // Claude connects to MCP servers beside its first turn; a model that wants their tools waits for them.
+      if (tool === undefined && !hasWaited && tools.some((one) => one.name === WAIT_FOR_MCP))
+        return { kind: 'call', name: WAIT_FOR_MCP, input: {} };
       if (tool === undefined)
         return {
           kind: 'say',
@@ -209,7 +222,9 @@ const anthropic: Dialect = {
     list(messages).map(({ role, content }) => ({
       role: role === 'assistant' ? 'assistant' : 'user',
       text: words(content),
-      calls: list(content).filter(({ type }) => type === 'tool_use').length,
+      calls: list(content)
+        .filter(({ type }) => type === 'tool_use')
+        .map(({ name }) => String(name)),
     })),
   tools: ({ tools }) =>
     list(tools).map(({ name, input_schema }) => ({
@@ -263,10 +278,10 @@ const anthropic: Dialect = {
 const responses: Dialect = {
   path: /\/responses(\?|$)/,
   turns: ({ input }) =>
-    list(input).map(({ type, role, content }) => ({
+    list(input).map(({ type, role, content, name }) => ({
       role: role === 'user' ? 'user' : 'assistant',
       text: words(content),
-      calls: /^(custom_tool|function)_call$/.test(String(type)) ? 1 : 0,
+      calls: /^(custom_tool|function)_call$/.test(String(type)) ? [String(name)] : [],
     })),
   tools: ({ tools }) =>
     list(tools)
@@ -312,7 +327,7 @@ const chat: Dialect = {
     list(messages).map(({ role, content, tool_calls }) => ({
       role: role === 'assistant' ? 'assistant' : 'user',
       text: words(content),
-      calls: list(tool_calls).length,
+      calls: list(tool_calls).map(({ function: fn }) => String(record(fn).name)),
     })),
   tools: ({ tools }) =>
     list(tools).map(({ function: fn }) => ({
@@ -360,7 +375,9 @@ const gemini: Dialect = {
     list(contents).map(({ role, parts }) => ({
       role: role === 'model' ? 'assistant' : 'user',
       text: words(parts),
-      calls: list(parts).filter((part) => 'functionCall' in part).length,
+      calls: list(parts).flatMap(({ functionCall }) =>
+        functionCall === undefined ? [] : [String(record(functionCall).name)],
+      ),
     })),
   tools: ({ tools }) =>
     list(tools).flatMap(({ functionDeclarations }) =>

@@ -15,6 +15,7 @@ export const KNOBS = [
   'GIT_SEED',
   'GIT_SEEDS',
   'GIT_FROM',
+  'MCP_CONFORMANCE',
   'MACHINE_SEED',
   'MACHINE_WALKS',
   'PACKAGE',

@@ -4,7 +4,7 @@
 
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, jest, test } from '@jest/globals';
 import type { RunReport } from '../../src/domain/report.ts';
 import { type Ended, type Started, startSupervisor, supervisor } from './actors.ts';
@@ -19,7 +19,7 @@ export const CLIS = ['claude', 'codex', 'pi', 'gemini', 'opencode'] as const;
 export type Cli = (typeof CLIS)[number];
 
 /** How long an agent may take for its part, ms: five of them start at once on a machine with much to do. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 /** Tests beside the real programs: skipped in one line where no folder is named, failed where one is named and lacks one. */
 export function besideRealAgents(title: string, programs: readonly string[], tests: () => void): void {
@@ -43,6 +43,13 @@ export const programOf = (name: string) => join(AGENT_CLIS ?? '', name);
 /** The key by which the model API knows a profile. */
 export const keyOf = (profile: string) => `key-of-${profile}`;
 
+/** A process that has a run's mark. */
+export interface RunProcess {
+  readonly pid: number;
+  /** Its command line. */
+  readonly words: string;
+}
+
 export interface RealAgents {
   readonly ground: Playground;
   readonly model: ModelApi;
@@ -64,8 +71,8 @@ export interface RealAgents {
   done(task: string): Promise<void>;
   /** The pid that a tool wrote into a file of the playground. */
   pidIn(name: string): Promise<number>;
-  /** The processes of a run that are the CLI's program itself. */
-  programPids(run: RunReport | undefined, cli: Cli): Promise<readonly number[]>;
+  /** The live processes of a run. */
+  processesOf(run: RunReport | undefined): Promise<readonly RunProcess[]>;
   /** The task as it is judged, once it is in this state. */
   judged(task: string, state: string): Promise<{ readonly code: string; readonly because: string }>;
 }
@@ -148,10 +155,7 @@ export function realAgents(more: (model: ModelApi) => string = () => ''): RealAg
       patiently(`${name} has a pid`, async () =>
         Number(await readFile(join(ground.folder, name), 'utf8').catch(() => '0')),
       ),
-    programPids: async (run, cli) => {
-      if (run === undefined) throw new Error(`there is no run of ${cli}`);
-      return await processesOfRun(run.run, cli);
-    },
+    processesOf: processesOfRun,
     judged: (task, state) =>
       patiently(`${task} is ${state}`, async () => {
         const why = (await callApi().get(`/api/task/${task}/why`)).json;
@@ -264,21 +268,35 @@ function profiles({ url }: ModelApi, each: string): string {
   }).join('');
 }
 
-/** Processes with the run's mark that are no shell, no tool and no wrapper of ours. */
-async function processesOfRun(run: string, cli: Cli): Promise<readonly number[]> {
-  const pids: number[] = [];
+/** The processes with a run's mark, and their command lines. */
+async function processesOfRun(run: RunReport | undefined): Promise<readonly RunProcess[]> {
+  if (run === undefined) throw new Error('there is no run');
+  const found: RunProcess[] = [];
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     try {
       const marks = await readFile(`/proc/${entry}/environ`, 'utf8');
-      const words = (await readFile(`/proc/${entry}/cmdline`, 'utf8')).split('\0');
-      const isProgram = words.slice(0, 2).some((word) => basename(word).includes(cli));
-      if (marks.includes(`SUPERVISOR_RUN_ID=${run}\0`) && isProgram) pids.push(Number(entry));
+      const words = (await readFile(`/proc/${entry}/cmdline`, 'utf8')).replaceAll('\0', ' ');
+      if (marks.includes(`SUPERVISOR_RUN_ID=${run.run}\0`)) found.push({ pid: Number(entry), words });
     } catch {
       // It ended meanwhile.
     }
   }
-  return pids;
+  return found;
+}
+
+/** Whether there is a process of this number. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** The lines that a run printed, as they are on the disk. */
+export function streamOf(run: RunReport): string {
+  return readFileSync(join(run.output ?? '', '..', 'raw_stream.jsonl'), 'utf8');
 }
 
 /**

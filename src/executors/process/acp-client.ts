@@ -3,6 +3,7 @@
 // supervisor like any other agent. What the lines mean to a run is in acp.ts.
 
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { Readable, Writable } from 'node:stream';
 import {
   client,
@@ -18,10 +19,16 @@ import { processEnvironment } from '../../platform/environment.ts';
 import { VERSION } from '../../version.ts';
 import { type AcpOrder, readOrder } from './acp-order.ts';
 import { askPerson } from './acp-question.ts';
+import { fields, number, text } from './stream-fields.ts';
 
 /** After its last word an agent may take so long to leave, ms. Some stay for good. */
 const LEAVE_MS = 3_000;
-const SETTLED_MS = 300;
+
+// Claude's adapter does not say that a request is tried again, for minutes, even with a wrong key, unless it is asked.
+const CLAUDE_SAYS = '_claude/sdkMessage';
+const ASKED_OF_CLAUDE = {
+  claudeCode: { emitRawSDKMessages: [{ type: 'system', subtype: 'api_retry' }] },
+};
 
 const clock = systemClock();
 
@@ -37,9 +44,16 @@ async function main(): Promise<number> {
   const [program = '', ...args] = order.argv;
   // In a group of its own: who stops us must not interrupt it before its turn is cancelled.
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
-  const left = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(`could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `status ${code}`}`));
+  const left = new Promise<Left>((resolve) => {
+    child.once('error', ({ message }) => resolve({ how: `could not be started: ${message}`, status: 1 }));
+    child.once('exit', (code, signal) =>
+      resolve(
+        signal === null
+          ? { how: `ended with status ${code}`, status: 1 }
+          : // As a shell has it: who was killed from outside did not fail.
+            { how: `ended with ${signal}`, status: 128 + constants.signals[signal] },
+      ),
+    );
   });
   child.stdin.on('error', () => {
     // It has left; that is told below.
@@ -49,17 +63,20 @@ async function main(): Promise<number> {
     say({ type: 'end', stopReason });
     return stopReason === 'end_turn' ? 0 : 1;
   } catch (thrown) {
-    // Its pipes close a moment before it is known how it ended.
-    const how = await Promise.race([left, clock.sleep(SETTLED_MS).then(() => null)]);
-    if (how === null) say({ type: 'error', ...errorFields(thrown) });
-    else
-      say({
-        type: 'error',
-        message: `the agent ${how} before its turn had finished`,
-        code: null,
-        data: null,
-      });
-    return 1;
+    const error = errorFields(thrown);
+    // Its pipes close a moment before it is known how it ended; an answer with a code came from the agent itself.
+    const gone = await Promise.race([left, clock.sleep(error.code === null ? LEAVE_MS : 0).then(() => null)]);
+    if (gone === null) {
+      say({ type: 'error', ...error });
+      return 1;
+    }
+    say({
+      type: 'error',
+      message: `the agent ${gone.how} before its turn had finished`,
+      code: null,
+      data: null,
+    });
+    return gone.status;
   } finally {
     child.stdin.end();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -68,6 +85,12 @@ async function main(): Promise<number> {
       killGroup(child.pid, signal);
     }
   }
+}
+
+/** How an agent has left, and the exit status that says so. */
+interface Left {
+  readonly how: string;
+  readonly status: number;
 }
 
 function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
@@ -96,13 +119,20 @@ async function converse(
     .onNotification(methods.client.session.update, ({ params }) => {
       say({ type: 'update', update: params.update });
     })
+    .onNotification(
+      CLAUDE_SAYS,
+      (params) => fields(fields(params).message),
+      ({ params }) => {
+        say({ type: 'retry', status: number(params.error_status), message: text(params.error) });
+      },
+    )
     .connectWith(stream, async (agent) => {
       const { agentCapabilities } = await agent.request<InitializeResponse>(methods.agent.initialize, {
         protocolVersion: 1,
         clientCapabilities: {},
         clientInfo: { name: 'workgraph-supervisor', version: VERSION },
       });
-      const place = { cwd: process.cwd(), mcpServers: [] };
+      const place = { cwd: process.cwd(), mcpServers: [], _meta: ASKED_OF_CLAUDE };
       const known = agentCapabilities?.loadSession ? order.session : null;
       const sessionId =
         known ?? (await agent.request<NewSessionResponse>(methods.agent.session.new, place)).sessionId;
@@ -154,7 +184,7 @@ async function settle(
 }
 
 /** What an error of the protocol tells, as far as agents fill it in. */
-function errorFields(thrown: unknown): Record<string, unknown> {
+function errorFields(thrown: unknown): { message: string; code: unknown; data: unknown } {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { code = null, data = null } = error as { code?: unknown; data?: unknown };
   return { message: error.message, code, data };

@@ -3,7 +3,14 @@
 import { fileURLToPath } from 'node:url';
 import { orderArguments } from './acp-order.ts';
 import type { AgentCall, AgentCli } from './agent-cli.ts';
-import { ANSWERED, NOTHING_REPORTED, type Report, reportedOutcome, shortly } from './agent-report.ts';
+import {
+  ANSWERED,
+  isWaiting,
+  NOTHING_REPORTED,
+  type Report,
+  reportedOutcome,
+  shortly,
+} from './agent-report.ts';
 import { type Fields, fields, number, parseFields, text } from './stream-fields.ts';
 
 /** The client, as a program. */
@@ -37,6 +44,10 @@ export const acp: AgentCli<Report> = {
         return { ...facts, doing: shortly(`asks: ${text(event.what) ?? ''}`) };
       case 'denied':
         return { ...facts, denials: [...facts.denials, shortly(text(event.what) ?? 'a tool')] };
+      case 'retry': {
+        const message = `the provider answered ${number(event.status) ?? ''} ${text(event.message) ?? ''}`;
+        return { ...facts, trouble: shortly(message), status: number(event.status), doing: shortly(message) };
+      }
       case 'usage':
         return { ...facts, usage: { ...facts.usage, ...usageOf(fields(event.usage)) } };
       case 'end':
@@ -44,7 +55,8 @@ export const acp: AgentCli<Report> = {
         return {
           ...facts,
           lastWord: 'badly',
-          trouble: `its turn ended: ${text(event.stopReason) ?? 'unknown'}`,
+          // A turn that waits for its provider in vain is cancelled by us: that is not what was wrong.
+          trouble: facts.trouble ?? `its turn ended: ${text(event.stopReason) ?? 'unknown'}`,
         };
       case 'error':
         return readError(facts, event);
@@ -52,6 +64,8 @@ export const acp: AgentCli<Report> = {
         return facts;
     }
   },
+  isWaiting,
+  isHopeless: ({ lastWord, status }) => lastWord === null && (status === 401 || status === 403),
   isUnknownSession: (failure) => /session.{0,40}(not found|unknown|invalid)|no such session/i.test(failure),
   outcome: reportedOutcome,
 };

@@ -128,6 +128,18 @@ test('an agent that leaves in the middle of its turn failed; one that is not the
   });
 });
 
+test('an agent that is killed from outside was interrupted, though its client lives', async () => {
+  const { outcome, remains } = await ran(['say at work', 'killed', 'until-cancelled']);
+  expect(outcome).toMatchObject({ kind: 'failed', failure: 'interrupted', retryable: true });
+  expect(await remains()).toMatchObject({ group: [], escaped: [] });
+});
+
+test('an agent that tries again with a wrong key is ended, and the profile is held', async () => {
+  const { outcome, remains } = await ran(['retries 401']);
+  expect(outcome).toMatchObject({ kind: 'deferred', code: 'executor-unavailable', scope: 'profile' });
+  expect(await remains()).toMatchObject({ group: [], escaped: [] });
+});
+
 test('ending it cancels its turn, and leaves nothing behind', async () => {
   const run = await begin(['until-cancelled']);
   const ended = run.ended();
