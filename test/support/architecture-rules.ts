@@ -156,7 +156,16 @@ export interface Rules {
 }
 
 /** Folders of test/ that mirror nothing in src/. */
-const FREE_TEST_FOLDERS = ['agents/', 'crash/', 'git/', 'machine/', 'scenarios/', 'simulation/', 'soak/', 'support/'];
+const FREE_TEST_FOLDERS = [
+  'agents/',
+  'crash/',
+  'git/',
+  'machine/',
+  'scenarios/',
+  'simulation/',
+  'soak/',
+  'support/',
+];
 
 interface SourceFile {
   readonly path: string;
