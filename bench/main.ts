@@ -4,6 +4,7 @@
 import { besideWg } from './beside-wg.ts';
 import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
+import { completion } from './completion.ts';
 import { contention } from './contention.ts';
 import { idle } from './idle.ts';
 import { largeGraph } from './large-graph.ts';
@@ -31,6 +32,7 @@ const benchmarks: readonly Benchmark[] = [
   rewrite,
   memory,
   startUp,
+  completion,
   besideWg,
   workers,
 ];

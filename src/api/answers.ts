@@ -286,6 +286,7 @@ export const statusAnswer = z.object({
         failed: count,
         abandoned: count,
       }),
+      copies: count.exactOptional().describe('tasks that another worktree dispatches; absent: none'),
       problems,
     }),
   ),

@@ -213,7 +213,7 @@ export function defineTaskCommands(program: Command, host: Host): void {
       .command('heartbeat')
       .summary('send a heartbeat')
       .description(
-        'Sends a heartbeat. Prints whether to continue; exit status 1 means: stop, the work is no longer wanted.',
+        'Sends a heartbeat. Prints whether to continue; exit status 1 means: stop, the work is no longer wanted; 2: the token is wrong.',
       )
       .argument('<task>', 'its id')
       .option('--message <text>', 'how far it is')

@@ -2,6 +2,7 @@
 // daemon.ts, so that the short commands load neither servers nor watchers nor executors.
 
 import { existsSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
 import { openLookConfig } from '../config/look-config.ts';
 import type { Paths } from '../config/paths.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
@@ -130,8 +131,21 @@ export async function locateGraph(options: {
   readonly create: boolean;
   readonly environment?: Environment;
 }): Promise<LocatedGraph> {
-  const { home } = options.environment ?? processEnvironment();
-  return await locateGraphAround(options.worktree ?? options.cwd, { home, create: options.create });
+  const environment = options.environment ?? processEnvironment();
+  const { cwd, worktree, create } = options;
+  const folder = worktree === undefined ? cwd : await worktreeAt(worktree, cwd, environment);
+  return await locateGraphAround(folder, { home: environment.home, create });
+}
+
+/** A path as it is, else the worktree of the repository around `cwd` with that folder name or branch. */
+async function worktreeAt(named: string, cwd: string, environment: Environment): Promise<string> {
+  const path = resolve(cwd, named);
+  if (existsSync(path) || isAbsolute(named) || named.startsWith('.')) return path;
+  const [{ createGit }, { worktreeNamed }] = await Promise.all([
+    import('../worktrees/git.ts'),
+    import('../worktrees/named.ts'),
+  ]);
+  return await worktreeNamed(named, cwd, createGit(environment));
 }
 
 /**

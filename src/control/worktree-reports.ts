@@ -65,13 +65,15 @@ function servedRow(
   const isMissing = view.snapshot.problem?.code === 'missing';
   const lost = isMissing ? goneFrom(input, worktree) : [];
   const problems = problemsOf(input, worktree, view);
+  const copies = tasks.filter(({ verdict }) => verdict?.state === 'copy');
   return {
     ...row,
     counts: countTasks(tasks),
+    ...(copies.length > 0 ? { copies: copies.length } : {}),
     problems: isMissing ? [...lost, ...problems.filter(({ code }) => code !== 'missing')] : problems,
     ...(isMissing && lost[0]
       ? { state: 'graph-gone', because: lost[0].message }
-      : servedState(worktree, view, input.polling.has(view.graph))),
+      : withCopies(servedState(worktree, view, input.polling.has(view.graph)), copies)),
   };
 }
 
@@ -116,6 +118,14 @@ function servedState(worktree: Worktree, { snapshot, hold }: GraphView, isPolled
   return isPolled
     ? { state: 'polling', because: 'checked every two seconds, because inotify watches ran out' }
     : { state: 'watched', because: 'every change of its graph is noticed' };
+}
+
+/** Where copies are done instead; the first one says it for all, which mostly are of one worktree. */
+function withCopies(said: RowState, copies: readonly JudgedTask[]): RowState {
+  const [first] = copies;
+  if (!first?.verdict) return said;
+  const some = copies.length === 1 ? 'a task of it is a copy' : `${copies.length} tasks of it are copies`;
+  return { ...said, because: `${said.because}; ${some}: ${first.verdict.because}` };
 }
 
 /** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */

@@ -29,9 +29,7 @@ export function subjectOf({ state, code, because }: VerdictWords): string | null
   if (state === 'ready') return null;
   if (state === 'running') return state;
   if (state === 'finished' || CAPACITY_CODES.has(code)) return `${state} ${code}`;
-  // How far the dependencies have come is theirs to say.
-  const words = code === 'dependency' ? because.replace(/ \([^)]*\)/g, '') : because;
-  return `${state} ${code} ${words.replace(/\d+/g, '#')}`;
+  return `${state} ${code} ${because.replace(/\d+/g, '#')}`;
 }
 
 /** Tasks looked at between two pauses. */

@@ -39,6 +39,8 @@ export interface WorktreeReport {
   readonly state: string;
   readonly because: string;
   readonly counts: TaskCounts;
+  /** How many of its tasks are copies of tasks that another worktree dispatches; absent: none. */
+  readonly copies?: number;
   readonly problems: readonly ReportedProblem[];
 }
 

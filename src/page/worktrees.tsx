@@ -84,11 +84,12 @@ function Row({ row, runs }: { readonly row: WorktreeReport; readonly runs: reado
             <Said text={row.branch ?? pathTail(row.path)} most={70} />
           </a>
           <State state={row.state} />
+          {row.copies ? <span class="count">{counted(row.copies, 'copy', 'copies')}</span> : null}
           <span class="end path">
             <Said text={row.path} most={90} />
           </span>
         </p>
-        {isGood && row.problems.length === 0 ? null : (
+        {isGood && row.problems.length === 0 && !row.copies ? null : (
           <p class="because">
             <Said text={row.problems[0]?.message ?? row.because} most={300} />
           </p>

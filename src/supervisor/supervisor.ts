@@ -27,6 +27,7 @@ import { LongJudgements } from './long-judgements.ts';
 import { LongReadings } from './long-readings.ts';
 import { LostGraphs } from './lost-graphs.ts';
 import { observeWorld } from './observe.ts';
+import { ObservedTasks } from './observed-tasks.ts';
 
 export type SupervisorState = 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 
@@ -78,6 +79,7 @@ export class Supervisor implements Service {
   readonly #ledgerTrouble: LedgerTrouble;
   readonly #longReadings: LongReadings;
   readonly #longJudgements: LongJudgements;
+  readonly #observed: ObservedTasks;
   #state: SupervisorState = 'stopped';
   #ticking: Promise<void> | null = null;
   #again = false;
@@ -98,6 +100,7 @@ export class Supervisor implements Service {
     this.#longJudgements = new LongJudgements({ ...parts, memo: this.#memo, wake: () => this.wake() });
     this.#dispatcher = new Dispatcher({ ...parts, wake: () => this.wake() });
     this.#lost = new LostGraphs(parts);
+    this.#observed = new ObservedTasks(parts.bus);
   }
 
   get state(): SupervisorState {
@@ -277,6 +280,7 @@ export class Supervisor implements Service {
     const decided = this.judge();
     this.#parts.last.note(decided);
     const { decision } = decided;
+    if (this.#parts.observeOnly) this.#observed.tell(decision.verdicts.values());
     const dispatched = this.#parts.observeOnly ? 0 : this.#dispatcher.apply(decision.actions);
     if (this.#longJudgements.actedOn()) this.#comeAgain();
     this.#sleepUntil(ledgerAt === null ? decision.wakeAt : Math.min(ledgerAt, decision.wakeAt ?? ledgerAt));

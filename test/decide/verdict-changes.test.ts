@@ -185,3 +185,9 @@ test('what was recorded is what deciding says, at any instant of a week, over re
     process.stderr.write(`${compared} instants of ${worlds.length} worlds; the ledger has ${bytes} bytes\n`);
   }
 });
+
+test('a dependency that begins is a change; how long something takes is none', () => {
+  const waiting = (because: string) => subjectOf({ state: 'waiting', code: 'dependency', because });
+  expect(waiting('waits for a (open)')).not.toBe(waiting('waits for a (in-progress)'));
+  expect(waiting('waits for a, b and 3 more')).toBe(waiting('waits for a, b and 4 more'));
+});

@@ -34,8 +34,12 @@ test.each<[string, string, string, string, string]>([
   expect(at(time, now, zone)).toBe(expected);
 });
 
-test('never after now, and never more than a day and an hour before, over two years of every half hour', () => {
-  for (let now = Date.UTC(2027, 0, 1, 0, 7); now < Date.UTC(2029, 0, 1); now += 30 * 60_000 * 7) {
+test('never after now, and never more than a day and an hour before, over two years', () => {
+  for (
+    let now = Date.UTC(2027, 0, 1, 0, 7);
+    now < Date.UTC(2029, 0, 1);
+    now += 41 * 3_600_000 + 60_000 * 17
+  ) {
     const due = latestAt('02:30', now, 'America/New_York');
     expect(due).toBeLessThanOrEqual(now);
     expect(now - due).toBeLessThanOrEqual(25 * 3_600_000);

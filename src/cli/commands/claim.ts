@@ -1,5 +1,6 @@
 // `claim`, `release` and `heartbeat`: for orchestrators on this machine that do a task's work themselves.
 
+import { SupervisorError } from '../../domain/errors.ts';
 import { preferHere, taskQuery, withSupervisor } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain, plainLines } from '../render/plain.ts';
@@ -58,7 +59,10 @@ export async function release(
   return 0;
 }
 
-/** `supervisor heartbeat TASK`. Exit 1 if the work is no longer wanted, so that scripts can stop. */
+/**
+ * `supervisor heartbeat TASK`. Exit 1 if the work is no longer wanted, so that scripts can stop; a wrong token is a
+ * mistake of the script, exit 2.
+ */
 export async function heartbeat(
   context: Context,
   task: string,
@@ -74,11 +78,24 @@ export async function heartbeat(
         ...(options.message === undefined ? {} : { message: options.message }),
       }),
     ),
-  );
+  ).catch((thrown: unknown) => {
+    throw isWrongToken(thrown) ? wrongToken(task) : thrown;
+  });
   if (context.json) context.outJson({ directive, ...(answer === undefined ? {} : { answer }) });
   else {
     context.out(directive === 'continue' ? 'continue\n' : 'cancel: the work is no longer wanted, stop it\n');
     if (answer !== undefined) context.out(`answer: ${plainLines(answer).trimEnd()}\n`);
   }
   return directive === 'continue' ? 0 : 1;
+}
+
+function isWrongToken(thrown: unknown): boolean {
+  return thrown instanceof SupervisorError && (thrown.code === 'unauthorized' || thrown.code === 'forbidden');
+}
+
+/** Not the status 1 that says to stop: the work may well be wanted. */
+function wrongToken(task: string): SupervisorError {
+  return new SupervisorError('usage', `the token is not that of a run of ${task}`, {
+    hint: 'give the one that `supervisor claim` printed, with --token',
+  });
 }

@@ -87,11 +87,11 @@ export function worktreeTable(
       { head: 'FAILED', align: 'right' },
       ...(options.because ? [{ head: 'BECAUSE', min: 14, drop: 9 }] : []),
     ],
-    rows: worktrees.map(({ path, repo, branch, state, counts, because }) => [
+    rows: worktrees.map(({ path, repo, branch, state, counts, copies = 0, because }) => [
       shortPath(path, context),
       repo,
       branch ?? '',
-      { text: state, paint: statePaint(state, paint) },
+      { text: copies > 0 ? `${state}, ${copies} copied` : state, paint: statePaint(state, paint) },
       count(counts.ready, paint.good),
       count(counts.running, paint.busy),
       count(counts.scheduled, paint.caution),

@@ -34,6 +34,19 @@ describe('add', () => {
     expect([tasks.get('a')?.before, tasks.get('b')?.before]).toEqual([undefined, ['last']]);
   });
 
+  test('--worktree by the name of a folder or by a branch, which wins; what is neither is told with those that are', async () => {
+    const there = await ground.worktree('feature');
+    await ground.git(there, 'switch', '-q', '-c', 'work');
+    await ground.worktree('work-too');
+    for (const name of ['feature', 'work']) await cli('add', `By ${name}`, '--worktree', name);
+    expect([...(await ground.readGraph(there)).keys()]).toEqual(['by-feature', 'by-work']);
+    expect((await cli('init', 'work-too')).status).toBe(0);
+    const { status, err } = await cli('add', 'Nowhere', '--worktree', 'gone');
+    expect(status).toBe(6);
+    expect(err).toContain('no folder, worktree or branch gone here');
+    expect(err).toContain('main, work, work-too');
+  });
+
   test('a task that would wait for itself is refused, and nothing is written', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'a' }]);
     for (const words of [

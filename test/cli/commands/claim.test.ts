@@ -50,6 +50,9 @@ describe('claim, heartbeat, release', () => {
     expect(await cli('release', 'nightly', '--token', claim.token)).toMatchObject({ status: 0 });
     expect(await task()).toMatchObject({ status: 'open' });
 
+    // A mistake of the script, and no word on whether to stop.
+    const wrong = await cli('heartbeat', 'nightly', '--token', `wgl_${'x'.repeat(43)}`);
+    expect(wrong).toMatchObject({ status: 2, err: expect.stringContaining('`supervisor claim` printed') });
     // A new attempt: the old token is good for nothing any more.
     const again = JSON.parse((await cli('claim', 'nightly', '--json')).out);
     const old = { WG_TASK_ID: 'nightly', SUPERVISOR_RUN_ID: claim.run, SUPERVISOR_TOKEN: claim.token };
