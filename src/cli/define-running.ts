@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { durationMs, type Host, repeatedOrListed, wholeNumber } from './bind-command.ts';
 import type { DrillCommandOptions } from './commands/drill.ts';
+import type { StatusOptions } from './commands/look.ts';
 import type { OpenOptions } from './commands/open.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { WorkerCommandOptions } from './commands/worker.ts';
@@ -81,14 +82,15 @@ Example:
       ),
     async (context, _args, options) => (await import('./commands/worker.ts')).worker(context, options),
   );
-  host.on<{ watch?: boolean }>(
+  host.on<StatusOptions>(
     program
       .command('status')
       .summary('all worktrees at a glance')
       .description(
         'Shows every worktree, what runs, and why the rest does not. Works without a supervisor, and says so.',
       )
-      .option('-w, --watch', 'refresh continuously'),
+      .option('-w, --watch', 'refresh continuously')
+      .option('--html <file>', 'write it as a file for a browser'),
     async (context, _args, options) => (await import('./commands/look.ts')).status(context, options),
   );
   host.on(

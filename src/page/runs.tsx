@@ -1,7 +1,7 @@
 // The runs of a day as bars, by worktree or by executor; a gap says what kept everything waiting then. The list below says
 // the same.
 
-import { useMemo } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { OverviewReport } from '../domain/overview.ts';
 import type { RunReport } from '../domain/report.ts';
 import { useAnswer, useApp, useCell, useNow } from './app.ts';
@@ -11,6 +11,8 @@ import { Axis, placeOf } from './waterfall.tsx';
 import { counted, fullTime, moneyText, plainText, spanText } from './words.ts';
 
 const HOUR = 3_600_000;
+/** Nothing shorter is worth a look. */
+const LEAST_MS = 1000;
 const SPANS = [1, 6, 24] as const;
 const MOST = 1500;
 const MOST_LANES = 40;
@@ -26,9 +28,13 @@ export function Runs() {
   const hours = Number(params.hours ?? '24') || 24;
   const by = params.by === 'executor' ? 'executor' : 'worktree';
   const only = params.only ?? '';
-  const scale: readonly [number, number] = [now - hours * HOUR, now];
+  const part = partIn(params);
+  const scale: readonly [number, number] = part ?? [now - hours * HOUR, now];
   const runs = (data?.runs ?? []).filter(
-    (run) => endOf(run, now) >= scale[0] && startOf(run) !== null && (only === '' || stateOf(run) === only),
+    (run) =>
+      endOf(run, now) >= scale[0] &&
+      (startOf(run) ?? Number.POSITIVE_INFINITY) <= scale[1] &&
+      (only === '' || stateOf(run) === only),
   );
   const turn = (changed: Readonly<Record<string, string>>) => {
     location.hash = routeTo('runs', '', { ...params, ...changed });
@@ -38,7 +44,7 @@ export function Runs() {
       <header class="head">
         <h1>Runs</h1>
         <span class="count" role="status">
-          {counted(runs.length, 'run')} in {counted(hours, 'hour')}
+          {counted(runs.length, 'run')} in {part ? spanText(part[1] - part[0]) : counted(hours, 'hour')}
         </span>
         <div class="actions">
           <fieldset class="segments" aria-label="Only">
@@ -65,8 +71,8 @@ export function Runs() {
               <button
                 key={one}
                 type="button"
-                aria-pressed={one === hours}
-                onClick={() => turn({ hours: String(one) })}
+                aria-pressed={part === null && one === hours}
+                onClick={() => turn({ hours: String(one), from: '', to: '' })}
               >
                 {one} h
               </button>
@@ -76,10 +82,24 @@ export function Runs() {
       </header>
       <Trouble refusal={refusal} />
       {data && runs.length === 0 ? <Nothing>Nothing ran then.</Nothing> : null}
-      {runs.length > 0 ? <Lanes runs={runs} by={by} scale={scale} places={places} /> : null}
+      {runs.length > 0 || part ? (
+        <Lanes
+          runs={runs}
+          by={by}
+          scale={scale}
+          places={places}
+          onZoom={([from, to]) => turn({ from: String(Math.round(from)), to: String(Math.round(to)) })}
+        />
+      ) : null}
       <List runs={runs} places={places} />
     </div>
   );
+}
+
+/** A part of the time that was chosen; null for the last hours. */
+function partIn({ from, to }: Readonly<Record<string, string>>): readonly [number, number] | null {
+  const [start, end] = [Number(from), Number(to)];
+  return from && to && end - start >= LEAST_MS ? [start, end] : null;
 }
 
 const startOf = ({ started_at }: RunReport) => (started_at === null ? null : Date.parse(started_at));
@@ -92,8 +112,9 @@ function Lanes(props: {
   readonly by: 'worktree' | 'executor';
   readonly scale: readonly [number, number];
   readonly places: ReadonlyMap<string, Place>;
+  readonly onZoom: (part: readonly [number, number]) => void;
 }) {
-  const { runs, by, scale, places } = props;
+  const { runs, by, scale, places, onZoom } = props;
   const now = useNow();
   const lanes = useMemo(() => {
     const found = new Map<string, RunReport[]>();
@@ -130,9 +151,51 @@ function Lanes(props: {
         </div>
       ))}
       {lanes.length > MOST_LANES ? <p class="count">and {lanes.length - MOST_LANES} more</p> : null}
+      <Brush scale={scale} onPick={onZoom} />
       <Gaps runs={runs} scale={scale} />
       <Axis scale={scale} />
     </section>
+  );
+}
+
+/** A strip of the whole time: dragging over a part of it chooses that. */
+function Brush(props: {
+  readonly scale: readonly [number, number];
+  readonly onPick: (part: readonly [number, number]) => void;
+}) {
+  const { scale, onPick } = props;
+  const [drag, setDrag] = useState<readonly [number, number] | null>(null);
+  const instant = (strip: Element, clientX: number) => {
+    const { left, width } = strip.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (clientX - left) / Math.max(1, width)));
+    return scale[0] + share * (scale[1] - scale[0]);
+  };
+  const ordered = (): readonly [number, number] | null =>
+    drag && (drag[0] < drag[1] ? drag : [drag[1], drag[0]]);
+  const end = () => {
+    const part = ordered();
+    setDrag(null);
+    if (part && part[1] - part[0] >= LEAST_MS) onPick(part);
+  };
+  const part = ordered();
+  return (
+    <div class="lane">
+      <span class="lane-name">zoom</span>
+      <div
+        class="track brush"
+        title="drag over a part of the time"
+        onPointerDown={(event) => {
+          event.currentTarget.setPointerCapture(event.pointerId);
+          const at = instant(event.currentTarget, event.clientX);
+          setDrag([at, at]);
+        }}
+        onPointerMove={(event) => drag && setDrag([drag[0], instant(event.currentTarget, event.clientX)])}
+        onPointerUp={end}
+        onPointerCancel={() => setDrag(null)}
+      >
+        {part ? <i class="bar is-running" style={placeOf(part[0], part[1], scale)} /> : null}
+      </div>
+    </div>
   );
 }
 

@@ -169,6 +169,25 @@ describeWhole('every screen of the page', () => {
     await page.context().close();
   });
 
+  test('dragging over the time zooms into it, and a span leads back', async () => {
+    const { page } = await world.open(browser, { at: '#/runs?hours=24' });
+    await page.getByText(/\d+ runs? in 24 hours/).waitFor();
+    const strip = page.locator('.track.brush');
+    await strip.scrollIntoViewIfNeeded();
+    const box = await strip.boundingBox();
+    if (!box) throw new Error('the strip is not there');
+    const y = box.y + box.height / 2;
+    await page.mouse.move(box.x + box.width * 0.75, y);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width, y, { steps: 4 });
+    await page.mouse.up();
+    await page.getByText(/\d+ runs? in (?:5 h 59 min|6 h)$/).waitFor();
+    expect(page.url()).toMatch(/from=\d+&to=\d+/);
+    await page.getByRole('button', { name: '24 h' }).click();
+    await page.getByText(/\d+ runs? in 24 hours/).waitFor();
+    await page.context().close();
+  });
+
   test('the graph follows what runs', async () => {
     const { page } = await world.open(browser, { at: about('graph', 'release', world.playground.repo) });
     await page.getByRole('button', { name: 'Follow what runs' }).click();

@@ -1,7 +1,9 @@
 // The read-only commands: status, why, list, show, runs, worktrees.
 
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { TaskFilter, TaskQuery } from '../../control/control.ts';
-import { SupervisorError } from '../../domain/errors.ts';
+import { messageOf, SupervisorError } from '../../domain/errors.ts';
 import type { TaskReport } from '../../domain/report.ts';
 import { TASK_STATUSES } from '../../domain/task.ts';
 import { VERDICT_STATES } from '../../domain/verdict.ts';
@@ -15,8 +17,15 @@ import { sinceInstant } from '../since.ts';
 /** How often `status --watch` refreshes, ms. */
 const WATCH_MS = 1000;
 
+/** Flags of `status`. */
+export interface StatusOptions {
+  readonly watch?: boolean;
+  readonly html?: string;
+}
+
 /** `supervisor status`. */
-export async function status(context: Context, options: { readonly watch?: boolean }): Promise<number> {
+export async function status(context: Context, options: StatusOptions): Promise<number> {
+  if (options.html !== undefined) return statusFile(context, options.html);
   if (!options.watch) {
     const report = await withView(context, (view) => view.status());
     if (context.json) context.outJson(report);
@@ -53,6 +62,28 @@ export async function status(context: Context, options: { readonly watch?: boole
     for (const off of offs) off();
     if (onScreen) context.out('\u001b[?25h\u001b[?1049l');
   }
+  return 0;
+}
+
+/** `supervisor status --html FILE`: the same as one file for a browser, replaced whole. */
+async function statusFile(context: Context, file: string): Promise<number> {
+  const report = await withView(context, (view) => view.status());
+  const { statusHtml } = await import('../render/status-html.ts');
+  const path = resolve(context.cwd, file);
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(draft, statusHtml(report, context), { mode: 0o600, flag: 'wx' });
+    await rename(draft, path);
+  } catch (thrown) {
+    await rm(draft, { force: true }).catch(() => {
+      // What could not be written is not there, or is told below.
+    });
+    throw new SupervisorError('usage', `${file} cannot be written: ${messageOf(thrown)}`, {
+      hint: 'name a file in a folder that you may write to',
+    });
+  }
+  if (context.json) context.outJson({ file: path });
+  else context.out(`${plain(path)}\n`);
   return 0;
 }
 
