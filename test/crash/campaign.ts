@@ -2,11 +2,14 @@
 // again until every task has ended, and the questions that must always be answered with yes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createJournal, type Journal } from '../../src/cli/drill/journal.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
+import { type Life, livesOf } from '../model/life.ts';
+import { agentWords, recordedMoves, recordMoves } from '../model/recorder.ts';
 import { personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { freePort, type OutsideAgent, startOutsideAgent } from './outside-agent.ts';
@@ -48,6 +51,8 @@ export interface Campaign {
   finish(withinMs: number): Promise<void>;
   /** Everything that is wrong; nothing is expected to be. `over`: every task must have ended. */
   violations(over: boolean): Promise<string[]>;
+  /** What happened to each task, as the model's actions. */
+  lives(): Promise<Life[]>;
   remove(): Promise<void>;
 }
 
@@ -57,14 +62,20 @@ export async function beginCampaign(options: {
   readonly tasksEach: number;
 }): Promise<Campaign> {
   const playground = await createPlayground();
-  const starts = join(playground.folder, 'starts');
-  await writeFile(starts, '');
-  const outside = await startOutsideAgent();
+  const journal = createJournal(join(playground.folder, 'journal'), systemClock());
+  const note = join(playground.folder, 'note');
+  await writeFile(
+    note,
+    `#!/bin/sh\necho "$1 $SUPERVISOR_RUN_ID $WG_TASK_ID 0 $(date +%s%N)" >> ${journal.file}\n`,
+  );
+  await chmod(note, 0o755);
+  await recordMoves(playground.stateDir);
+  const outside = await startOutsideAgent(journal);
   const port = await freePort();
   const worktrees = [playground.repo];
   for (let n = 1; n < options.worktrees; n++) worktrees.push(await playground.worktree(`w${n}`));
   for (const [n, path] of worktrees.entries())
-    await playground.writeGraph(path, tasksOf(n, options.tasksEach, starts));
+    await playground.writeGraph(path, tasksOf(n, options.tasksEach, note));
   await playground.writeConfig(`
 [supervisor]
 max_concurrent = 12
@@ -127,7 +138,9 @@ endpoint = "${outside.url}"
       child?.kill('SIGTERM');
       await dead;
     },
-    violations: (over) => violationsOf(playground, worktrees, starts, outside, over),
+    violations: (over) => violationsOf(playground, worktrees, journal, outside, over),
+    lives: async () =>
+      livesOf([...(await recordedMoves(playground.stateDir)), ...journal.entries().map(agentWords)]),
     async remove() {
       child?.kill('SIGKILL');
       for (const pid of await markedProcesses(playground.stateDir)) kill(pid);
@@ -138,21 +151,21 @@ endpoint = "${outside.url}"
 }
 
 /** Tasks of every kind: quick and slow, in chains, failing once, leaving children behind, done by an agent outside. */
-function tasksOf(worktree: number, count: number, starts: string): TaskLine[] {
-  const tell = `echo "$SUPERVISOR_RUN_ID $SUPERVISOR_ATTEMPT $WG_TASK_ID" >> ${starts}`;
+function tasksOf(worktree: number, count: number, note: string): TaskLine[] {
+  const [start, end] = [`${note} start`, `${note} end`];
   return Array.from({ length: count }, (_, n) => {
     const id = `w${worktree}-t${n}`;
     switch (n % 6) {
       case 0:
-        return { id, exec: tell };
+        return { id, exec: `${start}; ${end}` };
       case 1:
-        return { id, exec: `${tell}; sleep 0.4` };
+        return { id, exec: `${start}; sleep 0.4; ${end}` };
       case 2:
-        return { id, exec: `${tell}; sleep 0.1`, after: [`w${worktree}-t${n - 1}`] };
+        return { id, exec: `${start}; sleep 0.1; ${end}`, after: [`w${worktree}-t${n - 1}`] };
       case 3:
-        return { id, exec: `${tell}; [ "$SUPERVISOR_ATTEMPT" = 2 ] || exit 3` };
+        return { id, exec: `${start}; [ "$SUPERVISOR_ATTEMPT" = 2 ] || { ${note} fail; exit 3; }; ${end}` };
       case 4:
-        return { id, exec: `${tell}; setsid sleep 300 >/dev/null 2>&1 & sleep 0.2` };
+        return { id, exec: `${start}; setsid sleep 300 >/dev/null 2>&1 & sleep 0.2; ${end}` };
       default:
         return { id, tags: ['executor:outside'] };
     }
@@ -165,16 +178,14 @@ const runsExpected = (id: string) => (Number(id.split('-t')[1]) % 6 === 3 ? 2 : 
 async function violationsOf(
   playground: Playground,
   worktrees: readonly string[],
-  starts: string,
+  journal: Journal,
   outside: OutsideAgent,
   over: boolean,
 ): Promise<string[]> {
   const wrong: string[] = [...outside.refusals];
   const runs = new Map<string, string[]>();
-  for (const line of (await readFile(starts, 'utf8')).split('\n').filter(Boolean)) {
-    const [run = '', , task = ''] = line.split(' ');
-    runs.set(task, [...(runs.get(task) ?? []), run]);
-  }
+  for (const { word, run, task } of journal.entries())
+    if (word === 'start') runs.set(task, [...(runs.get(task) ?? []), run]);
   for (const [task, ids] of outside.deliveries) runs.set(task, [...new Set(ids)]);
   for (const [task, ids] of runs) {
     if (new Set(ids).size !== ids.length)

@@ -2,6 +2,7 @@
 // attempt runs once, each result is kept, no process is left. CRASH_KILLS=500 makes it the long form.
 
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { replay } from '../model/replay.ts';
 import { beginCampaign, type Campaign, type Mine, STEPS } from './campaign.ts';
 
 const KILLS = Number(process.env.CRASH_KILLS ?? 0);
@@ -46,6 +47,8 @@ async function toTheEnd(campaign: Campaign): Promise<void> {
   await campaign.finish(60_000);
   // The first few tell enough: one cause usually breaks many tasks.
   expect((await campaign.violations(true)).slice(0, 5)).toEqual([]);
+  const { refused } = await replay(await campaign.lives());
+  expect(refused.slice(0, 3)).toEqual([]);
 }
 
 describe('killed and started again', () => {

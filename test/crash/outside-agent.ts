@@ -3,6 +3,7 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Journal } from '../../src/cli/drill/journal.ts';
 
 export interface OutsideAgent {
   readonly url: string;
@@ -22,7 +23,8 @@ interface Dispatched {
   };
 }
 
-export async function startOutsideAgent(): Promise<OutsideAgent> {
+/** `journal` hears when it begins a run and when it is done with it. */
+export async function startOutsideAgent(journal?: Journal): Promise<OutsideAgent> {
   const deliveries = new Map<string, string[]>();
   const refusals: string[] = [];
   const stopped = new AbortController();
@@ -38,7 +40,9 @@ export async function startOutsideAgent(): Promise<OutsideAgent> {
       deliveries.set(task.local_id, [...known, attempt.id]);
       response.writeHead(202, { 'content-type': 'application/json' }).end('{}');
       if (known.includes(attempt.id)) return;
-      void report(callback.complete_url, lease.token, stopped.signal).then((refusal) => {
+      journal?.note('start', attempt.id, task.local_id);
+      const done = () => journal?.note('end', attempt.id, task.local_id);
+      void report(callback.complete_url, lease.token, stopped.signal, done).then((refusal) => {
         if (refusal !== null) refusals.push(`${task.local_id}: ${refusal}`);
       });
     });
@@ -58,9 +62,15 @@ export async function startOutsideAgent(): Promise<OutsideAgent> {
 }
 
 /** Reports success until it is taken; what refused it for good, or null. */
-async function report(url: string, token: string, signal: AbortSignal): Promise<string | null> {
+async function report(
+  url: string,
+  token: string,
+  signal: AbortSignal,
+  done: () => void,
+): Promise<string | null> {
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  done();
   while (!signal.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
     try {
       const answer = await fetch(url, {
         method: 'POST',
@@ -74,6 +84,7 @@ async function report(url: string, token: string, signal: AbortSignal): Promise<
     } catch {
       // No one listens just now: the supervisor was killed, or is starting.
     }
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
   return null;
 }

@@ -6,6 +6,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
+import { createJournal } from '../../src/cli/drill/journal.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { livesOf } from '../model/life.ts';
+import { agentWords, recordedMoves, recordMoves } from '../model/recorder.ts';
+import { replay } from '../model/replay.ts';
 import { personEnvironment } from '../support/actors.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { markedProcesses } from './campaign.ts';
@@ -55,6 +60,9 @@ test(`two supervisors, ${TASKS} tasks in ${WORKTREES} worktrees, killed in turn 
   playground = await createPlayground();
   const ran = join(playground.folder, 'ran');
   await writeFile(ran, '');
+  const journal = createJournal(join(playground.folder, 'journal'), systemClock());
+  const note = (word: string) =>
+    `echo "${word} $SUPERVISOR_RUN_ID $WG_TASK_ID 0 $(date +%s%N)" >> ${journal.file}`;
   const worktrees = [playground.repo];
   for (let n = 1; n < WORKTREES; n++) worktrees.push(await playground.worktree(`w${n}`));
   for (const [w, path] of worktrees.entries())
@@ -62,7 +70,7 @@ test(`two supervisors, ${TASKS} tasks in ${WORKTREES} worktrees, killed in turn 
       path,
       Array.from({ length: TASKS / WORKTREES }, (_, n) => ({
         id: `w${w}-t${n}`,
-        exec: `echo "$WG_TASK_ID" >> ${ran}; sleep 0.1`,
+        exec: `${note('start')}; echo "$WG_TASK_ID" >> ${ran}; sleep 0.1; ${note('end')}`,
       })),
     );
   await playground.writeConfig(
@@ -75,6 +83,7 @@ test(`two supervisors, ${TASKS} tasks in ${WORKTREES} worktrees, killed in turn 
   });
 
   const states = ['one', 'two'];
+  for (const state of states) await recordMoves(join(playground.folder, state));
   const running = states.map(runSupervisor);
   const isOver = async () => {
     for (const path of worktrees)
@@ -122,6 +131,11 @@ test(`two supervisors, ${TASKS} tasks in ${WORKTREES} worktrees, killed in turn 
   }
   expect(lost).toEqual([]);
   expect([...tasks.values()].filter((task) => task.status !== 'done')).toEqual([]);
+  const moves = await Promise.all(
+    states.map((state, n) => recordedMoves(join(playground.folder, state), n === 0 ? 'a' : 'b')),
+  );
+  const { refused } = await replay(livesOf([...moves.flat(), ...journal.entries().map(agentWords)]));
+  expect(refused.slice(0, 3)).toEqual([]);
   const edits = told.split('\n').length - 1;
   expect(edits).toBeGreaterThan(20);
   process.stderr.write(`${TASKS} tasks, ${kills} kills, ${edits} edits\n`);

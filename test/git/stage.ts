@@ -40,7 +40,7 @@ export async function setStage(chance: Chance): Promise<Stage> {
   const playground = await createPlayground();
   const { repo, folder, stateDir, configFile } = playground;
   const committed = chance.below(2) === 0;
-  const journal = createJournal(join(folder, 'journal'));
+  const journal = createJournal(join(folder, 'journal'), systemClock());
   const agent = join(folder, 'agent');
   await writeFile(agent, agentScript(journal.file));
   await chmod(agent, 0o755);

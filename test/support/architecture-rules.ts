@@ -161,6 +161,7 @@ const FREE_TEST_FOLDERS = [
   'crash/',
   'git/',
   'machine/',
+  'model/',
   'scenarios/',
   'simulation/',
   'soak/',

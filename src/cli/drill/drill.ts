@@ -13,7 +13,7 @@ import { createJournal, type Entry, type Journal } from './journal.ts';
 import { makeDrillFolder } from './leftovers.ts';
 import { createMoments, type Moments } from './moments.ts';
 import { graphOf, OPERATIONS, type Operation, type Site, tidyUp } from './operations.ts';
-import { type Finding, findingsOf } from './oracle.ts';
+import { alreadyWrong, type Finding, findingsOf } from './oracle.ts';
 import { groupOf, kill, markedProcesses } from './processes.ts';
 import { buildStage, type DrillWorktree, freePort, placeIn, runGit, type Stage } from './stage.ts';
 import { supervisorUnderFire, type UnderFire } from './under-fire.ts';
@@ -34,6 +34,8 @@ const PATIENCE_MS = 2000;
 
 export interface DrillOptions {
   readonly seconds: number;
+  /** How many; absent: as many as the time is good for. */
+  readonly tasks?: number;
   readonly seed: number;
   readonly environment: Environment;
   readonly clock: Clock;
@@ -41,11 +43,15 @@ export interface DrillOptions {
   readonly signal: AbortSignal;
   /** Where the folder is copied at the end, for finding a cause; null: nowhere. */
   readonly keep: string | null;
+  /** Ends with what is found while it fires, instead of going to the end with it. Absent: no. */
+  readonly stopAtFirst?: boolean;
   /** Another program to drill; absent: this one. */
   readonly build?: string;
   progress(now: Progress): void;
   /** Called when the world stands and nothing runs yet. */
   prepare?(stage: Stage): Promise<void>;
+  /** Called when nothing runs any more and everything is still there. */
+  finish?(stage: Stage, entries: readonly Entry[]): Promise<void>;
 }
 
 export interface Progress {
@@ -123,13 +129,15 @@ interface Drill extends Pick<DrillOptions, 'clock' | 'locker' | 'signal'> {
   readonly until: number;
   readonly count: { kills: number; stops: number; agentKills: number; gitOperations: number };
   readonly edits: Edit[];
+  /** What was found before the end, where that ends it. */
+  readonly found: Finding[];
 }
 
 async function setUp(folder: string, options: DrillOptions): Promise<Drill> {
   const { clock, locker, signal, seconds, seed, environment } = options;
   const place = placeIn(folder, environment);
-  const journal = createJournal(place.journal);
-  const tasks = Math.max(FEWEST_TASKS, Math.round((TASKS * seconds) / 60));
+  const journal = createJournal(place.journal, clock);
+  const tasks = options.tasks ?? Math.max(FEWEST_TASKS, Math.round((TASKS * seconds) / 60));
   // Ten at once have work for most of the time.
   const workS = (seconds * 8.8) / tasks;
   const port = await freePort();
@@ -147,7 +155,20 @@ async function setUp(folder: string, options: DrillOptions): Promise<Drill> {
     const supervisor = supervisorUnderFire(place, clock, moments.happened, options.build);
     const count = { kills: 0, stops: 0, agentKills: 0, gitOperations: 0 };
     const until = clock.now() + seconds * 1000;
-    return { clock, locker, signal, stage, journal, workers, supervisor, moments, until, count, edits: [] };
+    return {
+      clock,
+      locker,
+      signal,
+      stage,
+      journal,
+      workers,
+      supervisor,
+      moments,
+      until,
+      count,
+      edits: [],
+      found: [],
+    };
   } catch (thrown) {
     await workers.stop();
     throw thrown;
@@ -167,6 +188,8 @@ async function carryOut(drill: Drill, options: DrillOptions): Promise<Drilled> {
   const telling = (async () => {
     while (!signal.aborted && !told.signal.aborted) {
       tell(clock.now() < drill.until ? 'fire' : 'settling');
+      if (options.stopAtFirst && drill.found.length === 0)
+        drill.found.push(...alreadyWrong(stage.tasks, journal.entries()));
       await clock.sleep(500, told.signal);
     }
   })();
@@ -178,7 +201,8 @@ async function carryOut(drill: Drill, options: DrillOptions): Promise<Drilled> {
       shootAgents(drill, chanceOf(seed + 3)),
       edit(drill, chanceOf(seed + 4)),
     ]);
-    const findings = signal.aborted ? [] : await settle(drill);
+    const found = signal.aborted || drill.found.length > 0 ? drill.found : await settle(drill);
+    await options.finish?.(stage, journal.entries());
     const runs = new Set(journal.entries().map(({ run }) => run)).size;
     return {
       ...{ seed, seconds, worktrees: stage.worktrees.length, tasks: stage.tasks.length, done: doneOf(stage) },
@@ -187,7 +211,7 @@ async function carryOut(drill: Drill, options: DrillOptions): Promise<Drilled> {
       runs,
       restarts: supervisor.restarts,
       diskBytes: (await blocksBelow(stage.place.folder)) * BLOCK_BYTES,
-      findings,
+      findings: found,
     };
   } finally {
     told.abort();
@@ -195,7 +219,8 @@ async function carryOut(drill: Drill, options: DrillOptions): Promise<Drilled> {
   }
 }
 
-const continues = ({ clock, until, signal }: Drill) => clock.now() < until && !signal.aborted;
+const continues = ({ clock, until, signal, found }: Drill) =>
+  clock.now() < until && !signal.aborted && found.length === 0;
 
 /** Starts the supervisor, kills it, and again. */
 async function fire(drill: Drill, chance: Chance): Promise<void> {

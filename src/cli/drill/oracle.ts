@@ -37,8 +37,7 @@ export interface Evidence {
 
 /** Everything that is wrong; nothing is expected to be. */
 export function findingsOf(evidence: Evidence): Finding[] {
-  const byTask = new Map<string, Entry[]>();
-  for (const entry of evidence.entries) byTask.set(entry.task, [...(byTask.get(entry.task) ?? []), entry]);
+  const byTask = entriesByTask(evidence.entries);
   const found: Finding[] = [];
   for (const task of evidence.tasks) {
     const own = byTask.get(task.id) ?? [];
@@ -54,6 +53,20 @@ export function findingsOf(evidence: Evidence): Finding[] {
   for (const { pid, what } of evidence.left)
     found.push({ kind: 'orphan', what: `process ${pid} is left: ${what.slice(0, 100)}` });
   return found;
+}
+
+/** What is wrong whatever happens later. */
+export function alreadyWrong(tasks: readonly DrillTask[], entries: readonly Entry[]): Finding[] {
+  const byTask = entriesByTask(entries);
+  return tasks.flatMap((task) =>
+    ofTask(task, byTask.get(task.id) ?? [], null).filter(({ kind }) => kind === 'twice'),
+  );
+}
+
+function entriesByTask(entries: readonly Entry[]): Map<string, Entry[]> {
+  const byTask = new Map<string, Entry[]>();
+  for (const entry of entries) byTask.set(entry.task, [...(byTask.get(entry.task) ?? []), entry]);
+  return byTask;
 }
 
 type Ended = 'end' | 'fail' | 'killed' | 'shot';

@@ -7,7 +7,7 @@ const TASK = { id: 't', worktree: '/w', failsFirst: false };
 const journal = (...lines: string[]): Entry[] =>
   lines.map((line) => {
     const [word = '', run = ''] = line.split(' ');
-    return { word: word as Entry['word'], run, task: 't', pid: 7 };
+    return { word: word as Entry['word'], run, task: 't', pid: 7, at: 0 };
   });
 
 const evidence = (
