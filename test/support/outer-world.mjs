@@ -5,6 +5,7 @@
 export const KNOBS = [
   'AGENT_CLIS',
   'BUDGET_DAYS',
+  'HISTORY_DAY',
   'HISTORY_INSTANTS',
   'CHROMIUM_BIN',
   'CI',

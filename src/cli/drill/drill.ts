@@ -97,6 +97,8 @@ const LEFT_OUT = new Set([
   ...['worktree add', 'the graph of another branch', 'rebase', 'rebase that stops', 'cherry-pick', 'push'],
   ...['pull', 'pull --rebase --autostash', 'merge', 'merge --abort', 'merge -X theirs', 'rm --cached'],
   ...['merge with the union driver', 'update-index --skip-worktree'],
+  // All worktrees share their stashes: one with a graph in it replaces the graph of the worktree where it is popped.
+  ...['stash pop', 'stash apply', 'stash and pop', 'stash drop'],
 ]);
 const DRILLED = OPERATIONS.filter(({ name }) => !LEFT_OUT.has(name));
 

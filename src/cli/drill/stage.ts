@@ -143,6 +143,8 @@ export async function buildStage(needs: StageNeeds): Promise<Stage> {
     join(repo, '.git', 'config'),
     '[user]\n\tname = drill\n\temail = drill@localhost\n[gc]\n\tauto = 0\n[commit]\n\tgpgsign = false\n',
   );
+  // As `supervisor init` does: a .gitignore would come and go with the commits. What is committed stays tracked.
+  await appendFile(join(repo, '.git', 'info', 'exclude'), '.workgraph/\n');
   await importHistory(place, history.join(''));
   await git(repo, 'reset', '-q', '--hard');
   for (const [n, { path, branch, tracked }] of worktrees.entries()) {
@@ -167,7 +169,6 @@ function branchHistory({ branch, tracked }: DrillWorktree, graph: string, now: n
     ].join('');
   return [
     commit('Plan', {
-      '.gitignore': tracked ? '.workgraph/*\n!.workgraph/graph.jsonl\n' : '.workgraph\n',
       'notes.txt': 'begin\n',
       ...(tracked ? { '.workgraph/graph.jsonl': graph } : {}),
     }),
