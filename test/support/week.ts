@@ -122,6 +122,8 @@ export class Week {
 
   #end({ id, graph, task: ended }: Run): void {
     this.ended++;
+    // Its end says that the account serves again.
+    this.#pauses = this.#pauses.filter(({ until }) => until === null || until > this.now);
     this.#runs = this.#runs.filter((one) => one.id !== id);
     const status = this.#random() < 0.85 ? 'done' : 'failed';
     this.#edit(graph.slice(1, graph.lastIndexOf('/')), ended, () => ({ status }));
