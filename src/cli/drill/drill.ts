@@ -147,6 +147,8 @@ async function setUp(folder: string, options: DrillOptions): Promise<Drill> {
   const workers = await startWorkers({
     ...{ journal, clock, stateDir: place.stateDir, api: `http://127.0.0.1:${port}` },
     workMs: workS * 1000,
+    // Long enough for a kill between what was sent and what was answered.
+    answerMs: 80,
     hear: moments.happened,
   });
   try {

@@ -36,11 +36,13 @@ export async function startWorkers(options: {
   readonly api: string;
   /** How long each run takes, ms. */
   readonly workMs: number;
+  /** How long the web service takes to answer that it has begun, ms; absent: it answers at once. */
+  readonly answerMs?: number;
   readonly clock: Clock;
   /** Hears of each request and of each answered report, before anything follows from it. */
   readonly hear?: (what: 'request' | 'report') => void;
 }): Promise<Workers> {
-  const { journal, stateDir, api, workMs, clock, hear = () => {} } = options;
+  const { journal, stateDir, api, workMs, clock, answerMs = 0, hear = () => {} } = options;
   const stopped = new AbortController();
   const { signal } = stopped;
   const refusals: string[] = [];
@@ -76,8 +78,10 @@ export async function startWorkers(options: {
     request.on('end', () => {
       if (request.method !== 'POST') return void response.writeHead(404).end();
       hear('request');
-      response.writeHead(202, { 'content-type': 'application/json' }).end('{}');
       void work((JSON.parse(text) as { data: Given }).data);
+      void clock
+        .sleep(answerMs, signal)
+        .then(() => response.writeHead(202, { 'content-type': 'application/json' }).end('{}'));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
