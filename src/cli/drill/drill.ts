@@ -1,8 +1,8 @@
 // The drill: a supervisor over working agents; beside it kills, git operations and another writer, all chosen by a
 // seed; then everyone may finish, and what must always hold is asked.
 
-import { readFileSync } from 'node:fs';
-import { cp, lstat, readdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { cp, lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../platform/clock.ts';
 import type { Environment } from '../../platform/environment.ts';
@@ -363,6 +363,7 @@ async function settle(drill: Drill): Promise<readonly Finding[]> {
 async function mend(drill: Drill, worktree: DrillWorktree): Promise<void> {
   const { stage } = drill;
   const site = siteOf(drill, worktree, worktree, 0);
+  await moveBack(worktree.path);
   await tidyUp(site).catch(() => {});
   const planted = stage.tasks.filter((task) => task.worktree === worktree.path);
   const isWhole = () => {
@@ -375,6 +376,13 @@ async function mend(drill: Drill, worktree: DrillWorktree): Promise<void> {
     ['checkout', '-q', '-f', '--detach', `drill-${worktree.branch}`],
   ])
     if (worktree.tracked && !isWhole()) await runGit(stage.place, worktree.path, ...args);
+}
+
+/** A worktree that was moved away stays there if a program made a folder in its place meanwhile. */
+async function moveBack(path: string): Promise<void> {
+  if (!existsSync(`${path}-away`)) return;
+  await rm(path, { recursive: true, force: true });
+  await rename(`${path}-away`, path);
 }
 
 interface Line {
