@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createMemo, decide } from '../../src/decide/decide.ts';
 import { VerdictChanges } from '../../src/decide/verdict-changes.ts';
 import { Verdicts } from '../../src/decide/verdicts.ts';
+import { atOnce } from '../../src/domain/steps.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { type Database, openDatabase } from '../../src/runs/database.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
@@ -61,7 +62,7 @@ test(`a day of ${GRAPHS} graphs with 200 tasks each takes less than a MB`, () =>
     const decided = performance.now();
     if (!(verdicts instanceof Verdicts)) throw new Error('unexpected verdicts');
     const changed = at.graphs.flatMap(({ graph }) =>
-      changes.of(graph, verdicts, () => store.latestVerdicts(graph)),
+      atOnce(changes.of(graph, verdicts, () => store.latestVerdicts(graph))),
     );
     const compared = performance.now();
     store.recordVerdicts(
