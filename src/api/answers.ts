@@ -9,6 +9,7 @@ import type {
   ActionReport,
   BudgetReport,
   InboxItem,
+  MachineReport,
   PromptReport,
   RunReport,
   StatusReport,
@@ -106,6 +107,8 @@ export const runAnswer = z.object({
   because: text,
   outcome: outcomeAnswer.nullable(),
   progress: textOrNull,
+  place: text.exactOptional(),
+  port_base: count.exactOptional(),
   session: textOrNull.exactOptional(),
   model: textOrNull.exactOptional(),
   usage: z
@@ -252,6 +255,16 @@ const budget = z.object({
 
 export const budgetsAnswer = z.object({ generated_at: text, budgets: z.array(budget) });
 
+const share = z.number().min(0).nullable();
+
+/** The machine at the last look. */
+export const machineAnswer = z.object({
+  at: text,
+  memory: z.object({ available_bytes: z.number(), total_bytes: z.number(), pressure: share }).nullable(),
+  load: z.object({ average: z.number(), cores: count, pressure: share }).nullable(),
+  short: z.array(z.object({ kind: z.enum(['memory', 'load', 'disk']), because: text, since: text })),
+}) satisfies z.ZodType<MachineReport>;
+
 export const statusAnswer = z.object({
   generated_at: text,
   supervisor: z.object({
@@ -262,7 +275,12 @@ export const statusAnswer = z.object({
     mode: text,
     state: text,
   }),
-  limits: z.object({ max_concurrent: count, running: count, queued: count }),
+  limits: z.object({
+    max_concurrent: count,
+    running: count,
+    queued: count,
+    machine: machineAnswer.exactOptional(),
+  }),
   inbox: z.array(inboxItem),
   worktrees: z.array(
     z.object({

@@ -12,7 +12,7 @@ import type {
   RepoReport,
   TimetableReport,
 } from '../domain/overview.ts';
-import { statusAnswer, taskAnswer } from './answers.ts';
+import { machineAnswer, statusAnswer, taskAnswer } from './answers.ts';
 
 const text = z.string();
 const count = z.number().int().min(0);
@@ -67,6 +67,7 @@ export const pressureAnswer = z.object({
   running: count,
   queued: count,
   paused: pause,
+  machine: machineAnswer.exactOptional(),
   profiles: z.array(
     z.object({
       name: text,
@@ -79,6 +80,7 @@ export const pressureAnswer = z.object({
       account: textOrNull,
       paused: pause,
       day: z.object({ runs: count, failed: count, cost_usd: z.number(), tokens: z.number() }),
+      footprint: z.object({ runs: count, bytes: z.number(), cores: z.number() }).exactOptional(),
     }),
   ),
   repos: z.array(

@@ -2,7 +2,9 @@
 
 import { connect as connectSocket } from 'node:net';
 import { messageOf, systemCode } from '../domain/errors.ts';
-import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { type AgentProfile, isAgentProfile, type Profile } from '../domain/profile.ts';
+import { allowedEnvironment, profileEnvironment } from '../executors/process/environment.ts';
+import type { LoginAnswer } from '../executors/process/login.ts';
 import { type Environment, findOnPath } from '../platform/environment.ts';
 
 /** Whether it can work, and how that is known. */
@@ -28,7 +30,7 @@ export async function probe(
   );
   if (typeof missing === 'object')
     return { ok: false, because: `the environment variable ${missing.env} is not set here` };
-  if (isAgentProfile(profile)) return findProgram(profile.command, environment);
+  if (isAgentProfile(profile)) return await agent(profile, environment);
   switch (profile.type) {
     case 'command':
       if (profile.command) return findProgram(profile.command[0] ?? '', environment);
@@ -55,6 +57,24 @@ export async function probe(
     default:
       return profile satisfies never;
   }
+}
+
+/** Whether an agent's program exists and, where it has a question for that, is logged in. */
+async function agent(profile: AgentProfile, environment: Surroundings): Promise<Answer> {
+  const program = findProgram(profile.command, environment);
+  if (!program.ok) return program;
+  const { state, how, remedy } = await loginOf(profile, environment);
+  if (state === 'no') return { ok: false, because: `it is not logged in (by ${how}): ${remedy}` };
+  return state === 'yes'
+    ? { ok: true, because: `${program.because}, and is logged in (by ${how})` }
+    : program;
+}
+
+/** What the CLI of a profile says of its login, as it would see this shell's environment. */
+export async function loginOf(profile: AgentProfile, { variables }: Surroundings): Promise<LoginAnswer> {
+  const { askLogin } = await import('../executors/process/login.ts');
+  const place = { environment: allowedEnvironment(variables), variables };
+  return await askLogin(profile, { worktree: '/', environment: profileEnvironment(profile, place) });
 }
 
 /** Whether a program exists that a profile names. */

@@ -20,6 +20,7 @@ import { createLocker, type Locker } from '../platform/flock.ts';
 import type { Inherited } from '../platform/handover.ts';
 import { type Identity, systemIdentity } from '../platform/identity.ts';
 import { type Log, silentLog } from '../platform/log.ts';
+import type { MachineProbe } from '../platform/machine.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { DaemonDetector } from '../wg/daemon.ts';
 import { readServicePause } from '../wg/provider-health.ts';
@@ -43,6 +44,8 @@ export interface ComposeOptions {
   readonly executors?: ReadonlyMap<ExecutorType, Executor>;
   /** The machine's current time zone. */
   readonly machineZone?: () => string;
+  /** Looks at the machine. */
+  readonly machine?: MachineProbe;
   /** Wraps parts: each is passed through once, before it is used. */
   readonly wrap?: PartWrappers;
 }

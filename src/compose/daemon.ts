@@ -14,13 +14,12 @@ import { CurrentTasks } from '../control/current-tasks.ts';
 import { applySpooled } from '../control/spooled.ts';
 import { LiveViews } from '../control/views.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
-import type { GraphPath } from '../domain/ids.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
+import { hookMarks } from '../executors/process/hook.ts';
 import { dropKeptExits } from '../executors/process/kept-exits.ts';
-import { createGraphWatcher } from '../graph/watcher.ts';
 import { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { writeWgOperations } from '../graphs/wg-operations.ts';
 import { createOutbox } from '../notify/outbox.ts';
@@ -31,7 +30,7 @@ import type { Environment } from '../platform/environment.ts';
 import type { Handover } from '../platform/handover.ts';
 import { newTokenKey, type RunTokens, runTokens, tokenHash } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
-import { Signal } from '../platform/signal.ts';
+import { machineProbe } from '../platform/machine.ts';
 import type { CallbackAddress } from '../run/assignment.ts';
 import { ClaimCheck } from '../run/claim-check.ts';
 import { LastDecision } from '../run/last-decision.ts';
@@ -48,8 +47,8 @@ import { VerdictRecorder } from '../supervisor/verdict-recorder.ts';
 import { VERSION } from '../version.ts';
 import { createDaemonDetector } from '../wg/daemon.ts';
 import { createGit } from '../worktrees/git.ts';
+import { OwnWorktrees } from '../worktrees/own-worktrees.ts';
 import { standingOf } from '../worktrees/standing.ts';
-import { createRepositoryWatcher } from '../worktrees/watcher.ts';
 import {
   type ComposeOptions,
   type ConfigReader,
@@ -60,6 +59,7 @@ import {
   wrapped,
 } from './base.ts';
 import { createControl } from './control.ts';
+import { createHost } from './host.ts';
 import { createRuns } from './runs.ts';
 import {
   agentVariables,
@@ -71,6 +71,7 @@ import {
 } from './services.ts';
 import { agentsToReap, cannotRestart, operatorToken } from './succession.ts';
 import { createTelemetry } from './telemetry.ts';
+import { createSignals, createWatchers, type Signals } from './watchers.ts';
 import { besideWg } from './wg.ts';
 
 /** A supervisor, wired and ready to start. */
@@ -157,6 +158,9 @@ export async function composeSupervisor(
   const callbacks = new AgentCallbacks();
   const runs = createRuns(base, {
     ...{ identity, tokens, ledger, graphs, claimCheck, gate, afterEnd, config, wake },
+    hooks: executors.hooks,
+    worktrees: new OwnWorktrees(git),
+    worktreesChanged: () => signals.worktreesChanged.emit(),
     executors: wrappedExecutors(options.executors ?? executors.byType, options.wrap?.executor),
     environment: variables,
     stateDir: paths.stateDir,
@@ -174,9 +178,24 @@ export async function composeSupervisor(
   const takeSpooled = async () => {
     if (!observeOnly) await drainSpool(paths.spoolDir, (record) => applySpooled(completions, record));
   };
+  const host = createHost(base, {
+    ...{ processes, ledger, runs, stateDir: paths.stateDir, observeOnly, config },
+    probe: options.machine ?? machineProbe(options.environment.platform, clock.after),
+  });
   const supervisor = new Supervisor({
     ...base,
-    ...{ ledger, graphs, runs, last, workers, observeOnly, config, maintenance, takeSpooled },
+    ...{
+      ledger,
+      graphs,
+      runs,
+      last,
+      workers,
+      machine: host.machine,
+      observeOnly,
+      config,
+      maintenance,
+      takeSpooled,
+    },
     stateDir: paths.stateDir,
     turn: wrapped(forOneTurn, options.wrap?.turn),
     unavailable() {
@@ -189,8 +208,12 @@ export async function composeSupervisor(
       if (observeOnly) return;
       reapAgents();
       await retention.work();
+      if (!isStarting) await runs.tidyPlaces();
       if (!isStarting) await takeSpooled();
-      await executors.sweep(() => new Set([...attended(), ...ledger.openRuns().map((run) => run.id)]));
+      await executors.sweep(() => {
+        const ids = [...attended(), ...ledger.openRuns().map((run) => run.id)];
+        return new Set(ids.flatMap((id) => [id, ...hookMarks(id)]));
+      });
     },
   });
   connect(signals, supervisor);
@@ -273,6 +296,7 @@ export async function composeSupervisor(
     supervisor.drain('stopping');
     if (cancelAgents) await supervisor.cancelAll();
     await watchers.stop();
+    await host.stop();
     await supervisor.stop();
     await executors.close();
     await wg.close();
@@ -311,20 +335,6 @@ export async function composeSupervisor(
     },
   };
 }
-
-/** What is told to the supervisor by parts that are made before it. */
-function createSignals() {
-  return {
-    /** Something came to an end, or may begin. */
-    wake: new Signal(),
-    /** Another host took the lock of a shared folder away. */
-    lockLost: new Signal<string>(),
-    graphChanged: new Signal<{ readonly graph: GraphPath; readonly of: 'graph' | 'any' }>(),
-    worktreesChanged: new Signal(),
-  };
-}
-
-type Signals = ReturnType<typeof createSignals>;
 
 function connect(signals: Signals, supervisor: Supervisor): void {
   signals.wake.on(() => supervisor.wake());
@@ -369,39 +379,6 @@ async function agentEnvironment(environment: Environment, paths: Paths, source: 
     paths.stateDir,
   ]);
   return agentVariables(environment, tools, paths);
-}
-
-/** Watches graphs and worktrees, and keeps what it cannot watch among the troubles. */
-function createWatchers({ clock, bus }: Base, signals: Signals, troubles: Map<string, string>) {
-  const graphWatcher = createGraphWatcher({
-    clock,
-    onDirty: (graph, of) => signals.graphChanged.emit({ graph, of }),
-    onDegraded: (message) => {
-      troubles.set('watch', message);
-      bus.emit('watch.degraded', { message });
-    },
-  });
-  const repositoryWatcher = createRepositoryWatcher({
-    clock,
-    onChanged: () => signals.worktreesChanged.emit(),
-    onDegraded: (message: string) => troubles.set('worktree-watch', message),
-  });
-  return {
-    watch(paths: readonly GraphPath[], graphs: SupervisedGraphs) {
-      graphWatcher.watch(paths);
-      repositoryWatcher.watch(graphs.repositories().map((found) => found.repository));
-    },
-    recheck: () => graphWatcher.recheck(),
-    pollingGraphs: () => graphWatcher.pollingGraphs(),
-    async start() {
-      await graphWatcher.start();
-      await repositoryWatcher.start();
-    },
-    async stop() {
-      await repositoryWatcher.stop();
-      await graphWatcher.stop();
-    },
-  };
 }
 
 /** Where agents report back to: the API, which is made last. */

@@ -2,6 +2,7 @@
 // no half-understood configuration is ever applied.
 
 import { dirname, resolve } from 'node:path';
+import { byteSizeOrNull } from '../domain/byte-size.ts';
 import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } from '../domain/config.ts';
 import { DESKTOP_TARGET } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
@@ -12,7 +13,7 @@ import { readListen } from './listen.ts';
 import { type KeyLines, locateKeys } from './locate.ts';
 import { expandHome } from './paths.ts';
 import { type ConfigProblem, configProblem, describeIssues } from './problems.ts';
-import { builtInProfiles, overRetry, type ReadProfiles, readProfiles } from './profiles.ts';
+import { builtInProfiles, hooksOf, overRetry, type ReadProfiles, readProfiles } from './profiles.ts';
 import { wholeSchedulePolicy } from './schedule-policy.ts';
 import { machineSchema, type WrittenConfig } from './schema.ts';
 import { localTimezone } from './timezone.ts';
@@ -112,7 +113,7 @@ function toConfig(
   retry: RetryPolicy,
   absolute: (path: string) => string,
 ): Config {
-  const { supervisor, limits, shutdown, retention, api, log } = written;
+  const { supervisor, limits, machine, shutdown, retention, api, log } = written;
   const listen = listenOf(api);
   if (typeof listen === 'string') throw new Error(`[api] listen ${listen}`);
   const builtIn = builtInProfiles(retry).filter(
@@ -138,6 +139,13 @@ function toConfig(
       safetyPassMs: parseDuration(limits.safety_pass),
       relistMs: parseDuration(limits.relist),
       rewindGraceMs: parseDuration(limits.rewind_grace),
+    },
+    machine: {
+      memoryPressure: machine.memory_pressure,
+      minMemoryBytes: byteSizeOrNull(machine.min_memory) ?? 0,
+      maxLoad: machine.max_load,
+      cpuPressure: machine.cpu_pressure,
+      minDiskBytes: byteSizeOrNull(machine.min_disk) ?? 0,
     },
     shutdown: { graceMs: parseDuration(shutdown.grace), lingerMs: parseDuration(shutdown.linger) },
     retention: { runsMs: parseDuration(retention.runs), outputMs: parseDuration(retention.output) },
@@ -175,5 +183,6 @@ function toRepo(repo: WrittenConfig['repos'][number], absolute: (path: string) =
     trust: repo.trust,
     duplicates: repo.duplicates,
     onRewind: repo.on_rewind,
+    ...hooksOf(repo),
   };
 }

@@ -66,7 +66,31 @@ const commonShape = {
 const timeout = (value: string, why: string) =>
   withDefault(duration, value, `Longest time one attempt may take; "0" means none. ${why}`);
 
+const hook = (text: string, example: string) => optional(z.string(), { text, example });
+
+/** The same in [[repos]]. */
+export const hookShape = {
+  before_run: hook(
+    'A shell command that runs where the agent works, before it; at most 60 s. Fails it, the task is released and tried again later, no attempt counted.',
+    'npm ci',
+  ),
+  after_run: hook(
+    "The same once the agent's processes have ended, however it ended (SUPERVISOR_OUTCOME). Fails it, that is told and changes nothing.",
+    'docker compose down',
+  ),
+};
+
+/** The same in [[repos]]. */
+export const placeShape = {
+  worktree: optional(z.enum(['own', 'shared']), {
+    text: '"own": each task works in a git worktree of its own, on a branch wg/TASK, with the files of .worktreeinclude and a block of ports (WG_PORT_BASE); it is removed once it is clean and its commits are on another branch. Default: that of its graph.',
+    example: 'own',
+  }),
+};
+
 const spawnedShape = {
+  ...placeShape,
+  ...hookShape,
   pass_env: withDefault(
     z.array(
       z
@@ -117,6 +141,11 @@ function agentSchema<T extends AgentType>(type: T) {
       z.boolean(),
       false,
       'Whether the attempt after one that failed or was stopped continues in its session, with all that it read and tried. false: only after one whose time ran out; others begin afresh.',
+    ),
+    login_check: withDefault(
+      z.boolean(),
+      true,
+      'Whether the CLI is asked before the first task whether it is logged in, where it has a question that costs nothing. false: a run finds out.',
     ),
     account: withDefault(text, account, 'Tasks of one account share its quota pause.'),
     ...spawnedShape,

@@ -221,17 +221,36 @@ function toProfile(name: string, origin: Origin, written: WrittenProfile, retry:
         permissionMode: written.permission_mode,
         silenceTimeoutMs: parseDuration(written.silence_timeout),
         ...(written.resume ? { resume: true } : {}),
+        ...(written.login_check ? {} : { loginCheck: false }),
         account: written.account,
       };
   }
+}
+
+/** Place and hooks as the program uses them. */
+export function hooksOf(written: {
+  readonly before_run?: string | undefined;
+  readonly after_run?: string | undefined;
+  readonly worktree?: 'own' | 'shared' | undefined;
+}) {
+  const { before_run: beforeRun, after_run: afterRun, worktree } = written;
+  return {
+    ...(worktree === undefined ? {} : { worktree }),
+    ...(beforeRun === undefined ? {} : { beforeRun }),
+    ...(afterRun === undefined ? {} : { afterRun }),
+  };
 }
 
 function spawned(written: {
   readonly pass_env: readonly string[];
   readonly end_grace: string | 0;
   readonly max_output: string | number;
+  readonly before_run?: string | undefined;
+  readonly after_run?: string | undefined;
+  readonly worktree?: 'own' | 'shared' | undefined;
 }) {
   return {
+    ...hooksOf(written),
     passEnv: written.pass_env,
     endGraceMs: parseDuration(written.end_grace),
     maxOutputBytes: byteSizeOrNull(written.max_output) ?? 0,

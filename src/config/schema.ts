@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { BUDGET_PERIODS } from '../domain/budget.ts';
 import { NOTIFY_EVENTS, NOTIFY_FORMATS } from '../domain/config.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
+import { hookShape, placeShape } from './profile-schema.ts';
 import {
+  bytes,
   duration,
   optional,
   places,
@@ -68,6 +70,8 @@ const repoShape = {
     true,
     "Whether what its content chooses is run: [executors] in the worktrees' own config.toml, a task's exec, verify and address, agents on its text. true: you named this repository yourself.",
   ),
+  ...placeShape,
+  ...hookShape,
   duplicates: withDefault(
     z.enum(['once', 'each']),
     'once',
@@ -151,6 +155,36 @@ const limitsShape = {
     duration,
     '5s',
     'How long a claim or a result must be missing from a graph before anything follows from that: `git stash` and pop, a rebase, or a file that is written in place have finished by then.',
+  ),
+};
+
+const percent = z.number().min(0).max(100);
+
+const machineShape = {
+  memory_pressure: withDefault(
+    percent,
+    10,
+    'Per cent of the last 10 s in which some process waited for memory (`some avg10` of Linux PSI). A machine that does not swap is at 0. 0: not looked at.',
+  ),
+  min_memory: withDefault(
+    bytes,
+    '256MB',
+    'Memory that stays available, also once those that run have grown to what runs of their profile took before; 5 % on a machine with less than 5 GB. 0: not looked at.',
+  ),
+  max_load: withDefault(
+    z.number().min(0).max(100_000),
+    100,
+    'Load average of one minute per core, together with cpu_pressure: agents mostly wait, and a build or a test run on every core is no reason to hold them. Only a machine that hardly gets anywhere is. 0: not looked at.',
+  ),
+  cpu_pressure: withDefault(
+    percent,
+    90,
+    'Per cent of the last minute in which some process waited for a processor (`some avg60` of Linux PSI, where there is one). 0: max_load decides alone.',
+  ),
+  min_disk: withDefault(
+    bytes,
+    '500MB',
+    'Room that stays free on the disks of the worktree and of the state folder; 5 % on a disk with less than 10 GB. 0: not looked at.',
   ),
 };
 
@@ -320,6 +354,10 @@ export const machineSchema = z.strictObject({
     'What schedules do when they cannot be kept to the letter, unless a schedule profile says otherwise.',
   ),
   limits: section(limitsShape, 'Limits and intervals.'),
+  machine: section(
+    machineShape,
+    'How little of the machine may be left: from there on no further agent or command is started. What runs is left alone, and what waits is queued.',
+  ),
   shutdown: section(shutdownShape, 'Shutdown.'),
   retention: section(retentionShape, 'Retention.'),
   api: section(apiShape, 'How agents and tools reach the supervisor.'),
@@ -357,6 +395,7 @@ export const SECTION_ORDER = [
   'retry',
   'schedule',
   'limits',
+  'machine',
   'shutdown',
   'retention',
   'api',

@@ -54,6 +54,11 @@ export const keptBytes = z
     error: 'must be 64KiB at least, or 0 for no limit',
   });
 
+/** An amount of bytes. */
+export const bytes = z
+  .union([z.string(), z.int()], { error: `must be ${BYTE_SIZE_RULE}` })
+  .refine((value) => byteSizeOrNull(value) !== null, { error: `must be ${BYTE_SIZE_RULE}` });
+
 /** A concurrency limit; at least one. */
 export const places = z.int().min(1).max(100_000);
 

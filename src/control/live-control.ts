@@ -419,6 +419,7 @@ export class LiveControl implements SupervisorControl {
         profiles,
         resting: [...resting].map(([executor, because]) => ({ executor, because })),
       })),
+      keptPlaces: this.#runs.keptPlaces(),
       progressOf: (run) => this.#progressOf(run),
       leaseOf: (run) => this.#runs.find(run)?.lease ?? null,
     };

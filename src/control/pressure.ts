@@ -4,6 +4,7 @@
 import { toldPause } from '../decide/pauses.ts';
 import { occupiesPlace, profileKey } from '../decide/room.ts';
 import type { Decision, GraphView, Pause, World } from '../decide/world.ts';
+import type { LearnedFootprint } from '../domain/machine.ts';
 import type {
   PauseReport,
   PressureReport,
@@ -11,21 +12,24 @@ import type {
   ReasonReport,
   RepoPressure,
 } from '../domain/overview.ts';
-import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { isAgentProfile, type Profile, runsHere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { isoTime } from '../platform/clock.ts';
+import { machineReport } from './machine-report.ts';
 
 const MOST_REASONS = 40;
 
 /** What the pressure is made of. `spent`: runs that ended or are open since a day ago. */
 export interface PressureInput {
+  /** What runs of a profile take; null: too few were measured. */
+  readonly footprintOf: (executor: string) => LearnedFootprint | null;
   readonly world: World;
   readonly decision: Decision;
   readonly spent: readonly Run[];
 }
 
 /** The pressure as it stands. */
-export function pressureOf({ world, decision, spent }: PressureInput): PressureReport {
+export function pressureOf({ world, decision, spent, footprintOf }: PressureInput): PressureReport {
   const pauses = world.pauses.filter(({ until }) => until === null || until > world.now);
   const pausedBy = (fits: (pause: Pause) => boolean): PauseReport | null => {
     const found = pauses.find(fits);
@@ -48,7 +52,8 @@ export function pressureOf({ world, decision, spent }: PressureInput): PressureR
     running: world.runs.filter(occupiesPlace).length,
     queued: queued.total,
     paused: pausedBy(({ scope }) => scope === 'machine'),
-    profiles: profilesOf(world, queued.byExecutor, spent, pausedBy),
+    ...(world.machine ? { machine: machineReport(world.machine) } : {}),
+    profiles: profilesOf(world, queued.byExecutor, spent, pausedBy, footprintOf),
     repos: reposOf(world, queued.byRepo, pausedBy),
     reasons: [...reasons.values()].sort((a, b) => b.tasks - a.tasks).slice(0, MOST_REASONS),
   };
@@ -70,6 +75,7 @@ function profilesOf(
   queued: ReadonlyMap<string, number>,
   spent: readonly Run[],
   pausedBy: (fits: (pause: Pause) => boolean) => PauseReport | null,
+  footprintOf: PressureInput['footprintOf'],
 ): ProfilePressure[] {
   const found = new Map<string, { profile: Profile; graphs: GraphView[] }>();
   for (const view of world.graphs)
@@ -84,6 +90,7 @@ function profilesOf(
     const isOf = (run: Run) => run.executor === profile.name && here.has(run.graph);
     const runs = world.runs.filter(isOf);
     const account = isAgentProfile(profile) ? profile.account : null;
+    const footprint = runsHere(profile.type) ? footprintOf(profile.name) : null;
     const keys = new Set([profile.name, ...graphs.map(({ graph }) => profileKey(profile, graph))]);
     return {
       name: profile.name,
@@ -98,6 +105,7 @@ function profilesOf(
         pausedBy(({ scope, name }) => scope === 'profile' && keys.has(name)) ??
         pausedBy(({ scope, name }) => scope === 'account' && name === account),
       day: dayOf(spent.filter(isOf)),
+      ...(footprint ? { footprint } : {}),
     };
   });
   // Built-in profiles that nothing uses say nothing.

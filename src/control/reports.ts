@@ -34,6 +34,7 @@ import { askedPlaces } from './find-task.ts';
 import { goneElsewhere } from './gone-graphs.ts';
 import { inboxOf } from './inbox.ts';
 import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
+import { machineReport } from './machine-report.ts';
 import { worktreeReports } from './worktree-reports.ts';
 
 /** The inputs of a report. */
@@ -48,6 +49,8 @@ export interface Reportable {
   /** Graphs that are gone, as last seen. */
   readonly gone?: readonly RememberedGraph[];
   readonly workers?: readonly WorkerReport[];
+  /** Why worktrees of tasks are kept, by path. */
+  readonly keptPlaces?: ReadonlyMap<string, string>;
   /** The last progress of a run, as text. */
   progressOf(run: string): string | null;
   /** The lease of a run's external worker. */
@@ -100,11 +103,7 @@ export function statusInShort(
   return {
     generated_at: isoTime(world.now),
     supervisor: input.supervisor,
-    limits: {
-      max_concurrent: world.config.maxConcurrent,
-      running: withEnding(world).filter(holdsSlot).length,
-      queued,
-    },
+    limits: limitsReport(world, queued),
     inbox: inboxOf(input, worktrees, judged),
     worktrees,
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
@@ -116,6 +115,15 @@ export function statusInShort(
       ...input.problems,
       ...goneElsewhere(input),
     ],
+  };
+}
+
+function limitsReport(world: World, queued: number): StatusReport['limits'] {
+  return {
+    max_concurrent: world.config.maxConcurrent,
+    running: withEnding(world).filter(holdsSlot).length,
+    queued,
+    ...(world.machine ? { machine: machineReport(world.machine) } : {}),
   };
 }
 
@@ -137,6 +145,8 @@ export function runReport(run: Run, progress: string | null, lease: Lease | null
     because: run.because,
     outcome: run.outcome,
     progress,
+    ...(run.place === undefined ? {} : { place: run.place }),
+    ...(run.portBase === undefined ? {} : { port_base: run.portBase }),
     session: run.session ?? null,
     model: run.model ?? null,
     usage: usageReport(run),

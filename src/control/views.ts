@@ -104,7 +104,11 @@ export class LiveViews implements SupervisorViews {
     const since = judged.world.now - DAY_MS;
     const isOfToday = ({ openedAt, finishedAt }: Run) => openedAt >= since || (finishedAt ?? 0) >= since;
     const spent = this.#needs.ledger.runs({ limit: MOST_RUNS }).filter(isOfToday);
-    return pressureOf({ ...judged, spent });
+    return pressureOf({
+      ...judged,
+      spent,
+      footprintOf: (executor) => this.#needs.ledger.learnedFootprint(executor),
+    });
   }
 
   async next(limit: number): Promise<readonly NextReport[]> {

@@ -20,7 +20,9 @@ export function worktreeReports(input: Reportable, judged: JudgedTasks): Worktre
     return repository.worktrees.map((worktree) => {
       const view = worktree.graph === null ? undefined : views.get(worktree.graph);
       const row = emptyRow(worktree.path, repository.name, worktree);
-      const state = worktreeState(worktree, excluded.has(worktree.path), view?.worktree ?? null);
+      const state =
+        ownState(worktree, input.keptPlaces) ??
+        worktreeState(worktree, excluded.has(worktree.path), view?.worktree ?? null);
       return view && !state
         ? servedRow(input, row, worktree, view, judged.get(view.graph) ?? [])
         : unservedRow(input, row, worktree, state);
@@ -48,7 +50,7 @@ function unservedRow(
   worktree: Worktree,
   state: RowState | null,
 ): WorktreeReport {
-  const problems = state?.state === 'alias' ? [] : goneFrom(input, worktree);
+  const problems = state?.state === 'alias' || state?.state === 'own' ? [] : goneFrom(input, worktree);
   const [lost] = problems;
   const said = state ?? { state: 'no-graph', because: 'its graph has not been read yet' };
   const isGone = lost && said.state === 'no-graph';
@@ -129,6 +131,12 @@ function withCopies(said: RowState, copies: readonly JudgedTask[]): RowState {
 }
 
 /** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */
+/** One that was made for a task, and why it is still there. */
+function ownState({ path, ownTask }: Worktree, kept: Reportable['keptPlaces']): RowState | null {
+  if (ownTask === undefined) return null;
+  return { state: 'own', because: kept?.get(path) ?? `made for the task ${ownTask}` };
+}
+
 function worktreeState(worktree: Worktree, excluded: boolean, servedFrom: string | null): RowState | null {
   if (worktree.bare && worktree.graph === null)
     return { state: 'bare', because: 'a bare repository has no files of its own' };

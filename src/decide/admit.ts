@@ -26,6 +26,8 @@ export interface Held {
 export interface Admission {
   /** In start order. */
   readonly admitted: readonly Plan[];
+  /** Something waits for the machine to have more memory, processors or disk. */
+  readonly awaitsMachine: boolean;
   /** Why a plan was not admitted. Computed on request only, as there may be many. */
   heldBecause(plan: Plan): Held;
 }
@@ -69,7 +71,12 @@ export function admit(
     lines.filter((line) => needsPlace(line.queue)),
   ])
     for (let plan = next(group, room); plan; plan = next(group, room)) admitted.push(plan);
-  return { admitted, heldBecause: (plan) => heldBecause(plan, room, busyGraphs.has(plan.graph)) };
+  const { awaitsMachine } = room;
+  return {
+    admitted,
+    awaitsMachine,
+    heldBecause: (plan) => heldBecause(plan, room, busyGraphs.has(plan.graph)),
+  };
 }
 
 /** A queue being worked through: its head is the next candidate. */

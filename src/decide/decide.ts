@@ -3,6 +3,7 @@
 
 import { type GraphPath, type TaskId, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
+import { runsHere } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
@@ -14,6 +15,7 @@ import { instantText } from './instant.ts';
 import { type Interim, type Interims, interimJudgement } from './interim.ts';
 import { type JudgedGraphs, type Judgement, judgeGraph } from './judge.ts';
 import { type CameBackMemo, findCameBack } from './known-results.ts';
+import { READ_EVERY_MS } from './machine-room.ts';
 import { toldPause } from './pauses.ts';
 import { isOurs, reconcileRuns } from './reconcile.ts';
 import { mayReopen, stopsForReplaced } from './recur.ts';
@@ -84,11 +86,16 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
     if (plan.profile.type !== 'remote')
       actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });
   for (const stop of room.budgets?.toStop() ?? []) actions.push({ kind: 'stop', reason: 'budget', ...stop });
+  const asksMachine = queues.some(
+    ({ profile, plans }) => runsHere(profile.type) && plans.some((plan) => !isBusy(plan)),
+  );
   const wakeAt = earliest(
     [...judged.values()].map(({ nextAt }) => nextAt),
     [...doubts.values()].map(({ until }) => until),
     world.pauses.map(({ until }) => (until !== null && until > world.now ? until : null)),
     [room.budgets?.nextWindowAt ?? null],
+    // Shortages are seen to end by looking.
+    [admission.awaitsMachine ? world.now + READ_EVERY_MS : null],
   );
   const kept = new Map([...judged].map(([path, graph]) => [path, graph.verdicts]));
   const ready = new Map([...judged].map(([path, graph]) => [path, graph.ready]));
@@ -97,7 +104,7 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
   const verdicts = new Verdicts(kept, said.verdicts, ready, ofReady);
   const unjudged = new Set(interims.keys());
-  return { actions, offers, verdicts, schedules, wakeAt, doubts: since, unjudged };
+  return { actions, offers, verdicts, schedules, asksMachine, wakeAt, doubts: since, unjudged };
 }
 
 /** What follows from the schedules of a graph. `isTaken`: the task cannot be opened again just now. */
@@ -158,6 +165,7 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
   const budgets = budgetsOf(world, views);
   return {
     ...(budgets ? { budgets } : {}),
+    ...(world.machine ? { machine: world.machine } : {}),
     now: world.now,
     maxConcurrent: world.config.maxConcurrent,
     runs: withEnding(world),

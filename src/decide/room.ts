@@ -4,9 +4,10 @@
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
+import { goesElsewhere, isAgentProfile, isSpawned, type Profile, runsHere } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Budgets } from './budgets.ts';
+import { type MachineLack, MachineRoom, type MachineView } from './machine-room.ts';
 import type { Pause } from './world.ts';
 
 /** What computing capacity needs from the world. */
@@ -20,16 +21,25 @@ export interface RoomState {
   /** Settings of a repository by its id. */
   settingsOf(
     repo: string,
-  ): Pick<RepoSettings, 'weight' | 'maxConcurrent' | 'maxConcurrentPerWorktree'> | null;
+  ): Pick<RepoSettings, 'weight' | 'maxConcurrent' | 'maxConcurrentPerWorktree' | 'worktree'> | null;
   /** The profile a run was started with, for counting; null if it is no longer configured. */
   profileOf(run: Run): Profile | null;
   /** Counts along; absent: there are none. */
   readonly budgets?: Budgets;
+  /** The machine; absent: it is not looked at. */
+  readonly machine?: MachineView;
 }
 
 /** A limit that is reached. */
 export interface Full {
-  readonly code: 'machine-limit' | 'repo-limit' | 'worktree-limit' | 'profile-limit' | 'probe' | 'budget';
+  readonly code:
+    | 'machine-limit'
+    | 'repo-limit'
+    | 'worktree-limit'
+    | 'profile-limit'
+    | 'probe'
+    | 'budget'
+    | MachineLack;
   readonly because: string;
   /** Absent: `queued`. */
   readonly state?: 'queued' | 'held';
@@ -68,6 +78,8 @@ export class Room {
   readonly #repos = new Map<string, number>();
   readonly #worktrees = new Map<string, number>();
   readonly #profiles = new Map<string, number>();
+  readonly #hardware: MachineRoom | null;
+  #awaitsMachine = false;
   readonly #pauses: ReadonlyMap<string, Pause>;
   readonly #hasTaskPauses: boolean;
   /**
@@ -78,12 +90,19 @@ export class Room {
   constructor(state: RoomState) {
     this.#state = state;
     for (const run of state.runs) {
-      if (occupiesPlace(run)) this.#takePlace(run.repo, run.worktree);
+      if (occupiesPlace(run)) this.#takePlace(run.repo, run.place ?? run.worktree);
       if (isUnderWay(run) || run.phase === 'handed-off') {
         const profile = state.profileOf(run);
         add(this.#profiles, profile ? profileKey(profile, run.graph) : run.executor);
       }
     }
+    const locals = state.runs.filter((run) => occupiesPlace(run) && runsHere(run.type));
+    this.#hardware = state.machine
+      ? new MachineRoom(
+          state.machine,
+          locals.map(({ id, executor }) => ({ run: id, executor })),
+        )
+      : null;
     const standing = state.pauses.filter((pause) => pause.until === null || pause.until > state.now);
     this.#pauses = new Map(standing.map((pause) => [`${pause.scope} ${pause.name}`, pause]));
     this.#hasTaskPauses = standing.some((pause) => pause.scope === 'task');
@@ -93,7 +112,9 @@ export class Room {
   /** Admits a plan. */
   take(seat: Taking): void {
     this.#state.budgets?.take(seat);
-    if (needsPlace(seat)) this.#takePlace(seat.repo, seat.worktree);
+    // One of its own is no one else's.
+    if (needsPlace(seat)) this.#takePlace(seat.repo, this.#hasOwnWorktree(seat) ? null : seat.worktree);
+    if (runsHere(seat.profile.type)) this.#hardware?.take({ run: null, executor: seat.profile.name });
     add(this.#profiles, profileKey(seat.profile, seat.graph));
     for (const probed of this.#probedOf(seat)) probed.isTried = true;
   }
@@ -102,7 +123,12 @@ export class Room {
   full(seat: Seat): Full | null {
     const profile = this.#tried(seat) ?? this.#state.budgets?.lacks(seat) ?? this.#fullProfile(seat);
     if (profile || !needsPlace(seat)) return profile;
-    return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine();
+    return this.#fullWorktree(seat) ?? this.#fullRepo(seat) ?? this.#fullMachine() ?? this.#lacks(seat);
+  }
+
+  /** Whether anything was refused for what the machine lacks. */
+  get awaitsMachine(): boolean {
+    return this.#awaitsMachine;
   }
 
   /** Running tasks of a repository divided by its weight: the lowest is next. */
@@ -185,7 +211,9 @@ export class Room {
     return { code: 'profile-limit', because };
   }
 
-  #fullWorktree({ repo, worktree }: Seat): Full | null {
+  #fullWorktree(seat: Seat): Full | null {
+    const { repo, worktree } = seat;
+    if (this.#hasOwnWorktree(seat)) return null;
     const limit = this.#state.settingsOf(repo)?.maxConcurrentPerWorktree ?? Number.POSITIVE_INFINITY;
     const running = this.runningIn(worktree);
     if (running < limit) return null;
@@ -210,10 +238,22 @@ export class Room {
     };
   }
 
-  #takePlace(repo: string, worktree: string): void {
+  #lacks({ profile, worktree }: Seat): Full | null {
+    if (!this.#hardware || !runsHere(profile.type)) return null;
+    const lack = this.#hardware.lacks(profile.name, worktree);
+    if (lack) this.#awaitsMachine = true;
+    return lack;
+  }
+
+  #hasOwnWorktree({ profile, repo }: Seat): boolean {
+    if (!isSpawned(profile)) return false;
+    return (profile.worktree ?? this.#state.settingsOf(repo)?.worktree) === 'own';
+  }
+
+  #takePlace(repo: string, worktree: string | null): void {
     this.#machine++;
     add(this.#repos, repo);
-    add(this.#worktrees, worktree);
+    if (worktree !== null) add(this.#worktrees, worktree);
   }
 }
 

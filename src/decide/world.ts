@@ -11,6 +11,7 @@ import type { TaskDetail } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
 import type { Spending } from './budgets.ts';
+import type { MachineView } from './machine-room.ts';
 import type { WorkersOfProfile } from './worker-words.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
@@ -154,6 +155,8 @@ export interface World {
   readonly dispatchBlocked: GraphHold | null;
   /** What runs used; absent: not known, and no budget is judged. */
   readonly spending?: Spending;
+  /** The machine; absent: it is not looked at, or the look is too old. */
+  readonly machine?: MachineView;
   /** Results of finished tasks; absent: none is known. */
   readonly results?: KnownResults;
   /** Workers on other machines, by the profiles that they offer; absent: none is connected. */
@@ -210,6 +213,8 @@ export interface Decision {
   readonly verdicts: ReadonlyMap<TaskKey, Verdict>;
   /** The state of each graph's schedules; wg's own cron is not among them. */
   readonly schedules: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, ScheduleState>>;
+  /** A local process starts or waits for room: the state of the machine counts. */
+  readonly asksMachine: boolean;
   /** When to decide again at the latest, ms; null: when something happens. */
   readonly wakeAt: number | null;
   /** Since when (ms) a claim or result is missing: input to the next decision. */

@@ -1,6 +1,7 @@
 // supervisor.toml as the program uses it: resolved, with defaults, durations in milliseconds.
 
 import type { Budget } from './budget.ts';
+import type { MachineLimits } from './machine.ts';
 import type { BrokenProfile, Profile, SecretValue } from './profile.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
@@ -40,6 +41,11 @@ export interface RepoSettings {
    * provably right and holds the task otherwise, `hold` only holds it, `rerun` believes the older line.
    */
   readonly onRewind: 'restore' | 'hold' | 'rerun';
+  /** The same for worktrees of single tasks; absent: they share the one of their graph. */
+  readonly worktree?: 'own' | 'shared';
+  /** Shell commands before and after each run whose profile has none of its own; absent: none. */
+  readonly beforeRun?: string;
+  readonly afterRun?: string;
 }
 
 export interface RootSettings {
@@ -140,6 +146,8 @@ export interface Config {
     /** The page may be opened on this machine. */
     readonly page: boolean;
   };
+  /** How little of the machine may be left before nothing more starts; absent: it is not looked at. */
+  readonly machine?: MachineLimits;
   /** What agents may spend; absent: as much as they like. */
   readonly budgets?: readonly Budget[];
   /** The recipients of events; absent: none. */

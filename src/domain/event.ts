@@ -55,6 +55,13 @@ export interface EventMap {
   'run.answered': OfRun & { readonly question: string; readonly answer: string };
   /** No output for this long (5 min: warning, 15 min: critical); it is left running. */
   'run.silent': OfRun & { readonly silentMs: number; readonly level: 'warning' | 'critical' };
+  /** A hook of it ended, begins again after it was cut off, or is not run in a repository that is not trusted. */
+  'run.hook': OfRun & {
+    readonly hook: 'before_run' | 'after_run';
+    readonly result: 'ok' | 'failed' | 'stopped' | 'again' | 'skipped';
+    /** '' if it ended well. */
+    readonly because: string;
+  };
   'run.stopping': OfRun & { readonly reason: StopReason };
   'run.finished': OfRun & { readonly outcome: Outcome };
   'run.settled': OfRun & { readonly outcome: Outcome; readonly status: string };

@@ -1,7 +1,7 @@
 // What the page shows besides the reports of `status` and `why`: the shapes behind /api/overview, /api/digest and their
 // like. Public: extend them, do not change them. Instants are RFC 3339 text.
 
-import type { ReportedProblem, StatusReport, TaskReport, WorktreeReport } from './report.ts';
+import type { MachineReport, ReportedProblem, StatusReport, TaskReport, WorktreeReport } from './report.ts';
 
 /** A task that starts when a limit has room, or at its time. */
 export type NextReport = Pick<
@@ -85,6 +85,8 @@ export interface ProfilePressure {
     readonly cost_usd: number;
     readonly tokens: number;
   };
+  /** What one of its runs takes, learned from those that were measured; absent: too few were. */
+  readonly footprint?: { readonly runs: number; readonly bytes: number; readonly cores: number };
 }
 
 export interface RepoPressure {
@@ -110,6 +112,8 @@ export interface PressureReport {
   readonly running: number;
   readonly queued: number;
   readonly paused: PauseReport | null;
+  /** Absent: not looked at lately. */
+  readonly machine?: MachineReport;
   readonly profiles: readonly ProfilePressure[];
   readonly repos: readonly RepoPressure[];
   readonly reasons: readonly ReasonReport[];

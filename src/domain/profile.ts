@@ -47,6 +47,11 @@ interface SpawnedProfile extends ProfileBase {
   readonly endGraceMs: number;
   /** How much of each of its output files is kept; 0: all of it. */
   readonly maxOutputBytes: number;
+  /** `own`: each task has a worktree of its own. Absent: as the repository says. */
+  readonly worktree?: 'own' | 'shared';
+  /** Shell commands that run where the agent works, before and after it; '': none. Absent: the repository's. */
+  readonly beforeRun?: string;
+  readonly afterRun?: string;
 }
 
 /** A profile of an agent CLI. */
@@ -61,6 +66,8 @@ export interface AgentProfile extends SpawnedProfile {
   readonly silenceTimeoutMs: number;
   /** The attempt after one that failed or was stopped continues in its session. Absent: only after one that was cut off. */
   readonly resume?: boolean;
+  /** False: its CLI is not asked beforehand whether it is logged in. */
+  readonly loginCheck?: false;
   /** Tasks of one account share its quota pause. */
   readonly account: string;
 }
@@ -175,6 +182,11 @@ export function goesElsewhere(type: ExecutorType): boolean {
   return type === 'external' || isForWorkers(type);
 }
 
+/** Whether its work is a process on this machine. */
+export function runsHere(type: ExecutorType): boolean {
+  return type === 'command' || isAgentType(type);
+}
+
 /** Whether `supervisor worker` does the work: it verifies its own result, in the worktree that has the commits. */
 export function isForWorkers(type: ExecutorType): boolean {
   return type === 'remote' || type === 'bullmq';
@@ -183,6 +195,11 @@ export function isForWorkers(type: ExecutorType): boolean {
 /** Whether a profile runs an agent CLI, which has an account. */
 export function isAgentProfile(profile: Profile): profile is AgentProfile {
   return isAgentType(profile.type);
+}
+
+/** Whether a profile starts processes on this machine. */
+export function isSpawned(profile: Profile): profile is AgentProfile | CommandProfile {
+  return runsHere(profile.type);
 }
 
 /** A profile that cannot be used: it blocks the tasks that need it, with file, line and key, and nothing else. */

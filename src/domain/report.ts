@@ -89,6 +89,10 @@ export interface RunReport {
   readonly outcome: Outcome | null;
   /** The last progress report, as text. */
   readonly progress: string | null;
+  /** The worktree that was made for its task; absent: it works in that of its graph. */
+  readonly place?: string;
+  /** The first of its ports; absent: it has none of its own. */
+  readonly port_base?: number;
   /** The session of its CLI; null if it has none. */
   readonly session?: string | null;
   readonly model?: string | null;
@@ -189,6 +193,29 @@ export interface BudgetReport {
   readonly next_at: string | null;
 }
 
+/** The machine at the last look. Null: not known. */
+export interface MachineReport {
+  readonly at: string;
+  readonly memory: {
+    readonly available_bytes: number;
+    readonly total_bytes: number;
+    /** Per cent of the last 10 s in which something waited for memory. */
+    readonly pressure: number | null;
+  } | null;
+  readonly load: {
+    readonly average: number;
+    readonly cores: number;
+    /** Per cent of the last minute in which something waited for a processor. */
+    readonly pressure: number | null;
+  } | null;
+  /** What is short: nothing more starts. `since`: when that began. */
+  readonly short: readonly {
+    readonly kind: 'memory' | 'load' | 'disk';
+    readonly because: string;
+    readonly since: string;
+  }[];
+}
+
 export interface StatusReport {
   readonly generated_at: string;
   readonly supervisor: {
@@ -200,7 +227,13 @@ export interface StatusReport {
     /** starting, running, draining, stopping, stopped. */
     readonly state: string;
   };
-  readonly limits: { readonly max_concurrent: number; readonly running: number; readonly queued: number };
+  readonly limits: {
+    readonly max_concurrent: number;
+    readonly running: number;
+    readonly queued: number;
+    /** Absent: it was not looked at lately, as nothing was to start. */
+    readonly machine?: MachineReport;
+  };
   /** Items that wait for a person, longest waiting first. */
   readonly inbox: readonly InboxItem[];
   readonly worktrees: readonly WorktreeReport[];

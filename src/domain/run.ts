@@ -1,6 +1,7 @@
 // One execution of one attempt, as the ledger stores it.
 
 import type { GraphPath, RunId, TaskId } from './ids.ts';
+import type { Footprint } from './machine.ts';
 import type { Outcome, Usage } from './outcome.ts';
 import type { ExecutorType } from './profile.ts';
 
@@ -67,6 +68,12 @@ export interface Run {
   readonly model?: string;
   /** Tokens and money, even if the outcome did not come from the program's exit. */
   readonly usage?: Usage;
+  /** The most that its processes took together; absent: it was too short to be measured. */
+  readonly footprint?: Footprint;
+  /** The worktree of its own, in which its agent works; absent: that of its graph. */
+  readonly place?: string;
+  /** The first of its ports; absent: it has none. */
+  readonly portBase?: number;
   /** It released its slot and waits for the remote side. Not stored: a reattached run starts without it. */
   readonly waits?: boolean;
 }
@@ -77,6 +84,9 @@ export interface RunNotes {
   readonly reference?: string;
   readonly model?: string;
   readonly usage?: Usage;
+  readonly footprint?: Footprint;
+  readonly place?: string;
+  readonly portBase?: number;
 }
 
 /** Phases in which a run still owns its task. */

@@ -28,6 +28,8 @@ export interface Worktree {
   readonly graphIsAlias: boolean;
   /** graph.jsonl is committed to git, so that every worktree checks out a copy of its tasks. */
   readonly graphTracked: boolean;
+  /** The task it was made for (worktree = "own"), which is of another worktree's graph; absent: it is a person's. */
+  readonly ownTask?: string;
   /** Why nothing may run in it though its folder exists; absent or null: tasks may run. */
   readonly trouble?: WorktreeTrouble | null;
 }

@@ -72,6 +72,8 @@ export interface Assignment {
     readonly signedUrl?: string | null;
   };
   readonly traceparent: string;
+  /** Ports that no other living run has; absent: none were given. */
+  readonly ports?: { readonly base: number; readonly count: number };
   /** Base environment for spawned agents: the supervisor's own, already reduced to the allow-list. */
   readonly environment: Readonly<Record<string, string>>;
   /** The model that the project's settings name for this executor's tasks, if the task and the profile name none. */

@@ -9,6 +9,7 @@ import { createExternalExecutor } from './external.ts';
 import { createHttpExecutor } from './http/executor.ts';
 import { createAgentExecutors } from './process/agents.ts';
 import { createCommandExecutor } from './process/command.ts';
+import { createHookRunner, type HookRunner } from './process/hook.ts';
 import { withOutputCap } from './process/output-cap.ts';
 import { createPoller } from './process/poller.ts';
 import type { Processes } from './process/process-table.ts';
@@ -38,6 +39,7 @@ export interface ExecutorParts {
 
 export interface Executors {
   readonly byType: ReadonlyMap<ExecutorType, Executor>;
+  readonly hooks: HookRunner;
   /** Stops processes and takes back queued jobs without an open run; at most once every few minutes, however often it is called. */
   sweep(held: () => ReadonlySet<string>): Promise<readonly SweptProcess[]>;
   /** Ends connections; what was handed off continues. */
@@ -67,6 +69,7 @@ export function createExecutors(parts: ExecutorParts): Executors {
   if (queue) executors.push(queue);
   let nextSweepAt = 0;
   return {
+    hooks: createHookRunner(means),
     byType: new Map(executors.map((executor) => [executor.type, executor])),
     async sweep(held) {
       const now = clock.now();

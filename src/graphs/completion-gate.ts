@@ -43,6 +43,13 @@ export type Passed =
 /** Who runs the verify command: we do, or the worker that did the work has done so. */
 export type VerifiedBy = 'us' | 'worker';
 
+/** How a success is checked. */
+interface Checking {
+  readonly verifiedBy?: VerifiedBy;
+  /** Where the work was done; absent: in the worktree of the graph. */
+  readonly place?: string;
+}
+
 /** Longer texts belong in the run's output. */
 const REASON_CHARS = 2000;
 /** On top of the verify command's own limit: locks, and wg's other gates. */
@@ -66,12 +73,12 @@ export class CompletionGate {
     id: TaskId,
     outcome: Succeeded,
     agent: string | null,
-    by?: VerifiedBy,
+    { verifiedBy: by, place }: Checking = {},
   ): Promise<Passed> {
     const key = `${store.graph}\0${id}`;
     const known = this.#passing.get(key);
     if (known) return known;
-    const passing = this.#pass(store, id, outcome, agent, by).finally(() => this.#passing.delete(key));
+    const passing = this.#pass(store, id, outcome, agent, by, place).finally(() => this.#passing.delete(key));
     this.#passing.set(key, passing);
     return passing;
   }
@@ -81,9 +88,9 @@ export class CompletionGate {
     store: GraphStore,
     id: TaskId,
     outcome: Succeeded | Failed,
-    { agent, verifiedBy }: { readonly agent: string | null; readonly verifiedBy?: VerifiedBy },
+    { agent, ...how }: { readonly agent: string | null } & Checking,
   ): Promise<Passed> {
-    if (outcome.kind === 'succeeded') return await this.pass(store, id, outcome, agent, verifiedBy);
+    if (outcome.kind === 'succeeded') return await this.pass(store, id, outcome, agent, how);
     return (await this.fail(store, id, outcome, agent)) ?? { kind: 'native' };
   }
 
@@ -135,6 +142,7 @@ export class CompletionGate {
     outcome: Succeeded,
     agent: string | null,
     by: VerifiedBy = 'us',
+    place = dirname(store.graph),
   ): Promise<Passed> {
     const task = store.detail(id);
     // For a finished task the graph takes precedence.
@@ -148,17 +156,23 @@ export class CompletionGate {
       case 'verify':
         // Its commits are not in the worktree here: the worker ran the command where they are.
         if (by === 'worker') return { kind: 'native' };
-        return await this.#verify(store, task, need.command, agent);
+        return await this.#verify(store, task, need.command, agent, place);
       case 'wg':
         return await this.#byWg(store, task, need, outcome, agent);
     }
   }
 
-  async #verify(store: GraphStore, task: TaskDetail, command: string, agent: string | null): Promise<Passed> {
+  async #verify(
+    store: GraphStore,
+    task: TaskDetail,
+    command: string,
+    agent: string | null,
+    place: string,
+  ): Promise<Passed> {
     const { clock } = this.#parts;
     const settings = this.#parts.settings(store.graph);
     const limit = timeoutOr(task.fields.verify_timeout, settings.verifyTimeoutMs);
-    const verified = await this.#parts.verify(command, dirname(store.graph), limit);
+    const verified = await this.#parts.verify(command, place, limit);
     if (verified.passed) return { kind: 'native' };
     const actor = agent ?? task.assigned ?? 'supervisor';
     const status = await store.change((draft) => {

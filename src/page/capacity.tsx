@@ -1,6 +1,7 @@
 // Where work waits for room: the machine, its executors and accounts, its repositories; what is paused, and why.
 
 import { amountText } from '../domain/budget.ts';
+import { bytesText } from '../domain/machine.ts';
 import type { OverviewReport, PauseReport, PressureReport, ProfilePressure } from '../domain/overview.ts';
 import type { BudgetReport, WorkerReport } from '../domain/report.ts';
 import { ActionButton, pauseAction } from './action.tsx';
@@ -40,6 +41,7 @@ export function Capacity() {
           </a>
         </p>
         <Pause pause={data.paused} />
+        <Machine machine={data.machine} />
       </Card>
       <div class="columns">
         {data.profiles.map((profile) => (
@@ -112,6 +114,33 @@ function Pause({ pause }: { readonly pause: PauseReport | null }) {
   );
 }
 
+/** Figures of the last look, which is taken while something is to start. */
+function Machine({ machine }: { readonly machine: PressureReport['machine'] }) {
+  if (machine === undefined) return null;
+  const { memory, load, short } = machine;
+  return (
+    <>
+      <p class="meta">
+        {memory === null ? null : (
+          <span>
+            {bytesText(memory.available_bytes)} of {bytesText(memory.total_bytes)} memory available
+          </span>
+        )}
+        {load === null ? null : (
+          <span>
+            load {load.average.toFixed(1)} on {counted(load.cores, 'core')}
+          </span>
+        )}
+      </p>
+      {short.map(({ kind, because }) => (
+        <p key={because} class="pause">
+          <span class="state is-failed">{kind}</span> <Said text={because} most={300} />
+        </p>
+      ))}
+    </>
+  );
+}
+
 function Profile({ profile }: { readonly profile: ProfilePressure }) {
   const {
     name,
@@ -124,6 +153,7 @@ function Profile({ profile }: { readonly profile: ProfilePressure }) {
     account,
     paused,
     day,
+    footprint,
   } = profile;
   const used = running + elsewhere;
   return (
@@ -152,6 +182,7 @@ function Profile({ profile }: { readonly profile: ProfilePressure }) {
           <Figure word="failed" n={countText(day.failed)} query={`by:${name} state:failed`} />
         ) : null}
         {day.cost_usd > 0 ? <Figure word="spent" n={moneyText(day.cost_usd)} query={`by:${name}`} /> : null}
+        {footprint ? <Figure word="memory, p90" n={bytesText(footprint.bytes)} query={`by:${name}`} /> : null}
         {day.tokens > 0 ? <Figure word="tokens" n={countText(day.tokens)} query={`by:${name}`} /> : null}
       </dl>
       <Pause pause={paused} />

@@ -65,7 +65,7 @@ export function Worktrees() {
   );
 }
 
-const GOOD = ['watched', 'polling', 'alias'];
+const GOOD = ['watched', 'polling', 'alias', 'own'];
 
 function Row({ row, runs }: { readonly row: WorktreeReport; readonly runs: readonly RunReport[] }) {
   const { counts } = row;

@@ -2,7 +2,7 @@
 
 import { basename } from 'node:path';
 import { tierRoute } from '../decide/asked-route.ts';
-import type { Config } from '../domain/config.ts';
+import type { Config, RepoSettings } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
 import { sumUsage, type Usage } from '../domain/outcome.ts';
@@ -20,6 +20,7 @@ import type { LedgerView } from '../runs/ledger-view.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
 import type { LiveRun } from './live-run.ts';
+import { PORTS_EACH } from './own-places.ts';
 
 /** How agents reach the supervisor: a TCP base URL (null while TCP is closed) and the unix socket's path. */
 export interface CallbackAddress {
@@ -39,6 +40,8 @@ export interface AssignedGraph extends WgOfGraph {
   readonly worktree: Pick<Worktree, 'path' | 'branch' | 'head'>;
   readonly repository: Pick<Repository, 'id' | 'name' | 'path'>;
   readonly profiles: SupervisedGraph['profiles'];
+  /** Absent: its graph is no longer served. */
+  readonly settings?: RepoSettings;
 }
 
 /** How many of a finished dependency's last log lines a prompt or payload carries (as wg does). */
@@ -101,7 +104,7 @@ export function buildAssignment(input: {
     graph: run.graph,
     worktree: {
       id: worktreeId(run.graph),
-      path: run.worktree,
+      path: run.place ?? run.worktree,
       branch: input.standing.branch,
       head: input.standing.head,
       // Only external workers have to fetch it.
@@ -128,6 +131,7 @@ export function buildAssignment(input: {
     ...after,
     ...(after.resumeSession === null ? {} : { sessionUsage: input.usedIn(after.resumeSession) }),
     wgWords: wgWords(task, graph),
+    ...(run.portBase === undefined ? {} : { ports: { base: run.portBase, count: PORTS_EACH } }),
     ...(input.budgetsLeft ? { budgetsLeft: input.budgetsLeft } : {}),
   };
 }

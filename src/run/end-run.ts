@@ -261,7 +261,10 @@ export class RunEnds {
 
   async #ask({ store }: SupervisedGraph, run: Run, outcome: Succeeded | Failed) {
     const verifiedBy = isForWorkers(run.type) ? 'worker' : 'us';
-    const passed = await this.#parts.gate.take(store, run.task, outcome, { agent: run.agent, verifiedBy });
+    const passed = await this.#parts.gate.take(store, run.task, outcome, {
+      ...{ agent: run.agent, verifiedBy },
+      ...(run.place === undefined ? {} : { place: run.place }),
+    });
     if (passed.kind !== 'refused') this.#passed.add(run.id);
     return passed;
   }

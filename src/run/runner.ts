@@ -30,13 +30,16 @@ import {
 } from './assignment.ts';
 import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
+import { callbackFor } from './callback-for.ts';
 import type { ClaimCheck } from './claim-check.ts';
 import type { Conclusions } from './conclude.ts';
 import { controlOfElsewhere } from './elsewhere.ts';
 import { claimTask } from './gated-writes.ts';
+import type { RunHooks } from './hooks.ts';
 import { type Leases, notePromises, withTimeToCall } from './leases.ts';
 import { LiveRun } from './live-run.ts';
 import { attendAgain, openRuns, signedTokenOf } from './opening.ts';
+import type { OwnPlaces } from './own-places.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './release.ts';
 import type { RunEvents } from './run-events.ts';
@@ -60,6 +63,8 @@ export interface RunnerNeeds extends Base {
   /** Work that is not awaited while the supervisor runs: notes, and attending to hand-offs. */
   readonly background: Background;
   readonly claimCheck: ClaimCheck;
+  readonly hooks: RunHooks;
+  readonly places: Pick<OwnPlaces, 'enter'>;
   /** What claims where only wg may. */
   readonly gate: CompletionGate;
   config(): Config;
@@ -122,8 +127,12 @@ export class Runner {
       if (lack) return this.#hold(live, lack);
       if (live.signal.aborted) return void this.#abandon(live, 'cancelled before it began');
       if (!(await this.#claim(live, graph, plan.profile))) return;
+      const noPlace = await this.#parts.places.enter(live, graph, plan.profile);
+      if (noPlace) return await this.#parts.conclusions.conclude(live, noPlace);
       const assignment = await this.assign(live, graph, plan.profile, callback);
       const executor = this.#executor(plan.profile.type);
+      const refused = await this.#parts.hooks.before(live, graph, assignment);
+      if (refused) return await this.#parts.conclusions.conclude(live, refused);
       isBegun = true;
       const begun = await executor.begin(assignment, this.#control(live, assignment));
       await this.#begun(live, graph, assignment, executor, begun);
@@ -159,7 +168,7 @@ export class Runner {
       const assignment = await this.assign(live, graph, profile, address);
       this.#emit('run.adopted', live, { agent: run.agent, pid: run.process?.pid ?? null });
       const handle = { process: run.process, reference: run.reference, adopted: true };
-      await this.#attend(live, assignment, this.#executor(profile.type), handle);
+      await this.#attend(live, graph, assignment, this.#executor(profile.type), handle);
     } catch (thrown) {
       this.#broken(live, thrown);
     }
@@ -237,7 +246,9 @@ export class Runner {
   ): Promise<Assignment> {
     const address = callback ?? (await this.#parts.callback(profile));
     // The listing is older; the commit an agent is asked to work on is read now.
-    const standing = await this.#parts.standing(graph.worktree);
+    const { place } = live.run;
+    const at = place === undefined ? graph.worktree : { path: place, branch: null, head: null };
+    const standing = await this.#parts.standing(at);
     return assignRun(this.#parts, live, graph, profile, { callback: address, standing });
   }
 
@@ -254,7 +265,7 @@ export class Runner {
       // Reported as finished before its start returned, by an agent that calls back before it responds.
       if (begun.kind !== 'running')
         return this.#parts.conclusions.conclude(live, { kind: 'stopped', reason: 'completed' });
-      return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
+      return this.#attend(live, graph, assignment, executor, { ...begun, reference: null, adopted: false });
     }
     switch (begun.kind) {
       case 'ended':
@@ -267,6 +278,7 @@ export class Runner {
           // Listeners hear that it began before they hear that it ended.
           this.#emit('run.started', live, { agent: run.agent, pid: null });
         }
+        await this.#parts.hooks.after(live, graph, assignment, begun.outcome);
         return this.#parts.conclusions.conclude(live, begun.outcome);
       case 'running': {
         live.run = ledger.move(run.id, 'started', { process: begun.process });
@@ -279,7 +291,7 @@ export class Runner {
             .catch((thrown: unknown) => {
               this.#parts.log.warn('registry.unwritten', { agent: run.agent, because: messageOf(thrown) });
             });
-        return this.#attend(live, assignment, executor, { ...begun, reference: null, adopted: false });
+        return this.#attend(live, graph, assignment, executor, { ...begun, reference: null, adopted: false });
       }
       case 'handed-off': {
         // In one move: as `started` no worker could ever claim it.
@@ -291,16 +303,23 @@ export class Runner {
         this.#availability.works(live.run);
         // The slot is free again: attending continues without it.
         const handle = { ...begun, process: null, adopted: false };
-        this.#background.later(this.#attend(live, assignment, executor, handle));
+        this.#background.later(this.#attend(live, graph, assignment, executor, handle));
         this.#parts.wake('handed-off');
         return;
       }
     }
   }
 
-  async #attend(live: LiveRun, assignment: Assignment, executor: Executor, handle: Handle): Promise<void> {
+  async #attend(
+    live: LiveRun,
+    graph: AssignedGraph,
+    assignment: Assignment,
+    executor: Executor,
+    handle: Handle,
+  ): Promise<void> {
     try {
       const outcome = await executor.attend(assignment, handle, this.#control(live, assignment));
+      await this.#parts.hooks.after(live, graph, assignment, outcome);
       await this.#parts.conclusions.conclude(live, outcome);
     } catch (thrown) {
       this.#broken(live, thrown);
@@ -376,28 +395,6 @@ function runControl(
       end: (message, state, because) => ledger.deliveries.noteDispatch(message, state, because),
     },
   };
-}
-
-/** How long a profile pauses whose agents cannot report back, ms: short, as settings are edited by hand. */
-const UNREACHABLE_PAUSE_MS = 30_000;
-
-/** The address a profile's agents report to, or what defers the profile. Never rejects. */
-async function callbackFor(
-  { callback, clock }: Pick<RunnerNeeds, 'callback' | 'clock'>,
-  profile: Profile,
-): Promise<CallbackAddress | Deferred> {
-  try {
-    return await callback(profile);
-  } catch (thrown) {
-    const hint = thrown instanceof SupervisorError && thrown.hint ? ` ${thrown.hint}` : '';
-    return {
-      kind: 'deferred',
-      code: 'executor-unavailable',
-      because: `${messageOf(thrown)}${hint}`,
-      until: clock.now() + UNREACHABLE_PAUSE_MS,
-      scope: 'profile',
-    };
-  }
 }
 
 /** Backoff of a task after something around its run failed, ms. */

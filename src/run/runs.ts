@@ -20,8 +20,10 @@ import type { AssignedGraph } from './assignment.ts';
 import type { Availability } from './availability.ts';
 import type { Background } from './background.ts';
 import type { Ended, EndedBy, RunEnds } from './end-run.ts';
+import type { RunHooks } from './hooks.ts';
 import type { HeartbeatAnswer, HeartbeatFields, Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
+import type { OwnPlaces } from './own-places.ts';
 import type { Parking } from './parking.ts';
 import { type AnsweredQuestion, answerQuestion, askQuestion, type Question } from './questions.ts';
 import type { Recovery } from './recovery.ts';
@@ -37,6 +39,8 @@ interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly ledger: Pick<Ledger, 'move' | 'run' | 'setPause' | 'setMeta'>;
   readonly graphs: Pick<SupervisedGraphs, 'get'>;
   readonly runner: Runner;
+  readonly hooks: Pick<RunHooks, 'unfinished'>;
+  readonly places: Pick<OwnPlaces, 'tidy' | 'tidyIfDue' | 'kept'>;
   readonly ends: RunEnds;
   readonly releases: Releases;
   readonly rewound: Rewound;
@@ -104,6 +108,21 @@ export class Runs {
     return this.attended().flatMap(({ declared, run }) =>
       declared !== null && run.process !== null ? [{ ...run, phase: 'started' as const }] : [],
     );
+  }
+
+  /** Removes worktrees of finished tasks that would lose nothing. Never rejects. */
+  tidyPlaces(): Promise<void> {
+    return this.#parts.places.tidy();
+  }
+
+  /** The same, if a run in one has ended since. */
+  tidyPlacesIfDue(): Promise<void> {
+    return this.#parts.places.tidyIfDue();
+  }
+
+  /** Why worktrees of tasks are kept, by path, each with the command that removes it. */
+  keptPlaces(): ReadonlyMap<string, string> {
+    return this.#parts.places.kept();
   }
 
   /** Reports the silence of running agents, and tasks that are missing from their graphs. */
@@ -231,8 +250,8 @@ export class Runs {
   }
 
   /** Releases the task of a run that never started; one time too many parks it. */
-  giveBack(run: Run, because: string): Promise<void> {
-    return this.#releases.giveBack(run, because);
+  async giveBack(run: Run, because: string): Promise<void> {
+    await this.#releases.giveBack(run, `${because}${await this.#parts.hooks.unfinished(run)}`);
   }
 
   /** Stops a run on request: its task stays paused until it is resumed. */

@@ -4,9 +4,11 @@ import type { Spending } from '../decide/budgets.ts';
 import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import type { CountedTask } from '../domain/counted-task.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
+import type { LearnedFootprint } from '../domain/machine.ts';
 import type { Run } from '../domain/run.ts';
 import { type ActionHistory, readActions } from './action-store.ts';
 import type { Database, SqlRow, SqlValue, Statement } from './database.ts';
+import { readFootprints } from './footprints.ts';
 import { type RememberedGraph, rememberedGraphs } from './graph-book.ts';
 import { type Lease, leaseOf } from './lease-row.ts';
 import { readResults } from './result-book.ts';
@@ -61,6 +63,8 @@ export interface LedgerView extends VerdictHistory, ActionHistory {
   results(): KnownResults;
   /** What runs used. */
   spending(): Spending;
+  /** What runs of a profile take; null: too few were measured. */
+  learnedFootprint(executor: string): LearnedFootprint | null;
   meta(key: string): string | null;
   /** Graphs as last seen. */
   rememberedGraphs(): RememberedGraph[];
@@ -100,6 +104,7 @@ export function createLedgerView(database: Database, warnings: readonly string[]
     return made;
   };
   let spending: Spending | undefined;
+  let footprints: LedgerView['learnedFootprint'] | undefined;
   const maybeRun = (row: SqlRow | null) => (row === null ? null : runOf(row));
 
   return {
@@ -176,6 +181,10 @@ export function createLedgerView(database: Database, warnings: readonly string[]
       return memory;
     },
     results: readResults(database),
+    learnedFootprint(executor) {
+      footprints ??= readFootprints(database);
+      return footprints(executor);
+    },
     spending: () => (spending ??= readSpending(database)),
     ...readVerdicts(database),
     ...readActions(database),

@@ -118,7 +118,8 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
   );
   const annotate = database.prepare(
     `UPDATE runs SET session = coalesce(?, session), reference = coalesce(?, reference),
-       model = coalesce(?, model), usage = coalesce(?, usage) WHERE id = ?`,
+       model = coalesce(?, model), usage = coalesce(?, usage), footprint = coalesce(?, footprint),
+       place = coalesce(?, place), port_base = coalesce(?, port_base) WHERE id = ?`,
   );
   const schedules = createScheduleStore(database);
   const results = createResultBook(database);
@@ -263,9 +264,18 @@ export function createLedger(database: Database, clock: Clock, warnings: readonl
       return run;
     },
 
-    note(id, { session, reference, model, usage }) {
-      const used = usage === undefined ? null : JSON.stringify(usage);
-      annotate.run(session ?? null, reference ?? null, model ?? null, used, id);
+    note(id, { session, reference, model, usage, footprint, place, portBase }) {
+      const json = (value: object | undefined) => (value === undefined ? null : JSON.stringify(value));
+      annotate.run(
+        session ?? null,
+        reference ?? null,
+        model ?? null,
+        json(usage),
+        json(footprint),
+        place ?? null,
+        portBase ?? null,
+        id,
+      );
       const run = view.run(id);
       if (run) openRuns.wrote(run);
     },

@@ -226,6 +226,15 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX actions_of_task ON actions (task, worktree, seq);
   CREATE INDEX actions_by_age ON actions (at);
   `,
+  `
+  -- The most that the processes of a run took together (JSON); NULL: not measured.
+  ALTER TABLE runs ADD COLUMN footprint TEXT;
+  `,
+  `
+  -- The worktree made for the run's task, and the first of its ports; NULL: the graph's worktree, no ports.
+  ALTER TABLE runs ADD COLUMN place TEXT;
+  ALTER TABLE runs ADD COLUMN port_base INTEGER;
+  `,
 ];
 
 /** The version that this program writes. */

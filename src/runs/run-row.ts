@@ -1,6 +1,7 @@
 // Converts between a run and its row in the ledger. Knows no SQL beyond column names.
 
 import { SupervisorError } from '../domain/errors.ts';
+import type { Footprint } from '../domain/machine.ts';
 import type { Outcome, Usage } from '../domain/outcome.ts';
 import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
 import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
@@ -138,7 +139,7 @@ function processOf(row: SqlRow): ProcessIdentity | null {
 export function runOf(row: SqlRow): Run {
   const outcome = textOrNull(row, 'outcome');
   // Not known of a run that was stored outside the ledger.
-  const { session, model, usage } = row;
+  const { session, model, usage, footprint, place, port_base: portBase } = row;
   return {
     id: text(row, 'id'),
     graph: text(row, 'graph'),
@@ -165,6 +166,9 @@ export function runOf(row: SqlRow): Run {
     ...(typeof session === 'string' ? { session } : {}),
     ...(typeof model === 'string' ? { model } : {}),
     ...(typeof usage === 'string' ? { usage: JSON.parse(usage) as Usage } : {}),
+    ...(typeof place === 'string' ? { place } : {}),
+    ...(typeof portBase === 'number' ? { portBase } : {}),
+    ...(typeof footprint === 'string' ? { footprint: JSON.parse(footprint) as Footprint } : {}),
   };
 }
 

@@ -23,6 +23,8 @@ export function observeWorld(parts: {
   readonly peers: PeerStatuses;
   readonly dispatchBlocked: GraphHold | null;
   readonly workers?: World['workers'];
+  /** Null or absent: not known. */
+  readonly machine?: World['machine'] | null;
   /** From the last decision. */
   readonly doubts?: ReadonlyMap<string, number>;
 }): World {
@@ -42,6 +44,7 @@ export function observeWorld(parts: {
     dispatchBlocked: parts.dispatchBlocked,
     ...(ledger ? { results: ledger.results() } : {}),
     ...(parts.workers ? { workers: parts.workers } : {}),
+    ...(parts.machine ? { machine: parts.machine } : {}),
     ...(ledger && parts.config.budgets?.length ? { spending: ledger.spending() } : {}),
     ...(parts.doubts ? { doubts: parts.doubts } : {}),
   };

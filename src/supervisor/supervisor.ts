@@ -26,6 +26,7 @@ import { LedgerTrouble } from './ledger-trouble.ts';
 import { LongJudgements } from './long-judgements.ts';
 import { LongReadings } from './long-readings.ts';
 import { LostGraphs } from './lost-graphs.ts';
+import type { MachineWatch } from './machine-watch.ts';
 import { observeWorld } from './observe.ts';
 import { ObservedTasks } from './observed-tasks.ts';
 
@@ -51,6 +52,8 @@ interface SupervisorNeeds extends Base {
   unavailable(): GraphHold | null;
   /** Updates what is watched. */
   watch(graphs: readonly GraphPath[]): void;
+  /** The state of the machine; absent: it is not looked at. */
+  readonly machine?: MachineWatch;
   /** What is done for graphs besides dispatching; absent: nothing. */
   readonly maintenance?: Maintenance;
   /** Applies completions that waited on the disk while no supervisor could write them. */
@@ -277,7 +280,7 @@ export class Supervisor implements Service {
     const ledgerAt = this.#ledgerTrouble.look();
     // Before anything starts, everything is judged as it is.
     if (this.#state === 'starting') await this.#longJudgements.complete(() => this.#world());
-    const decided = this.judge();
+    const decided = (await this.#parts.machine?.judged(() => this.judge())) ?? this.judge();
     this.#parts.last.note(decided);
     const { decision } = decided;
     if (this.#parts.observeOnly) this.#observed.tell(decision.verdicts.values());
@@ -307,6 +310,7 @@ export class Supervisor implements Service {
       peers: new Map(),
       dispatchBlocked: this.#dispatchBlocked(),
       workers: this.#parts.workers.byProfile(clock.now()),
+      machine: this.#parts.machine?.view() ?? null,
       ...(this.decided ? { doubts: this.decided.decision.doubts } : {}),
     });
   }

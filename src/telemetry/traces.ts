@@ -52,6 +52,7 @@ export function createTraces(parts: TracesParts): Traces {
       case 'run.input':
       case 'run.answered':
       case 'run.reclaimed':
+      case 'run.hook':
         notes.set(event.run, [...(notes.get(event.run) ?? []), { name: event.name, at: event.at }]);
         break;
       case 'run.settled':

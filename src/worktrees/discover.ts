@@ -3,7 +3,7 @@
 
 import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import pLimit from 'p-limit';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
@@ -21,6 +21,7 @@ import {
   realPath,
 } from './graph-folder.ts';
 import { HardLinks, nameGraphs, type Reached } from './graph-names.ts';
+import { type OwnMarker, ownMarkerOf } from './own-marker.ts';
 import type { ListedWorktree } from './porcelain.ts';
 import { findRepositories } from './scan.ts';
 import { leftOut, repositoryName, settingsBelow } from './settings.ts';
@@ -214,11 +215,11 @@ class DiskDiscovery implements Discovery {
     const main = listed[0];
     const path = main?.path ?? settings.path;
     const [first, ...others] = listed;
-    const owner = first ? await this.#reach(id, first, path, null) : null;
+    const owner = first ? await this.#reach(id, first, path, null, listed) : null;
     const reached = owner ? [owner] : [];
     for (let from = 0; from < others.length; from += AT_A_TIME) {
       const some = others.slice(from, from + AT_A_TIME);
-      reached.push(...(await Promise.all(some.map((one) => this.#reach(id, one, path, owner)))));
+      reached.push(...(await Promise.all(some.map((one) => this.#reach(id, one, path, owner, listed)))));
       if (from + AT_A_TIME < others.length) await new Promise<void>((resolve) => setImmediate(resolve));
     }
     const worktrees = reached.map((one) => one.worktree);
@@ -232,12 +233,20 @@ class DiskDiscovery implements Discovery {
     return { repository, settings, excluded: leftOut(worktrees, settings), reached };
   }
 
-  async #reach(id: string, listed: ListedWorktree, main: string, owner: Reached | null): Promise<Reached> {
+  async #reach(
+    id: string,
+    listed: ListedWorktree,
+    main: string,
+    owner: Reached | null,
+    all: readonly ListedWorktree[],
+  ): Promise<Reached> {
     const missing = !isFolderNow(listed.path);
     const none = { path: null, alias: false, identity: null, shared: null };
     let graph: Omit<GraphFolder, 'path' | 'identity'> & { path: string | null; identity: string | null } =
       none;
-    if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
+    const ownTask = missing || listed.main ? null : ownMarkerOf(listed.path);
+    if (ownTask) graph = this.#graphOfTask(ownTask, all) ?? none;
+    else if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
       graph = { ...none, path: owner.worktree.graph, alias: true, identity: owner.identity };
     // Bare by mistake: if it contains its git dir, a folder is a worktree to everyone but git.
     else if (!missing && (!listed.bare || isFolderNow(join(listed.path, '.git'))))
@@ -252,8 +261,16 @@ class DiskDiscovery implements Discovery {
       graphIsAlias: graph.alias,
       graphTracked: own !== null && trouble === null && (await this.#tracked.isTracked(listed.path, own)),
       trouble,
+      ...(ownTask ? { ownTask: ownTask.task } : {}),
     };
     return { worktree, identity: graph.identity, shared: graph.shared };
+  }
+
+  /** The graph of the task that a worktree was made for: of this repository, and never a copy that it checked out. */
+  #graphOfTask({ graph }: OwnMarker, all: readonly ListedWorktree[]) {
+    const place = all.find(({ path }) => path === dirname(graph));
+    const found = place && graphFolderBeside(place.path, this.#globals);
+    return found ? { ...found, alias: true, shared: null } : null;
   }
 
   /** What prevents work at its graph's place. */

@@ -18,6 +18,8 @@ export interface Git {
   standing(worktree: string): Promise<{ readonly head: string; readonly branch: string | null }>;
   /** Whether `file`, relative to the worktree, is in its index. */
   isTracked(worktree: string, file: string): Promise<boolean>;
+  /** Runs a command that may change the repository, or a longer question; its output. Rejects with git's own words. */
+  call(folder: string, ...args: string[]): Promise<string>;
   /** How many times git was run: the measure of how cheap listing again is. */
   readonly runs: number;
 }
@@ -27,6 +29,9 @@ const AT_ONCE = 4;
 
 /** A git that prints nothing for this long hangs, for example on a dead network mount, ms. */
 const SILENCE_MS = 10_000;
+
+/** A checkout of a large repository prints nothing for long, ms. */
+const CALL_SILENCE_MS = 10 * 60_000;
 
 /** The part of our environment that git may see. An outer process's GIT_* would point it at another repository. */
 const PASSED_ON = [
@@ -57,7 +62,7 @@ export function createGit(environment: Environment): Git {
       return await runPlain(folder, [`--git-dir=${folder}`, ...args]);
     }
   };
-  const runPlain = (folder: string, args: string[]) =>
+  const runPlain = (folder: string, args: string[], silenceMs = SILENCE_MS, isCall = false) =>
     inTurn(async () => {
       const obstacle = gitObstacle(folder, args.includes('worktree'));
       if (obstacle !== null)
@@ -69,7 +74,7 @@ export function createGit(environment: Environment): Git {
         return await simpleGit({
           baseDir: folder,
           trimmed: false,
-          timeout: { block: SILENCE_MS },
+          timeout: { block: silenceMs },
           // A repository may name a program of its own here, and reading the index would run it. The repository need
           // not be trusted yet.
           config: ['core.fsmonitor=false'],
@@ -85,7 +90,7 @@ export function createGit(environment: Environment): Git {
             hint: 'correct the path',
             cause: thrown,
           });
-        throw gitTrouble(folder, messageOf(thrown), thrown);
+        throw isCall ? callTrouble(messageOf(thrown), thrown) : gitTrouble(folder, messageOf(thrown), thrown);
       }
     });
   return {
@@ -107,6 +112,7 @@ export function createGit(environment: Environment): Git {
       const [head = '', ref = ''] = said.split('\n');
       return { head, branch: /^refs\/heads\/(.+)$/.exec(ref)?.[1] ?? null };
     },
+    call: (folder, ...args) => runPlain(folder, args, CALL_SILENCE_MS, true),
     async isTracked(worktree, file) {
       return (await run(worktree, ['ls-files', '-z', '--', file])) !== '';
     },
@@ -133,6 +139,13 @@ async function mainOf(run: Run, folder: string, commonDir: string): Promise<stri
 /** git ends a path with one newline of its own; a path may end with further ones. */
 function withoutNewline(output: string): string {
   return output.replace(/\n$/, '');
+}
+
+/** git's own last words: progress and hints come before. */
+function callTrouble(message: string, cause: unknown): SupervisorError {
+  const lines = message.split('\n').filter((line) => /^(?:fatal|error): /.test(line));
+  const said = lines.at(-1)?.replace(/^(?:fatal|error): /, '') ?? message.trim().split('\n').at(-1) ?? '';
+  return new SupervisorError('graph', `git: ${said.trim() || 'it failed'}`, { cause });
 }
 
 function gitTrouble(folder: string, message: string, cause: unknown): SupervisorError {

@@ -10,6 +10,7 @@ import type { Git } from './git.ts';
 import { troubleOf } from './git-standing.ts';
 import { graphFolderIn, realPath } from './graph-folder.ts';
 import { ignoreGraph } from './keep-from-git.ts';
+import { ownMarkerOf } from './own-marker.ts';
 
 export interface LocatedGraph {
   readonly graph: GraphPath;
@@ -51,6 +52,10 @@ async function locatedAt(
   isRoot: boolean,
   create: boolean,
 ): Promise<LocatedGraph> {
+  // In a worktree that was made for a task its graph is where the task is; a copy that was checked out is none.
+  const own = isRoot ? ownMarkerOf(at) : null;
+  if (own && (await exists(join(own.graph, 'graph.jsonl'))))
+    return { graph: own.graph, worktree: dirname(own.graph), created: false, trouble: null };
   const trouble = isRoot ? troubleOf(at) : null;
   if (found && (!create || (await exists(join(found.path, 'graph.jsonl')))))
     return { graph: found.path, worktree: at, created: false, trouble: trouble ?? (await notAtRoot(at)) };

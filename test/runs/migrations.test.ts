@@ -95,6 +95,8 @@ const STEPS: readonly string[] = [
   'efd63558542f',
   '98fce03276f5',
   'ba0de6a869d0',
+  'd8a78be64de1',
+  '5300f476c362',
 ];
 
 /** Every table and index, as the database describes it. */

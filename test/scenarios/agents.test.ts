@@ -1,6 +1,6 @@
 // Agents of a CLI under a whole supervisor: when their place is free, what is kept of them, and what is seen beforehand.
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -53,6 +53,37 @@ test('who reported and still works keeps the worktree; what it used is kept with
     usage: { cost_usd: expect.any(Number), output_tokens: expect.any(Number) },
     session: expect.stringMatching(/^[\w-]{36}$/),
   });
+});
+
+test('a CLI that is not logged in is seen before the task is claimed; once it is, the task runs', async () => {
+  const bin = join(playground.folder, 'bin');
+  await mkdir(bin);
+  const script =
+    `#!/bin/sh\nif [ "$1" = login ]; then test -e "${bin}/in" && echo 'Logged in' || { echo 'Not logged in'; exit 1; }; exit; fi\n` +
+    `cat > /dev/null; echo '{"type":"turn.started"}'; echo '{"type":"turn.completed"}'\n`;
+  await writeFile(join(bin, 'codex'), script, { mode: 0o755 });
+  await playground.writeGraph(playground.repo, [{ id: 'a', executor: 'codex' }]);
+  await playground.writeConfig('[executors.codex]\nlogin_check = true\n');
+  const variables = {
+    PATH: `${bin}:${process.env.PATH}`,
+    OPENAI_API_KEY: undefined,
+    CODEX_API_KEY: undefined,
+  };
+  supervised = await supervise(playground, { variables });
+  const because = 'codex is not logged in (by `codex login status`): run `codex login`';
+  expect(await supervised.event('run.abandoned', 'a')).toMatchObject({ because });
+  expect(await supervised.control.why({ task: 'a' })).toMatchObject({
+    ...{ state: 'held', code: 'executor-unavailable', because },
+  });
+  expect((await runsOf('a'))[0]).toMatchObject({ phase: 'abandoned', agent: '' });
+  expect((await playground.readGraph(playground.repo)).get('a')).toMatchObject({ status: 'open' });
+  await writeFile(join(bin, 'in'), '');
+  // The answer that was no holds for some seconds, and so does the pause; another configuration ends both at once.
+  await playground.writeConfig(
+    '[executors.codex]\nlogin_check = true\nmodel = "other"\nargs = ["--color=never"]\n',
+  );
+  await supervised.control.reload();
+  await supervised.event('run.settled', 'a');
 });
 
 test('a program that is not there is seen before the task is claimed, and said in a few words', async () => {

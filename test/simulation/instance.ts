@@ -123,6 +123,13 @@ export function createInstance(life: Life, around: Surroundings): Instance {
     environment: {},
     callback: async () => ({ url: 'http://127.0.0.1:1', socket: '/socket' }),
     standing: async ({ head, branch }) => ({ head, branch }),
+    hooks: { run: async () => ({ kind: 'ok' }), state: async () => 'none', endLeftovers: async () => {} },
+    worktrees: {
+      ensure: () => Promise.reject(new Error('no worktree of its own is made here')),
+      state: () => Promise.reject(new Error('there is none')),
+      remove: async () => {},
+    },
+    worktreesChanged: () => {},
   });
   const tasks = new CurrentTasks(last, graphs);
   const means = { gate, afterEnd };

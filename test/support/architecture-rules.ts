@@ -115,11 +115,13 @@ const OPENING_HOMES: Readonly<Record<string, string>> = {
   'wg/capabilities.ts': 'a temporary folder of its own',
   'wg/daemon.ts': '/proc',
   'executors/process/process-table.ts': '/proc',
+  'platform/machine.ts': '/proc and /sys',
   'cli/': 'files that a person names, and temporary folders of its own',
   'graph/graph-file.ts': 'makes a new file beside the graph, exclusively',
   'graphs/large-results.ts': 'makes new files in a new folder, exclusively',
   'platform/instance-lock.ts': 'makes a new file beside the lock, exclusively',
   'wg/registry-file.ts': 'makes a new file beside the registry, exclusively',
+  'worktrees/include-files.ts': 'copies into a new worktree, exclusively, and a temporary folder of its own',
   'worktrees/locate.ts': 'makes a new file in a new graph, exclusively',
 };
 

@@ -2,7 +2,12 @@
 
 import { composeSupervisor, type RunningSupervisor } from '../../src/compose/daemon.ts';
 import type { EventMap, EventName } from '../../src/domain/event.ts';
+import type { MachineProbe } from '../../src/platform/machine.ts';
 import type { Playground } from './playground.ts';
+
+const QUIET_MACHINE: MachineProbe = {
+  read: async (_folders, now) => ({ at: now, memory: null, load: null, disks: new Map() }),
+};
 
 export interface Supervised extends RunningSupervisor {
   /** The event of this name for this task, also when it happened already. */
@@ -26,6 +31,8 @@ export async function supervise(
     wrap?: Parameters<typeof composeSupervisor>[0]['wrap'];
     log?: Parameters<typeof composeSupervisor>[0]['log'];
     machineZone?: () => string;
+    /** Absent: a machine with plenty of everything, however loaded this one is. */
+    machine?: MachineProbe;
   } = {},
 ): Promise<Supervised> {
   const running = await composeSupervisor({
@@ -38,6 +45,7 @@ export async function supervise(
     config: playground.configFile,
     stateDir: options.stateDir ?? playground.stateDir,
     observe: options.observe ?? false,
+    machine: options.machine ?? QUIET_MACHINE,
     ...(options.clock ? { clock: options.clock } : {}),
     ...(options.executors ? { executors: options.executors } : {}),
     ...(options.wrap ? { wrap: options.wrap } : {}),

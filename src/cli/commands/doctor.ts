@@ -6,7 +6,7 @@ import { loadMachineConfig, parseMachineConfig } from '../../config/load.ts';
 import type { Paths } from '../../config/paths.ts';
 import type { Config } from '../../domain/config.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import { isAgentProfile, type Profile } from '../../domain/profile.ts';
+import { type AgentProfile, isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { findOnPath } from '../../platform/environment.ts';
 import { connect, otherVersion } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
@@ -19,11 +19,13 @@ import {
   git,
   nodeVersion,
   otherSupervisor,
+  pressure,
   watches,
   wg,
 } from '../doctor/machine.ts';
 import { service } from '../doctor/service.ts';
 import { world } from '../doctor/world.ts';
+import { loginOf } from '../probe.ts';
 import { statePaint } from '../render/color.ts';
 import { plain } from '../render/plain.ts';
 import { wrap } from '../render/text-width.ts';
@@ -39,9 +41,10 @@ export async function doctor(context: Context): Promise<number> {
     watches(),
     ...folders(paths, context),
     disk(paths),
+    await pressure(context, paths, config.machine),
     clock(paths, context.now()),
     ...ofConfiguration,
-    ...agentPrograms(config, context),
+    ...(await agentPrograms(config, context)),
     await wg(context),
     ...otherSupervisor(context, mainProgram()),
     ...service(context, config.profiles.values()),
@@ -107,18 +110,31 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function agentPrograms(config: Config, context: Context): Finding[] {
-  return [...config.profiles.values()].filter(isAgentProfile).flatMap((profile): Finding[] => {
-    const { name, command, type, origin } = profile;
-    const path = findOnPath(command, context.environment);
-    const check = name === type ? name : `executor ${name}`;
-    if (path !== null) return [{ check, result: 'ok', because: path }];
-    // Of the unconfigured ones only the default is worth mentioning.
-    if (origin.file === 'built-in' && name !== 'claude') return [];
-    const where = command.includes('/') ? `${command} is not there` : `${command} is not on PATH`;
-    const because = `${where}: tasks for the ${name} executor are held until it is installed`;
-    return [{ check, result: 'note', because }];
-  });
+async function agentPrograms(config: Config, context: Context): Promise<readonly Finding[]> {
+  const found = [...config.profiles.values()]
+    .filter(isAgentProfile)
+    .map((profile) => agentProgram(profile, context));
+  return (await Promise.all(found)).flat();
+}
+
+async function agentProgram(profile: AgentProfile, context: Context): Promise<Finding[]> {
+  const { name, command, type, origin } = profile;
+  const path = findOnPath(command, context.environment);
+  const check = name === type ? name : `executor ${name}`;
+  if (path !== null) {
+    const { state, how, remedy } = await loginOf(profile, context.environment);
+    if (state !== 'no')
+      return [{ check, result: 'ok', because: state === 'yes' ? `${path}, logged in` : path }];
+    const held = `tasks for the ${name} executor are held`;
+    return [
+      { check, result: 'note', because: `${path} is not logged in (by ${how}), so ${held}; ${remedy}` },
+    ];
+  }
+  // Of the unconfigured ones only the default is worth mentioning.
+  if (origin.file === 'built-in' && name !== 'claude') return [];
+  const where = command.includes('/') ? `${command} is not there` : `${command} is not on PATH`;
+  const because = `${where}: tasks for the ${name} executor are held until it is installed`;
+  return [{ check, result: 'note', because }];
 }
 
 async function supervisor(context: Context): Promise<Finding> {

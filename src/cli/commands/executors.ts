@@ -7,7 +7,7 @@ import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
 import { allowedEnvironment, passedNames } from '../../executors/process/environment.ts';
 import { type Context, shortPath } from '../context.ts';
-import { findProgram, probe } from '../probe.ts';
+import { findProgram, loginOf, probe } from '../probe.ts';
 import { plain } from '../render/plain.ts';
 import { renderTable } from '../render/table.ts';
 import { isTrusted, renderRoutes, routesOf, worktreesWithGraphs } from '../routes.ts';
@@ -21,7 +21,7 @@ interface ListedProfile {
   readonly line: number | null;
   /** The worktree it applies to; null: everywhere. */
   readonly worktree: string | null;
-  /** ok, broken, untrusted, missing. */
+  /** ok, broken, untrusted, missing, no-login. */
   readonly state: string;
   readonly because: string;
   readonly max_concurrent: number | null;
@@ -122,7 +122,11 @@ async function findProfiles(context: Context): Promise<{
   const source = createConfigSource({ paths, environment: context.environment });
   const { profiles: machine, brokenProfiles } = source.current();
   const profiles = new Map(machine);
-  const listed = [...machine.values()].map((profile) => listing(profile, null, ...stateOf(profile, context)));
+  const listed = await Promise.all(
+    [...machine.values()].map(async (profile) =>
+      listing(profile, null, ...(await stateOf(profile, context))),
+    ),
+  );
   for (const { name, origin, problem } of brokenProfiles.values())
     listed.push({ ...unknown(name, origin.file, origin.line), state: 'broken', because: problem });
 
@@ -133,7 +137,7 @@ async function findProfiles(context: Context): Promise<{
     for (const profile of set.byName.values()) {
       if (profile === machine.get(profile.name)) continue;
       const because = trusted ? '' : `\`supervisor trust ${worktree.path}\` allows it`;
-      const state = trusted ? stateOf(profile, context) : (['untrusted', because] as const);
+      const state = trusted ? await stateOf(profile, context) : (['untrusted', because] as const);
       listed.push(listing(profile, worktree.path, ...state));
       // The worktree that the command stands in takes precedence over others.
       const isFirst = context.cwd.startsWith(worktree.path) || !profiles.has(profile.name);
@@ -151,11 +155,13 @@ async function findProfiles(context: Context): Promise<{
   return { listed, profiles, routes: await routesOf(worktrees, source) };
 }
 
-/** Whether the program of a profile exists, as far as that can be determined without starting it. */
-function stateOf(profile: Profile, context: Context): readonly [string, string] {
+/** Whether the program of a profile exists and is logged in, as far as that can be determined without giving it work. */
+async function stateOf(profile: Profile, context: Context): Promise<readonly [string, string]> {
   const name = programOf(profile);
   const answer = name === null ? null : findProgram(name, context.environment);
   if (answer?.ok === false) return ['missing', answer.because];
+  const login = isAgentProfile(profile) ? await loginOf(profile, context.environment) : null;
+  if (login?.state === 'no') return ['no-login', `by ${login.how}: ${login.remedy}`];
   return ['ok', profile.untrusted ? 'for repositories that are not trusted, too' : ''];
 }
 

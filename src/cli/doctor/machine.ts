@@ -15,8 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
+import { shortagesOf } from '../../decide/machine-room.ts';
 import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
+import type { MachineLimits } from '../../domain/machine.ts';
+import { bytesText } from '../../domain/machine.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { findOnPath, onPath } from '../../platform/environment.ts';
+import { machineProbe } from '../../platform/machine.ts';
 import { type Context, shortPath } from '../context.ts';
 import type { Finding } from './finding.ts';
 
@@ -127,6 +132,34 @@ export function disk(paths: Pick<Paths, 'stateDir'>, statOf = statfsSync): Findi
   } catch (thrown) {
     return { check, result: 'note', because: `how much is free is not known: ${messageOf(thrown)}` };
   }
+}
+
+/** Memory, load and disk against the limits from which on nothing more starts. */
+export async function pressure(
+  { environment, now }: Pick<Context, 'environment' | 'now'>,
+  { stateDir }: Pick<Paths, 'stateDir'>,
+  limits: MachineLimits | undefined,
+  probe = machineProbe(environment.platform, systemClock().after),
+): Promise<Finding> {
+  const check = 'pressure';
+  const reading = await probe.read([nearestFolder(stateDir)], now());
+  const short = limits ? shortagesOf(reading, limits, []) : [];
+  if (short.length > 0)
+    return {
+      check,
+      result: 'note',
+      because: `${short.map(({ because }) => because).join('; ')}: tasks are queued until there is room ([machine] in supervisor.toml)`,
+    };
+  const { memory, load } = reading;
+  const figures = [
+    ...(memory
+      ? [`${bytesText(memory.availableBytes)} of ${bytesText(memory.totalBytes)} memory available`]
+      : []),
+    ...(load
+      ? [`load ${load.average.toFixed(1)} on ${load.cores} ${load.cores === 1 ? 'core' : 'cores'}`]
+      : []),
+  ];
+  return { check, result: 'ok', because: figures.join(', ') };
 }
 
 /** A minute's difference is what a slow disk or a coarse file system makes. */

@@ -56,6 +56,7 @@ export function statePaint(state: string, { good, bad, busy, caution, faint }: C
     case 'failed':
     case 'held':
     case 'missing':
+    case 'no-login':
     case 'unreadable':
     case 'graph-gone':
     case 'interrupted':
@@ -78,6 +79,7 @@ export function statePaint(state: string, { good, bad, busy, caution, faint }: C
     case 'copy':
     case 'abandoned':
     case 'alias':
+    case 'own':
     case 'bare':
     case 'excluded':
     case 'no-graph':

@@ -91,6 +91,12 @@ function tell(event: Event, { good, bad, busy, caution, faint }: Colors): Told |
         'silent',
         `${whose(event)}, no sign of life for ${Math.round(event.silentMs / 60_000)} min`,
       ];
+    case 'run.hook':
+      return [
+        event.result === 'ok' ? faint : caution,
+        'hook',
+        `${whose(event)}  ${plain(event.because === '' ? `${event.hook} ended well` : event.because)}`,
+      ];
     case 'run.stopping':
       return [caution, 'stopping', `${whose(event)}, because ${event.reason}`];
     case 'run.settled':

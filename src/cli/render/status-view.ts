@@ -55,8 +55,15 @@ function headline({ supervisor, limits, problems, workers }: StatusReport, conte
     `${limits.running} of ${limits.max_concurrent} running`,
     ...(workers.length > 0 ? [`${workers.length} ${workers.length === 1 ? 'worker' : 'workers'}`] : []),
     ...(limits.queued > 0 ? [paint.caution(`${limits.queued} queued`)] : []),
+    ...shortOf(limits).map((short) => paint.bad(short)),
   ];
   return `${facts.join(' · ')}\n`;
+}
+
+/** What the machine lacks; the sentences are with the tasks that wait for it. */
+function shortOf({ machine }: StatusReport['limits']): readonly string[] {
+  const kinds = new Set(machine?.short.map(({ kind }) => kind));
+  return [...kinds].map((kind) => (kind === 'load' ? 'overloaded' : `short of ${kind}`));
 }
 
 /** Every worktree with its counts; `worktrees` shows this alone, with the reasons. */

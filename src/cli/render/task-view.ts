@@ -143,6 +143,7 @@ export function taskDetailView(task: TaskDetailReport, context: Context): string
     parts.push(section('Runs', runRows(task.runs, context, { ids: true, tasks: false }), context));
   const [last] = task.runs;
   const told = [
+    ['worked in', last?.place === undefined ? '' : shortPath(plain(last.place), context)],
     ['session', plain(last?.session ?? '')],
     ['model', plain(last?.model ?? '')],
     ['used', last ? usedText(last) : ''],

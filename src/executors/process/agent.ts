@@ -16,6 +16,7 @@ import { usedIn } from './agent-report.ts';
 import { agentEnvironment } from './environment.ts';
 import { lacksProgram } from './find-program.ts';
 import { asItSaid } from './last-word.ts';
+import { LoginBook } from './login-book.ts';
 import { patience } from './patience.ts';
 import { writePrompt } from './prompt.ts';
 import { readInPlace } from './run-folder.ts';
@@ -33,6 +34,7 @@ export function createAgentExecutor<F extends AgentFacts>(
   cli: AgentCli<F>,
   means: ProcessMeans,
   subprocesses: Subprocesses,
+  logins: Pick<LoginBook, 'lacks'> = new LoginBook(means.clock, means.variables),
 ): Executor {
   const profileOf = ({ profile }: Assignment): AgentProfile => {
     if (isAgentProfile(profile)) return profile;
@@ -42,8 +44,11 @@ export function createAgentExecutor<F extends AgentFacts>(
   return {
     type: cli.type,
     recover: (run) => subprocesses.recover(run),
-    lacks: async (profile, place) =>
-      isAgentProfile(profile) ? await lacksProgram(profile.command, profile, place) : null,
+    async lacks(profile, place) {
+      if (!isAgentProfile(profile)) return null;
+      const missing = await lacksProgram(profile.command, profile, place);
+      return missing ?? (await logins.lacks(profile, place, cli.environment));
+    },
     async begin(assignment, control) {
       const { folder, task, projectModel = null } = assignment;
       const profile = profileOf(assignment);

@@ -131,6 +131,26 @@ export function passedNames(
   );
 }
 
+/** As far as it is the same for all runs of a profile: without what placeholders fill in and the identity of a run. */
+export function profileEnvironment(
+  profile: Profile,
+  place: {
+    readonly environment: Readonly<Record<string, string>>;
+    readonly variables: Readonly<Record<string, string | undefined>>;
+  },
+  defaults: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const variables: Record<string, string> = allowedEnvironment(place.environment);
+  for (const name of passedNames(profile, place.variables)) variables[name] = place.variables[name] ?? '';
+  Object.assign(variables, defaults);
+  for (const [name, setting] of Object.entries(profile.env)) {
+    const value = typeof setting === 'string' ? setting : place.variables[setting.env];
+    if (value !== undefined && !value.includes('{{')) variables[name] = value.replaceAll('\0', '');
+  }
+  for (const name of FORBIDDEN) delete variables[name];
+  return variables;
+}
+
 /** The agent's environment, or why it cannot be built. */
 export type AgentEnvironment =
   | { readonly kind: 'environment'; readonly variables: Readonly<Record<string, string>> }
@@ -174,6 +194,9 @@ export function agentEnvironment(
     SUPERVISOR_TOKEN: callback.token,
     TRACEPARENT: assignment.traceparent,
     TRACESTATE: traceState(assignment.run),
+    ...(assignment.ports === undefined
+      ? {}
+      : { WG_PORT_BASE: String(assignment.ports.base), WG_PORT_COUNT: String(assignment.ports.count) }),
     ...(api === null ? {} : { SUPERVISOR_API: api }),
     ...(callback.url === null ? {} : { SUPERVISOR_TASK_URL: callback.url }),
   });

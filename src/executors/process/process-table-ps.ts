@@ -4,12 +4,25 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { linuxProcessTable, type ProcessRow, type ProcessTable } from './process-table.ts';
 
-const COLUMNS = 'pid=,stat=,pgid=,ppid=,lstart=';
+const COLUMNS = 'pid=,stat=,pgid=,ppid=,rss=,time=,lstart=';
+
+/** `1-02:03:04`, `02:03:04` or `3:04.05`, ms. */
+function cpuMsOf(time: string): number {
+  const [rest = '', days = '0'] = time.split('-').reverse();
+  const seconds = rest.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+  return (Number(days) * 86_400 + seconds) * 1000;
+}
 
 function parseRow(line: string): { pid: number; row: ProcessRow } | null {
-  const found = /^\s*(\d+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(.+?)\s*$/.exec(line);
+  const found = /^\s*(\d+)\s+(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+([\d:.-]+)\s+(.+?)\s*$/.exec(line);
   if (found === null || found[2]?.startsWith('Z')) return null;
-  const row = { group: Number(found[3]), parent: Number(found[4]), startTime: found[5] ?? '' };
+  const row = {
+    group: Number(found[3]),
+    parent: Number(found[4]),
+    bytes: Number(found[5]) * 1024,
+    cpuMs: cpuMsOf(found[6] ?? ''),
+    startTime: found[7] ?? '',
+  };
   return { pid: Number(found[1]), row };
 }
 

@@ -22,6 +22,8 @@ export interface Processes {
   group(id: number): Promise<readonly ProcessIdentity[]>;
   /** Every live process with a run mark, except this one and its ancestors. */
   marked(): Promise<readonly MarkedProcess[]>;
+  /** What each of these processes and its descendants take, by its pid. One look at the table for all. */
+  usage(roots: readonly number[]): Promise<ReadonlyMap<number, TreeUse>>;
   /** Signals one process if it is still this one; false if it is gone. */
   signal(process: ProcessIdentity, signal: NodeJS.Signals): boolean;
   /** Signals a whole group if `witness`, one of its members, is still the same; false if it is gone. */
@@ -33,6 +35,16 @@ export interface ProcessRow {
   readonly startTime: string;
   readonly group: number;
   readonly parent: number;
+  /** Memory that it holds, bytes. */
+  readonly bytes: number;
+  /** Processor time of it and of its children that have ended, ms. */
+  readonly cpuMs: number;
+}
+
+/** What a process and its descendants take together. */
+export interface TreeUse {
+  readonly bytes: number;
+  readonly cpuMs: number;
 }
 
 /** What a platform provides; `createProcesses` builds on it. */
@@ -94,6 +106,7 @@ export function createProcesses(table: ProcessTable): Processes {
         });
       return nextScan;
     },
+    usage: async (roots) => (roots.length === 0 ? new Map() : usageOf(roots, await table.rows())),
     signal: (known, signal) => isAlive(known) && send(known.pid, signal),
     signalGroup: (id, witness, signal) =>
       id > 1 && isAlive(witness) && table.read(witness.pid)?.group === id && send(-id, signal),
@@ -121,6 +134,33 @@ export function createProcesses(table: ProcessTable): Processes {
   }
 }
 
+function usageOf(
+  roots: readonly number[],
+  rows: ReadonlyMap<number, ProcessRow>,
+): ReadonlyMap<number, TreeUse> {
+  const children = new Map<number, number[]>();
+  for (const [pid, { parent }] of rows) {
+    const known = children.get(parent);
+    if (known) known.push(pid);
+    else children.set(parent, [pid]);
+  }
+  const found = new Map<number, TreeUse>();
+  for (const root of roots) {
+    if (!rows.has(root)) continue;
+    // The table was not read in one moment: a pid that was reused meanwhile could close a circle.
+    const tree = new Set<number>([root]);
+    let bytes = 0;
+    let cpuMs = 0;
+    for (const pid of tree) {
+      bytes += rows.get(pid)?.bytes ?? 0;
+      cpuMs += rows.get(pid)?.cpuMs ?? 0;
+      for (const child of children.get(pid) ?? []) tree.add(child);
+    }
+    found.set(root, { bytes, cpuMs });
+  }
+  return found;
+}
+
 /** The value of a variable in NUL-separated `NAME=value` texts, or null. */
 function mark(environment: string, name: string): string | null {
   const at = environment.startsWith(`${name}=`) ? 0 : environment.indexOf(`\0${name}=`) + 1;
@@ -129,9 +169,18 @@ function mark(environment: string, name: string): string | null {
   return environment.slice(at + name.length + 1, end === -1 ? undefined : end);
 }
 
+/** The unit of times in /proc: the same on every architecture that Node runs on. */
+const MS_PER_TICK = 10;
+
 /** The process table of Linux, read from /proc. */
 export function linuxProcessTable(): ProcessTable {
   let boot: string | null = null;
+  let page: number | null = null;
+  /** Other than 4 KiB on some ARM machines. */
+  const pageBytes = () => {
+    page ??= Number(/^KernelPageSize:\s+(\d+) kB$/m.exec(text('/proc/self/smaps') ?? '')?.[1] ?? 4) * 1024;
+    return page;
+  };
   const text = (path: string): string | null => {
     try {
       return readFileSync(path, 'latin1');
@@ -148,7 +197,14 @@ export function linuxProcessTable(): ProcessTable {
     // The name in parentheses may contain anything, parentheses too: fields are counted after the last one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z' || fields[0] === 'X') return null;
-    return { startTime: fields[19] ?? '', group: Number(fields[2]), parent: Number(fields[1]) };
+    const ticks = [11, 12, 13, 14].reduce((sum, n) => sum + Number(fields[n] ?? 0), 0);
+    return {
+      startTime: fields[19] ?? '',
+      group: Number(fields[2]),
+      parent: Number(fields[1]),
+      bytes: Number(fields[21] ?? 0) * pageBytes(),
+      cpuMs: ticks * MS_PER_TICK,
+    };
   };
   return {
     bootId() {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { clock, disk, nodeVersion, otherSupervisor } from '../../../src/cli/doctor/machine.ts';
+import { clock, disk, nodeVersion, otherSupervisor, pressure } from '../../../src/cli/doctor/machine.ts';
 import { fakeContext } from '../fake-surroundings.ts';
 
 let folder: string;
@@ -17,6 +17,35 @@ test.each([
   ['24.1.0', 'ok'],
 ])('Node %s: %s', (version, result) => {
   expect(nodeVersion(version).result).toBe(result);
+});
+
+describe('pressure', () => {
+  const LIMITS = { memoryPressure: 10, minMemoryBytes: 1, maxLoad: 20, cpuPressure: 95, minDiskBytes: 1 };
+  const probe = (memoryPressure: number) => ({
+    read: async (_folders: readonly string[], at: number) => ({
+      at,
+      memory: { availableBytes: 4e9, totalBytes: 8e9, pressure: memoryPressure },
+      load: { average: 1.5, cores: 1, pressure: 3 },
+      disks: new Map(),
+    }),
+  });
+  const ask = (memoryPressure: number) =>
+    pressure(fakeContext(), { stateDir: folder }, LIMITS, probe(memoryPressure));
+
+  test('a machine with room has figures', async () => {
+    expect(await ask(0)).toEqual({
+      ...{ check: 'pressure', result: 'ok' },
+      because: '4.0 GB of 8.0 GB memory available, load 1.5 on 1 core',
+    });
+  });
+
+  test('what is short is a note: work waits, nothing is broken', async () => {
+    expect(await ask(14)).toEqual({
+      ...{ check: 'pressure', result: 'note' },
+      because:
+        'the machine is short of memory: some avg10 = 14 % (limit 10 %): tasks are queued until there is room ([machine] in supervisor.toml)',
+    });
+  });
 });
 
 describe('the clock', () => {

@@ -5,6 +5,7 @@ import type { HeldReport } from '../../../src/domain/report.ts';
 import { fakeContext } from '../fake-surroundings.ts';
 import { HOSTILE, NOW, runReport, statusReport, worktreeReport } from './reports.ts';
 
+const NOW_TEXT = new Date(NOW).toISOString();
 const context = fakeContext({ home: '/home/me', now: NOW });
 const held = (more: Partial<HeldReport> = {}): HeldReport => ({
   task: 'deploy',
@@ -24,6 +25,18 @@ describe('statusView', () => {
     expect(text).toMatch(/~\/src\/shop +shop +main +watched +1 +2 +1 +3 +4 +17 +1\n/);
     expect(text).toMatch(/Running\n.*\nfix-auth-bug .*claude.*agent-7 .*3 min ago/);
     expect(text).not.toContain('PAUSED');
+  });
+
+  test('what the machine lacks is in the first line, each once', () => {
+    const report = statusReport();
+    const short = (kind: 'memory' | 'load' | 'disk', because: string) => ({ kind, because, since: NOW_TEXT });
+    const machine = {
+      at: NOW_TEXT,
+      ...{ memory: null, load: null },
+      short: [short('memory', 'm'), short('disk', 'a'), short('disk', 'b'), short('load', 'l')],
+    };
+    const [head] = statusView({ ...report, limits: { ...report.limits, machine } }, context).split('\n');
+    expect(head).toMatch(/ · 1 queued · short of memory · short of disk · overloaded$/);
   });
 
   test('says clearly that none is running', () => {

@@ -18,7 +18,7 @@ const tables =
 
 let serial = 0;
 
-describe.each(tables)('processes as %s shows them', (_name, table) => {
+describe.each(tables)('processes as %s shows them', (name, table) => {
   const processes = createProcesses(table);
   let run: string;
   // A folder with a blank, as macOS has in its own.
@@ -51,6 +51,27 @@ describe.each(tables)('processes as %s shows them', (_name, table) => {
     children.push(child);
     return child as ChildProcess & { pid: number };
   }
+
+  test('what a process takes is counted with its descendants, and no one else', async () => {
+    const child = start('/bin/sh', ['-c', 'sleep 60 >&2 & sleep 60 >&2 & echo ready; wait'], false);
+    child.stdout?.setEncoding('utf8');
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    const [whole, alone] = [
+      await processes.usage([child.pid, 2 ** 22 + 7]),
+      (await table.rows()).get(child.pid),
+    ];
+    const tree = whole.get(child.pid);
+    expect(alone?.bytes).toBeGreaterThan(0);
+    expect(tree?.bytes).toBeGreaterThan(alone?.bytes ?? 0);
+    expect(tree?.bytes).toBeLessThan(100 * 1024 * 1024);
+    expect(tree?.cpuMs).toBeGreaterThanOrEqual(0);
+    expect(whole.has(2 ** 22 + 7)).toBe(false);
+    const own = (await processes.usage([process.pid])).get(process.pid);
+    // `ps` tells whole seconds.
+    expect(own?.cpuMs).toBeGreaterThanOrEqual(name === 'proc' ? 10 : 0);
+    expect(own?.bytes).toBeGreaterThan(tree?.bytes ?? 0);
+    process.kill(-child.pid, 'SIGKILL');
+  });
 
   async function startReady(program: string): Promise<ChildProcess & { pid: number }> {
     const child = start(join(AGENTS, program));
