@@ -29,7 +29,7 @@ export function defineServiceCommands(program: Command, host: Host): void {
       .command('restart')
       .summary('start it again within its process, after an upgrade for instance')
       .description(
-        'Has the installed version take over from the running supervisor, service or not. Agents run on; no call fails: sockets stay open, and callers wait for a second. If it would not start, the running one stays.',
+        'Has the installed version take over from the running supervisor, service or not. Agents run on; no connection is refused: sockets stay open, and callers wait for a second; a kept connection may be closed, and the call is then sent again. If it would not start, the running one stays.',
       ),
     async (context) => (await commands()).restart(context),
   );
