@@ -94,6 +94,9 @@ export interface ControlNeeds extends Base {
   verdictsWritten(): Promise<void>;
 }
 
+/** Callers get 503 when a start takes longer, ms. */
+const START_WAIT_MS = 5000;
+
 export class LiveControl implements SupervisorControl {
   readonly #parts: ControlNeeds;
   readonly #supervisor: Supervisor;
@@ -102,6 +105,8 @@ export class LiveControl implements SupervisorControl {
   readonly #startedAt: number;
   /** Resolves after the first full scan: questions can be answered from then on. */
   readonly #begun: Promise<void>;
+  /** The same, for calls that are asked again after a 503: they wait as long as a restart takes, and no longer. */
+  readonly #begunSoon: Promise<void>;
 
   constructor(parts: ControlNeeds) {
     this.#parts = parts;
@@ -110,6 +115,13 @@ export class LiveControl implements SupervisorControl {
     this.#tasks = parts.tasks;
     this.#startedAt = parts.clock.now();
     this.#begun = firstLook(parts.bus);
+    this.#begunSoon = new Promise((resolve) => {
+      const cancel = parts.clock.after(START_WAIT_MS, resolve);
+      this.#begun.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   async status(): Promise<StatusReport> {
@@ -186,22 +198,22 @@ export class LiveControl implements SupervisorControl {
   }
 
   async heartbeat(...said: Parameters<WorkerCalls['heartbeat']>): Promise<HeartbeatAnswer> {
-    await this.#begun;
+    await this.#begunSoon;
     return this.#parts.workerCalls.heartbeat(...said);
   }
 
   async input(...said: Parameters<WorkerCalls['input']>): Promise<HeartbeatAnswer> {
-    await this.#begun;
+    await this.#begunSoon;
     return this.#parts.workerCalls.input(...said);
   }
 
   async output(run: string, piece: OutputPiece): Promise<number> {
-    await this.#begun;
+    await this.#begunSoon;
     return await this.#parts.workerCalls.output(run, piece);
   }
 
   async pushed(run: string, said: AgentUpdate): Promise<void> {
-    await this.#begun;
+    await this.#begunSoon;
     const { ledger } = this.#parts;
     await handleAgentUpdate(run, said, {
       ledger,
@@ -273,29 +285,29 @@ export class LiveControl implements SupervisorControl {
   }
 
   async claimMany(wish: ClaimRequest): Promise<readonly Claimed[]> {
-    await this.#begun;
+    await this.#begunSoon;
     return await this.#parts.claims.claimMany(wish);
   }
 
   async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
-    await this.#begun;
+    await this.#begunSoon;
     const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
     await this.#parts.workerCalls.release(run, caller, reason, delayMs);
     return this.#report(this.#tasks.find({ task: run.task, worktree: run.graph }));
   }
 
   async dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport> {
-    await this.#begun;
+    await this.#begunSoon;
     return this.#parts.workerCalls.dispatch(this.#tasks.find(query), how);
   }
 
   async changed(query: TaskQuery, ms: number, signal?: AbortSignal): Promise<void> {
-    await this.#begun;
+    await this.#begunSoon;
     await this.#parts.workerCalls.changed(this.#tasks.find(query), ms, signal);
   }
 
   async ended(run: string, ms: number, signal?: AbortSignal): Promise<RunReport> {
-    await this.#begun;
+    await this.#begunSoon;
     return await this.#parts.workerCalls.ended(run, ms, signal);
   }
 

@@ -2,6 +2,7 @@
 // 6). The graph takes precedence. Applied to a repaired world, it asks for nothing.
 
 import type { StopReason } from '../domain/outcome.ts';
+import { isDelivered } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import { type Doubt, doubtOf, type Loss, lossOf } from './rewind.ts';
@@ -105,7 +106,7 @@ function reconcileRun(run: Run, task: Task | undefined, attended: boolean): Acti
       if (ours) {
         if (attended) return null;
         // Whether the agent has it is unknown: the same message again is harmless, another run would not be.
-        if (run.type === 'http' || run.type === 'bullmq') return { kind: 'resume', run };
+        if (isDelivered(run.type)) return { kind: 'resume', run };
         return { kind: 'release', run, because: 'it was claimed but never started' };
       }
       if (attended) return stop(run, task);

@@ -177,6 +177,11 @@ export type Profile =
   | ExternalProfile
   | WorkerProfile;
 
+/** Whether its work is sent to another program, which may have it although nothing here knows that: sent again, it is refused or the same. */
+export function isDelivered(type: ExecutorType): boolean {
+  return type === 'http' || type === 'bullmq';
+}
+
 /** Whether its work runs elsewhere from the start: it uses no slot of this machine. */
 export function goesElsewhere(type: ExecutorType): boolean {
   return type === 'external' || isForWorkers(type);

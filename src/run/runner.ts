@@ -7,7 +7,7 @@ import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { ExecutorType, Profile } from '../domain/profile.ts';
+import { type ExecutorType, isDelivered, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
@@ -227,7 +227,11 @@ export class Runner {
     }
     const task = graph.store.snapshot().tasks.get(run.task);
     const deadlineAt = deadlineAtClaim(task ?? {}, profile, now);
-    live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });
+    const claimed = { deadlineAt, startedAt: now };
+    // What is sent outlives a power cut here: the ledger must not forget that it may have been.
+    live.run = isDelivered(profile.type)
+      ? await ledger.advance(run.id, 'claimed', claimed)
+      : ledger.move(run.id, 'claimed', claimed);
     // It may start again, so earlier results are void.
     ledger.forgetResult(resultKey(run));
     await this.#recovery.remember(live);

@@ -23,7 +23,7 @@ describe("a worktree's config.toml", () => {
     expect(profiles.get('scheduled')).toMatchObject({ type: 'schedule', via: 'default' });
     expect([...broken.keys()]).toEqual(['odd']);
     expect(problems.map((problem) => problem.message)).toEqual([
-      `${FILE}:25: executors.odd.type: must be one of "claude", "codex", "pi", "gemini", "opencode", "acp", "command", "http", "schedule", "external", "remote", not "carrier-pigeon"`,
+      `${FILE}:25: executors.odd.type: must be one of "claude", "codex", "pi", "gemini", "opencode", "acp", "command", "http", "schedule", "external", "remote", "bullmq", not "carrier-pigeon"`,
     ]);
   });
 

@@ -68,7 +68,7 @@ test('the machine has this many places; who waits for one says so, and gets the 
   // Work that continues elsewhere takes no place.
   await supervised.event('run.handed-off', 'outside');
   const status = await supervised.control.status();
-  expect(status.limits).toEqual({ max_concurrent: 2, running: 2, queued: 2 });
+  expect(status.limits).toMatchObject({ max_concurrent: 2, running: 2, queued: 2 });
   const codes = await heldCodes();
   expect([codes.get('t1'), codes.get('t2')]).toEqual(['machine-limit', 'machine-limit']);
   expect((await supervised.control.why({ task: 't1' })).because).toContain('2 of 2');
@@ -134,5 +134,9 @@ test('a limit that is raised while running counts at once', async () => {
   await playground.writeConfig('[supervisor]\nmax_concurrent = 3\n');
   await supervised.control.reload();
   await settlesAt(['t0', 't1', 't2']);
-  expect((await supervised.control.status()).limits).toEqual({ max_concurrent: 3, running: 3, queued: 0 });
+  expect((await supervised.control.status()).limits).toMatchObject({
+    max_concurrent: 3,
+    running: 3,
+    queued: 0,
+  });
 });

@@ -78,10 +78,10 @@ describe('without a supervisor', () => {
   test.each<[string[], number, string[]]>([
     [['--version'], 25, ALWAYS],
     [['--help'], 25, ALWAYS],
-    [['status', '--json'], 150, LOOKING],
-    [['status'], 160, [...LOOKING, 'string-width']],
-    [['list', '--json'], 150, LOOKING],
-    [['why', 'job', '--json'], 150, LOOKING],
+    [['status', '--json'], 170, LOOKING],
+    [['status'], 178, [...LOOKING, 'string-width']],
+    [['list', '--json'], 170, LOOKING],
+    [['why', 'job', '--json'], 170, LOOKING],
     [['done', 'other'], 190, WRITING],
   ])('%j', async (argv, most, packages) => {
     const loaded = await loadedBy(...argv);

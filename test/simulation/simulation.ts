@@ -167,7 +167,9 @@ function judge(world: World): void {
     const key = world.keyOf(line.graph, line.id);
     const all = statuses.get(key) ?? [];
     const { good } = journal.known(key);
-    if (good !== null && !all.includes('done') && !isHeld(world, line, ['rewound']))
+    // A report that was kept while its graph was away passes the gate later or, after a kill, once more: it may fail there.
+    const isRefused = line.status === 'failed' && Boolean(line.verify);
+    if (good !== null && !all.includes('done') && !isRefused && !isHeld(world, line, ['rewound']))
       journal.fault('lost', `${key} was done by ${good} and is ${all.join(', ')}: ${why(world, line)}`);
     if (line.status === 'done' && line.verify && world.verified.get(key) !== true)
       journal.fault('unverified', `${key} is done, and its verify command has not passed`);

@@ -26,6 +26,7 @@ export const KNOBS = [
   'PACKAGE',
   'PACKAGE_CA',
   'RESTARTS',
+  'SIMULATION_SEEDS',
   'SYSTEMD',
   'PAGE_TESTS',
   'RACE_TASKS',
