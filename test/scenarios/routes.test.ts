@@ -84,7 +84,11 @@ test('five tasks with five routes in one graph go to five CLIs', async () => {
     { id: 'd', model: 'opencode:a/b' },
     { id: 'e', executor: 'gemini' },
   ]);
-  const variables = await programs('claude', 'codex', 'pi', 'opencode', 'gemini');
+  // Without a key Gemini CLI is held: it would end at once.
+  const variables = {
+    ...(await programs('claude', 'codex', 'pi', 'opencode', 'gemini')),
+    GEMINI_API_KEY: 'key',
+  };
   supervised = await supervise(playground, { variables });
   for (const task of ['a', 'b', 'c', 'd', 'e']) await supervised.event('run.settled', task);
   expect(pairs()).toEqual(['claude a', 'codex b', 'gemini e', 'opencode d', 'pi c']);
