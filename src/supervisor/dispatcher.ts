@@ -275,7 +275,8 @@ export class Dispatcher {
 
   /** Reattaches to a run that may have ended meanwhile, unless it gave no answer just before. */
   #attend(run: Run): void {
-    if (this.#runs.mayAsk(run.id)) this.#takeUp(run);
+    // It may have been taken up since the decision was made, when its graph was found again.
+    if (this.#runs.mayAsk(run.id) && !this.#runs.find(run.id)) this.#takeUp(run);
   }
 
   #takeUp(run: Run): void {
