@@ -275,7 +275,7 @@ export class Dispatcher {
 
   /** Reattaches to a run that may have ended meanwhile, unless it gave no answer just before. */
   #attend(run: Run): void {
-    // It may have been taken up since the decision was made, when its graph was found again.
+    // It may be attended to since the decision was made, when its graph was found again.
     if (this.#runs.mayAsk(run.id) && !this.#runs.find(run.id)) this.#takeUp(run);
   }
 

@@ -133,8 +133,8 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
       },
       {
         file: 'run/runner.js',
-        from: `live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now });`,
-        to: `live.run = ledger.move(run.id, 'claimed', { deadlineAt, startedAt: now, agent, folder });`,
+        from: 'const claimed = { deadlineAt, startedAt: now };',
+        to: 'const claimed = { deadlineAt, startedAt: now, agent, folder };',
       },
     ],
   },

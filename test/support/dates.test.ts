@@ -11,7 +11,8 @@ const TESTS = join(import.meta.dirname, '..');
 const ROOT = join(TESTS, '..');
 
 /** Those with many processes of their own take minutes, and run on request only. */
-const LONG = /^(?:architecture|(?:scenarios|crash|soak|support|graph|cli|worktrees|executors\/process)\/)/;
+const LONG =
+  /^(?:architecture|(?:scenarios|crash|model|simulation|soak|support|graph|cli|worktrees|executors\/process)\/)/;
 
 function suitesWithRealTime(): string[] {
   return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
