@@ -177,14 +177,14 @@ describe('TCP', () => {
   });
 
   test('auto takes another port when the usual one is taken', async () => {
-    try {
-      await listenAnywhere(7420);
-    } catch {
-      // Another holds it already: as good.
-    }
+    // Another program of this machine may hold it already, and may be about to release it.
+    const isTaken = await listenAnywhere(7420).then(
+      () => true,
+      () => false,
+    );
     const api = await start();
     const url = await api.server.openTcp();
-    expect(url).not.toMatch(/:7420$/);
+    if (isTaken) expect(url).not.toMatch(/:7420$/);
     expect((await fetch(`${url}/api/health`)).status).toBe(200);
   });
 
