@@ -10,7 +10,7 @@ import type { Decision, GraphView, Pause, ScheduleMemory, World } from '../decid
 import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
-import { goesElsewhere, isAgentProfile } from '../domain/profile.ts';
+import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { satisfiesDependents } from '../domain/task.ts';
 import { Board, type TaskChange } from './board.ts';
@@ -204,12 +204,22 @@ class Walk {
       if (started.has(key)) continue;
       const verdict = verdictOf(decision.verdicts, graph, task);
       // For a person, a time or another task it waits on its own: when that has come it is a candidate again.
-      const isKept = verdict?.state === 'queued' || (verdict?.state === 'held' && isPause(verdict.code));
+      const isKept =
+        verdict?.state === 'queued' || (verdict?.state === 'held' && this.#isForRoom(verdict.code));
       if (!verdict || !isKept) continue;
       const { code, because } = verdict;
       if (!this.#waiting.has(key)) this.#waiting.set(key, { since: this.#now, kept: { code, because } });
     }
     this.#candidates = new Map();
+  }
+
+  /** Whether a code holds everything of a profile, an account or the machine, as opposed to one task. */
+  #isForRoom(code: string): boolean {
+    return (
+      code === 'budget' ||
+      code === this.#blocked?.code ||
+      this.#pauses.some((pause) => pause.scope !== 'task' && pause.code === code)
+    );
   }
 
   #world(): World {
@@ -336,10 +346,14 @@ class Walk {
 
   /** How long until the task is due again by the policy, ms; null: never. */
   #again(run: Run, outcome: Outcome, counted: number): number | null {
-    const view = this.#views.find(({ graph }) => graph === run.graph);
-    const policy = (view && profileNamed(run.executor, view.profiles)?.retry) ?? this.#base.config.retry;
+    const policy = this.#profileOf(run)?.retry ?? this.#base.config.retry;
     const retry = retryDecision(run, outcome, policy, counted, this.#now, this.#script.random());
     return retry.again ? Math.max(0, retry.at - this.#now) : null;
+  }
+
+  #profileOf({ graph, executor }: Run): Profile | null {
+    const view = this.#views.find((one) => one.graph === graph);
+    return view ? profileNamed(executor, view.profiles) : null;
   }
 
   #reopen({ graph, task }: Run, afterMs: number): void {
@@ -400,12 +414,3 @@ class Walk {
     return { ...rest, snapshot };
   }
 }
-
-/** Reasons that hold everything of a profile, an account or a place, as opposed to one task. */
-function isPause(code: string): boolean {
-  return PAUSES.has(code);
-}
-
-const PAUSES: ReadonlySet<string> = new Set([
-  ...['quota', 'executor-unavailable', 'login', 'provider', 'failing', 'budget', 'not-running'],
-]);

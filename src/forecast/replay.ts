@@ -61,7 +61,10 @@ const RELEASED_WITHIN_MS = 2000;
 const GAP_MS = 3000;
 
 /** Pauses of a profile or an account; a task that waits for one is ready but for it. */
-const PAUSE_CODES: ReadonlySet<string> = new Set(['quota', 'executor-unavailable', 'provider']);
+const PAUSE_CODES: ReadonlySet<string> = new Set([
+  ...['quota', 'provider', 'executor-unavailable', 'circuit-open'],
+  ...['endpoint-rate', 'endpoint-gone', 'endpoint-disabled'],
+]);
 const CAPACITY_CODES: ReadonlySet<string> = new Set([...PAUSE_CODES, 'not-running', 'budget']);
 
 /** The replay of a record in a world: its graphs, profiles and limits hold, its tasks begin as the record says. */
