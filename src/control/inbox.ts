@@ -7,7 +7,7 @@ import type { InboxItem, InboxKind, WorktreeReport } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { isoTime } from '../platform/clock.ts';
+import { isoTimeOrNull } from '../platform/clock.ts';
 import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
 import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
@@ -118,13 +118,13 @@ function itemsOfRun(input: Reportable, run: Run, commands: Commands): InboxItem[
         kind: 'question',
         code: 'question',
         because: question,
-        since: instant(lease.heartbeatAt),
+        since: isoTimeOrNull(lease.heartbeatAt),
         ...(options.length > 0 ? { options } : {}),
         command: commands.answer(view, run.task),
       },
     ];
   const because = `${lease.worker ?? 'its worker'} has not been heard of for long`;
-  const since = instant(lease.staleAt);
+  const since = isoTimeOrNull(lease.staleAt);
   return [
     { ...about, kind: 'stale', code: 'stale', because, since, command: commands.release(view, run.task) },
   ];
@@ -216,10 +216,6 @@ function commandsFor(views: readonly GraphView[]) {
       return `supervisor why ${on(view, id)}`;
     },
   };
-}
-
-function instant(at: number | null): string | null {
-  return at === null ? null : isoTime(at);
 }
 
 /** Quoted for a shell. */

@@ -22,7 +22,7 @@ import type {
 import { holdsSlot, type Run } from '../domain/run.ts';
 import { type Task, type TaskDetail, tagValue } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { isoTime } from '../platform/clock.ts';
+import { isoTime, isoTimeOrNull } from '../platform/clock.ts';
 import { globalTaskId, globalTaskIds } from '../run/assignment.ts';
 import { questionOf } from '../run/questions.ts';
 import type { RememberedGraph } from '../runs/graph-book.ts';
@@ -74,7 +74,7 @@ export function statusReport(input: Reportable): StatusReport {
           task: task.id,
           worktree: view.worktree,
           schedule,
-          next_at: instant(own ? own.nextAt : verdict.nextAt),
+          next_at: isoTimeOrNull(own ? own.nextAt : verdict.nextAt),
         });
       if (verdict.state !== 'running' && verdict.state !== 'finished')
         held.push({
@@ -83,7 +83,7 @@ export function statusReport(input: Reportable): StatusReport {
           state: verdict.state,
           code: verdict.code,
           because: verdict.because,
-          next_at: instant(verdict.nextAt),
+          next_at: isoTimeOrNull(verdict.nextAt),
         });
     }
   }
@@ -139,8 +139,8 @@ export function runReport(run: Run, progress: string | null, lease: Lease | null
     phase: run.phase,
     agent: run.agent,
     pid: run.process?.pid ?? null,
-    started_at: instant(run.startedAt),
-    finished_at: instant(run.finishedAt),
+    started_at: isoTimeOrNull(run.startedAt),
+    finished_at: isoTimeOrNull(run.finishedAt),
     output: run.folder === null ? null : `${run.folder}/output.log`,
     because: run.because,
     outcome: run.outcome,
@@ -171,11 +171,11 @@ function usageReport({ usage, outcome }: Run): UsageReport | null {
 function leaseReport(lease: Lease): LeaseReport {
   return {
     worker: lease.worker,
-    expires_at: instant(lease.expiresAt),
-    heartbeat_at: instant(lease.heartbeatAt),
+    expires_at: isoTimeOrNull(lease.expiresAt),
+    heartbeat_at: isoTimeOrNull(lease.heartbeatAt),
     external_ref: lease.externalRef,
     ...questionOf(lease),
-    stale_since: instant(lease.staleAt),
+    stale_since: isoTimeOrNull(lease.staleAt),
   };
 }
 
@@ -198,7 +198,7 @@ export function judgedTaskReport(
 ): TaskReport {
   const report = taskReport(task, graph, worktree, verdictOf(decision.verdicts, graph, task.id), id);
   const next = decision.schedules.get(graph)?.get(task.id)?.nextAt ?? null;
-  return report.next_at === null && next !== null ? { ...report, next_at: instant(next) } : report;
+  return report.next_at === null && next !== null ? { ...report, next_at: isoTimeOrNull(next) } : report;
 }
 
 /** One task with its verdict. */
@@ -219,7 +219,7 @@ export function taskReport(
     state: verdict?.state ?? 'held',
     code: verdict?.code ?? 'unjudged',
     because: verdict?.because ?? 'not looked at yet',
-    next_at: instant(verdict?.nextAt ?? null),
+    next_at: isoTimeOrNull(verdict?.nextAt ?? null),
     executor: verdict?.executor ?? null,
     priority: task.priority,
     assigned: task.assigned ?? null,
@@ -281,8 +281,4 @@ export function scheduleText(task: Task): string | null {
   return (
     task.schedule ?? tagValue(task, 'schedule:') ?? (task.cronEnabled ? (task.cronSchedule ?? null) : null)
   );
-}
-
-function instant(at: number | null): string | null {
-  return at === null ? null : isoTime(at);
 }

@@ -5,7 +5,7 @@ import type { Tasks } from '../domain/graph.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 
-type Dropped = 'assigned' | 'readyAfter' | 'notBefore' | 'schedule' | 'cronSchedule';
+type Dropped = 'assigned' | 'readyAfter';
 
 /** New values of a task's members, and members to remove. */
 export type TaskChange = Partial<Task> & { readonly drop?: readonly Dropped[] };

@@ -7,7 +7,7 @@ import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/id
 import { isTerminal, type Task } from '../domain/task.ts';
 import { type Course, type CourseEvent, type CourseRun, courseOf, type Script } from './course.ts';
 import type { Draws, Experience } from './experience.ts';
-import { quantile } from './quantile.ts';
+import { average, quantile } from './statistics.ts';
 
 /** Instants in ms; null: in that many courses it has not ended within the time that is looked at. */
 export interface EndRange {
@@ -293,8 +293,4 @@ function spreadOf(draws: readonly Record<Part, number>[]): SpreadShares | null {
       people: shareOf('people'),
     },
   };
-}
-
-function average(numbers: readonly number[]): number {
-  return numbers.reduce((all, one) => all + one, 0) / Math.max(1, numbers.length);
 }

@@ -5,6 +5,7 @@ import { learn } from '../decide/learn.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Usage } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
+import { sum } from './statistics.ts';
 
 type Spender = Pick<Run, 'graph' | 'task' | 'repo' | 'executor' | 'model'>;
 
@@ -71,8 +72,4 @@ export class PaperSpending implements Spending {
 
 function tokensOf({ inputTokens = 0, outputTokens = 0 }: Usage): number {
   return inputTokens + outputTokens;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((all, one) => all + one, 0);
 }

@@ -2,8 +2,8 @@
 
 import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import { type Course, type CourseRun, courseOf } from './course.ts';
-import { quantile } from './quantile.ts';
 import { type Replay, reproduction } from './replay.ts';
+import { quantile, sum } from './statistics.ts';
 
 /** How long runs waited for room, ms, and how many there were. */
 export interface Waiting {
@@ -128,8 +128,4 @@ function firstOf({ before, after }: MovedStart): number {
 
 function byRun({ runs }: Course): ReadonlyMap<`${TaskKey} ${number}`, CourseRun> {
   return new Map(runs.map((run) => [`${taskKey(run.graph, run.task)} ${run.n}`, run]));
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((all, one) => all + one, 0);
 }

@@ -44,3 +44,8 @@ export function systemClock(): Clock {
 export function isoTime(at: number): string {
   return new Date(at).toISOString();
 }
+
+/** The same for an instant that may not be known. */
+export function isoTimeOrNull(at: number | null): string | null {
+  return at === null ? null : isoTime(at);
+}

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { chanceOf } from '../../src/cli/drill/chance.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
 import { personEnvironment } from '../support/actors.ts';
@@ -50,7 +51,7 @@ if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
 campaign(
   `${TASKS} tasks, ${WORKERS} workers, ${KILLS} kills of workers, Redis and supervisor: each done exactly once`,
   async () => {
-    const chance = chanceOf(SEED);
+    const chance = chanceOf(SEED).share;
     playground = await createPlayground();
     const { repo, folder, configFile, stateDir } = playground;
     await withRemote(playground);
@@ -193,16 +194,4 @@ function ended(child: ChildProcess | null, signal: NodeJS.Signals): Promise<void
     child.once('close', () => resolve());
     child.kill(signal);
   });
-}
-
-/** Chance that is the same for the same seed (mulberry32). */
-function chanceOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -1,5 +1,6 @@
 // Weeks of work on paper: arrivals, heavy-tailed durations, failures, quotas; and what a ledger would have recorded.
 
+import { chanceOf } from '../../src/cli/drill/chance.ts';
 import { taskKey } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Run } from '../../src/domain/run.ts';
@@ -10,15 +11,7 @@ import { config, graphView, NOW, run, task, world } from '../support/tasks.ts';
 export const DAY_MS = 86_400_000;
 
 /** The same sequence for the same seed, in [0, 1). */
-export function chance(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export const chance = (seed: number): (() => number) => chanceOf(seed).share;
 
 /** A duration whose logarithm is normal: the median, and now and then ten times that. ms. */
 export function heavyTailed(random: () => number, medianMs: number): number {

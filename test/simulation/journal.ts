@@ -1,7 +1,7 @@
 // What the executors themselves saw: starts, ends and the word of every piece of work, told by no supervisor. Judges
 // on the spot what may never happen.
 
-import type { Word as TraceWord } from './trace.ts';
+import type { Word as TraceWord } from '../model/life.ts';
 
 /** How a piece of work ended, as its worker knows. */
 export type Word =

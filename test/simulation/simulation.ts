@@ -2,10 +2,10 @@
 
 import type { Run } from '../../src/domain/run.ts';
 import { isOpenRun } from '../../src/domain/run.ts';
+import type { Word } from '../model/life.ts';
 import { Chance } from './chance.ts';
 import type { Fault } from './journal.ts';
 import { FAULTS, type FaultName, People, tasksFor } from './people.ts';
-import type { Word } from './trace.ts';
 import { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;

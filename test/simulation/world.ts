@@ -12,6 +12,7 @@ import type { Identity } from '../../src/platform/identity.ts';
 import type { Log } from '../../src/platform/log.ts';
 import type { Verified } from '../../src/wg/verify.ts';
 import type { DiscoveredRepository } from '../../src/worktrees/discover.ts';
+import type { Word } from '../model/life.ts';
 import { Agents, type Work } from './agents.ts';
 import { Chance } from './chance.ts';
 import { Disk } from './disk.ts';
@@ -19,7 +20,6 @@ import { createInstance, type Instance } from './instance.ts';
 import { Journal } from './journal.ts';
 import { LedgerDisk } from './ledger-disk.ts';
 import { Life, Scheduler } from './scheduler.ts';
-import type { Word } from './trace.ts';
 
 export const ATTEMPTS = 3;
 const BEGIN = Date.parse('2027-03-10T08:00:00Z');

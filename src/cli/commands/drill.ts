@@ -1,6 +1,7 @@
 // `supervisor drill`: the crash test on the user's own machine, in a throw-away repository.
 
 import { randomInt } from 'node:crypto';
+import { resolve } from 'node:path';
 import { createLocker } from '../../platform/flock.ts';
 import type { Context } from '../context.ts';
 import { type Drilled, type DrillOptions, runDrill } from '../drill/drill.ts';
@@ -43,7 +44,7 @@ export async function drill(context: Context, options: DrillCommandOptions): Pro
     const drilled = await runDrill({
       ...{ seconds, seed, locker, clock: context.clock, environment: context.environment },
       signal: ended.signal,
-      keep: options.keep === undefined ? null : absolute(options.keep, context.cwd),
+      keep: options.keep === undefined ? null : resolve(context.cwd, options.keep),
       progress: progressOf(context, { seconds, seed }),
     });
     clearBar(context);
@@ -57,8 +58,6 @@ export async function drill(context: Context, options: DrillCommandOptions): Pro
     for (const off of offs) off();
   }
 }
-
-const absolute = (path: string, cwd: string) => (path.startsWith('/') ? path : `${cwd}/${path}`);
 
 function show(context: Context, drilled: Drilled): void {
   if (context.json) context.outJson(drillReport(drilled));

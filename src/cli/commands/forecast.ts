@@ -4,6 +4,7 @@
 import { experienceOf } from '../../control/history.ts';
 import { RUNS_NEEDED } from '../../forecast/experience.ts';
 import { Forecasts, type TargetForecast, type TaskForecast } from '../../forecast/forecast.ts';
+import { isoTimeOrNull } from '../../platform/clock.ts';
 import { taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { chanceOf } from '../drill/chance.ts';
@@ -70,10 +71,9 @@ export async function forecast(
       ...{ history_runs: experience?.runs ?? 0, history_needed: RUNS_NEEDED },
     };
     if (!experience?.isEnough) return { ...head, draws: 0, tasks: [], target: null };
-    const chance = chanceOf(seed);
     const target = asked && { graph: asked.view.graph, task: asked.task.id };
     const forecasts = new Forecasts({
-      ...{ world, experience, random: () => chance.below(2 ** 32) / 2 ** 32 },
+      ...{ world, experience, random: chanceOf(seed).share },
       ...(target ? { target } : {}),
     });
     await draw(context, forecasts, options.draws);
@@ -110,13 +110,19 @@ async function draw(context: Context, forecasts: Forecasts, asked: number | unde
 }
 
 function rowOf({ task, p10, p50, p80, p90, p95, ends }: TaskForecast) {
-  return { task, ...{ p10: iso(p10), p50: iso(p50), p80: iso(p80), p90: iso(p90), p95: iso(p95) }, ends };
+  return {
+    task,
+    ...{
+      p10: isoTimeOrNull(p10),
+      p50: isoTimeOrNull(p50),
+      p80: isoTimeOrNull(p80),
+      p90: isoTimeOrNull(p90),
+      p95: isoTimeOrNull(p95),
+    },
+    ends,
+  };
 }
 
 function detailsOf({ costUsd, path, spread }: TargetForecast): ForecastDetails {
   return { cost_usd: costUsd, path, spread: spread && { ...spread } };
-}
-
-function iso(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString();
 }

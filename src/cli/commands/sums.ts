@@ -5,6 +5,7 @@ import type { RunReport } from '../../domain/report.ts';
 import { withView } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { page } from '../render/pager.ts';
+import { localDay } from '../render/relative-time.ts';
 import { costTable, digestView } from '../render/sums-view.ts';
 import { sinceInstant } from '../since.ts';
 
@@ -44,7 +45,9 @@ export async function cost(context: Context, { by, since }: CostOptions): Promis
   }));
   const keyOf = (run: RunReport) => {
     if (by === 'profile') return run.executor;
-    return by === 'repo' ? (repos.get(run.worktree) ?? basename(run.worktree)) : dayOf(run.started_at);
+    return by === 'repo'
+      ? (repos.get(run.worktree) ?? basename(run.worktree))
+      : localDay(Date.parse(run.started_at ?? '') || 0);
   };
   const groups = new Map<string, RunReport[]>();
   for (const run of runs) groups.set(keyOf(run), [...(groups.get(keyOf(run)) ?? []), run]);
@@ -73,13 +76,6 @@ function sumOf(key: string, runs: readonly RunReport[]): CostSum {
       (usage) => (usage.cache_read_input_tokens ?? 0) + (usage.cache_creation_input_tokens ?? 0),
     ),
   };
-}
-
-/** The local day of an instant. */
-function dayOf(instant: string | null): string {
-  const date = new Date(instant ?? 0);
-  const two = (part: number) => String(part).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 /** `supervisor digest`. */

@@ -1,10 +1,12 @@
 // `whatif`: the recorded past with another configuration. Works beside a running supervisor and without one, and changes
 // nothing.
 
+import { resolve } from 'node:path';
 import { recordedOf } from '../../control/history.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { type Replay, replayOf } from '../../forecast/replay.ts';
 import { type CourseSums, compare, type Waiting, type WhatIf } from '../../forecast/what-if.ts';
+import { isoTimeOrNull } from '../../platform/clock.ts';
 import { withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { page } from '../render/pager.ts';
@@ -27,7 +29,7 @@ export async function whatIf(context: Context, options: WhatIfOptions): Promise<
     });
   const now = context.now();
   const from = sinceInstant(options.since, now);
-  const base = options.base === undefined ? undefined : absolute(options.base, context.cwd);
+  const base = options.base === undefined ? undefined : resolve(context.cwd, options.base);
   const before = await replayWith({ ...rest, config: base }, from, now);
   const after = await replayWith(context, from, now);
   if (!before || !after || before.runs.length === 0)
@@ -51,10 +53,6 @@ function replayWith(context: Context, from: number, now: number): Promise<Replay
   });
 }
 
-function absolute(path: string, cwd: string): string {
-  return path.startsWith('/') ? path : `${cwd}/${path}`;
-}
-
 /** The answer of `whatif`: durations in seconds, instants RFC 3339. */
 export type WhatIfReport = ReturnType<typeof reportOf>;
 
@@ -66,7 +64,7 @@ function reportOf(
 ) {
   const { reproduced, leftOut, repos, before, after, moved, movedCount } = result;
   return {
-    ...{ since: iso(from), until: iso(now), config },
+    ...{ since: isoTimeOrNull(from), until: isoTimeOrNull(now), config },
     reproduced: { ...reproduced, left_out: leftOut },
     repos: repos.map((one) => ({
       ...{ repo: names.get(one.repo) ?? one.repo, before: waiting(one.before), after: waiting(one.after) },
@@ -74,7 +72,7 @@ function reportOf(
     ...{ before: sums(before), after: sums(after), moved_count: movedCount },
     moved: moved.map((one) => ({
       ...{ task: one.task, worktree: worktrees.get(one.graph) ?? one.graph, run: one.run },
-      ...{ before: iso(one.before), after: iso(one.after), because: one.because },
+      ...{ before: isoTimeOrNull(one.before), after: isoTimeOrNull(one.after), because: one.because },
     })),
   };
 }
@@ -85,11 +83,7 @@ function waiting({ runs, p50, p95, longest }: Waiting) {
 
 function sums({ runs, costUsd, lastEnd, quotaStops, quotaMs, open }: CourseSums) {
   return {
-    ...{ runs, cost_usd: costUsd, last_end: iso(lastEnd) },
+    ...{ runs, cost_usd: costUsd, last_end: isoTimeOrNull(lastEnd) },
     ...{ quota_stops: quotaStops, quota_s: quotaMs / 1000, unfinished_runs: open },
   };
-}
-
-function iso(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString();
 }

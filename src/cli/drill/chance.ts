@@ -1,12 +1,14 @@
 // Chance that can be repeated: the same seed gives the same walk.
 
 export interface Chance {
+  /** In [0, 1). */
+  share(): number;
   /** A whole number from 0 to below `limit`. */
   below(limit: number): number;
   pick<T>(from: readonly T[]): T;
 }
 
-/** Mulberry32: small, and good enough to choose the next git command. */
+/** Mulberry32: small, and good enough to choose the next git command or to draw a duration. */
 export function chanceOf(seed: number): Chance {
   let state = seed >>> 0;
   const next = () => {
@@ -17,6 +19,7 @@ export function chanceOf(seed: number): Chance {
   };
   const below = (limit: number) => Math.floor(next() * limit);
   return {
+    share: next,
     below,
     pick(from) {
       const found = from[below(from.length)];

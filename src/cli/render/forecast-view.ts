@@ -3,7 +3,7 @@
 import type { ForecastReport, ForecastRow } from '../commands/forecast.ts';
 import type { Context } from '../context.ts';
 import { plain } from './plain.ts';
-import { roughDuration } from './relative-time.ts';
+import { localDay, roughDuration, timeOfDay } from './relative-time.ts';
 import { renderTable } from './table.ts';
 
 type Around = Pick<Context, 'width' | 'paint' | 'now'>;
@@ -66,7 +66,7 @@ function targetView(target: NonNullable<ForecastReport['target']>, around: Aroun
     paint.strong(plain(target.task)),
     ...said.map(
       ([share, at]) =>
-        `  ${share}  ${at === null ? ends(null, around) : `by ${localTime(at)}, ${ends(at, around)}`}`,
+        `  ${share}  ${at === null ? ends(null, around) : `by ${localDay(Date.parse(at))} ${timeOfDay(Date.parse(at)).slice(0, 5)}, ${ends(at, around)}`}`,
     ),
   ];
   const bar = rangeBar(target, around);
@@ -119,11 +119,4 @@ function shareBar(share: number, { paint }: Around): string {
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
-}
-
-/** The local day and time of day, without seconds. */
-function localTime(instant: string): string {
-  const date = new Date(instant);
-  const two = (part: number) => String(part).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }

@@ -33,3 +33,10 @@ export function timeOfDay(at: number): string {
     .map((part) => String(part).padStart(2, '0'))
     .join(':');
 }
+
+/** The local day of an instant (ms), `2027-03-14`. */
+export function localDay(at: number): string {
+  const date = new Date(at);
+  const two = (part: number) => String(part).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}

@@ -4,7 +4,7 @@ import type { VerdictSpanReport, VerdictsReport } from '../../domain/report.ts';
 import type { Context } from '../context.ts';
 import { statePaint } from './color.ts';
 import { plain } from './plain.ts';
-import { roughDuration } from './relative-time.ts';
+import { localDay, roughDuration, timeOfDay } from './relative-time.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 
@@ -54,9 +54,6 @@ function stateOf({ state, code }: VerdictSpanReport): string {
 
 /** Local time, as it was asked for. */
 function stamp(instant: string, withDay: boolean): string {
-  const date = new Date(Date.parse(instant));
-  const two = (value: number) => String(value).padStart(2, '0');
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return withDay ? `${day} ${time}` : time;
+  const at = Date.parse(instant);
+  return withDay ? `${localDay(at)} ${timeOfDay(at)}` : timeOfDay(at);
 }
