@@ -77,16 +77,20 @@ export async function forecast(
       ...(target ? { target } : {}),
     });
     await draw(context, forecasts, options.draws);
-    const because = new Map((await lookout.tasks({})).map((one) => [one.task, one.because]));
+    const now = new Map(lookout.tasks({}).map((one) => [`${one.worktree}\n${one.task}`, one]));
     const worktreeOf = new Map(world.graphs.map((view) => [view.graph, view.worktree]));
-    const row = (one: TaskForecast): ForecastRow => {
-      const worktree = worktreeOf.get(one.graph) ?? '';
-      return { ...rowOf(one), worktree, because: because.get(one.task) ?? '' };
-    };
+    const nowOf = ({ graph, task: id }: TaskForecast) => now.get(`${worktreeOf.get(graph)}\n${id}`);
+    const row = (one: TaskForecast): ForecastRow => ({
+      ...rowOf(one),
+      worktree: worktreeOf.get(one.graph) ?? '',
+      because: nowOf(one)?.because ?? '',
+    });
+    // A copy ends where it is dispatched.
+    const own = forecasts.tasks().filter((one) => nowOf(one)?.state !== 'copy');
     const full = forecasts.target();
     return {
       ...{ ...head, draws: forecasts.draws },
-      tasks: target ? [] : forecasts.tasks().map(row),
+      tasks: target ? [] : own.map(row),
       target: full && { ...row(full), ...detailsOf(full) },
     };
   });

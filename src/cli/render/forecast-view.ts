@@ -21,7 +21,12 @@ const SPREAD_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** The report for people. */
-export function forecastView(report: ForecastReport, around: Around): string {
+export function forecastView(
+  report: ForecastReport,
+  { width, paint }: Pick<Context, 'width' | 'paint'>,
+): string {
+  // Drawing takes seconds: everything is told from the instant at which it began.
+  const around = { width, paint, now: () => Date.parse(report.generated_at) };
   if (report.draws === 0)
     return (
       `not enough history: ${report.history_runs} finished runs, ${report.history_needed} are needed\n` +
@@ -32,9 +37,11 @@ export function forecastView(report: ForecastReport, around: Around): string {
   );
   if (report.target) return `${targetView(report.target, around)}\n${foot}`;
   if (report.tasks.length === 0) return 'everything is done\n';
+  const worktrees = new Set(report.tasks.map(({ worktree }) => worktree)).size;
   const table = renderTable({
     columns: [
       { head: 'TASK' },
+      { head: 'WORKTREE', min: 8, cut: 'start', drop: 2 },
       { head: '50 %', align: 'right' },
       { head: '80 %', align: 'right' },
       { head: '95 %', align: 'right' },
@@ -42,6 +49,7 @@ export function forecastView(report: ForecastReport, around: Around): string {
     ],
     rows: report.tasks.map((row) => [
       row.task,
+      worktrees > 1 ? row.worktree : '',
       ...[row.p50, row.p80, row.p95].map((at) => ends(at, around)),
       row.because,
     ]),
@@ -52,7 +60,7 @@ export function forecastView(report: ForecastReport, around: Around): string {
 }
 
 function ends(at: string | null, { now }: Around): string {
-  return at === null ? 'not without you' : `in ${roughDuration(Math.max(0, Date.parse(at) - now()))}`;
+  return at === null ? 'needs you' : `in ${roughDuration(Math.max(0, Date.parse(at) - now()))}`;
 }
 
 function targetView(target: NonNullable<ForecastReport['target']>, around: Around): string {

@@ -3,8 +3,9 @@
 import type { WhatIfReport } from '../commands/what-if.ts';
 import type { Context } from '../context.ts';
 import { plain } from './plain.ts';
-import { roughDuration } from './relative-time.ts';
+import { localDay, roughDuration, timeOfDay } from './relative-time.ts';
 import { renderTable } from './table.ts';
+import { wrap } from './text-width.ts';
 
 type Around = Pick<Context, 'width' | 'paint'>;
 
@@ -14,7 +15,10 @@ export function whatIfView(report: WhatIfReport, around: Around): string {
   const { runs, same, left_out } = report.reproduced;
   const share = runs === 0 ? 0 : Math.floor((same / runs) * 1000) / 10;
   const head = [
-    `replayed ${runs} runs since ${report.since ?? ''}; with today's configuration ${share} % start within a second of when they did`,
+    ...wrap(
+      `replayed ${runs} runs since ${localTime(report.since)}; with today's configuration ${share} % start within a second of when they did`,
+      width,
+    ),
     ...(left_out > 0 ? [`${left_out} runs of graphs that are not served any more are left out`] : []),
     '',
   ];
@@ -50,7 +54,7 @@ export function whatIfView(report: WhatIfReport, around: Around): string {
       ['still under way', before.unfinished_runs, after.unfinished_runs],
       ['cost', `$${before.cost_usd.toFixed(2)}`, `$${after.cost_usd.toFixed(2)}`],
       ['quota stops', before.quota_stops, after.quota_stops],
-      ['last end', before.last_end ?? '', after.last_end ?? ''],
+      ['last end', localTime(before.last_end), localTime(after.last_end)],
     ],
     width,
     head: paint.faint,
@@ -69,6 +73,12 @@ export function whatIfView(report: WhatIfReport, around: Around): string {
   const more = report.moved_count - report.moved.length;
   const foot = more > 0 ? `and ${more} more\n` : '';
   return `${head.map(plain).join('\n')}${waits}\n${sums}\n${moved}${foot}`;
+}
+
+function localTime(instant: string | null): string {
+  if (instant === null) return '';
+  const at = Date.parse(instant);
+  return `${localDay(at)} ${timeOfDay(at)}`;
 }
 
 function span(seconds: number): string {
