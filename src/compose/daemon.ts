@@ -146,9 +146,9 @@ export async function composeSupervisor(
     graceMs: () => source.current().shutdown.graceMs,
     queue: {
       replies: repliesOf(tokens),
-      trouble: (because) => noteTrouble(troubles, 'queue', because),
-      offers: (offers) => {
-        if (workers.noteQueue(offers, clock.now())) wake();
+      trouble: (queue, because) => noteTrouble(troubles, `queue ${queue}`, because),
+      offers: (queue, offers) => {
+        if (workers.noteQueue(queue, offers, clock.now())) wake();
       },
     },
   });
@@ -208,7 +208,7 @@ export async function composeSupervisor(
       if (observeOnly) return;
       reapAgents();
       await retention.work();
-      if (!isStarting) await runs.tidyPlaces();
+      if (!isStarting) host.tidy();
       if (!isStarting) await takeSpooled();
       await executors.sweep(() => {
         const ids = [...attended(), ...ledger.openRuns().map((run) => run.id)];
@@ -296,8 +296,9 @@ export async function composeSupervisor(
     supervisor.drain('stopping');
     if (cancelAgents) await supervisor.cancelAll();
     await watchers.stop();
-    await host.stop();
     await supervisor.stop();
+    // The last tick may have asked for more.
+    await host.stop();
     await executors.close();
     await wg.close();
     await api.stop();

@@ -22,7 +22,12 @@ export function createHost(
     readonly observeOnly: boolean;
     config(): Config;
   },
-): { readonly machine: MachineWatch; stop(): Promise<void> } {
+): {
+  readonly machine: MachineWatch;
+  /** Looks after worktrees that were made for tasks, beside the tick: git may take long. */
+  tidy(): void;
+  stop(): Promise<void>;
+} {
   const { processes, ledger, runs, probe, stateDir, observeOnly, config } = parts;
   const footprints = new Footprints({ ...base, processes, ledger, attended: () => runs.attended() });
   const learned = (executor: string) => ledger.learnedFootprint(executor);
@@ -35,6 +40,7 @@ export function createHost(
     });
   return {
     machine,
+    tidy: () => tidied.later(runs.tidyPlaces()),
     async stop() {
       footprints.stop();
       await tidied.idle();

@@ -34,7 +34,6 @@ export async function editMany(
       results.set(query, { query, task: query.task, worktree: null, because: refusal(thrown) });
     }
   for (const [graph, found] of byGraph) {
-    let because: string | null = null;
     try {
       await parts.graphs.require(graph).store.change((draft) => {
         for (const each of found)
@@ -46,9 +45,9 @@ export async function editMany(
           }
       });
     } catch (thrown) {
-      because = refusal(thrown);
+      const because = refusal(thrown);
+      for (const each of found) results.set(each.query, { ...each, because });
     }
-    if (because !== null) for (const each of found) results.set(each.query, { ...each, because });
   }
   return queries.flatMap((query) => results.get(query) ?? []);
 }

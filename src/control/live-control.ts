@@ -24,7 +24,6 @@ import { addTask, editTask, type TaskRequest } from '../graphs/authoring.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
 import type { Base } from '../platform/base.ts';
-import type { Bus } from '../platform/bus.ts';
 import { isoTime } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
@@ -58,6 +57,7 @@ import type {
 import type { CurrentTasks } from './current-tasks.ts';
 import { type EditedTask, editMany } from './edit-many.ts';
 import { askedRuns, type FoundTask, findTask, lostRun, onlyGraph, runNamed } from './find-task.ts';
+import { firstLook, soonOr } from './first-look.ts';
 import { pauseTarget } from './pause-target.ts';
 import { promptOf } from './prompt.ts';
 import {
@@ -94,9 +94,6 @@ export interface ControlNeeds extends Base {
   verdictsWritten(): Promise<void>;
 }
 
-/** Callers get 503 when a start takes longer, ms. */
-const START_WAIT_MS = 5000;
-
 export class LiveControl implements SupervisorControl {
   readonly #parts: ControlNeeds;
   readonly #supervisor: Supervisor;
@@ -115,13 +112,7 @@ export class LiveControl implements SupervisorControl {
     this.#tasks = parts.tasks;
     this.#startedAt = parts.clock.now();
     this.#begun = firstLook(parts.bus);
-    this.#begunSoon = new Promise((resolve) => {
-      const cancel = parts.clock.after(START_WAIT_MS, resolve);
-      this.#begun.then(() => {
-        cancel();
-        resolve();
-      });
-    });
+    this.#begunSoon = soonOr(this.#begun, parts.clock);
   }
 
   async status(): Promise<StatusReport> {
@@ -193,6 +184,7 @@ export class LiveControl implements SupervisorControl {
   }
 
   async heldRun(query: TaskQuery, holder: string): Promise<RunOfToken | null> {
+    await this.#begunSoon;
     const { view, task } = this.#tasks.find(query);
     return this.#parts.workerCalls.heldRun({ graph: view.graph, task: task.id }, holder);
   }
@@ -436,15 +428,4 @@ export class LiveControl implements SupervisorControl {
       leaseOf: (run) => this.#runs.find(run)?.lease ?? null,
     };
   }
-}
-
-/** Resolves when everything was read and judged for the first time. */
-export function firstLook(bus: Bus): Promise<void> {
-  return new Promise((resolve) => {
-    const off = bus.on(({ name }) => {
-      if (name !== 'tick.finished') return;
-      off();
-      resolve();
-    });
-  });
 }

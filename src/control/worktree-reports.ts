@@ -130,13 +130,13 @@ function withCopies(said: RowState, copies: readonly JudgedTask[]): RowState {
   return { ...said, because: `${said.because}; ${some}: ${first.verdict.because}` };
 }
 
-/** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */
 /** One that was made for a task, and why it is still there. */
 function ownState({ path, ownTask }: Worktree, kept: Reportable['keptPlaces']): RowState | null {
   if (ownTask === undefined) return null;
   return { state: 'own', because: kept?.get(path) ?? `made for the task ${ownTask}` };
 }
 
+/** A state in which there is nothing to count, or null for a worktree whose graph is served through it. */
 function worktreeState(worktree: Worktree, excluded: boolean, servedFrom: string | null): RowState | null {
   if (worktree.bare && worktree.graph === null)
     return { state: 'bare', because: 'a bare repository has no files of its own' };

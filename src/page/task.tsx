@@ -365,7 +365,9 @@ function Changes({ task }: { readonly task: TaskDetailReport }) {
     actor,
     message: `asked: ${action}${detail === '' ? '' : ` (${detail})`}`,
   }));
-  const entries = [...task.log, ...acted].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp));
+  const entries = [...acted, ...[...task.log].reverse()].sort(
+    (a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp),
+  );
   const shown = isWhole ? entries.slice(0, 500) : entries.slice(0, 10);
   if (entries.length === 0) return null;
   return (

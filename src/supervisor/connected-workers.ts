@@ -20,8 +20,8 @@ const MOST = 10_000;
 export class ConnectedWorkers {
   readonly #known = new Map<string, { readonly offer: WorkerOffer; readonly seenAt: number }>();
 
-  /** Those that take work from a queue. */
-  readonly #atQueue = new Set<string>();
+  /** Those that take work from a queue, by queue. */
+  readonly #atQueue = new Map<string, ReadonlySet<string>>();
 
   /** Records its request. Returns whether that is news: a new worker, or another offer. */
   note(offer: WorkerOffer, now: number): boolean {
@@ -34,6 +34,7 @@ export class ConnectedWorkers {
 
   /** Records those at a queue, by name; one that is not there any more has left. Returns whether that is news. */
   noteQueue(
+    queue: string,
     offers: ReadonlyMap<
       string,
       { readonly profiles: readonly string[]; readonly resting: readonly (readonly [string, string])[] }
@@ -41,15 +42,11 @@ export class ConnectedWorkers {
     now: number,
   ): boolean {
     let isNews = false;
-    for (const name of this.#atQueue)
-      if (!offers.has(name)) {
-        this.#atQueue.delete(name);
-        isNews = this.leave(name) || isNews;
-      }
-    for (const [name, { profiles, resting }] of offers) {
-      this.#atQueue.add(name);
+    for (const name of this.#atQueue.get(queue) ?? [])
+      if (!offers.has(name)) isNews = this.leave(name) || isNews;
+    this.#atQueue.set(queue, new Set(offers.keys()));
+    for (const [name, { profiles, resting }] of offers)
       isNews = this.note({ name, profiles, resting: new Map(resting) }, now) || isNews;
-    }
     return isNews;
   }
 

@@ -4,6 +4,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Footprint } from '../domain/machine.ts';
+import type { Run } from '../domain/run.ts';
 import type { Processes } from '../executors/process/process-table.ts';
 import type { Base } from '../platform/base.ts';
 import type { Cancel } from '../platform/clock.ts';
@@ -62,15 +63,15 @@ export class Footprints {
   /** One look at the processes of all runs. Never rejects. */
   async look(): Promise<void> {
     const { attended, processes, log } = this.#parts;
-    const runs = attended().flatMap(({ run }) => (run.process ? [{ id: run.id, root: run.process }] : []));
+    const runs = attended().flatMap(({ run }) => (run.process ? [{ run, root: run.process }] : []));
     try {
       const usage = await processes.usage(runs.map(({ root }) => root.pid));
       const held = new Map<RunId, number>();
-      for (const { id, root } of runs) {
+      for (const { run, root } of runs) {
         const used = usage.get(root.pid);
         if (used === undefined) continue;
-        held.set(id, used.bytes);
-        this.#note(id, { peakBytes: used.bytes, cpuMs: used.cpuMs });
+        held.set(run.id, used.bytes);
+        this.#note(run, { peakBytes: used.bytes, cpuMs: used.cpuMs });
       }
       this.#held = held;
       for (const id of this.#peaks.keys()) if (!held.has(id)) this.#peaks.delete(id);
@@ -80,8 +81,9 @@ export class Footprints {
     }
   }
 
-  #note(id: RunId, now: Footprint): void {
-    const known = this.#peaks.get(id);
+  #note({ id, footprint: recorded }: Run, now: Footprint): void {
+    // An earlier supervisor may have seen it take more.
+    const known = this.#peaks.get(id) ?? recorded;
     const grew = (was: number | undefined, is: number) => is > (was ?? 0) * WORTH_NOTING;
     if (known && !grew(known.peakBytes, now.peakBytes) && !grew(known.cpuMs, now.cpuMs)) return;
     const footprint = {

@@ -186,19 +186,19 @@ export class OwnWorktrees {
       return kept(`${count} ${count === 1 ? 'file is' : 'files are'} changed and not committed`);
     }
     const tips = new Set<string>();
+    // The branch is removed only where it was judged: what is committed to it meanwhile stays.
+    let tip = '';
     for (const ref of ['HEAD', `refs/heads/${branch}`]) {
-      const tip = await this.#git.call(path, 'rev-parse', '--verify', '--quiet', ref).catch(() => '');
-      if (tip !== '') tips.add(tip.trim());
+      const found = await this.#git.call(path, 'rev-parse', '--verify', '--quiet', ref).catch(() => '');
+      if (found !== '') tips.add(found.trim());
+      if (ref !== 'HEAD') tip = found.trim();
     }
     let isMerged = true;
-    for (const tip of tips) {
-      const landed = await this.#landed(source, branch, tip);
+    for (const commit of tips) {
+      const landed = await this.#landed(source, branch, commit);
       if (landed === null) return kept(`it has commits of ${branch} that are on no other branch`);
       isMerged &&= landed === 'merged';
     }
-    const tip = (
-      await this.#git.call(source, 'rev-parse', '--verify', '--quiet', `refs/heads/${branch}`).catch(() => '')
-    ).trim();
     return { kind: 'landed', tip, isMerged: isMerged && tip !== '' };
   }
 

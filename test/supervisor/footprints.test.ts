@@ -68,6 +68,18 @@ test('the most counts; only what grew is written', async () => {
   footprints.stop();
 });
 
+test('what an earlier supervisor saw of a run is not forgotten by the next', async () => {
+  const { footprints, notes, live } = stage({
+    usage: async (roots) => new Map(roots.map((pid) => [pid, { bytes: 50, cpuMs: 10 }])),
+  });
+  const process = { pid: 7, startTime: '1', bootId: 'b' };
+  const footprint = { peakBytes: 200, cpuMs: 10 };
+  live.push(new LiveRun(run('r', 'adopted', { phase: 'started', process, footprint }), null, 0));
+  await footprints.look();
+  expect(notes).toEqual([]);
+  footprints.stop();
+});
+
 test('nothing is looked at while nothing runs here, and no timer is left', async () => {
   let looks = 0;
   const { clock, footprints, live, started } = stage({

@@ -114,9 +114,12 @@ export async function runDrill(options: DrillOptions): Promise<Drilled> {
       await drill.workers.stop();
     }
   } finally {
-    if (options.keep !== null)
-      await cp(folder.path, options.keep, { recursive: true, errorOnExist: false, verbatimSymlinks: true });
-    await folder.remove(false);
+    try {
+      if (options.keep !== null)
+        await cp(folder.path, options.keep, { recursive: true, errorOnExist: false, verbatimSymlinks: true });
+    } finally {
+      await folder.remove();
+    }
   }
 }
 
@@ -199,12 +202,14 @@ async function carryOut(drill: Drill, options: DrillOptions): Promise<Drilled> {
   })();
   try {
     // A stream of chance for each, so that the speed of one changes no choice of another.
-    await Promise.all([
+    const ends = await Promise.allSettled([
       fire(drill, chanceOf(seed + 1)),
       operate(drill, chanceOf(seed + 2)),
       shootAgents(drill, chanceOf(seed + 3)),
       edit(drill, chanceOf(seed + 4)),
     ]);
+    // Only when all of them have ended: none may start anything in a folder that is being removed.
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     const found = signal.aborted || drill.found.length > 0 ? drill.found : await settle(drill);
     await options.finish?.(stage, journal.entries());
     const runs = new Set(journal.entries().map(({ run }) => run)).size;

@@ -14,8 +14,8 @@ const BEGINNING_MS = 60_000;
 
 export interface DrillFolder {
   readonly path: string;
-  /** Ends every process of the drill and removes the folder. `keep`: only the processes. */
-  remove(keep: boolean): Promise<void>;
+  /** Ends every process of the drill and removes the folder. */
+  remove(): Promise<void>;
 }
 
 /** Makes a folder that counts as in use for as long as this process lives. */
@@ -25,10 +25,10 @@ export async function makeDrillFolder(locker: Locker): Promise<DrillFolder> {
   writeFileSync(join(path, LOCK), 'held\n');
   return {
     path,
-    async remove(keep) {
+    async remove() {
       await endProcesses(path);
       lock?.release();
-      if (!keep) await rm(path, { recursive: true, force: true, maxRetries: 5 });
+      await rm(path, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -23,9 +23,9 @@ export interface QueueExecutorParts {
   /** The name of the queue of answers: no other supervisor has it. */
   readonly replies: string;
   /** Which workers there are at one Redis. */
-  offers(offers: ReadonlyMap<string, QueueOffer>): void;
+  offers(queue: string, offers: ReadonlyMap<string, QueueOffer>): void;
   /** Something that people should know; null: no more. */
-  trouble(because: string | null): void;
+  trouble(queue: string, because: string | null): void;
 }
 
 export interface QueueExecutor extends Executor {
@@ -69,10 +69,14 @@ export function createQueueExecutor(parts: QueueExecutorParts): QueueExecutor {
     connection.onUp(() => {
       void connection.notDurable().then((because) => {
         if (because !== null) log.warn('queue.not-durable', { because });
-        parts.trouble(because);
+        parts.trouble(address.name, because);
       });
     });
-    const hub = new QueueHub({ ...parts, connection });
+    const hub = new QueueHub({
+      ...parts,
+      connection,
+      offers: (found) => parts.offers(address.name, found),
+    });
     hub.start();
     return hub;
   }
