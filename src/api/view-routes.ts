@@ -250,7 +250,7 @@ function manyReply(results: Many['results']): Reply {
 
 /** Those that it was done to, for the record. */
 function actOnMany(action: string, answer: unknown, detail: string | null | undefined): readonly Act[] {
-  const { results } = manyAnswer.parse(answer);
+  const { results } = answer as Many;
   return results
     .filter(({ done }) => done)
     .map(({ task, local_id: local = task, worktree = null }) => ({

@@ -1,5 +1,6 @@
 // What is shown about pauses that a person ordered: what is paused, why, and how to resume.
 
+import { shellWord } from '../domain/shell-word.ts';
 import type { GraphView, Pause, World } from './world.ts';
 
 /** The code of a pause that a person ordered; other pauses carry their own text. */
@@ -48,8 +49,4 @@ function repoTarget(repo: string, graphs: readonly GraphView[]): string {
   const name = graphs.find((view) => view.repo === repo)?.repoName;
   if (name === undefined) return repo;
   return graphs.some((view) => view.repoName === name && view.repo !== repo) ? repo : name;
-}
-
-function shellWord(text: string): string {
-  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -4,7 +4,7 @@
 import type { RepoSettings } from '../domain/config.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import { goesElsewhere, isAgentProfile, isSpawned, type Profile, runsHere } from '../domain/profile.ts';
+import { goesElsewhere, hasOwnWorktree, isAgentProfile, type Profile, runsHere } from '../domain/profile.ts';
 import { holdsSlot, isUnderWay, type Run } from '../domain/run.ts';
 import type { Budgets } from './budgets.ts';
 import { type MachineLack, MachineRoom, type MachineView } from './machine-room.ts';
@@ -246,8 +246,7 @@ export class Room {
   }
 
   #hasOwnWorktree({ profile, repo }: Seat): boolean {
-    if (!isSpawned(profile)) return false;
-    return (profile.worktree ?? this.#state.settingsOf(repo)?.worktree) === 'own';
+    return hasOwnWorktree(profile, this.#state.settingsOf(repo));
   }
 
   #takePlace(repo: string, worktree: string | null): void {

@@ -1,7 +1,7 @@
 // A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
 
 import { AGENT_TYPES, type AgentType, isAgentType } from './agent-cli.ts';
-import type { RetryPolicy } from './config.ts';
+import type { RepoSettings, RetryPolicy } from './config.ts';
 import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
@@ -185,6 +185,11 @@ export function isDelivered(type: ExecutorType): boolean {
 /** Whether its work runs elsewhere from the start: it uses no slot of this machine. */
 export function goesElsewhere(type: ExecutorType): boolean {
   return type === 'external' || isForWorkers(type);
+}
+
+/** Whether its tasks get a worktree of their own: by the profile, else by the repository. */
+export function hasOwnWorktree(profile: Profile, settings: Pick<RepoSettings, 'worktree'> | null): boolean {
+  return isSpawned(profile) && (profile.worktree ?? settings?.worktree) === 'own';
 }
 
 /** Whether its work is a process on this machine. */

@@ -29,11 +29,7 @@ export interface WorkOfOrder {
 }
 
 /** The `data` of a claim by a worker. */
-export function workOrder(
-  assignment: Assignment,
-  profile: WorkerProfile,
-  now: number,
-): Record<string, unknown> {
+export function workOrder(assignment: Assignment, profile: WorkerProfile, now: number) {
   const { task } = assignment;
   const push = fillPlaceholders(profile.push, placeholderValue(assignment));
   const work: WorkOfOrder = {

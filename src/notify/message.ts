@@ -1,6 +1,7 @@
 // A notification as people read it, and in the shapes that chats take. Pure: the stored event goes in.
 
 import type { NotifyFormat } from '../domain/config.ts';
+import { shellWord } from '../domain/shell-word.ts';
 
 /** What people are told. */
 export interface Message {
@@ -23,7 +24,7 @@ export function messageFor(event: { readonly type: string; readonly data: Fields
   const place = [line(data.repo), worktreeName(data.worktree)].filter((each) => each !== '');
   const where = [...new Set(place)].join(', ');
   const about = (what: string) => `${task} ${what}${where === '' ? '' : ` (${where})`}`;
-  const act = (command: string) => `→ supervisor ${command} ${word(task)}`;
+  const act = (command: string) => `→ supervisor ${command} ${shellWord(task)}`;
   const make = (title: string, isUrgent: boolean, ...lines: readonly string[]): Message => ({
     title: cut(title, 200),
     text: cut(lines.filter((each) => each !== '').join('\n'), LONGEST_TEXT),
@@ -124,10 +125,6 @@ function line(value: unknown): string {
   return String(value ?? '')
     .replace(/[\p{Control}\s]+/gu, ' ')
     .trim();
-}
-
-function word(text: string): string {
-  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function cut(text: string, most: number): string {

@@ -23,6 +23,12 @@ export class Refusal extends Error {
   }
 }
 
+/** Throws if another program left a service worker here; it is removed. */
+export async function refuseWorkers(): Promise<void> {
+  if (await removeWorkers())
+    throw new Refusal(401, 'not-ours', 'Another program answered here, and left a worker behind.', '');
+}
+
 /** One session's way to the supervisor. */
 export interface Api {
   get<T>(path: string, signal?: AbortSignal): Promise<T>;
@@ -80,8 +86,7 @@ export function createApi(begun: Session, kept: (key: string) => void): Api {
     },
     async unlock() {
       if (!isLocked) return null;
-      if (await removeWorkers())
-        throw new Refusal(401, 'not-ours', 'Another program answered here, and left a worker behind.', '');
+      await refuseWorkers();
       const nonce = newKey();
       const response = await ask('/page/proof', {
         method: 'POST',

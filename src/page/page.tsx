@@ -1,9 +1,9 @@
 // The page begins here: a code becomes a session, the session a live view, and the address decides what is shown of it.
 
 import { render } from 'preact';
-import { beginSession, createApi, Refusal, type Session } from './api.ts';
+import { beginSession, createApi, Refusal, refuseWorkers, type Session } from './api.ts';
 import { type App, AppContext, useApp, useCell } from './app.ts';
-import { after, now, recall, remember, removeWorkers } from './browser.ts';
+import { after, now, recall, remember } from './browser.ts';
 import { Capacity } from './capacity.tsx';
 import { createCell } from './cell.ts';
 import { Graph } from './graph.tsx';
@@ -62,8 +62,7 @@ function Closed({ because }: { readonly because: string }) {
 
 /** The session of this document: of a code in the address, else with the key of before. Throws Refusal. */
 async function enter(): Promise<Session> {
-  if (await removeWorkers())
-    throw new Refusal(401, 'not-ours', 'Another program answered here, and left a worker behind.', '');
+  await refuseWorkers();
   const code = codeIn(location.hash);
   if (code !== null) {
     // Gone from the address and the history before anything else happens.

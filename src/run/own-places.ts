@@ -7,8 +7,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred } from '../domain/outcome.ts';
-import { isSpawned, type Profile } from '../domain/profile.ts';
+import { hasOwnWorktree, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
+import { isTerminal } from '../domain/task.ts';
 import type { Repository } from '../domain/worktree.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -54,7 +55,7 @@ export class OwnPlaces {
 
   /** Gives a run its worktree and ports, where its profile or repository wants that. Not null: it cannot be. */
   async enter(live: LiveRun, graph: SupervisedGraph, profile: Profile): Promise<Deferred | null> {
-    if (!isSpawned(profile) || (profile.worktree ?? graph.settings.worktree) !== 'own') return null;
+    if (!hasOwnWorktree(profile, graph.settings)) return null;
     const hold = (code: string, because: string): Deferred => ({
       kind: 'deferred',
       code,
@@ -139,7 +140,7 @@ export class OwnPlaces {
     const isSame = task !== undefined && (task.createdAt ?? null) === marker.createdAt;
     const status = isSame ? task.status : 'gone';
     // Its next run continues here.
-    if (!['done', 'failed', 'abandoned', 'gone'].includes(status)) return;
+    if (status !== 'gone' && !isTerminal(status)) return;
     if (this.#isInUse(path)) {
       // Its process is still ending.
       this.#isDue = true;

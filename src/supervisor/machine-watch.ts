@@ -58,13 +58,19 @@ export class MachineWatch {
     const { machine: limits } = config();
     const age = this.#age();
     if (!limits || this.#reading === null || age === null || age > READING_VALID_MS) return null;
+    const known = new Map<string, ReturnType<typeof learned>>();
     return {
       reading: this.#reading,
       limits,
       stateDir,
       short: this.#short,
       held: footprints.held,
-      footprintOf: learned,
+      // Asked for each task that waits; the same for all of a profile.
+      footprintOf(executor) {
+        const found = known.has(executor) ? known.get(executor) : learned(executor);
+        known.set(executor, found ?? null);
+        return found ?? null;
+      },
     };
   }
 

@@ -2,6 +2,7 @@
 
 import { dirname, relative, sep } from 'node:path';
 import type { Config, RepoSettings } from '../domain/config.ts';
+import { shellWord } from '../domain/shell-word.ts';
 import { likelyCommonDir } from './common-dir.ts';
 import { realPath } from './graph-folder.ts';
 import { isLeftOut } from './settings.ts';
@@ -50,8 +51,4 @@ function isFoundBelow(root: string, depth: number, path: string): boolean {
   if (way === '') return true;
   const names = way.split(sep);
   return names.length <= depth && names.every((name) => !name.startsWith('.') && name !== 'node_modules');
-}
-
-function shellWord(text: string): string {
-  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

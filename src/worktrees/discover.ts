@@ -8,6 +8,7 @@ import pLimit from 'p-limit';
 import type { Config, RepoSettings, RootSettings } from '../domain/config.ts';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree, WorktreeTrouble } from '../domain/worktree.ts';
+import { nextTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
@@ -220,7 +221,7 @@ class DiskDiscovery implements Discovery {
     for (let from = 0; from < others.length; from += AT_A_TIME) {
       const some = others.slice(from, from + AT_A_TIME);
       reached.push(...(await Promise.all(some.map((one) => this.#reach(id, one, path, owner, listed)))));
-      if (from + AT_A_TIME < others.length) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (from + AT_A_TIME < others.length) await nextTurn();
     }
     const worktrees = reached.map((one) => one.worktree);
     const repository: Repository = {

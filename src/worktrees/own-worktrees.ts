@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
+import { shellWord } from '../domain/shell-word.ts';
 import type { Git } from './git.ts';
 import { copyIncluded } from './include-files.ts';
 import { gitDirAt, isInMiddle, type OwnEntry, ownEntries, writeMarker } from './own-marker.ts';
@@ -237,8 +238,4 @@ function slugOf(task: TaskId): string {
     .replace(/^-+|-+$/g, '')
     .slice(0, SLUG_CHARS);
   return plain === task ? plain : `${plain === '' ? 'task' : plain}-${digest(task).slice(0, 6)}`;
-}
-
-function shellWord(text: string): string {
-  return /^[\w.,:@%+~/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -7,7 +7,7 @@ import type { BullmqProfile } from '../../domain/profile.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import { type Assignment, type Begun, type Executor, stopReason } from '../executor.ts';
-import { type FittedData, fitted, MAX_PAYLOAD_BYTES } from '../http/fit-body.ts';
+import { fitted, MAX_PAYLOAD_BYTES } from '../http/fit-body.ts';
 import { aborted, stoppedOutcome } from '../stopped.ts';
 import { workOrder } from '../work-order.ts';
 import { queueAddress } from './address.ts';
@@ -156,7 +156,7 @@ function jobOf(
   // The supervisor cannot be reached from there, and who reads the queue must not be able to report.
   const callback = { url: null, socket: null, token: '' };
   const data = workOrder({ ...assignment, callback }, profile, now);
-  const bytes = fitted(data as unknown as FittedData, (cut) => Buffer.from(JSON.stringify(cut)));
+  const bytes = fitted(data, (cut) => Buffer.from(JSON.stringify(cut)));
   if (bytes.length > MAX_PAYLOAD_BYTES)
     return {
       kind: 'failed',
