@@ -89,14 +89,15 @@ export class Maintenance {
     if (!others) return;
     try {
       const agents = graph.registry.entries();
+      const copies = this.#copiesOf(graph);
       // A supervisor's run is its own to judge: it may have a result that only the supervisor knows.
       const isOurs = (id: string) => {
         const { assigned = '', status } = snapshot.tasks.get(id) ?? {};
         if (ours.has(id) || status !== 'in-progress') return ours.has(id);
-        if (this.#ended(graph, id, assigned) !== null) return false;
+        if (this.#ended(graph, copies, id, assigned) !== null) return false;
         return (this.#parts.runFiles ?? diskRunFiles).read(join(graph.path, 'agents', assigned)) !== null;
       };
-      const ended = (id: string, agent: string) => this.#ended(graph, id, agent);
+      const ended = (id: string, agent: string) => this.#ended(graph, copies, id, agent);
       const find = (tasks: typeof snapshot.tasks) =>
         orphans(unfinishedTasks(tasks), agents, { now: clock.now(), isOurs, isLive, ended });
       if (find(snapshot.tasks).length === 0) return;
@@ -118,11 +119,11 @@ export class Maintenance {
    * How the run finished that a task in progress still names: a claim that came back after it was given up would stay
    * for ever. Null for a task whose result is known: that is written again, or waits for a person.
    */
-  #ended(graph: SupervisedGraph, id: string, agent: string): string | null {
+  #ended(graph: SupervisedGraph, copies: readonly GraphPath[], id: string, agent: string): string | null {
     const { ledger } = this.#parts;
     const task = graph.store.snapshot().tasks.get(id);
     const run = ledger
-      ?.runs({ graphs: this.#copiesOf(graph), task: id, limit: RUNS_LOOKED_AT })
+      ?.runs({ graphs: copies, task: id, limit: RUNS_LOOKED_AT })
       .find((one) => one.agent === agent && (one.graph === graph.path || isCopyOfClaim(task, one)));
     if (!run || isOpenRun(run)) return null;
     const isKnown = ledger
