@@ -67,13 +67,17 @@ function* fewChanged(before: Tasks, now: Tasks): Steps<ReadonlySet<TaskId> | nul
   return changed;
 }
 
-/** Only a task that has (or had) both dependencies and dependents can be part of a cycle. */
+/**
+ * Only a task that has (or had) both dependencies and dependents can be part of a cycle. One that came or went may be where
+ * a cycle is entered, which decides the edge that closes it.
+ */
 function* mayTurnEdges(before: Tasks, now: Tasks, changed: ReadonlySet<TaskId>): Steps<boolean> {
   const moved = new Set<TaskId>();
   for (const id of changed) {
-    const old = before.get(id)?.after ?? [];
-    const fresh = now.get(id)?.after ?? [];
-    if (old.length !== fresh.length || old.some((dependency, i) => dependency !== fresh[i])) moved.add(id);
+    const old = before.get(id)?.after;
+    const fresh = now.get(id)?.after;
+    if (!old || !fresh || old.length !== fresh.length || old.some((dependency, i) => dependency !== fresh[i]))
+      moved.add(id);
   }
   if (moved.size === 0) return false;
   let looked = 0;

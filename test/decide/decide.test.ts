@@ -304,6 +304,21 @@ describe('a memo', () => {
   });
 });
 
+test('a task that comes into being at the entry of a cycle decides again which task waits', () => {
+  const memo = createMemo();
+  const begun = [task('d', { after: ['c', 'b'] }), task('c', { after: ['d'] })];
+  decide(world([graphView('m', begun)]), memo);
+  const entered = world([graphView('m', [...begun, task('b')])]);
+  const kept = decide(entered, memo);
+  expect([...kept.verdicts]).toEqual([...decide(entered).verdicts]);
+  expect(kept.actions.map((action) => (action.kind === 'dispatch' ? action.plan.task : action.kind))).toEqual(
+    ['b'],
+  );
+  // And when it is gone again.
+  const left = world([graphView('m', begun)]);
+  expect([...decide(left, memo).verdicts]).toEqual([...decide(left).verdicts]);
+});
+
 describe('properties, over worlds that change', () => {
   const ids = ['a', 'b', 'c', 'd'];
   const soon = (ms: number) => new Date(NOW + ms).toISOString();
