@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { FAILURE_KINDS } from '../domain/outcome.ts';
 import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
+import { HOOKS } from '../executors/process/hook-files.ts';
 import { OUTPUT_FILES, PIECE_MAX_BYTES } from '../run/remote-output.ts';
 
 /** Many languages write null for "not given"; it means the same here. */
@@ -249,6 +250,7 @@ const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).opt
 
 /** Which bytes of a run's output. */
 export const outputQuery = z.strictObject({
+  of: z.enum(HOOKS).optional(),
   from: position,
   before: position,
   bytes: z.coerce

@@ -113,7 +113,8 @@ export function viewRoutes(): readonly MountableRoute[] {
     plainRoute({
       method: 'GET',
       path: '/api/runs/:run/output',
-      summary: 'Part of what a run wrote: its end, or from, or before a position in bytes',
+      summary:
+        'Part of what a run wrote: its end, or from, or before a position in bytes; `of` a hook instead',
       access: 'operator',
       query: outputQuery,
       body: emptyBody,
@@ -121,6 +122,7 @@ export function viewRoutes(): readonly MountableRoute[] {
       handle: async ({ query, param }, { views }) => ({
         body: await views.output(param('run'), {
           bytes: query.bytes ?? WINDOW_BYTES,
+          ...(query.of === undefined ? {} : { of: query.of }),
           ...(query.from === undefined ? {} : { from: query.from }),
           ...(query.before === undefined ? {} : { before: query.before }),
         }),

@@ -65,14 +65,20 @@ export class RunOutput {
     return this.#lacksTimes;
   }
 
-  /** What is there, from where the options say; with `onlyWhole` an unfinished line is left to `more`. */
-  async *present({ onlyWhole = false } = {}): AsyncGenerator<ShownLine> {
+  /** What is there, from where the options say, at most `most` lines; with `onlyWhole` an unfinished line is left to `more`. */
+  async *present({
+    onlyWhole = false,
+    most = this.#options.lines,
+  }: {
+    readonly onlyWhole?: boolean;
+    readonly most?: number | null;
+  } = {}): AsyncGenerator<ShownLine> {
     const { errors, main, isStream } = this.#files;
-    const { lines, since } = this.#options;
+    const { since } = this.#options;
     const show = this.#show();
-    const first = await beginningOf(main, show, lines, since);
+    const first = await beginningOf(main, show, most, since);
     if (first.lacksTimes) this.#lacksTimes = since !== null;
-    const left = lines === null ? null : lines - first.count;
+    const left = most === null ? null : most - first.count;
     if (errors !== null && isStream && since === null && left !== 0) {
       const before = await beginningOf(errors, plainLine, left, null);
       yield* this.#read(errors, before, plainLine, { endLine: true });

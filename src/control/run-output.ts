@@ -5,12 +5,15 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OutputReport } from '../domain/overview.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import { type HookName, hookLog } from '../executors/process/hook-files.ts';
 import { streamLine } from '../executors/process/stream-line.ts';
 import { plainLines } from '../platform/plain-text.ts';
 import { type OutputFile, openOutputFile } from '../runs/output-file.ts';
 
 /** Which bytes. */
 export interface OutputWindow {
+  /** Of what a hook printed, instead of the agent's own. */
+  readonly of?: HookName;
   /** From here on; absent: the end of the file. */
   readonly from?: number;
   /** The bytes that end here, instead. */
@@ -31,8 +34,9 @@ const TOO_LONG = '… (a message too long to show)\n';
 
 /** The window of a run's output; an empty one without a file if it wrote nothing, or nothing is kept any more. */
 export async function outputOf(run: Run, window: OutputWindow): Promise<OutputReport> {
-  const over = !isOpenRun(run) || run.finishedAt !== null;
-  const path = outputFile(run);
+  const { of } = window;
+  const over = isOver(run, of);
+  const path = of === undefined ? outputFile(run) : run.folder && hookLog(run.folder, of);
   const file = path === null ? null : await openOutputFile(path);
   if (path === null || file === null)
     return { run: run.id, file: null, size: 0, from: 0, to: 0, text: '', over };
@@ -93,6 +97,12 @@ function readable({ text, isPiece }: Part, path: string): string {
     .filter((line) => line !== null)
     .map((line) => `${line}\n`)
     .join('');
+}
+
+/** Nothing more is written; before_run writes only before the agent starts. */
+function isOver(run: Run, of: HookName | undefined): boolean {
+  if (!isOpenRun(run) || run.finishedAt !== null) return true;
+  return of === 'before_run' && run.phase !== 'opened' && run.phase !== 'claimed';
 }
 
 /** An agent's own stream says most; else what it printed. Null if there is neither. */

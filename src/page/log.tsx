@@ -22,29 +22,10 @@ interface Seen {
 }
 
 export function Log({ run }: { readonly run: RunReport }) {
-  const app = useApp();
-  const { kind } = useCell(app.live.link);
-  const [seen, see] = useState<Seen | null>(null);
-  const [trouble, setTrouble] = useState('');
+  const { seen, see, trouble, read } = useOutput(run, '');
   const [isFollowing, follow] = useState(true);
   const [search, setSearch] = useState('');
   const box = useRef<HTMLPreElement>(null);
-  const path = `/api/runs/${encodeURIComponent(run.run)}/output`;
-
-  useEffect(() => {
-    see(null);
-    setTrouble('');
-  }, [run.run]);
-
-  useEffect(() => {
-    if (kind !== 'live') return;
-    return followOutput({
-      read: (from) => app.api.get<OutputReport>(from === null ? path : `${path}?from=${from}`),
-      isFinished: run.finished_at !== null,
-      see,
-      tell: setTrouble,
-    });
-  }, [path, kind, run.finished_at]);
 
   useEffect(() => {
     if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -52,7 +33,7 @@ export function Log({ run }: { readonly run: RunReport }) {
 
   const earlier = async () => {
     if (!seen) return;
-    const report = await app.api.get<OutputReport>(`${path}?before=${seen.from}`);
+    const report = await read({ before: seen.from });
     follow(false);
     see({ ...seen, text: report.text + seen.text, from: report.from });
   };
@@ -102,6 +83,60 @@ export function Log({ run }: { readonly run: RunReport }) {
       </pre>
     </div>
   );
+}
+
+/** What a hook of the run printed; nothing where it printed nothing. */
+export function HookLog({
+  run,
+  hook,
+}: {
+  readonly run: RunReport;
+  readonly hook: 'before_run' | 'after_run';
+}) {
+  const { seen } = useOutput(run, hook);
+  if (!seen || seen.text === '') return null;
+  return (
+    <details class="log hook-log">
+      <summary>
+        {hook} <span class="count">{sizeText(seen.size)}</span>
+      </summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <pre tabIndex={0} role="log" aria-label={`Output of ${hook}`}>
+        {plainText(seen.text, MOST_TEXT)}
+      </pre>
+    </details>
+  );
+}
+
+/** The output of a run, or of a hook of it, as far as it was read; it follows while there is a connection. */
+function useOutput(run: RunReport, hook: string) {
+  const app = useApp();
+  const { kind } = useCell(app.live.link);
+  const [seen, see] = useState<Seen | null>(null);
+  const [trouble, setTrouble] = useState('');
+  const read = (place: { readonly from?: number; readonly before?: number }) => {
+    const query = new URLSearchParams(hook === '' ? {} : { of: hook });
+    for (const [name, at] of Object.entries(place)) query.set(name, String(at));
+    return app.api.get<OutputReport>(`/api/runs/${encodeURIComponent(run.run)}/output?${query}`);
+  };
+
+  useEffect(() => {
+    see(null);
+    setTrouble('');
+  }, [run.run]);
+
+  useEffect(() => {
+    if (kind !== 'live') return;
+    const isFinished = run.finished_at !== null;
+    return followOutput({
+      read: (from) => read(from === null ? {} : { from }),
+      isFinished,
+      see,
+      tell: setTrouble,
+    });
+  }, [run.run, hook, kind, run.finished_at]);
+
+  return { seen, see, trouble, read };
 }
 
 interface Following {

@@ -16,7 +16,7 @@ import {
 import { taskPath } from './api.ts';
 import { useAnswer, useApp, useCell, useNow } from './app.ts';
 import { Answering } from './home.tsx';
-import { Log } from './log.tsx';
+import { HookLog, Log } from './log.tsx';
 import { Ago, Card, Glyph, Nothing, placesOf, Said, State, Trouble, Where } from './parts.tsx';
 import { routeTo, taskRoute } from './route.ts';
 import { CommandLine } from './shell.tsx';
@@ -222,7 +222,13 @@ function Attempt({ run, count }: { readonly run: RunReport; readonly count: numb
           <Said text={outcomeText(run)} most={1000} />
         </p>
       )}
-      {run.output === null && run.started_at === null ? null : <Log run={run} />}
+      {run.output === null && run.started_at === null ? null : (
+        <>
+          <HookLog key={`${run.run} before`} run={run} hook="before_run" />
+          <Log run={run} />
+          {run.finished_at === null ? null : <HookLog key={`${run.run} after`} run={run} hook="after_run" />}
+        </>
+      )}
     </Card>
   );
 }

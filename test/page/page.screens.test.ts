@@ -6,6 +6,13 @@ import type { Browser, Page } from 'playwright-core';
 import { axeFindings } from '../support/browser.ts';
 import { about, CONFIG, describeWhole, go, type PageWorld, startBrowser, startWorld } from './page-kit.ts';
 
+const HOOKED = `[executors.hooked]
+type = "command"
+shell = "true"
+before_run = "echo prepared"
+after_run = "echo cleaned"
+`;
+
 describeWhole('every screen of the page', () => {
   let browser: Browser;
   let world: PageWorld;
@@ -21,6 +28,7 @@ describeWhole('every screen of the page', () => {
           { id: 'release', after: ['test'], description: 'Ship it.\n\nTwo lines.' },
           { id: 'odd', executor: 'nobody' },
           { id: 'breaks', exec: 'echo broken >&2; exit 3' },
+          { id: 'hooked', executor: 'hooked' },
         ],
         'feature-x': [
           { id: 'nightly', schedule: '30 2 * * *', exec: 'true', created_at: new Date().toISOString() },
@@ -28,9 +36,10 @@ describeWhole('every screen of the page', () => {
           { id: 'made', exec: 'true', artifacts: ['https://example.net/report', '{"a":1}'] },
         ],
       },
-      `${CONFIG}[[budgets]]\nname = "day"\nruns = 50\nper = "day"\n`,
+      `${CONFIG}[[budgets]]\nname = "day"\nruns = 50\nper = "day"\n${HOOKED}`,
     );
     await world.running.event('run.settled', 'breaks');
+    await world.running.event('run.settled', 'hooked');
     await world.running.event('run.started', 'build');
     await world.api.post('/api/task/elsewhere/claim', { worker_id: 'w', lease_s: 0 });
     await world.api.post('/api/task/elsewhere/input', { question: 'Which?', options: ['this', 'that'] });
@@ -48,6 +57,7 @@ describeWhole('every screen of the page', () => {
     ['tasks, filtered', '#/tasks?q=state:held'],
     ['a running task', about('task', 'build', world.playground.repo)],
     ['a failed task', about('task', 'breaks', world.playground.repo)],
+    ['a task with hooks', about('task', 'hooked', world.playground.repo)],
     ['a task that asks', about('task', 'elsewhere', `${world.playground.folder}/feature-x`)],
     ['a task with a result', about('task', 'made', `${world.playground.folder}/feature-x`)],
     ['the graph', about('graph', 'test', world.playground.repo)],
@@ -135,7 +145,7 @@ describeWhole('every screen of the page', () => {
     }
     await page.keyboard.press('/');
     await page.keyboard.type('breaks');
-    await page.getByText('1 of 9').waitFor();
+    await page.getByText('1 of 10').waitFor();
     isAt('q=breaks');
     await page.keyboard.press('Escape');
     await page.keyboard.press('j');
@@ -144,7 +154,7 @@ describeWhole('every screen of the page', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'breaks' }).waitFor();
     await page.goBack();
-    await page.getByText('1 of 9').waitFor();
+    await page.getByText('1 of 10').waitFor();
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
     await page.keyboard.press('Escape');
@@ -156,10 +166,10 @@ describeWhole('every screen of the page', () => {
     const { page } = await world.open(browser, { at: '#/tasks' });
     const failed = page.getByRole('button', { name: 'failed 1' });
     await failed.click();
-    await page.getByText('1 of 9').waitFor();
+    await page.getByText('1 of 10').waitFor();
     await go(page, '#/worktrees');
     await page.getByRole('link', { name: '1 held' }).click();
-    await page.getByText('1 of 9').waitFor();
+    await page.getByText('1 of 10').waitFor();
     await go(page, '#/capacity');
     await page
       .getByRole('link', { name: /^1 queued$|^0 queued$/ })
@@ -192,6 +202,21 @@ describeWhole('every screen of the page', () => {
     const { page } = await world.open(browser, { at: about('graph', 'release', world.playground.repo) });
     await page.getByRole('button', { name: 'Follow what runs' }).click();
     await page.getByRole('heading', { name: 'Around build' }).waitFor();
+    await page.context().close();
+  });
+
+  test('what hooks printed is beside the log', async () => {
+    const { page } = await world.open(browser, { at: about('task', 'hooked', world.playground.repo) });
+    for (const [hook, printed] of [
+      ['before_run', 'prepared'],
+      ['after_run', 'cleaned'],
+    ] as const) {
+      await page.locator('summary', { hasText: hook }).click();
+      await page
+        .getByRole('log', { name: `Output of ${hook}` })
+        .getByText(printed)
+        .waitFor();
+    }
     await page.context().close();
   });
 

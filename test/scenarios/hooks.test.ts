@@ -5,9 +5,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { runCommandLine } from '../../src/cli/program.ts';
 import { createProcesses } from '../../src/executors/process/process-table.ts';
 import { processTable } from '../../src/executors/process/process-table-ps.ts';
+import { command, fakeSurroundings } from '../cli/fake-surroundings.ts';
 import { eventually } from '../support/actors.ts';
+import { callerOf } from '../support/api-calls.ts';
 import { builtCli } from '../support/built-cli.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
@@ -49,6 +52,11 @@ const graph = (...ids: string[]) =>
     playground.repo,
     ids.map((id) => ({ id, executor: 'work' })),
   );
+
+const API = '[api]\nlisten = "127.0.0.1:0"\n';
+const flags = () => ['--config', playground.configFile, '--state-dir', playground.stateDir];
+const cli = (...argv: string[]) =>
+  command({ cwd: playground.repo, home: playground.folder }, ...flags(), ...argv);
 
 /** The built program, until it is killed. */
 function startProgram(): ChildProcess {
@@ -199,4 +207,52 @@ test('a place is free only when after_run has ended', async () => {
   await supervised.event('run.settled', 'a');
   await supervised.event('run.settled', 'b');
   expect(lines('notes')).toEqual(['before', 'agent', 'after', 'before', 'agent', 'after']);
+});
+
+test('what hooks print is part of `logs`, each line with its hook, and of what the API and the page show', async () => {
+  await graph('a');
+  await configure(
+    '',
+    `${hook('before_run', 'echo one; printf two')}${hook('after_run', "printf 'three\\nfour\\n'")}${API}`,
+    'printf working',
+  );
+  supervised = await supervise(playground);
+  await supervised.event('run.settled', 'a');
+  expect((await cli('logs', 'a')).out).toBe(
+    '[before_run] one\n[before_run] two\nworking\n[after_run] three\n[after_run] four\n',
+  );
+  expect((await cli('logs', 'a', '-n', '3')).out).toBe('working\n[after_run] three\n[after_run] four\n');
+  expect((await cli('logs', 'a', '-n', '4')).out).toMatch(/^\[before_run\] two\nworking\n/);
+  expect((await cli('logs', 'a', '-t')).out).toMatch(/^\d{4}-\S+ \[before_run\] one\n/);
+  expect((await cli('logs', 'a', '--since', '1h')).out).toMatch(/^\[before_run\] one\n.*\n\[after_run\]/);
+  expect((await cli('logs', 'a', '--raw')).out).toBe('working\n');
+
+  const api = await callerOf(supervised);
+  const [run] = await supervised.control.runs({ task: 'a' });
+  const shown = (query: string) => api.get(`/api/runs/${run?.run}/output${query}`);
+  expect((await shown('?of=before_run')).json).toMatchObject({ text: 'one\ntwo', over: true });
+  expect((await shown('?of=after_run')).json).toMatchObject({ text: 'three\nfour\n' });
+  expect((await shown('')).json).toMatchObject({ text: 'working' });
+});
+
+test('`logs` shows a before_run that fails, and `logs -f` follows both hooks as they print', async () => {
+  await graph('a', 'b');
+  await configure(
+    '',
+    hook('before_run', `echo early; [ $WG_TASK_ID = b ] || { echo 'no database'; exit 4; }; ${wait('go')}`) +
+      hook('after_run', `echo late; ${wait('end')}; printf last`),
+    'printf working',
+  );
+  supervised = await supervise(playground);
+  await supervised.event('run.released', 'a');
+  expect((await cli('logs', 'a')).out).toBe('[before_run] early\n[before_run] no database\n');
+
+  const around = fakeSurroundings({ cwd: playground.repo, home: playground.folder });
+  const ended = runCommandLine([...flags(), 'logs', '-f', 'b'], around);
+  await around.shows('[before_run] early\n');
+  await writeFile(at('go'), '');
+  await around.shows('working\n[after_run] late\n');
+  await writeFile(at('end'), '');
+  expect(await ended).toBe(0);
+  expect(around.written.out).toBe('[before_run] early\nworking\n[after_run] late\n[after_run] last');
 });

@@ -9,8 +9,9 @@ import type { Context } from '../context.ts';
 import { askUntil } from '../news.ts';
 import { type LineWriter, logWriter } from '../render/log-writer.ts';
 import { plain } from '../render/plain.ts';
-import { type OutputFiles, outputFiles, type ReadingOptions, RunOutput } from '../run-output.ts';
+import type { ReadingOptions } from '../run-output.ts';
 import { sinceInstant } from '../since.ts';
+import { WholeOutput } from '../whole-output.ts';
 
 /** Flags of `logs`. */
 export interface LogsOptions {
@@ -94,10 +95,10 @@ async function show(
   signal: AbortSignal,
 ): Promise<void> {
   if (named.folder === null) throw nothingWritten(name);
-  const files = outputFiles(named.folder, reading.raw);
-  if (files === null) throw nothingWritten(name);
-  const output = new RunOutput(files, reading);
-  write.begin({ run: named.run?.run ?? null, file: files.main });
+  const output = new WholeOutput(named.folder, reading);
+  const { file } = output;
+  if (file === null) throw nothingWritten(name);
+  write.begin({ run: named.run?.run ?? null, file });
   for await (const line of output.present()) {
     if (signal.aborted) return;
     await write.line(line);
@@ -166,13 +167,14 @@ async function followOne(
   write: LineWriter,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const files = await filesOf(context, current, options.raw, signal);
-  if (files === null) {
+  const output = new WholeOutput(current.folder, options);
+  const file = await fileOf(context, current, output, signal);
+  if (file === null) {
     if (signal.aborted) return false;
     throw nothingWritten(name);
   }
-  write.begin({ run: current.run?.run ?? null, file: files.main });
-  await followRun(context, current, new RunOutput(files, options), write, signal);
+  write.begin({ run: current.run?.run ?? null, file });
+  await followRun(context, current, output, write, signal);
   return true;
 }
 
@@ -204,7 +206,7 @@ function nextOf(task: TaskDetailReport, latest: string | null, isSupervised: boo
 async function followRun(
   context: Context,
   found: Found,
-  output: RunOutput,
+  output: WholeOutput,
   write: LineWriter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -214,24 +216,24 @@ async function followRun(
   }
   for (let round = 1; !signal.aborted; round++) {
     // Asked before reading: what was written up to its end is then in the reading.
-    const over = await isOver(context, found, round % ASK_EVERY === 0);
+    const over = (await isOver(context, found, round)) && !(await output.isInAfterRun(context.now()));
     for await (const line of output.more(over)) await write.line(line);
     if (over) return;
     await context.clock.sleep(FOLLOW_MS, signal);
   }
 }
 
-/** The files of a run, which may not have begun to write; null when it ended without, or the signal aborted. */
-async function filesOf(
+/** The file of a run, which may not have begun to write; null when it ended without, or the signal aborted. */
+async function fileOf(
   context: Context,
   found: Found,
-  raw: boolean,
+  output: WholeOutput,
   signal: AbortSignal,
-): Promise<OutputFiles | null> {
+): Promise<string | null> {
   for (let round = 1; !signal.aborted; round++) {
-    const over = await isOver(context, found, round % ASK_EVERY === 0);
-    const files = outputFiles(found.folder, raw);
-    if (files !== null || over) return files;
+    const over = await isOver(context, found, round);
+    const { file } = output;
+    if (file !== null || over) return file;
     await context.clock.sleep(FOLLOW_MS, signal);
   }
   return null;
@@ -303,14 +305,21 @@ function nothingWritten(name: string): SupervisorError {
   });
 }
 
-async function isOver(context: Context, found: Found, ask: boolean): Promise<boolean> {
-  const { run, task, place, folder } = found;
-  // The file is there from the start, and empty until the agent has ended.
-  if ((statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0) return true;
+/** No more output will follow, but perhaps of its after_run. */
+async function isOver(
+  context: Context,
+  { run, task, place, folder }: Found,
+  round: number,
+): Promise<boolean> {
   if (run !== null && run.finished_at !== null) return true;
-  if (!ask) return false;
+  // The file is there from the start, and empty until the agent has ended.
+  const hasExited = (statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  if (hasExited && run === null) return true;
+  if (!hasExited && round % ASK_EVERY !== 0) return false;
   return withView(context, async (view) => {
     if (run === null) return (await view.task({ task, worktree: place })).status !== 'in-progress';
+    // What follows the agent's exit is the supervisor's.
+    if (hasExited && view.client === null) return true;
     const [now] = await view.runs({ run: run.run, limit: 1 });
     return !now || now.finished_at !== null || now.outcome !== null;
   });

@@ -4,26 +4,27 @@
 
 import { constants } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { messageOf } from '../../domain/errors.ts';
-import { RUN_FILE_MAX_BYTES } from '../../domain/graph-files.ts';
 import type { RunId } from '../../domain/ids.ts';
 import { redact } from '../../platform/log.ts';
-import { openRegular, readText, writeText } from '../../platform/regular-file.ts';
+import { openRegular, writeText } from '../../platform/regular-file.ts';
 import type { Assignment } from '../executor.ts';
 import { agentEnvironment, RUN_MARK, STATE_MARK } from './environment.ts';
 import { isFolder } from './find-program.ts';
+import {
+  HOOK_LIMIT_MS,
+  HOOKS,
+  type HookName,
+  type HookState,
+  hookLog,
+  hookRecord,
+  hookState,
+} from './hook-files.ts';
 import type { ProcessMeans } from './subprocess.ts';
 import { tailOf } from './tail.ts';
 import { endRunProcesses } from './terminate.ts';
-
-export const HOOKS = ['before_run', 'after_run'] as const;
-export type HookName = (typeof HOOKS)[number];
-
-/** What is known of a hook of a run. `none`: it never began. `begun`: it began, and its end was not written. */
-export type HookState = 'none' | 'begun' | 'ended';
 
 /** One hook of a run. */
 export interface HookCall {
@@ -51,8 +52,6 @@ export interface HookRunner {
   endLeftovers(run: RunId): Promise<void>;
 }
 
-/** The longest that a hook may take, ms. */
-export const HOOK_LIMIT_MS = 60_000;
 /** As much as it may print, bytes. */
 const PRINTED_MAX_BYTES = 16 * 1024 * 1024;
 const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
@@ -62,11 +61,6 @@ const LADDER = ['SIGTERM', 'SIGKILL'] as const;
 /** The marks of a run's hooks in the environment of their processes: another than its agent's, which is looked for by it. */
 export function hookMarks(run: RunId): readonly string[] {
   return HOOKS.map((name) => markOf(run, name));
-}
-
-/** Where the output of a run's hook is kept. */
-export function hookLog(folder: string, name: HookName): string {
-  return join(folder, `${name}.log`);
 }
 
 /** Runs hooks with these means. */
@@ -81,17 +75,7 @@ export function createHookRunner(means: ProcessMeans): HookRunner {
         return { kind: 'failed', because: `${call.name} could not be run: ${messageOf(thrown)}` };
       }
     },
-    async state(folder, name) {
-      if (folder === null) return 'none';
-      try {
-        const text = await readText(recordOf(folder, name), { maxBytes: RUN_FILE_MAX_BYTES });
-        if (text === null) return 'none';
-        return /"ended_at":\s*\d/.test(text) ? 'ended' : 'begun';
-      } catch {
-        // Torn, or replaced by what is no file: that it began is all there is to be seen.
-        return 'begun';
-      }
-    },
+    state: hookState,
     async endLeftovers(run) {
       for (const mark of hookMarks(run)) await end(mark);
     },
@@ -110,7 +94,7 @@ async function runHook(assignment: Assignment, call: HookCall, means: ProcessMea
   const { clock } = means;
   const mark = markOf(assignment.run, name);
   const record = { hook: name, command, started_at: clock.now(), ...(again === null ? {} : { again }) };
-  await writeText(recordOf(folder, name), `${JSON.stringify(record)}\n`);
+  await writeText(hookRecord(folder, name), `${JSON.stringify(record)}\n`);
   const log = await openRegular(hookLog(folder, name), APPENDING, {}, 0o600);
   if (log === null) throw new Error(`there is no ${hookLog(folder, name)}`);
   const running = execa('/bin/sh', ['-c', command], {
@@ -142,7 +126,7 @@ async function runHook(assignment: Assignment, call: HookCall, means: ProcessMea
   if (cause === 'stopped') return { kind: 'stopped' };
   const { exitCode, failed, signal: by } = await running;
   const ended = { ...record, ended_at: clock.now(), exit: exitCode ?? null };
-  await writeText(recordOf(folder, name), `${JSON.stringify(ended)}\n`);
+  await writeText(hookRecord(folder, name), `${JSON.stringify(ended)}\n`);
   if (cause === 'exited' && !failed) return { kind: 'ok' };
   const how =
     cause === 'late'
@@ -189,8 +173,4 @@ async function lastLine(folder: string, name: HookName): Promise<string> {
 
 function markOf(run: RunId, name: HookName): string {
   return `${run}.${name}`;
-}
-
-function recordOf(folder: string, name: HookName): string {
-  return join(folder, `${name}.json`);
 }

@@ -3,13 +3,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Assignment } from '../../../src/executors/executor.ts';
-import {
-  createHookRunner,
-  HOOK_LIMIT_MS,
-  type HookCall,
-  hookLog,
-  hookMarks,
-} from '../../../src/executors/process/hook.ts';
+import { createHookRunner, type HookCall, hookMarks } from '../../../src/executors/process/hook.ts';
+import { HOOK_LIMIT_MS, hookLog } from '../../../src/executors/process/hook-files.ts';
 import { remainsOf } from '../../../src/executors/process/terminate.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { commandProfile, eventually, makeAssignment, processMeans, temporaryFolder } from '../bench.ts';
