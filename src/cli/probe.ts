@@ -3,6 +3,7 @@
 import { connect as connectSocket } from 'node:net';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import { type AgentProfile, isAgentProfile, type Profile } from '../domain/profile.ts';
+import { executorTypeNamed } from '../executors/executor-types.ts';
 import { allowedEnvironment, profileEnvironment } from '../executors/process/environment.ts';
 import type { LoginAnswer } from '../executors/process/login.ts';
 import { type Environment, findOnPath } from '../platform/environment.ts';
@@ -48,14 +49,13 @@ export async function probe(
       const answer = await probe(via, profiles, environment, new Set([...seen, profile]));
       return { ok: answer.ok, because: `via ${via.name}: ${answer.because}` };
     }
-    case 'external':
-      return { ok: true, because: 'it waits for an external worker' };
-    case 'remote':
-      return { ok: true, because: 'it waits for `supervisor worker` on another machine' };
-    case 'bullmq':
-      return { ok: true, because: `it waits for \`supervisor worker --queue\`, queue ${profile.queue}` };
-    default:
-      return profile satisfies never;
+    default: {
+      const waitsFor = executorTypeNamed(profile.type)?.waitsFor;
+      return {
+        ok: true,
+        because: waitsFor === undefined ? 'a run will show it' : `it waits for ${waitsFor}`,
+      };
+    }
   }
 }
 

@@ -139,7 +139,7 @@ export async function composeSupervisor(
     run: (id) => ledger.run(id),
     endedByWg: ({ graph, task, agent }) => gate.endedByWg(graph, task, agent),
   });
-  const executors = createExecutors({
+  const executors = await createExecutors({
     ...{ clock, identity, log, variables, processes },
     version: VERSION,
     stateDir: paths.stateDir,

@@ -77,7 +77,7 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
     ...['--state-dir', stateDir],
   ]);
   const variables = agentVariables(environment, tools, { ...paths, stateDir });
-  const executors = createExecutors({
+  const executors = await createExecutors({
     clock,
     identity,
     log,

@@ -2,9 +2,8 @@
 // disagree with what is accepted.
 
 import { z } from 'zod';
-import type { ExecutorType } from '../domain/profile.ts';
+import { EXECUTOR_TYPES } from '../executors/executor-types.ts';
 import { unwrap } from './problems.ts';
-import { anyProfile, profileSchemas } from './profile-schema.ts';
 import { machineSchema, SECTION_ORDER } from './schema.ts';
 import { tomlKey, tomlValue } from './toml.ts';
 
@@ -14,27 +13,6 @@ const HEAD = [
   'supervisor.toml: one per machine. Lines that begin with "#" and a blank are comments; a "#" right before a key or a',
   'table switches a setting off. Every setting is here with its default, or with an example where there is none.',
   'Durations are strings: "500ms", "30s", "10m", "2h", "1d". "~" is your home folder. Unknown keys are errors.',
-];
-
-/** Profiles of the example: enough to show every key of every type. */
-const EXAMPLE_PROFILES: readonly {
-  readonly name: string;
-  readonly type: ExecutorType;
-  readonly without?: string[];
-}[] = [
-  { name: 'default', type: 'claude' },
-  { name: 'codex', type: 'codex' },
-  { name: 'pi', type: 'pi' },
-  { name: 'gemini', type: 'gemini' },
-  { name: 'opencode', type: 'opencode' },
-  { name: 'goose', type: 'acp' },
-  { name: 'build', type: 'command', without: ['shell'] },
-  { name: 'deploy', type: 'command', without: ['command'] },
-  { name: 'deploy-agent', type: 'http' },
-  { name: 'nightly', type: 'schedule' },
-  { name: 'n8n', type: 'external' },
-  { name: 'farm', type: 'remote' },
-  { name: 'far-farm', type: 'bullmq' },
 ];
 
 /** The text of supervisor.toml.example: every setting, commented out. */
@@ -50,8 +28,11 @@ export function configExample(): string {
   }
   out.push('', ...words(PROFILES_HEAD));
   const told = new Set<string>();
-  for (const { name, type, without } of EXAMPLE_PROFILES) {
-    const shape = shapeOf(profileSchemas[type]);
+  const examples = EXECUTOR_TYPES.flatMap((facts) =>
+    facts.examples.map((example) => ({ ...facts, ...example })),
+  );
+  for (const { name, type, schema, without } of examples) {
+    const shape = shapeOf(schema);
     out.push('', ...words([describe(shape.type)]), `#[executors.${name}]`, `#type = ${tomlValue(type)}`);
     // What was explained once is not explained again, unless its default or example differs here.
     const keys = Object.entries(shape).filter(([key]) => key !== 'type' && !without?.includes(key));
@@ -72,9 +53,16 @@ const PROFILES_HEAD = [
 /** JSON Schema (draft 2020-12) of supervisor.toml, for editors. */
 export function configJsonSchema(): Record<string, unknown> {
   const whole = machineSchema.extend({
-    executors: z.record(z.string(), anyProfile).optional().meta({ description: 'Profiles by name.' }),
+    executors: z.record(z.string(), anyProfile()).optional().meta({ description: 'Profiles by name.' }),
   });
   return { title: 'supervisor.toml', ...z.toJSONSchema(whole, { io: 'input', unrepresentable: 'any' }) };
+}
+
+/** Any profile, distinguished by `type`. */
+function anyProfile() {
+  const [first, ...others] = EXECUTOR_TYPES.map(({ schema }) => schema);
+  if (!first) throw new Error('there is no executor type');
+  return z.discriminatedUnion('type', [first, ...others]);
 }
 
 function settings(shape: Record<string, z.ZodType>, out: string[]): string[] {

@@ -2,7 +2,7 @@
 // tag_match) into profiles. Returns text; writes no file.
 
 import { SupervisorError } from '../domain/errors.ts';
-import { EXECUTOR_TYPES } from '../domain/profile.ts';
+import { TYPE_NAMES } from '../executors/executor-types.ts';
 import { isTable, parseToml, tomlKey, tomlValue } from './toml.ts';
 
 /** The result of an import. */
@@ -15,7 +15,7 @@ export interface ImportedRouting {
 }
 
 /** Other tools' names for our types. */
-const TYPE_NAMES: Readonly<Record<string, string>> = {
+const OTHER_NAMES: Readonly<Record<string, string>> = {
   webhook: 'http',
   https: 'http',
   shell: 'command',
@@ -87,9 +87,9 @@ export function importRouting(file: string, text: string): ImportedRouting {
 
 function profileText(name: string, table: Readonly<Record<string, unknown>>, notes: string[]): string | null {
   const said = typeof table.type === 'string' ? table.type : table.endpoint === undefined ? 'claude' : 'http';
-  const type = TYPE_NAMES[said] ?? said;
-  if (!EXECUTOR_TYPES.some((known) => known === type)) {
-    notes.push(`${name} is left out: there is no executor type ${said} (${EXECUTOR_TYPES.join(', ')})`);
+  const type = OTHER_NAMES[said] ?? said;
+  if (!TYPE_NAMES.some((known) => known === type)) {
+    notes.push(`${name} is left out: there is no executor type ${said} (${TYPE_NAMES.join(', ')})`);
     return null;
   }
   const lines = [`[executors.${tomlKey(name)}]`, `type = ${tomlValue(type)}`];

@@ -7,16 +7,17 @@ import type { Config, ListenSetting, RepoSettings, RetryPolicy, RootSettings } f
 import { DESKTOP_TARGET } from '../domain/config.ts';
 import { parseDuration } from '../domain/duration.ts';
 import { SupervisorError } from '../domain/errors.ts';
+import { hooksOf, overRetry } from '../executors/shared-settings.ts';
+import { wholeSchedulePolicy } from '../settings/schedule-policy.ts';
+import { localTimezone } from '../settings/timezone.ts';
 import { budgetTroubles, toBudgets } from './budgets.ts';
 import { readConfigText } from './config-text.ts';
 import { readListen } from './listen.ts';
 import { type KeyLines, locateKeys } from './locate.ts';
 import { expandHome } from './paths.ts';
 import { type ConfigProblem, configProblem, describeIssues } from './problems.ts';
-import { builtInProfiles, hooksOf, overRetry, type ReadProfiles, readProfiles } from './profiles.ts';
-import { wholeSchedulePolicy } from './schedule-policy.ts';
+import { builtInProfiles, type ReadProfiles, readProfiles } from './profiles.ts';
 import { machineSchema, type WrittenConfig } from './schema.ts';
-import { localTimezone } from './timezone.ts';
 import { parseToml } from './toml.ts';
 
 /** What loading needs to know about the machine. */

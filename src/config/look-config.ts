@@ -74,7 +74,7 @@ async function load(
   if (checked) return checked;
   const [{ parseMachineConfig }, { machineTimezone }] = await Promise.all([
     import('./load.ts'),
-    import('./timezone.ts'),
+    import('../settings/timezone.ts'),
   ]);
   const { config, problems } = parseMachineConfig(facts.file, text ?? '', { home: environment.home });
   // Looking up a zone takes as long as everything else here.

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { BUDGET_PERIODS } from '../domain/budget.ts';
 import { NOTIFY_EVENTS, NOTIFY_FORMATS } from '../domain/config.ts';
 import { CATCHUPS, OVERLAPS } from '../domain/schedule-policy.ts';
-import { hookShape, placeShape } from './profile-schema.ts';
+import { hookShape, placeShape } from '../executors/shared-settings.ts';
 import {
   bytes,
   duration,
@@ -17,7 +17,7 @@ import {
   text,
   withDefault,
   zone,
-} from './setting.ts';
+} from '../settings/setting.ts';
 
 const supervisorShape = {
   max_concurrent: withDefault(

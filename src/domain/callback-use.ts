@@ -3,24 +3,12 @@
 import { type Placeholder, placeholdersIn } from './placeholder.ts';
 import type { Profile } from './profile.ts';
 
+const URLS: ReadonlySet<string> = new Set<Placeholder>(['callback.complete_url', 'callback.a2a_url']);
+
 /** Whether a template of the profile mentions a callback URL: then its agents need a reachable address. */
 export function usesCallbackUrl(profile: Profile): boolean {
-  switch (profile.type) {
-    case 'command':
-      return mentions([profile.command, profile.shell, profile.env]);
-    case 'http':
-      return mentions([profile.endpoint, profile.headers, profile.body, profile.statusUrl]);
-    case 'schedule':
-    case 'external':
-    case 'remote':
-    case 'bullmq':
-      return false;
-    default:
-      return mentions(profile.env);
-  }
+  return mentions(profile);
 }
-
-const URLS: ReadonlySet<string> = new Set<Placeholder>(['callback.complete_url', 'callback.a2a_url']);
 
 /** Searches the strings of a value of any depth; keys are not templates. */
 function mentions(value: unknown): boolean {

@@ -1,13 +1,25 @@
 // A profile: a named, configured executor. Durations are milliseconds here, strings in the files.
 
-import { AGENT_TYPES, type AgentType, isAgentType } from './agent-cli.ts';
+import { type AgentType, isAgentType } from './agent-cli.ts';
 import type { RepoSettings, RetryPolicy } from './config.ts';
 import type { ProjectRoute } from './model-route.ts';
 import type { SchedulePolicy } from './schedule-policy.ts';
 
-const OTHER_TYPES = ['command', 'http', 'schedule', 'external', 'remote', 'bullmq'] as const;
-export type ExecutorType = AgentType | (typeof OTHER_TYPES)[number];
-export const EXECUTOR_TYPES: readonly ExecutorType[] = [...AGENT_TYPES, ...OTHER_TYPES];
+/**
+ * The profiles of executor types, agent CLIs aside. A type that nothing else knows adds its own from its own file, by
+ * `declare module '../domain/profile.ts' { interface ProfileTypes { … } }`.
+ */
+export interface ProfileTypes {
+  command: CommandProfile;
+  http: HttpProfile;
+  schedule: ScheduleProfile;
+  external: ExternalProfile;
+  remote: RemoteProfile;
+  bullmq: BullmqProfile;
+}
+
+export type ExecutorType = AgentType | keyof ProfileTypes;
+export type Profile = AgentProfile | ProfileTypes[keyof ProfileTypes];
 
 /** Where a profile (or any setting) was defined, for errors and `supervisor executors`. */
 export interface Origin {
@@ -20,7 +32,8 @@ export interface Origin {
 /** A header or environment value: literal text (placeholders allowed) or the name of an environment variable. */
 export type SecretValue = string | { readonly env: string };
 
-interface ProfileBase {
+/** What the profiles of all types have. */
+export interface ProfileBase {
   readonly name: string;
   readonly origin: Origin;
   /** How many of its runs may be in flight at once, including handed-off ones; null: no limit of its own. */
@@ -168,14 +181,6 @@ export interface BullmqProfile extends ForWorkers {
 
 /** A profile whose work `supervisor worker` does. */
 export type WorkerProfile = RemoteProfile | BullmqProfile;
-
-export type Profile =
-  | AgentProfile
-  | CommandProfile
-  | HttpProfile
-  | ScheduleProfile
-  | ExternalProfile
-  | WorkerProfile;
 
 /** Whether its work is sent to another program, which may have it although nothing here knows that: sent again, it is refused or the same. */
 export function isDelivered(type: ExecutorType): boolean {

@@ -207,6 +207,10 @@ export interface Executor {
     readonly id: RunId;
     readonly folder: string;
   }): Promise<ProcessIdentity | null | 'never' | 'away'>;
+  /** Takes back what it gave away and no run waits for any more; `held`: the runs that are open. */
+  sweep?(held: () => ReadonlySet<string>): Promise<void>;
+  /** Ends connections; what was handed off continues. */
+  close?(): Promise<void>;
 }
 
 /** The abort reason of a signal; `cancelled` if none was given. */

@@ -3,8 +3,9 @@
 import { SupervisorError } from '../domain/errors.ts';
 import type { Footprint } from '../domain/machine.ts';
 import type { Outcome, Usage } from '../domain/outcome.ts';
-import { EXECUTOR_TYPES, type ExecutorType } from '../domain/profile.ts';
+import type { ExecutorType } from '../domain/profile.ts';
 import { type ProcessIdentity, RUN_PHASES, type Run, type RunPhase } from '../domain/run.ts';
+import { TYPE_NAMES } from '../executors/executor-types.ts';
 import type { SqlRow, SqlValue } from './database.ts';
 
 /** A caller's facts about a new run; the ledger adds phase, fence and instant. */
@@ -148,7 +149,7 @@ export function runOf(row: SqlRow): Run {
     worktree: text(row, 'worktree'),
     repo: text(row, 'repo'),
     executor: text(row, 'executor'),
-    type: oneOf<ExecutorType>(EXECUTOR_TYPES, text(row, 'type'), 'type'),
+    type: oneOf<ExecutorType>(TYPE_NAMES, text(row, 'type'), 'type'),
     because: text(row, 'because'),
     attempt: number(row, 'attempt'),
     fence: number(row, 'fence'),

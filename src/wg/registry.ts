@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { EXECUTOR_TYPES } from '../domain/profile.ts';
+import { TYPE_NAMES } from '../executors/executor-types.ts';
 import { type Cancel, type Clock, isoTime } from '../platform/clock.ts';
 import type { Locker } from '../platform/flock.ts';
 import { aboveAll, numberOf, removeFolder, takeNumber } from './agent-numbers.ts';
@@ -291,7 +291,7 @@ function own(agents: Record<string, RegistryEntry>, id: string): RegistryEntry |
 function prune(content: Mutable): void {
   const finished = Object.values(content.agents)
     .filter((entry) => entry.status === 'done' || entry.status === 'failed')
-    .filter((entry) => EXECUTOR_TYPES.some((type) => type === entry.executor));
+    .filter((entry) => TYPE_NAMES.some((type) => type === entry.executor));
   if (finished.length <= KEEP_FINISHED) return;
   finished.sort((a, b) => numberOf(b.id) - numberOf(a.id));
   for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { configExample, configJsonSchema } from '../../src/config/example.ts';
 import { parseMachineConfig } from '../../src/config/load.ts';
-import { profileSchemas } from '../../src/config/profile-schema.ts';
 import { machineSchema, SECTION_ORDER } from '../../src/config/schema.ts';
+import { EXECUTOR_TYPES } from '../../src/executors/executor-types.ts';
 
 const FILE = new URL('../../supervisor.toml.example', import.meta.url);
 const HOME = { home: '/home/ada' };
@@ -37,7 +37,7 @@ describe('supervisor.toml.example', () => {
 
   test('every section and every key of every type is in it', () => {
     const text = configExample();
-    const keys = Object.values(profileSchemas).flatMap((schema) => Object.keys(schema.shape));
+    const keys = EXECUTOR_TYPES.flatMap(({ schema }) => Object.keys(schema.shape));
     for (const key of keys) expect(text).toMatch(new RegExp(`^#${key} = `, 'm'));
     expect(Object.keys(machineSchema.shape).sort()).toEqual([...SECTION_ORDER, 'executors'].sort());
   });

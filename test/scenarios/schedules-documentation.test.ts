@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseMachineConfig } from '../../src/config/load.ts';
-import { schedulePolicy, wholeSchedulePolicy } from '../../src/config/schedule-policy.ts';
 import { parseSchedule } from '../../src/decide/schedule.ts';
+import { schedulePolicy, wholeSchedulePolicy } from '../../src/settings/schedule-policy.ts';
 import { command } from '../cli/fake-surroundings.ts';
 import { createPlayground } from '../support/playground.ts';
 

@@ -112,7 +112,8 @@ export function startSupervisor(
   };
 }
 
-function place(playground: Playground, stateDir: string | undefined): string[] {
+/** The options that put a command onto a playground. */
+export function place(playground: Playground, stateDir?: string): string[] {
   const config = existsSync(playground.configFile) ? ['--config', playground.configFile] : [];
   return [...config, '--state-dir', stateDir ?? playground.stateDir];
 }

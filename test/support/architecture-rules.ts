@@ -10,11 +10,13 @@ export const RANKS: Readonly<Record<string, number>> = {
   platform: 1,
   // Courses of events on paper, by the rules that decide: what if, and when.
   forecast: 1.5,
+  // How a setting is declared.
+  settings: 1,
+  executors: 1.8,
   graph: 2,
   wg: 2,
   worktrees: 2,
   config: 2,
-  executors: 2,
   runs: 2,
   // The graphs that are served, one run, the tick, what callers may ask: each knows only those before it.
   graphs: 3,
@@ -68,7 +70,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   // Loaded only where a queue is used: users install them themselves.
   bullmq: ['executors/queue/'],
   ioredis: ['executors/queue/'],
-  zod: ['config/', 'api/', 'executors/queue/messages.ts'],
+  zod: ['settings/', 'config/', 'api/', 'executors/'],
 };
 
 /** What has one home in the language, and which. */

@@ -86,7 +86,7 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
   if (options.schedule !== undefined && options.schedule !== '') {
     const [{ parseSchedule }, { localTimezone }] = await Promise.all([
       import('../../decide/schedule.ts'),
-      import('../../config/timezone.ts'),
+      import('../../settings/timezone.ts'),
     ]);
     const parsed = parseSchedule(options.schedule, options.timezone || localTimezone());
     if (!parsed.ok)
@@ -95,7 +95,7 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
       });
   }
   if (options.timezone) {
-    const { isTimezone } = await import('../../config/timezone.ts');
+    const { isTimezone } = await import('../../settings/timezone.ts');
     if (!isTimezone(options.timezone))
       throw new SupervisorError('usage', `--timezone ${options.timezone} is not a valid time zone`, {
         hint: 'name one like Europe/Paris or UTC',

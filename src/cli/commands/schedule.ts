@@ -1,11 +1,11 @@
 // `supervisor schedule WHEN`: the resulting instants, before a task gets the schedule.
 
-import { machineTimezone } from '../../config/timezone.ts';
 import { parseInstant } from '../../decide/instant.ts';
 import { nextInstant, parseSchedule } from '../../decide/schedule.ts';
 import { scheduleNotes } from '../../decide/schedule-notes.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { isoTime } from '../../platform/clock.ts';
+import { machineTimezone } from '../../settings/timezone.ts';
 import type { Context } from '../context.ts';
 import { relativeTime } from '../render/relative-time.ts';
 import { renderTable } from '../render/table.ts';

@@ -1,13 +1,15 @@
 // The executors of the supported agent CLIs.
 
+import type { AgentType } from '../../domain/agent-cli.ts';
 import type { Executor } from '../executor.ts';
+import type { ExecutorMeans } from '../executor-type.ts';
 import { ADAPTERS } from './adapters.ts';
 import { createAgentExecutor } from './agent.ts';
-import { LoginBook } from './login-book.ts';
-import type { ProcessMeans, Subprocesses } from './subprocess.ts';
+import { withOutputCap } from './output-cap.ts';
 
-/** One executor for each. */
-export function createAgentExecutors(means: ProcessMeans, subprocesses: Subprocesses): readonly Executor[] {
-  const logins = new LoginBook(means.clock, means.variables);
-  return ADAPTERS.map((cli) => createAgentExecutor(cli, means, subprocesses, logins));
+/** The executor of one CLI. */
+export function agentExecutor(type: AgentType, means: ExecutorMeans): Executor {
+  const cli = ADAPTERS.find((adapter) => adapter.type === type);
+  if (!cli) throw new Error(`the CLI ${type} has no adapter`);
+  return withOutputCap(createAgentExecutor(cli, means, means.subprocesses), means);
 }

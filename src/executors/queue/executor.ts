@@ -28,19 +28,13 @@ export interface QueueExecutorParts {
   trouble(queue: string, because: string | null): void;
 }
 
-export interface QueueExecutor extends Executor {
-  /** Takes out what no run waits for any more; `held`: the runs that are open. */
-  sweep(held: ReadonlySet<string>): Promise<void>;
-  close(): Promise<void>;
-}
-
 const CONNECT_MS = 3_000;
 /** A profile whose Redis does not answer rests for this long, ms. */
 const REST_MS = 5_000;
 const AGAIN_MS = 500;
 
 /** The executor of `type = "bullmq"`. Nothing is loaded or connected before a profile of it is used. */
-export function createQueueExecutor(parts: QueueExecutorParts): QueueExecutor {
+export function createQueueExecutor(parts: QueueExecutorParts): Executor {
   const { clock, log, variables } = parts;
   const hubs = new Map<string, Promise<QueueHub>>();
   let isClosed = false;
@@ -136,7 +130,7 @@ export function createQueueExecutor(parts: QueueExecutorParts): QueueExecutor {
     async sweep(held) {
       for (const opening of hubs.values())
         await opening
-          .then((hub) => hub.sweep(held))
+          .then((hub) => hub.sweep(held()))
           .catch((thrown: unknown) => {
             if (!(thrown instanceof SupervisorError)) throw thrown;
           });

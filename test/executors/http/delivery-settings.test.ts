@@ -1,7 +1,7 @@
 // How an http profile's own settings of delivery are read: what is written counts, the rest is left to the executor.
 
 import { expect, test } from '@jest/globals';
-import { parseMachineConfig } from '../../src/config/load.ts';
+import { parseMachineConfig } from '../../../src/config/load.ts';
 
 function profile(more: string) {
   const text = `[executors.x]\ntype = "http"\nendpoint = "http://h/x"\n${more}`;

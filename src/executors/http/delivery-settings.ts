@@ -2,9 +2,9 @@
 // the executor (http-protocol 1.3).
 
 import { z } from 'zod';
-import { durationOrNull, parseDuration } from '../domain/duration.ts';
-import type { HttpDelivery, HttpProfile } from '../domain/profile.ts';
-import { optional, places, rhythm, withDefault } from './setting.ts';
+import { durationOrNull, parseDuration } from '../../domain/duration.ts';
+import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
+import { optional, places, rhythm, withDefault } from '../../settings/setting.ts';
 
 const LONGEST_ANSWER_MS = 30 * 60_000;
 

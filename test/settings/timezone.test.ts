@@ -2,7 +2,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { isTimezone, localTimezone, machineTimezone } from '../../src/config/timezone.ts';
+import { isTimezone, localTimezone, machineTimezone } from '../../src/settings/timezone.ts';
 
 let folder: string;
 beforeEach(async () => {

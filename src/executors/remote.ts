@@ -1,0 +1,23 @@
+// The executor type `remote`: `supervisor worker` on another machine asks for the task and does the work there.
+
+import { executorType, profileSchema } from './executor-type.ts';
+import { createExternalExecutor } from './external.ts';
+import { WORKERS_TIMEOUT, workersShape, workersTroubles } from './shared-settings.ts';
+
+const schema = profileSchema(
+  'remote',
+  'Waits for `supervisor worker` on another machine, which does the work there.',
+  WORKERS_TIMEOUT,
+  workersShape,
+);
+
+export const remote = executorType({
+  type: 'remote',
+  schema,
+  examples: [{ name: 'farm' }],
+  waitsFor: '`supervisor worker` on another machine',
+  templates: ['push'],
+  troubles: workersTroubles,
+  profile: ({ run, push }, base) => ({ ...base, type: 'remote', run, push }),
+  create: async () => createExternalExecutor('remote'),
+});
