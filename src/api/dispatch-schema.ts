@@ -74,6 +74,10 @@ const work = z.object({
   project_model: textOrNull,
   verify: textOrNull.describe('run by the worker before it reports success'),
   push: textOrNull.describe('the branch that its commits are pushed to'),
+  hooks: z
+    .object({ before_run: textOrNull, after_run: textOrNull })
+    .optional()
+    .describe("the repository's, run by the worker around the agent where its profile has none of its own"),
   traceparent: text,
 });
 

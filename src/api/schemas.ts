@@ -2,11 +2,12 @@
 // answers.ts.
 
 import { z } from 'zod';
+import { OUTPUT_FILES } from '../domain/graph-files.ts';
 import { FAILURE_KINDS } from '../domain/outcome.ts';
 import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
 import { HOOKS } from '../executors/process/hook-files.ts';
-import { OUTPUT_FILES, PIECE_MAX_BYTES } from '../run/remote-output.ts';
+import { PIECE_MAX_BYTES } from '../run/remote-output.ts';
 
 /** Many languages write null for "not given"; it means the same here. */
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();

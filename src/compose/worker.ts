@@ -9,6 +9,7 @@ import { isAgentProfile } from '../domain/profile.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/agent-tools.ts';
 import { allowedEnvironment } from '../executors/process/environment.ts';
+import { hookMarks } from '../executors/process/hook.ts';
 import { queueAddress } from '../executors/queue/address.ts';
 import { QueueConnection } from '../executors/queue/connection.ts';
 import { holdInstanceLock } from '../platform/instance-lock.ts';
@@ -99,6 +100,7 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
     records: createJobRecords(join(stateDir, 'jobs')),
     checkouts: createCheckouts(join(stateDir, 'repos'), seen, log),
     executors: executors.byType,
+    hooks: executors.hooks,
     said: new SaidByAgents(join(stateDir, 'spool')),
     profiles: () => config.current().profiles,
     // Without its own token: a verify command may be a stranger's.
@@ -109,9 +111,10 @@ export async function composeWorker(options: WorkerOptions): Promise<RunningWork
     offers,
     name,
     async run() {
+      const marks = () => new Set([...worker.jobs.keys()].flatMap((run) => [run, ...hookMarks(run)]));
       let stopSweeping = () => {};
       const sweep = () => {
-        void executors.sweep(() => new Set(worker.jobs.keys())).catch(() => undefined);
+        void executors.sweep(marks).catch(() => undefined);
         stopSweeping = clock.after(SWEEP_EVERY_MS, sweep);
       };
       stopSweeping = clock.after(SWEEP_EVERY_MS, sweep);

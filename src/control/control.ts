@@ -13,10 +13,10 @@ import type {
   VerdictsReport,
   WhyReport,
 } from '../domain/report.ts';
+import type { PieceOfOutput } from '../executors/executor.ts';
 import type { TaskRequest } from '../graphs/authoring.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
-import type { OutputPiece } from '../run/remote-output.ts';
 import type { ActionsFilter } from '../runs/action-store.ts';
 import type { EditedTask } from './edit-many.ts';
 import type { Period } from './verdicts.ts';
@@ -172,7 +172,7 @@ export interface SupervisorControl {
   /** A run's worker waits for a person: its lease is paused until there is an answer, or the worker continues. */
   input(run: string, asked: Question, facts?: HeartbeatFields): Promise<HeartbeatAnswer>;
   /** Output of a run that works elsewhere; gives how much of that file is here now, bytes. */
-  output(run: string, piece: OutputPiece): Promise<number>;
+  output(run: string, piece: PieceOfOutput): Promise<number>;
   /** One update pushed by a run's agent. Idempotent. */
   pushed(run: string, said: AgentUpdate): Promise<void>;
   /**

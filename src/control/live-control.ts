@@ -20,6 +20,7 @@ import type {
   WhyReport,
 } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import type { PieceOfOutput } from '../executors/executor.ts';
 import { addTask, editTask, type TaskRequest } from '../graphs/authoring.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import { reopenInGraph } from '../graphs/task-writes.ts';
@@ -28,7 +29,6 @@ import { isoTime } from '../platform/clock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import type { HeartbeatAnswer } from '../run/leases.ts';
 import type { AnsweredQuestion } from '../run/questions.ts';
-import type { OutputPiece } from '../run/remote-output.ts';
 import type { Runs } from '../run/runs.ts';
 import { silenceText } from '../run/silence.ts';
 import type { ActionsFilter } from '../runs/action-store.ts';
@@ -199,7 +199,7 @@ export class LiveControl implements SupervisorControl {
     return this.#parts.workerCalls.input(...said);
   }
 
-  async output(run: string, piece: OutputPiece): Promise<number> {
+  async output(run: string, piece: PieceOfOutput): Promise<number> {
     await this.#begunSoon;
     return await this.#parts.workerCalls.output(run, piece);
   }

@@ -8,6 +8,7 @@ import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { RunReport } from '../domain/report.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
+import type { PieceOfOutput } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
 import { redact } from '../platform/log.ts';
@@ -15,7 +16,7 @@ import type { ClaimCheck } from '../run/claim-check.ts';
 import type { LastDecision } from '../run/last-decision.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
-import { addOutput, type OutputPiece } from '../run/remote-output.ts';
+import { addOutput } from '../run/remote-output.ts';
 import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
@@ -99,7 +100,7 @@ export class WorkerCalls {
   }
 
   /** Throws as `heartbeat`; output of a finished run is still accepted, as its folder stays. */
-  async output(id: string, piece: OutputPiece): Promise<number> {
+  async output(id: string, piece: PieceOfOutput): Promise<number> {
     const { ledger } = this.#parts;
     const run = ledger.run(id);
     if (!run || run.folder === null) throw new SupervisorError('not-found', `there is no run ${id}`);

@@ -31,6 +31,10 @@ export const GRAPH_FILES = {
 /** Folders that are written to. */
 export const GRAPH_FOLDERS = ['agents', 'service', 'log', 'results'] as const;
 
+/** What agents and hooks print, in a run's folder; programs of before there were hooks take only the first two. */
+export const OUTPUT_FILES = ['output.log', 'raw_stream.jsonl', 'before_run.log', 'after_run.log'] as const;
+export type OutputName = (typeof OUTPUT_FILES)[number];
+
 /** Messages to one task; more is a conversation that is never read whole, bytes. */
 export const MESSAGES_MAX_BYTES = 16 * MIB;
 /** One evaluation, bytes. */

@@ -1,6 +1,7 @@
 // The contract of every executor. Failed work is an Outcome; a rejection means a bug. An executor knows one run at a
 // time and nothing of graphs, queues or retries.
 
+import type { OutputName } from '../domain/graph-files.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Deferred, Outcome, StopReason, Usage } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
@@ -50,7 +51,13 @@ export interface Assignment {
     /** Where it can be fetched. */
     readonly remote?: string | null;
   };
-  readonly repo: { readonly name: string; readonly path: string };
+  readonly repo: {
+    readonly name: string;
+    readonly path: string;
+    /** Its hooks, where a worker on another machine is to run them. */
+    readonly beforeRun?: string;
+    readonly afterRun?: string;
+  };
   /** The run's own folder (exists): output.log, raw_stream.jsonl, prompt.txt, exit.json … */
   readonly folder: string;
   readonly deadlineAt: number | null;
@@ -139,7 +146,7 @@ export interface WorkersQuestion {
 
 /** One piece of a file of output. */
 export interface PieceOfOutput {
-  readonly file: 'output.log' | 'raw_stream.jsonl';
+  readonly file: OutputName;
   /** Where it begins in that file, bytes. */
   readonly offset: number;
   readonly bytes: Uint8Array;

@@ -25,6 +25,8 @@ export interface WorkOfOrder {
   readonly verify: string | null;
   /** The branch that its commits are pushed to; null: nowhere. */
   readonly push: string | null;
+  /** The repository's; a profile of the worker may have its own. */
+  readonly hooks: { readonly before_run: string | null; readonly after_run: string | null };
   readonly traceparent: string;
 }
 
@@ -41,6 +43,10 @@ export function workOrder(assignment: Assignment, profile: WorkerProfile, now: n
     project_model: assignment.projectModel ?? null,
     verify: task.verify?.trim() || null,
     push: push.trim() === '' ? null : branchName(push),
+    hooks: {
+      before_run: assignment.repo.beforeRun?.trim() || null,
+      after_run: assignment.repo.afterRun?.trim() || null,
+    },
     traceparent: assignment.traceparent,
   };
   return { ...dispatchData(assignment, now), work };

@@ -19,6 +19,7 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { LedgerView } from '../runs/ledger-view.ts';
 import { remoteOf } from '../worktrees/remote.ts';
 import type { Standing } from '../worktrees/standing.ts';
+import type { RepoHooks } from './hook-rules.ts';
 import type { LiveRun } from './live-run.ts';
 import { PORTS_EACH } from './own-places.ts';
 
@@ -110,7 +111,7 @@ export function buildAssignment(input: {
       // Only external workers have to fetch it.
       remote: run.type === 'http' || goesElsewhere(run.type) ? remoteOf(graph.repository.id) : null,
     },
-    repo: { name: graph.repository.name, path: graph.repository.path },
+    repo: { name: graph.repository.name, path: graph.repository.path, ...hooksElsewhere(graph, run) },
     folder: run.folder ?? '',
     deadlineAt: run.deadlineAt,
     timeoutMs: deadlineOf(task, profile, 0),
@@ -133,6 +134,16 @@ export function buildAssignment(input: {
     wgWords: wgWords(task, graph),
     ...(run.portBase === undefined ? {} : { ports: { base: run.portBase, count: PORTS_EACH } }),
     ...(input.budgetsLeft ? { budgetsLeft: input.budgetsLeft } : {}),
+  };
+}
+
+/** The hooks that a worker on another machine runs; none of a repository that is not trusted. */
+function hooksElsewhere({ profiles, settings }: AssignedGraph, run: Run): RepoHooks {
+  if (!settings || profiles.repositoryUntrusted || !goesElsewhere(run.type)) return {};
+  const { beforeRun, afterRun } = settings;
+  return {
+    ...(beforeRun === undefined ? {} : { beforeRun }),
+    ...(afterRun === undefined ? {} : { afterRun }),
   };
 }
 

@@ -4,30 +4,19 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { SupervisorError } from '../domain/errors.ts';
+import type { PieceOfOutput } from '../executors/executor.ts';
 import { openRegular } from '../platform/regular-file.ts';
-
-/** The files agents write to, as on this machine. */
-export const OUTPUT_FILES = ['output.log', 'raw_stream.jsonl'] as const;
-export type OutputFile = (typeof OUTPUT_FILES)[number];
 
 /** The most of one piece, bytes. */
 export const PIECE_MAX_BYTES = 256 * 1024;
 /** The most that is kept of each file; what comes after it is counted and not kept. */
 export const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 
-/** One piece of a file of output. */
-export interface OutputPiece {
-  readonly file: OutputFile;
-  /** Where it begins in that file, bytes. */
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
 /**
  * Adds a piece. Gives how much of the file is here now, bytes: where the next piece is to begin. A piece that leaves a
  * gap is not taken. Throws `graph` where something else lies in the file's place.
  */
-export async function addOutput(folder: string, { file, offset, bytes }: OutputPiece): Promise<number> {
+export async function addOutput(folder: string, { file, offset, bytes }: PieceOfOutput): Promise<number> {
   const path = join(folder, file);
   const handle = await openRegular(path, constants.O_RDWR | constants.O_CREAT, {}, 0o600);
   if (handle === null)

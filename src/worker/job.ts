@@ -5,9 +5,12 @@
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Deferred, Failed, Outcome, StopReason, Succeeded, Usage } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
-import type { Executor, Handle, RunControl } from '../executors/executor.ts';
+import type { Assignment, Executor, Handle, RunControl } from '../executors/executor.ts';
+import type { HookRunner } from '../executors/process/hook.ts';
+import type { HookName } from '../executors/process/hook-files.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Log, redact } from '../platform/log.ts';
+import { type HookedRun, hookCommand, runAfter, runBefore } from '../run/hook-rules.ts';
 import { runVerify } from '../wg/verify.ts';
 import { type Checkouts, CheckoutTrouble } from './checkouts.ts';
 import type { JobRecord, JobRecords } from './job-record.ts';
@@ -22,6 +25,7 @@ export interface JobParts {
   readonly records: JobRecords;
   readonly checkouts: Checkouts;
   readonly executors: ReadonlyMap<ExecutorType, Executor>;
+  readonly hooks: HookRunner;
   readonly said: SaidByAgents;
   readonly profiles: () => ReadonlyMap<string, Profile>;
   /** What agents may inherit, and what a verify command sees. */
@@ -44,7 +48,7 @@ const LOOK_EVERY_MS = 2_000;
 const LINGER_MS = 30_000;
 /** As wg's own limit where no one set another, ms. */
 const VERIFY_MS = 15 * 60_000;
-/** A task whose commit cannot be had is not asked for again before, ms. */
+/** A task whose commit cannot be had, or whose before_run failed, is not asked for again before, ms. */
 const TRY_AGAIN_MS = 60_000;
 /** From a push or report that failed to the next, ms; it doubles. */
 const FIRST_AGAIN_MS = 1_000;
@@ -134,13 +138,19 @@ export class Job {
       if (trouble !== null) return trouble;
       const lack = await executor.lacks?.(profile, { worktree: this.#folders.tree, environment });
       if (lack) return lack;
+      const refused = await this.#before(assignment);
+      if (refused) return refused;
       const begun = await executor.begin(assignment, control);
-      if (begun.kind === 'ended') return begun.outcome;
+      if (begun.kind === 'ended') {
+        await this.#after(assignment, begun.outcome);
+        return begun.outcome;
+      }
       if (begun.kind === 'handed-off') throw new Error(`${profile.type} hands work off`);
       await this.#save({ phase: 'running', process: begun.process });
       handle = { process: begun.process, reference: null, adopted: false };
     }
     const attended = await executor.attend(assignment, handle, control);
+    await this.#after(assignment, attended);
     await this.#relay.flush();
     return await this.#judged(attended);
   }
@@ -153,6 +163,42 @@ export class Job {
     if (recovered === undefined || recovered === 'never') return null;
     if (recovered === 'away') throw new Error(`the folder ${this.#folders.run} is out of reach`);
     return { process: recovered, reference: null, adopted: true };
+  }
+
+  async #before(assignment: Assignment): Promise<Outcome | null> {
+    const command = this.#hookCommand('before_run', assignment);
+    if (command === null) return null;
+    // Begun, perhaps, by a worker that was killed in it.
+    const earlier = { id: this.run, folder: this.#folders.run };
+    const refused = await runBefore(this.#parts.hooks, this.#hooked(assignment), command, earlier);
+    await this.#relay.flush();
+    if (refused?.kind !== 'deferred') return refused;
+    // As a task that is released is offered again at once unless it says when.
+    return { ...refused, until: this.#parts.clock.now() + TRY_AGAIN_MS };
+  }
+
+  async #after(assignment: Assignment, outcome: Outcome): Promise<void> {
+    if (outcome.kind === 'stopped' && outcome.reason === 'detached') return;
+    const { hooks, said, isOurs } = this.#parts;
+    const command = this.#hookCommand('after_run', assignment);
+    const word = await said.of(this.run, isOurs);
+    await runAfter(hooks, this.#hooked(assignment), command, word ?? outcome);
+  }
+
+  #hookCommand(name: HookName, { profile }: Assignment): string | null {
+    const { before_run, after_run } = this.order.work.hooks ?? { before_run: null, after_run: null };
+    return hookCommand(name, profile, { beforeRun: before_run ?? '', afterRun: after_run ?? '' });
+  }
+
+  #hooked(assignment: Assignment): HookedRun {
+    return {
+      assignment,
+      signal: this.#ending.signal,
+      tell: (hook, result, because) => {
+        const level = result === 'failed' ? 'warn' : 'info';
+        this.#log(level, 'worker.hook', { hook, result, because: redact(because) });
+      },
+    };
   }
 
   async #prepare(): Promise<Deferred | null> {

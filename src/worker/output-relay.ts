@@ -3,14 +3,15 @@
 
 import { constants } from 'node:fs';
 import { join } from 'node:path';
+import { OUTPUT_FILES, type OutputName } from '../domain/graph-files.ts';
 import { openRegular } from '../platform/regular-file.ts';
-import { OUTPUT_FILES, OUTPUT_MAX_BYTES, type OutputFile, PIECE_MAX_BYTES } from '../run/remote-output.ts';
+import { OUTPUT_MAX_BYTES, PIECE_MAX_BYTES } from '../run/remote-output.ts';
 import type { JobLine } from './work-source.ts';
 
 export class OutputRelay {
   readonly #folder: string;
   readonly #line: Pick<JobLine, 'output'>;
-  readonly #sent = new Map<OutputFile, number>();
+  readonly #sent = new Map<OutputName, number>();
   #sending: Promise<void> = Promise.resolve();
 
   constructor(folder: string, line: Pick<JobLine, 'output'>) {
@@ -40,7 +41,7 @@ export class OutputRelay {
     }
   }
 
-  async #read(file: OutputFile, offset: number): Promise<Uint8Array | null> {
+  async #read(file: OutputName, offset: number): Promise<Uint8Array | null> {
     try {
       const handle = await openRegular(join(this.#folder, file), constants.O_RDONLY);
       if (handle === null) return null;

@@ -1,7 +1,7 @@
 // Where work comes from and where it is reported: the supervisor's own API, or a queue. The rest of the worker knows no more.
 
 import type { Deferred, Failed, Succeeded } from '../domain/outcome.ts';
-import type { OutputPiece } from '../run/remote-output.ts';
+import type { PieceOfOutput } from '../executors/executor.ts';
 import type { AgentCallback, Order } from './order.ts';
 
 /** What a worker would take now. */
@@ -53,7 +53,7 @@ export interface JobLine {
   readonly callback: AgentCallback;
   beat(progress: string | null): Promise<Heard>;
   /** How much of the file is there now, bytes; null: no one took it. */
-  output(piece: OutputPiece): Promise<number | null>;
+  output(piece: PieceOfOutput): Promise<number | null>;
   /** Rejects with `not-running` while no one can be reached: it is to be repeated. */
   end(report: JobReport): Promise<Reported>;
   /** It was ended without a report; rejects never. Absent: no one needs to know. */

@@ -109,6 +109,7 @@ test('an order says what to run and where to push; a result is written, its veri
     project_model: null,
     verify: 'test -f made-by-the-worker',
     push: 'wg/odd-id--x/a1',
+    hooks: { before_run: null, after_run: null },
     traceparent: expect.stringMatching(/^00-/),
   });
   expect(JSON.stringify(taken)).toContain('https://git.example/shop.git');

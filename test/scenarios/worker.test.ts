@@ -5,11 +5,17 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { createProcesses } from '../../src/executors/process/process-table.ts';
+import { processTable } from '../../src/executors/process/process-table-ps.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';
 import { startWorker, type WorkerProcess, withRemote, workerToken } from '../support/farm.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
+const FARM =
+  '[api]\nlisten = "127.0.0.1:0"\n[executors.farm]\ntype = "remote"\nrun = "command"\nretry = { attempts = 1 }\n';
+
+const processes = createProcesses(processTable(process.platform));
 let playground: Playground;
 let supervised: Supervised | null = null;
 let api: Caller;
@@ -19,9 +25,7 @@ let workers: WorkerProcess[] = [];
 beforeEach(async () => {
   playground = await createPlayground();
   await withRemote(playground);
-  await playground.writeConfig(
-    '[api]\nlisten = "127.0.0.1:0"\n[executors.farm]\ntype = "remote"\nrun = "command"\nretry = { attempts = 1 }\n',
-  );
+  await playground.writeConfig(FARM);
   token = await workerToken(playground);
 });
 afterEach(async () => {
@@ -224,6 +228,63 @@ test('cancelled: its agent is ended and nothing is pushed; drained: what runs is
   expect(graph.get('c')).toMatchObject({ status: 'open' });
   const pid = Number(await readFile(pathOf('pid'), 'utf8'));
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});
+
+test('the hooks of the repository run around its agent, in its folder, and what they print comes back', async () => {
+  await playground.writeConfig(
+    `before_run = "echo here > prepared; echo before $SUPERVISOR_HOOK"\nafter_run = "echo after $SUPERVISOR_OUTCOME; exit 7"\n${FARM}`,
+  );
+  await tasks({ id: 'a', exec: 'cat prepared' });
+  await up();
+  const one = await worker('one');
+  expect(await over('a')).toMatchObject({ status: 'done' });
+  const [run] = (await supervised?.control.runs({ task: 'a' })) ?? [];
+  const shown = async (of: string) => (await api.get(`/api/runs/${run?.run}/output${of}`)).json.text;
+  expect(await shown('?of=before_run')).toBe('before before_run\n');
+  expect(await shown('')).toBe('here\n');
+  expect(await shown('?of=after_run')).toBe('after succeeded\n');
+  expect(one.said()).toMatch(/after_run failed \(exit 7\).*worker\.hook/);
+});
+
+test('a before_run of the worker’s own that fails costs no attempt and starts nothing; why has its last line', async () => {
+  await playground.writeConfig(`before_run = "echo never; exit 9"\n${FARM}`);
+  await tasks({ id: 'a', exec: 'echo worked' });
+  await up();
+  const own = `test -e ${pathOf('ready')} || { echo 'no database'; exit 4; }`;
+  const config = `[executors.farm]\ntype = "command"\nbefore_run = ${JSON.stringify(own)}\n`;
+  await worker('one', { config });
+  const released = await supervised?.event('run.released', 'a');
+  expect(released?.because).toMatch(/^before_run failed \(exit 4\): no database/);
+  expect((await api.get('/api/task/a/why')).json.because).toContain('no database');
+  await writeFile(pathOf('ready'), '');
+  await api.post('/api/task/a/retry', {});
+  expect(await over('a')).toMatchObject({ status: 'done' });
+  expect((await supervised?.control.runs({ task: 'a' }))?.[0]).toMatchObject({ attempt: 1 });
+});
+
+test('killed with -9 in the middle of a hook: what is left of it is ended, and it runs once more', async () => {
+  const hook = (name: string) =>
+    JSON.stringify(
+      `echo $$ >> ${pathOf(name)}; test "$SUPERVISOR_HOOK_AGAIN" || until [ -e ${pathOf('never')} ]; do sleep 0.1; done`,
+    );
+  await playground.writeConfig(`before_run = ${hook('before')}\nafter_run = ${hook('after')}\n${FARM}`);
+  await tasks({ id: 'a', exec: `echo x >> ${pathOf('worked')}` });
+  await up();
+  for (const name of ['before', 'after']) {
+    const one = await worker('one');
+    await appears(pathOf(name));
+    one.kill('SIGKILL');
+    await one.ended;
+  }
+  const last = await worker('one');
+  expect(await over('a')).toMatchObject({ status: 'done' });
+  expect(last.said()).toContain('cut off; it runs again');
+  expect(await readFile(pathOf('worked'), 'utf8')).toBe('x\n');
+  for (const name of ['before', 'after']) {
+    const [first, again, more] = (await readFile(pathOf(name), 'utf8')).trim().split('\n').map(Number);
+    expect([again, more]).toEqual([expect.any(Number), undefined]);
+    expect(processes.identify(first ?? 0)).toBeNull();
+  }
 });
 
 test('quota: the account of this worker rests, the task goes to the next one, and why says so', async () => {

@@ -1,6 +1,7 @@
 // What supervisor and workers say to each other through a queue, and how it is checked: it comes from another machine.
 
 import { z } from 'zod';
+import { OUTPUT_FILES } from '../../domain/graph-files.ts';
 import { FAILURE_KINDS } from '../../domain/outcome.ts';
 
 /** A worker refuses a job of a version that it does not know, and so does the supervisor a report. */
@@ -96,7 +97,7 @@ const reply = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('output'),
     run: z.string(),
-    file: z.enum(['output.log', 'raw_stream.jsonl']),
+    file: z.enum(OUTPUT_FILES),
     offset: z.number().int().min(0),
     /** Base64. */
     data: z.string(),
