@@ -20,7 +20,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Identity } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { resultKey } from '../runs/result-book.ts';
+import { resultAt, resultKey } from '../runs/result-book.ts';
 import type { Availability } from './availability.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Parking } from './parking.ts';
@@ -405,7 +405,7 @@ export class RunEnds {
     const task = graph?.store.detail(run.task) ?? null;
     const of = task && isSameTask(task, run) ? task : null;
     const { graph: path, agent, id, finishedAt } = run;
-    const at = finishedAt ?? clock.now();
+    const at = resultAt(run, finishedAt ?? clock.now());
     ledger.noteResult({ ...resultKey(run), graph: path, run: id, agent, outcome, of, at });
   }
 }

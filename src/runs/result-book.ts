@@ -18,6 +18,11 @@ export function resultKey(run: Run): ResultKey {
   return { repo: run.repo, task: run.task, createdAt: run.taskCreatedAt };
 }
 
+/** When a result counts as known: never before its run began, though the clock was set back since. */
+export function resultAt(run: Pick<Run, 'startedAt'> | null, now: number): number {
+  return Math.max(now, run?.startedAt ?? now);
+}
+
 /** A result as recorded. */
 export type NewResult = Omit<KnownResult, 'ended' | 'mark' | 'content'> & {
   readonly outcome: Succeeded | Failed;

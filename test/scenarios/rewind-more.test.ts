@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LOST_AT_MOST } from '../../src/decide/retry.ts';
 import { eventually, supervisor } from '../support/actors.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -319,4 +320,21 @@ describe('a claim that git merged into another worktree', () => {
     await eventually(async () => (await statusIn(other)) === 'open');
     expect(await ran()).toEqual(['start t']);
   }, 40_000);
+});
+
+test('a claim that git brings back is older than the result, though the clock was set back in between', async () => {
+  const clock = createFakeClock('2027-03-10T08:00:00Z');
+  await playground.writeGraph(playground.repo, [{ id: 't', executor: 'external' }]);
+  await playground.writeConfig('[limits]\nrewind_grace = "0"\n');
+  supervised = await supervise(playground, { clock });
+  await supervised.event('run.handed-off', 't');
+  const claimed = await readFile(graph());
+  clock.jump(-1_800_000);
+  await supervised.supervisor.tick();
+  await supervised.control.complete({ task: 't', caller: { kind: 'operator' }, result: 'succeeded' });
+  await says('t', { status: 'done' });
+  await writeFile(graph(), claimed);
+  supervised.supervisor.markEverything();
+  await supervised.event('result.restored', 't');
+  await says('t', { status: 'done' });
 });

@@ -240,22 +240,20 @@ export class People {
     await this.#locked(graph, () => this.#world.pass(this.#chance.around(15_000)));
   }
 
-  #lines(graph: string): Line[] | null {
+  /** Each line's text: most are never parsed. Null: there is no file, or its end is missing at the moment. */
+  #lines(graph: string): string[] | null {
     const { text } = this.#world.disk.folder(graph);
     if (text === null) return null;
-    const found: Line[] = [];
-    for (const line of text.split('\n')) {
-      if (line === '') continue;
-      try {
-        found.push(JSON.parse(line) as Line);
-      } catch {
-        return null;
-      }
+    const lines = text.split('\n').filter((line) => line !== '');
+    try {
+      JSON.parse(lines.at(-1) ?? 'null');
+      return lines;
+    } catch {
+      return null;
     }
-    return found;
   }
 
-  #put(graph: string, lines: readonly Line[]): void {
+  #put(graph: string, lines: readonly string[]): void {
     this.#world.disk.folder(graph).replace(textOf(lines));
   }
 
@@ -267,17 +265,18 @@ export class People {
       const lines = this.#lines(graph);
       if (!lines || lines.length === 0) return;
       const n = this.#chance.below(lines.length);
-      lines[n] = this.#touched(lines[n] as Line);
+      lines[n] = this.#touched(lines[n] as string);
       await pass(this.#chance.below(40));
       this.#put(graph, lines);
     });
   }
 
-  #touched(line: Line): Line {
+  #touched(text: string): string {
+    const line = JSON.parse(text) as Line;
     const at = isoTime(this.#world.scheduler.now);
-    if (this.#chance.is(0.3)) return { ...line, priority: this.#chance.pick([0, 5, 10, 50]) };
+    if (this.#chance.is(0.3)) return JSON.stringify({ ...line, priority: this.#chance.pick([0, 5, 10, 50]) });
     const log = Array.isArray(line.log) ? line.log : [];
-    return { ...line, log: [...log, { timestamp: at, actor: 'ann', message: 'a note' }] };
+    return JSON.stringify({ ...line, log: [...log, { timestamp: at, actor: 'ann', message: 'a note' }] });
   }
 
   /** An editor: what was written between its reading and its writing is lost. */
@@ -286,7 +285,7 @@ export class People {
     if (!lines || lines.length === 0) return;
     await this.#world.pass(this.#chance.around(this.#chance.pick([30, 3000])));
     const n = this.#chance.below(lines.length);
-    lines[n] = this.#touched(lines[n] as Line);
+    lines[n] = this.#touched(lines[n] as string);
     this.#world.tell(`an editor writes ${graph}, without the lock`);
     this.#put(graph, lines);
   }
@@ -353,10 +352,10 @@ export class People {
       const lines = this.#lines(graph);
       if (!lines) return;
       const id = `${graph.slice(1, 2)}new${this.#added++}`;
-      const after = lines.length > 0 && this.#chance.is(0.4) ? [this.#chance.pick(lines).id] : [];
+      const after = lines.length > 0 && this.#chance.is(0.4) ? [idOf(this.#chance.pick(lines))] : [];
       const line = newLine(this.#chance, id, after, isoTime(this.#world.scheduler.now));
       if (line.verify) this.#world.verified.set(this.#world.keyOf(graph, id), false);
-      this.#put(graph, [...lines, line]);
+      this.#put(graph, [...lines, JSON.stringify(line)]);
     });
   }
 
@@ -374,7 +373,9 @@ export class People {
 
   #anyTask(): { graph: string; task: string } | null {
     const graph = this.#chance.pick(this.#world.graphs());
-    const lines = this.#lines(graph)?.filter(({ status }) => status === 'open' || status === 'in-progress');
+    const lines = this.#lines(graph)
+      ?.map((text) => JSON.parse(text) as Line)
+      .filter(({ status }) => status === 'open' || status === 'in-progress');
     return lines && lines.length > 0 ? { graph, task: this.#chance.pick(lines).id } : null;
   }
 
@@ -513,8 +514,12 @@ export class People {
   }
 }
 
-function textOf(lines: readonly Line[]): Buffer {
-  return Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+function textOf(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\n`).join(''));
+}
+
+function idOf(text: string): string {
+  return (JSON.parse(text) as Line).id;
 }
 
 function bound(world: World) {
