@@ -15,11 +15,17 @@ export interface RegisteredAgent {
   readonly started_at: string;
 }
 
+/** Why an agent is known to be gone. */
+export interface LostAgent {
+  readonly because: string;
+  /** The task's line is older than its known result: reopening is no decision to do it again. */
+  readonly isOlder?: true;
+}
+
 /** A task to reopen. */
-export interface Orphan {
+export interface Orphan extends LostAgent {
   readonly task: TaskId;
   readonly agent: string;
-  readonly because: string;
 }
 
 /** wg's reaper_grace_seconds: a newly registered agent may not have its process yet. */
@@ -39,7 +45,7 @@ export function orphans(
     isOurs(task: TaskId): boolean;
     isLive(pid: number): boolean;
     /** How the run that the task still names finished; null: not this supervisor's, or not finished. Absent: never. */
-    ended?(task: TaskId, agent: string): string | null;
+    ended?(task: TaskId, agent: string): LostAgent | null;
   },
 ): Orphan[] {
   const found: Orphan[] = [];
@@ -47,7 +53,7 @@ export function orphans(
     if (!mayBeLeft(task) || task.assigned === undefined || facts.isOurs(task.id)) continue;
     const ended = task.status === 'in-progress' ? facts.ended?.(task.id, task.assigned) : null;
     if (ended) {
-      found.push({ task: task.id, agent: task.assigned, because: ended });
+      found.push({ task: task.id, agent: task.assigned, ...ended });
       continue;
     }
     const agent = agents.get(task.assigned);

@@ -2,7 +2,8 @@
 // and the registry's heartbeats refreshed. Part of every tick; decides nothing about runs.
 
 import { join } from 'node:path';
-import { mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
+import { cameBackIn } from '../decide/known-results.ts';
+import { type LostAgent, mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
@@ -15,7 +16,7 @@ import { diskRunFiles, type RunFiles } from '../runs/run-file.ts';
 import type { WgHere } from '../wg/command.ts';
 import type { AgentChange } from '../wg/registry.ts';
 import type { Peers } from './peers.ts';
-import type { SupervisedGraph, SupervisedGraphs } from './supervised-graphs.ts';
+import { type SupervisedGraph, type SupervisedGraphs, viewOf } from './supervised-graphs.ts';
 import { applyPatch } from './task-writes.ts';
 import type { StandingRules } from './wg-transitions.ts';
 
@@ -103,7 +104,12 @@ export class Maintenance {
       if (find(snapshot.tasks).length === 0) return;
       const found = await graph.store.change((draft) => {
         const fresh = find(draft.snapshot.tasks);
-        for (const orphan of fresh) applyPatch(draft, orphan.task, orphanPatch(orphan, clock.now()));
+        for (const orphan of fresh) {
+          const { lastInteractionAt } = draft.snapshot.tasks.get(orphan.task) ?? {};
+          applyPatch(draft, orphan.task, orphanPatch(orphan, clock.now()));
+          // With a newer time it would count as new work since its known result.
+          if (orphan.isOlder) draft.patch(orphan.task, { last_interaction_at: lastInteractionAt });
+        }
         return fresh;
       });
       for (const { task, agent, because } of found)
@@ -117,21 +123,24 @@ export class Maintenance {
 
   /**
    * How the run finished that a task in progress still names: a claim that came back after it was given up would stay
-   * for ever. Null for a task whose result is known: that is written again, or waits for a person.
+   * for ever. Null if its result is going to be written.
    */
-  #ended(graph: SupervisedGraph, copies: readonly GraphPath[], id: string, agent: string): string | null {
+  #ended(graph: SupervisedGraph, copies: readonly GraphPath[], id: string, agent: string): LostAgent | null {
     const { ledger } = this.#parts;
     const task = graph.store.snapshot().tasks.get(id);
     const run = ledger
       ?.runs({ graphs: copies, task: id, limit: RUNS_LOOKED_AT })
       .find((one) => one.agent === agent && (one.graph === graph.path || isCopyOfClaim(task, one)));
-    if (!run || isOpenRun(run)) return null;
-    const isKnown = ledger
-      ?.results()
-      .of(run.repo, id)
-      .some((known) => known.createdAt === run.taskCreatedAt);
-    if (isKnown ? graph.settings.onRewind !== 'rerun' : run.outcome?.kind === 'succeeded') return null;
-    return `its run ${run.id} has finished (${run.phase})`;
+    if (!ledger || !run || isOpenRun(run)) return null;
+    const because = `its run ${run.id} has finished (${run.phase})`;
+    const results = ledger.results();
+    const isKnown = results.of(run.repo, id).some((known) => known.createdAt === run.taskCreatedAt);
+    if (!isKnown) return run.outcome?.kind === 'succeeded' ? null : { because };
+    if (graph.settings.onRewind === 'rerun') return { because };
+    // A result of a later attempt elsewhere is not proven for this line: a person decides, and needs no dead claim for that.
+    const back = cameBackIn(viewOf(graph), id, results);
+    const isWritten = !back || (back.isProven && graph.settings.onRewind === 'restore');
+    return isWritten ? null : { because, isOlder: true };
   }
 
   /** The graphs in which copies of its tasks may have been claimed: git merges claims into other worktrees. */

@@ -320,6 +320,51 @@ describe('a claim that git merged into another worktree', () => {
     await eventually(async () => (await statusIn(other)) === 'open');
     expect(await ran()).toEqual(['start t']);
   }, 40_000);
+
+  test.each([
+    ['as it was', {}],
+    ['with other words', { description: 'of another branch' }],
+  ])(
+    'is released where a later attempt has ended elsewhere: %s',
+    async (_how, changes) => {
+      const exec = `${agent('t')}; [ -e ${go()}.well ]`;
+      const created_at = '2027-01-01T00:00:00Z';
+      // So that the two attempts are not of agents of one name.
+      await commitGraph([
+        { id: 'first', created_at, exec: 'true' },
+        { id: 't', created_at, after: ['first'], exec },
+      ]);
+      const other = await playground.worktree('other');
+      await playground.writeConfig(`${GRACE}[retry]\nattempts = 2\nbackoff = "1h"\nmax_backoff = "1h"\n`);
+      supervised = await supervise(playground);
+      await supervised.event('run.started', 't');
+      const claimed = (await playground.readGraph(playground.repo)).get('t') as TaskLine;
+      expect(claimed).toMatchObject({ status: 'in-progress' });
+      await writeFile(go(), '');
+      await supervised.event('run.settled', 't');
+      // A branch without the task: the next attempt is made in the other worktree.
+      const first = (await playground.readGraph(playground.repo)).get('first') as TaskLine;
+      await playground.writeGraph(playground.repo, [first]);
+      await writeFile(`${go()}.well`, '');
+      await supervised.supervisor.markEverything();
+      await supervised.control.retry({ task: 't', worktree: other });
+      await eventually(async () => (await statusIn(other)) === 'done');
+      await playground.writeGraph(playground.repo, [first, { ...claimed, ...changes }]);
+      await says('t', { status: 'open' });
+      await supervised.supervisor.markEverything();
+      const { state, code, because } = await supervised.control.why({
+        task: 't',
+        worktree: playground.repo,
+      });
+      expect([state, code, because]).toEqual([
+        'held',
+        'rewound',
+        expect.stringContaining('supervisor done t'),
+      ]);
+      expect(await ran()).toEqual(['start t', 'end t', 'start t', 'end t']);
+    },
+    40_000,
+  );
 });
 
 test('a claim that git brings back is older than the result, though the clock was set back in between', async () => {
