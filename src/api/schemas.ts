@@ -172,6 +172,9 @@ export const inputBody = z.object({
   lease_token: leaseToken,
   question: z.string().min(1).max(20_000),
   options: optional(z.array(z.string().min(1).max(2000)).max(50)),
+  id: optional(z.string().min(1).max(200)).describe(
+    'a name for this asking: sent again, it is no second question',
+  ),
 });
 
 export const answerBody = z.object({

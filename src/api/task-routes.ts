@@ -161,7 +161,9 @@ export function taskRoutes(): readonly MountableRoute[] {
       answer: heartbeatAnswer,
       async handle({ task, caller, body }, { control }) {
         const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
-        return { body: await control.input(run, { question: body.question, options: body.options ?? [] }) };
+        const { question, options, id } = body;
+        const named = id == null ? {} : { name: id };
+        return { body: await control.input(run, { question, options: options ?? [], ...named }) };
       },
     }),
     taskRoute({

@@ -1,6 +1,6 @@
 // The one home of randomness: run ids, tokens, jitter. Tests pass counting ids.
 
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { RunId } from '../domain/ids.ts';
 
 export interface Identity {
@@ -49,6 +49,11 @@ export function runTokens(key: string): RunTokens {
         .update(prefix + run)
         .digest('base64url'),
   };
+}
+
+/** A name for one asking of a question, which it keeps however often it is sent. */
+export function newAskingId(): string {
+  return randomUUID();
 }
 
 /** A new key for the tokens of runs: 64 hex digits. */

@@ -1,8 +1,9 @@
 // What may be done about a run while it lies in a queue or a worker elsewhere has it: when its time begins, its questions,
 // its output.
 
-import type { RunControl } from '../executors/executor.ts';
+import type { RunControl, WorkersQuestion } from '../executors/executor.ts';
 import type { Clock } from '../platform/clock.ts';
+import { redact } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
@@ -38,7 +39,8 @@ export function controlOfElsewhere(
       wake('deadline');
     },
     asks(question) {
-      if (question !== null) return askQuestion(live, question, {}, { leases, events }).answer ?? null;
+      if (question !== null)
+        return askQuestion(live, redacted(question), {}, { leases, events }).answer ?? null;
       // What it asked before is answered, or it continues without.
       if (live.lease?.question != null) leases.renew(live, { resumed: true });
       return null;
@@ -47,4 +49,8 @@ export function controlOfElsewhere(
       if (live.run.folder !== null) await addOutput(live.run.folder, piece);
     },
   };
+}
+
+function redacted({ name, question, options }: WorkersQuestion): WorkersQuestion {
+  return { name, question: redact(question), options: options.map(redact) };
 }

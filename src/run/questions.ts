@@ -40,12 +40,16 @@ export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'option
   return { question: asked?.question ?? null, options: asked?.options ?? [], answer: lease.answer };
 }
 
-/** Whether the lease already has this very question, answered or not. */
+/** Whether the lease already has this very asking, answered or not, or the same question and no answer yet. */
 function isAskedAlready(lease: Lease | null, asked: Question): boolean {
   if (lease?.question == null) return false;
-  const open = readQuestion(lease.question);
-  if (asked.name !== undefined && open.name !== undefined) return asked.name === open.name;
-  return lease.answer === null && lease.question === writeQuestion(asked);
+  const known = readQuestion(lease.question);
+  if (asked.name !== undefined && asked.name === known.name) return true;
+  return lease.answer === null && isSameQuestion(known, asked);
+}
+
+function isSameQuestion(one: Question, other: Question): boolean {
+  return JSON.stringify([one.question, one.options]) === JSON.stringify([other.question, other.options]);
 }
 
 /** A run's worker waits for a person: its clock is stopped. A repeated question is the same question. */

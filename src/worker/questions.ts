@@ -1,22 +1,24 @@
 // Questions of agents to a person, which a worker passes on: asked and answered by the same verbs as at home, over a socket
 // of the worker's own.
 
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AskedQuestion } from '../executors/queue/messages.ts';
+import { newAskingId } from '../platform/identity.ts';
+import { redact } from '../platform/log.ts';
+import { AskedOfRun, type Asking } from './asked-of-run.ts';
 import type { AgentCallback } from './order.ts';
 
-interface Asked extends AskedQuestion {
-  readonly answer: string | null;
-}
-
 const MAX_BODY_BYTES = 64 * 1024;
+/** As the supervisor takes them. */
+const MAX_QUESTION = 10_000;
+const MAX_ID = 200;
 const ROUTE = /^\/api\/task\/[^/]+\/(input|heartbeat)$/;
 
 export class Questions {
   readonly #socket: string;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new Map<string, AskedOfRun>();
   /** Runs by the token of their agent. */
   readonly #tokens = new Map<string, string>();
   readonly #server: Server;
@@ -36,25 +38,26 @@ export class Questions {
     return questions;
   }
 
-  /** How the agent of a run asks. The token is another one after a restart: an agent that was adopted can ask no more. */
-  callback(run: string): AgentCallback {
-    const token = `wgl_${randomBytes(32).toString('base64url')}`;
+  /** How the agent of a run asks. The same after a restart, as long as the same secret holds its job. */
+  callback(run: string, secret: string): AgentCallback {
+    const token = `wgl_${createHmac('sha256', secret).update(`questions of ${run}`).digest('base64url')}`;
     this.#tokens.set(token, run);
     return { url: null, socket: this.#socket, token };
   }
 
   /** What the agent of a run asks and has no answer to; null: nothing. */
   of(run: string): AskedQuestion | null {
-    const asked = this.#asked.get(run);
-    if (!asked || asked.answer !== null) return null;
-    const { name, question, options } = asked;
-    return { name, question, options };
+    return this.#asked.get(run)?.open() ?? null;
+  }
+
+  /** What was asked before this worker was started again: its agent may still be waiting. */
+  restore(run: string, asked: AskedQuestion): void {
+    this.#of(run).ask({ ...asked, id: asked.name });
   }
 
   /** A person answered. */
   answer(run: string, name: string, text: string): void {
-    const asked = this.#asked.get(run);
-    if (asked?.name === name) this.#asked.set(run, { ...asked, answer: text });
+    this.#asked.get(run)?.answer(name, text);
   }
 
   forget(run: string): void {
@@ -79,12 +82,13 @@ export class Questions {
       if (request.method !== 'POST' || verb === undefined) return say(503, { code: 'not-running' });
       if (run === null) return say(401, { code: 'unauthorized' });
       const body = await bodyOf(request);
-      if (verb === 'input') {
-        const asked = questionIn(body);
-        if (asked === null) return say(422, { code: 'invalid', detail: 'there is no question' });
-        if (this.#asked.get(run)?.name !== asked.name) this.#asked.set(run, { ...asked, answer: null });
-      }
-      const answer = this.#asked.get(run)?.answer ?? null;
+      const asking = verb === 'input' ? askingIn(body) : null;
+      if (verb === 'input' && asking === null)
+        return say(422, { code: 'invalid', detail: 'there is no question' });
+      if (asking !== null) this.#of(run).ask(asking);
+      const answer = this.#of(run).answerTo(asking?.id ?? idIn(body));
+      // This worker was started again and does not know it yet: it is to be asked once more, under the same id.
+      if (answer === 'unknown') return say(409, { code: 'nothing-asked' });
       say(200, {
         directive: 'continue',
         lease: { expires_at: null },
@@ -95,6 +99,12 @@ export class Questions {
       // Torn off, or no JSON.
       say(400, { code: 'invalid' });
     }
+  }
+
+  #of(run: string): AskedOfRun {
+    const asked = this.#asked.get(run) ?? new AskedOfRun();
+    this.#asked.set(run, asked);
+    return asked;
   }
 
   #runOf(authorization: string): string | null {
@@ -116,11 +126,22 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   return text === '' ? {} : JSON.parse(text);
 }
 
-function questionIn(body: unknown): AskedQuestion | null {
+function askingIn(body: unknown): Asking | null {
   if (typeof body !== 'object' || body === null) return null;
   const { question, options = [] } = body as { question?: unknown; options?: unknown };
-  if (typeof question !== 'string' || question === '' || question.length > 10_000) return null;
+  if (typeof question !== 'string' || question === '' || question.length > MAX_QUESTION) return null;
   if (options !== null && !Array.isArray(options)) return null;
-  const texts = (options ?? []).map((option) => String(option).slice(0, 1000)).slice(0, 50);
-  return { name: `${question} ${texts.join(' ')}`.slice(0, 200), question, options: texts };
+  const texts = (options ?? []).map((option) => redact(String(option)).slice(0, 1000)).slice(0, 50);
+  // Without a name it is one of its own, unless the same is open.
+  return {
+    id: idIn(body) ?? newAskingId(),
+    question: redact(question).slice(0, MAX_QUESTION),
+    options: texts,
+  };
+}
+
+/** The asker's own name for its question; null: it gives none. */
+function idIn(body: unknown): string | null {
+  const id = typeof body === 'object' && body !== null && 'id' in body ? body.id : null;
+  return typeof id === 'string' && id !== '' && id.length <= MAX_ID ? id : null;
 }

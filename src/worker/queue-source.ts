@@ -246,11 +246,18 @@ function lineOf({ order, ticket: known }: Taken, parts: QueueSourceParts): JobLi
   let signAt = Number.NEGATIVE_INFINITY;
   let last = '';
   let pieces = 0;
+  let isRestored = false;
   const news = () => sendReply(connection, replies, { kind: 'news', run });
 
   const beat = async (message: string | null): Promise<Heard> => {
     const told = read.told(await connection.call((redis) => redis.get(connection.key('told', run))));
     if (told?.cancel) return 'cancel';
+    if (!isRestored) {
+      // What an earlier start of this worker asked stands in its last sign of life.
+      const before = read.sign((await connection.on(queue, (one) => one.getJob(run)))?.progress);
+      if (before?.question && before.worker === worker) questions.restore(run, before.question);
+      isRestored = true;
+    }
     if (told?.answer) questions.answer(run, told.answer.name, told.answer.text);
     const question = questions.of(run);
     const now = clock.now();
@@ -268,7 +275,7 @@ function lineOf({ order, ticket: known }: Taken, parts: QueueSourceParts): JobLi
 
   return {
     beatEveryMs: Math.min(BEAT_MS, signEveryMs),
-    callback: questions.callback(run),
+    callback: questions.callback(run, token),
     beat: (message) => beat(message).catch(unlessUnheard('unheard' as const)),
     async output({ file, offset, bytes }) {
       const send = async () => {

@@ -99,6 +99,20 @@ describe('asking and answering', () => {
     expect((await beat()).json.answer).toBeUndefined();
   });
 
+  test('an asking with a name is one question however often it is sent, also once it is answered', async () => {
+    const named = (id: string) => api.post('/api/task/job/input', { question: 'Really?', id }, token);
+    await named('1');
+    await named('1');
+    await answer('yes');
+    expect((await named('1')).json.answer).toBe('yes');
+    expect(supervised.count('run.input', 'job')).toBe(1);
+    expect((await named('2')).json.answer).toBeUndefined();
+    expect(supervised.count('run.input', 'job')).toBe(2);
+    // Who asks the open question under another name joins those that wait for its answer.
+    await named('3');
+    expect(supervised.count('run.input', 'job')).toBe(2);
+  });
+
   test('a worker that knows on its own now continues: its clock runs, and nothing is open any more', async () => {
     await ask('Where is the key?');
     expect((await beat({ waiting: false })).json).toMatchObject({

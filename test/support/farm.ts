@@ -1,11 +1,17 @@
-// A supervisor's repository with a remote that workers can reach, and workers as processes of their own.
+// A supervisor's repository with a remote that workers can reach, workers as processes of their own, and the Redis between.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync, watch } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
 import { command } from '../cli/fake-surroundings.ts';
+import { type Caller, callerOf } from './api-calls.ts';
 import { builtCli } from './built-cli.ts';
-import type { Playground } from './playground.ts';
+import { createPlayground, type Playground, type TaskLine } from './playground.ts';
+import { type RedisServer, startRedis } from './redis.ts';
+import { type Supervised, supervise } from './supervised.ts';
 
 /** Pushes the playground's repository to a bare one beside it, which is its `origin`; gives that one's path. */
 export async function withRemote(playground: Playground): Promise<string> {
@@ -101,4 +107,206 @@ export async function startWorker(
     ended,
     kill: (signal) => void process.kill(signal),
   };
+}
+
+interface FarmTerms {
+  /** How long a worker may be silent, over a queue. */
+  readonly lease?: string;
+  /** More keys of the profile `farm`. */
+  readonly profile?: string;
+  /** What stands before everything else in supervisor.toml. */
+  readonly config?: string;
+  readonly persistent?: boolean;
+}
+
+/** A supervisor whose profile `farm` is for workers, over its API or over a queue, and everything that a test starts. */
+export class Farm {
+  readonly playground: Playground;
+  readonly #over: 'api' | 'queue';
+  readonly #workers: WorkerProcess[] = [];
+  readonly #clients: Redis[] = [];
+  #token = '';
+  #supervised: Supervised | null = null;
+  #api: Caller | null = null;
+  #redis: RedisServer | null = null;
+
+  private constructor(playground: Playground, over: 'api' | 'queue') {
+    this.playground = playground;
+    this.#over = over;
+  }
+
+  /** A repository with a remote; nothing runs yet. */
+  static async plant(over: 'api' | 'queue'): Promise<Farm> {
+    const playground = await createPlayground();
+    await withRemote(playground);
+    return new Farm(playground, over);
+  }
+
+  get supervised(): Supervised {
+    return there(this.#supervised);
+  }
+
+  get api(): Caller {
+    return there(this.#api);
+  }
+
+  get redis(): RedisServer {
+    return there(this.#redis);
+  }
+
+  /** Of a worker over the API. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** Starts everything that a worker needs. */
+  async up(terms: FarmTerms = {}): Promise<void> {
+    await this.configure(terms);
+    await this.supervise();
+  }
+
+  /** The same without the supervisor. */
+  async configure({ lease = '60s', profile = '', config = '', persistent = true }: FarmTerms = {}) {
+    const { folder } = this.playground;
+    if (this.#over === 'queue') this.#redis ??= await startRedis(folder, { persistent });
+    else this.#token ||= await workerToken(this.playground);
+    const type =
+      this.#over === 'api'
+        ? 'type = "remote"\nretry = { attempts = 1 }'
+        : `type = "bullmq"\nurl = "${this.redis.url}"\nlease = "${lease}"\nretry = { attempts = 2, backoff = "1s" }`;
+    await this.playground.writeConfig(
+      `${config}\n[api]\nlisten = "127.0.0.1:0"\n[executors.farm]\n${type}\nrun = "command"\n${profile}\n`,
+    );
+  }
+
+  /** Starts a Redis of its own kind, which ends with the farm. */
+  async useRedis(...terms: Parameters<typeof startRedis>): Promise<RedisServer> {
+    this.#redis = await startRedis(...terms);
+    return this.#redis;
+  }
+
+  async supervise(options: Parameters<typeof supervise>[1] = {}): Promise<Supervised> {
+    this.#supervised = await supervise(this.playground, options);
+    this.#api = await callerOf(this.#supervised);
+    return this.#supervised;
+  }
+
+  async worker(
+    name: string,
+    options: {
+      readonly args?: readonly string[];
+      readonly config?: string;
+      readonly env?: Readonly<Record<string, string>>;
+    } = {},
+  ): Promise<WorkerProcess> {
+    const { args = [], config, env = {} } = options;
+    const from = this.#over === 'api' ? ['--connect', this.api.url] : ['--queue', this.redis.url];
+    return this.start(name, {
+      args: [...from, '--profile', 'farm', ...args],
+      ...(config === undefined ? {} : { config }),
+      env: { ...(this.#over === 'api' ? { SUPERVISOR_WORKER_TOKEN: this.#token } : {}), ...env },
+    });
+  }
+
+  /** A worker with nothing but these arguments and variables. */
+  async start(
+    name: string,
+    options: Omit<Parameters<typeof startWorker>[1], 'name'>,
+  ): Promise<WorkerProcess> {
+    const started = await startWorker(this.playground, { name, ...options });
+    this.#workers.push(started);
+    return started;
+  }
+
+  /** The graph, all of it for the profile `farm`. */
+  tasks(...lines: TaskLine[]): Promise<void> {
+    const tagged = lines.map((line) => ({ tags: ['executor:farm'], ...line }));
+    return this.playground.writeGraph(this.playground.repo, tagged);
+  }
+
+  /** Resolves when the task has finished, with its line in the graph. */
+  async over(task: string): Promise<Record<string, unknown> | undefined> {
+    const line = async () => (await this.playground.readGraph(this.playground.repo)).get(task);
+    await this.until(async () => ['done', 'failed'].includes(String((await line())?.status)));
+    return await line();
+  }
+
+  /** Until it is so; each event of the supervisor is a reason to look again. */
+  async until(look: () => Promise<boolean>): Promise<void> {
+    let wake = () => {};
+    let isNews = false;
+    const off = this.supervised.bus.on(() => {
+      isNews = true;
+      wake();
+    });
+    try {
+      while (!(await look())) {
+        if (!isNews)
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        isNews = false;
+      }
+    } finally {
+      off();
+    }
+  }
+
+  /** In the remote. */
+  git(...args: string[]): Promise<string> {
+    return this.playground.git(this.pathOf('origin.git'), ...args);
+  }
+
+  pathOf(name: string): string {
+    return join(this.playground.folder, name);
+  }
+
+  /** Resolves when the file is there. */
+  async appears(path: string): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        if (!existsSync(path)) return;
+        watcher.close();
+        resolve();
+      };
+      const watcher = watch(this.playground.folder, look);
+      look();
+    });
+  }
+
+  /** The queue itself, as another program sees it. */
+  queue(): Queue {
+    const connection = this.client();
+    const queue = new Queue('farm', { connection, prefix: 'workgraph' });
+    queue.on('error', () => undefined);
+    return queue;
+  }
+
+  client(): Redis {
+    const client = new Redis(this.redis.url, { maxRetriesPerRequest: null });
+    client.on('error', () => undefined);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async remove(): Promise<void> {
+    for (const { process, ended } of this.#workers) {
+      process.kill('SIGKILL');
+      await ended;
+    }
+    for (const client of this.#clients) client.disconnect();
+    await this.#supervised?.stop({ cancelAgents: true });
+    await this.#redis?.end('SIGKILL');
+    await this.playground.remove();
+  }
+}
+
+/** What a worker has under way. */
+export function jobsOf({ stateDir }: WorkerProcess): Promise<string[]> {
+  return readdir(join(stateDir, 'worker', 'jobs'));
+}
+
+function there<T>(value: T | null): T {
+  if (value === null) throw new Error('it was not started');
+  return value;
 }

@@ -3,6 +3,7 @@
 
 import { request } from 'node:http';
 import type { Clock } from '../../platform/clock.ts';
+import { newAskingId } from '../../platform/identity.ts';
 
 const POLL_MS = 1_000;
 
@@ -16,13 +17,16 @@ export async function askPerson(
   variables: Variables,
   clock: Clock,
 ): Promise<string | null> {
+  // One name for this asking, however often it is sent: the same words asked later are another question.
+  const id = newAskingId();
   let isAsked = false;
   for (;;) {
     const said: Said | null = isAsked
-      ? await call('heartbeat', { message: `waits for an answer: ${question}` }, variables)
-      : await call('input', { question, options }, variables);
+      ? await call('heartbeat', { message: `waits for an answer: ${question}`, id }, variables)
+      : await call('input', { question, options, id }, variables);
     if (said?.directive === 'cancel') return null;
-    isAsked ||= said !== null;
+    // A supervisor or worker that did not answer may have been started again, and not know of it.
+    isAsked = said !== null;
     if (typeof said?.answer === 'string') return said.answer;
     await clock.sleep(POLL_MS);
   }

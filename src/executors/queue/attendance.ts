@@ -26,8 +26,10 @@ export class Attendance {
   #misses = 0;
   #beat: number | null = null;
   #signAt: number;
-  #asked: string | null = null;
-  #answered: string | null = null;
+  /** What its worker asked last by name, null: nothing, undefined: nothing was heard of it yet. */
+  #asked: string | null | undefined;
+  /** The sign of life that was answered. */
+  #answeredBeat: number | null = null;
   #isClosing = false;
   #end: (outcome: Outcome | null) => void = () => {};
 
@@ -92,17 +94,18 @@ export class Attendance {
       this.#signAt = this.#clock.now();
       this.#control.progress(sign.message ?? `works on ${sign.worker}`);
     }
-    this.#hearQuestion(sign?.question ?? null);
+    if (sign !== null) this.#hearQuestion(sign.question, sign.beat);
   }
 
-  #hearQuestion(question: AskedQuestion | null): void {
+  #hearQuestion(question: AskedQuestion | null, beat: number): void {
     if (question === null && this.#asked === null) return;
     this.#asked = question?.name ?? null;
     const answer = this.#control.asks?.(question) ?? null;
-    if (question === null || answer === null || this.#answered === question.name) return;
-    this.#answered = question.name;
+    // A later sign of life that still asks has not heard it: the Redis may have lost its last second.
+    if (question === null || answer === null || this.#answeredBeat === beat) return;
+    this.#answeredBeat = beat;
     this.#hub.tell(this.#job.run, { answer: { name: question.name, text: answer } }).catch(() => {
-      this.#answered = null;
+      this.#answeredBeat = null;
     });
   }
 

@@ -130,7 +130,7 @@ export function createQueueExecutor(parts: QueueExecutorParts): Executor {
     async sweep(held) {
       for (const opening of hubs.values())
         await opening
-          .then((hub) => hub.sweep(held()))
+          .then((hub) => hub.sweep(held))
           .catch((thrown: unknown) => {
             if (!(thrown instanceof SupervisorError)) throw thrown;
           });

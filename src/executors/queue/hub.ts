@@ -159,14 +159,15 @@ export class QueueHub {
     }
   }
 
-  /** Takes out every job of this supervisor whose run is not among those. */
-  async sweep(held: ReadonlySet<string>): Promise<void> {
+  /** Takes out every job of this supervisor whose run is not among those that are open then. */
+  async sweep(held: () => ReadonlySet<string>): Promise<void> {
     const { connection, replies } = this.#parts;
     const key = connection.key('sent', replies);
     for (const entry of await connection.call((redis) => redis.smembers(key))) {
       const at = entry.lastIndexOf(' ');
       const [queue, run] = [entry.slice(0, at), entry.slice(at + 1)];
-      if (held.has(run) || this.#waiting.has(run)) continue;
+      // Asked for each one: runs open while the Redis answers, and each is open before its job is there.
+      if (this.#waiting.has(run) || held().has(run)) continue;
       if ((await this.#takeOut(queue, run)) === 'gone')
         await connection.call((redis) => redis.srem(key, entry));
     }

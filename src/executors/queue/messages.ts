@@ -22,7 +22,7 @@ const queuedJob = z.object({
 export type QueuedJob = z.infer<typeof queuedJob>;
 
 const question = z.object({
-  /** The same name is the same question. */
+  /** Each asking has its own; the same name is the same asking. */
   name: z.string().max(200),
   question: z.string().max(10_000),
   options: z.array(z.string().max(1000)).max(50),

@@ -162,9 +162,9 @@ describe('permission_mode = "ask"', () => {
     ['Allow', { kind: 'succeeded', summary: 'did npm test' }],
     ['whatever', { kind: 'failed', failure: 'reported' }],
   ])('asks the supervisor, and does as it is told: %s', async (answer, expected) => {
-    const asked: { path: string; body: unknown }[] = [];
+    const asked: { path: string; body: { id?: unknown } }[] = [];
     const server = createServer(async (request, response) => {
-      asked.push({ path: request.url ?? '', body: JSON.parse(await bodyOf(request)) });
+      asked.push({ path: request.url ?? '', body: JSON.parse(await bodyOf(request)) as object });
       // The first time it cannot be reached; the answer comes with a heartbeat.
       if (asked.length === 1) return void request.socket.destroy();
       response.setHeader('content-type', 'application/json');
@@ -181,7 +181,8 @@ describe('permission_mode = "ask"', () => {
       expect(asked.slice(1)).toEqual([
         {
           path: '/api/task/build-api/input',
-          body: { question: 'May it npm test?', options: ['Allow', 'Reject'] },
+          // Sent again it is the same asking.
+          body: { question: 'May it npm test?', options: ['Allow', 'Reject'], id: asked[0]?.body.id },
         },
         { path: '/api/task/build-api/heartbeat', body: expect.anything() },
       ]);

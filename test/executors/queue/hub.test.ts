@@ -1,0 +1,78 @@
+// The supervisor's end of a queue against a real Redis: what is taken out of it, and what must stay.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { queueAddress } from '../../../src/executors/queue/address.ts';
+import { QueueConnection } from '../../../src/executors/queue/connection.ts';
+import { QueueHub } from '../../../src/executors/queue/hub.ts';
+import { QUEUE_SCHEMA } from '../../../src/executors/queue/messages.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
+import { silentLog } from '../../../src/platform/log.ts';
+import { type RedisServer, redisProgram, startRedis, WITHOUT_REDIS } from '../../support/redis.ts';
+
+const someRedis = redisProgram === null ? describe.skip : describe;
+if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
+
+const clock = systemClock();
+let folder: string;
+let redis: RedisServer;
+let connection: QueueConnection;
+
+beforeEach(async () => {
+  if (redisProgram === null) return;
+  folder = await mkdtemp(join(tmpdir(), 'hub-'));
+  redis = await startRedis(folder);
+  const address = await queueAddress(redis.url, {}, { insecure: false, mayHoldSecrets: false });
+  connection = await QueueConnection.open(address, { clock, log: silentLog });
+  await connection.ready(10_000);
+});
+afterEach(async () => {
+  if (redisProgram === null) return;
+  await connection.close();
+  await redis.end('SIGKILL');
+  await rm(folder, { recursive: true });
+});
+
+const hubOver = (over: QueueConnection) =>
+  new QueueHub({ connection: over, replies: 'answers', clock, log: silentLog, offers: () => {} });
+const job = (run: string) =>
+  ({ schema: QUEUE_SCHEMA, run, timeout_ms: null, lease_ms: 60_000, order: {} }) as const;
+const waiting = () => connection.on('farm', async (one) => (await one.getWaiting()).map(({ id }) => id));
+
+someRedis('a sweep', () => {
+  test('takes out the job of a run that has finished, and leaves that of an open one', async () => {
+    const hub = hubOver(connection);
+    await hub.add('farm', job('run_over'));
+    await hub.add('farm', job('run_open'));
+    await hub.sweep(() => new Set(['run_open']));
+    expect(await waiting()).toEqual(['run_open']);
+  });
+
+  test('leaves the job of a run that opens while it reads what there is', async () => {
+    const open = new Set<string>();
+    let isFirst = true;
+    // Reads once a run has been opened meanwhile, as one through the API is.
+    const call: QueueConnection['call'] = async (act) => {
+      if (isFirst) {
+        isFirst = false;
+        open.add('run_new');
+        await hubOver(connection).add('farm', job('run_new'));
+      }
+      return await connection.call(act);
+    };
+    const hub = hubOver(
+      new Proxy(connection, {
+        get(real, name: keyof QueueConnection) {
+          if (name === 'call') return call;
+          const value = real[name];
+          return typeof value === 'function' ? value.bind(real) : value;
+        },
+      }),
+    );
+    await hub.sweep(() => new Set(open));
+    expect(isFirst).toBe(false);
+    expect(await waiting()).toEqual(['run_new']);
+  });
+});
