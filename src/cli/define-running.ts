@@ -51,10 +51,13 @@ Examples:
       .command('worker')
       .summary('do tasks of a supervisor on another machine')
       .description(
-        'Takes tasks of profiles of type remote, or of type bullmq from a queue, one for each of its places: fetches the repository, makes a worktree at the commit, runs the same agents as a supervisor, pushes their commits, reports, and removes what it made. Needs Node, git and the agent CLIs. The token is read from SUPERVISOR_WORKER_TOKEN or a file; for a queue SUPERVISOR_QUEUE_USERNAME, _PASSWORD, _CA, _CERT and _KEY count.',
+        'Takes tasks of profiles of type remote, or of type bullmq from a queue, one for each of its places: fetches the repository, makes a worktree at the commit, runs the same agents as a supervisor, pushes their commits, reports, and removes what it made. Needs Node, git and the agent CLIs. The token is read from SUPERVISOR_WORKER_TOKEN or a file; for a queue SUPERVISOR_QUEUE_URL (where neither --connect nor --queue is given; it may hold a password), _USERNAME, _PASSWORD, _CA, _CERT and _KEY count.',
       )
       .option('--connect <url>', 'the supervisor, like https://supervisor.example.net')
-      .option('--queue <url>', 'instead: a Redis with queues, like rediss://redis.example.net:6380')
+      .option(
+        '--queue <url>',
+        'instead: a Redis with queues, like rediss://redis.example.net:6380 (default: SUPERVISOR_QUEUE_URL)',
+      )
       .option('--token-file <file>', 'where the token is (default: SUPERVISOR_WORKER_TOKEN)')
       .option(
         '--profile <name>',

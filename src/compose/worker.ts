@@ -35,7 +35,8 @@ export interface WorkerOptions extends ComposeOptions {
   readonly leaseMs: number;
   readonly from:
     | { readonly connect: string; readonly token: string; readonly insecure: boolean }
-    | { readonly queue: string; readonly insecure: boolean };
+    /** `mayHoldSecrets`: the address is from the environment, which others cannot read. */
+    | { readonly queue: string; readonly mayHoldSecrets: boolean; readonly insecure: boolean };
 }
 
 /** A worker that holds its state folder. */
@@ -141,8 +142,7 @@ async function sourceOf(
     const source = createClaimSource({ url, token: from.token, worker, leaseMs, clock, log });
     return { source, closed: async () => {} };
   }
-  const terms = { insecure: from.insecure, mayHoldSecrets: false };
-  const address = await queueAddress(from.queue, environment.variables, terms);
+  const address = await queueAddress(from.queue, environment.variables, from);
   const connection = await QueueConnection.open(address, { clock, log });
   const questions = await Questions.listen(join(stateDir, 'agents.sock'));
   const token = () => identity.token('wgl_');

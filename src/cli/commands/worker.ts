@@ -2,6 +2,7 @@
 
 import type { WorkerOptions } from '../../compose/worker.ts';
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
+import { URL_VARIABLE } from '../../executors/queue/address.ts';
 import { readText } from '../../platform/regular-file.ts';
 import { type Context, compositionOf } from '../context.ts';
 import { createVoice } from '../run-reporter.ts';
@@ -71,11 +72,13 @@ async function placeOfWork(context: Context, options: WorkerCommandOptions): Pro
     throw new SupervisorError('usage', 'a worker has one place of work', {
       hint: 'give --connect or --queue; a second worker may have the other',
     });
-  if (queue !== undefined) return { queue, insecure };
+  if (queue !== undefined) return { queue, mayHoldSecrets: false, insecure };
   if (connect !== undefined)
     return { connect, token: await workerToken(context, options.tokenFile), insecure };
+  const { [URL_VARIABLE]: address } = context.environment.variables;
+  if (address) return { queue: address, mayHoldSecrets: true, insecure };
   throw new SupervisorError('usage', 'a worker needs to know for whom it works', {
-    hint: 'give the address of the supervisor: supervisor worker --connect https://supervisor.example.net, or of a queue: --queue rediss://redis.example.net',
+    hint: 'give the address of the supervisor: supervisor worker --connect https://supervisor.example.net, or of a queue: --queue rediss://redis.example.net, or the same in SUPERVISOR_QUEUE_URL',
   });
 }
 

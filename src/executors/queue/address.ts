@@ -19,7 +19,7 @@ export interface QueueAddress {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | null;
 }
 
-/** The variable that a profile and a worker read the address from where none is given. */
+/** The variable that profiles and workers read the address from where none is given. */
 export const URL_VARIABLE = 'SUPERVISOR_QUEUE_URL';
 const FILE_TERMS = { maxBytes: 1024 * 1024, links: 'follow' } as const;
 const DEFAULT_PORT = 6379;
@@ -43,7 +43,7 @@ export async function queueAddress(
   const name = `${url.protocol}//${url.hostname}:${port}${url.pathname.replace(/\/$/, '')}`;
   if (url.password !== '' && !terms.mayHoldSecrets)
     throw new SupervisorError('config', `the address ${name} must not hold a password`, {
-      hint: `put the whole address into ${URL_VARIABLE}, or the password into SUPERVISOR_QUEUE_PASSWORD`,
+      hint: `name no address here and put the whole into ${URL_VARIABLE}, or the password into SUPERVISOR_QUEUE_PASSWORD`,
     });
   const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
   if (!isEncrypted && !isHere && !terms.insecure)
@@ -60,10 +60,19 @@ export async function queueAddress(
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port,
     db: Number(db),
-    username: decodeURIComponent(url.username) || variables.SUPERVISOR_QUEUE_USERNAME || null,
-    password: decodeURIComponent(url.password) || variables.SUPERVISOR_QUEUE_PASSWORD || null,
+    username: decoded(url.username) || variables.SUPERVISOR_QUEUE_USERNAME || null,
+    password: decoded(url.password) || variables.SUPERVISOR_QUEUE_PASSWORD || null,
     tls: isEncrypted ? await certificates(variables) : null,
   };
+}
+
+/** A password with a bare % in it is meant as it stands. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 async function certificates(variables: Variables): Promise<NonNullable<QueueAddress['tls']>> {

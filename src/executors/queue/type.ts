@@ -5,6 +5,7 @@ import { parseDuration } from '../../domain/duration.ts';
 import { duration, optional, secretValue, text, withDefault } from '../../settings/setting.ts';
 import { executorType, profileSchema } from '../executor-type.ts';
 import { WORKERS_TIMEOUT, workersShape, workersTroubles } from '../shared-settings.ts';
+import { URL_VARIABLE } from './address.ts';
 
 const schema = profileSchema(
   'bullmq',
@@ -14,7 +15,7 @@ const schema = profileSchema(
     ...workersShape,
     url: withDefault(
       secretValue,
-      { env: 'SUPERVISOR_QUEUE_URL' },
+      { env: URL_VARIABLE },
       'Address of the Redis, redis:// or, beyond this machine, rediss://. A password belongs into the environment: into this variable or SUPERVISOR_QUEUE_PASSWORD.',
     ),
     queue: optional(text, {
