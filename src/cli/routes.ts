@@ -2,7 +2,7 @@
 
 import { composeStore } from '../compose/offline.ts';
 import type { ConfigSource } from '../config/source.ts';
-import { type RoutedGraph, type RouteInUse, routesInUse } from '../decide/routes-in-use.ts';
+import { type RoutedGraph, type RouteInUse, routesInUse } from '../decide/routes/routes-in-use.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { WorktreeReport } from '../domain/report.ts';
 import { withView } from './connect.ts';

@@ -1,7 +1,7 @@
 // Budgets in the words of `status` and `budgets`.
 
-import { budgetsOf } from '../decide/budget-state.ts';
-import { type BudgetStanding, spentText, usedPart } from '../decide/budgets.ts';
+import { budgetsOf } from '../decide/capacity/budget-state.ts';
+import { type BudgetStanding, spentText, usedPart } from '../decide/capacity/budgets.ts';
 import type { World } from '../decide/world.ts';
 import type { BudgetReport, ReportedProblem } from '../domain/report.ts';
 import { isoTime } from '../platform/clock.ts';

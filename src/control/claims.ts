@@ -2,7 +2,7 @@
 // taken as it is; a hold whose worker fell silent gets a new worker and a new fence; any other ready task is claimed
 // like a dispatch. Who gets what is settled before anything is awaited.
 
-import { routeTask } from '../decide/route.ts';
+import { routeTask } from '../decide/routes/route.ts';
 import type { GraphView } from '../decide/world.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';

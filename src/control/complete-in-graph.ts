@@ -1,8 +1,8 @@
 // Completes a task without a run of this supervisor, with all checks: blockers, the verify command or wg's own command,
 // then the write.
 
-import { backEdgeMembers } from '../decide/cycles.ts';
-import { lastMark } from '../decide/rewind.ts';
+import { backEdgeMembers } from '../decide/readiness/cycles.ts';
+import { lastMark } from '../decide/reconcile/rewind.ts';
 import { artifactStrings, completionPatch } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';

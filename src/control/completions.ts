@@ -2,7 +2,7 @@
 // often they arrive.
 
 import { isDeepStrictEqual } from 'node:util';
-import { profileNamed } from '../decide/route.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';

@@ -1,7 +1,7 @@
 // Every task with its verdict, looked up once for all the parts of a report: the words of a task that waits for room are
 // made whenever they are asked for.
 
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import type { Decision, World } from '../decide/world.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';

@@ -2,7 +2,7 @@
 // part that owns it.
 
 import { explainTask } from '../decide/explain.ts';
-import { cameBackIn } from '../decide/known-results.ts';
+import { cameBackIn } from '../decide/reconcile/known-results.ts';
 import type { ActionTaken, NotedAction } from '../domain/action.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import { countedTask } from '../domain/counted-task.ts';

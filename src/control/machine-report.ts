@@ -1,6 +1,6 @@
 // The machine as reports show it.
 
-import type { MachineView } from '../decide/machine-room.ts';
+import type { MachineView } from '../decide/capacity/machine-room.ts';
 import type { MachineReport } from '../domain/report.ts';
 import { isoTime } from '../platform/clock.ts';
 

@@ -1,7 +1,7 @@
 // The tasks around a task: some steps up to what it waits for and down to what waits for it, never more than can be
 // looked at, with counts of what lies beyond. Pure.
 
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import type { Decision, GraphView } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { NeighbourReport, NeighboursReport } from '../domain/overview.ts';

@@ -3,7 +3,7 @@
 
 import { decide } from '../decide/decide.ts';
 import { explainTask } from '../decide/explain.ts';
-import { cameBackIn } from '../decide/known-results.ts';
+import { cameBackIn } from '../decide/reconcile/known-results.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';

@@ -1,8 +1,8 @@
 // Where work waits for room: the machine, its profiles, accounts and repositories, what is paused, and the reasons that
 // keep tasks waiting, each with how many tasks it keeps. Pure.
 
-import { toldPause } from '../decide/pauses.ts';
-import { occupiesPlace, profileKey } from '../decide/room.ts';
+import { toldPause } from '../decide/capacity/pauses.ts';
+import { occupiesPlace, profileKey } from '../decide/capacity/room.ts';
 import type { Decision, GraphView, Pause, World } from '../decide/world.ts';
 import type { LearnedFootprint } from '../domain/machine.ts';
 import type {

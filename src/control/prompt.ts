@@ -1,8 +1,8 @@
 // The prompt of a task's agent, as it was sent to the one that works on it, else as the next one would get it.
 
-import { budgetsOf, withBudgets } from '../decide/budget-state.ts';
-import { modelOfPlan } from '../decide/judge.ts';
-import { routeTask } from '../decide/route.ts';
+import { budgetsOf, withBudgets } from '../decide/capacity/budget-state.ts';
+import { modelOfPlan } from '../decide/judge/judge.ts';
+import { routeTask } from '../decide/routes/route.ts';
 import type { World } from '../decide/world.ts';
 import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';

@@ -1,9 +1,9 @@
 // World and decision as the shapes of `status`, `list`, `why` and `runs`. Pure: the same with and without a running
 // supervisor.
 
+import { orderedPauses } from '../decide/capacity/pauses.ts';
 import { withEnding } from '../decide/decide.ts';
-import { orderedPauses } from '../decide/pauses.ts';
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import type { Decision, GraphView, World } from '../decide/world.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import type {

@@ -1,7 +1,7 @@
 // Schedules as a timetable: what is due in the next day, and the results of the last instants. Pure.
 
-import { nextInstant, parseSchedule } from '../decide/schedule.ts';
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
+import { nextInstant, parseSchedule } from '../decide/schedules/schedule.ts';
 import type { Decision, World } from '../decide/world.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
 import type { TimetableReport, TimetableRow } from '../domain/overview.ts';

@@ -1,6 +1,6 @@
 // Wider views than the reports that every command has: for the page, and for programs like it. Changes nothing.
 
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type {
   DigestReport,

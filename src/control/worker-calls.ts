@@ -2,7 +2,7 @@
 // on request, and waiting for news of one.
 
 import { isLeftByWorker } from '../decide/retry.ts';
-import { routeTask } from '../decide/route.ts';
+import { routeTask } from '../decide/routes/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';

@@ -1,6 +1,6 @@
 // The rows of `status`: every worktree that git lists, with the state and problems of its graph.
 
-import { verdictOf } from '../decide/verdicts.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import type { GraphView } from '../decide/world.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { ReportedProblem, TaskCounts, WorktreeReport } from '../domain/report.ts';

@@ -7,24 +7,30 @@ import { runsHere } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { type Admission, admit } from './admit.ts';
-import { budgetsOf, withBudgets } from './budget-state.ts';
-import { isStartable } from './cache-validity.ts';
-import { type CopyMemo, createCopyMemo, findCopies } from './identity.ts';
+import { type Admission, admit } from './capacity/admit.ts';
+import { budgetsOf, withBudgets } from './capacity/budget-state.ts';
+import { READ_EVERY_MS } from './capacity/machine-room.ts';
+import { toldPause } from './capacity/pauses.ts';
+import type { RoomState } from './capacity/room.ts';
 import { instantText } from './instant.ts';
-import { type Interim, type Interims, interimJudgement } from './interim.ts';
-import { type JudgedGraphs, type Judgement, judgeGraph } from './judge.ts';
-import { type CameBackMemo, findCameBack } from './known-results.ts';
-import { READ_EVERY_MS } from './machine-room.ts';
-import { toldPause } from './pauses.ts';
-import { isOurs, reconcileRuns } from './reconcile.ts';
-import { mayReopen, stopsForReplaced } from './recur.ts';
-import { type CameBack, type Doubt, doubtOf, rewoundResultWords, rewoundRunWords } from './rewind.ts';
-import type { RoomState } from './room.ts';
-import { profileNamed } from './route.ts';
-import { createScheduleCache, type ScheduleCache } from './schedule.ts';
-import { Verdicts } from './verdicts.ts';
-import { awaitsWorker } from './worker-words.ts';
+import { isStartable } from './judge/cache-validity.ts';
+import { type Interim, type Interims, interimJudgement } from './judge/interim.ts';
+import { type JudgedGraphs, type Judgement, judgeGraph } from './judge/judge.ts';
+import { Verdicts } from './judge/verdicts.ts';
+import { type CopyMemo, createCopyMemo, findCopies } from './reconcile/identity.ts';
+import { type CameBackMemo, findCameBack } from './reconcile/known-results.ts';
+import { isOurs, reconcileRuns } from './reconcile/reconcile.ts';
+import {
+  type CameBack,
+  type Doubt,
+  doubtOf,
+  rewoundResultWords,
+  rewoundRunWords,
+} from './reconcile/rewind.ts';
+import { profileNamed } from './routes/route.ts';
+import { awaitsWorker } from './routes/worker-words.ts';
+import { createScheduleCache, type ScheduleCache } from './schedules/schedule.ts';
+import { mayReopen, stopsForReplaced } from './transitions/recur.ts';
 import type { Action, Decision, GraphHold, GraphView, KnownResults, World } from './world.ts';
 
 /** What a caller keeps between decisions, so that only what changed is judged again. */

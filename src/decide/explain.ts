@@ -6,18 +6,18 @@ import type { RemoteProfile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
-import { graphHold, isStartable } from './cache-validity.ts';
-import { copiesAround } from './claim-refusal.ts';
+import { dependentPriorities, effectivePriority, madeAt } from './capacity/priority.ts';
+import { occupiesPlace, Room } from './capacity/room.ts';
 import { decide, roomState, withEnding } from './decide.ts';
 import { instantText } from './instant.ts';
-import { modelOfPlan, viewForReadiness } from './judge.ts';
-import { dependentPriorities, effectivePriority, madeAt } from './priority.ts';
-import { explainReadiness } from './readiness.ts';
-import { occupiesPlace, Room } from './room.ts';
-import { type Routed, routeTask } from './route.ts';
-import { createScheduleCache } from './schedule.ts';
-import { judgeSchedule, type ScheduleJudgement } from './task-schedule.ts';
-import { awaitsWorker } from './worker-words.ts';
+import { graphHold, isStartable } from './judge/cache-validity.ts';
+import { modelOfPlan, viewForReadiness } from './judge/judge.ts';
+import { copiesAround } from './readiness/claim-refusal.ts';
+import { explainReadiness } from './readiness/readiness.ts';
+import { type Routed, routeTask } from './routes/route.ts';
+import { awaitsWorker } from './routes/worker-words.ts';
+import { createScheduleCache } from './schedules/schedule.ts';
+import { judgeSchedule, type ScheduleJudgement } from './schedules/task-schedule.ts';
 import type { Decision, GraphView, World } from './world.ts';
 
 /** A task's verdict with everything that led to it. */

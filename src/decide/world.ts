@@ -10,9 +10,9 @@ import type { Run } from '../domain/run.ts';
 import type { TaskDetail } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
-import type { Spending } from './budgets.ts';
-import type { MachineView } from './machine-room.ts';
-import type { WorkersOfProfile } from './worker-words.ts';
+import type { Spending } from './capacity/budgets.ts';
+import type { MachineView } from './capacity/machine-room.ts';
+import type { WorkersOfProfile } from './routes/worker-words.ts';
 
 /** Something that keeps a whole graph from being dispatched. */
 export interface GraphHold {

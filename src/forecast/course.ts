@@ -3,9 +3,9 @@
 
 import { createMemo, decide } from '../decide/decide.ts';
 import { graphTime } from '../decide/instant.ts';
+import { verdictOf } from '../decide/judge/verdicts.ts';
 import { retryDecision } from '../decide/retry.ts';
-import { profileNamed } from '../decide/route.ts';
-import { verdictOf } from '../decide/verdicts.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import type { Decision, GraphView, Pause, ScheduleMemory, World } from '../decide/world.ts';
 import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';

@@ -1,7 +1,7 @@
 // What runs spent, when some of them are on paper only: budgets judge a course as they judge the program.
 
-import type { LearnedOfProfile, Spending, SpentRow } from '../decide/budgets.ts';
-import { learn } from '../decide/learn.ts';
+import type { LearnedOfProfile, Spending, SpentRow } from '../decide/capacity/budgets.ts';
+import { learn } from '../decide/capacity/learn.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Usage } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';

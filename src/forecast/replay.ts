@@ -1,7 +1,7 @@
 // What was recorded, as a course: the arrivals, durations and ends of a while, to be decided again by whatever
 // configuration. Pure.
 
-import { profileNamed } from '../decide/route.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import type { GraphView, Pause, World } from '../decide/world.ts';
 import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';

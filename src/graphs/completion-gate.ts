@@ -8,7 +8,7 @@ import {
   failureClassForCommand,
   resultPatch,
   verifyFailedPatch,
-} from '../decide/completion-need.ts';
+} from '../decide/readiness/completion-need.ts';
 import { artifactStrings } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';

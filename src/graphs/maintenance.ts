@@ -2,8 +2,8 @@
 // and the registry's heartbeats refreshed. Part of every tick; decides nothing about runs.
 
 import { join } from 'node:path';
-import { cameBackIn } from '../decide/known-results.ts';
-import { type LostAgent, mayBeLeft, orphanPatch, orphans } from '../decide/orphans.ts';
+import { cameBackIn } from '../decide/reconcile/known-results.ts';
+import { type LostAgent, mayBeLeft, orphanPatch, orphans } from '../decide/reconcile/orphans.ts';
 import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';

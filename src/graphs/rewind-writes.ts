@@ -1,8 +1,8 @@
 // Writes again what an older state of a graph lost: a claim, or a result. Judged on the fresh bytes, under the lock:
 // what came back meanwhile, or was decided by a person, is left unchanged.
 
-import { isOurs, isSameTask } from '../decide/reconcile.ts';
-import { cameBack, enderOf, lastMark, lossOf } from '../decide/rewind.ts';
+import { isOurs, isSameTask } from '../decide/reconcile/reconcile.ts';
+import { cameBack, enderOf, lastMark, lossOf } from '../decide/reconcile/rewind.ts';
 import { claimPatch, settlePatch } from '../decide/settle.ts';
 import { logLine } from '../decide/wg-spelling.ts';
 import type { KnownResult, KnownResults } from '../decide/world.ts';

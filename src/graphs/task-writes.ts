@@ -1,9 +1,9 @@
 // Writes claims, outcomes and releases of a run into the graph, and nothing else: every write is conditional on the
 // task still being the run's (in-progress and assigned to its agent). The graph takes precedence.
 
-import { isSameTask } from '../decide/reconcile.ts';
+import { isSameTask } from '../decide/reconcile/reconcile.ts';
+import { type Loss, lastMark, lossOf } from '../decide/reconcile/rewind.ts';
 import type { RetryDecision } from '../decide/retry.ts';
-import { type Loss, lastMark, lossOf } from '../decide/rewind.ts';
 import { claimPatch, releasePatch, reopenPatch, settlePatch, type TaskPatch } from '../decide/settle.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';

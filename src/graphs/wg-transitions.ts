@@ -2,9 +2,9 @@
 // under the lock on the fresh bytes. Leaves graphs alone that another dispatcher serves.
 
 import { join } from 'node:path';
-import { cycleMovesAfter } from '../decide/cycle-iteration.ts';
-import { tickerMoves } from '../decide/ticker.ts';
-import type { TickerMove, TickerView } from '../decide/ticker-view.ts';
+import { cycleMovesAfter } from '../decide/transitions/cycle-iteration.ts';
+import { tickerMoves } from '../decide/transitions/ticker.ts';
+import type { TickerMove, TickerView } from '../decide/transitions/ticker-view.ts';
 import type { PeerStatuses } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';

@@ -1,6 +1,6 @@
 // When a digest is due: at a time of day, once, also after the machine was off at that time.
 
-import { wallClock } from '../decide/wall-clock.ts';
+import { wallClock } from '../decide/schedules/wall-clock.ts';
 
 /** No zone skips a whole day more than once in this many. */
 const DAYS_BACK = 3;

@@ -1,7 +1,7 @@
 // Gathers everything one run needs to know, from the fresh graph, the worktree and the ledger.
 
 import { basename } from 'node:path';
-import { tierRoute } from '../decide/asked-route.ts';
+import { tierRoute } from '../decide/routes/asked-route.ts';
 import type { Config, RepoSettings } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';

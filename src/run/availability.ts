@@ -2,8 +2,8 @@
 // a profile whose runs fail at once, and the evidence that lifts both. After a pause, admission lets one task try
 // first; this file records the result.
 
-import { BY_A_PERSON, profileKey } from '../decide/room.ts';
-import { profileNamed } from '../decide/route.ts';
+import { BY_A_PERSON, profileKey } from '../decide/capacity/room.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
 import { isAgentProfile, type Profile } from '../domain/profile.ts';

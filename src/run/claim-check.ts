@@ -1,7 +1,7 @@
 // Whether a task may still be claimed, checked again on the fresh bytes with the same predicate as readiness: under the
 // graph's lock when claiming, and before a run is opened when one is started by request.
 
-import { claimRefusal } from '../decide/claim-refusal.ts';
+import { claimRefusal } from '../decide/readiness/claim-refusal.ts';
 import type { EditSession } from '../graph/store.ts';
 import { type SupervisedGraph, viewOf } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';

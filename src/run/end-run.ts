@@ -1,10 +1,10 @@
 // How an outcome ends its run: the same steps in the same order, from every source. The order of the writes survives a
 // crash (ledger finished → graph settled → ledger settled). The first outcome counts.
 
-import { isOurs, isSameTask } from '../decide/reconcile.ts';
+import { isOurs, isSameTask } from '../decide/reconcile/reconcile.ts';
+import { lastMark } from '../decide/reconcile/rewind.ts';
 import { type RetryDecision, retryDecision } from '../decide/retry.ts';
-import { lastMark } from '../decide/rewind.ts';
-import { profileNamed } from '../decide/route.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import type { Config } from '../domain/config.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';

@@ -2,8 +2,8 @@
 // `webhook-delivery: disable`), a missing program, runs that all fail at once. Changing the configuration lifts the
 // block, even over a restart. Such an endpoint is not polled: it asked not to be.
 
-import { profileKey } from '../decide/room.ts';
-import { profileNamed } from '../decide/route.ts';
+import { profileKey } from '../decide/capacity/room.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';

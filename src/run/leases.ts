@@ -2,7 +2,7 @@
 // happens then. The attempt's own deadline never moves and is enforced by the dispatcher. Retries are not decided
 // here: that depends on the outcome.
 
-import { profileNamed } from '../decide/route.ts';
+import { profileNamed } from '../decide/routes/route.ts';
 import { isForWorkers } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Begun } from '../executors/executor.ts';

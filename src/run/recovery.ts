@@ -2,7 +2,7 @@
 // started but not yet recorded. Everything else is repaired by reconciling.
 
 import { join } from 'node:path';
-import { isOurs } from '../decide/reconcile.ts';
+import { isOurs } from '../decide/reconcile/reconcile.ts';
 import { messageOf } from '../domain/errors.ts';
 import { unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';

@@ -1,6 +1,6 @@
 // Ends runs without an outcome of their own: released, overruled, or without a worktree any more.
 
-import { isOurs } from '../decide/reconcile.ts';
+import { isOurs } from '../decide/reconcile/reconcile.ts';
 import type { Deferred, Stopped } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { CompletionGate } from '../graphs/completion-gate.ts';

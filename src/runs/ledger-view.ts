@@ -1,6 +1,6 @@
 // Queries on the ledger. Changes nothing, so it also works while no supervisor runs.
 
-import type { Spending } from '../decide/budgets.ts';
+import type { Spending } from '../decide/capacity/budgets.ts';
 import type { KnownResults, Pause, ScheduleMemories, ScheduleMemory } from '../decide/world.ts';
 import type { CountedTask } from '../domain/counted-task.ts';
 import { type GraphPath, type RunId, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';

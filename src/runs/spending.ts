@@ -1,8 +1,8 @@
 // What runs used, summed by the database itself: there may be many. What is asked again before anything was written is
 // not asked of it again.
 
-import type { LearnedOfProfile, Spending, Spent, SpentRow } from '../decide/budgets.ts';
-import { type Learned, learn } from '../decide/learn.ts';
+import type { LearnedOfProfile, Spending, Spent, SpentRow } from '../decide/capacity/budgets.ts';
+import { type Learned, learn } from '../decide/capacity/learn.ts';
 import type { Database, SqlRow, Statement } from './database.ts';
 
 /** This many of a profile's last runs predict what one takes. */

@@ -1,7 +1,7 @@
 // What was said of each task over time: a row for each change, and when a supervisor was running. Small, and not worth
 // a sync: a power cut may undo the last seconds.
 
-import type { VerdictWords } from '../decide/verdict-changes.ts';
+import type { VerdictWords } from '../decide/judge/verdict-changes.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import type { Steps } from '../domain/steps.ts';
 import { VERDICT_STATES, type Verdict } from '../domain/verdict.ts';

@@ -1,7 +1,7 @@
 // Which workers on other machines are connected, what they offer and why they pause: known from their requests for work, kept
 // in memory alone. One that stops asking is forgotten.
 
-import type { WorkersOfProfile } from '../decide/worker-words.ts';
+import type { WorkersOfProfile } from '../decide/routes/worker-words.ts';
 
 /** A worker's own description when it requests work. */
 export interface WorkerOffer {

@@ -1,7 +1,7 @@
 // Carries out decisions and makes none itself. What enters its slots has been admitted, so that work never waits for
 // capacity there.
 
-import { profileOfRun } from '../decide/route.ts';
+import { profileOfRun } from '../decide/routes/route.ts';
 import type { Action } from '../decide/world.ts';
 import type { Config } from '../domain/config.ts';
 import { SupervisorError } from '../domain/errors.ts';

@@ -3,10 +3,10 @@
 // meanwhile is judged next, so that a graph that changes all the time is judged all the same.
 
 import { countedGraphs, type DecideMemo } from '../decide/decide.ts';
-import { countedSnapshot, findCopies } from '../decide/identity.ts';
-import type { Interim, Interims } from '../decide/interim.ts';
-import type { JudgedGraph } from '../decide/judge.ts';
-import { judgeAhead } from '../decide/judge-ahead.ts';
+import type { Interim, Interims } from '../decide/judge/interim.ts';
+import type { JudgedGraph } from '../decide/judge/judge.ts';
+import { judgeAhead } from '../decide/judge/judge-ahead.ts';
+import { countedSnapshot, findCopies } from '../decide/reconcile/identity.ts';
 import type { GraphView, World } from '../decide/world.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Snapshot, Tasks } from '../domain/graph.ts';

@@ -1,7 +1,7 @@
 // Graphs that are gone: deleted, moved, unmounted, removed from the configuration. What was known of them is kept,
 // their runs follow them to their new path, and are closed if there is none.
 
-import { findMoved, type PresentGraph } from '../decide/moved-graphs.ts';
+import { findMoved, type PresentGraph } from '../decide/reconcile/moved-graphs.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type Snapshot, unfinishedTasks } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';

@@ -1,7 +1,12 @@
 // What is known of the machine: read while anything is to start and at most every few seconds, kept as one plain value.
 
-import type { MachineView } from '../decide/machine-room.ts';
-import { READ_EVERY_MS, READING_VALID_MS, type Shortage, shortagesOf } from '../decide/machine-room.ts';
+import type { MachineView } from '../decide/capacity/machine-room.ts';
+import {
+  READ_EVERY_MS,
+  READING_VALID_MS,
+  type Shortage,
+  shortagesOf,
+} from '../decide/capacity/machine-room.ts';
 import type { Config } from '../domain/config.ts';
 import type { LearnedFootprint, MachineReading } from '../domain/machine.ts';
 import type { Clock } from '../platform/clock.ts';

@@ -1,7 +1,7 @@
 // Reopens recurring tasks when they are done, and reports instants that are skipped. Decides nothing: under the
 // graph's lock it checks again that the task is still done.
 
-import { recurPatch } from '../decide/recur.ts';
+import { recurPatch } from '../decide/transitions/recur.ts';
 import type { Action, PassedInstants } from '../decide/world.ts';
 import { countedTask } from '../domain/counted-task.ts';
 import type { TaskRef } from '../domain/ids.ts';

@@ -1,8 +1,8 @@
 // Writes down what was said of each task whenever it changes, so that `why --at` can answer for a past instant.
 // Works beside the tick, a graph at a time, and never holds it up.
 
-import { VerdictChanges } from '../decide/verdict-changes.ts';
-import { Verdicts } from '../decide/verdicts.ts';
+import { VerdictChanges } from '../decide/judge/verdict-changes.ts';
+import { Verdicts } from '../decide/judge/verdicts.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Steps } from '../domain/steps.ts';
 import type { Base } from '../platform/base.ts';

@@ -3,7 +3,7 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { TaskMessage } from '../decide/ticker-view.ts';
+import type { TaskMessage } from '../decide/transitions/ticker-view.ts';
 import { MESSAGES_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { profileKey } from '../../src/decide/room.ts';
+import { profileKey } from '../../src/decide/capacity/room.ts';
 import type { Deferred } from '../../src/domain/outcome.ts';
 import type { CommandProfile, Profile } from '../../src/domain/profile.ts';
 import { Availability } from '../../src/run/availability.ts';

@@ -6,11 +6,11 @@
 // because an old daemon's answer was lost (there are no conversations; a claim whose answer was lost has its case).
 
 import { describe, expect, test } from '@jest/globals';
-import { verifyFailedPatch } from '../../src/decide/completion-need.ts';
 import { decide } from '../../src/decide/decide.ts';
-import { orphans, type RegisteredAgent } from '../../src/decide/orphans.ts';
-import { assessReadiness } from '../../src/decide/readiness.ts';
-import { reconcileRuns } from '../../src/decide/reconcile.ts';
+import { verifyFailedPatch } from '../../src/decide/readiness/completion-need.ts';
+import { assessReadiness } from '../../src/decide/readiness/readiness.ts';
+import { orphans, type RegisteredAgent } from '../../src/decide/reconcile/orphans.ts';
+import { reconcileRuns } from '../../src/decide/reconcile/reconcile.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { Run } from '../../src/domain/run.ts';
 import type { Task } from '../../src/domain/task.ts';

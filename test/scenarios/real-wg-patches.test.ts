@@ -5,8 +5,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { resultPatch, verifyFailedPatch } from '../../src/decide/completion-need.ts';
-import { orphanPatch } from '../../src/decide/orphans.ts';
+import { resultPatch, verifyFailedPatch } from '../../src/decide/readiness/completion-need.ts';
+import { orphanPatch } from '../../src/decide/reconcile/orphans.ts';
 import {
   claimPatch,
   completionPatch,

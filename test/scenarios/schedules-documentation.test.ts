@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parseMachineConfig } from '../../src/config/load.ts';
-import { parseSchedule } from '../../src/decide/schedule.ts';
+import { parseSchedule } from '../../src/decide/schedules/schedule.ts';
 import { schedulePolicy, wholeSchedulePolicy } from '../../src/settings/schedule-policy.ts';
 import { command } from '../cli/fake-surroundings.ts';
 import { createPlayground } from '../support/playground.ts';

@@ -4,7 +4,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createMemo, decide } from '../../src/decide/decide.ts';
-import type { Interims } from '../../src/decide/interim.ts';
+import type { Interims } from '../../src/decide/judge/interim.ts';
 import type { Decision, GraphView, World } from '../../src/decide/world.ts';
 import { taskKey } from '../../src/domain/ids.ts';
 import type { Steps } from '../../src/domain/steps.ts';

@@ -43,7 +43,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['api/'],
   chokidar: ['worktrees/watcher.ts'],
   commander: ['cli/'],
-  croner: ['decide/schedule.ts', 'decide/wg-cron.ts'],
+  croner: ['decide/schedules/schedule.ts', 'decide/schedules/wg-cron.ts'],
   execa: ['executors/', 'worker/checkouts.ts'],
   got: ['executors/'],
   hono: ['api/'],

@@ -1,7 +1,7 @@
 // Small builders for everything that deciding looks at: each test names only what it is about.
 
-import { readinessView } from '../../src/decide/readiness.ts';
-import type { ReadinessView } from '../../src/decide/readiness-view.ts';
+import { readinessView } from '../../src/decide/readiness/readiness.ts';
+import type { ReadinessView } from '../../src/decide/readiness/readiness-view.ts';
 import type { GraphView, World } from '../../src/decide/world.ts';
 import type { Config, RepoSettings, RetryPolicy } from '../../src/domain/config.ts';
 import type { Snapshot } from '../../src/domain/graph.ts';

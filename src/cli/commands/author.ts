@@ -85,7 +85,7 @@ async function requestOf(options: AuthorOptions): Promise<TaskRequest> {
   }
   if (options.schedule !== undefined && options.schedule !== '') {
     const [{ parseSchedule }, { localTimezone }] = await Promise.all([
-      import('../../decide/schedule.ts'),
+      import('../../decide/schedules/schedule.ts'),
       import('../../settings/timezone.ts'),
     ]);
     const parsed = parseSchedule(options.schedule, options.timezone || localTimezone());

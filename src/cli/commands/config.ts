@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { missingConfig } from '../../config/config-text.ts';
 import type { Paths } from '../../config/paths.ts';
 import type { ConfigProblem } from '../../config/problems.ts';
-import type { RouteInUse } from '../../decide/routes-in-use.ts';
+import type { RouteInUse } from '../../decide/routes/routes-in-use.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { type Context, shortPath } from '../context.ts';
 import { plain } from '../render/plain.ts';

@@ -1,7 +1,7 @@
 // `executors` and `executors test NAME`: which profiles exist, from which file, and whether they are usable.
 
 import { createConfigSource } from '../../config/source.ts';
-import type { RouteInUse } from '../../decide/routes-in-use.ts';
+import type { RouteInUse } from '../../decide/routes/routes-in-use.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';

@@ -1,8 +1,8 @@
 // `supervisor schedule WHEN`: the resulting instants, before a task gets the schedule.
 
 import { parseInstant } from '../../decide/instant.ts';
-import { nextInstant, parseSchedule } from '../../decide/schedule.ts';
-import { scheduleNotes } from '../../decide/schedule-notes.ts';
+import { nextInstant, parseSchedule } from '../../decide/schedules/schedule.ts';
+import { scheduleNotes } from '../../decide/schedules/schedule-notes.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { isoTime } from '../../platform/clock.ts';
 import { machineTimezone } from '../../settings/timezone.ts';

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
-import { shortagesOf } from '../../decide/machine-room.ts';
+import { shortagesOf } from '../../decide/capacity/machine-room.ts';
 import { messageOf, SupervisorError, systemCode } from '../../domain/errors.ts';
 import type { MachineLimits } from '../../domain/machine.ts';
 import { bytesText } from '../../domain/machine.ts';
