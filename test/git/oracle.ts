@@ -85,6 +85,10 @@ export async function findingsOf(walked: {
   const runs = new Map((await runsOf(stage)).map((run) => [String(run.id), run]));
   const ended = new Set(entries.filter(({ word }) => word === 'end').map(({ run }) => run));
 
+  /** Of a copy of the task, too, which ran in another worktree than its own. */
+  const isWiped = (home: string, run: string) =>
+    wiped.has(home) || wiped.has(runs.get(run)?.worktree ?? home);
+
   for (const [task, { starts, home }] of stage.tasks) {
     const own = entries.filter((entry) => entry.task === task);
     let ends = 0;
@@ -95,7 +99,7 @@ export async function findingsOf(walked: {
         begun++;
         if (ends >= starts) again.push(run);
       } else if (word === 'end') ends++;
-      else if (!wiped.has(home))
+      else if (!isWiped(home, run))
         say(
           'killed',
           `${task}: ${run} ended as ${JSON.stringify(runs.get(run)?.outcome)}, ${runs.get(run)?.phase}`,
@@ -104,7 +108,7 @@ export async function findingsOf(walked: {
     if (again.length > 0) say('twice', `${task} had succeeded when these started: ${again.join(' ')}`);
     if (begun > starts + SETBACKS) say('starts', `${task} was started ${begun} times`);
     const last = own.filter(({ word }) => word === 'end').at(-1);
-    if (ends >= starts && last && !wiped.has(home) && !isKept(last.run, task, runs, places))
+    if (ends >= starts && last && !isWiped(home, last.run) && !isKept(last.run, task, runs, places))
       say(
         'lost',
         `${task}: ${last.run} had ended, but is ${JSON.stringify(runs.get(last.run)?.outcome)}, ${runs.get(last.run)?.phase}`,

@@ -65,7 +65,7 @@ export async function walk(seed: number): Promise<Walked> {
     },
     wiped(path) {
       const home = stage.worktrees[places.indexOf(path)];
-      if (home !== undefined) wiped.add(home);
+      if (home !== undefined) wiped.add(home).add(path);
     },
     pause,
   });
