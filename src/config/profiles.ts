@@ -2,7 +2,7 @@
 
 import type { RetryPolicy } from '../domain/config.ts';
 import type { BrokenProfile, Origin, Profile } from '../domain/profile.ts';
-import type { ExecutorTypeFacts } from '../executors/executor-type.ts';
+import type { ExecutorDefinition } from '../executors/executor-type.ts';
 import { EXECUTOR_TYPES, executorTypeNamed, TYPE_NAMES } from '../executors/executor-types.ts';
 import type { KeyLines, KeyPath } from './locate.ts';
 import { type ConfigProblem, configProblem, describeIssues, keyText, notOneOf } from './problems.ts';
@@ -16,15 +16,16 @@ export interface ReadProfiles {
 }
 
 /** Types of which a profile exists without configuration, by its name; for these `type` may be omitted. */
-const BUILT_IN: ReadonlyMap<string, ExecutorTypeFacts> = new Map(
+const BUILT_IN: ReadonlyMap<string, ExecutorDefinition> = new Map(
   EXECUTOR_TYPES.flatMap((facts) => (facts.builtIn === undefined ? [] : [[facts.builtIn, facts]])),
 );
 
 /** The built-in profiles. Defining one of these names replaces it. */
 export function builtInProfiles(retry: RetryPolicy): Profile[] {
-  return [...BUILT_IN].flatMap(([name, facts]) => {
+  return [...BUILT_IN].map(([name, facts]) => {
     const read = facts.read(name, { file: 'built-in' }, {}, retry);
-    return 'profile' in read ? [{ ...read.profile, overridable: true }] : [];
+    if (!('profile' in read)) throw new Error(`the built-in profile ${name} is incomplete`);
+    return { ...read.profile, overridable: true };
   });
 }
 

@@ -1,4 +1,4 @@
-// Who had what done: written down, and told as an event.
+// Records who asked for which action, and emits an event.
 
 import type { ActionTaken, NotedAction } from '../domain/action.ts';
 import { messageOf } from '../domain/errors.ts';

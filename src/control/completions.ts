@@ -27,6 +27,7 @@ import {
   contradiction,
   newestRun,
   superseded,
+  takenAway,
   taskCancelled,
   taskRemoved,
   wasCancelled,
@@ -103,7 +104,7 @@ export class Completions {
     const report = { ...request, artifacts, task: found.task.id };
     const done = await completeByHand(this.#parts.means, graph, report, clock.now(), (fresh) => {
       // Another worker may have started since the check: an older attempt must not finish their work.
-      if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw superseded(run, run);
+      if (run && fresh.status === 'in-progress' && fresh.assigned !== run.agent) throw takenAway(run, fresh);
     });
     this.#parts.wake('completed');
     const { mark, ...told } = done;
@@ -171,7 +172,11 @@ export class Completions {
     const late = this.#isLate(run);
     const { status, written, kept } = await this.#runs.end(run, reportedOutcome(request), 'report');
     // Meanwhile the graph had unassigned the task or assigned it to another agent, and takes precedence.
-    if (!written && !kept && (status === 'open' || status === 'in-progress')) throw superseded(run, run);
+    if (!written && !kept && (status === 'open' || status === 'in-progress'))
+      throw takenAway(
+        run,
+        this.#parts.graphs.get(run.graph)?.store.snapshot().tasks.get(run.task) ?? { status },
+      );
     this.#delayRetry(run, request, status);
     const answer = { status: status ?? 'gone', duplicate: false, late, ...this.#attemptsLeft(run, request) };
     return kept ? { ...answer, ...KEPT } : answer;
@@ -196,7 +201,7 @@ export class Completions {
     if (isKnownOutcome(outcome) && !isRepetition(outcome, request)) throw contradiction(run);
     if (outcome?.kind === request.result) return 'duplicate';
     // Another agent took it directly in the graph: an older attempt must not finish their work.
-    if (task.status === 'in-progress' && task.assigned !== run.agent) throw superseded(run, run);
+    if (task.status === 'in-progress' && task.assigned !== run.agent) throw takenAway(run, task);
     return 'late';
   }
 

@@ -1,5 +1,6 @@
 // Why a report on a run is no longer accepted: a newer attempt, a cancelled or missing task, an earlier report. Each
-// refusal contains the final state, so that the caller need not ask for it.
+// refusal contains the final state, so that the caller need not ask for it. A `code` among the details is the problem code that
+// callers see, and decides the HTTP status (api/problem.ts).
 
 import { SupervisorError } from '../domain/errors.ts';
 import type { Run } from '../domain/run.ts';
@@ -20,6 +21,28 @@ export function superseded(run: Run, latest: Run): SupervisorError {
       },
     },
   );
+}
+
+/** No newer attempt has it, but the graph no longer says that it is this one's. */
+export function takenAway(
+  run: Run,
+  task: { readonly status: string | null; readonly assigned?: string },
+): SupervisorError {
+  const { status, assigned } = task;
+  const how =
+    status === 'in-progress' && assigned !== undefined
+      ? `the graph gives it to ${assigned}`
+      : `it is ${status ?? 'gone'}`;
+  return new SupervisorError('superseded', `${run.task} was taken away from this attempt: ${how}`, {
+    hint: `stop working on it; \`supervisor why ${run.task}\` says how it stands`,
+    details: {
+      task_id: run.task,
+      current_attempt: run.attempt,
+      current_run: run.id,
+      current_fence: run.fence,
+      state: status,
+    },
+  });
 }
 
 /** The task was cancelled while the worker had it. `state`: the task's status now. */

@@ -1,10 +1,12 @@
 // Everything that waits for a person, and the command that settles each. Pure: the same for the page, the command
 // line and the API, with and without a running supervisor.
 
-import type { GraphView } from '../decide/world.ts';
+import { cameBackIn } from '../decide/reconcile/known-results.ts';
+import type { GraphView, World } from '../decide/world.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { InboxItem, InboxKind, WorktreeReport } from '../domain/report.ts';
 import type { Run } from '../domain/run.ts';
+import { shellWord } from '../domain/shell-word.ts';
 import { isTerminal, type Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
 import { isoTimeOrNull } from '../platform/clock.ts';
@@ -47,7 +49,7 @@ export function inboxOf(
   worktrees: readonly WorktreeReport[],
   judged: JudgedTasks = judgedTasks(input),
 ): InboxItem[] {
-  const commands = commandsFor(input.world.graphs);
+  const commands = commandsFor(input.world);
   const items = input.world.graphs.flatMap((view) => itemsOfGraph(view, judged, commands));
   for (const run of input.world.runs) items.push(...itemsOfRun(input, run, commands));
   for (const row of worktrees) items.push(...itemsOfWorktree(row));
@@ -198,27 +200,27 @@ function countBlocked(view: GraphView): (id: TaskId) => number {
 type Commands = ReturnType<typeof commandsFor>;
 
 /** The command that settles an item; it names the worktree if the id alone is ambiguous. */
-function commandsFor(views: readonly GraphView[]) {
+function commandsFor({ graphs: views, results }: Pick<World, 'graphs' | 'results'>) {
   const places = new Map<TaskId, number>();
   for (const { snapshot } of views)
     for (const id of snapshot.tasks.keys()) places.set(id, (places.get(id) ?? 0) + 1);
   const on = (view: GraphView, id: TaskId) =>
-    (places.get(id) ?? 0) > 1 ? `${quoted(id)} --worktree ${quoted(view.worktree)}` : quoted(id);
+    (places.get(id) ?? 0) > 1 ? `${shellWord(id)} --worktree ${shellWord(view.worktree)}` : shellWord(id);
   const retry = (view: GraphView, id: TaskId) => `supervisor retry ${on(view, id)}`;
   return {
     retry,
     answer: (view: GraphView, id: TaskId) => `supervisor answer ${on(view, id)} TEXT`,
     release: (view: GraphView, id: TaskId) => `supervisor release ${on(view, id)}`,
     forKind(kind: InboxKind, view: GraphView, id: TaskId): string {
-      if (kind === 'parked' || kind === 'rewound') return retry(view, id);
+      if (kind === 'parked') return retry(view, id);
+      if (kind === 'rewound') {
+        // Finished work is kept, not repeated.
+        const known = cameBackIn(view, id, results)?.known;
+        if (known) return known.ended === 'succeeded' ? `supervisor done ${on(view, id)}` : retry(view, id);
+      }
       if (kind === 'budget') return 'supervisor budgets';
-      if (kind === 'untrusted') return `supervisor trust ${quoted(view.worktree)}`;
+      if (kind === 'untrusted') return `supervisor trust ${shellWord(view.worktree)}`;
       return `supervisor why ${on(view, id)}`;
     },
   };
-}
-
-/** Quoted for a shell. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

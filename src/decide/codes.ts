@@ -1,19 +1,20 @@
 // The codes that say why a task is not being started. Public: scripts and `status --json` rely on them. Graph
-// problems, graph blocks and pauses have codes of their own (`invalid-line`, `wg-daemon`, `quota`, …).
+// problems, graph blocks and pauses (`parked`, `quota`, …) have codes of their own, from where they are noticed. In brackets: the
+// files of this folder that give them.
 
 /** Every code a decision can give a verdict, with its meaning. */
 export const VERDICT_CODES = {
-  // Its graph is large and has just changed.
+  // Its graph is large and has just changed (judge/interim.ts).
   judging: 'its graph is still being judged',
 
-  // The task is being worked on.
+  // The task is being worked on (decide.ts).
   starting: 'a run was started and has not claimed the task yet',
   running: 'a run works on it',
   'handed-off': 'its run was handed off; its callback or status is awaited',
   finishing: 'its run has finished; the outcome is being written to the graph',
   dispatched: 'it starts now',
 
-  // wg's status does not allow a start; the rest of the code is that status.
+  // wg's status does not allow a start; the rest of the code is that status (readiness/readiness.ts).
   'status-in-progress': 'another agent or person works on it',
   'status-waiting': "parked by `wg wait`; wg's tick wakes it",
   'status-blocked': "blocked by hand; wg's tick opens it when its dependencies are done",
@@ -24,7 +25,7 @@ export const VERDICT_CODES = {
   'status-failed': 'failed',
   'status-abandoned': 'abandoned',
 
-  // Readiness, in the order it is judged.
+  // Readiness, in the order it is judged (readiness/).
   paused: 'a draft, or paused by a person',
   'not-before': 'its not_before has not come',
   'ready-after': 'its ready_after (a retry or a cycle delay) has not come',
@@ -38,7 +39,7 @@ export const VERDICT_CODES = {
   'dependency-peer': 'waits for a task of another repository that is not done or cannot be read',
   'evaluation-gate': 'its dependency is done, but the evaluation of that is not',
 
-  // wg's dispatcher filters.
+  // wg's dispatcher filters (readiness/dispatcher-filters.ts).
   assigned: 'open, yet still assigned',
   'daemon-tag': "carries a tag of wg's own daemon loops",
   'respawn-throttle': 'its agents died again and again in the last minutes',
@@ -47,14 +48,14 @@ export const VERDICT_CODES = {
   'wg-system-task': "belongs to wg's own machinery",
   'needs-wg': 'carries keys whose rules only wg knows',
 
-  // Copies of one task in several worktrees.
+  // Copies of one task in several worktrees (reconcile/identity.ts).
   copy: 'another worktree of the repository dispatches the same task',
   'copy-elsewhere': 'another worktree works on its copy of this task, or finished it',
 
-  // Older lines that came back: through git, or through a slow writer.
+  // Older lines that came back: through git, or through a slow writer (reconcile/rewind.ts).
   rewound: 'its line is older than what was written of it, or its graph is just being rewound',
 
-  // Routing.
+  // Routing (routes/route.ts).
   'no-profile': 'names an executor that is not configured',
   'no-route': 'its model, or the project, asks for a system that no executor serves',
   'broken-profile': 'its profile has an error',

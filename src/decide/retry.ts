@@ -4,6 +4,7 @@
 import { isAgentType } from '../domain/agent-cli.ts';
 import type { RetryPolicy } from '../domain/config.ts';
 import type { Failed, FailureKind, Outcome, StopReason } from '../domain/outcome.ts';
+import { runsHere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { instantText } from './instant.ts';
 
@@ -40,7 +41,7 @@ export function interruptionsInARow(
 ): Interruptions {
   const count = { vanished: 0, neverStarted: 0, lost: 0, overruled: 0 };
   for (const { phase, outcome, type, process } of runs) {
-    const isOurs = isAgentType(type) || type === 'command';
+    const isOurs = runsHere(type);
     if (phase === 'superseded') count.lost++;
     else if (phase === 'overruled') count.overruled++;
     else if (outcome?.kind === 'failed' && outcome.failure === 'interrupted') count.vanished++;

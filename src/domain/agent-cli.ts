@@ -1,5 +1,5 @@
 // The agent CLIs with an executor type of their own, and what is known of each before it starts. The adapters are
-// among the executors; another CLI is one more entry here and one file there.
+// among the executors: another CLI is one more entry here, one file there, and its line in adapters.ts.
 
 /** The facts about a CLI. */
 export interface AgentCliFacts {

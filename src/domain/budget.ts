@@ -6,7 +6,7 @@ export type BudgetPeriod = (typeof BUDGET_PERIODS)[number];
 export const BUDGET_UNITS = ['usd', 'tokens', 'runs'] as const;
 export type BudgetUnit = (typeof BUDGET_UNITS)[number];
 
-/** One cap. What it does not name it does not ask about: without any of them it is for everything. */
+/** One cap. A field that is null or absent matches everything. */
 export interface Budget {
   /** As it is shown; unique. */
   readonly name: string;

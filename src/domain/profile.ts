@@ -182,9 +182,19 @@ export interface BullmqProfile extends ForWorkers {
 /** A profile whose work `supervisor worker` does. */
 export type WorkerProfile = RemoteProfile | BullmqProfile;
 
-/** Whether its work is sent to another program, which may have it although nothing here knows that: sent again, it is refused or the same. */
+/** Whether another program may have its work without our knowing; sending it again is safe. */
 export function isDelivered(type: ExecutorType): boolean {
   return type === 'http' || type === 'bullmq';
+}
+
+/** Whether its work is done in another place than its worktree: by a service, an orchestrator or a worker. */
+export function isDoneElsewhere(type: ExecutorType): boolean {
+  return type === 'http' || goesElsewhere(type);
+}
+
+/** Whether nothing that it uses counts here: another party pays, or it is decided and not run. */
+export function isFree(type: ExecutorType): boolean {
+  return type === 'external' || type === 'schedule';
 }
 
 /** Whether its work runs elsewhere from the start: it uses no slot of this machine. */

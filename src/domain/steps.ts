@@ -11,7 +11,7 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** Items sorted by the built-in sort between two pauses; merged between two pauses are as many. */
+/** How many items are sorted, or merged, between two pauses. */
 const RUN = 1024;
 
 /** A sorted copy; equal items keep their order. */

@@ -1,5 +1,6 @@
-// What the program knows of an executor type: the settings of its profiles, and how its executor is made. Everything about a
-// type is said in its own file; executor-types.ts lists them.
+// What the program knows of an executor type: the settings of its profiles, and how its executor is made. A type is defined in a
+// file of its own, and executor-types.ts lists them. Its profile's interface stands there too (`declare module`), unless deciding
+// has rules for it: then it is in domain/profile.ts.
 
 import { z } from 'zod';
 import type { RetryPolicy } from '../domain/config.ts';
@@ -32,7 +33,7 @@ export interface ExecutorMeans extends ProcessMeans {
 }
 
 /** An executor type, as the rest of the program sees it. */
-export interface ExecutorTypeFacts {
+export interface ExecutorDefinition {
   readonly type: ExecutorType;
   /** The settings of its profiles. */
   readonly schema: z.ZodObject;
@@ -75,29 +76,34 @@ export function profileSchema<const T extends ExecutorType, S extends z.ZodRawSh
 const everyProfile = z.object({ ...commonShape, timeout: duration });
 type Common = z.output<typeof everyProfile>;
 
+/** A schema that `profileSchema` made. */
+export type ProfileSchema = z.ZodObject<{ type: z.ZodLiteral<ExecutorType> }> & z.ZodType<Common>;
+
 /** Puts a type together. */
-export function executorType<S extends z.ZodObject & z.ZodType<Common>>(
-  options: Pick<ExecutorTypeFacts, 'type' | 'builtIn' | 'examples' | 'waitsFor' | 'create'> & {
+export function executorType<S extends ProfileSchema>(
+  options: Pick<ExecutorDefinition, 'builtIn' | 'examples' | 'waitsFor' | 'create'> & {
     readonly schema: S;
     /** Keys whose texts may hold placeholders, besides `env`. */
     readonly templates?: readonly string[];
     /** Defaults of a profile that works for repositories that are not trusted. */
-    readonly strangers?: Readonly<Record<string, unknown>>;
+    readonly untrustedDefaults?: Readonly<Record<string, unknown>>;
     /** Rules beyond single keys. */
     troubles?(written: z.output<S>, name: string): readonly Trouble[];
     /** The profile of a checked table. Durations are milliseconds there. */
     profile(written: z.output<S>, base: ProfileBase): Profile;
   },
-): ExecutorTypeFacts {
-  const { schema, templates = [], strangers, troubles, profile, ...facts } = options;
+): ExecutorDefinition {
+  const { schema, templates = [], untrustedDefaults, troubles, profile, ...facts } = options;
+  const type = schema.shape.type.value;
   return {
     ...facts,
+    type,
     schema,
     read(name, origin, table, retry) {
       const parsed = schema.safeParse({
-        ...(table.untrusted === true ? strangers : {}),
+        ...(table.untrusted === true ? untrustedDefaults : {}),
         ...table,
-        type: facts.type,
+        type,
       });
       if (!parsed.success) return { issues: parsed.error.issues };
       const written: z.output<S> = parsed.data;

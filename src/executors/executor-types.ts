@@ -1,7 +1,7 @@
 // Every executor type: another one is a line here, and a file of its own.
 
 import type { ExecutorType } from '../domain/profile.ts';
-import type { ExecutorTypeFacts } from './executor-type.ts';
+import type { ExecutorDefinition } from './executor-type.ts';
 import { external } from './external.ts';
 import { http } from './http/type.ts';
 import { agentTypes } from './process/agent-types.ts';
@@ -11,7 +11,7 @@ import { remote } from './remote.ts';
 import { schedule } from './schedule.ts';
 
 /** In the order of the documentation. */
-export const EXECUTOR_TYPES: readonly ExecutorTypeFacts[] = [
+export const EXECUTOR_TYPES: readonly ExecutorDefinition[] = [
   ...agentTypes,
   command,
   http,
@@ -24,11 +24,11 @@ export const EXECUTOR_TYPES: readonly ExecutorTypeFacts[] = [
 /** Their names. */
 export const TYPE_NAMES: readonly ExecutorType[] = EXECUTOR_TYPES.map(({ type }) => type);
 
-const byName: ReadonlyMap<unknown, ExecutorTypeFacts> = new Map(
+const byName: ReadonlyMap<unknown, ExecutorDefinition> = new Map(
   EXECUTOR_TYPES.map((facts) => [facts.type, facts]),
 );
 
 /** The type of that name; undefined: there is none. */
-export function executorTypeNamed(name: unknown): ExecutorTypeFacts | undefined {
+export function executorTypeNamed(name: unknown): ExecutorDefinition | undefined {
   return byName.get(name);
 }

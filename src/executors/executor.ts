@@ -18,7 +18,6 @@ export interface DependencyResult {
   readonly log: readonly string[];
 }
 
-/** Everything an executor needs to know about one run. Plain data. */
 /** The attempt before this one, as far as it tells anything. */
 export interface PreviousAttempt {
   /** Why it ended. */
@@ -30,6 +29,7 @@ export interface PreviousAttempt {
   readonly folder: string | null;
 }
 
+/** Everything an executor needs to know about one run. Plain data. */
 export interface Assignment {
   readonly run: RunId;
   readonly attempt: number;

@@ -31,12 +31,16 @@ export async function createExecutors(
 ): Promise<Executors> {
   const processMeans = { ...parts, poller: createPoller(parts.clock, LOOK_EVERY_MS) };
   const means: ExecutorMeans = { ...processMeans, subprocesses: createSubprocesses(processMeans) };
-  const made = await Promise.all(EXECUTOR_TYPES.map((type) => type.create?.(means)));
-  const executors = made.filter((executor) => executor !== undefined && executor !== null);
+  const byType = new Map<ExecutorType, Executor>();
+  for (const { type, create } of EXECUTOR_TYPES) {
+    const executor = await create?.(means);
+    if (executor) byType.set(type, executor);
+  }
+  const executors = [...byType.values()];
   let nextSweepAt = 0;
   return {
     hooks: createHookRunner(means),
-    byType: new Map(executors.map((executor) => [executor.type, executor])),
+    byType,
     async sweep(held) {
       const now = means.clock.now();
       if (now < nextSweepAt) return [];

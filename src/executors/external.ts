@@ -27,7 +27,6 @@ const schema = profileSchema(
 );
 
 export const external = executorType({
-  type: 'external',
   schema,
   builtIn: 'external',
   examples: [{ name: 'n8n' }],

@@ -12,7 +12,6 @@ const schema = profileSchema(
 );
 
 export const remote = executorType({
-  type: 'remote',
   schema,
   examples: [{ name: 'farm' }],
   waitsFor: '`supervisor worker` on another machine',

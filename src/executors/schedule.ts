@@ -32,7 +32,6 @@ const schema = profileSchema(
 );
 
 export const schedule = executorType({
-  type: 'schedule',
   schema,
   builtIn: 'scheduled',
   examples: [{ name: 'nightly' }],

@@ -64,11 +64,11 @@ const hook = (text: string, example: string) => optional(z.string(), { text, exa
 /** The same in [[repos]]. */
 export const hookShape = {
   before_run: hook(
-    'A shell command that runs where the agent works, before it; at most 60 s. Fails it, the task is released and tried again later, no attempt counted.',
+    'A shell command that runs before the agent, where it works; at most 60 s. If it fails, the task is released and tried again later; no attempt is counted.',
     'npm ci',
   ),
   after_run: hook(
-    "The same once the agent's processes have ended, however it ended (SUPERVISOR_OUTCOME). Fails it, that is told and changes nothing.",
+    "The same after the agent's processes have ended, whatever the outcome (SUPERVISOR_OUTCOME). A failure is reported and has no other effect.",
     'docker compose down',
   ),
 };
@@ -102,7 +102,7 @@ export const spawnedShape = {
   max_output: withDefault(
     keptBytes,
     '256MB',
-    'As much is kept of what a run prints into each of its files: the beginning and the end, and a line in between that says how much was left out. The program is not held up by it. "0": everything.',
+    'How much of each output file of a run is kept: the beginning and the end, with a line in between that says how much was left out. "0": everything.',
   ),
 };
 
@@ -120,7 +120,7 @@ export const workersShape = {
   ),
 };
 
-/** How long they may take. */
+/** The time limit of such profiles, and why. */
 export const WORKERS_TIMEOUT = {
   is: '2h',
   why: 'As for claude; a worker that falls silent loses the task within a minute anyway.',

@@ -203,7 +203,7 @@ class Walk {
     for (const [key, { graph, task }] of this.#candidates) {
       if (started.has(key)) continue;
       const verdict = verdictOf(decision.verdicts, graph, task);
-      // For a person, a time or another task it waits on its own: when that has come it is a candidate again.
+      // Other held tasks wait for a person, a time or a task, not for capacity: they become candidates when that has come.
       const isKept =
         verdict?.state === 'queued' || (verdict?.state === 'held' && this.#isForRoom(verdict.code));
       if (!verdict || !isKept) continue;

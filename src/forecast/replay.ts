@@ -115,7 +115,7 @@ export function replayOf(world: World, recorded: Recorded): Replay {
   };
 }
 
-/** Since when a run could have started: the beginning of what limits alone kept it for. */
+/** When a run could have started, had there been capacity. */
 function readyAt({ openedAt }: Run, stood: readonly StoodVerdict[]): number {
   let at = openedAt;
   for (const { state, code, from, to } of [...stood].reverse()) {

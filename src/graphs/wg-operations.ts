@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
-import { goesElsewhere } from '../domain/profile.ts';
+import { isDoneElsewhere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Bus } from '../platform/bus.ts';
 import { type Clock, isoTime } from '../platform/clock.ts';
@@ -36,7 +36,7 @@ export function writeWgOperations(parts: {
           detail: { prev_status: 'Open', prev_assigned: null, executor: run.executor },
         });
         // wg stops agents that print nothing for five minutes, unless their stream has begun.
-        if (run.type === 'http' || goesElsewhere(run.type)) beginStream(run, clock.now());
+        if (isDoneElsewhere(run.type)) beginStream(run, clock.now());
         return;
       }
       case 'run.started':

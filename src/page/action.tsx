@@ -1,10 +1,11 @@
 // A thing that can be done: what is sent, the command that does the same, and a button for it. One press does it once.
 
 import { useRef, useState } from 'preact/hooks';
+import { shellWord } from '../domain/shell-word.ts';
 import { Refusal, taskPath } from './api.ts';
 import { type App, useApp } from './app.ts';
 import { newKey } from './browser.ts';
-import { plainText, quoted } from './words.ts';
+import { plainText } from './words.ts';
 
 export interface Action {
   readonly label: string;
@@ -88,7 +89,7 @@ export function commandShown(app: App, command: string) {
 
 /** The task of an action, for its command. */
 function named(task: string, worktree: string): string {
-  return worktree === '' ? quoted(task) : `${quoted(task)} --worktree ${quoted(worktree)}`;
+  return worktree === '' ? shellWord(task) : `${shellWord(task)} --worktree ${shellWord(worktree)}`;
 }
 
 export function retryAction(task: string, worktree: string): Action {
@@ -99,6 +100,21 @@ export function retryAction(task: string, worktree: string): Action {
     body: {},
     command: `supervisor retry ${named(task, worktree)}`,
     done: `${plainText(task, 80)} is tried again`,
+  };
+}
+
+export function doneAction(task: string, worktree: string): Action {
+  return {
+    label: 'Mark done',
+    path: taskPath(task, worktree, '/complete'),
+    body: { summary: 'marked as done on the page' },
+    command: `supervisor done ${named(task, worktree)}`,
+    done: `${plainText(task, 80)} is done`,
+    doubt: {
+      question: `Mark ${plainText(task, 80)} as done?`,
+      detail: 'What waits for it may start. A run that is under way is ended.',
+    },
+    kind: 'quiet',
   };
 }
 
@@ -123,7 +139,7 @@ export function answerAction(task: string, worktree: string, question: string, a
     label: plainText(answer, 60),
     path: taskPath(task, worktree, '/answer'),
     body: { answer, question },
-    command: `supervisor answer ${named(task, worktree)} ${quoted(answer)}`,
+    command: `supervisor answer ${named(task, worktree)} ${shellWord(answer)}`,
     done: `Answered ${plainText(task, 80)}: ${plainText(answer, 80)}`,
   };
 }
@@ -176,7 +192,7 @@ export function pauseAction(target: string | null, isPaused: boolean): Action {
     label: isPaused ? 'Resume' : 'Pause',
     path: `/api/control/${verb}`,
     body: isPaused ? { target } : { target, reason: 'paused on the page' },
-    command: `supervisor ${verb}${target === null ? '' : ` ${quoted(target)}`}`,
+    command: `supervisor ${verb}${target === null ? '' : ` ${shellWord(target)}`}`,
     done: isPaused ? `${what} continues` : `${what} is paused; what runs goes to its end`,
   };
 }

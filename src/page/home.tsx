@@ -9,6 +9,7 @@ import {
   answerAction,
   cancelAction,
   commandShown,
+  doneAction,
   releaseAction,
   retryAction,
 } from './action.tsx';
@@ -154,8 +155,11 @@ function ItemActions({ item }: { readonly item: InboxItem }) {
   const app = useApp();
   const { task, kind, worktree } = item;
   const actions: Action[] = [];
-  if (task !== null && (kind === 'failed' || kind === 'parked' || kind === 'rewound'))
-    actions.push({ ...retryAction(task, worktree), kind: 'main' });
+  if (task !== null && (kind === 'failed' || kind === 'parked' || kind === 'rewound')) {
+    // Work that was done before its line was rewound is kept, not repeated.
+    const isDone = item.command.startsWith('supervisor done ');
+    actions.push({ ...(isDone ? doneAction(task, worktree) : retryAction(task, worktree)), kind: 'main' });
+  }
   if (task !== null && kind === 'stale') actions.push(releaseAction(task, worktree));
   return (
     <div class="actions">

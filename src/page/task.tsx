@@ -4,11 +4,13 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { HistoryReport, OverviewReport } from '../domain/overview.ts';
 import type { RunReport, TaskDetailReport, WhyReport } from '../domain/report.ts';
+import { shellWord } from '../domain/shell-word.ts';
 import {
   type Action,
   ActionButton,
   cancelAction,
   dispatchAction,
+  doneAction,
   holdAction,
   releaseAction,
   retryAction,
@@ -22,7 +24,7 @@ import { routeTo, taskRoute } from './route.ts';
 import { CommandLine } from './shell.tsx';
 import { shownState } from './tasks.tsx';
 import { History } from './waterfall.tsx';
-import { clockText, fullTime, moneyText, plainText, quoted, safeLink, spanText } from './words.ts';
+import { clockText, fullTime, moneyText, safeLink, spanText } from './words.ts';
 
 export function Task() {
   const app = useApp();
@@ -118,21 +120,6 @@ function Actions({ task }: { readonly task: TaskDetailReport }) {
 const isOpen = (phase: RunReport['phase']) =>
   ['opened', 'claimed', 'started', 'handed-off', 'finished'].includes(phase);
 
-function doneAction(task: string, worktree: string): Action {
-  return {
-    label: 'Mark done',
-    path: taskPath(task, worktree, '/complete'),
-    body: { summary: 'marked as done on the page' },
-    command: `supervisor done ${quoted(task)} --worktree ${quoted(worktree)}`,
-    done: `${plainText(task, 80)} is done`,
-    doubt: {
-      question: `Mark ${plainText(task, 80)} as done?`,
-      detail: 'What waits for it may start. A run that is under way is ended.',
-    },
-    kind: 'quiet',
-  };
-}
-
 function Question({ task }: { readonly task: TaskDetailReport }) {
   const asking = task.runs.find(
     ({ lease, finished_at }) => lease?.question && lease.answer === null && finished_at === null,
@@ -178,7 +165,7 @@ function Why({ why }: { readonly why: WhyReport }) {
         </summary>
         <Conditions conditions={others} />
       </details>
-      <CommandLine command={`supervisor why ${quoted(why.task)} --worktree ${quoted(why.worktree)}`} />
+      <CommandLine command={`supervisor why ${shellWord(why.task)} --worktree ${shellWord(why.worktree)}`} />
     </Card>
   );
 }

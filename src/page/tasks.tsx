@@ -3,6 +3,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { OverviewReport } from '../domain/overview.ts';
 import type { TaskReport } from '../domain/report.ts';
+import { shellWord } from '../domain/shell-word.ts';
 import { type Action, ActionButton } from './action.tsx';
 import { useAnswer, useApp, useCell } from './app.ts';
 import { recallLong, rememberLong } from './browser.ts';
@@ -10,7 +11,7 @@ import { pairIn, parseFilter, withPair } from './filter.ts';
 import { Nothing, placesOf, Said, State, Trouble, Where } from './parts.tsx';
 import { routeTo, taskRoute } from './route.ts';
 import { Windowed } from './window.tsx';
-import { clockText, counted, quoted } from './words.ts';
+import { clockText, counted } from './words.ts';
 
 /** As many as the API gives at once. */
 const MOST = 10_000;
@@ -235,7 +236,7 @@ function Bulk(props: {
     key,
     path: `/api/tasks/${verb}`,
     body: { tasks: picked.map(({ id }) => id) },
-    command: picked.map(({ id }) => `supervisor ${verb} ${quoted(id)}`).join(' && '),
+    command: picked.map(({ id }) => `supervisor ${verb} ${shellWord(id)}`).join(' && '),
     done: `${label}: ${what}`,
   });
   return (
@@ -279,14 +280,14 @@ function Tagging({ picked }: { readonly picked: readonly TaskReport[] }) {
   const remove = words.filter((word) => /^-./.test(word)).map((word) => word.slice(1));
   const add = words.filter((word) => !word.startsWith('-'));
   const flags = [
-    ...add.map((tag) => `--tag ${quoted(tag)}`),
-    ...remove.map((tag) => `--untag ${quoted(tag)}`),
+    ...add.map((tag) => `--tag ${shellWord(tag)}`),
+    ...remove.map((tag) => `--untag ${shellWord(tag)}`),
   ].join(' ');
   const action: Action = {
     label: `Tag ${picked.length}`,
     path: '/api/tasks/tag',
     body: { tasks: picked.map(({ id }) => id), add, remove },
-    command: picked.map(({ id }) => `supervisor edit ${quoted(id)} ${flags}`).join(' && '),
+    command: picked.map(({ id }) => `supervisor edit ${shellWord(id)} ${flags}`).join(' && '),
     done: `Tagged: ${counted(picked.length, 'task')}`,
   };
   return (

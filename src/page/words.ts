@@ -83,11 +83,6 @@ export function pathTail(path: string): string {
   return path.split('/').filter(Boolean).slice(-2).join('/');
 }
 
-/** A word for a shell. */
-export function quoted(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** `1 task`, `2 tasks`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;

@@ -6,7 +6,7 @@ import type { Config, RepoSettings } from '../domain/config.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
 import { sumUsage, type Usage } from '../domain/outcome.ts';
-import { goesElsewhere, isAgentProfile, type Profile } from '../domain/profile.ts';
+import { goesElsewhere, isAgentProfile, isDoneElsewhere, type Profile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import { bareDetail, type TaskDetail } from '../domain/task.ts';
 import type { WgCapabilities } from '../domain/wg-capabilities.ts';
@@ -109,7 +109,7 @@ export function buildAssignment(input: {
       branch: input.standing.branch,
       head: input.standing.head,
       // Only external workers have to fetch it.
-      remote: run.type === 'http' || goesElsewhere(run.type) ? remoteOf(graph.repository.id) : null,
+      remote: isDoneElsewhere(run.type) ? remoteOf(graph.repository.id) : null,
     },
     repo: { name: graph.repository.name, path: graph.repository.path, ...hooksElsewhere(graph, run) },
     folder: run.folder ?? '',

@@ -1,7 +1,7 @@
 // Tells others about a run: events on the bus, and the state of its agent in wg's registry.
 
 import { messageOf } from '../domain/errors.ts';
-import { goesElsewhere } from '../domain/profile.ts';
+import { isDoneElsewhere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
@@ -24,7 +24,7 @@ export class RunEvents {
   /** Emits an event of a run. */
   emit(name: Parameters<Bus['emit']>[0], run: Run, more: object): void {
     const { bus, live, ledger } = this.#parts;
-    const outside = run.type === 'http' || goesElsewhere(run.type);
+    const outside = isDoneElsewhere(run.type);
     const lease = live.get(run.id)?.lease ?? (outside ? ledger.lease(run.id) : null);
     const ref = lease?.externalRef;
     bus.emit(name, { ...nameOf(run), ...(ref ? { external_ref: ref } : {}), ...more } as never);

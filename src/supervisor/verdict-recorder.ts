@@ -24,7 +24,7 @@ const WATCH_MS = 60_000;
 interface RecorderNeeds extends Base {
   readonly store: VerdictStore;
   readonly last: LastDecision;
-  /** Until everything was read once, what is said of tasks is only that. */
+  /** Verdicts are provisional, and not recorded, until everything was read once. */
   isStarting(): boolean;
 }
 

@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { TYPE_NAMES } from '../executors/executor-types.ts';
 import { type Cancel, type Clock, isoTime } from '../platform/clock.ts';
 import type { Locker } from '../platform/flock.ts';
 import { aboveAll, numberOf, removeFolder, takeNumber } from './agent-numbers.ts';
@@ -287,11 +286,14 @@ function own(agents: Record<string, RegistryEntry>, id: string): RegistryEntry |
   return Object.hasOwn(agents, id) ? agents[id] : undefined;
 }
 
-/** Drops our oldest finished entries: `wg done` marks the first entry of a task, which must not be an ancient one. */
+/**
+ * Drops our oldest finished entries: `wg done` marks the first entry of a task, which must not be an ancient one. Ours say in
+ * which worktree they worked; wg's own say so only of the worktrees that it makes.
+ */
 function prune(content: Mutable): void {
   const finished = Object.values(content.agents)
     .filter((entry) => entry.status === 'done' || entry.status === 'failed')
-    .filter((entry) => TYPE_NAMES.some((type) => type === entry.executor));
+    .filter(({ worktree_path: place }) => typeof place === 'string' && !place.includes('/.wg-worktrees/'));
   if (finished.length <= KEEP_FINISHED) return;
   finished.sort((a, b) => numberOf(b.id) - numberOf(a.id));
   for (const entry of finished.slice(KEEP_FINISHED)) delete content.agents[entry.id];

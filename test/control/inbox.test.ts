@@ -2,10 +2,11 @@ import { expect, test } from '@jest/globals';
 import { inboxOf } from '../../src/control/inbox.ts';
 import type { Reportable } from '../../src/control/reports.ts';
 import { decide } from '../../src/decide/decide.ts';
-import type { World } from '../../src/decide/world.ts';
+import type { KnownResult, KnownResults, World } from '../../src/decide/world.ts';
+import { taskKey } from '../../src/domain/ids.ts';
 import type { Task } from '../../src/domain/task.ts';
 import { type Lease, newLease } from '../../src/runs/lease-row.ts';
-import { graphView, run, snapshot, task, world } from '../support/tasks.ts';
+import { detail, graphView, run, snapshot, task, world } from '../support/tasks.ts';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 5, 1, 12, minute)).toISOString();
 
@@ -50,6 +51,42 @@ test('what waits for another task is not an item, and counts as blocked by it, t
 test('a circle of dependencies is counted and ends', () => {
   const items = inbox(graphOf([task('a', { status: 'failed', after: ['b'] }), task('b', { after: ['a'] })]));
   expect(items[0]).toMatchObject({ task: 'a', blocks: 1 });
+});
+
+test.each([
+  'succeeded',
+  'failed',
+] as const)('work that %s before its line was rewound is not simply repeated', (ended) => {
+  const createdAt = at(0);
+  const known = {
+    task: 't',
+    createdAt,
+    run: 'r',
+    agent: 'agent-1',
+    content: '',
+    mark: null,
+    at: Date.parse(at(5)),
+  };
+  const result: KnownResult = { ...known, repo: '/shop/.git', graph: '/other/.workgraph', ended };
+  const results: KnownResults = {
+    of: (_repo, id) => (id === 't' ? [result] : []),
+    tasksOf: () => ['t'],
+    revisionOf: () => 1,
+    changedSince: () => null,
+    isSameContent: () => true,
+  };
+  const one = task('t', { createdAt });
+  const view = graphView('shop', [one], { tracked: true, detail: () => detail('t', { createdAt }) });
+  // What was looked at long enough ago is no longer in doubt.
+  const items = inbox(
+    world([view], {
+      results,
+      doubts: new Map([[taskKey(view.graph, 't'), 0]]),
+    }),
+  );
+  expect(items.map(({ kind, command }) => [kind, command])).toEqual([
+    ['rewound', ended === 'succeeded' ? 'supervisor done t' : 'supervisor retry t'],
+  ]);
 });
 
 test('tasks that one setting holds are one item', () => {

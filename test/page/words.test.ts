@@ -4,7 +4,6 @@ import {
   countText,
   moneyText,
   plainText,
-  quoted,
   safeLink,
   sizeText,
   spanText,
@@ -62,13 +61,4 @@ test('only http and https are links', () => {
     '//x',
   ])
     expect(safeLink(text)).toBeNull();
-});
-
-test('words for a shell', () => {
-  expect(['build-cart', "it's", '$(rm)', ''].map(quoted)).toEqual([
-    'build-cart',
-    "'it'\\''s'",
-    "'$(rm)'",
-    "''",
-  ]);
 });

@@ -358,15 +358,20 @@ describe('updating agents', () => {
   test('of our finished agents the newest 200 stay; those at work and those of others all stay', async () => {
     const agents: Record<string, unknown> = {};
     for (let n = 1; n <= 300; n++)
-      agents[`agent-${n}`] = foreign(`agent-${n}`, { executor: 'http', status: 'done' });
-    agents['agent-5'] = foreign('agent-5', { executor: 'http' });
+      agents[`agent-${n}`] = foreign(`agent-${n}`, {
+        executor: 'deploy',
+        status: 'done',
+        worktree_path: '/w',
+      });
+    agents['agent-5'] = foreign('agent-5', { executor: 'deploy', worktree_path: '/w' });
     agents['agent-6'] = foreign('agent-6', { status: 'done' });
+    agents['agent-7'] = foreign('agent-7', { status: 'done', worktree_path: '/r/.wg-worktrees/agent-7' });
     put({ agents, next_agent_id: 301 });
     await registry.allocate([{ task_id: 't', executor: 'http' }]);
     const left = Object.keys(onDisk().agents);
-    expect(left).toHaveLength(203);
+    expect(left).toHaveLength(204);
     expect(left).toEqual(
-      expect.arrayContaining(['agent-5', 'agent-6', 'agent-101', 'agent-300', 'agent-301']),
+      expect.arrayContaining(['agent-5', 'agent-6', 'agent-7', 'agent-101', 'agent-300', 'agent-301']),
     );
     expect(left).not.toContain('agent-100');
   });

@@ -99,7 +99,7 @@ async function followEvents(
   }
 }
 
-/** It stops just now: that is told as if there was none. */
+/** A supervisor that is stopping counts as none. */
 function ignoreStopped(thrown: unknown): null {
   if (thrown instanceof SupervisorError && thrown.code === 'not-running') return null;
   throw thrown;

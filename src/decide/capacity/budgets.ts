@@ -5,7 +5,7 @@ import { amountText, type Budget, type BudgetUnit } from '../../domain/budget.ts
 import { type GraphPath, type TaskId, taskKey } from '../../domain/ids.ts';
 import type { Usage } from '../../domain/outcome.ts';
 import type { Plan } from '../../domain/plan.ts';
-import { isAgentProfile, type Profile } from '../../domain/profile.ts';
+import { isAgentProfile, isFree, type Profile } from '../../domain/profile.ts';
 import { isUnderWay, type Run } from '../../domain/run.ts';
 import type { Condition } from '../../domain/verdict.ts';
 import { instantText } from '../instant.ts';
@@ -129,7 +129,7 @@ export class Budgets {
 
   /** The first budget that leaves no room for one more run of a profile, or null. */
   lacks(asking: Asking): OverBudget | null {
-    if (isFree(asking.profile)) return null;
+    if (isFree(asking.profile.type)) return null;
     for (const budget of this.#state.budgets)
       if (!isOfTask(budget) && this.#isFor(budget, asking)) {
         const over = this.#over(budget, asking, null);
@@ -140,7 +140,7 @@ export class Budgets {
 
   /** The same by budgets that ask about the task: its model, its earlier attempts. */
   lacksForTask(plan: Asking & Pick<Plan, 'task'>): OverBudget | null {
-    if (isFree(plan.profile)) return null;
+    if (isFree(plan.profile.type)) return null;
     for (const budget of this.#state.budgets)
       if (isOfTask(budget) && this.#isFor(budget, plan)) {
         const over = this.#over(budget, plan, plan.task);
@@ -151,7 +151,7 @@ export class Budgets {
 
   /** Lets a run in. */
   take(plan: Asking & { readonly task?: TaskId }): void {
-    if (isFree(plan.profile)) return;
+    if (isFree(plan.profile.type)) return;
     for (const budget of this.#state.budgets) {
       if (!this.#isFor(budget, plan) || (budget.per === 'task' && plan.task === undefined)) continue;
       const counted = this.#count(budget, plan.graph, plan.task ?? null);
@@ -161,7 +161,7 @@ export class Budgets {
 
   /** How the budgets stand that are for such a run, for `why` and for its prompt. */
   standingsOf(plan: Asking & Pick<Plan, 'task'>): BudgetStanding[] {
-    if (isFree(plan.profile)) return [];
+    if (isFree(plan.profile.type)) return [];
     return this.#state.budgets
       .filter((budget) => this.#isFor(budget, plan))
       .map((budget) => this.#standing(budget, plan.graph, plan.task));
@@ -169,7 +169,7 @@ export class Budgets {
 
   /** What each budget that is for such a run says of one more, for `why`. */
   conditions(plan: Asking & Pick<Plan, 'task'>): Condition[] {
-    if (isFree(plan.profile)) return [];
+    if (isFree(plan.profile.type)) return [];
     return this.#state.budgets
       .filter((budget) => this.#isFor(budget, plan))
       .map((budget) => {
@@ -304,7 +304,7 @@ export class Budgets {
 
   #isForRun(budget: Budget, run: Run): boolean {
     const profile = this.#state.profileOf(run);
-    if (run.type === 'external' || run.type === 'schedule') return false;
+    if (isFree(run.type)) return false;
     const model = run.model ?? (profile && isAgentProfile(profile) ? profile.model : null);
     return this.#fits(budget, run.repo, run.executor, profile, model ?? null);
   }
@@ -373,11 +373,6 @@ function clockOf(zone: string): WallClock {
 
 function isOfTask(budget: Budget): boolean {
   return budget.per === 'task' || budget.model !== null;
-}
-
-/** External work costs nothing here. */
-function isFree({ type }: Profile): boolean {
-  return type === 'external' || type === 'schedule';
 }
 
 function accountOf(profile: Profile | null): string | null {

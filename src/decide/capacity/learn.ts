@@ -5,7 +5,7 @@ export interface Learned {
   /** Runs that told it. */
   readonly told: number;
   readonly mean: number;
-  /** So much that what costly runs take beyond it is next to nothing of what all take. */
+  /** An amount that even costly runs exceed by a negligible share of the total. */
   readonly most: number;
 }
 

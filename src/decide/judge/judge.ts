@@ -91,7 +91,7 @@ export function judgeGraph(
   return atOnce(judgeSteps(view, world, copies, cache, earlier));
 }
 
-/** The same, in steps: what changes meanwhile, the result does not hold for. */
+/** The same, in steps. The result does not cover what changes meanwhile. */
 export function* judgeSteps(
   view: GraphView,
   world: ProcessIo,

@@ -67,7 +67,6 @@ const schema = profileSchema(
 );
 
 export const http = executorType({
-  type: 'http',
   schema,
   examples: [{ name: 'deploy-agent' }],
   templates: ['endpoint', 'headers', 'body', 'status_url'],

@@ -21,7 +21,7 @@ import { type AcpOrder, readOrder } from './acp-order.ts';
 import { askPerson } from './acp-question.ts';
 import { fields, number, text } from './stream-fields.ts';
 
-/** After its last word an agent may take so long to leave, ms. Some stay for good. */
+/** How long an agent may take to exit after its last message, ms. Some never do. */
 const LEAVE_MS = 3_000;
 
 // Claude's adapter does not say that a request is tried again, for minutes, even with a wrong key, unless it is asked.

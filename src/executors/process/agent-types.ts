@@ -4,7 +4,12 @@ import { z } from 'zod';
 import { AGENT_CLIS, AGENT_TYPES, type AgentType } from '../../domain/agent-cli.ts';
 import { parseDuration } from '../../domain/duration.ts';
 import { duration, optional, required, text, withDefault } from '../../settings/setting.ts';
-import { type ExecutorTypeFacts, executorType, profileSchema } from '../executor-type.ts';
+import {
+  type ExecutorDefinition,
+  executorType,
+  type ProfileSchema,
+  profileSchema,
+} from '../executor-type.ts';
 import { spawned, spawnedShape } from '../shared-settings.ts';
 
 const TIMEOUT = {
@@ -12,7 +17,7 @@ const TIMEOUT = {
   why: 'Two hours are more than nearly every task takes and less than a night lost to a stuck one.',
 };
 
-function agentSchema(type: AgentType) {
+function agentSchema<const T extends AgentType>(type: T) {
   const { title, program, account, permissionMode } = AGENT_CLIS[type];
   return profileSchema(type, `Spawns ${title}.`, TIMEOUT, {
     command: withDefault(text, program, 'The program: a name found in PATH, or a path.'),
@@ -73,18 +78,17 @@ const STRANGERS_MODES: Partial<Record<AgentType, string>> = {
 /** Names in the example, where they are not the type's own. */
 const EXAMPLES: Partial<Record<AgentType, string>> = { claude: 'default', acp: 'goose' };
 
-function agentType<S extends z.ZodObject & z.ZodType<Written>>(
+function agentType<S extends ProfileSchema & z.ZodType<Written>>(
   type: AgentType,
   schema: S,
-): ExecutorTypeFacts {
+): ExecutorDefinition {
   const mode = STRANGERS_MODES[type];
   return executorType({
-    type,
     schema,
     // Which program speaks ACP, only a profile can say.
     ...(type === 'acp' ? {} : { builtIn: type }),
     examples: [{ name: EXAMPLES[type] ?? type }],
-    ...(mode === undefined ? {} : { strangers: { permission_mode: mode } }),
+    ...(mode === undefined ? {} : { untrustedDefaults: { permission_mode: mode } }),
     troubles: ({ untrusted, permission_mode, args }) =>
       untrusted && bypasses(type, permission_mode, args)
         ? [
@@ -118,6 +122,6 @@ function bypasses(type: AgentType, mode: string, args: readonly string[]): boole
 }
 
 /** One for each CLI. */
-export const agentTypes: readonly ExecutorTypeFacts[] = AGENT_TYPES.map((type) =>
+export const agentTypes: readonly ExecutorDefinition[] = AGENT_TYPES.map((type) =>
   type === 'acp' ? agentType(type, acpSchema) : agentType(type, agentSchema(type)),
 );

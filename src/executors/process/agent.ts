@@ -90,7 +90,7 @@ export function createAgentExecutor<F extends AgentFacts>(
         },
       );
       const facts = stream.facts();
-      // What it said is out of reach, and with it what it came to, unless that was heard before.
+      // Its output is out of reach, so its result is unknown, unless it was read before.
       if (errors === 'away' && exit.kind === 'exited' && facts.lastWord === null)
         return stoppedOutcome('detached');
       const { model, usage } = facts;

@@ -31,7 +31,6 @@ const schema = profileSchema(
 );
 
 export const command = executorType({
-  type: 'command',
   schema,
   builtIn: 'command',
   examples: [

@@ -58,7 +58,7 @@ const APPENDING = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 const SAID_CHARS = 200;
 const LADDER = ['SIGTERM', 'SIGKILL'] as const;
 
-/** The marks of a run's hooks in the environment of their processes: another than its agent's, which is looked for by it. */
+/** The marks by which processes of a run's hooks are found; the agent's own mark is another. */
 export function hookMarks(run: RunId): readonly string[] {
   return HOOKS.map((name) => markOf(run, name));
 }

@@ -3,6 +3,7 @@
 
 import { messageOf } from '../../domain/errors.ts';
 import type { Deferred } from '../../domain/outcome.ts';
+import { shellWord } from '../../domain/shell-word.ts';
 import { writeText } from '../../platform/regular-file.ts';
 import type { Assignment, DependencyResult, PreviousAttempt, WgWord } from '../executor.ts';
 import { promptFile } from '../placeholder-values.ts';
@@ -103,9 +104,4 @@ If it cannot be done:
     supervisor fail ${task} --reason "why"
 
 ${same}If you report nothing, ending normally counts as done.`;
-}
-
-/** A text as one word of a shell command. */
-function shellWord(text: string): string {
-  return /^[\w.:@/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -158,7 +158,7 @@ export class QueueConnection {
   /** Handles what arrives in a queue, one after the other, until it is closed. What fails is handled again. */
   async consume(queue: string, handle: (data: unknown) => Promise<void>): Promise<() => Promise<void>> {
     const { Worker } = this.#packages;
-    // What an earlier process was killed at comes first: pieces of output have an order.
+    // What an earlier process did not finish comes first: pieces of output have an order.
     const left = await this.on(queue, (one) => one.getActive());
     for (const job of left) await handle(job?.data);
     const worker = this.#keep(

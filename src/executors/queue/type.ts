@@ -32,7 +32,6 @@ const schema = profileSchema(
 );
 
 export const bullmq = executorType({
-  type: 'bullmq',
   schema,
   examples: [{ name: 'far-farm' }],
   waitsFor: '`supervisor worker --queue`',
