@@ -5,11 +5,11 @@
 // one thing more, in its memory alone: what brings it a new key. Of that a hash is kept over restarts.
 
 import { createHmac } from 'node:crypto';
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Identity, tokenHash } from '../platform/identity.ts';
 import { readTextNow } from '../platform/regular-file.ts';
+import { replaceFile } from '../platform/replace-file.ts';
 import type { TokenScope } from '../runs/named-tokens.ts';
 import { ApiProblem } from './problem.ts';
 
@@ -145,7 +145,7 @@ export function openPageSessions(
     writing = writing.then(async () => {
       try {
         const kept = [...sessions.values()].filter(live);
-        await replace(file, `${JSON.stringify({ sessions: kept })}\n`);
+        await replaceFile(file, `${JSON.stringify({ sessions: kept })}\n`);
       } catch {
         // A full disk locks no user out: the session only does not outlive this process.
       }
@@ -265,11 +265,4 @@ function isKept(value: unknown): value is Kept {
     (role === 'operator' || role === 'read-only') &&
     typeof expiresAt === 'number'
   );
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  const draft = `${file}.${process.pid}.tmp`;
-  await rm(draft, { force: true });
-  await writeFile(draft, text, { mode: 0o600, flag: 'wx', flush: true });
-  await rename(draft, file);
 }

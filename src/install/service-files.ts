@@ -1,5 +1,7 @@
 // The text of a systemd user unit and of a launchd agent. Pure.
 
+import { xmlText } from '../domain/xml-text.ts';
+
 /** What the service runs. */
 export interface ServiceFacts {
   /** Absent: the supervisor's. */
@@ -83,14 +85,14 @@ export const UNDER_LAUNCHD = 'SUPERVISOR_UNDER_LAUNCHD';
 
 /** The agent's property list. `AbandonProcessGroup`: agents live on when the supervisor stops. */
 export function launchdPlist(facts: ServiceFacts): string {
-  const words = facts.command.map((word) => `    <string>${xml(word)}</string>`).join('\n');
+  const words = facts.command.map((word) => `    <string>${xmlText(word)}</string>`).join('\n');
   const variables = Object.entries({ ...facts.variables, [UNDER_LAUNCHD]: '1' })
-    .map(([name, value]) => `    <key>${xml(name)}</key><string>${xml(value)}</string>`)
+    .map(([name, value]) => `    <key>${xmlText(name)}</key><string>${xmlText(value)}</string>`)
     .join('\n');
-  const log = (name: string) => xml(`${facts.logDir}/${name}`);
+  const log = (name: string) => xmlText(`${facts.logDir}/${name}`);
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<!-- Written by \`supervisor service install\` of version ${xml(facts.version)}. -->
+<!-- Written by \`supervisor service install\` of version ${xmlText(facts.version)}. -->
 <plist version="1.0">
 <dict>
   <key>Label</key><string>${SERVICES[facts.service ?? 'supervisor'].label}</string>
@@ -134,10 +136,6 @@ function quoted(word: string): string {
     .replaceAll('\n', '\\n')
     .replaceAll('\t', '\\t');
   return /^[\w@%+=:,./$-]+$/.test(literal) ? literal : `"${literal}"`;
-}
-
-function xml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 /** The words of the command in the text of a unit or a property list, as far as they are plain to see. */

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { messageOf } from '../domain/errors.ts';
+import { xmlText } from '../domain/xml-text.ts';
 import type { HttpAnswer } from '../executors/http/client.ts';
 import type { Message } from './message.ts';
 
@@ -12,7 +13,7 @@ export function desktopCommand(
 ): readonly [string, ...string[]] {
   if (platform !== 'darwin') {
     const urgency = isUrgent ? 'critical' : 'normal';
-    return ['notify-send', '--app-name=supervisor', `--urgency=${urgency}`, '--', title, markup(text)];
+    return ['notify-send', '--app-name=supervisor', `--urgency=${urgency}`, '--', title, xmlText(text)];
   }
   const script = 'on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run';
   return ['osascript', '-e', script, '--', title, text];
@@ -51,9 +52,4 @@ function withSession(variables: Readonly<Record<string, string | undefined>>) {
   return DBUS_SESSION_BUS_ADDRESS === undefined && XDG_RUNTIME_DIR !== undefined
     ? { ...variables, DBUS_SESSION_BUS_ADDRESS: `unix:path=${XDG_RUNTIME_DIR}/bus` }
     : { ...variables };
-}
-
-/** Notification daemons read markup in the body. */
-function markup(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -3,13 +3,14 @@
 // user can read; the supervisor records last uses in a file of its own.
 
 import { closeSync, constants, fstatSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, SupervisorError } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createLocker } from '../platform/flock.ts';
 import { tokenHash } from '../platform/identity.ts';
 import { openNow, readTextNow } from '../platform/regular-file.ts';
+import { replaceFile } from '../platform/replace-file.ts';
 
 /**
  * What a token allows: everything; taking tasks, reporting on them and reading; only reading; or, for `supervisor
@@ -113,7 +114,7 @@ export function openNamedTokens(file: string, clock: Clock): NamedTokens {
         const kept = known();
         if (uses.size === 0) return;
         const text = `${JSON.stringify(Object.fromEntries([...uses].filter(([hash]) => kept.has(hash))))}\n`;
-        await replace(usesFile(file), text);
+        await replaceFile(usesFile(file), text);
       } catch {
         // The last use is a convenience: a full disk must not lock the owner out.
       }
@@ -142,17 +143,10 @@ async function change(file: string, act: (tokens: readonly KeptToken[]) => KeptT
   const lock = await createLocker().acquire(`${file}.lock`, { timeoutMs: LOCK_MS });
   try {
     const tokens = act(readNamedTokens(file));
-    await replace(file, `${JSON.stringify({ tokens }, null, 2)}\n`);
+    await replaceFile(file, `${JSON.stringify({ tokens }, null, 2)}\n`);
   } finally {
     lock.release();
   }
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  const draft = `${file}.${process.pid}.tmp`;
-  await rm(draft, { force: true });
-  await writeFile(draft, text, { mode: 0o600, flag: 'wx', flush: true });
-  await rename(draft, file);
 }
 
 const usesFile = (file: string) => file.replace(/(\.json)?$/, '-used.json');

@@ -63,6 +63,7 @@ function yamlFields(text: string): Record<string, unknown> {
   return fields;
 }
 
-function unquoted(text: string): string {
+/** A value of YAML without its quotes. */
+export function unquoted(text: string): string {
   return /^(["']).*\1$/.test(text) ? text.slice(1, -1) : text;
 }

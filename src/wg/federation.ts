@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { GRAPH_FILES } from '../domain/graph-files.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { readTextNow } from '../platform/regular-file.ts';
+import { unquoted } from './evaluations.ts';
 
 /** The halves of a dependency `peer:task`; null for an id without a peer. */
 export function peerReference(id: string): { readonly peer: string; readonly task: string } | null {
@@ -68,8 +69,4 @@ export function parsePeers(text: string): ReadonlyMap<string, string> {
     }
   }
   return peers;
-}
-
-function unquoted(text: string): string {
-  return /^(["']).*\1$/.test(text) ? text.slice(1, -1) : text;
 }

@@ -1,10 +1,11 @@
 // The supervisor's own folders within a graph's folder. A graph that was removed or moved must not come back as an
 // empty shell, and a repository must not decide where else on the machine files are written.
 
-import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { join, sep } from 'node:path';
 import { SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphPath } from '../domain/ids.ts';
+import { realPathNow } from '../platform/real-path.ts';
 
 /**
  * Creates a folder directly in the graph's folder if there is none. Throws ENOENT if the graph's folder is gone, and
@@ -39,18 +40,9 @@ export function folderObstacle(graph: GraphPath, name: string): string | null {
 function obstacleOf(graph: GraphPath, path: string, found: Stats): string | null {
   if (found.isDirectory()) return null;
   if (!found.isSymbolicLink()) return `${path} is not a folder`;
-  const target = realPathOf(path);
+  const target = realPathNow(path);
   if (target === null) return `${path} is a link that leads nowhere`;
   return target.startsWith(graph + sep)
     ? null
     : `${path} is a link that leads out of the graph, to ${target}`;
-}
-
-function realPathOf(path: string): string | null {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    // Nothing there, or a cycle.
-    return null;
-  }
 }

@@ -10,6 +10,7 @@ import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { Repository, Worktree, WorktreeTrouble } from '../domain/worktree.ts';
 import { nextTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
+import { isFolderNow } from '../platform/real-path.ts';
 import { isListOf, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
@@ -325,15 +326,6 @@ function fileIdentity(path: string): string | null {
   } catch {
     // Inaccessible, so it is not known to be the same.
     return null;
-  }
-}
-
-function isFolderNow(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch {
-    // As below.
-    return false;
   }
 }
 

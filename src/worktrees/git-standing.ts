@@ -1,10 +1,11 @@
 // Whether git considers a folder a worktree, and if not, the git command that repairs it. Determined from a few small
 // files, so that the short commands need not run git; git is authoritative.
 
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { WorktreeTrouble } from '../domain/worktree.ts';
+import { isFolderNow, realPathNow } from '../platform/real-path.ts';
 import { readTextNow } from '../platform/regular-file.ts';
 
 /**
@@ -13,14 +14,14 @@ import { readTextNow } from '../platform/regular-file.ts';
  */
 export function troubleOf(folder: string): WorktreeTrouble | null {
   const dotGit = join(folder, '.git');
-  if (isFolder(dotGit)) return isBareByConfig(dotGit) ? bareTrouble(folder) : null;
+  if (isFolderNow(dotGit)) return isBareByConfig(dotGit) ? bareTrouble(folder) : null;
   const gitDir = gitDirOf(folder);
   if (gitDir === null || !existsSync(join(gitDir, 'HEAD'))) return brokenTrouble(folder, gitDir, null);
   const known = readSmall(join(gitDir, 'gitdir'))?.trimEnd();
   // A submodule, or a separate git dir: not another repository's.
   if (known === undefined || known === '') return null;
   const listed = resolve(gitDir, known);
-  if (realPath(listed) === realPath(dotGit)) return null;
+  if (realPathNow(listed) === realPathNow(dotGit)) return null;
   const place = listed.replace(/\/\.git$/, '');
   if (existsSync(listed))
     return {
@@ -37,7 +38,7 @@ export function troubleOf(folder: string): WorktreeTrouble | null {
  * A worktree that git lists but that does not know its repository any more; null if it does. `main`: where git works.
  */
 export function brokenLink(folder: string, main: string): WorktreeTrouble | null {
-  if (isFolder(join(folder, '.git'))) return null;
+  if (isFolderNow(join(folder, '.git'))) return null;
   const gitDir = gitDirOf(folder);
   return gitDir !== null && existsSync(join(gitDir, 'HEAD')) ? null : brokenTrouble(folder, gitDir, main);
 }
@@ -106,24 +107,6 @@ function readSmall(path: string): string | null {
     return readTextNow(path, { maxBytes: GIT_FILE_MAX_BYTES, links: 'follow' });
   } catch {
     // Inaccessible: then it proves nothing.
-    return null;
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch {
-    // As above.
-    return false;
-  }
-}
-
-function realPath(path: string): string | null {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    // As above.
     return null;
   }
 }

@@ -1,10 +1,11 @@
 // Which graph folder a worktree reaches (wg-rules 1.1, 1.2). Only stats folders; whether there is a readable
 // graph.jsonl in it is the graph store's concern.
 
-import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
+import { realPathNow } from '../platform/real-path.ts';
 
 /** wg's own order: `.wg` takes precedence if both exist. */
 export const GRAPH_FOLDER_NAMES = ['.wg', '.workgraph'] as const;
@@ -63,15 +64,6 @@ export async function realPath(path: string): Promise<string | null> {
     return await realpath(path);
   } catch {
     // Gone, a loop, or inaccessible: nothing to find in any case.
-    return null;
-  }
-}
-
-function realPathNow(path: string): string | null {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    // As above.
     return null;
   }
 }

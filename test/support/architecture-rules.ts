@@ -100,15 +100,14 @@ const OPENING =
  */
 const OPENING_HOMES: Readonly<Record<string, string>> = {
   'platform/regular-file.ts': 'is that piece',
+  'platform/replace-file.ts': 'the state folder',
   'api/api-file.ts': 'the state folder',
-  'api/page-sessions.ts': 'the state folder',
   'config/add-repos.ts': 'makes a new file beside supervisor.toml, exclusively',
   'config/checked.ts': 'the state folder',
   'config/trust.ts': 'the state folder',
   'executors/process/agent-tools.ts': 'the state folder',
   'runs/ledger.ts': 'the state folder',
   'runs/log-sync.ts': 'the state folder',
-  'runs/named-tokens.ts': 'the state folder',
   'runs/spool.ts': 'writes in the state folder',
   'runs/token-key.ts': 'the state folder',
   'worker/job-record.ts': 'the state folder',

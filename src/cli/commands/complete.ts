@@ -1,9 +1,9 @@
 // `done` and `fail`: completion reports by the worker. They must not get lost: the running supervisor takes them,
 // else they are written into the graph, else they wait on the disk for the next supervisor.
 
-import { realpathSync } from 'node:fs';
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
+import { realPathNow } from '../../platform/real-path.ts';
 import { readArtifacts } from '../artifacts.ts';
 import { connectOrNull, preferHere, taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
@@ -174,16 +174,11 @@ async function graphAt(context: Context, worktree: string | undefined): Promise<
 function ownRun(context: Context, task: string): OwnRun | null {
   const { WG_TASK_ID, WG_DIR, SUPERVISOR_RUN_ID, SUPERVISOR_TOKEN } = context.environment.variables;
   if (!SUPERVISOR_RUN_ID || !SUPERVISOR_TOKEN || WG_TASK_ID !== task) return null;
-  return { run: SUPERVISOR_RUN_ID, token: SUPERVISOR_TOKEN, graph: WG_DIR ? realPath(WG_DIR) : null };
-}
-
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    // A graph that is missing now keeps the name it was given.
-    return path;
-  }
+  return {
+    run: SUPERVISOR_RUN_ID,
+    token: SUPERVISOR_TOKEN,
+    graph: WG_DIR ? (realPathNow(WG_DIR) ?? WG_DIR) : null,
+  };
 }
 
 /** Without a supervisor the token is not checked; the ledger still knows whether a newer attempt began. */

@@ -1,10 +1,10 @@
 // `supervisor repos`: which repositories are served, and the lines of supervisor.toml that say so.
 
-import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { addRepos, removeRepo } from '../../config/add-repos.ts';
 import { loadMachineConfig } from '../../config/load.ts';
 import { SupervisorError } from '../../domain/errors.ts';
+import { realPathNow } from '../../platform/real-path.ts';
 import { createDiscovery, type DiscoveredRepository } from '../../worktrees/discover.ts';
 import { settingsBelow } from '../../worktrees/settings.ts';
 import { reloadSupervisor } from '../connect.ts';
@@ -92,10 +92,12 @@ export async function removeRepositories(context: Context, folders: readonly str
   const { home } = context.environment;
   const removed: string[] = [];
   for (const folder of folders) {
-    const path = realPath(resolve(context.cwd, folder));
+    const path = realPathNow(resolve(context.cwd, folder)) ?? resolve(context.cwd, folder);
     const { config } = loadMachineConfig(configFile, { home });
     // What is named may be any folder of the repository, and may be gone.
-    const named = config.repos.find((repo) => repo.path === path || realPath(repo.path) === path);
+    const named = config.repos.find(
+      (repo) => repo.path === path || (realPathNow(repo.path) ?? repo.path) === path,
+    );
     if (named === undefined || removeRepo(configFile, named.path, home) === 0)
       throw new SupervisorError('not-found', `no [[repos]] in ${configFile} names ${path}`, {
         hint:
@@ -114,20 +116,11 @@ export async function removeRepositories(context: Context, folders: readonly str
 }
 
 async function repositoryAt(context: Context, folder: string): Promise<DiscoveredRepository> {
-  const path = realPath(resolve(context.cwd, folder));
+  const path = realPathNow(resolve(context.cwd, folder)) ?? resolve(context.cwd, folder);
   const settings = settingsBelow({ path, trust: false, depth: 0 }, path);
   const [found] = await createDiscovery(context.environment).list({ repos: [settings], roots: [] });
   if (found && found.repository.problem === null) return found;
   throw new SupervisorError('not-found', `there is no git repository at ${path}`, {
     hint: 'name its folder; `supervisor setup FOLDER` finds those below one',
   });
-}
-
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    // Not there: what comes next says so.
-    return path;
-  }
 }
