@@ -12,7 +12,7 @@ import type { EditSession, GraphStore } from '../graph/store.ts';
 import { type CompletionGate, refusal } from '../graphs/completion-gate.ts';
 import type { SupervisedGraph } from '../graphs/supervised-graphs.ts';
 import { applyPatch, onlyByWg } from '../graphs/task-writes.ts';
-import { type ResultBook, resultAt } from '../runs/result-book.ts';
+import type { ResultBook } from '../runs/result-book.ts';
 import type { CompletionRequest } from './control.ts';
 
 /** The checks between a completion and the graph. */
@@ -62,7 +62,7 @@ export function noteByHand(
   const key = { repo: repository.id, task: task.id, createdAt: task.createdAt ?? null };
   const outcome = reportedOutcome(request);
   const who = { run: by?.id ?? '', agent: request.agent ?? by?.agent ?? '' };
-  book.noteResult({ ...key, ...who, graph: path, outcome, of: task, at: resultAt(by, at) });
+  book.noteResult({ ...key, ...who, graph: path, outcome, of: task, at });
   book.markResult(key, who.run, mark);
 }
 

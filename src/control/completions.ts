@@ -15,7 +15,7 @@ import type { Base } from '../platform/base.ts';
 import { redact } from '../platform/log.ts';
 import type { Runs } from '../run/runs.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { resultAt, resultKey } from '../runs/result-book.ts';
+import { resultKey } from '../runs/result-book.ts';
 import {
   type CompletionMeans,
   completeByHand,
@@ -158,7 +158,7 @@ export class Completions {
       // No other attempt has begun since: finished work must not be repeated when the graph is back.
       const { graph, agent } = run;
       const result = { ...resultKey(run), graph, agent, run: run.id, outcome: said, of: null };
-      ledger.noteResult({ ...result, at: resultAt(run, clock.now()) });
+      ledger.noteResult({ ...result, at: clock.now() });
       return { ...answer, duplicate: false, late: true };
     }
     const reporting = this.#runs.end(run, word, 'lost-report').finally(() => this.#reporting.delete(run.id));

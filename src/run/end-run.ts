@@ -10,7 +10,7 @@ import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
 import { isForWorkers } from '../domain/profile.ts';
-import type { Run } from '../domain/run.ts';
+import { isOpenRun, type Run } from '../domain/run.ts';
 import type { EditSession } from '../graph/store.ts';
 import { type CompletionGate, refusal } from '../graphs/completion-gate.ts';
 import { keepLargeOf } from '../graphs/large-results.ts';
@@ -20,7 +20,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Identity } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import type { Ledger } from '../runs/ledger.ts';
-import { resultAt, resultKey } from '../runs/result-book.ts';
+import { resultKey } from '../runs/result-book.ts';
 import type { Availability } from './availability.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Parking } from './parking.ts';
@@ -192,6 +192,10 @@ export class RunEnds {
   #joined(end: End): Promise<Ended> {
     const underWay = this.#writing.get(end.run.id);
     if (underWay) return underWay;
+    const { run, graph } = end;
+    // While this outcome was being heard, another one was recorded and written.
+    if (!isOpenRun(this.#parts.ledger.run(run.id) ?? run))
+      return Promise.resolve({ status: graph?.store.detail(run.task)?.status ?? null, written: false });
     const writing = this.#write(end).finally(() => this.#writing.delete(end.run.id));
     this.#writing.set(end.run.id, writing);
     return writing;
@@ -405,7 +409,7 @@ export class RunEnds {
     const task = graph?.store.detail(run.task) ?? null;
     const of = task && isSameTask(task, run) ? task : null;
     const { graph: path, agent, id, finishedAt } = run;
-    const at = resultAt(run, finishedAt ?? clock.now());
+    const at = finishedAt ?? clock.now();
     ledger.noteResult({ ...resultKey(run), graph: path, run: id, agent, outcome, of, at });
   }
 }

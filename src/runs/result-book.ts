@@ -18,11 +18,6 @@ export function resultKey(run: Run): ResultKey {
   return { repo: run.repo, task: run.task, createdAt: run.taskCreatedAt };
 }
 
-/** When a result counts as known: never before its run began, though the clock was set back since. */
-export function resultAt(run: Pick<Run, 'startedAt'> | null, now: number): number {
-  return Math.max(now, run?.startedAt ?? now);
-}
-
 /** A result as recorded. */
 export type NewResult = Omit<KnownResult, 'ended' | 'mark' | 'content'> & {
   readonly outcome: Succeeded | Failed;
@@ -166,6 +161,7 @@ export function createResultBook(database: Database): ResultBook {
     `INSERT OR REPLACE INTO results (repo, task, created_at, graph, run, agent, ended, outcome, content, mark, at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)`,
   );
+  const begun = database.prepare('SELECT max(started_at) AS at FROM runs WHERE graph = ? AND task = ?');
   const mark = database.prepare(
     'UPDATE results SET mark = ? WHERE repo = ? AND task = ? AND created_at = ? AND run = ?',
   );
@@ -191,15 +187,17 @@ export function createResultBook(database: Database): ResultBook {
   return {
     results: known,
     noteResult({ of, outcome, ...result }) {
-      const { repo, task, createdAt, graph, run, agent, at } = result;
+      const { repo, task, createdAt, graph, run, agent } = result;
       refuseUnfaithful('task id', task);
+      // No claim of ours came after it, though the clock may have been set back since.
+      const at = Math.max(result.at, Number(begun.one(graph, task)?.at ?? 0));
       const content = of ? contentPrint(of) : '';
       const { kind } = outcome;
       // On the disk with the next durable write; after a power cut the open run reports the same once more.
       database.relaxed(() =>
         put.run(repo, task, createdAt ?? '', graph, run, agent, kind, JSON.stringify(outcome), content, at),
       );
-      known().put({ ...result, ended: kind, content, mark: null });
+      known().put({ ...result, at, ended: kind, content, mark: null });
     },
     markResult(key, run, text) {
       const { repo, task, createdAt } = key;

@@ -310,7 +310,7 @@ export class Dispatcher {
         return;
       }
       // Finished while unattended: its remains are reattached, to be finished like any other.
-      this.#takeUp(run);
+      this.#attend(run);
     }
     const live = this.#runs.find(run.id);
     if (!live || live.signal.aborted || live.declared) return;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/platform/clock.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { detail } from '../support/tasks.ts';
+import { newRun } from './new-run.ts';
 
 let folder: string;
 let ledger: Ledger;
@@ -66,3 +67,10 @@ function bound() {
     changedSince: (repo: string, revision: number) => results.changedSince(repo, revision),
   };
 }
+
+test('it was known after every claim of its task, though the clock was set back since', () => {
+  ledger.open(newRun('run_1', { graph: '/g', task: 't' }), 'hash');
+  ledger.move('run_1', 'claimed', { startedAt: 5_000 });
+  note('run_1', 1_000);
+  expect(ledger.results().of('r', 't')).toMatchObject([{ at: 5_000 }]);
+});

@@ -499,8 +499,7 @@ export class People {
         );
         world.tell(`${id} reported ${result}: ${JSON.stringify(answer)}`);
         const word = result === 'failed' ? 'bad' : 'good';
-        // What is kept passes its verify command later.
-        if (answer.kept && world.verified.has(key)) return;
+        if (result === 'succeeded' && world.awaitsVerify(key, answer)) return;
         if (answer.duplicate) return world.journal.confirmed(key, id, word);
         return world.journal.heard(key, id, word);
       } catch (thrown) {

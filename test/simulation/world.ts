@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { parseMachineConfig } from '../../src/config/load.ts';
-import type { SupervisorControl } from '../../src/control/control.ts';
+import type { CompletionAnswer, SupervisorControl } from '../../src/control/control.ts';
 import type { Config, RepoSettings } from '../../src/domain/config.ts';
 import { SupervisorError } from '../../src/domain/errors.ts';
 import type { Event } from '../../src/domain/event.ts';
@@ -120,7 +120,8 @@ export class World {
     this.scheduler = new Scheduler(this.chance.fork('order'), BEGIN);
     this.disk = new Disk(this.scheduler, this.chance.fork('disk'));
     this.journal = new Journal(
-      ATTEMPTS,
+      // Each counts those that its own ledger knows.
+      ATTEMPTS * options.homes,
       (line) => this.tell(line),
       (run, word) => this.words.push({ kind: 'agent', at: this.scheduler.elapsed, run, word }),
     );
@@ -330,6 +331,15 @@ export class World {
     if (count === TICKS_A_MINUTE) this.journal.fault('busy', `${life.name} ticks ${count} times in a minute`);
   }
 
+  /**
+   * A report of a success that does not count, or not yet: what is kept passes its verify command later; what was heard
+   * before a kill passes it once more, and may fail there; after too many failures of it the task is failed for good.
+   */
+  awaitsVerify(key: string, { kept, duplicate, status }: CompletionAnswer): boolean {
+    if (!this.verified.has(key)) return false;
+    return kept === true || (duplicate && status !== 'done') || status === 'failed';
+  }
+
   #verify(command: string, cwd: string): Verified {
     const key = this.keyOf(`${cwd}/.workgraph`, command.split(' ').at(-1) ?? '');
     const nth = (this.#verifications.get(key) ?? 0) + 1;
@@ -406,8 +416,7 @@ export class World {
       );
       this.tell(`report ${result} of ${of}: ${JSON.stringify(answer)}`);
       if (of !== work.run && !answer.duplicate && !answer.late) this.#believed(of, result);
-      // What is kept passes its verify command later.
-      if (answer.kept && this.verified.has(work.key)) return 'refused' as const;
+      if (result === 'succeeded' && this.awaitsVerify(work.key, answer)) return 'refused' as const;
       return answer.duplicate ? ('known' as const) : ('taken' as const);
     } catch (thrown) {
       this.tell(`report ${result} of ${of}: ${String(thrown)}`);
