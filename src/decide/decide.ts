@@ -103,12 +103,13 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
     // Shortages are seen to end by looking.
     [admission.awaitsMachine ? world.now + READ_EVERY_MS : null],
   );
-  const kept = new Map([...judged].map(([path, graph]) => [path, graph.verdicts]));
-  const ready = new Map([...judged].map(([path, graph]) => [path, graph.ready]));
-  const ofReady = readyWords(world, judged, admission, unsure);
+  const ready = {
+    say: readyWords(world, judged, admission, unsure),
+    apart: toldApart(world, admission),
+  };
   const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
-  const verdicts = new Verdicts(kept, said.verdicts, ready, ofReady);
+  const verdicts = new Verdicts(judged, said.verdicts, ready);
   const unjudged = new Set(interims.keys());
   return { actions, offers, verdicts, schedules, asksMachine, wakeAt, doubts: since, unjudged };
 }
@@ -155,6 +156,27 @@ function readyWords(
       return standing(kept, ready.plan, world.dispatchBlocked);
     return { ...kept, ...held, ...(held.code === 'idle' ? { nextAt: ready.agingAt } : {}) };
   };
+}
+
+/** By graph, the tasks that could start and are not told what others of their profile are told; null: each may be. */
+function toldApart(
+  { dispatchBlocked }: World,
+  { admitted, apart }: Admission,
+): ReadonlyMap<GraphPath, readonly TaskId[]> | null {
+  // Then each is told where it would go.
+  if (apart === null || dispatchBlocked?.code === 'observe') return null;
+  const told = new Map<GraphPath, TaskId[]>();
+  const add = (graph: GraphPath, task: TaskId) => {
+    const known = told.get(graph);
+    if (known) known.push(task);
+    else told.set(graph, [task]);
+  };
+  for (const { graph, task } of admitted) add(graph, task);
+  for (const key of apart) {
+    const ref = taskOfKey(key);
+    if (ref) add(ref.graph, ref.task);
+  }
+  return told;
 }
 
 /** The verdict of a task that could start while nothing is being started. */

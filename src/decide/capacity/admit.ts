@@ -2,7 +2,7 @@
 // Repositories take turns by weight: the one with the fewest running tasks for its weight is next. Within a
 // repository priority decides; at equal priority, the worktree with the fewest running tasks is next.
 
-import type { GraphPath } from '../../domain/ids.ts';
+import type { GraphPath, TaskKey } from '../../domain/ids.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { VerdictState } from '../../domain/verdict.ts';
 import { NORMAL_PRIORITY } from './priority.ts';
@@ -30,6 +30,16 @@ export interface Admission {
   readonly awaitsMachine: boolean;
   /** Why a plan was not admitted. Computed on request only, as there may be many. */
   heldBecause(plan: Plan): Held;
+  /**
+   * The tasks about which it may say something else than about the others of their graph that share `alikeAs`, besides
+   * those that were admitted; null: about any.
+   */
+  readonly apart: readonly TaskKey[] | null;
+}
+
+/** What plans of one graph have in common that are held for the same reason. */
+export function alikeAs({ profile, priority }: Pick<Plan, 'profile' | 'priority'>): string {
+  return priority <= 0 ? `idle ${profile.name}` : profile.name;
 }
 
 /** Sorts the plans of one graph, already in order, into queues by profile. */
@@ -75,6 +85,7 @@ export function admit(
   return {
     admitted,
     awaitsMachine,
+    apart: room.tasksApart,
     heldBecause: (plan) => heldBecause(plan, room, busyGraphs.has(plan.graph)),
   };
 }

@@ -2,7 +2,7 @@
 // active or expired but untested. Says what a plan lacks; chooses nothing.
 
 import type { RepoSettings } from '../../domain/config.ts';
-import { taskKey } from '../../domain/ids.ts';
+import { type TaskKey, taskKey } from '../../domain/ids.ts';
 import type { Plan } from '../../domain/plan.ts';
 import {
   goesElsewhere,
@@ -165,6 +165,13 @@ export class Room {
   /** A budget of this one task, or of its model, that has no room for it. */
   taskBudgetOf(plan: Plan): Full | null {
     return this.#state.budgets?.asksTasks ? this.#state.budgets.lacksForTask(plan) : null;
+  }
+
+  /** The tasks for which there are pauses of their own; null: budgets ask for each task. */
+  get tasksApart(): readonly TaskKey[] | null {
+    if (this.#state.budgets?.asksTasks) return null;
+    if (!this.#hasTaskPauses) return [];
+    return [...this.#pauses.values()].flatMap(({ scope, name }) => (scope === 'task' ? [name] : []));
   }
 
   /** What blocks this one task. */

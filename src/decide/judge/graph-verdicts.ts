@@ -64,11 +64,15 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
    */
   *changedFrom(before: GraphVerdicts | undefined): Iterable<TaskId> {
     if (before === this) return;
-    yield* this.#later.keys();
-    if (before) yield* before.#later.keys();
-    if (before && before.#earlier === this.#earlier) return;
-    yield* this.#earlier.keys();
-    if (before) yield* before.#earlier.keys();
+    if (!before) {
+      yield* this.#later.keys();
+      yield* this.#earlier.keys();
+      return;
+    }
+    const layers = [this.#later, before.#later];
+    if (before.#earlier !== this.#earlier) layers.push(this.#earlier, before.#earlier);
+    for (const layer of layers)
+      for (const id of layer.keys()) if (this.#own(id) !== before.#own(id)) yield id;
   }
 
   get size(): number {
@@ -110,6 +114,10 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   }
 
   #said(task: Task): Verdict {
-    return this.#later.get(task.id) ?? this.#earlier.get(task.id) ?? this.#ofOthers(task);
+    return this.#own(task.id) ?? this.#ofOthers(task);
+  }
+
+  #own(id: TaskId): Verdict | undefined {
+    return this.#later.get(id) ?? this.#earlier.get(id);
   }
 }

@@ -4,16 +4,17 @@
 import type { GraphPath, TaskId } from '../../domain/ids.ts';
 import type { Steps } from '../../domain/steps.ts';
 import type { Verdict } from '../../domain/verdict.ts';
-import type { GraphVerdicts } from './graph-verdicts.ts';
-import type { Verdicts } from './verdicts.ts';
+import { alikeAs } from '../capacity/admit.ts';
+import type { GraphLayers, Verdicts } from './verdicts.ts';
 
 /** What is remembered of a verdict. */
 export type VerdictWords = Pick<Verdict, 'state' | 'code' | 'because'>;
 
-interface Seen {
-  readonly kept: GraphVerdicts;
-  /** The subjects of the tasks that were judged by the tick. */
-  readonly passing: ReadonlyMap<TaskId, string>;
+interface Seen extends Pick<GraphLayers, 'kept' | 'ready'> {
+  /** The subjects of the tasks of which the tick said something of its own; null: nothing worth remembering. */
+  readonly own: ReadonlyMap<TaskId, string | null>;
+  /** Those of the tasks that could start and were told the same. */
+  readonly alike: ReadonlyMap<string, string | null>;
 }
 
 /** Codes whose sentence names what uses the capacity at the moment: another name in it is no news. */
@@ -56,27 +57,28 @@ export class VerdictChanges {
     const before = this.#graphs.get(graph);
     const record = before ? NOTHING : yield* recorded();
     const last = before ? lastIn(before) : ofRecord(record);
-    const byTick = new Set(layers.passing);
-    const passing = new Map<TaskId, string>();
+    const own = yield* ownIn(graph, verdicts, layers.byTick, last);
+    const alike = alikeIn(graph, verdicts, layers, own);
+    const seen: Seen = { kept: layers.kept, ready: layers.ready, own, alike };
+    const now = lastIn(seen);
     const changes: Verdict[] = [];
     let asked = 0;
     for (const task of once([
       layers.kept.changedFrom(before?.kept),
-      before?.passing.keys() ?? [],
+      before?.own.keys() ?? [],
       // What finished while no supervisor ran has no verdict of its own any more.
       record.keys(),
-      byTick,
+      own.keys(),
+      toldAnew(layers.queues, alike, before?.alike),
     ])) {
       if (++asked % TASKS_A_STEP === 0) yield;
-      const verdict = verdicts.of(graph, task);
-      if (!verdict) continue;
+      const subject = now(task);
       const known = last(task);
-      const subject = subjectOf(verdict) ?? known;
-      if (byTick.has(task) && subject !== null) passing.set(task, subject);
-      const isOld = !before && known === null && verdict.state === 'finished';
-      if (subject !== null && subject !== known && !isOld) changes.push(verdict);
+      if (subject === null || subject === known) continue;
+      const verdict = verdicts.of(graph, task);
+      if (verdict && (before || known !== null || verdict.state !== 'finished')) changes.push(verdict);
     }
-    this.#graphs.set(graph, { kept: layers.kept, passing });
+    this.#graphs.set(graph, seen);
     return changes;
   }
 
@@ -97,11 +99,63 @@ function* once<T>(lists: readonly Iterable<T>[]): Iterable<T> {
     }
 }
 
-function lastIn({ kept, passing }: Seen): (task: TaskId) => string | null {
+/** What the tick says of these tasks; where that is not worth remembering, what was said last. */
+function* ownIn(
+  graph: GraphPath,
+  verdicts: Verdicts,
+  tasks: Iterable<TaskId>,
+  last: (task: TaskId) => string | null,
+): Steps<ReadonlyMap<TaskId, string | null>> {
+  const own = new Map<TaskId, string | null>();
+  let asked = 0;
+  for (const task of tasks) {
+    if (++asked % TASKS_A_STEP === 0) yield;
+    const verdict = verdicts.of(graph, task);
+    if (verdict) own.set(task, subjectOf(verdict) ?? last(task));
+  }
+  return own;
+}
+
+/** What the tick says of all others that could start: the first one is asked for those that are alike. */
+function alikeIn(
+  graph: GraphPath,
+  verdicts: Verdicts,
+  { queues }: GraphLayers,
+  own: ReadonlyMap<TaskId, unknown>,
+): ReadonlyMap<string, string | null> {
+  const alike = new Map<string, string | null>();
+  // Ordered by priority: idle ones come last.
+  for (const { plans } of queues)
+    for (const first of [
+      plans.find(({ task }) => !own.has(task)),
+      plans.findLast(({ task }) => !own.has(task)),
+    ]) {
+      const verdict = first && !alike.has(alikeAs(first)) ? verdicts.of(graph, first.task) : undefined;
+      if (first && verdict) alike.set(alikeAs(first), subjectOf(verdict));
+    }
+  return alike;
+}
+
+/** The tasks that are told something else than before, as all that are alike are. */
+function* toldAnew(
+  queues: GraphLayers['queues'],
+  now: Seen['alike'],
+  before: Seen['alike'] | undefined,
+): Iterable<TaskId> {
+  const isNew = (key: string) => now.has(key) && now.get(key) !== before?.get(key);
+  for (const { plans, profile } of queues) {
+    if (!isNew(profile.name) && !isNew(alikeAs({ profile, priority: 0 }))) continue;
+    for (const plan of plans) if (isNew(alikeAs(plan))) yield plan.task;
+  }
+}
+
+function lastIn({ kept, ready, own, alike }: Seen): (task: TaskId) => string | null {
   return (task) => {
-    const words = passing.get(task);
-    if (words !== undefined) return words;
+    const told = own.get(task);
+    if (told !== undefined) return told;
     const verdict = kept.get(task);
+    const plan = verdict?.state === 'ready' ? ready.get(task)?.plan : undefined;
+    if (plan) return alike.get(alikeAs(plan)) ?? null;
     return verdict ? subjectOf(verdict) : null;
   };
 }

@@ -4,6 +4,7 @@
 import { type GraphPath, type TaskId, type TaskKey, taskKey, taskOfKey } from '../../domain/ids.ts';
 import type { Verdict } from '../../domain/verdict.ts';
 import type { GraphVerdicts } from './graph-verdicts.ts';
+import type { Judgement } from './judge.ts';
 
 type ByTask = ReadonlyMap<TaskId, Verdict>;
 
@@ -16,36 +17,37 @@ export function verdictOf(
   return verdicts instanceof Verdicts ? verdicts.of(graph, task) : verdicts.get(taskKey(graph, task));
 }
 
-/** The verdicts of one graph: those that stand until it is judged again, and the tasks whose verdicts change by the tick. */
-export interface GraphLayers {
+/** What is said of the tasks that could start: they start, or wait for capacity. */
+export interface ReadyWords {
+  readonly say: (kept: Verdict) => Verdict;
+  /** By graph, those that may be told something else than others that are `alikeAs` they are; null: any of them. */
+  readonly apart: ReadonlyMap<GraphPath, readonly TaskId[]> | null;
+}
+
+/** The judgement of one graph, and the tasks of which the tick says something of its own. */
+export interface GraphLayers extends Pick<Judgement, 'queues' | 'ready'> {
   readonly kept: GraphVerdicts;
-  readonly passing: readonly TaskId[];
+  readonly byTick: Iterable<TaskId>;
 }
 
 /** Verdicts by TaskKey. */
 export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
-  readonly #graphs: ReadonlyMap<GraphPath, GraphVerdicts>;
+  readonly #graphs: ReadonlyMap<GraphPath, Judgement>;
   readonly #now: ReadonlyMap<GraphPath, ByTask>;
-  readonly #ready: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, unknown>>;
-  readonly #ofReady: (verdict: Verdict) => Verdict;
+  readonly #ready: ReadyWords;
   readonly size: number;
 
-  /**
-   * `graphs`: what each graph keeps. `now`: this tick's overrides. `ready`: the tasks whose kept verdict says ready,
-   * which `ofReady` replaces.
-   */
+  /** `graphs`: what each graph keeps. `now`: this tick's overrides. `ready`: replaces kept verdicts that say ready. */
   constructor(
-    graphs: ReadonlyMap<GraphPath, GraphVerdicts>,
+    graphs: ReadonlyMap<GraphPath, Judgement>,
     now: ReadonlyMap<GraphPath, ByTask>,
-    ready: ReadonlyMap<GraphPath, ReadonlyMap<TaskId, unknown>>,
-    ofReady: (verdict: Verdict) => Verdict,
+    ready: ReadyWords,
   ) {
     this.#graphs = graphs;
     this.#now = now;
     this.#ready = ready;
-    this.#ofReady = ofReady;
     let size = 0;
-    for (const tasks of graphs.values()) size += tasks.size;
+    for (const { verdicts } of graphs.values()) size += verdicts.size;
     this.size = size;
   }
 
@@ -56,36 +58,45 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
 
   /** What the verdicts of one graph are made of; null: it was not judged. */
   layersOf(graph: GraphPath): GraphLayers | null {
-    const kept = this.#graphs.get(graph);
-    if (!kept) return null;
-    const now = this.#now.get(graph);
-    return { kept, passing: [...(now?.keys() ?? []), ...(this.#ready.get(graph)?.keys() ?? [])] };
+    const judged = this.#graphs.get(graph);
+    if (!judged) return null;
+    const { verdicts, queues, ready } = judged;
+    const now = this.#now.get(graph)?.keys() ?? [];
+    const { apart } = this.#ready;
+    return {
+      kept: verdicts,
+      queues,
+      ready,
+      byTick: [...now, ...(apart ? (apart.get(graph) ?? []) : ready.keys())],
+    };
   }
 
   /** The same, without a key. */
   of(graph: GraphPath, task: TaskId): Verdict | undefined {
-    const kept = this.#graphs.get(graph)?.get(task);
+    const kept = this.#graphs.get(graph)?.verdicts.get(task);
     return kept && this.#said(kept);
   }
 
   has(key: TaskKey): boolean {
     const ref = taskOfKey(key);
-    return ref !== null && (this.#graphs.get(ref.graph)?.has(ref.task) ?? false);
+    return ref !== null && (this.#graphs.get(ref.graph)?.verdicts.has(ref.task) ?? false);
   }
 
   *entries(): MapIterator<[TaskKey, Verdict]> {
-    for (const [graph, tasks] of this.#graphs)
-      for (const [id, kept] of tasks) yield [taskKey(graph, id), this.#said(kept)];
+    for (const [graph, { verdicts }] of this.#graphs)
+      for (const [id, kept] of verdicts) yield [taskKey(graph, id), this.#said(kept)];
     return undefined;
   }
 
   *keys(): MapIterator<TaskKey> {
-    for (const [graph, tasks] of this.#graphs) for (const id of tasks.keys()) yield taskKey(graph, id);
+    for (const [graph, { verdicts }] of this.#graphs)
+      for (const id of verdicts.keys()) yield taskKey(graph, id);
     return undefined;
   }
 
   *values(): MapIterator<Verdict> {
-    for (const tasks of this.#graphs.values()) for (const kept of tasks.values()) yield this.#said(kept);
+    for (const { verdicts } of this.#graphs.values())
+      for (const kept of verdicts.values()) yield this.#said(kept);
     return undefined;
   }
 
@@ -102,6 +113,6 @@ export class Verdicts implements ReadonlyMap<TaskKey, Verdict> {
 
   #said(kept: Verdict): Verdict {
     const now = this.#now.get(kept.graph)?.get(kept.task);
-    return now ?? (kept.state === 'ready' ? this.#ofReady(kept) : kept);
+    return now ?? (kept.state === 'ready' ? this.#ready.say(kept) : kept);
   }
 }
