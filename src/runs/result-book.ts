@@ -189,7 +189,7 @@ export function createResultBook(database: Database): ResultBook {
     noteResult({ of, outcome, ...result }) {
       const { repo, task, createdAt, graph, run, agent } = result;
       refuseUnfaithful('task id', task);
-      // No claim of ours came after it, though the clock may have been set back since.
+      // No claim by a run came after it, though the clock may have been set back since.
       const at = Math.max(result.at, Number(begun.one(graph, task)?.at ?? 0));
       const content = of ? contentPrint(of) : '';
       const { kind } = outcome;
