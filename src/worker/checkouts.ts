@@ -39,6 +39,8 @@ export interface Publication {
 /** Git says nothing for minutes while it counts a large repository. */
 const GIT_TIMEOUT_MS = 30 * 60_000;
 const SAID_CHARS = 600;
+/** Git notices by itself which worktrees are gone; it is asked to after this many. */
+const PRUNED_AFTER = 20;
 
 /** Copies below `folder`. `environment`: what git may see, the worker's credentials among it. */
 export function createCheckouts(
@@ -47,6 +49,7 @@ export function createCheckouts(
   log: Log,
 ): Checkouts {
   const turns = new Map<string, Promise<unknown>>();
+  const removed = new Map<string, number>();
   const env = {
     ...environment,
     LC_ALL: 'C',
@@ -93,6 +96,7 @@ export function createCheckouts(
     await git(clone, 'init', '-q', '--bare', clone);
     await git(clone, 'config', 'remote.origin.url', remote);
     await git(clone, 'config', 'gc.auto', '0');
+    await git(clone, 'worktree', 'prune');
     return clone;
   };
   const fetched = async (clone: string, remote: string, commit: string, branch: string | null) => {
@@ -115,15 +119,24 @@ export function createCheckouts(
     async prepare(remote, commit, branch, tree) {
       const clone = cloneOf(remote);
       await inTurn(clone, async () => {
+        // Mostly everything is there: starting git is most of what a worktree costs, and the next job waits for it.
+        if (
+          await added(clone, tree, commit).then(
+            () => true,
+            () => false,
+          )
+        )
+          return;
         await opened(remote);
         await fetched(clone, remote, commit, branch);
-        await drop(clone, tree);
-        await git(clone, 'worktree', 'add', '-q', '--detach', '--force', tree, commit);
+        await added(clone, tree, commit);
       });
     },
     async publish({ remote, tree, base, branch, run, leftovers }) {
-      const status = await git(tree, 'status', '--porcelain', '--untracked-files=normal');
-      if (status.trim() !== '') {
+      const status = await git(tree, 'status', '--porcelain=v2', '--branch', '--untracked-files=normal');
+      const isClean = status.split('\n').every((line) => line === '' || line.startsWith('#'));
+      if (isClean && status.includes(`# branch.oid ${base}\n`)) return null;
+      if (!isClean) {
         await git(tree, 'add', '-A');
         await git(tree, ...(await author(tree)), 'commit', '-q', '--no-verify', '-m', leftovers);
       }
@@ -147,15 +160,21 @@ export function createCheckouts(
     },
     async remove(remote, tree) {
       const clone = cloneOf(remote);
-      await inTurn(clone, () => drop(clone, tree)).catch((thrown: unknown) => {
+      const count = (removed.get(clone) ?? 0) + 1;
+      removed.set(clone, count % PRUNED_AFTER);
+      try {
+        await rm(tree, { recursive: true, force: true });
+        if (count === PRUNED_AFTER) await inTurn(clone, () => git(clone, 'worktree', 'prune'));
+      } catch (thrown) {
         log.warn('worker.not-removed', { file: tree, because: messageOf(thrown) });
-      });
+      }
     },
   };
 
-  async function drop(clone: string, tree: string): Promise<void> {
+  /** Also over what an earlier start of this worker left there. */
+  async function added(clone: string, tree: string, commit: string): Promise<void> {
     await rm(tree, { recursive: true, force: true });
-    await git(clone, 'worktree', 'prune');
+    await git(clone, 'worktree', 'add', '-q', '--detach', '--force', tree, commit);
   }
 
   /** Who commits what an agent left, on a machine where no one has said who commits. */
