@@ -117,6 +117,8 @@ interface FarmTerms {
   /** What stands before everything else in supervisor.toml. */
   readonly config?: string;
   readonly persistent?: boolean;
+  /** The address at which its API is reached, where that is another. */
+  readonly publicUrl?: string;
 }
 
 /** A supervisor whose profile `farm` is for workers, over its API or over a queue, and everything that a test starts. */
@@ -166,7 +168,8 @@ export class Farm {
   }
 
   /** The same without the supervisor. */
-  async configure({ lease = '60s', profile = '', config = '', persistent = true }: FarmTerms = {}) {
+  async configure(terms: FarmTerms = {}) {
+    const { lease = '60s', profile = '', config = '', persistent = true, publicUrl } = terms;
     const { folder } = this.playground;
     if (this.#over === 'queue') this.#redis ??= await startRedis(folder, { persistent });
     else this.#token ||= await workerToken(this.playground);
@@ -174,8 +177,9 @@ export class Farm {
       this.#over === 'api'
         ? 'type = "remote"\nretry = { attempts = 1 }'
         : `type = "bullmq"\nurl = "${this.redis.url}"\nlease = "${lease}"\nretry = { attempts = 2, backoff = "1s" }`;
+    const reached = publicUrl === undefined ? '' : `public_url = "${publicUrl}"\n`;
     await this.playground.writeConfig(
-      `${config}\n[api]\nlisten = "127.0.0.1:0"\n[executors.farm]\n${type}\nrun = "command"\n${profile}\n`,
+      `${config}\n[api]\nlisten = "127.0.0.1:0"\n${reached}[executors.farm]\n${type}\nrun = "command"\n${profile}\n`,
     );
   }
 
