@@ -1,6 +1,6 @@
 // Tasks through a queue: workers, the Redis and the supervisor are killed at random and started again. Each task is done
-// exactly once by the ledger, no run is begun twice, none is lost or left behind. WORKER_TASKS=1000 makes it the long form;
-// WORKERS_SEED=n repeats one order of kills.
+// exactly once by the ledger, no run is begun twice, none is lost or left behind. WORKER_TASKS=1000 makes it the long form,
+// WORKER_TASKS=100 a tenth of it; WORKERS_SEED=n repeats one order of kills.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { watch } from 'node:fs';
@@ -19,10 +19,10 @@ import { createPlayground, type Playground } from '../support/playground.ts';
 import { type RedisServer, redisProgram, startRedis, WITHOUT_REDIS } from '../support/redis.ts';
 
 const TASKS = Number(process.env.WORKER_TASKS ?? 16);
-const IS_LONG = TASKS >= 1000;
+const IS_LONG = TASKS >= 100;
 const WORKERS = IS_LONG ? 4 : 2;
 const PLACES = 3;
-const KILLS = Number(process.env.WORKER_KILLS ?? (IS_LONG ? 60 : 4));
+const KILLS = Number(process.env.WORKER_KILLS ?? (IS_LONG ? Math.ceil(TASKS * 0.06) : 4));
 const SEED = Number(process.env.WORKERS_SEED ?? Date.now() % 1_000_000);
 
 let playground: Playground | null = null;
