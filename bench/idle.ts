@@ -72,10 +72,11 @@ export async function measure(
   child: ChildProcess,
   windowMs = 30_000,
   afterMs = 0,
+  warmUpMs = WARM_UP_MS,
 ): Promise<{ cpu: number; rssMb: number }> {
   const pid = child.pid ?? 0;
   try {
-    await wait(WARM_UP_MS);
+    await wait(warmUpMs);
     const before = await cpuTicks(pid);
     await wait(windowMs);
     const used = (await cpuTicks(pid)) - before;

@@ -6,6 +6,7 @@ import { callbacks } from './callbacks.ts';
 import { coldStart } from './cold-start.ts';
 import { completion } from './completion.ts';
 import { contention } from './contention.ts';
+import { crowd } from './crowd.ts';
 import { idle } from './idle.ts';
 import { largeGraph } from './large-graph.ts';
 import { latency } from './latency.ts';
@@ -35,6 +36,7 @@ const benchmarks: readonly Benchmark[] = [
   completion,
   besideWg,
   workers,
+  crowd,
 ];
 
 const withLoop = process.argv.includes('--loop');
