@@ -1,8 +1,8 @@
 // An agent's final report as one completion request. Agents use different names (`status`, `error`, `reason`,
 // `result`, `artifacts`); finished work is never refused over that.
 
-import type { CompletionRequest } from '../control/control.ts';
-import type { CompleteBody, FailBody, HeartbeatBody, UsageBody } from './schemas.ts';
+import type { CompletionRequest, ReleaseTerms } from '../control/control.ts';
+import type { AccountBody, CompleteBody, FailBody, HeartbeatBody, UsageBody } from './schemas.ts';
 
 type Report = Omit<CompletionRequest, 'task' | 'worktree' | 'caller'>;
 
@@ -38,7 +38,8 @@ export function failureOf(body: FailBody): Report {
   };
 }
 
-function usageOf(said: UsageBody | null | undefined): Pick<Report, 'usage'> {
+/** What a report says was used. */
+export function usageOf(said: UsageBody | null | undefined): Pick<Report, 'usage'> {
   if (!said) return {};
   const named = {
     costUsd: said.cost_usd,
@@ -51,6 +52,11 @@ function usageOf(said: UsageBody | null | undefined): Pick<Report, 'usage'> {
   };
   const known = Object.entries(named).filter(([, value]) => value !== undefined && value !== null);
   return known.length === 0 ? {} : { usage: Object.fromEntries(known) };
+}
+
+/** What a worker says that its account lacks. */
+export function accountLackOf({ code, delay_s: delayS }: AccountBody): NonNullable<ReleaseTerms['account']> {
+  return { code, ...(typeof delayS === 'number' ? { delayMs: delayS * 1000 } : {}) };
 }
 
 /** The progress line of a heartbeat, null if it only says that the work continues. */

@@ -79,6 +79,7 @@ const work = z.object({
     .optional()
     .describe("the repository's, run by the worker around the agent where its profile has none of its own"),
   traceparent: text,
+  budgets_left: z.array(text).optional().describe('what may still be spent, in sentences'),
 });
 
 /** The response to a claim; `work` for tasks of workers. */

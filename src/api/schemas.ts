@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { OUTPUT_FILES } from '../domain/graph-files.ts';
-import { FAILURE_KINDS } from '../domain/outcome.ts';
+import { ACCOUNT_CODES, FAILURE_KINDS } from '../domain/outcome.ts';
 import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
 import { HOOKS } from '../executors/process/hook-files.ts';
@@ -150,6 +150,8 @@ export const heartbeatBody = z.object({
   extend_s: optional(seconds(86_400).min(1)).describe('from now; the agreed lease when absent'),
   external_ref: externalRef,
   waiting: optional(z.boolean()).describe('false: it continues without an answer to its question'),
+  usage: optional(usage).describe('what the run used so far, all of it'),
+  model: optional(z.string().min(1).max(200)).describe('the model that it uses'),
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;
 
@@ -186,7 +188,14 @@ export const releaseBody = z.object({
   lease_token: leaseToken,
   reason: optional(z.string().min(1).max(20_000)).describe('several lines become one'),
   delay_s: optional(seconds(30 * 86_400)).describe('not to be dispatched before'),
+  account: optional(
+    z.object({ code: z.enum(ACCOUNT_CODES), delay_s: optional(seconds(30 * 86_400)) }),
+  ).describe(
+    'what its account lacks, and for how long if that is known; pauses the account that the profile names',
+  ),
 });
+
+export type AccountBody = NonNullable<z.infer<typeof releaseBody>['account']>;
 
 export const claimBody = z.object({
   worker_id: line(200).describe('who takes the task'),

@@ -15,7 +15,7 @@ import {
   verdictsAnswer,
   whyAnswer,
 } from './answers.ts';
-import { completionOf, failureOf, progressText } from './completion.ts';
+import { accountLackOf, completionOf, failureOf, progressText, usageOf } from './completion.ts';
 import { preferredWait } from './prefer.ts';
 import { ApiProblem } from './problem.ts';
 import { type ApiParts, actOnTask, type MountableRoute, type Reply, taskRoute } from './route.ts';
@@ -133,6 +133,8 @@ export function taskRoutes(): readonly MountableRoute[] {
           ...(typeof body.extend_s === 'number' ? { extendMs: body.extend_s * 1000 } : {}),
           ...(body.external_ref ? { externalRef: body.external_ref } : {}),
           ...(body.waiting === false ? { resumed: true } : {}),
+          ...usageOf(body.usage),
+          ...(body.model ? { model: body.model } : {}),
         };
         return { body: await control.heartbeat(run, progressText(body) ?? undefined, facts) };
       },
@@ -194,7 +196,10 @@ export function taskRoutes(): readonly MountableRoute[] {
           caller,
           // It becomes one line of the task's log.
           body.reason?.replace(/\s+/g, ' ').trim().slice(0, 2000) || undefined,
-          typeof body.delay_s === 'number' ? body.delay_s * 1000 : undefined,
+          {
+            ...(typeof body.delay_s === 'number' ? { delayMs: body.delay_s * 1000 } : {}),
+            ...(body.account ? { account: accountLackOf(body.account) } : {}),
+          },
         ),
       }),
     }),

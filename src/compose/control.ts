@@ -31,7 +31,9 @@ export function createControl(base: Base, room: ControlRoom): LiveControl {
   const claims = new Claims({
     ...{ clock, bus, identity, ledger, graphs, runs, claimCheck, last, tasks, workers, wake },
   });
-  const workerCalls = new WorkerCalls({ clock, bus, ledger, graphs, runs, claimCheck, supervisor, last });
+  const workerCalls = new WorkerCalls({
+    ...{ clock, bus, ledger, graphs, runs, claimCheck, supervisor, last, workers },
+  });
   const { version, observeOnly, problems, pollingGraphs, reloadConfig, restart, verdictsWritten } = room;
   return new LiveControl({
     ...base,

@@ -3,7 +3,7 @@
 import type { ActionTaken, NotedAction } from '../domain/action.ts';
 import type { AgentUpdate } from '../domain/agent-update.ts';
 import type { Event } from '../domain/event.ts';
-import type { FailureKind, Usage } from '../domain/outcome.ts';
+import type { AccountLack, FailureKind, Usage } from '../domain/outcome.ts';
 import type {
   PromptReport,
   RunReport,
@@ -66,6 +66,14 @@ export interface CompletionAnswer {
   readonly kept?: true;
   /** Why it could not be written. */
   readonly because?: string;
+}
+
+/** How a run is released. */
+export interface ReleaseTerms {
+  /** Not to be tried again before. */
+  readonly delayMs?: number;
+  /** What the account of its worker lacks, and for how long where that is known. */
+  readonly account?: { readonly code: AccountLack['code']; readonly delayMs?: number };
 }
 
 /** The scope of a run's token. */
@@ -190,7 +198,7 @@ export interface SupervisorControl {
   /** Claims as many tasks as are available and requested; possibly none. */
   claimMany(wish: ClaimRequest): Promise<readonly Claimed[]>;
   /** Releases it, no attempt counted; with `delayMs` it backs off for that long. */
-  release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport>;
+  release(query: TaskQuery, caller: Caller, reason?: string, terms?: ReleaseTerms): Promise<TaskReport>;
   /** Starts a task now, ignoring its schedule and the limits; with `executor` it runs there this once. */
   dispatch(query: TaskQuery, how: DispatchRequest): Promise<RunReport>;
   /** Resolves when something happened to the task, or after `ms`. */

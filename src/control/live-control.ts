@@ -48,6 +48,7 @@ import type {
   CompletionAnswer,
   CompletionRequest,
   DispatchRequest,
+  ReleaseTerms,
   RunFilter,
   RunOfToken,
   SupervisorControl,
@@ -281,10 +282,15 @@ export class LiveControl implements SupervisorControl {
     return await this.#parts.claims.claimMany(wish);
   }
 
-  async release(query: TaskQuery, caller: Caller, reason?: string, delayMs?: number): Promise<TaskReport> {
+  async release(
+    query: TaskQuery,
+    caller: Caller,
+    reason?: string,
+    terms?: ReleaseTerms,
+  ): Promise<TaskReport> {
     await this.#begunSoon;
     const run = (caller.kind === 'run' && this.#parts.ledger.run(caller.run)) || this.#openRun(query);
-    await this.#parts.workerCalls.release(run, caller, reason, delayMs);
+    await this.#parts.workerCalls.release(run, caller, reason, terms);
     return this.#report(this.#tasks.find({ task: run.task, worktree: run.graph }));
   }
 

@@ -12,7 +12,7 @@ import type {
   ReasonReport,
   RepoPressure,
 } from '../domain/overview.ts';
-import { isAgentProfile, type Profile, runsHere } from '../domain/profile.ts';
+import { accountOf, type Profile, runsHere } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { isoTime } from '../platform/clock.ts';
 import { machineReport } from './machine-report.ts';
@@ -89,7 +89,7 @@ function profilesOf(
     const here = new Set(graphs.map(({ graph }) => graph));
     const isOf = (run: Run) => run.executor === profile.name && here.has(run.graph);
     const runs = world.runs.filter(isOf);
-    const account = isAgentProfile(profile) ? profile.account : null;
+    const account = accountOf(profile);
     const footprint = runsHere(profile.type) ? footprintOf(profile.name) : null;
     const keys = new Set([profile.name, ...graphs.map(({ graph }) => profileKey(profile, graph))]);
     return {

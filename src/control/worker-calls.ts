@@ -6,8 +6,9 @@ import { routeTask } from '../decide/routes/route.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
 import { type TaskKey, taskKey } from '../domain/ids.ts';
+import type { AccountLack } from '../domain/outcome.ts';
 import type { RunReport } from '../domain/report.ts';
-import { isOpenRun, type Run } from '../domain/run.ts';
+import { isOpenRun, type Run, type RunNotes } from '../domain/run.ts';
 import type { PieceOfOutput } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
@@ -15,12 +16,14 @@ import { redact } from '../platform/log.ts';
 import type { ClaimCheck } from '../run/claim-check.ts';
 import type { LastDecision } from '../run/last-decision.ts';
 import type { HeartbeatAnswer, HeartbeatFields } from '../run/leases.ts';
+import type { LiveRun } from '../run/live-run.ts';
 import type { AnsweredQuestion, Question } from '../run/questions.ts';
 import { addOutput } from '../run/remote-output.ts';
 import type { Runs } from '../run/runs.ts';
 import { newLease } from '../runs/lease-row.ts';
 import type { Ledger } from '../runs/ledger.ts';
 import { HELD_BY } from '../runs/old-runs.ts';
+import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { notReady, planOf } from './claims.ts';
 import {
@@ -33,7 +36,7 @@ import {
   taskRemoved,
   wasCancelled,
 } from './conflicts.ts';
-import type { Caller, DispatchRequest, RunOfToken } from './control.ts';
+import type { Caller, DispatchRequest, ReleaseTerms, RunOfToken } from './control.ts';
 import type { FoundTask } from './find-task.ts';
 import { runReport } from './reports.ts';
 import { waitFor } from './wait-for.ts';
@@ -45,6 +48,7 @@ interface WorkerCallNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly claimCheck: ClaimCheck;
   readonly supervisor: Supervisor;
   readonly last: LastDecision;
+  readonly workers: Pick<ConnectedWorkers, 'hear'>;
 }
 
 export class WorkerCalls {
@@ -67,14 +71,29 @@ export class WorkerCalls {
   }
 
   /** Throws `superseded` for an older attempt's, `conflict` if no worker has it any more, `task-removed`. */
-  heartbeat(id: string, said: string | undefined, facts: HeartbeatFields = {}): HeartbeatAnswer {
+  heartbeat(
+    id: string,
+    said: string | undefined,
+    facts: HeartbeatFields & Partial<Pick<RunNotes, 'usage' | 'model'>> = {},
+  ): HeartbeatAnswer {
     const live = this.#working(id);
     if (!live) return { directive: 'cancel', lease: { expires_at: null }, deadline: null };
     const message = said === undefined ? undefined : redact(said);
+    const { usage, model } = facts;
+    if (usage || model)
+      this.#runs.noteUse(live, { ...(usage ? { usage } : {}), ...(model ? { model } : {}) });
     const answer = this.#runs.heartbeat(live, message, facts);
+    const isNews = this.#hearWorker(live);
     // The new lease expiry may be the next timed event.
-    if (answer.lease.expires_at !== null) this.#supervisor.wake();
+    if (isNews || answer.lease.expires_at !== null) this.#supervisor.wake();
     return answer;
+  }
+
+  /** One whose places are all taken asks for nothing, but is there. Returns whether that is news. */
+  #hearWorker({ run, lease }: LiveRun): boolean {
+    const { workers, clock } = this.#parts;
+    if (run.type !== 'remote' || lease?.worker == null) return false;
+    return workers.hear(lease.worker, run.executor, clock.now());
   }
 
   /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */
@@ -111,7 +130,8 @@ export class WorkerCalls {
   }
 
   /** Releases a run, no attempt counted. Its own worker may repeat this; a release is final. */
-  async release(run: Run, caller: Caller, reason?: string, delayMs?: number): Promise<void> {
+  async release(run: Run, caller: Caller, reason?: string, terms: ReleaseTerms = {}): Promise<void> {
+    const { delayMs, account } = terms;
     if (caller.kind === 'run' && !this.#mayRelease(run)) return;
     if (run.phase === 'finished') throw contradiction(run);
     if (delayMs !== undefined && delayMs > 0) {
@@ -120,6 +140,8 @@ export class WorkerCalls {
       const because = reason ?? 'it was released to be tried later';
       this.#parts.ledger.setPause({ scope: 'task', name, code: 'handed-back', because, until });
     }
+    if (account !== undefined)
+      this.#runs.accountLacks(run, lackOf(account, this.#parts.clock.now()), reason ?? account.code);
     const live = this.#runs.find(run.id);
     await this.#runs.release(run, reason ?? 'released');
     live?.stop('completed');
@@ -236,4 +258,8 @@ export class WorkerCalls {
     if (run.phase === 'interrupted' && run.outcome === null) return false;
     throw contradiction(run);
   }
+}
+
+function lackOf({ code, delayMs }: NonNullable<ReleaseTerms['account']>, now: number): AccountLack {
+  return { code, ...(delayMs === undefined ? {} : { until: now + delayMs }) };
 }

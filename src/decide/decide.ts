@@ -87,7 +87,9 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
   const room = roomState(world, views);
   const admission = admit(queues, room, isBusy);
   const admitted = world.dispatchBlocked ? [] : admission.admitted;
-  const offers = admitted.filter(({ profile }) => profile.type === 'remote');
+  const offers = admitted
+    .filter(({ profile }) => profile.type === 'remote')
+    .map((plan) => withBudgets(plan, room.budgets));
   for (const plan of admitted)
     if (plan.profile.type !== 'remote')
       actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });

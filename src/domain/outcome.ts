@@ -110,6 +110,22 @@ export interface Stopped {
   readonly usage?: Usage;
 }
 
+/** What an account may lack, for all that is billed to it. */
+export const ACCOUNT_CODES = ['quota', 'provider'] as const;
+
+/** That a worker's account lacks something, and until when, ms; absent: not known. */
+export interface AccountLack {
+  readonly code: (typeof ACCOUNT_CODES)[number];
+  readonly until?: number;
+}
+
+/** The account's part of why a run was not done; null: it is about something else. */
+export function accountLack({ code, scope, until }: Deferred): AccountLack | null {
+  const known = ACCOUNT_CODES.find((one) => one === code);
+  if (scope !== 'account' || known === undefined) return null;
+  return { code: known, ...(until === undefined ? {} : { until }) };
+}
+
 /** Not started, or released: costs no attempt. Without `until`, something must change first (a missing program). */
 export interface Deferred {
   readonly kind: 'deferred';

@@ -159,6 +159,8 @@ interface ForWorkers extends ProfileBase {
   readonly run: string;
   /** Template of the branch that the result is pushed to; '': nothing is pushed. */
   readonly push: string;
+  /** The account that all its workers share. Absent: each has its own. */
+  readonly account?: string;
 }
 
 /** Work that a worker takes from this supervisor's own API. */
@@ -220,6 +222,14 @@ export function isForWorkers(type: ExecutorType): boolean {
 /** Whether a profile runs an agent CLI, which has an account. */
 export function isAgentProfile(profile: Profile): profile is AgentProfile {
   return isAgentType(profile.type);
+}
+
+/** The account that its work is billed to and whose quota pauses it, as far as this supervisor knows. */
+export function accountOf(profile: Profile | null): string | null {
+  if (profile === null) return null;
+  return isAgentProfile(profile) || profile.type === 'remote' || profile.type === 'bullmq'
+    ? (profile.account ?? null)
+    : null;
 }
 
 /** Whether a profile starts processes on this machine. */

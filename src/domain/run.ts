@@ -108,6 +108,11 @@ export function isUnderWay(run: Pick<Run, 'phase'>): boolean {
   return run.phase === 'opened' || run.phase === 'claimed' || run.phase === 'started';
 }
 
+/** Whether someone works on it, here or elsewhere: it has begun and is not finished. */
+export function isAtWork(run: Pick<Run, 'phase'>): boolean {
+  return isUnderWay(run) || run.phase === 'handed-off';
+}
+
 /** Whether a run uses one of the machine's slots; handed-off work and a waiting delivery do not. */
 export function holdsSlot(run: Pick<Run, 'phase' | 'waits'>): boolean {
   return isUnderWay(run) && run.waits !== true;

@@ -2,7 +2,7 @@
 
 import { executorType, profileSchema } from './executor-type.ts';
 import { createExternalExecutor } from './external.ts';
-import { WORKERS_TIMEOUT, workersShape, workersTroubles } from './shared-settings.ts';
+import { forWorkers, WORKERS_TIMEOUT, workersShape, workersTroubles } from './shared-settings.ts';
 
 const schema = profileSchema(
   'remote',
@@ -17,6 +17,6 @@ export const remote = executorType({
   waitsFor: '`supervisor worker` on another machine',
   templates: ['push'],
   troubles: workersTroubles,
-  profile: ({ run, push }, base) => ({ ...base, type: 'remote', run, push }),
+  profile: (written, base) => ({ ...base, type: 'remote', ...forWorkers(written) }),
   create: async () => createExternalExecutor('remote'),
 });

@@ -118,7 +118,24 @@ export const workersShape = {
     'wg/{{task.id}}/a{{run.fence}}',
     'The branch that the worker pushes its commits to; a new one for each attempt, so that no late worker harms another. "": nothing is pushed.',
   ),
+  account: optional(text, {
+    text: 'The account that all its workers share: a quota that one of them meets pauses all that has this account, here too, and budgets of the account count its runs. Absent: each worker has its own, and rests alone.',
+    example: 'anthropic',
+  }),
 };
+
+/** Run, branch and account of a worker's profile, as the program uses them. */
+export function forWorkers({
+  run,
+  push,
+  account,
+}: {
+  readonly run: string;
+  readonly push: string;
+  readonly account?: string | undefined;
+}) {
+  return { run, push, ...(account === undefined ? {} : { account }) };
+}
 
 /** The time limit of such profiles, and why. */
 export const WORKERS_TIMEOUT = {

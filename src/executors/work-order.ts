@@ -28,6 +28,8 @@ export interface WorkOfOrder {
   /** The repository's; a profile of the worker may have its own. */
   readonly hooks: { readonly before_run: string | null; readonly after_run: string | null };
   readonly traceparent: string;
+  /** What may still be spent, in sentences. */
+  readonly budgets_left: readonly string[];
 }
 
 /** The `data` of a claim by a worker. */
@@ -48,6 +50,7 @@ export function workOrder(assignment: Assignment, profile: WorkerProfile, now: n
       after_run: assignment.repo.afterRun?.trim() || null,
     },
     traceparent: assignment.traceparent,
+    budgets_left: assignment.budgetsLeft ?? [],
   };
   return { ...dispatchData(assignment, now), work };
 }

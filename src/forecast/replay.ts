@@ -5,7 +5,7 @@ import { profileNamed } from '../decide/routes/route.ts';
 import type { GraphView, Pause, World } from '../decide/world.ts';
 import { type GraphPath, type TaskId, type TaskKey, taskKey } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { isAgentProfile } from '../domain/profile.ts';
+import { accountOf } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { bareTask, type Task } from '../domain/task.ts';
 import type { Course, CourseEvent, Script } from './course.ts';
@@ -215,10 +215,9 @@ function* pauses(
       if (state !== 'held' || !PAUSE_CODES.has(code) || to === null || !run) continue;
       const view = graphs.find(({ graph }) => graph === run.graph);
       const profile = view && profileNamed(run.executor, view.profiles);
-      const isAccount =
-        code === 'quota' && profile !== undefined && profile !== null && isAgentProfile(profile);
-      const pause: Pause = isAccount
-        ? { scope: 'account', name: profile.account, code, because, until: to }
+      const account = code === 'quota' ? accountOf(profile ?? null) : null;
+      const pause: Pause = account
+        ? { scope: 'account', name: account, code, because, until: to }
         : { scope: 'profile', name: run.executor, code, because, until: to };
       const is = `${pause.scope} ${pause.name} ${to}`;
       if (!seen.has(is)) yield { at: from, change: { kind: 'pause', pause } };

@@ -6,7 +6,7 @@ import { BY_A_PERSON, profileKey } from '../decide/capacity/room.ts';
 import { profileNamed } from '../decide/routes/route.ts';
 import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
-import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { accountOf, isAgentProfile, isForWorkers, type Profile } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -69,11 +69,20 @@ export class Availability {
     else this.#pause(scope, name, code, because, told === undefined ? growing : told + spread);
   }
 
-  /** Evidence that the run's profile and account work: a success, a hand-off, an answer of the model. */
+  /** Someone took it who works elsewhere: its profile works. Of a worker's account nothing is known before it is used. */
+  takes(run: Run): void {
+    this.#works(run, isForWorkers(run.type) ? ['task', 'profile'] : ['task', 'profile', 'account']);
+  }
+
+  /** Evidence that the run's profile and account work: a success, an answer of the model. */
   works(run: Run): void {
+    this.#works(run, ['task', 'profile', 'account']);
+  }
+
+  #works(run: Run, scopes: readonly Deferred['scope'][]): void {
     this.#instant.delete(this.#nameOf(run, 'profile'));
     const paused = this.#parts.ledger.pauses();
-    for (const scope of ['task', 'profile', 'account'] as const) {
+    for (const scope of scopes) {
       const name = this.#nameOf(run, scope);
       this.#setbacks.delete(`${scope} ${name}`);
       const known = paused.find((pause) => pause.scope === scope && pause.name === name);
@@ -104,9 +113,10 @@ export class Availability {
     for (const graph of graphs.all()) {
       this.#forget(taskKey(graph.path, profile));
       const known = graph.profiles.byName.get(profile);
-      if (!known || !isAgentProfile(known)) continue;
-      this.#setbacks.delete(`account ${known.account}`);
-      ledger.clearPause('account', known.account);
+      const account = accountOf(known ?? null);
+      if (account === null) continue;
+      this.#setbacks.delete(`account ${account}`);
+      ledger.clearPause('account', account);
     }
   }
 
@@ -181,6 +191,6 @@ export class Availability {
     if (scope === 'task') return taskKey(run.graph, run.task);
     const profile = this.#profileOf(run);
     if (scope === 'profile') return profile ? profileKey(profile, run.graph) : run.executor;
-    return profile && isAgentProfile(profile) ? profile.account : run.executor;
+    return accountOf(profile) ?? run.executor;
   }
 }

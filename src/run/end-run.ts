@@ -9,7 +9,7 @@ import type { Config } from '../domain/config.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
-import { isForWorkers } from '../domain/profile.ts';
+import { isForWorkers, runsHere } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { EditSession } from '../graph/store.ts';
 import { type CompletionGate, refusal } from '../graphs/completion-gate.ts';
@@ -314,6 +314,8 @@ export class RunEnds {
     const { ledger, clock, availability, events } = this.#parts;
     const again = ledger.run(run.id)?.phase === 'finished';
     const finishedAt = clock.now();
+    // Signs of life had only said what it used until then.
+    if (reported.usage && !runsHere(run.type)) ledger.note(run.id, { usage: reported.usage });
     const finished = await ledger.advance(run.id, 'finished', { outcome: reported, finishedAt });
     // The ledger keeps the first outcome it got.
     const first = finished.outcome;

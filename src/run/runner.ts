@@ -304,7 +304,7 @@ export class Runner {
         notePromises(ledger, live, begun, this.#parts.clock.now());
         this.#background.later(this.#recovery.remember(live));
         this.#emit('run.handed-off', live, { reference: begun.reference });
-        this.#availability.works(live.run);
+        this.#availability.takes(live.run);
         // The slot is free again: attending continues without it.
         const handle = { ...begun, process: null, adopted: false };
         this.#background.later(this.#attend(live, graph, assignment, executor, handle));

@@ -1,14 +1,15 @@
 // The runs of this process, and everything other rooms may do with them: start, attend, finish, renew, release.
 // The tick and the API use runs through these verbs alone.
 
+import { profileNamed } from '../decide/routes/route.ts';
 import type { KnownResult } from '../decide/world.ts';
 import type { SupervisorError } from '../domain/errors.ts';
 import { type GraphPath, type TaskKey, taskKey } from '../domain/ids.ts';
-import type { Failed, Stopped, StopReason, Succeeded } from '../domain/outcome.ts';
+import type { AccountLack, Failed, Stopped, StopReason, Succeeded } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { Profile } from '../domain/profile.ts';
+import { accountOf, type Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
-import { isOpenRun, type Run } from '../domain/run.ts';
+import { isOpenRun, type Run, type RunNotes } from '../domain/run.ts';
 import type { Assignment } from '../executors/executor.ts';
 import type { SupervisedGraph, SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Base } from '../platform/base.ts';
@@ -36,7 +37,7 @@ import type { Unanswered } from './unanswered.ts';
 
 interface RunsNeeds extends Pick<Base, 'bus' | 'clock'> {
   readonly live: Map<string, LiveRun>;
-  readonly ledger: Pick<Ledger, 'move' | 'run' | 'setPause' | 'setMeta'>;
+  readonly ledger: Pick<Ledger, 'move' | 'note' | 'run' | 'setPause' | 'setMeta'>;
   readonly graphs: Pick<SupervisedGraphs, 'get'>;
   readonly runner: Runner;
   readonly hooks: Pick<RunHooks, 'unfinished'>;
@@ -244,6 +245,13 @@ export class Runs {
     return this.#releases.release(run, because, options);
   }
 
+  /** The account that the run's profile names for its workers lacks something; without one each worker rests alone. */
+  accountLacks(run: Run, lack: AccountLack, because: string): void {
+    const profiles = this.#parts.graphs.get(run.graph)?.profiles;
+    if (accountOf((profiles && profileNamed(run.executor, profiles)) ?? null) === null) return;
+    this.#parts.availability.reportUnavailable(run, { kind: 'deferred', ...lack, because, scope: 'account' });
+  }
+
   /** A release of the run in progress, if there is one: reports that arrive meanwhile must wait and check again. */
   releaseOf(run: string): Promise<void> | undefined {
     return this.#releases.releaseOf(run);
@@ -295,6 +303,12 @@ export class Runs {
     const answer = this.#leases.renew(live, facts);
     if (message !== undefined) this.tell('run.progress', live.run, { message });
     return answer;
+  }
+
+  /** What a worker elsewhere says that its run used so far. */
+  noteUse({ run }: LiveRun, used: Partial<Pick<RunNotes, 'usage' | 'model'>>): void {
+    this.#parts.ledger.note(run.id, used);
+    if ((used.usage?.outputTokens ?? 0) > 0) this.#parts.availability.works(run);
   }
 
   /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */

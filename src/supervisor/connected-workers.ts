@@ -50,6 +50,14 @@ export class ConnectedWorkers {
     return isNews;
   }
 
+  /** A sign of life of what it does for a profile. Returns whether it was not known. */
+  hear(name: string, profile: string, now: number): boolean {
+    const known = this.#known.get(name);
+    if (known === undefined) return this.note({ name, profiles: [profile], resting: new Map() }, now);
+    this.#known.set(name, { ...known, seenAt: now });
+    return false;
+  }
+
   /** Signs off: it takes nothing more. */
   leave(name: string): boolean {
     return this.#known.delete(name);

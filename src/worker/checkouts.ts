@@ -39,7 +39,7 @@ export interface Publication {
 /** Git says nothing for minutes while it counts a large repository. */
 const GIT_TIMEOUT_MS = 30 * 60_000;
 const SAID_CHARS = 600;
-/** Git notices by itself which worktrees are gone; it is asked to after this many. */
+/** Git forgets worktrees that are gone when it is asked to, which is after this many. */
 const PRUNED_AFTER = 20;
 
 /** Copies below `folder`. `environment`: what git may see, the worker's credentials among it. */

@@ -1,7 +1,7 @@
 // Work taken from a supervisor by its claim API: a long poll, a lease kept by heartbeats, a token for each run.
 
 import { SupervisorError } from '../domain/errors.ts';
-import type { Outcome, Usage } from '../domain/outcome.ts';
+import { accountLack, type Usage } from '../domain/outcome.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type ApiAnswer, postJson } from './api-call.ts';
@@ -98,10 +98,14 @@ function lineOf({ order }: Taken, parts: ClaimSourceParts, log: Log, clock: Cloc
   return {
     beatEveryMs: Math.max(1, order.lease.heartbeat_every_s) * 1000,
     callback: { url: `${parts.url}${base}`, token },
-    async beat(progress) {
+    async beat({ progress, usage, model }) {
       try {
         return heardIn(
-          await post('heartbeat', progress === null ? {} : { message: progress.slice(0, 2000) }),
+          await post('heartbeat', {
+            ...(progress === null ? {} : { message: progress.slice(0, 2000) }),
+            ...(usage === null ? {} : { usage: usageBody(usage) }),
+            ...(model === null ? {} : { model: model.slice(0, 200) }),
+          }),
         );
       } catch (thrown) {
         if (thrown instanceof SupervisorError && thrown.code === 'not-running') return 'unheard';
@@ -161,7 +165,7 @@ function endOf({ outcome, pushed }: JobReport, now: number): readonly [string, o
       const artifacts = withPushed(outcome.artifacts, pushed);
       return [
         'complete',
-        { summary: outcome.summary, artifacts, commit: pushed?.commit, usage: usageOf(outcome) },
+        { summary: outcome.summary, artifacts, commit: pushed?.commit, usage: usageBody(outcome.usage) },
       ];
     }
     case 'failed': {
@@ -172,13 +176,23 @@ function endOf({ outcome, pushed }: JobReport, now: number): readonly [string, o
           reason: `${outcome.message}${where}`.slice(0, 20_000),
           retryable: outcome.retryable,
           failure: outcome.failure,
-          usage: usageOf(outcome),
+          usage: usageBody(outcome.usage),
         },
       ];
     }
     case 'deferred': {
       const delay = outcome.until === undefined ? 0 : Math.max(0, outcome.until - now) / 1000;
-      return ['release', { reason: outcome.because.slice(0, 20_000), delay_s: Math.min(delay, 86_400) }];
+      const lack = accountLack(outcome);
+      // The account's own end is no reason for the task to wait: it goes to a worker with another account.
+      const delayS = lack === null ? Math.min(delay, 86_400) : 0;
+      return [
+        'release',
+        {
+          reason: outcome.because.slice(0, 20_000),
+          delay_s: delayS,
+          ...(lack === null ? {} : { account: { code: lack.code, ...secondsUntil(lack.until, now) } }),
+        },
+      ];
     }
   }
 }
@@ -192,8 +206,11 @@ export function withPushed(artifacts: unknown, pushed: JobReport['pushed']): unk
   return { branch, ...keyed };
 }
 
-function usageOf(outcome: Exclude<Outcome, { kind: 'deferred' }>): object | undefined {
-  const usage: Usage | undefined = outcome.usage;
+function secondsUntil(until: number | undefined, now: number): { readonly delay_s?: number } {
+  return until === undefined ? {} : { delay_s: Math.min(Math.max(0, until - now) / 1000, 30 * 86_400) };
+}
+
+function usageBody(usage: Usage | undefined): object | undefined {
   if (usage === undefined) return undefined;
   return {
     cost_usd: usage.costUsd,

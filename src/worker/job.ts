@@ -3,7 +3,15 @@
 // that was killed continues where it was.
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
-import type { Deferred, Failed, Outcome, StopReason, Succeeded, Usage } from '../domain/outcome.ts';
+import {
+  accountLack,
+  type Deferred,
+  type Failed,
+  type Outcome,
+  type StopReason,
+  type Succeeded,
+  type Usage,
+} from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Assignment, Executor, Handle, RunControl } from '../executors/executor.ts';
 import type { HookRunner } from '../executors/process/hook.ts';
@@ -17,7 +25,7 @@ import type { JobRecord, JobRecords } from './job-record.ts';
 import { assignmentOf, type Order, profileFor } from './order.ts';
 import { OutputRelay } from './output-relay.ts';
 import type { SaidByAgents } from './said-by-agents.ts';
-import type { JobLine, JobReport } from './work-source.ts';
+import type { JobLine, JobReport, SignOfLife } from './work-source.ts';
 
 export interface JobParts {
   readonly clock: Clock;
@@ -66,6 +74,7 @@ export class Job {
   #progress: string | null = null;
   #dropped: string | null = null;
   #usage: Usage | null = null;
+  #model: string | null = null;
 
   constructor(record: JobRecord, line: JobLine, parts: JobParts) {
     this.order = record.order;
@@ -77,6 +86,10 @@ export class Job {
 
   get run(): string {
     return this.order.attempt.id;
+  }
+
+  get #sign(): SignOfLife {
+    return { progress: this.#progress, usage: this.#usage, model: this.#model };
   }
 
   get #folders() {
@@ -257,6 +270,8 @@ export class Job {
       return { kind: 'dropped', because: 'it has no outcome' };
     const told = outcome.kind === 'deferred' ? forOthers(outcome) : await this.#published(outcome);
     if (told === null) return { kind: 'left' };
+    // A report has no model in it, and a release no use.
+    if (this.#model !== null || this.#usage !== null) await this.#line.beat(this.#sign);
     for (let wait = FIRST_AGAIN_MS; ; wait = Math.min(wait * 2, LAST_AGAIN_MS)) {
       try {
         const reported = await this.#line.end({ outcome: told, pushed: this.#record.pushed });
@@ -329,7 +344,7 @@ export class Job {
         await this.#hearAgent();
         if (clock.now() < beatAt) continue;
         beatAt = clock.now() + this.#line.beatEveryMs;
-        const heard = await this.#line.beat(this.#progress);
+        const heard = await this.#line.beat(this.#sign);
         if (heard === 'cancel') this.#drop('cancelled', 'it was cancelled, or its time has finished');
         if (heard === 'superseded') this.#drop('lost-claim', 'someone else has it');
         if (heard === 'handed-back' && !isHandedBack) {
@@ -366,8 +381,9 @@ export class Job {
       progress: (message) => {
         this.#progress = redact(message);
       },
-      note: ({ usage }) => {
-        if (usage) this.#usage = usage;
+      note: ({ usage, model }) => {
+        this.#usage = usage ?? this.#usage;
+        this.#model = model ?? this.#model;
       },
     };
   }
@@ -384,7 +400,7 @@ export class Job {
 
 /** What this worker lacks is no reason for others to wait. */
 function forOthers(outcome: Deferred): Deferred {
-  if (outcome.scope === 'task') return outcome;
+  if (outcome.scope === 'task' || accountLack(outcome) !== null) return outcome;
   const { until: _until, ...rest } = outcome;
   return rest;
 }

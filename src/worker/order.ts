@@ -120,6 +120,7 @@ export function assignmentOf(
     deadlineAt: attempt.deadline === null ? null : Date.parse(attempt.deadline),
     callback: { url: callback.url, socket: callback.socket ?? null, token: callback.token },
     traceparent: work.traceparent,
+    budgetsLeft: work.budgets_left ?? [],
     environment,
     projectModel: work.project_model,
     previousFailure: attempt.previous_failure,

@@ -2,6 +2,7 @@
 // their results are written into them. The supervisor itself need not be reachable.
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { accountLack } from '../domain/outcome.ts';
 import {
   isAboutJob,
   type QueueConnection,
@@ -14,7 +15,16 @@ import type { Log } from '../platform/log.ts';
 import { withPushed } from './claim-source.ts';
 import { readOrder } from './order.ts';
 import type { Questions } from './questions.ts';
-import type { Heard, JobLine, JobReport, Reported, Taken, Wish, WorkSource } from './work-source.ts';
+import type {
+  Heard,
+  JobLine,
+  JobReport,
+  Reported,
+  SignOfLife,
+  Taken,
+  Wish,
+  WorkSource,
+} from './work-source.ts';
 
 export interface QueueSourceParts {
   readonly connection: QueueConnection;
@@ -249,7 +259,7 @@ function lineOf({ order, ticket: known }: Taken, parts: QueueSourceParts): JobLi
   let isRestored = false;
   const news = () => sendReply(connection, replies, { kind: 'news', run });
 
-  const beat = async (message: string | null): Promise<Heard> => {
+  const beat = async ({ progress: message, usage, model }: SignOfLife): Promise<Heard> => {
     const told = read.told(await connection.call((redis) => redis.get(connection.key('told', run))));
     if (told?.cancel) return 'cancel';
     if (!isRestored) {
@@ -261,10 +271,14 @@ function lineOf({ order, ticket: known }: Taken, parts: QueueSourceParts): JobLi
     if (told?.answer) questions.answer(run, told.answer.name, told.answer.text);
     const question = questions.of(run);
     const now = clock.now();
-    const said = JSON.stringify([message, question]);
+    const said = JSON.stringify([message, question, usage, model]);
     if (said === last && now >= signAt && now - signAt < signEveryMs) return 'continue';
     if (!(await hold.keep())) return 'superseded';
-    const sign: Sign = { beat: now, worker, message: message?.slice(0, 2000) ?? null, question };
+    const sign: Sign = {
+      ...{ beat: now, worker, message: message?.slice(0, 2000) ?? null, question },
+      ...(usage === null ? {} : { usage }),
+      ...(model === null ? {} : { model: model.slice(0, 200) }),
+    };
     await connection.on(queue, (one) => one.updateJobProgress(run, sign));
     const isChanged = said !== last;
     last = said;
@@ -276,7 +290,7 @@ function lineOf({ order, ticket: known }: Taken, parts: QueueSourceParts): JobLi
   return {
     beatEveryMs: Math.min(BEAT_MS, signEveryMs),
     callback: questions.callback(run, token),
-    beat: (message) => beat(message).catch(unlessUnheard('unheard' as const)),
+    beat: (sign) => beat(sign).catch(unlessUnheard('unheard' as const)),
     async output({ file, offset, bytes }) {
       const send = async () => {
         if (
@@ -365,7 +379,17 @@ function reportOf(
     }
     case 'deferred': {
       const delay = outcome.until === undefined ? null : Math.max(0, outcome.until - clock.now());
-      return { ...about, outcome: { kind: 'deferred', because: outcome.because, delay_ms: delay } };
+      const lack = accountLack(outcome);
+      const account =
+        lack === null
+          ? undefined
+          : {
+              code: lack.code,
+              delay_ms: lack.until === undefined ? null : Math.max(0, lack.until - clock.now()),
+            };
+      const { because } = outcome;
+      // The account's own end is no reason for the task to wait: it goes to a worker with another account.
+      return { ...about, outcome: { kind: 'deferred', because, delay_ms: account ? null : delay, account } };
     }
   }
 }

@@ -1,6 +1,7 @@
 // Which profiles a worker does not offer just now, and why: a quota is used up, a program is missing. Its own business:
 // another worker may have another account.
 
+import { instantText } from '../decide/instant.ts';
 import type { Deferred } from '../domain/outcome.ts';
 
 const FIRST_REST_MS = 30_000;
@@ -27,7 +28,9 @@ export class Resting {
   /** Why each profile rests that does. */
   at(now: number): ReadonlyMap<string, string> {
     return new Map(
-      [...this.#until].flatMap(([name, { because, until }]) => (until > now ? [[name, because]] : [])),
+      [...this.#until].flatMap(([name, { because, until }]) =>
+        until > now ? [[name, `${because}; it tries again at ${instantText(until)}`]] : [],
+      ),
     );
   }
 }

@@ -1,6 +1,6 @@
 // Where work comes from and where it is reported: the supervisor's own API, or a queue. The rest of the worker knows no more.
 
-import type { Deferred, Failed, Succeeded } from '../domain/outcome.ts';
+import type { Deferred, Failed, Succeeded, Usage } from '../domain/outcome.ts';
 import type { PieceOfOutput } from '../executors/executor.ts';
 import type { AgentCallback, Order } from './order.ts';
 
@@ -17,6 +17,14 @@ export interface Wish {
 export interface Taken {
   readonly order: Order;
   readonly ticket: unknown;
+}
+
+/** What a worker says of a job under way. */
+export interface SignOfLife {
+  readonly progress: string | null;
+  /** What it used so far, all of it. */
+  readonly usage: Usage | null;
+  readonly model: string | null;
 }
 
 /** What a sign of life is answered. */
@@ -51,7 +59,7 @@ export interface JobLine {
   readonly beatEveryMs: number;
   /** How its agent reaches them itself. */
   readonly callback: AgentCallback;
-  beat(progress: string | null): Promise<Heard>;
+  beat(sign: SignOfLife): Promise<Heard>;
   /** How much of the file is there now, bytes; null: no one took it. */
   output(piece: PieceOfOutput): Promise<number | null>;
   /** Rejects with `not-running` while no one can be reached: it is to be repeated. */

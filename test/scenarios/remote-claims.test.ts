@@ -111,6 +111,7 @@ test('an order says what to run and where to push; a result is written, its veri
     push: 'wg/odd-id--x/a1',
     hooks: { before_run: null, after_run: null },
     traceparent: expect.stringMatching(/^00-/),
+    budgets_left: [],
   });
   expect(JSON.stringify(taken)).toContain('https://git.example/shop.git');
   expect(JSON.stringify(taken)).not.toContain('secret@');

@@ -7,7 +7,7 @@ export interface Cable {
   readonly port: number;
   /** Every connection breaks, and none can be made. */
   cut(): void;
-  /** Nothing arrives on either side, and nobody is told. */
+  /** Nothing arrives on either side, and neither is told. */
   freeze(): void;
   /** As if nothing had been: what was sent silently arrives now. */
   mend(): void;

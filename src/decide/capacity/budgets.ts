@@ -5,8 +5,8 @@ import { amountText, type Budget, type BudgetUnit } from '../../domain/budget.ts
 import { type GraphPath, type TaskId, taskKey } from '../../domain/ids.ts';
 import type { Usage } from '../../domain/outcome.ts';
 import type { Plan } from '../../domain/plan.ts';
-import { isAgentProfile, isFree, type Profile } from '../../domain/profile.ts';
-import { isUnderWay, type Run } from '../../domain/run.ts';
+import { accountOf, isAgentProfile, isFree, type Profile } from '../../domain/profile.ts';
+import { isAtWork, type Run } from '../../domain/run.ts';
 import type { Condition } from '../../domain/verdict.ts';
 import { instantText } from '../instant.ts';
 import { type WallClock, wallClock } from '../schedules/wall-clock.ts';
@@ -188,7 +188,7 @@ export class Budgets {
       if (budget.per !== 'task') return [this.#standing(budget, '', null)];
       const tasks = new Map(
         this.#state.runs
-          .filter((run) => isUnderWay(run) && this.#isForRun(budget, run))
+          .filter((run) => isAtWork(run) && this.#isForRun(budget, run))
           .map((run) => [taskKey(run.graph, run.task), run]),
       );
       return [...tasks.values()].map((run) => this.#standing(budget, run.graph, run.task));
@@ -203,7 +203,7 @@ export class Budgets {
       if (budget.onSpent !== 'stop' || budget.unit === 'runs' || spent + used < budget.cap) continue;
       const because = `budget ${budget.name} is spent: ${spentText(standing)}`;
       for (const run of this.#state.runs)
-        if (isUnderWay(run) && this.#isForRun(budget, run))
+        if (isAtWork(run) && this.#isForRun(budget, run))
           if (task === null || (task.graph === run.graph && task.task === run.task))
             stops.set(run.id, { run, because });
     }
@@ -283,7 +283,7 @@ export class Budgets {
       for (const row of this.#state.spending.since(this.#windows.get(budget)?.from ?? 0))
         if (this.#isForRow(budget, row)) add(row);
     for (const run of this.#state.runs) {
-      if (!(isUnderWay(run) || run.phase === 'handed-off') || !this.#isForRun(budget, run)) continue;
+      if (!isAtWork(run) || !this.#isForRun(budget, run)) continue;
       if (isTasks && (run.graph !== graph || run.task !== task)) continue;
       // A process that runs on after its report has finished in the ledger, and its use is counted there as far as it is reported.
       if (run.finishedAt === null)
@@ -373,10 +373,6 @@ function clockOf(zone: string): WallClock {
 
 function isOfTask(budget: Budget): boolean {
   return budget.per === 'task' || budget.model !== null;
-}
-
-function accountOf(profile: Profile | null): string | null {
-  return profile && isAgentProfile(profile) ? profile.account : null;
 }
 
 /** `claude-opus-*` fits by its beginning; without a star the whole name must be the same. */

@@ -5,13 +5,14 @@ import type { RepoSettings } from '../../domain/config.ts';
 import { type TaskKey, taskKey } from '../../domain/ids.ts';
 import type { Plan } from '../../domain/plan.ts';
 import {
+  accountOf,
   goesElsewhere,
   hasOwnWorktree,
-  isAgentProfile,
+  isForWorkers,
   type Profile,
   runsHere,
 } from '../../domain/profile.ts';
-import { holdsSlot, isUnderWay, type Run } from '../../domain/run.ts';
+import { holdsSlot, isAtWork, isUnderWay, type Run } from '../../domain/run.ts';
 import type { Pause } from '../world.ts';
 import type { Budgets } from './budgets.ts';
 import { type MachineLack, MachineRoom, type MachineView } from './machine-room.ts';
@@ -97,7 +98,7 @@ export class Room {
     this.#state = state;
     for (const run of state.runs) {
       if (occupiesPlace(run)) this.#takePlace(run.repo, run.place ?? run.worktree);
-      if (isUnderWay(run) || run.phase === 'handed-off') {
+      if (isAtWork(run)) {
         const profile = state.profileOf(run);
         add(this.#profiles, profile ? profileKey(profile, run.graph) : run.executor);
       }
@@ -157,7 +158,7 @@ export class Room {
       this.#pauses.get(`repo ${repo}`) ??
       this.#pauses.get(`worktree ${worktree}`) ??
       (named?.code === BY_A_PERSON ? named : this.#pauses.get(`profile ${profileKey(profile, graph)}`)) ??
-      (isAgentProfile(profile) ? this.#pauses.get(`account ${profile.account}`) : undefined) ??
+      this.#pauses.get(`account ${accountOf(profile)}`) ??
       null
     );
   }
@@ -192,7 +193,9 @@ export class Room {
         this.#probed.set(`${pause.scope} ${pause.name}`, { pause, isTried: false });
     if (this.#probed.size === 0) return;
     for (const run of runs) {
-      const profile = isUnderWay(run) ? profileOf(run) : null;
+      // What a worker has taken shows in time whether its account works; other work elsewhere shows nothing more.
+      const tries = isUnderWay(run) || (isAtWork(run) && isForWorkers(run.type));
+      const profile = tries ? profileOf(run) : null;
       if (!profile) continue;
       for (const probed of this.#probedOf({ profile, graph: run.graph }))
         if (run.openedAt >= (probed.pause.until ?? 0)) probed.isTried = true;
@@ -201,7 +204,7 @@ export class Room {
 
   #probedOf({ profile, graph }: Pick<Seat, 'profile' | 'graph'>) {
     if (this.#probed.size === 0) return [];
-    const account = isAgentProfile(profile) ? this.#probed.get(`account ${profile.account}`) : undefined;
+    const account = this.#probed.get(`account ${accountOf(profile)}`);
     return [this.#probed.get(`profile ${profileKey(profile, graph)}`), account].filter(
       (found) => found !== undefined,
     );

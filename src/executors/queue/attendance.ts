@@ -11,6 +11,8 @@ export interface Attended {
   readonly queue: string;
   readonly run: string;
   readonly leaseMs: number;
+  /** Its workers share an account that this supervisor knows. */
+  readonly hasAccount: boolean;
 }
 
 /** Looks in a row, some time apart, that must find nothing before a job counts as lost. */
@@ -76,7 +78,8 @@ export class Attendance {
         if (seen.isInTurn) void this.#closeIfLost();
         return;
       case 'completed':
-        this.#end(outcomeOf(seen.result, this.#clock.now()));
+        if (seen.sign !== null) this.#hearUse(seen.sign);
+        this.#end(outcomeOf(seen.result, this.#clock.now(), this.#job.hasAccount));
         return;
       case 'failed':
         this.#end(lost(seen.because || 'the queue gave it up'));
@@ -93,8 +96,15 @@ export class Attendance {
       this.#beat = sign.beat;
       this.#signAt = this.#clock.now();
       this.#control.progress(sign.message ?? `works on ${sign.worker}`);
+      this.#hearUse(sign);
     }
     if (sign !== null) this.#hearQuestion(sign.question, sign.beat);
+  }
+
+  #hearUse({ usage, model }: Sign): void {
+    if (usage || model)
+      this.#control.note({ ...(usage ? { usage: defined(usage) } : {}), ...(model ? { model } : {}) });
+    if ((usage?.outputTokens ?? 0) > 0) this.#control.works?.();
   }
 
   #hearQuestion(question: AskedQuestion | null, beat: number): void {
@@ -135,7 +145,7 @@ function lost(because: string): Failed {
   };
 }
 
-function outcomeOf(value: unknown, now: number): Outcome {
+function outcomeOf(value: unknown, now: number, hasAccount: boolean): Outcome {
   const report = read.report(value);
   if ('because' in report)
     return {
@@ -144,10 +154,10 @@ function outcomeOf(value: unknown, now: number): Outcome {
       message: `the report of its worker cannot be read (${report.because}): upgrade worker or supervisor`,
       retryable: true,
     };
-  return outcomeOfReport(report, now);
+  return outcomeOfReport(report, now, hasAccount);
 }
 
-function outcomeOfReport({ outcome }: QueueReport, now: number): Outcome {
+function outcomeOfReport({ outcome }: QueueReport, now: number, hasAccount: boolean): Outcome {
   switch (outcome.kind) {
     case 'succeeded': {
       const { summary, artifacts, usage } = outcome;
@@ -166,9 +176,13 @@ function outcomeOfReport({ outcome }: QueueReport, now: number): Outcome {
       };
     }
     case 'deferred': {
-      const { because, delay_ms: delayMs } = outcome;
-      const until = delayMs === null ? {} : { until: now + delayMs };
-      return { kind: 'deferred', code: 'handed-back', because, scope: 'task', ...until };
+      const { because, delay_ms: delayMs, account } = outcome;
+      if (account !== undefined && hasAccount) {
+        const until = account.delay_ms === null ? {} : { until: now + account.delay_ms };
+        return { kind: 'deferred', code: account.code, because, scope: 'account', ...until };
+      }
+      // What one worker lacks is no reason for the others to wait.
+      return { kind: 'deferred', code: 'handed-back', because, scope: 'task', until: now + (delayMs ?? 0) };
     }
   }
 }

@@ -119,7 +119,8 @@ export function createQueueExecutor(parts: QueueExecutorParts): Executor {
       });
       if (hub === null) await aborted(control.signal);
       else {
-        const job = { queue, run: assignment.run, leaseMs: profile.leaseMs };
+        const { leaseMs, account } = profile;
+        const job = { queue, run: assignment.run, leaseMs, hasAccount: account !== undefined };
         const outcome = await new Attendance(hub, job, control, clock).end();
         if (outcome !== null) return outcome;
       }

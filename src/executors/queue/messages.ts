@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { OUTPUT_FILES } from '../../domain/graph-files.ts';
-import { FAILURE_KINDS } from '../../domain/outcome.ts';
+import { ACCOUNT_CODES, FAILURE_KINDS } from '../../domain/outcome.ts';
 
 /** A worker refuses a job of a version that it does not know, and so does the supervisor a report. */
 export const QUEUE_SCHEMA = 1;
@@ -28,17 +28,6 @@ const question = z.object({
   options: z.array(z.string().max(1000)).max(50),
 });
 
-/** A sign of life of a worker; the last one is kept with the job. */
-const sign = z.object({
-  /** Counts up. */
-  beat: z.number(),
-  worker: z.string().max(200),
-  message: z.string().max(2000).nullable(),
-  question: question.nullable(),
-});
-export type Sign = z.infer<typeof sign>;
-export type AskedQuestion = z.infer<typeof question>;
-
 const usage = z
   .object({
     costUsd: z.number(),
@@ -50,6 +39,20 @@ const usage = z
     durationMs: z.number(),
   })
   .partial();
+
+/** A sign of life of a worker; the last one is kept with the job. */
+const sign = z.object({
+  /** Counts up. */
+  beat: z.number(),
+  worker: z.string().max(200),
+  message: z.string().max(2000).nullable(),
+  question: question.nullable(),
+  /** What the run used so far. */
+  usage: usage.optional(),
+  model: z.string().max(200).optional(),
+});
+export type Sign = z.infer<typeof sign>;
+export type AskedQuestion = z.infer<typeof question>;
 
 /** How the work ended: the result of the job. */
 const report = z.object({
@@ -70,7 +73,14 @@ const report = z.object({
       retryable: z.boolean(),
       usage: usage.optional(),
     }),
-    z.object({ kind: z.literal('deferred'), because: z.string(), delay_ms: z.number().min(0).nullable() }),
+    z.object({
+      kind: z.literal('deferred'),
+      because: z.string(),
+      /** Not to be tried again before; null: another worker may at once. */
+      delay_ms: z.number().min(0).nullable(),
+      /** What the account of its worker lacks, and for how long where that is known. */
+      account: z.object({ code: z.enum(ACCOUNT_CODES), delay_ms: z.number().min(0).nullable() }).optional(),
+    }),
   ]),
 });
 export type QueueReport = z.infer<typeof report>;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { parseDuration } from '../../domain/duration.ts';
 import { duration, optional, secretValue, text, withDefault } from '../../settings/setting.ts';
 import { executorType, profileSchema } from '../executor-type.ts';
-import { WORKERS_TIMEOUT, workersShape, workersTroubles } from '../shared-settings.ts';
+import { forWorkers, WORKERS_TIMEOUT, workersShape, workersTroubles } from '../shared-settings.ts';
 import { URL_VARIABLE } from './address.ts';
 
 const schema = profileSchema(
@@ -40,8 +40,7 @@ export const bullmq = executorType({
   profile: (written, base) => ({
     ...base,
     type: 'bullmq',
-    run: written.run,
-    push: written.push,
+    ...forWorkers(written),
     url: written.url,
     queue: written.queue ?? base.name,
     leaseMs: parseDuration(written.lease),

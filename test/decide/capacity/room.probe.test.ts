@@ -48,6 +48,8 @@ describe('after a pause', () => {
     expect(room([over], { runs: [before] }).full(seatOf(also))).toBeNull();
     const elsewhere = run({ executor: 'work', phase: 'handed-off', openedAt: NOW - 500 });
     expect(room([over], { runs: [elsewhere] }).full(seatOf(also))).toBeNull();
+    const onWorker = run({ executor: 'work', type: 'remote', phase: 'handed-off', openedAt: NOW - 500 });
+    expect(room([over], { runs: [onWorker] }).full(seatOf(also))?.code).toBe('probe');
   });
 
   test('a pause that stands is no pause that has finished, one without an end never is, a task’s own concerns no one', () => {
