@@ -75,6 +75,8 @@ export interface AgentProfile extends SpawnedProfile {
   readonly model: string | null;
   /** In the CLI's own syntax. */
   readonly permissionMode: string;
+  /** The mode of an ACP agent's session. Absent: its default. */
+  readonly mode?: string;
   /** Stop the run after this much silence, ms; 0 means never. */
   readonly silenceTimeoutMs: number;
   /** The attempt after one that failed or was stopped continues in its session. Absent: only after one that was cut off. */

@@ -1,6 +1,6 @@
 // Real agents by ACP (Agent Client Protocol), each against a model API on loopback.
 
-import { writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { ModelApi } from '../support/model-api.ts';
@@ -47,7 +47,11 @@ function profiles({ url }: ModelApi): string {
     },
     'codex-acp': { OPENAI_API_KEY: keyOf('codex-acp') },
   };
-  return ALL.flatMap((name) =>
+  const codexAsItIs = ['', 'mode = "full-access"'].map(
+    (mode, n) =>
+      `[executors.codex-${n === 0 ? 'plain' : 'full'}]\ntype = "acp"\ncommand = ${JSON.stringify(programOf('codex-acp'))}\n${mode}\naccount = "codex-acp"\nenv = { OPENAI_API_KEY = "${keyOf('codex-acp')}" }\n`,
+  );
+  const all = ALL.flatMap((name) =>
     (['allow', 'ask'] as const).map((mode) => {
       const [program, ...args] = AGENTS[name].argv;
       const env = Object.entries(variables[name]).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
@@ -57,7 +61,8 @@ function profiles({ url }: ModelApi): string {
         `account = "${name}"\npermission_mode = "${mode}"\nenv = { ${env.join(', ')} }\n`,
       ].join('\n');
     }),
-  ).join('');
+  );
+  return [...all, ...codexAsItIs].join('');
 }
 
 besideRealAgents(
@@ -110,6 +115,24 @@ besideRealAgents(
         ]);
         expect([name, run.session]).toEqual([name, expect.stringMatching(/^[\w-]{20,}$/)]);
       }
+    });
+
+    test('Codex in its read-only default has done nothing; in the mode that a profile names, it has', async () => {
+      const description = (name: string) =>
+        `model: bash echo hello > out-${name}\nmodel: say The file is written.`;
+      await agents.start(
+        ['codex-plain', 'codex-full'].map((executor) => ({
+          ...{ id: executor, executor, description: description(executor) },
+        })),
+      );
+      const plain = await agents.ended('codex-plain');
+      keepRecording(plain, 'read-only');
+      expect(plain.outcome).toMatchObject({
+        ...{ kind: 'failed', failure: 'reported', retryable: false },
+        message: expect.stringMatching(/mode read-only, no tool of it ran .* mode = "auto" or "full-access"/),
+      });
+      expect((await agents.ended('codex-full')).outcome).toMatchObject({ kind: 'succeeded' });
+      await access(join(agents.ground.repo, 'out-codex-full'));
     });
 
     test('a refused login holds the profile, a used-up quota the account', async () => {

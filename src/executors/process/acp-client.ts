@@ -8,6 +8,7 @@ import { Readable, Writable } from 'node:stream';
 import {
   client,
   type InitializeResponse,
+  type LoadSessionResponse,
   methods,
   type NewSessionResponse,
   ndJsonStream,
@@ -134,11 +135,27 @@ async function converse(
       });
       const place = { cwd: process.cwd(), mcpServers: [], _meta: ASKED_OF_CLAUDE };
       const known = agentCapabilities?.loadSession ? order.session : null;
-      const sessionId =
-        known ?? (await agent.request<NewSessionResponse>(methods.agent.session.new, place)).sessionId;
-      if (known !== null) await agent.request(methods.agent.session.load, { ...place, sessionId: known });
+      const { sessionId, modes } =
+        known === null
+          ? await agent.request<NewSessionResponse>(methods.agent.session.new, place)
+          : {
+              ...(await agent.request<LoadSessionResponse>(methods.agent.session.load, {
+                ...place,
+                sessionId: known,
+              })),
+              sessionId: known,
+            };
+      const available = modes?.availableModes.map(({ id }) => id) ?? [];
+      const { mode } = order;
+      if (mode !== null && !available.includes(mode)) {
+        const others = available.length === 0 ? 'no modes' : available.join(', ');
+        say({ type: 'unusable', message: `the agent has no mode ${mode}; it has ${others}` });
+        return 'refused';
+      }
+      if (mode !== null && mode !== modes?.currentModeId)
+        await agent.request(methods.agent.session.setMode, { sessionId, modeId: mode });
       // What was replayed of an earlier session is not the answer to this prompt.
-      say({ type: 'session', id: sessionId });
+      say({ type: 'session', id: sessionId, mode: mode ?? modes?.currentModeId ?? null, modes: available });
       let isCancelled = false;
       const cancel = () => {
         if (isCancelled) process.exit(1);

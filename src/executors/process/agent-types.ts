@@ -65,6 +65,10 @@ const acpSchema = agentSchema('acp').extend({
     'allow',
     'What happens to its permission requests: "ask" makes each a question that `supervisor answer` settles.',
   ),
+  mode: optional(text, {
+    text: "The mode of its session, as the agent calls it. Default: the agent's own, which may be one that changes nothing.",
+    example: 'full-access',
+  }),
 });
 
 /** Default permissions of an agent that works for strangers; the other CLIs have none, so they must be set. */
@@ -89,8 +93,8 @@ function agentType<S extends ProfileSchema & z.ZodType<Written>>(
     ...(type === 'acp' ? {} : { builtIn: type }),
     examples: [{ name: EXAMPLES[type] ?? type }],
     ...(mode === undefined ? {} : { untrustedDefaults: { permission_mode: mode } }),
-    troubles: ({ untrusted, permission_mode, args }) =>
-      untrusted && bypasses(type, permission_mode, args)
+    troubles: ({ untrusted, permission_mode, args, ...more }) =>
+      untrusted && bypasses(type, permission_mode, [...args, modeOf(more).mode ?? ''])
         ? [
             {
               path: ['untrusted'],
@@ -107,6 +111,7 @@ function agentType<S extends ProfileSchema & z.ZodType<Written>>(
       args: written.args,
       model: written.model ?? null,
       permissionMode: written.permission_mode,
+      ...modeOf(written),
       silenceTimeoutMs: parseDuration(written.silence_timeout),
       ...(written.resume ? { resume: true } : {}),
       ...(written.login_check ? {} : { loginCheck: false }),
@@ -116,9 +121,14 @@ function agentType<S extends ProfileSchema & z.ZodType<Written>>(
   });
 }
 
+/** Only profiles of ACP agents have one. */
+function modeOf({ mode }: Readonly<Record<string, unknown>>): { readonly mode?: string } {
+  return typeof mode === 'string' ? { mode } : {};
+}
+
 function bypasses(type: AgentType, mode: string, args: readonly string[]): boolean {
   if (mode === AGENT_CLIS[type].permissionMode) return true;
-  return [mode, ...args].some((word) => /bypass|dangerous|danger-full-access|yolo/i.test(word));
+  return [mode, ...args].some((word) => /bypass|dangerous|full-access|yolo/i.test(word));
 }
 
 /** One for each CLI. */

@@ -100,6 +100,37 @@ test('a permission that is refused is a failure that names it', async () => {
   });
 });
 
+describe('a session in which nothing can be changed', () => {
+  const inMode = (profile: Partial<AgentProfile>) =>
+    ran(['tool npm test', 'say The file is written.'], { profile: { args: ['read-only'], ...profile } });
+
+  test('is no success where no tool ran and nothing was reported: it says which mode, and which others there are', async () => {
+    expect((await inMode({})).outcome).toEqual({
+      ...{ kind: 'failed', failure: 'reported', retryable: false },
+      usage: { inputTokens: 7, outputTokens: 3, costUsd: 0.25 },
+      message: expect.stringMatching(
+        /^its session was in its mode read-only, no tool of it ran .* in profile scripted mode = "full-access" changes that/,
+      ),
+    });
+  });
+
+  test('is left where the profile names another mode, and meant where it names this one', async () => {
+    expect((await inMode({ mode: 'full-access' })).outcome).toMatchObject({
+      ...{ kind: 'succeeded', summary: 'did npm testThe file is written.' },
+    });
+    expect((await inMode({ mode: 'read-only' })).outcome).toMatchObject({
+      ...{ kind: 'succeeded', summary: 'The file is written.' },
+    });
+  });
+
+  test('a mode that the agent does not have holds the profile, with those it has', async () => {
+    expect((await inMode({ mode: 'root' })).outcome).toEqual({
+      ...{ kind: 'deferred', code: 'executor-unavailable', scope: 'profile' },
+      because: 'profile scripted: the agent has no mode root; it has read-only, full-access',
+    });
+  });
+});
+
 describe('errors of the protocol', () => {
   test.each([
     ['fail 401 wrong key', { kind: 'deferred', code: 'executor-unavailable', scope: 'profile' }],
