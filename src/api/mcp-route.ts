@@ -1,6 +1,7 @@
 // `POST /mcp`: the Model Context Protocol over HTTP, without sessions: each request stands for itself. The SDK is
 // loaded with the first of them.
 
+import type { McpHttpHandler } from '@modelcontextprotocol/server';
 import { readJsonBody } from './body.ts';
 import type { McpCaller } from './mcp-tools.ts';
 import { ApiProblem } from './problem.ts';
@@ -11,17 +12,20 @@ import { holderOf } from './task-access.ts';
 export const MCP_PATH = '/mcp';
 
 /** Mounts it. */
-export function mountMcp(app: ApiApp, parts: ApiParts & { readonly version: string }): void {
+export function mountMcp(
+  app: ApiApp,
+  parts: ApiParts & { readonly version: string; readonly mcp?: (who: McpCaller) => McpHttpHandler },
+): void {
   app.post(MCP_PATH, async (context) => {
     const { incoming, door } = context.env;
     const who = callerOf(parts.gate.admit(incoming, door), parts.gate, parts.version);
     const parsedBody = await readJsonBody(incoming, parts.maxBodyBytes);
-    const { mcpHandler } = await import('./mcp-tools.ts');
+    const handler = parts.mcp?.(who) ?? (await import('./mcp-tools.ts')).mcpHandler(parts.control, who);
     const headers = new Headers();
     for (const [name, value] of Object.entries(incoming.headers))
       if (typeof value === 'string') headers.set(name, value);
     const request = new Request('http://localhost/mcp', { method: 'POST', headers });
-    return await mcpHandler(parts.control, who).fetch(request, { parsedBody });
+    return await handler.fetch(request, { parsedBody });
   });
   refuseOtherMethods(app, MCP_PATH, ['POST'], parts);
 }

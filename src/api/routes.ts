@@ -2,12 +2,14 @@
 
 import type { ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { McpHttpHandler } from '@modelcontextprotocol/server';
 import { Hono } from 'hono';
 import { type Clock, isoTime } from '../platform/clock.ts';
 import { mountA2a } from './a2a-route.ts';
 import { mountCallback } from './callback-route.ts';
 import { type EventStream, lastEventId } from './event-stream.ts';
 import { mountMcp } from './mcp-route.ts';
+import type { McpCaller } from './mcp-tools.ts';
 import { describeApi, describingRoute } from './openapi.ts';
 import { mountPage, type PageParts, pageControlRoutes } from './page-routes.ts';
 import { ApiProblem } from './problem.ts';
@@ -32,6 +34,8 @@ export function createApiApp(
     readonly events: EventStream;
     /** Null: there is no page. */
     readonly page: PageParts | null;
+    /** Other tools for callers of MCP; absent: those about tasks. */
+    readonly mcp?: (who: McpCaller) => McpHttpHandler;
     /** Null: nothing is measured. */
     readonly metrics: (() => Promise<{ readonly contentType: string; readonly text: string }>) | null;
   },

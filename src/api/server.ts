@@ -2,6 +2,7 @@
 
 import { closeSync } from 'node:fs';
 import type { Server, ServerResponse } from 'node:http';
+import type { McpHttpHandler } from '@modelcontextprotocol/server';
 import type { SupervisorControl } from '../control/control.ts';
 import type { SupervisorViews } from '../control/views.ts';
 import type { Config, ListenSetting } from '../domain/config.ts';
@@ -17,6 +18,7 @@ import { createEventStream, type EventStream } from './event-stream.ts';
 import { always, createOnce } from './idempotency.ts';
 import { descriptorOf, listenOnSocket, listenOnTcp } from './listen.ts';
 import { createListener, createRequestBook } from './listener.ts';
+import type { McpCaller } from './mcp-tools.ts';
 import { readPageFiles } from './page-files.ts';
 import type { PageParts } from './page-routes.ts';
 import type { PageSessions } from './page-sessions.ts';
@@ -43,6 +45,8 @@ export interface ApiServerOptions {
   readonly apiFile?: string;
   /** Sockets that an earlier program of this process left listening. */
   readonly inherited?: Listening | undefined;
+  /** Other tools for callers of MCP, for tests; absent: those about tasks. */
+  readonly mcp?: (who: McpCaller) => McpHttpHandler;
   /** Shorter timeouts, for tests. */
   readonly patience?: {
     readonly headersTimeoutMs?: number;
@@ -135,6 +139,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         version: options.version,
         page: pageParts,
         metrics: options.metrics ?? null,
+        ...(options.mcp ? { mcp: options.mcp } : {}),
       },
       book.answer,
     );

@@ -1,5 +1,7 @@
-// The official MCP conformance suite against `POST /mcp` of a whole supervisor: MCP_CONFORMANCE=/path/to/conformance npm
-// run test:mcp (`@modelcontextprotocol/conformance` needs Node 22). What it may fail, and why, is in mcp-conformance.yml.
+// The official MCP conformance suite against `POST /mcp`: MCP_CONFORMANCE=/path/to/conformance npm run test:mcp
+// (`@modelcontextprotocol/conformance` needs Node 22). Twice: against a whole supervisor with its own tools, and against the
+// same API server, route, security and SDK with the tools, resources and prompts that the suite's scenarios call. What
+// each may fail, and why, is in mcp-conformance.yml and mcp-example.yml.
 
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -7,17 +9,22 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { startApi, type TestApi } from '../api/api-kit.ts';
+import { OPERATOR_TOKEN } from '../api/scripted-control.ts';
 import { callerOf } from '../support/api-calls.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
+import { exampleHandler } from './mcp-example-server.ts';
 
 const { MCP_CONFORMANCE, PATH } = process.env;
-const EXPECTED = join(import.meta.dirname, 'mcp-conformance.yml');
 /** Scenarios with checks of their own that this server passes. */
 const PASSED = ['dns-rebinding-protection', 'ping', 'server-initialize', 'tools-list'];
+/** How many pass with the suite's own tools. */
+const EXAMPLE_PASSED = 26;
 
 let playground: Playground;
 let supervised: Supervised | null = null;
+let api: TestApi | null = null;
 let front: Server | null = null;
 beforeEach(async () => {
   playground = await createPlayground();
@@ -26,6 +33,8 @@ afterEach(async () => {
   front?.closeAllConnections();
   front?.close();
   front = null;
+  await api?.stop();
+  api = null;
   await supervised?.stop({ cancelAgents: true });
   supervised = null;
   await playground.remove();
@@ -56,13 +65,21 @@ function withToken(url: URL, token: string): Promise<string> {
   });
 }
 
-function conformance(args: readonly string[]): Promise<{ readonly status: number; readonly out: string }> {
-  return new Promise((resolve) => {
+/** Runs all scenarios; gives those whose checks all passed. Throws if others fail than those in the file. */
+async function conformance(address: string, expectedFailures: string): Promise<readonly string[]> {
+  const args = [
+    ...['server', '--url', `${address}/mcp`, '--suite', 'all'],
+    ...['--expected-failures', join(import.meta.dirname, expectedFailures)],
+    ...['--output-dir', join(playground.folder, 'results')],
+  ];
+  const { status, out } = await new Promise<{ readonly status: number; readonly out: string }>((resolve) => {
     const options = { cwd: playground.folder, env: { PATH }, maxBuffer: 2 ** 26 };
     execFile(MCP_CONFORMANCE ?? '', args, options, (error, stdout, stderr) =>
       resolve({ status: error === null ? 0 : Number(error.code ?? 1), out: stdout + stderr }),
     );
   });
+  if (status !== 0) throw new Error(`it ended with ${status}:\n${out.slice(-6000)}`);
+  return [...out.matchAll(/✓ ([\w-]+): [1-9]\d* passed, 0 failed/g)].map(([, name = '']) => name).sort();
 }
 
 if (!MCP_CONFORMANCE)
@@ -75,13 +92,17 @@ else {
     supervised = await supervise(playground);
     const { url, token } = await callerOf(supervised);
     const address = await withToken(new URL(url), token);
-    const results = join(playground.folder, 'results');
-    const { status, out } = await conformance([
-      ...['server', '--url', `${address}/mcp`, '--suite', 'all'],
-      ...['--expected-failures', EXPECTED, '--output-dir', results],
-    ]);
-    const passed = [...out.matchAll(/✓ ([\w-]+): [1-9]\d* passed, 0 failed/g)].map(([, name]) => name);
-    expect([...passed].sort()).toEqual(PASSED);
-    if (status !== 0) throw new Error(`it ended with ${status}:\n${out.slice(-4000)}`);
+    expect(await conformance(address, 'mcp-conformance.yml')).toEqual(PASSED);
+  });
+
+  test('with the tools, resources and prompts of the suite, all pass but what needs a session', async () => {
+    api = await startApi({ mcp: exampleHandler });
+    const url = await api.server.openTcp();
+    const address = await withToken(new URL(url), OPERATOR_TOKEN);
+    const passed = await conformance(address, 'mcp-example.yml');
+    expect(passed).toEqual(
+      expect.arrayContaining([...PASSED, 'tools-call-with-progress', 'prompts-get-simple']),
+    );
+    expect(passed).toHaveLength(EXAMPLE_PASSED);
   });
 }
