@@ -42,6 +42,8 @@ export interface SupervisorClient {
   /** What was said of the task within [from, to], ms. */
   verdicts(query: TaskQuery, period: { readonly from: number; readonly to: number }): Promise<VerdictsReport>;
   tasks(filter?: TaskFilter): Promise<readonly TaskReport[]>;
+  /** Ids of tasks that begin so, over every worktree. */
+  ids(prefix: string): Promise<readonly string[]>;
   task(query: TaskQuery): Promise<TaskDetailReport>;
   prompt(query: TaskQuery): Promise<PromptReport>;
   runs(filter?: RunFilter): Promise<readonly RunReport[]>;
@@ -164,6 +166,8 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
       const more = search({ from: isoTime(from), to: isoTime(to) });
       return get(path.includes('?') ? `${path}&${more.slice(1)}` : path + more);
     },
+    ids: async (prefix) =>
+      (await get<{ ids: readonly string[] }>(`/api/ids?prefix=${encodeURIComponent(prefix)}`)).ids,
     tasks: async (filter = {}) =>
       (await get<{ tasks: readonly TaskReport[] }>(`/api/tasks${search({ ...filter })}`)).tasks,
     task: (query) => get(taskPath(query, '')),

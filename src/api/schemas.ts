@@ -261,6 +261,12 @@ export const graphQuery = z.strictObject({ worktree });
 
 const position = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 
+/** Ids that begin so. */
+export const idsQuery = z.strictObject({
+  prefix: z.string().max(1024).default(''),
+  limit: z.coerce.number().int().min(1).max(10_000).default(1_000),
+});
+
 /** Which bytes of a run's output. */
 export const outputQuery = z.strictObject({
   of: z.enum(HOOKS).optional(),

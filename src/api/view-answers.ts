@@ -179,6 +179,8 @@ export const timetableAnswer = z.object({
   ),
 }) satisfies z.ZodType<TimetableReport>;
 
+export const idsAnswer = z.object({ ids: z.array(text) });
+
 export const outputAnswer = z.object({
   run: text,
   file: textOrNull.describe('null: it wrote nothing, or nothing is kept any more'),

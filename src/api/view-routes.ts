@@ -8,6 +8,7 @@ import { type Act, type MountableRoute, plainRoute, type Reply, taskRoute } from
 import {
   emptyBody,
   graphQuery,
+  idsQuery,
   manyBody,
   manyTagsBody,
   neighboursQuery,
@@ -22,6 +23,7 @@ import {
   digestAnswer,
   graphAnswer,
   historyAnswer,
+  idsAnswer,
   manyAnswer,
   neighboursAnswer,
   nextWorkAnswer,
@@ -109,6 +111,16 @@ export function viewRoutes(): readonly MountableRoute[] {
       body: emptyBody,
       answer: timetableAnswer,
       handle: async (_call, { views }) => ({ body: await views.schedules() }),
+    }),
+    plainRoute({
+      method: 'GET',
+      path: '/api/ids',
+      summary: 'Ids of tasks that begin so, over every worktree, as a shell offers them',
+      access: 'operator',
+      query: idsQuery,
+      body: emptyBody,
+      answer: idsAnswer,
+      handle: async ({ query }, { views }) => ({ body: { ids: await views.ids(query.prefix, query.limit) } }),
     }),
     plainRoute({
       method: 'GET',

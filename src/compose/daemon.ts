@@ -251,7 +251,7 @@ export async function composeSupervisor(
   const telemetry = createTelemetry(base, { ledger, graphs, last, environment: options.environment });
   const { api: apiSettings, limits } = source.current();
   const views = new LiveViews({
-    ...{ clock, bus, ledger, supervisor, control },
+    ...{ clock, bus, ledger, supervisor, control, graphs },
     verdictsWritten: () => verdicts.flush(),
   });
   const api = createApiServer({

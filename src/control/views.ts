@@ -15,6 +15,7 @@ import type {
   TimetableReport,
 } from '../domain/overview.ts';
 import type { Run } from '../domain/run.ts';
+import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Bus } from '../platform/bus.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { LedgerView } from '../runs/ledger.ts';
@@ -44,6 +45,8 @@ export interface SupervisorViews {
   pressure(): Promise<PressureReport>;
   /** The next tasks, at most this many. */
   next(limit: number): Promise<readonly NextReport[]>;
+  /** Ids of tasks of people that begin so, over every worktree, at most this many; nothing is judged for it. */
+  ids(prefix: string, limit: number): Promise<readonly string[]>;
   repos(): Promise<readonly RepoReport[]>;
   /** The whole graph of a worktree. Throws `not-found` for an unknown one. */
   graph(worktree: string): Promise<GraphReport>;
@@ -67,6 +70,7 @@ interface ViewNeeds {
   readonly ledger: LedgerView;
   readonly supervisor: Supervisor;
   readonly control: Pick<LiveControl, 'status' | 'reportable'>;
+  readonly graphs: Pick<SupervisedGraphs, 'all'>;
   /** Resolves once the verdicts up to now are in the ledger. */
   verdictsWritten(): Promise<void>;
 }
@@ -114,6 +118,17 @@ export class LiveViews implements SupervisorViews {
 
   async next(limit: number): Promise<readonly NextReport[]> {
     return nextTasks(await this.#judged(), limit).next;
+  }
+
+  async ids(prefix: string, limit: number): Promise<readonly string[]> {
+    const found = new Set<string>();
+    for (const { store } of this.#needs.graphs.all())
+      for (const id of store.snapshot().tasks.keys()) {
+        if (!id.startsWith(prefix) || id.startsWith('.')) continue;
+        found.add(id);
+        if (found.size >= limit) return [...found];
+      }
+    return [...found];
   }
 
   async repos(): Promise<readonly RepoReport[]> {

@@ -27,6 +27,7 @@ export function scriptedViews(): SupervisorViews {
       next: [],
       next_count: 0,
     }),
+    ids: async (prefix, limit) => ['a', 'ab', 'b'].filter((id) => id.startsWith(prefix)).slice(0, limit),
     digest: async () => ({
       since: AT,
       until: AT,

@@ -32,7 +32,7 @@ export async function complete(
   const wanted = wantedAfter(program, words);
   let found: readonly string[] = [];
   if (wanted.kind === 'words') found = wanted.words;
-  if (wanted.kind === 'tasks') found = (await taskIds(context)).filter(isOfferable);
+  if (wanted.kind === 'tasks') found = (await taskIds(context, typed)).filter(isOfferable);
   const cut = shell === 'bash' ? brokenAt(typed, given[1] ?? '') : 0;
   for (const each of [...new Set(found)].filter((one) => one.startsWith(typed)).slice(0, MOST))
     context.out(`${each.slice(cut)}\n`);
@@ -48,7 +48,7 @@ function brokenAt(typed: string, breaks: string): number {
 }
 
 /** Of the graph around the current folder, straight from its file: it must be quick. Elsewhere of the supervisor. */
-async function taskIds(context: Context): Promise<readonly string[]> {
+async function taskIds(context: Context, typed: string): Promise<readonly string[]> {
   try {
     for (let at = context.cwd; ; at = dirname(at)) {
       for (const name of ['.workgraph', '.wg']) {
@@ -61,7 +61,7 @@ async function taskIds(context: Context): Promise<readonly string[]> {
     const client = await connect(context);
     if (client === null) return [];
     try {
-      return (await client.tasks()).map(({ task }) => task);
+      return await client.ids(typed);
     } finally {
       client.close();
     }
