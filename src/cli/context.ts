@@ -6,6 +6,7 @@ import type { Paths } from '../config/paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Handover, Inherited } from '../platform/handover.ts';
+import type { Key } from './monitor/state.ts';
 import { type Colors, colors, wantsColor } from './render/color.ts';
 import { printableJson } from './render/json.ts';
 
@@ -40,6 +41,8 @@ export interface ProcessIo {
     read(): Promise<string>;
     /** What comes in, as it comes. */
     readonly stream?: Readable;
+    /** Calls back for every key that is pressed, which is not echoed; the returned function gives the terminal back. */
+    keys?(hear: (key: Key) => void): Promise<() => void>;
     /** One line in answer to a question; null when there is none any more. */
     ask(question: string): Promise<string | null>;
   };

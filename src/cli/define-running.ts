@@ -92,7 +92,10 @@ Example:
       .description(
         'Shows every worktree, what runs, and why the rest does not. Works without a supervisor, and says so.',
       )
-      .option('-w, --watch', 'refresh continuously')
+      .option(
+        '-w, --watch',
+        'refresh continuously; on a terminal with keys: why, log, retry, answer, filter (? shows them)',
+      )
       .option('--html <file>', 'write it as a file for a browser'),
     async (context, _args, options) => (await import('./commands/look.ts')).status(context, options),
   );

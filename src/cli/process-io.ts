@@ -13,6 +13,7 @@ import {
 } from '../platform/handover.ts';
 import { processImage } from '../platform/process-image.ts';
 import type { ProcessIo, Screen, Successor } from './context.ts';
+import type { Key } from './monitor/state.ts';
 
 /** A start takes a second; a machine may have much to do. ms. */
 const CHECK_TIMEOUT_MS = 60_000;
@@ -49,6 +50,7 @@ export function processSurroundings(): ProcessIo {
         for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
         return Buffer.concat(chunks).toString('utf8');
       },
+      keys: keysOfTerminal,
       ask: askOnTerminal,
     },
     onSignal(name, hear) {
@@ -106,6 +108,24 @@ function successorIn(cwd: string): Successor | null {
       const variables = { ...processEnvironment().variables, [HANDOVER_VARIABLE]: handoverText(handover) };
       return image.become(command, variables, descriptorsOf(handover));
     },
+  };
+}
+
+async function keysOfTerminal(hear: (key: Key) => void): Promise<() => void> {
+  const { emitKeypressEvents } = await import('node:readline');
+  const { stdin } = process;
+  const listen = (
+    typed: string | undefined,
+    { name = '', ctrl = false }: { name?: string; ctrl?: boolean },
+  ) => hear({ name, ctrl, text: typed !== undefined && /^\P{Control}+$/u.test(typed) ? typed : '' });
+  emitKeypressEvents(stdin);
+  stdin.setRawMode(true);
+  stdin.on('keypress', listen);
+  stdin.resume();
+  return () => {
+    stdin.off('keypress', listen);
+    stdin.setRawMode(false);
+    stdin.pause();
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { ProcessIo, Screen } from '../../src/cli/context.ts';
 import { type Context, createContext, type GlobalOptions } from '../../src/cli/context.ts';
+import type { Key } from '../../src/cli/monitor/state.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 
@@ -9,6 +10,8 @@ export interface FakeSurroundings extends ProcessIo {
   /** What was written so far. */
   readonly written: { out: string; err: string };
   send(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void;
+  /** A key of the terminal: a letter as it is, others by name. */
+  press(key: string): void;
   /** Resolves when stdout holds this text. */
   shows(text: string | RegExp): Promise<void>;
   /** Resolves when stderr holds this text. */
@@ -24,6 +27,8 @@ export interface FakeOptions {
   /** What a person answers, question by question. */
   readonly answers?: readonly string[];
   readonly isTTY?: boolean;
+  /** The terminal can be read key by key. */
+  readonly keys?: boolean;
   readonly columns?: number;
   readonly rows?: number;
   readonly now?: number;
@@ -35,6 +40,7 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
   const hearers = new Map<string, Set<() => void>>();
   const watchers = new Set<() => void>();
   const exits: number[] = [];
+  const keys = new Set<(key: Key) => void>();
   const screen = (to: 'out' | 'err'): Screen => ({
     isTTY: options.isTTY ?? false,
     columns: options.columns,
@@ -75,6 +81,14 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     stdin: {
       isTTY: options.stdin === undefined,
       read: async () => options.stdin ?? '',
+      ...(options.keys
+        ? {
+            async keys(hear: (key: Key) => void) {
+              keys.add(hear);
+              return () => void keys.delete(hear);
+            },
+          }
+        : {}),
       async ask(question) {
         written.err += question;
         return answers.shift() ?? null;
@@ -86,6 +100,9 @@ export function fakeSurroundings(options: FakeOptions = {}): FakeSurroundings {
     exitNow: (status) => void exits.push(status),
     written,
     exits,
+    press(key) {
+      for (const hear of keys) hear({ name: key, text: key.length === 1 ? key : '', ctrl: false });
+    },
     send(signal) {
       for (const hear of [...(hearers.get(signal) ?? [])]) hear();
     },

@@ -38,6 +38,9 @@ export async function status(context: Context, options: StatusOptions): Promise<
     if (other !== null) context.note(`supervisor: ${plain(other)}`);
     return 0;
   }
+  const { keys } = context.stdin;
+  if (context.stdout.isTTY && context.stdin.isTTY && !context.json && keys)
+    return (await import('./monitor.ts')).monitor(context, keys);
   const { statusView } = await import('../render/status-view.ts');
   const ending = new AbortController();
   const offs = [

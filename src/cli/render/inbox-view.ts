@@ -8,7 +8,7 @@ import { roughDuration } from './relative-time.ts';
 import { shorten, textWidth, wrap } from './text-width.ts';
 
 /** A symbol besides the colour, for people who see no colours. */
-const SIGNS: Readonly<Record<InboxKind, string>> = {
+export const SIGNS: Readonly<Record<InboxKind, string>> = {
   question: '?',
   failed: '✗',
   parked: '!',

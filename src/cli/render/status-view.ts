@@ -36,7 +36,11 @@ export function statusView(report: StatusReport, context: Context): string {
   return `${parts.filter((part) => part !== '').join('\n')}`;
 }
 
-function headline({ supervisor, limits, problems, workers }: StatusReport, context: Context): string {
+/** The first line: how the supervisor is. */
+export function headline(
+  { supervisor, limits, problems, workers }: StatusReport,
+  context: Pick<Context, 'paint' | 'now'>,
+): string {
   const { paint } = context;
   if (!supervisor.running) {
     const start = problems.some((problem) => problem.code === 'config')

@@ -106,7 +106,7 @@ function outcome(end: AgentEnd<AcpReport>): Outcome {
     : reported;
 }
 
-/** It could change nothing, nobody chose that, and none of its tools ran: it cannot have done a task. */
+/** It could change nothing, the profile does not name that mode, and none of its tools ran: it cannot have done a task. */
 function onlySpoke({ mode, hasRun }: AcpReport, profile: AgentProfile): boolean {
   return mode !== null && READ_ONLY.test(mode) && profile.mode !== mode && !hasRun;
 }
