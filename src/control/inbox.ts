@@ -32,6 +32,9 @@ const NOBODYS_TURN: ReadonlySet<string> = new Set([
   'paused',
 ]);
 
+/** Looked at again on their own, and in vain until a person installs, logs in or mends something. */
+const IN_VAIN: ReadonlySet<string> = new Set(['executor-unavailable', 'before-run']);
+
 const KIND_OF_CODE: Readonly<Record<string, InboxKind>> = {
   parked: 'parked',
   rewound: 'rewound',
@@ -95,7 +98,8 @@ function itemsOfGraph(view: GraphView, judged: JudgedTasks, commands: Commands):
 function waitsForPerson({ state, code, nextAt }: Verdict): boolean {
   // A spent budget is for a person to know of, though it resets on its own.
   if (KIND_OF_CODE[code] === 'budget') return true;
-  return state === 'held' && !NOBODYS_TURN.has(code) && !code.startsWith('status-') && nextAt === null;
+  if (state !== 'held' || NOBODYS_TURN.has(code) || code.startsWith('status-')) return false;
+  return nextAt === null || IN_VAIN.has(code);
 }
 
 function itemsOfRun(input: Reportable, run: Run, commands: Commands): InboxItem[] {

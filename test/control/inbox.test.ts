@@ -48,6 +48,21 @@ test('what waits for another task is not an item, and counts as blocked by it, t
   expect(items[0]).toMatchObject({ task: 'a', blocks: 2 });
 });
 
+test.each([
+  ['executor-unavailable', true],
+  ['quota', false],
+])('what is looked at again on its own, but in vain, waits for a person: %s', (code, isListed) => {
+  const tasks = graphOf([task('a'), task('b')]);
+  const until = tasks.now + 60_000;
+  const pause = { scope: 'profile', name: 'claude', code, because: 'there is no program claude', until };
+  const of = { ...tasks, pauses: [pause] } as unknown as World;
+  expect(inbox(of)).toEqual(
+    isListed
+      ? [expect.objectContaining({ kind: 'configuration', code, tasks: ['a', 'b'], because: pause.because })]
+      : [],
+  );
+});
+
 test('a circle of dependencies is counted and ends', () => {
   const items = inbox(graphOf([task('a', { status: 'failed', after: ['b'] }), task('b', { after: ['a'] })]));
   expect(items[0]).toMatchObject({ task: 'a', blocks: 1 });

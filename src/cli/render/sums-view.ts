@@ -50,7 +50,7 @@ export function digestView(
   const head = [
     `${report.done} done`,
     `${report.failed} failed`,
-    `${report.runs} runs`,
+    `${report.runs} ${report.runs === 1 ? 'run' : 'runs'}`,
     ...(report.cost_usd > 0 ? [money(report.cost_usd)] : []),
     ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
   ].join(', ');

@@ -62,7 +62,7 @@ function describePrevious(
   lastLines: readonly string[],
 ): string {
   const parts = [
-    `## The previous attempt\n\nThis is attempt ${attempt} of ${maxAttempts}. The one before ended with:`,
+    `## The previous attempt\n\nThis is attempt ${attempt}${attempt > maxAttempts ? '' : ` of ${maxAttempts}`}. The one before ended with:`,
     message.slice(0, FAILURE_CHARS).trim(),
     summary === undefined ? '' : `It had reported: ${summary.slice(0, LOG_CHARS).trim()}`,
     lastLines.length === 0
