@@ -7,6 +7,7 @@ import { coldStart } from './cold-start.ts';
 import { completion } from './completion.ts';
 import { contention } from './contention.ts';
 import { crowd } from './crowd.ts';
+import { forecast } from './forecast.ts';
 import { idle } from './idle.ts';
 import { largeGraph } from './large-graph.ts';
 import { latency } from './latency.ts';
@@ -37,6 +38,7 @@ const benchmarks: readonly Benchmark[] = [
   besideWg,
   workers,
   crowd,
+  forecast,
 ];
 
 const withLoop = process.argv.includes('--loop');

@@ -25,6 +25,8 @@ const until = MINUTES === undefined ? Number.POSITIVE_INFINITY : Date.now() + Nu
 /** Seeds of one process: what is remembered when a call ends between two. */
 const PIECE = 50;
 
+/** The bundles that were made. */
+const programs = new Map();
 /** What is known of each patch: seeds walked, and the first that found something. */
 const known = new Map();
 for (const line of KEEP && existsSync(KEEP) ? readFileSync(KEEP, 'utf8').split('\n') : [])
@@ -79,23 +81,19 @@ function walk(program, from, count) {
   });
 }
 
-/** Walks seeds until one finds something, all are walked or the time has passed. */
+/** Walks one piece of its seeds, and tells when there is no more to find. */
 async function examine(patch) {
-  const program = await mutated(patch);
-  try {
-    while (!isOver(patch) && Date.now() < until) {
-      const { walked = 0 } = known.get(patch) ?? {};
-      const said = await walk(program, walked + 1, Math.min(PIECE, atMost - walked));
-      const [, seed, how] = /^seed (\d+) {2}(.*)$/m.exec(said) ?? [];
-      if (seed === undefined && !said.includes(' seeds, ')) throw new Error(`${patch}: ${said.slice(-500)}`);
-      const found = seed === undefined ? { walked: walked + PIECE } : { seed: Number(seed), how };
-      remember({ patch, ...found });
-      if (KEEP) appendFileSync(KEEP, `${JSON.stringify({ patch, ...found })}\n`);
-    }
-  } finally {
-    rmSync(join(program, '..'), { recursive: true, force: true });
-  }
-  console.log(lineOf(patch));
+  const program = programs.get(patch) ?? (await mutated(patch));
+  programs.set(patch, program);
+  const { walked = 0 } = known.get(patch) ?? {};
+  const count = Math.min(PIECE, atMost - walked);
+  const said = await walk(program, walked + 1, count);
+  const [, seed, how] = /^seed (\d+) {2}(.*)$/m.exec(said) ?? [];
+  if (seed === undefined && !said.includes(' seeds, ')) throw new Error(`${patch}: ${said.slice(-500)}`);
+  const found = seed === undefined ? { walked: walked + count } : { seed: Number(seed), how };
+  remember({ patch, ...found });
+  if (KEEP) appendFileSync(KEEP, `${JSON.stringify({ patch, ...found })}\n`);
+  if (isOver(patch)) console.log(lineOf(patch));
 }
 
 function lineOf(patch) {
@@ -105,13 +103,22 @@ function lineOf(patch) {
   return `${found.padEnd(17)}${patch.replace('.patch', '')}: ${title}${how ? `\n${' '.repeat(17)}${how.slice(0, 130)}` : ''}`;
 }
 
+/** All of them by turns: most are caught early. */
 async function work() {
-  for (let patch = waiting.shift(); patch !== undefined && Date.now() < until; patch = waiting.shift())
+  while (waiting.length > 0 && Date.now() < until) {
+    waiting.sort((a, b) => (known.get(a)?.walked ?? 0) - (known.get(b)?.walked ?? 0));
+    const patch = waiting.shift();
     await examine(patch);
+    if (!isOver(patch)) waiting.push(patch);
+  }
 }
 
 for (const patch of all) if (isOver(patch)) console.log(lineOf(patch));
-await Promise.all(Array.from({ length: Number(AT_ONCE) }, work));
+try {
+  await Promise.all(Array.from({ length: Number(AT_ONCE) }, work));
+} finally {
+  for (const program of programs.values()) rmSync(join(program, '..'), { recursive: true, force: true });
+}
 const caught = all.flatMap((patch) => known.get(patch)?.seed ?? []).sort((a, b) => a - b);
 const open = all.filter((patch) => !isOver(patch)).length;
 console.log(

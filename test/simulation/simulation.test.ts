@@ -3,6 +3,7 @@
 // makes it many times slower. SIMULATION_SEEDS=n how many seeds.
 
 import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
@@ -32,3 +33,11 @@ test('the same seed is the same walk, event for event', async () => {
   expect(first.length).toBeGreaterThan(10);
   expect(other.at(-1)).not.toBe(first.at(-1));
 }, 60_000);
+
+test('each fix that the simulation is measured by can still be undone', async () => {
+  const folder = join(import.meta.dirname, 'mutants');
+  const patches = (await readdir(folder)).filter((name) => name.endsWith('.patch'));
+  expect(patches.length).toBeGreaterThan(20);
+  for (const patch of patches)
+    await run('git', ['apply', '--check', '-C1', join(folder, patch)], { cwd: ROOT });
+});
