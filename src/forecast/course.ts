@@ -47,6 +47,8 @@ export interface Script {
   restOf?(run: Run, now: number): ScriptedEnd;
   /** What follows from an end beyond the rules; times in ms. */
   after?(ended: CourseRun): readonly CourseEvent[];
+  /** By executor, how many runs its workers elsewhere carry out at once; without an entry: as many as may start. */
+  readonly places?: ReadonlyMap<string, number>;
   /** In [0, 1), for the jitter of backoffs. */
   random(): number;
   /** Tasks that recur run once only. */
@@ -175,10 +177,10 @@ class Walk {
   /** One decision, carried out. Changed: what was done may allow more at the same instant. */
   #decide(): { readonly wakeAt: number | null; readonly isChanged: boolean } {
     const decision = decide(this.#world(), this.#memo);
-    const started = [
+    const started = this.#withPlaces([
       ...decision.actions.flatMap((action) => (action.kind === 'dispatch' ? [action.plan] : [])),
       ...decision.offers,
-    ];
+    ]);
     this.#noteWaiting(decision, new Set(started.map(({ graph, task }) => taskKey(graph, task))));
     for (const plan of started) this.#start(plan);
     let isChanged = false;
@@ -196,6 +198,26 @@ class Walk {
       }
     }
     return { wakeAt: decision.wakeAt, isChanged };
+  }
+
+  /** Those that workers elsewhere have a place for, or that need none there; the others wait for one. */
+  #withPlaces(plans: readonly Plan[]): readonly Plan[] {
+    const { places } = this.#script;
+    if (!places || places.size === 0) return plans;
+    const under = new Map<string, number>();
+    for (const { run } of this.#open) under.set(run.executor, (under.get(run.executor) ?? 0) + 1);
+    return plans.filter(({ graph, task, profile: { name } }) => {
+      const taken = under.get(name) ?? 0;
+      if (taken < (places.get(name) ?? Number.POSITIVE_INFINITY)) {
+        under.set(name, taken + 1);
+        return true;
+      }
+      const key = taskKey(graph, task);
+      const because = `all ${places.get(name)} places of the workers with profile ${name} are taken`;
+      if (!this.#waiting.has(key))
+        this.#waiting.set(key, { since: this.#now, kept: { code: 'worker-places', because } });
+      return false;
+    });
   }
 
   /** What keeps the tasks that could start but did not. */

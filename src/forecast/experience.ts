@@ -4,6 +4,7 @@ import type { GraphPath } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Run } from '../domain/run.ts';
 import type { ScriptedEnd } from './course.ts';
+import { workerPlaces } from './worker-places.ts';
 
 /** This many finished runs are needed before anything is said of the next ones. */
 export const RUNS_NEEDED = 20;
@@ -30,6 +31,8 @@ export class Experience {
   readonly #waits: Readonly<Record<WaitKind, readonly number[]>>;
   /** How many finished runs it rests on. */
   readonly runs: number;
+  /** By executor, how many places its workers elsewhere have. */
+  readonly places: ReadonlyMap<string, number>;
 
   /**
    * `waits`: how long tasks waited for people until they continued, ms. Runs that are still open at `now` count, too: they
@@ -37,6 +40,7 @@ export class Experience {
    */
   constructor(runs: readonly Run[], waits: Readonly<Record<WaitKind, readonly number[]>>, now = 0) {
     this.#waits = waits;
+    this.places = workerPlaces(runs);
     let told = 0;
     for (const run of runs) {
       const sample = sampleOf(run, now);

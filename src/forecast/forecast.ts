@@ -145,6 +145,7 @@ export class Forecasts {
   #script(draws: Draws): Script {
     return {
       random: this.#asked.random,
+      places: this.#asked.experience.places,
       once: true,
       endOf: ({ repo, profile }, _n, now) => draws.end({ repo, executor: profile.name }, 0, now),
       restOf: (run, now) => draws.end(run, now - run.openedAt, now),

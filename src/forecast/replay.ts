@@ -10,6 +10,7 @@ import type { Run } from '../domain/run.ts';
 import { bareTask, type Task } from '../domain/task.ts';
 import type { Course, CourseEvent, Script } from './course.ts';
 import { PaperSpending } from './paper-spending.ts';
+import { workerPlaces } from './worker-places.ts';
 
 /** A verdict that stood, ms; `to` null: it still stands. */
 export interface StoodVerdict {
@@ -246,6 +247,7 @@ function scriptOf(runs: ReadonlyMap<TaskKey, readonly RecordedRun[]>): Script {
   const ofTask = (graph: GraphPath, task: TaskId) => runs.get(taskKey(graph, task)) ?? [];
   return {
     random: () => 0,
+    places: workerPlaces([...runs.values()].flatMap((ofTask) => ofTask.map(({ run }) => run))),
     endOf({ graph, task }, n) {
       const recorded = ofTask(graph, task);
       const one = recorded[Math.min(n, recorded.length - 1)];

@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from '@jest/globals';
 import { taskKey } from '../../src/domain/ids.ts';
+import type { Profile } from '../../src/domain/profile.ts';
 import { Experience, RUNS_NEEDED, waitsOf } from '../../src/forecast/experience.ts';
 import { Forecasts } from '../../src/forecast/forecast.ts';
-import { graphView, NOW, run, task, world } from '../support/tasks.ts';
+import { command, graphView, NOW, profiles, run, task, world } from '../support/tasks.ts';
 import { backtest } from './backtest.ts';
 import { chance } from './weeks.ts';
 
@@ -52,6 +53,28 @@ test('a chain takes as long as its parts, and its way leads through all of them'
   expect(target?.p95 ?? 0).toBeGreaterThan(target?.p50 ?? 0);
   expect(target?.spread?.work).toBeCloseTo(1);
   expect(target?.costUsd).toEqual({ p10: 6, p90: 6 });
+});
+
+test('tasks for workers elsewhere start without one being connected, as many at once as ever before', () => {
+  const tpu: Profile = { ...command(), type: 'remote', name: 'tpu', run: 'default', push: '' };
+  const view = graphView(
+    'a',
+    ['w', 'x', 'y', 'z'].map((id) => task(id, { executor: 'tpu' })),
+    { profiles: profiles([tpu]) },
+  );
+  // One after the other, each for ten minutes: there was one place.
+  const before = Array.from({ length: 30 }, (_, n) =>
+    run('a', `old${n}`, {
+      ...{ executor: 'tpu', type: 'remote', phase: 'settled', outcome: { kind: 'succeeded' } },
+      ...{ openedAt: NOW - (n + 1) * 600_000, finishedAt: NOW - n * 600_000 },
+    }),
+  );
+  const experience = new Experience(before, NO_WAITS);
+  expect(experience.places).toEqual(new Map([['tpu', 1]]));
+  const ends = forecastOf(world([view]), experience)
+    .tasks()
+    .map(({ p50 }) => ((p50 ?? 0) - NOW) / 60_000);
+  expect(ends.sort((a, b) => a - b)).toEqual([10, 20, 30, 40]);
 });
 
 test('a run under way ends later than what it has taken already', () => {
