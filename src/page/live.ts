@@ -137,6 +137,11 @@ export function createLive(api: Api): Live {
   function take(event: ServerEvent): void {
     if (event.id !== '') lastId = event.id;
     for (const hear of [...hearers]) hear(event);
+    // From now on its port may be another program's at any moment, also before the stream is seen to end.
+    if (event.name === 'supervisor.stopped') {
+      api.lock();
+      return;
+    }
     if (event.name === 'run.progress') return;
     if (event.name === 'tick.finished' && now() - ticked < TICK_MS) return;
     ticked = now();
