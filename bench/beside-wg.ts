@@ -6,11 +6,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { WgAge } from '../src/domain/wg-capabilities.ts';
 import { askWg } from '../src/wg/capabilities.ts';
 import { type Farm, plantFarm } from './farm.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 
 const REPOSITORIES = 30;
@@ -174,10 +174,9 @@ async function pathWithWg(farm: Farm): Promise<string> {
 /** The command itself, with the same wg on PATH. */
 async function startOurs(farm: Farm): Promise<Serving> {
   const PATH = await pathWithWg(farm);
-  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const child = spawn(
     process.execPath,
-    [main, '--config', farm.config, '--state-dir', farm.stateDir, 'run'],
+    [MAIN, '--config', farm.config, '--state-dir', farm.stateDir, 'run'],
     { stdio: 'ignore', env: { PATH, HOME: farm.folder } },
   );
   const gone = new Promise((resolve) => child.once('exit', resolve));

@@ -6,10 +6,10 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { composeSupervisor } from '../src/compose/daemon.ts';
 import { doneTasks, type Farm, plantFarm, writeTasks } from './farm.ts';
 import { measure } from './idle.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 
 const WORKTREES = 10;
@@ -117,8 +117,7 @@ async function watchers(): Promise<Figure[]> {
 /** A supervisor at rest with this many clients of each kind. */
 async function watched(clients: number): Promise<{ readonly cpu: number; readonly rssMb: number }> {
   const farm = await plantFarm(WORKTREES, 200);
-  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-  const args = [main, '--config', farm.config, '--state-dir', farm.stateDir, 'run'];
+  const args = [MAIN, '--config', farm.config, '--state-dir', farm.stateDir, 'run'];
   const gone = new AbortController();
   try {
     setMaxListeners(0, gone.signal);

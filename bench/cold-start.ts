@@ -5,16 +5,15 @@ import { execFile, spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { doneTasks, type Farm, plantFarm, writeTasks } from './farm.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 
 const run = promisify(execFile);
 const ROUNDS = 15;
 const WORKTREES = 50;
 const TASKS = 200;
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 /** Where the commands of one farm look. */
 interface Place {

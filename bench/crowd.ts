@@ -17,16 +17,9 @@ import type { Taken, WorkSource } from '../src/worker/work-source.ts';
 import { type RedisServer, redisProgram, WITHOUT_REDIS } from '../test/support/redis.ts';
 import { writeTasks } from './farm.ts';
 import { measure } from './idle.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
-import {
-  MAIN,
-  type Place,
-  queueProfile,
-  simulatedOverQueue,
-  stamp,
-  takeAll,
-  withPlace,
-} from './worker-place.ts';
+import { type Place, queueProfile, simulatedOverQueue, stamp, takeAll, withPlace } from './worker-place.ts';
 
 const CROWDS = [1, 20, 200];
 const WARM_UP_MS = 3_000;

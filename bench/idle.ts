@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { plantFarm } from './farm.ts';
+import { MAIN } from './program.ts';
 import type { Benchmark, Figure } from './report.ts';
 
 const WINDOW_MS = 61_000;
@@ -40,12 +40,11 @@ export const idle: Benchmark = {
     for (const { worktrees, tasks, cpu, memory } of FARMS) {
       const farm = await plantFarm(worktrees, tasks);
       try {
-        const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
         const file = join(farm.folder, 'loop-delay');
         const probe = `data:text/javascript,${encodeURIComponent(LOOP_PROBE)}`;
         const place = ['--config', farm.config, '--state-dir', farm.stateDir];
         const ours = await measure(
-          spawn(process.execPath, ['--import', probe, main, ...place, 'run'], {
+          spawn(process.execPath, ['--import', probe, MAIN, ...place, 'run'], {
             stdio: 'ignore',
             env: { ...process.env, LOOP_PROBE_FILE: file },
           }),

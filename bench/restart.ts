@@ -5,15 +5,14 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { composeSupervisor } from '../src/compose/daemon.ts';
 import { type Farm, plantFarm, writeTasks } from './farm.ts';
+import { MAIN } from './program.ts';
 import type { Benchmark } from './report.ts';
 
 const AGENTS = 100;
 const WORKTREES = 10;
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 export const restart: Benchmark = {
   name: 'restart',

@@ -2,10 +2,10 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Farm, plantFarm, superviseFarm, writeTasks } from './farm.ts';
 import { measure } from './idle.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 
 const run = promisify(execFile);
@@ -66,10 +66,9 @@ async function plant(farm: Farm, firstAt: number | null): Promise<Map<string, nu
 
 async function waiting(farm: Farm): Promise<Figure[]> {
   await plant(farm, null);
-  const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
   const bare = await measure(spawn(process.execPath, ['-e', 'setInterval(() => {}, 60000)']));
   const ours = await measure(
-    spawn(process.execPath, [main, '--config', farm.config, '--state-dir', farm.stateDir, 'run'], {
+    spawn(process.execPath, [MAIN, '--config', farm.config, '--state-dir', farm.stateDir, 'run'], {
       stdio: 'ignore',
     }),
   );

@@ -5,12 +5,11 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { doneTasks, type Farm, plantFarm, writeTasks } from './farm.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 import { instant } from './supervised.ts';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const TASKS = 20;
 
 export const startUp: Benchmark = {

@@ -4,7 +4,6 @@ import { execFile } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { composeSupervisor, type RunningSupervisor } from '../src/compose/daemon.ts';
 import { SupervisorError } from '../src/domain/errors.ts';
@@ -20,7 +19,6 @@ import { type RedisServer, startRedis } from '../test/support/redis.ts';
 import { type Farm, plantFarm } from './farm.ts';
 
 /** The built command. */
-export const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const run = promisify(execFile);
 const AGAIN_MS = 200;
 

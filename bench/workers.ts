@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { Queue, QueueEvents, Worker } from 'bullmq';
 import { type RedisServer, redisProgram, WITHOUT_REDIS } from '../test/support/redis.ts';
 import { writeTasks } from './farm.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, type Figure, quantile } from './report.ts';
 import {
-  MAIN,
   type Place,
   queueProfile,
   simulatedOverQueue,

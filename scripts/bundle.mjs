@@ -1,11 +1,13 @@
 // Bundles the program for the package: all of src/ and every package without native code in a few files below bundle/.
 // What is installed then is small, starts quickly, and needs no build. `node scripts/bundle.mjs [FOLDER]`.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { joinPieces } from './join-pieces.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = process.argv[2] ?? join(root, 'bundle');
@@ -34,31 +36,53 @@ const placeOfModule = {
   },
 };
 
-rmSync(out, { recursive: true, force: true });
-const { metafile } = await build({
+/** What every command loads; what those that look load; what they load without a supervisor; what the supervisor loads. */
+const TOGETHER = {
+  every: ['src/cli/main.ts'],
+  look: ['src/cli/commands/look.ts'],
+  offline: [
+    'src/compose/offline.ts',
+    'src/control/offline-control.ts',
+    'src/graphs/peers.ts',
+    'src/graphs/supervised-graphs.ts',
+  ],
+  supervisor: ['src/cli/commands/run.ts', 'src/config/source.ts', 'src/compose/daemon.ts'],
+};
+
+const scratch = mkdtempSync(join(tmpdir(), 'bundle-'));
+const options = {
   absWorkingDir: root,
-  entryPoints: { 'cli/main': 'src/cli/main.ts' },
-  outdir: out,
-  chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
   external,
-  // Names of functions and classes stay: errors show them.
-  keepNames: true,
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
-  metafile: true,
   logLevel: 'warning',
+};
+const { metafile } = await build({
+  ...options,
+  entryPoints: { 'cli/main': 'src/cli/main.ts' },
+  outdir: scratch,
+  chunkNames: 'chunks/[name]-[hash]',
+  splitting: true,
+  // Names of functions and classes stay: errors show them.
+  keepNames: true,
+  metafile: true,
   plugins: [placeOfModule],
   // Packages in CommonJS ask for built-in modules by `require`.
   banner: {
     js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
   },
 });
+rmSync(out, { recursive: true, force: true });
+await joinPieces({
+  ...{ root, outputs: metafile.outputs, from: scratch, to: out, main: 'cli/main' },
+  ...{ together: TOGETHER, options },
+});
+rmSync(scratch, { recursive: true, force: true });
 await chmod(join(out, 'cli/main.js'), 0o755);
 
 /** The licences of what is in the bundle go with it. */

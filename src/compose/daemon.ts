@@ -127,6 +127,7 @@ export async function composeSupervisor(
   const graphs = new SupervisedGraphs({
     ...services.graphParts,
     bus,
+    elapsed: () => clock.elapsed?.() ?? clock.now(),
     lock: observeOnly ? null : (graph) => lockGraph(graph, services),
     competingDispatcher: (graph) => competingDispatcherOf(graph, daemons, source.current(), clock.now()),
   });

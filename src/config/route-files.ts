@@ -5,7 +5,12 @@ import { join } from 'node:path';
 
 /** The relevant files. `home`: the user's home folder. */
 export function routeFiles(graph: string, home: string): readonly string[] {
-  return [join(graph, 'config.toml'), selectionFile(graph), ...globalFiles(home)];
+  return [...ownFiles(graph), ...globalFiles(home)];
+}
+
+/** Those in the graph's own folder. */
+export function ownFiles(graph: string): readonly string[] {
+  return [join(graph, 'config.toml'), selectionFile(graph)];
 }
 
 /** The user's own file; the older path counts only if the newer one does not exist. */

@@ -15,7 +15,7 @@ import type { Paths } from './paths.ts';
 import { type ConfigProblem, configProblem } from './problems.ts';
 import type { ReadProfiles } from './profiles.ts';
 import { readProjectRoute } from './project-route.ts';
-import { routeFiles } from './route-files.ts';
+import { globalFiles, ownFiles } from './route-files.ts';
 import { createTrust } from './trust.ts';
 import { loadWorktreeProfiles, mergeProfiles, withoutProfiles } from './worktree.ts';
 
@@ -82,6 +82,7 @@ class FileConfigSource implements ConfigSource {
   readonly #parts: ConfigSourceParts;
   readonly #trust: ReturnType<typeof createTrust>;
   readonly #files = new Map<GraphPath, WorktreeFile>();
+  #globals: string | null = null;
   #loaded: LoadedConfig;
   #refused: string | null = null;
   /** Checked at a start and with each reload, like missing programs. */
@@ -121,8 +122,7 @@ class FileConfigSource implements ConfigSource {
   profilesFor(graph: GraphPath, owner: GraphOwner): ProfileSet {
     const file = join(graph, 'config.toml');
     const config = this.current();
-    const { home } = this.#parts.environment;
-    const stamp = routeFiles(graph, home).map(stampOf).join(' ');
+    const stamp = `${ownFiles(graph).map(stampOf).join(' ')} ${this.#globalStamp()}`;
     const known = this.#files.get(graph);
     if (known?.stamp === stamp && known.config === config) {
       const trusted = this.#trusted(file, known, owner);
@@ -134,7 +134,7 @@ class FileConfigSource implements ConfigSource {
     }
     const { text, read } = readWorktreeFile(file, config);
     const trusted = this.#trusted(file, { text, read }, owner);
-    const route = readProjectRoute(graph, home);
+    const route = readProjectRoute(graph, this.#parts.environment.home);
     const set = { ...profileSet(graph, config, { read, route }, trusted), missing: this.#missing };
     this.#files.set(graph, { stamp, config, text, read, route, trusted, set });
     return set;
@@ -142,6 +142,17 @@ class FileConfigSource implements ConfigSource {
 
   problemsOf(graph: GraphPath): readonly string[] {
     return (this.#files.get(graph)?.read.problems ?? []).map((problem) => problem.message);
+  }
+
+  /** The same files for all graphs: looked at once in a turn of the event loop. */
+  #globalStamp(): string {
+    if (this.#globals === null) {
+      this.#globals = globalFiles(this.#parts.environment.home).map(stampOf).join(' ');
+      setImmediate(() => {
+        this.#globals = null;
+      });
+    }
+    return this.#globals;
   }
 
   #load(): LoadedConfig {

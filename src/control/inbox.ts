@@ -205,11 +205,14 @@ type Commands = ReturnType<typeof commandsFor>;
 
 /** The command that settles an item; it names the worktree if the id alone is ambiguous. */
 function commandsFor({ graphs: views, results }: Pick<World, 'graphs' | 'results'>) {
-  const places = new Map<TaskId, number>();
-  for (const { snapshot } of views)
-    for (const id of snapshot.tasks.keys()) places.set(id, (places.get(id) ?? 0) + 1);
-  const on = (view: GraphView, id: TaskId) =>
-    (places.get(id) ?? 0) > 1 ? `${shellWord(id)} --worktree ${shellWord(view.worktree)}` : shellWord(id);
+  /** Counted at the first question: mostly nothing waits for a person. */
+  let places: Map<TaskId, number> | null = null;
+  const on = (view: GraphView, id: TaskId) => {
+    places ??= placesOf(views);
+    return (places.get(id) ?? 0) > 1
+      ? `${shellWord(id)} --worktree ${shellWord(view.worktree)}`
+      : shellWord(id);
+  };
   const retry = (view: GraphView, id: TaskId) => `supervisor retry ${on(view, id)}`;
   return {
     retry,
@@ -227,4 +230,12 @@ function commandsFor({ graphs: views, results }: Pick<World, 'graphs' | 'results
       return `supervisor why ${on(view, id)}`;
     },
   };
+}
+
+/** In how many graphs each id is. */
+function placesOf(views: readonly GraphView[]): Map<TaskId, number> {
+  const places = new Map<TaskId, number>();
+  for (const { snapshot } of views)
+    for (const id of snapshot.tasks.keys()) places.set(id, (places.get(id) ?? 0) + 1);
+  return places;
 }

@@ -7,17 +7,20 @@ import {
   constants,
   fstatSync,
   lstatSync,
+  read,
+  readSync,
   realpathSync,
   statSync,
 } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { messageOf, SupervisorError, systemCode } from '../domain/errors.ts';
 import type { GraphProblem } from '../domain/graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
-import { openNow, openRegular } from '../platform/regular-file.ts';
+import { openNow } from '../platform/regular-file.ts';
 import { graphFile, tooLarge } from './format.ts';
-import { type Rereading, rereadText } from './incremental-read.ts';
+import { type ByteSource, type Rereading, rereadText, SMALL } from './incremental-read.ts';
 import { PieceTable } from './piece-table.ts';
 
 /** Distinguishes states of a file without reading it. */
@@ -95,18 +98,19 @@ export async function readGraphFile(
   before: PieceTable | null = null,
 ): Promise<FileReading> {
   const path = graphFile(graph);
-  let handle: FileHandle | null = null;
+  let fd: number | null = null;
   try {
     for (let attempt = 0; attempt < MAX_READS; attempt++) {
-      handle = await openRegular(path, constants.O_RDONLY, LINKED);
-      if (handle === null) return { kind: 'problem', problem: isMissing(path) };
-      const stood = await handle.stat({ bigint: true });
+      fd = openNow(path, constants.O_RDONLY, LINKED);
+      if (fd === null) return { kind: 'problem', problem: isMissing(path) };
+      const stood = fstatSync(fd, { bigint: true });
       if (stood.size > maxBytes)
         return { kind: 'problem', problem: tooLarge(graph, Number(stood.size), maxBytes) };
-      const reading = await rereadText(handle, Number(stood.size), before ?? PieceTable.of(Buffer.alloc(0)));
-      const after = await handle.stat({ bigint: true });
-      await handle.close();
-      handle = null;
+      const size = Number(stood.size);
+      const reading = await rereadText(sourceOf(fd, size), size, before ?? PieceTable.of(Buffer.alloc(0)));
+      const after = fstatSync(fd, { bigint: true });
+      closeSync(fd);
+      fd = null;
       const state = stateOf(after);
       if (reading !== null && state.print === stateOf(stood).print) return { kind: 'text', reading, state };
     }
@@ -115,8 +119,16 @@ export async function readGraphFile(
     if (thrown instanceof SupervisorError) return unreadable(`${thrown.message}; ${thrown.hint}`);
     return unreadable(`${path} cannot be read (${messageOf(thrown)}); check its permissions and its disk`);
   } finally {
-    await handle?.close();
+    if (fd !== null) closeSync(fd);
   }
+}
+
+const readInPool = promisify(read);
+
+/** An opened file. For one that is read in a single call, waiting for the thread pool costs more than the call. */
+function sourceOf(fd: number, size: number): ByteSource {
+  if (size > SMALL) return { read: (into, ...where) => readInPool(fd, into, ...where) };
+  return { read: async (into, ...where) => ({ bytesRead: readSync(fd, into, ...where) }) };
 }
 
 function isMissing(path: string): GraphProblem {

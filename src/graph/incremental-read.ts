@@ -21,7 +21,7 @@ export interface Rereading {
 }
 
 /** Up to this size a file is read in one call. */
-const SMALL = 1 << 20;
+export const SMALL = 1 << 20;
 /** The largest piece: it fits the caches of most processors and takes less than a millisecond to compare. */
 const MAX_CHUNK = 1 << 20;
 /** The smallest: a read of fewer bytes costs as much. */

@@ -15,6 +15,7 @@ import type { GraphStore } from '../graph/store.ts';
 import type { Bus } from '../platform/bus.ts';
 import { nextTurn } from '../platform/cooperative.ts';
 import type { InstanceLock } from '../platform/instance-lock.ts';
+import { Absences } from '../wg/absences.ts';
 import type { WgHere } from '../wg/command.ts';
 import { obstacleIn } from '../wg/obstacles.ts';
 import type { Registry } from '../wg/registry.ts';
@@ -55,12 +56,15 @@ export interface SupervisedGraphsParts {
   /** Another dispatcher that serves the graph now. */
   competingDispatcher: ((graph: GraphPath) => Promise<GraphHold | null>) | null;
   /** What in a graph's folder prevents serving it, or null; absent: what its files on the disk tell. */
-  readonly obstacle?: (graph: GraphPath) => string | null;
+  readonly obstacle?: typeof obstacleIn;
+  /** A time that only goes forward, ms; absent: each look is the first. */
+  readonly elapsed?: () => number;
 }
 
 interface Entry {
   graph: SupervisedGraph;
   lock: InstanceLock | null;
+  readonly absences: Absences;
   wasProblem: string | null;
   /** The last content that was told of as changed. */
   told: Snapshot | null;
@@ -227,6 +231,7 @@ export class SupervisedGraphs {
         ...found,
       },
       lock: null,
+      absences: new Absences(),
       wasProblem: null,
       told: null,
     };
@@ -260,7 +265,8 @@ export class SupervisedGraphs {
 
   async #judgeHold(entry: Entry): Promise<void> {
     const { path } = entry.graph;
-    const obstacle = (this.#parts.obstacle ?? obstacleIn)(path);
+    const { obstacle: find = obstacleIn, elapsed } = this.#parts;
+    const obstacle = find(path, elapsed && (() => entry.absences.now(path, elapsed())));
     let hold: GraphHold | null = obstacle === null ? null : { code: 'obstacle', because: obstacle };
     // If something blocks the graph, nothing is created, locked or probed in it.
     if (hold === null && this.#parts.lock && !entry.lock) {

@@ -34,7 +34,7 @@ export function obstacleAt(
   path: string,
   { links, maxBytes }: Links & { readonly maxBytes: number | null },
 ): string | null {
-  const found = lookAt(path, links) ?? lookAt(path, 'refuse');
+  const found = lookAt(path, links) ?? (links === 'follow' ? lookAt(path, 'refuse') : null);
   if (found === null) return null;
   if (found.isSymbolicLink() && links === 'follow') return `${path} is a link that leads nowhere`;
   if (!found.isFile()) return `${path} is not a file but ${kindOf(found)}`;

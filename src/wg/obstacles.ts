@@ -8,10 +8,16 @@ import type { GraphPath } from '../domain/ids.ts';
 import { obstacleAt } from '../platform/regular-file.ts';
 import { folderObstacle } from './folder-within.ts';
 
-/** The first obstacle as one sentence that names its path and what to do, or null. */
-export function obstacleIn(graph: GraphPath): string | null {
+/**
+ * The first obstacle as one sentence that names its path and what to do, or null. `missing`: names that need not be
+ * looked for.
+ */
+export function obstacleIn(
+  graph: GraphPath,
+  missing: () => ReadonlySet<string> = () => new Set(),
+): string | null {
   try {
-    const because = firstObstacle(graph);
+    const because = firstObstacle(graph, missing());
     return because === null ? null : `${because}; move it away`;
   } catch (thrown) {
     if (systemCode(thrown) === undefined) throw thrown;
@@ -19,12 +25,14 @@ export function obstacleIn(graph: GraphPath): string | null {
   }
 }
 
-function firstObstacle(graph: GraphPath): string | null {
+function firstObstacle(graph: GraphPath, missing: ReadonlySet<string>): string | null {
   for (const name of GRAPH_FOLDERS) {
+    if (missing.has(name)) continue;
     const because = folderObstacle(graph, name);
     if (because !== null) return because;
   }
   for (const file of Object.values(GRAPH_FILES)) {
+    if (missing.has(file.path)) continue;
     const path = join(graph, file.path);
     const because = obstacleAt(path, file);
     if (because !== null) return because;

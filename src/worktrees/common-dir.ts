@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import { readTextNow } from '../platform/regular-file.ts';
+import { fileStamp } from './fingerprint.ts';
 import { realPath } from './graph-folder.ts';
 import type { ListedWorktree } from './porcelain.ts';
 
@@ -30,6 +31,36 @@ export async function likelyCommonDir(folder: string): Promise<string | null> {
 /** The git dir named by a worktree's `.git` file, as written; null if it is not such a file. */
 export function gitDirNamedIn(dotGit: string): string | null {
   return /^gitdir: (.*?)\n?$/s.exec(readTextNow(dotGit, TERMS) ?? '')?.[1] ?? null;
+}
+
+/** git's folder for a worktree whose `.git` is a file; null: it is a folder, as in most main ones, or unreadable. */
+export function linkedGitDirOf(worktree: string): string | null {
+  try {
+    const named = gitDirNamedIn(join(worktree, '.git'));
+    return named === null ? null : resolve(worktree, named);
+  } catch {
+    // Not a file, or gone.
+    return null;
+  }
+}
+
+/** The same for many worktrees, again and again: a `.git` file is read once for each of its states. */
+export class LinkedGitDirs {
+  readonly #known = new Map<string, { readonly stamp: string; readonly gitDir: string | null }>();
+
+  of(worktree: string): string | null {
+    const stamp = fileStamp(join(worktree, '.git'));
+    const known = this.#known.get(worktree);
+    if (known?.stamp === stamp) return known.gitDir;
+    const gitDir = linkedGitDirOf(worktree);
+    this.#known.set(worktree, { stamp, gitDir });
+    return gitDir;
+  }
+
+  /** Forgets worktrees that no longer exist. */
+  keepOnly(worktrees: ReadonlySet<string>): void {
+    for (const worktree of this.#known.keys()) if (!worktrees.has(worktree)) this.#known.delete(worktree);
+  }
 }
 
 function commonDirOf(folder: string, named: string): string {

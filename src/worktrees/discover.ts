@@ -11,7 +11,7 @@ import type { Repository, Worktree, WorktreeTrouble } from '../domain/worktree.t
 import { nextTurn } from '../platform/cooperative.ts';
 import type { Environment } from '../platform/environment.ts';
 import { isFolderNow } from '../platform/real-path.ts';
-import { isListOf, likelyCommonDir } from './common-dir.ts';
+import { isListOf, LinkedGitDirs, likelyCommonDir } from './common-dir.ts';
 import { fileStamp, repositoryFingerprint } from './fingerprint.ts';
 import { createGit, type Git } from './git.ts';
 import { bareTrouble, brokenLink } from './git-standing.ts';
@@ -23,7 +23,7 @@ import {
   realPath,
 } from './graph-folder.ts';
 import { HardLinks, nameGraphs, type Reached } from './graph-names.ts';
-import { type OwnMarker, ownMarkerOf } from './own-marker.ts';
+import { markerIn, type OwnMarker } from './own-marker.ts';
 import type { ListedWorktree } from './porcelain.ts';
 import { findRepositories } from './scan.ts';
 import { leftOut, repositoryName, settingsBelow } from './settings.ts';
@@ -73,6 +73,7 @@ class DiskDiscovery implements Discovery {
   readonly #home: string;
   readonly #git: Git;
   readonly #tracked: TrackedGraphs;
+  readonly #gitDirs = new LinkedGitDirs();
   /** Given path → common git dir, as long as the path is the same folder. */
   readonly #ids = new Map<string, { readonly stamp: string; readonly id: string }>();
   readonly #listings = new Map<string, Listing>();
@@ -246,7 +247,8 @@ class DiskDiscovery implements Discovery {
     const none = { path: null, alias: false, identity: null, shared: null };
     let graph: Omit<GraphFolder, 'path' | 'identity'> & { path: string | null; identity: string | null } =
       none;
-    const ownTask = missing || listed.main ? null : ownMarkerOf(listed.path);
+    const gitDir = missing ? null : this.#gitDirs.of(listed.path);
+    const ownTask = gitDir === null || listed.main ? null : markerIn(gitDir);
     if (ownTask) graph = this.#graphOfTask(ownTask, all) ?? none;
     else if (!missing && owner !== null && owner.identity !== null && isAgentWorktree(listed.path, main))
       graph = { ...none, path: owner.worktree.graph, alias: true, identity: owner.identity };
@@ -254,14 +256,15 @@ class DiskDiscovery implements Discovery {
     else if (!missing && (!listed.bare || isFolderNow(join(listed.path, '.git'))))
       graph = graphFolderBeside(listed.path, this.#globals) ?? none;
     const own = graph.path !== null && !graph.alias ? graph.path : null;
-    const trouble = graph.path === null || graph.alias ? null : this.#troubleOf(listed, main);
+    const trouble = graph.path === null || graph.alias ? null : this.#troubleOf(listed, main, gitDir);
     const worktree: Worktree = {
       ...listed,
       repo: id,
       missing,
       graph: graph.path,
       graphIsAlias: graph.alias,
-      graphTracked: own !== null && trouble === null && (await this.#tracked.isTracked(listed.path, own)),
+      graphTracked:
+        own !== null && trouble === null && (await this.#tracked.isTracked(listed.path, own, gitDir)),
       trouble,
       ...(ownTask ? { ownTask: ownTask.task } : {}),
     };
@@ -276,16 +279,22 @@ class DiskDiscovery implements Discovery {
   }
 
   /** What prevents work at its graph's place. */
-  #troubleOf({ path, main: isMain, bare }: ListedWorktree, main: string): WorktreeTrouble | null {
+  #troubleOf(
+    { path, main: isMain, bare }: ListedWorktree,
+    main: string,
+    gitDir: string | null,
+  ): WorktreeTrouble | null {
     if (bare) return bareTrouble(path);
-    return isMain ? null : brokenLink(path, main);
+    return isMain ? null : brokenLink(path, main, gitDir);
   }
 
   #forgetAllBut(found: readonly Found[]): void {
     const ids = new Set(found.map((one) => one.repository.id));
     for (const id of this.#listings.keys()) if (!ids.has(id)) this.#listings.delete(id);
     for (const [path, { id }] of this.#ids) if (!ids.has(id)) this.#ids.delete(path);
-    this.#tracked.keepOnly(new Set(found.flatMap((one) => one.repository.worktrees.map(({ path }) => path))));
+    const paths = new Set(found.flatMap((one) => one.repository.worktrees.map(({ path }) => path)));
+    this.#tracked.keepOnly(paths);
+    this.#gitDirs.keepOnly(paths);
   }
 }
 

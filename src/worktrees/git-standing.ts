@@ -35,11 +35,11 @@ export function troubleOf(folder: string): WorktreeTrouble | null {
 }
 
 /**
- * A worktree that git lists but that does not know its repository any more; null if it does. `main`: where git works.
+ * A worktree that git lists but that does not know its repository any more; null if it does. `main`: where git works,
+ * `gitDir`: what the worktree's `.git` file names.
  */
-export function brokenLink(folder: string, main: string): WorktreeTrouble | null {
-  if (isFolderNow(join(folder, '.git'))) return null;
-  const gitDir = gitDirOf(folder);
+export function brokenLink(folder: string, main: string, gitDir: string | null): WorktreeTrouble | null {
+  if (gitDir === null && isFolderNow(join(folder, '.git'))) return null;
   return gitDir !== null && existsSync(join(gitDir, 'HEAD')) ? null : brokenTrouble(folder, gitDir, main);
 }
 

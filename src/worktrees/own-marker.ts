@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { GIT_FILE_MAX_BYTES } from '../domain/graph-files.ts';
 import type { GraphPath, TaskId } from '../domain/ids.ts';
 import { readTextNow, writeTextNow } from '../platform/regular-file.ts';
-import { gitDirNamedIn } from './common-dir.ts';
+import { linkedGitDirOf } from './common-dir.ts';
 
 /** What it was made for. */
 export interface OwnMarker {
@@ -31,13 +31,8 @@ const TERMS = { maxBytes: GIT_FILE_MAX_BYTES } as const;
 
 /** The marker of the worktree at this path; null: it is no task's own, or cannot be read. */
 export function ownMarkerOf(worktree: string): OwnMarker | null {
-  try {
-    const named = gitDirNamedIn(join(worktree, '.git'));
-    return named === null ? null : markerIn(resolve(worktree, named));
-  } catch {
-    // A main worktree, whose .git is a folder; or one that is gone.
-    return null;
-  }
+  const gitDir = linkedGitDirOf(worktree);
+  return gitDir === null ? null : markerIn(gitDir);
 }
 
 /** Every worktree of a task in the repository with this common git dir, also those whose folder is gone. */
@@ -85,7 +80,8 @@ function pathOf(gitDir: string): string | null {
   }
 }
 
-function markerIn(gitDir: string): OwnMarker | null {
+/** The marker in git's folder for a worktree. */
+export function markerIn(gitDir: string): OwnMarker | null {
   try {
     if (!existsSync(join(gitDir, FILE))) return null;
     const { graph, task, createdAt, branch, made } = JSON.parse(

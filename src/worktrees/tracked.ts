@@ -1,26 +1,27 @@
 // Whether a worktree's graph.jsonl is committed to git. Calls git once for each state of the worktree's index, and
 // not at all if the index clearly does not contain it: most graphs are ignored, and fifty calls take a second.
 
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import type { GraphPath } from '../domain/ids.ts';
 import { readBytes } from '../platform/regular-file.ts';
-import { gitDirNamedIn } from './common-dir.ts';
 import { fileStamp } from './fingerprint.ts';
 import type { Git } from './git.ts';
 
 /** Answers whether graphs are tracked, and remembers. */
 export class TrackedGraphs {
   readonly #git: Git;
-  readonly #indexes = new Map<string, { readonly dotGit: string; readonly index: string }>();
   readonly #known = new Map<string, { readonly stamp: string; readonly tracked: boolean }>();
 
   constructor(git: Git) {
     this.#git = git;
   }
 
-  /** For a graph folder directly in the worktree. If git cannot tell, it counts as not tracked. */
-  async isTracked(worktree: string, graph: GraphPath): Promise<boolean> {
-    const index = this.#indexOf(worktree);
+  /**
+   * For a graph folder directly in the worktree. If git cannot tell, it counts as not tracked. `gitDir`: git's folder for
+   * the worktree where that is elsewhere, else null.
+   */
+  async isTracked(worktree: string, graph: GraphPath, gitDir: string | null): Promise<boolean> {
+    const index = join(gitDir ?? join(worktree, '.git'), 'index');
     const stamp = `${basename(graph)} ${fileStamp(index)}`;
     const known = this.#known.get(worktree);
     if (known?.stamp === stamp) return known.tracked;
@@ -36,19 +37,8 @@ export class TrackedGraphs {
     return tracked;
   }
 
-  /** Where the index is, determined once for each state of the worktree's `.git`. */
-  #indexOf(worktree: string): string {
-    const dotGit = fileStamp(join(worktree, '.git'));
-    const known = this.#indexes.get(worktree);
-    if (known?.dotGit === dotGit) return known.index;
-    const index = indexOf(worktree);
-    this.#indexes.set(worktree, { dotGit, index });
-    return index;
-  }
-
   /** Forgets worktrees that no longer exist. */
   keepOnly(worktrees: ReadonlySet<string>): void {
-    for (const worktree of this.#indexes.keys()) if (!worktrees.has(worktree)) this.#indexes.delete(worktree);
     for (const worktree of this.#known.keys()) if (!worktrees.has(worktree)) this.#known.delete(worktree);
   }
 }
@@ -72,16 +62,4 @@ async function surelyLacks(index: string, file: string): Promise<boolean> {
   const version = bytes.length >= 12 && bytes.toString('latin1', 0, 4) === 'DIRC' ? bytes.readUInt32BE(4) : 0;
   if (version !== 2 && version !== 3) return false;
   return !['link', 'sdir', file].some((sign) => bytes.includes(sign));
-}
-
-/** The index file of a worktree: in its `.git` folder, or where its `.git` file points. */
-function indexOf(worktree: string): string {
-  const dotGit = join(worktree, '.git');
-  try {
-    const named = gitDirNamedIn(dotGit);
-    if (named !== null) return join(resolve(worktree, named), 'index');
-  } catch {
-    // A folder, as in every main worktree.
-  }
-  return join(dotGit, 'index');
 }

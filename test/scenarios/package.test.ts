@@ -44,10 +44,22 @@ test('the bundle works with its dependencies alone beside it', async () => {
   const main = join(folder, 'bundle/cli/main.js');
   expect((await program(main, '--version')).stdout).toBe(`${version}\n`);
   expect((await program(main, 'demo')).stdout).toContain('All tasks finished as expected.');
+  // Each file costs half a millisecond of a short command.
+  const chunks = await readdir(join(folder, 'bundle/chunks'));
+  expect(chunks).toEqual(expect.arrayContaining(['every.js', 'look.js', 'offline.js', 'supervisor.js']));
+  expect(await importsOf(main)).toEqual(['../chunks/every.js']);
+  expect(await importsOf(join(folder, 'bundle/chunks/look.js'))).toEqual(['./every.js']);
   const notices = await readFile(join(folder, 'bundle/LICENSES.txt'), 'utf8');
   for (const name of ['zod', 'hono', 'got', 'preact'])
     expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
 });
+
+/** The other files of the bundle that this one is not loaded without. */
+async function importsOf(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8');
+  const named = text.matchAll(/(?:^|[;}\n])import(?:\{[^}]*\}from)?"(\.[^"]+)"/g);
+  return [...new Set([...named].map(([, path = '']) => path))];
+}
 
 /** The transcript of docs/install.md: what is typed, and what follows. */
 async function transcript(): Promise<{ typed: string; shown: string }[]> {
