@@ -35,7 +35,7 @@ export function createMetrics(parts: MetricsParts): Metrics {
   const counts = new RunCounts(parts);
   let loading: Promise<Instruments> | null = null;
   const instruments = () => {
-    loading ??= import('prom-client').then((library) => createInstruments(library, parts.version));
+    loading ??= import('prom-client').then((library) => createInstruments(library.default, parts.version));
     return loading;
   };
   counts.whenFull(() => {

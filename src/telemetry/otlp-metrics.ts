@@ -82,21 +82,16 @@ export function createOtlpMetrics(parts: OtlpMetricsParts): OtlpMetrics {
 
 /** The exporter of traces as it is for metrics: the same transport, retries and variables, and another path. */
 async function openExporter() {
-  const [{ OTLPExporterBase }, http, { JsonMetricsSerializer, MetricsExporterMetricsHelper }] =
-    await Promise.all([
-      import('@opentelemetry/otlp-exporter-base'),
-      import('@opentelemetry/otlp-exporter-base/node-http'),
-      import('@opentelemetry/otlp-transformer'),
-    ]);
-  const options = http.convertLegacyHttpOptions({}, 'METRICS', 'v1/metrics', {
+  const library = await import('./otlp-library.ts');
+  const options = library.convertLegacyHttpOptions({}, 'METRICS', 'v1/metrics', {
     'Content-Type': 'application/json',
   });
-  return new OTLPExporterBase(
-    http.createOtlpHttpExportDelegate(
+  return new library.OTLPExporterBase(
+    library.createOtlpHttpExportDelegate(
       options,
-      JsonMetricsSerializer,
+      library.JsonMetricsSerializer,
       'otlp_http_metric_exporter',
-      MetricsExporterMetricsHelper,
+      library.MetricsExporterMetricsHelper,
       undefined,
     ),
   );

@@ -37,9 +37,7 @@ export function createTraces(parts: TracesParts): Traces {
   let timer: (() => void) | null = null;
   let dropped = 0;
   let sending: Promise<void> = Promise.resolve();
-  const exporter = import('@opentelemetry/exporter-trace-otlp-http').then(
-    ({ OTLPTraceExporter }) => new OTLPTraceExporter(),
-  );
+  const exporter = import('./otlp-library.ts').then(({ OTLPTraceExporter }) => new OTLPTraceExporter());
   // Said when it is used; until then no one waits for it.
   exporter.catch(() => {});
 

@@ -1,14 +1,19 @@
 // The package as users get it: bundled, with three packages beside it, and no script of its own.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { readApiFile } from '../../src/api/api-file.ts';
 import { findOnPath } from '../../src/platform/environment.ts';
+import { eventually } from '../support/actors.ts';
 
 const run = promisify(execFile);
+const AS_SOMEONE = ['-c', 'user.name=someone', '-c', 'user.email=someone@example.com'];
 const ROOT = join(import.meta.dirname, '../..');
 
 let folder: string;
@@ -33,15 +38,21 @@ test('nothing that is installed runs a script, and what is bundled is no depende
   expect(Object.keys(dependencies).sort()).toEqual(['jsonc-parser', 'koffi', 'libsql']);
 });
 
-test('the bundle works with its dependencies alone beside it', async () => {
+/** A bundle with nothing beside it but what is not in it; its main program. */
+async function bundled(): Promise<string> {
   await run(process.execPath, [join(ROOT, 'scripts/bundle.mjs'), join(folder, 'bundle')]);
-  const { dependencies, version } = await packageJson();
+  const { dependencies } = await packageJson();
   await cp(join(ROOT, 'package.json'), join(folder, 'package.json'));
   for (const name of Object.keys(dependencies)) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
     await symlink(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
   }
-  const main = join(folder, 'bundle/cli/main.js');
+  return join(folder, 'bundle/cli/main.js');
+}
+
+test('the bundle works with its dependencies alone beside it', async () => {
+  const main = await bundled();
+  const { version } = await packageJson();
   expect((await program(main, '--version')).stdout).toBe(`${version}\n`);
   expect((await program(main, 'demo')).stdout).toContain('All tasks finished as expected.');
   // Each file costs half a millisecond of a short command.
@@ -53,6 +64,70 @@ test('the bundle works with its dependencies alone beside it', async () => {
   for (const name of ['zod', 'hono', 'got', 'preact'])
     expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
 });
+
+test('what the bundle loads late works in it as well: metrics, traces, MCP', async () => {
+  const main = await bundled();
+  const repo = join(folder, 'shop');
+  await run('git', ['init', '-q', '-b', 'main', repo]);
+  await run('git', ['-C', repo, ...AS_SOMEONE, 'commit', '-q', '--allow-empty', '-m', 'Begin']);
+  const told = new Set<string>();
+  const collector = createServer((incoming, outgoing) => {
+    told.add(incoming.url ?? '');
+    incoming.resume().once('end', () => outgoing.end('{}'));
+  });
+  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+  const { port } = collector.address() as AddressInfo;
+  const env = {
+    ...{ PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder, GIT_CONFIG_GLOBAL: '/dev/null' },
+    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_METRICS_EXPORTER: 'otlp' },
+  };
+  await run(main, ['add', 'Say hello', '--id', 'hello', '--exec', 'echo hello'], { cwd: repo, env });
+  const supervisor = spawn(main, ['run'], { cwd: repo, env, stdio: 'ignore' });
+  const ended = new Promise((resolve) => supervisor.once('exit', resolve));
+  try {
+    const apiFile = join(folder, '.local/state/workgraph-supervisor/api.json');
+    const { socket } = await eventually(async () => await readApiFile(apiFile));
+    const call = (path: string, body: object | null) => callSocket(socket, path, body);
+    await eventually(async () => {
+      const { status, text } = await call('/metrics', null);
+      expect([status, text]).toEqual([200, expect.stringContaining('# TYPE workgraph_runs_started_total')]);
+      return text.includes('outcome="succeeded"} 1');
+    });
+    const params = {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 't', version: '1' },
+    };
+    const greeted = await call('/mcp', { jsonrpc: '2.0', id: 1, method: 'initialize', params });
+    expect([greeted.status, greeted.text]).toEqual([200, expect.stringContaining('"serverInfo"')]);
+  } finally {
+    supervisor.kill('SIGTERM');
+    await ended;
+    collector.closeAllConnections();
+    collector.close();
+  }
+  expect([...told].sort()).toEqual(['/v1/metrics', '/v1/traces']);
+});
+
+/** An answer over a unix socket. */
+function callSocket(socketPath: string, path: string, body: object | null) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const sent = request({
+      ...{ socketPath, path, method: body === null ? 'GET' : 'POST' },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream, text/plain',
+      },
+    });
+    sent.once('error', reject);
+    sent.once('response', async (response) => {
+      let text = '';
+      for await (const more of response.setEncoding('utf8')) text += more;
+      resolve({ status: response.statusCode ?? 0, text });
+    });
+    sent.end(body === null ? undefined : JSON.stringify(body));
+  });
+}
 
 /** The other files of the bundle that this one is not loaded without. */
 async function importsOf(file: string): Promise<string[]> {
