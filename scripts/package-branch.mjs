@@ -1,6 +1,7 @@
 // `npm run package:branch [-- BRANCH]`: commits the package, built, to a branch of its own (`package`), so that
 // `npm install --global git+URL#package` installs it. From the sources npm cannot: it hands `--global` on to the npm that prepares its clone,
-// which then leaves out the tools of the build and links the clone into the global folder. A package without scripts is not prepared.
+// which then leaves out the tools of the build and links the clone into the global folder, in place of what the first npm is just putting
+// there. That comes before any script of ours, and a script that mends it afterwards is too late. A package without scripts is not prepared.
 // Neither the work tree nor the index is touched.
 
 import { execFileSync } from 'node:child_process';

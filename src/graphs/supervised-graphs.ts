@@ -160,7 +160,7 @@ export class SupervisedGraphs {
 
   /** Tries again to take graphs that another supervisor had, and checks for other dispatchers. */
   async recheckHolds(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map((entry) => this.#judgeHold(entry)));
+    await Promise.all([...this.#entries.values()].map((entry) => this.#judgeHold(entry, 'periodic')));
   }
 
   /** Checks for another dispatcher of one graph, just before something starts in it. */
@@ -263,10 +263,12 @@ export class SupervisedGraphs {
     return this.#parts.profiles(path, settings, repository.id);
   }
 
-  async #judgeHold(entry: Entry): Promise<void> {
+  /** Before a start everything is looked for, however long it was missing. */
+  async #judgeHold(entry: Entry, when: 'periodic' | 'now' = 'now'): Promise<void> {
     const { path } = entry.graph;
     const { obstacle: find = obstacleIn, elapsed } = this.#parts;
-    const obstacle = find(path, elapsed && (() => entry.absences.now(path, elapsed())));
+    const missing = elapsed && when === 'periodic' ? () => entry.absences.now(path, elapsed()) : undefined;
+    const obstacle = find(path, missing);
     let hold: GraphHold | null = obstacle === null ? null : { code: 'obstacle', because: obstacle };
     // If something blocks the graph, nothing is created, locked or probed in it.
     if (hold === null && this.#parts.lock && !entry.lock) {
