@@ -1,5 +1,5 @@
 // How long short commands take from nothing: a process that starts, answers and ends. Farms of fifty worktrees, in one
-// repository and over five.
+// repository and over five; and a list over three hundred.
 
 import { execFile, spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -14,6 +14,8 @@ const run = promisify(execFile);
 const ROUNDS = 15;
 const WORKTREES = 50;
 const TASKS = 200;
+const WIDE = 300;
+const WIDE_TASKS = 10;
 
 /** Where the commands of one farm look. */
 interface Place {
@@ -35,7 +37,10 @@ export const coldStart: Benchmark = {
       if (!whole) throw new Error('no farm was planted');
       await plantOpenTasks(whole);
       const together = { ...whole, worktree: whole.worktrees[1] ?? '' };
-      return await measure(together, await oneConfigOf(parts));
+      const figures = await measure(together, await oneConfigOf(parts));
+      const wide = await plantFarm(WIDE, 0);
+      farms.push(wide);
+      return [...figures, ...(await measureWide(wide))];
     } finally {
       for (const farm of farms) await farm.remove();
     }
@@ -72,6 +77,31 @@ async function measure(whole: Place, spread: Place): Promise<Figure[]> {
     await new Promise((resolve) => supervisor.once('exit', resolve));
   }
   return figures;
+}
+
+/** Many worktrees with a few open tasks each, of which one has a title as long as a page. */
+async function measureWide(farm: Farm): Promise<Figure[]> {
+  for (const [n, worktree] of farm.worktrees.entries())
+    await writeTasks(
+      worktree,
+      Array.from({ length: WIDE_TASKS }, (_, m) => ({
+        id: `open-${n}-${m}`,
+        title: n === 0 && m === 0 ? 'long '.repeat(1000) : `Task ${m} of ${n}`,
+        tags: ['executor:nobody'],
+        created_at: new Date(1.7e12 + n * 1e6 + m).toISOString(),
+      })),
+    );
+  const place = { ...farm, worktree: farm.worktrees[1] ?? '' };
+  const name = `list of ${WIDE * WIDE_TASKS} tasks over ${WIDE} worktrees`;
+  let printed = (await command(place, 'list')).stdout.length;
+  const floor = await rounds(() => run(process.execPath, ['-e', '0']));
+  const value = await rounds(async () => {
+    printed = (await command(place, 'list')).stdout.length;
+  });
+  return [
+    { name, value, unit: 'ms', floor, aim: '1,000 ms' },
+    { name: 'the same: what it prints, one title of 5,000 characters', value: printed / 1000, unit: 'kB' },
+  ];
 }
 
 /** Tasks that no one starts on its own, in one worktree: one to end in each round, one to hold. */
