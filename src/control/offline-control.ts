@@ -73,7 +73,7 @@ export class OfflineControl {
       peers: new Map(),
       dispatchBlocked: {
         code: 'not-running',
-        because: 'ready, but no supervisor is running: start one with `supervisor run`',
+        because: 'no supervisor is running: start one with `supervisor run`',
       },
     });
     this.#decision = decide(this.#world);
