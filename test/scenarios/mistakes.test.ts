@@ -45,7 +45,7 @@ test.each([false, true])('with a supervisor: %p', async (isRunning) => {
     status: 1,
     text: expect.stringMatching(/^supervisor: over is done; there is nothing to retry; .+\n$/),
   });
-  // Nothing that is over or held is called ready.
+  // Nothing that has finished or is held is called ready.
   for (const id of ['over', 'odd']) expect((await told('why', id)).text).not.toContain('ready');
   const { text } = await told('list', '--json');
   expect(text).toContain('a\\u0085b\\u202ec\\u2066d');

@@ -66,7 +66,7 @@ interface Tally {
   refused: number;
 }
 
-/** What a request came to that got no answer. `isStale`: all HTTP clients send it again by themselves. */
+/** What a request came to that got no answer. `isStale`: all HTTP clients send it again on their own. */
 class NoAnswer extends Error {
   readonly isStale: boolean;
   constructor(cause: unknown, isStale: boolean) {
@@ -260,7 +260,7 @@ const means = processImage(process.platform);
 const inPlace = means === null ? test.skip : test;
 
 inPlace(
-  `${RESTARTS} restarts by \`supervisor restart\` under claims, callbacks and dispatches: no call fails but for what HTTP clients send again by themselves, nothing is lost or done twice`,
+  `${RESTARTS} restarts by \`supervisor restart\` under claims, callbacks and dispatches: no call fails but for what HTTP clients send again on their own, nothing is lost or done twice`,
   async () => {
     let pid = 0;
     const tally = await underLoad(RESTARTS, false, async () => {
