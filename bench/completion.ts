@@ -1,14 +1,11 @@
 // How long the tab key takes: from the start of the installed program to the ids that it offers.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { plantFarm } from './farm.ts';
+import { MAIN } from './program.ts';
 import { type Benchmark, quantile } from './report.ts';
 
-const BUILD = dirname(dirname(fileURLToPath(import.meta.url)));
 const ROUNDS = 15;
 const WORKTREES = 50;
 const TASKS = 200;
@@ -17,20 +14,15 @@ export const completion: Benchmark = {
   name: 'completion',
   about: `ids at a press of the tab key, from the bundle, a supervisor running over ${WORKTREES} worktrees of ${TASKS} tasks; the floor is \`node -e 0\``,
   async run() {
-    // Below this repository, where it finds the packages that it does not contain.
-    const bundle = join(BUILD, 'bundle');
-    const bundled = spawnSync(process.execPath, [join(dirname(BUILD), 'scripts/bundle.mjs'), bundle]);
-    if (bundled.status !== 0) throw new Error(`it cannot be bundled: ${bundled.stderr}`);
-    const main = join(bundle, 'cli/main.js');
     const farm = await plantFarm(WORKTREES, TASKS);
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
     const where = ['--config', farm.config, '--state-dir', farm.stateDir];
-    const supervisor = spawn(process.execPath, [main, ...where, 'run'], { stdio: 'ignore', env });
+    const supervisor = spawn(process.execPath, [MAIN, ...where, 'run'], { stdio: 'ignore', env });
     const gone = new Promise((resolve) => supervisor.once('exit', resolve));
     const [worktree = ''] = farm.worktrees;
     const ask = (cwd: string, args: readonly string[]) =>
       spawnSync(process.execPath, args, { cwd, encoding: 'utf8', env }).stdout.split('\n').length - 1;
-    const offer = [main, ...where, '__complete', 'fish', '--', 'supervisor', 'why', 'old-'];
+    const offer = [MAIN, ...where, '__complete', 'fish', '--', 'supervisor', 'why', 'old-'];
     const took = (cwd: string, args: readonly string[], expected: number) => {
       const begun = performance.now();
       const count = ask(cwd, args);
@@ -68,7 +60,6 @@ export const completion: Benchmark = {
       supervisor.kill('SIGTERM');
       await gone;
       await farm.remove();
-      rmSync(bundle, { recursive: true, force: true });
     }
   },
 };
