@@ -1,4 +1,4 @@
-// Carries out the transitions that wg's daemon would make (decide/ticker.ts): one change per graph, judged again
+// Carries out the transitions that wg's daemon would make (decide/transitions/ticker.ts): one change per graph, judged again
 // under the lock on the fresh bytes. Leaves graphs alone that another dispatcher serves.
 
 import { join } from 'node:path';

@@ -33,7 +33,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'a run that had finished before a kill is released instead of settled from the ledger',
     patches: [
       {
-        file: 'decide/reconcile.js',
+        file: 'decide/reconcile/reconcile.js',
         from: `return ours ? settle(run) : closeFinished(run, task);`,
         to: `return ours ? { kind: 'release', run, because: 'broken' } : closeFinished(run, task);`,
       },
@@ -55,7 +55,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'a restarted supervisor releases the tasks of running agents instead of reattaching to them',
     patches: [
       {
-        file: 'decide/reconcile.js',
+        file: 'decide/reconcile/reconcile.js',
         from: `return attended ? null : { kind: 'attend', run };`,
         to: `return attended ? null : { kind: 'release', run, because: 'broken' };`,
       },
@@ -105,7 +105,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'a request whose delivery was interrupted by a kill is sent as another run instead of the same one',
     patches: [
       {
-        file: 'decide/reconcile.js',
+        file: 'decide/reconcile/reconcile.js',
         from: `return { kind: 'resume', run };`,
         to: `return { kind: 'release', run, because: 'broken' };`,
       },
