@@ -12,7 +12,7 @@ const ROOT = join(TESTS, '..');
 
 /** Those with many processes of their own take minutes, and run on request only. */
 const LONG =
-  /^(?:architecture|(?:scenarios|crash|model|simulation|soak|support|graph|cli|worktrees|executors\/process)\/)/;
+  /^(?:architecture|(?:scenarios|crash|model|simulation|soak|support|graph|cli|worktrees|executors\/(?:process|queue))\/)/;
 
 function suitesWithRealTime(): string[] {
   return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })

@@ -20,19 +20,21 @@ let folder: string;
 let redis: RedisServer;
 let connection: QueueConnection;
 
+const cleanups: (() => Promise<unknown>)[] = [];
+
 beforeEach(async () => {
   if (redisProgram === null) return;
   folder = await mkdtemp(join(tmpdir(), 'hub-'));
+  cleanups.push(() => rm(folder, { recursive: true }));
   redis = await startRedis(folder);
+  cleanups.push(() => redis.end('SIGKILL'));
   const address = await queueAddress(redis.url, {}, { insecure: false, mayHoldSecrets: false });
   connection = await QueueConnection.open(address, { clock, log: silentLog });
+  cleanups.push(() => connection.close());
   await connection.ready(10_000);
 });
 afterEach(async () => {
-  if (redisProgram === null) return;
-  await connection.close();
-  await redis.end('SIGKILL');
-  await rm(folder, { recursive: true });
+  for (let clean = cleanups.pop(); clean; clean = cleanups.pop()) await clean();
 });
 
 const hubOver = (over: QueueConnection) =>
