@@ -36,7 +36,8 @@ async function commitGraph(tasks: readonly TaskLine[]): Promise<void> {
   await playground.git(playground.repo, 'commit', '-q', '-m', 'Plan');
 }
 
-const line = async (id: string) => (await playground.readGraph(playground.repo)).get(id);
+/** Undefined also in the moment in which git has removed the file and not yet written it. */
+const line = async (id: string) => (await playground.readGraph(playground.repo).catch(() => null))?.get(id);
 const messages = async (id: string) =>
   ((await line(id))?.log as { message: string }[] | undefined)?.map((entry) => entry.message) ?? [];
 /** Waits until the task's line says this. */
