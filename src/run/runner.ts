@@ -134,7 +134,7 @@ export class Runner {
       const refused = await this.#parts.hooks.before(live, graph, assignment);
       if (refused) return await this.#parts.conclusions.conclude(live, refused);
       isBegun = true;
-      const begun = await executor.begin(assignment, this.#control(live, assignment));
+      const begun = await this.#begin(live, assignment, executor);
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
       if (isBegun) return this.#broken(live, thrown);
@@ -195,7 +195,7 @@ export class Runner {
       const assignment = await this.assign(live, graph, profile, callback);
       this.#emit('run.adopted', live, { agent: live.run.agent, pid: null });
       const executor = this.#executor(profile.type);
-      const begun = await executor.begin(assignment, this.#control(live, assignment));
+      const begun = await this.#begin(live, assignment, executor);
       await this.#begun(live, graph, assignment, executor, begun);
     } catch (thrown) {
       this.#broken(live, thrown);
@@ -256,6 +256,12 @@ export class Runner {
     return assignRun(this.#parts, live, graph, profile, { callback: address, standing });
   }
 
+  /** Begins the work, unless it was reported as finished while its place was prepared and its hook ran. */
+  async #begin(live: LiveRun, assignment: Assignment, executor: Executor): Promise<Begun> {
+    if (live.declared) return { kind: 'ended', outcome: { kind: 'stopped', reason: 'completed' } };
+    return await executor.begin(assignment, this.#control(live, assignment));
+  }
+
   async #begun(
     live: LiveRun,
     graph: SupervisedGraph,
@@ -267,8 +273,11 @@ export class Runner {
     const { run } = live;
     if (live.declared) {
       // Reported as finished before its start returned, by an agent that calls back before it responds.
-      if (begun.kind !== 'running')
-        return this.#parts.conclusions.conclude(live, { kind: 'stopped', reason: 'completed' });
+      if (begun.kind !== 'running') {
+        const completed = { kind: 'stopped', reason: 'completed' } as const;
+        await this.#parts.hooks.after(live, graph, assignment, completed);
+        return this.#parts.conclusions.conclude(live, completed);
+      }
       return this.#attend(live, graph, assignment, executor, { ...begun, reference: null, adopted: false });
     }
     switch (begun.kind) {

@@ -134,6 +134,24 @@ test('a run that is cancelled during before_run starts no agent; one during its 
   expect(lines('notes')).toEqual(['after stopped']);
 });
 
+test('a task that is reported done during before_run starts no agent, and after_run still runs', async () => {
+  const hooks = hook('before_run', `${note('before')}; ${wait('go')}`) + hook('after_run', note('after'));
+  await configure('', hooks);
+  await graph('t');
+  supervised = await supervise(playground);
+  await eventually(() => lines('notes').includes('before'));
+  const done = await supervised.control.complete({
+    task: 't',
+    result: 'succeeded',
+    caller: { kind: 'operator' },
+  });
+  expect(done).toMatchObject({ status: 'done' });
+  await writeFile(at('go'), '');
+  await eventually(() => lines('notes').includes('after'));
+  expect(lines('notes')).toEqual(['before', 'after']);
+  expect((await playground.readGraph(playground.repo)).get('t')).toMatchObject({ status: 'done' });
+});
+
 test('in a repository that is not trusted no hook runs, and that is told', async () => {
   await graph('a');
   await configure('trust = false', `untrusted = true\n${hook('before_run', note('before'))}`);
