@@ -4,6 +4,7 @@
 import { createMcpHandler, type McpHttpHandler, McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Caller, SupervisorControl, TaskQuery } from '../control/control.ts';
+import { defined } from '../domain/defined.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { TaskReport } from '../domain/report.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
@@ -265,7 +266,7 @@ function addWriting(server: McpServer, control: McpControl): void {
       annotations: WRITES,
     },
     ({ worktree: place, title, tags, ...request }) =>
-      answered(() => control.addTask(place ?? null, { title, ...given({ ...request, addTags: tags }) })),
+      answered(() => control.addTask(place ?? null, { title, ...defined({ ...request, addTags: tags }) })),
   );
   server.registerTool(
     'add_dependency',
@@ -318,11 +319,6 @@ async function runOf(
 
 function inShort({ task, id, title, status, state, because, executor, worktree: place, after }: TaskReport) {
   return { task, id, title, status, state, because, executor, worktree: place, after };
-}
-
-/** Only what is there. */
-function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }
 
 /** What a tool answers; a refusal is one for the model to read, with the next step. */

@@ -49,6 +49,8 @@ export async function probe(
       const answer = await probe(via, profiles, environment, new Set([...seen, profile]));
       return { ok: answer.ok, because: `via ${via.name}: ${answer.because}` };
     }
+    case 'bullmq':
+      return { ok: true, because: `it waits for \`supervisor worker --queue\`, queue ${profile.queue}` };
     default: {
       const waitsFor = executorTypeNamed(profile.type)?.waitsFor;
       return {

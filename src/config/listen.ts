@@ -2,6 +2,7 @@
 // src/api/listen.ts only opens the result.
 
 import type { ListenSetting } from '../domain/config.ts';
+import { isLoopback } from '../domain/loopback.ts';
 
 /** Related settings. `publicUrl`: the base URL for callers elsewhere, or null. */
 export interface ListenContext {
@@ -24,8 +25,4 @@ export function readListen(text: string, { allowRemote, publicUrl }: ListenConte
   if (publicUrl === null || !/^https:/i.test(publicUrl))
     return 'listening beyond loopback takes a public_url with https as well (a reverse proxy or tunnel)';
   return { kind: 'at', host, port };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

@@ -12,6 +12,11 @@ export function realPathNow(path: string): string | null {
   }
 }
 
+/** The path without symlinks; as it is where nothing is there: what comes next says so. */
+export function realPathOrSame(path: string): string {
+  return realPathNow(path) ?? path;
+}
+
 /** Whether a folder is there; no if it is inaccessible. */
 export function isFolderNow(path: string): boolean {
   try {

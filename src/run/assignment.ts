@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { tierRoute } from '../decide/routes/asked-route.ts';
 import type { Config, RepoSettings } from '../domain/config.ts';
+import { defined } from '../domain/defined.ts';
 import { parseWgTimeout } from '../domain/duration.ts';
 import { projectModel } from '../domain/model-route.ts';
 import { sumUsage, type Usage } from '../domain/outcome.ts';
@@ -141,10 +142,7 @@ export function buildAssignment(input: {
 function hooksElsewhere({ profiles, settings }: AssignedGraph, run: Run): RepoHooks {
   if (!settings || profiles.repositoryUntrusted || !goesElsewhere(run.type)) return {};
   const { beforeRun, afterRun } = settings;
-  return {
-    ...(beforeRun === undefined ? {} : { beforeRun }),
-    ...(afterRun === undefined ? {} : { afterRun }),
-  };
+  return defined({ beforeRun, afterRun });
 }
 
 /**

@@ -1,6 +1,7 @@
 // One request of a worker to the supervisor's API, and its answer or what kind of refusal came. Knows no route.
 
 import { messageOf, SupervisorError } from '../domain/errors.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import type { Clock } from '../platform/clock.ts';
 
 /** The API of a supervisor. */
@@ -32,8 +33,7 @@ export function apiUrl(text: string, insecure: boolean): string {
     throw new SupervisorError('usage', 'an address must not hold a password', {
       hint: 'put the token into SUPERVISOR_WORKER_TOKEN or a file (--token-file)',
     });
-  const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol === 'http:' && !isHere && !insecure)
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !insecure)
     throw new SupervisorError(
       'usage',
       `${url.origin} is not encrypted: anyone listening could take over the work`,

@@ -378,18 +378,13 @@ function reportOf(
       return { ...about, outcome: { kind: 'failed', failure, message, retryable, usage } };
     }
     case 'deferred': {
-      const delay = outcome.until === undefined ? null : Math.max(0, outcome.until - clock.now());
+      const { because, until } = outcome;
+      const leftMs = (at: number | undefined) => (at === undefined ? null : Math.max(0, at - clock.now()));
       const lack = accountLack(outcome);
-      const account =
-        lack === null
-          ? undefined
-          : {
-              code: lack.code,
-              delay_ms: lack.until === undefined ? null : Math.max(0, lack.until - clock.now()),
-            };
-      const { because } = outcome;
+      const account = lack ? { code: lack.code, delay_ms: leftMs(lack.until) } : undefined;
       // The account's own end is no reason for the task to wait: it goes to a worker with another account.
-      return { ...about, outcome: { kind: 'deferred', because, delay_ms: account ? null : delay, account } };
+      const delay = account ? null : leftMs(until);
+      return { ...about, outcome: { kind: 'deferred', because, delay_ms: delay, account } };
     }
   }
 }

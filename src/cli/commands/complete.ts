@@ -3,7 +3,7 @@
 
 import type { CompletionAnswer, CompletionRequest, TaskQuery } from '../../control/control.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import { realPathNow } from '../../platform/real-path.ts';
+import { realPathOrSame } from '../../platform/real-path.ts';
 import { readArtifacts } from '../artifacts.ts';
 import { connectOrNull, preferHere, taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
@@ -177,7 +177,7 @@ function ownRun(context: Context, task: string): OwnRun | null {
   return {
     run: SUPERVISOR_RUN_ID,
     token: SUPERVISOR_TOKEN,
-    graph: WG_DIR ? (realPathNow(WG_DIR) ?? WG_DIR) : null,
+    graph: WG_DIR ? realPathOrSame(WG_DIR) : null,
   };
 }
 

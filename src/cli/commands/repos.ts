@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { addRepos, removeRepo } from '../../config/add-repos.ts';
 import { loadMachineConfig } from '../../config/load.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import { realPathNow } from '../../platform/real-path.ts';
+import { realPathOrSame } from '../../platform/real-path.ts';
 import { createDiscovery, type DiscoveredRepository } from '../../worktrees/discover.ts';
 import { settingsBelow } from '../../worktrees/settings.ts';
 import { reloadSupervisor } from '../connect.ts';
@@ -92,12 +92,10 @@ export async function removeRepositories(context: Context, folders: readonly str
   const { home } = context.environment;
   const removed: string[] = [];
   for (const folder of folders) {
-    const path = realPathNow(resolve(context.cwd, folder)) ?? resolve(context.cwd, folder);
+    const path = realPathOrSame(resolve(context.cwd, folder));
     const { config } = loadMachineConfig(configFile, { home });
     // What is named may be any folder of the repository, and may be gone.
-    const named = config.repos.find(
-      (repo) => repo.path === path || (realPathNow(repo.path) ?? repo.path) === path,
-    );
+    const named = config.repos.find((repo) => repo.path === path || realPathOrSame(repo.path) === path);
     if (named === undefined || removeRepo(configFile, named.path, home) === 0)
       throw new SupervisorError('not-found', `no [[repos]] in ${configFile} names ${path}`, {
         hint:
@@ -116,7 +114,7 @@ export async function removeRepositories(context: Context, folders: readonly str
 }
 
 async function repositoryAt(context: Context, folder: string): Promise<DiscoveredRepository> {
-  const path = realPathNow(resolve(context.cwd, folder)) ?? resolve(context.cwd, folder);
+  const path = realPathOrSame(resolve(context.cwd, folder));
   const settings = settingsBelow({ path, trust: false, depth: 0 }, path);
   const [found] = await createDiscovery(context.environment).list({ repos: [settings], roots: [] });
   if (found && found.repository.problem === null) return found;

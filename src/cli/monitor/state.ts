@@ -167,7 +167,7 @@ function inDetail(state: MonitorState, detail: Detail, key: Key): Pressed {
     // At its end a log continues to follow.
     state: {
       ...state,
-      detail: { ...detail, top: top >= end && detail.kind === 'log' ? null : clampTop(top, end) },
+      detail: { ...detail, top: top >= end && detail.kind === 'log' ? null : clamp(top, end + 1) },
     },
     wish: null,
   });
@@ -205,8 +205,6 @@ function inDetail(state: MonitorState, detail: Detail, key: Key): Pressed {
       return { state, wish: null };
   }
 }
-
-const clampTop = (top: number, end: number) => Math.max(0, Math.min(top, end));
 
 function inList(state: MonitorState, key: Key): Pressed {
   const count = shownRows(state).length;

@@ -158,7 +158,7 @@ export class Room {
       this.#pauses.get(`repo ${repo}`) ??
       this.#pauses.get(`worktree ${worktree}`) ??
       (named?.code === BY_A_PERSON ? named : this.#pauses.get(`profile ${profileKey(profile, graph)}`)) ??
-      this.#pauses.get(`account ${accountOf(profile)}`) ??
+      ofAccount(this.#pauses, profile) ??
       null
     );
   }
@@ -204,10 +204,8 @@ export class Room {
 
   #probedOf({ profile, graph }: Pick<Seat, 'profile' | 'graph'>) {
     if (this.#probed.size === 0) return [];
-    const account = this.#probed.get(`account ${accountOf(profile)}`);
-    return [this.#probed.get(`profile ${profileKey(profile, graph)}`), account].filter(
-      (found) => found !== undefined,
-    );
+    const ofProfile = this.#probed.get(`profile ${profileKey(profile, graph)}`);
+    return [ofProfile, ofAccount(this.#probed, profile)].filter((found) => found !== undefined);
   }
 
   #tried(seat: Seat): Full | null {
@@ -274,4 +272,10 @@ export class Room {
 
 function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** What is kept for the account of a profile; undefined: it has none, or nothing is. */
+function ofAccount<T>(kept: ReadonlyMap<string, T>, profile: Profile): T | undefined {
+  const account = accountOf(profile);
+  return account === null ? undefined : kept.get(`account ${account}`);
 }

@@ -2,6 +2,7 @@
 // the executor (http-protocol 1.3).
 
 import { z } from 'zod';
+import { defined } from '../../domain/defined.ts';
 import { durationOrNull, parseDuration } from '../../domain/duration.ts';
 import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
 import { optional, places, rhythm, withDefault } from '../../settings/setting.ts';
@@ -75,11 +76,4 @@ export function httpDelivery(written: Written): Pick<HttpProfile, 'idempotencyKe
     ...(written.idempotency_key === 'bare' ? { idempotencyKey: 'bare' } : {}),
     ...(Object.keys(said).length === 0 ? {} : { delivery: said }),
   };
-}
-
-/** Without the keys whose value is undefined. */
-function defined<K extends string, V>(values: Readonly<Record<K, V | undefined>>): Partial<Record<K, V>> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<
-    Record<K, V>
-  >;
 }

@@ -1,5 +1,6 @@
 // The parameters of the HTTP executor, with their defaults.
 
+import { isLoopback } from '../../domain/loopback.ts';
 import type { HttpDelivery, HttpProfile } from '../../domain/profile.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Identity } from '../../platform/identity.ts';
@@ -64,11 +65,9 @@ export function deliveryTo(
   endpoint: URL,
   otherwise: Partial<HttpDelivery> = {},
 ): HttpDelivery {
-  const host = endpoint.hostname;
-  const isHere = host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
   return {
     ...DELIVERY,
-    ...(isHere ? ON_THIS_MACHINE : {}),
+    ...(isLoopback(endpoint.hostname) ? ON_THIS_MACHINE : {}),
     ...(profile.completion === 'response' ? ANSWERED : {}),
     ...otherwise,
     ...profile.delivery,

@@ -2,6 +2,7 @@
 // but for the files of certificates.
 
 import { messageOf, SupervisorError } from '../../domain/errors.ts';
+import { isLoopback } from '../../domain/loopback.ts';
 import { readText } from '../../platform/regular-file.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -45,8 +46,7 @@ export async function queueAddress(
     throw new SupervisorError('config', `the address ${name} must not hold a password`, {
       hint: `name no address here and put the whole into ${URL_VARIABLE}, or the password into SUPERVISOR_QUEUE_PASSWORD`,
     });
-  const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (!isEncrypted && !isHere && !terms.insecure)
+  if (!isEncrypted && !isLoopback(url.hostname) && !terms.insecure)
     throw new SupervisorError(
       'config',
       `${name} is not encrypted: anyone listening could take over the work`,

@@ -1,5 +1,6 @@
 // Waits for one job: whether someone has begun it, whether its worker lives, what it asks, and what it comes to.
 
+import { defined } from '../../domain/defined.ts';
 import type { Failed, Outcome } from '../../domain/outcome.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { RunControl } from '../executor.ts';
@@ -185,9 +186,4 @@ function outcomeOfReport({ outcome }: QueueReport, now: number, hasAccount: bool
       return { kind: 'deferred', code: 'handed-back', because, scope: 'task', until: now + (delayMs ?? 0) };
     }
   }
-}
-
-/** Without keys that are there and undefined. */
-function defined(usage: NonNullable<Extract<QueueReport['outcome'], { kind: 'failed' }>['usage']>) {
-  return Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== undefined));
 }

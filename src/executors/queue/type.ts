@@ -34,7 +34,6 @@ const schema = profileSchema(
 export const bullmq = executorType({
   schema,
   examples: [{ name: 'far-farm' }],
-  waitsFor: '`supervisor worker --queue`',
   templates: ['push'],
   troubles: workersTroubles,
   profile: (written, base) => ({
