@@ -33,18 +33,20 @@ export const crowd: Benchmark = {
   name: 'crowd',
   about: `workers with tasks of ${TASK_MS / 1000} s each, one sign of life in each; the floor is the same supervisor without workers, that of a call a bare HTTP server or one command to the Redis in the same process`,
   async run() {
+    // Each place has a Redis, also where workers do not use it: the floor is the same.
+    if (redisProgram === null) {
+      process.stderr.write(`${WITHOUT_REDIS}\n`);
+      return [];
+    }
     const bare = await withPlace(
       () => remoteProfile,
       (place) => measured(place, 0, async () => async () => {}),
     );
-    const figures = await crowds('--connect', () => remoteProfile, overApi, await bareHttp(), bare);
-    if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
-    else {
-      const most = (count: number) => (redis: RedisServer) =>
-        `${queueProfile(redis)}max_concurrent = ${count}\n`;
-      figures.push(...(await crowds('--queue', most, overQueue, null, bare)));
-    }
-    return figures;
+    const queue = (redis: RedisServer, count: number) => `${queueProfile(redis)}max_concurrent = ${count}\n`;
+    return [
+      ...(await crowds('--connect', () => remoteProfile, overApi, await bareHttp(), bare)),
+      ...(await crowds('--queue', queue, overQueue, null, bare)),
+    ];
   },
 };
 
@@ -65,7 +67,7 @@ type Begin = (place: Place, count: number, calls: Calls) => Promise<() => Promis
 
 async function crowds(
   way: string,
-  profile: (count: number) => string | ((redis: RedisServer) => string),
+  profile: (redis: RedisServer, count: number) => string,
   begin: Begin,
   floor: readonly number[] | null,
   bare: Used,
@@ -73,8 +75,8 @@ async function crowds(
   const figures: Figure[] = [];
   for (const count of CROWDS) {
     const calls: Calls = { beats: [], ends: [] };
-    const written = profile(count);
-    await withPlace(typeof written === 'string' ? () => written : written, async (place) => {
+    const profileHere = (redis: RedisServer) => profile(redis, count);
+    await withPlace(profileHere, async (place) => {
       const used = await measured(place, count, () => begin(place, count, calls));
       const least = quantile(floor ?? (await bareRedis(place.redis)), 0.5);
       const name = `${way}, ${count} ${count === 1 ? 'worker' : 'workers'}`;
@@ -108,7 +110,10 @@ async function measured(
     { stdio: 'ignore' },
   );
   // Connecting is not measured; it takes a while for two hundred.
-  const end = await begin();
+  const end = await begin().catch((thrown: unknown) => {
+    child.kill('SIGKILL');
+    throw thrown;
+  });
   try {
     return await measure(child, WINDOW_MS, 0, WARM_UP_MS);
   } finally {
@@ -121,7 +126,7 @@ function worked(calls: Calls, ending: AbortSignal) {
   const pause = () => wait(TASK_MS / 2, undefined, { signal: ending }).catch(() => undefined);
   return async (taken: Taken, source: WorkSource) => {
     const line = source.line(taken);
-    const { run: id } = { run: taken.order.attempt.id };
+    const { id } = taken.order.attempt;
     await pause();
     if (ending.aborted) return;
     await timed(calls.beats, () =>

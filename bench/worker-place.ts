@@ -18,7 +18,6 @@ import type { Taken, WorkSource } from '../src/worker/work-source.ts';
 import { type RedisServer, startRedis } from '../test/support/redis.ts';
 import { type Farm, plantFarm } from './farm.ts';
 
-/** The built command. */
 const run = promisify(execFile);
 const AGAIN_MS = 200;
 

@@ -2,7 +2,7 @@
 // type-checked, and runs a task.
 
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -20,7 +20,6 @@ beforeEach(async () => {
   copy = await mkdtemp(join(playground.folder, 'copy-'));
 });
 afterEach(async () => {
-  await rm(copy, { recursive: true, force: true });
   await playground.remove();
 });
 

@@ -1,26 +1,20 @@
 // Work through a queue while workers, the supervisor and the Redis end without warning: done once, or told.
 
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { Farm } from '../support/farm.ts';
-import { redisProgram, WITHOUT_REDIS } from '../support/redis.ts';
+import { describe, expect, jest, test } from '@jest/globals';
+import { eachOnFarm, type Farm } from '../support/farm.ts';
+import { someRedis } from '../support/redis.ts';
 
 // Each starts a supervisor, workers and git many times: seconds here, minutes on a machine that does ten things more.
 jest.setTimeout(400_000);
 
-const someRedis = redisProgram === null ? describe.skip : describe;
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
-
 let farm: Farm;
 
-beforeEach(async () => {
-  if (redisProgram !== null) farm = await Farm.plant('queue');
-});
-afterEach(async () => {
-  if (redisProgram !== null) await farm.remove();
-});
+someRedis(describe)('through a queue, with losses', () => {
+  eachOnFarm('queue', (planted) => {
+    farm = planted;
+  });
 
-someRedis('through a queue, with losses', () => {
   test('a worker killed with -9 and started again within its lease continues the same run', async () => {
     await farm.tasks({
       id: 'a',

@@ -1,25 +1,15 @@
 // Questions of agents that go over a queue: each asking is one question, whatever is lost or started again meanwhile.
 
 import { readFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { QueueEvents } from 'bullmq';
-import { Farm } from '../support/farm.ts';
-import { redisProgram, WITHOUT_REDIS } from '../support/redis.ts';
+import { eachOnFarm, type Farm } from '../support/farm.ts';
+import { someRedis } from '../support/redis.ts';
 
 // Each starts a supervisor, workers and git many times: seconds here, minutes on a machine that does ten things more.
 jest.setTimeout(400_000);
 
-const someRedis = redisProgram === null ? describe.skip : describe;
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
-
 let farm: Farm;
-
-beforeEach(async () => {
-  if (redisProgram !== null) farm = await Farm.plant('queue');
-});
-afterEach(async () => {
-  if (redisProgram !== null) await farm.remove();
-});
 
 async function asks(n: number, question: string): Promise<void> {
   expect(await farm.supervised.nth(n, 'run.input', 'a')).toMatchObject({ question });
@@ -32,7 +22,11 @@ async function answer(text: string): Promise<void> {
   });
 }
 
-someRedis('questions over a queue', () => {
+someRedis(describe)('questions over a queue', () => {
+  eachOnFarm('queue', (planted) => {
+    farm = planted;
+  });
+
   test('an agent asks a person and gets the answer; the same job added again is no second one', async () => {
     await farm.tasks({
       id: 'a',

@@ -5,26 +5,20 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { Farm, jobsOf } from '../support/farm.ts';
-import { redisProgram, WITHOUT_REDIS } from '../support/redis.ts';
+import { describe, expect, jest, test } from '@jest/globals';
+import { eachOnFarm, type Farm, jobsOf } from '../support/farm.ts';
+import { someRedis } from '../support/redis.ts';
 
 // Each starts a supervisor, workers and git many times: seconds here, minutes on a machine that does ten things more.
 jest.setTimeout(400_000);
 
-const someRedis = redisProgram === null ? describe.skip : describe;
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
-
 let farm: Farm;
 
-beforeEach(async () => {
-  if (redisProgram !== null) farm = await Farm.plant('queue');
-});
-afterEach(async () => {
-  if (redisProgram !== null) await farm.remove();
-});
+someRedis(describe)('through a queue', () => {
+  eachOnFarm('queue', (planted) => {
+    farm = planted;
+  });
 
-someRedis('through a queue', () => {
   test('tasks succeed and fail, stream, are verified there, commits come back, results are read by the next task', async () => {
     await farm.tasks(
       {

@@ -2,16 +2,15 @@
 // and over a queue.
 
 import { readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { instantText } from '../../src/decide/instant.ts';
-import { Farm } from '../support/farm.ts';
-import { redisProgram, WITHOUT_REDIS } from '../support/redis.ts';
+import { FAKE_CLAUDE } from '../support/actors.ts';
+import { eachOnFarm, type Farm } from '../support/farm.ts';
+import { someRedis } from '../support/redis.ts';
 
 // Each starts a supervisor, workers and git many times: seconds here, minutes on a machine that does ten things more.
 jest.setTimeout(400_000);
 
-const FAKE = fileURLToPath(new URL('../../fixtures/agents/claude.mjs', import.meta.url));
 const say = (...directives: string[]) => directives.map((one) => `fake-claude: ${one}`).join('\n');
 const agent = (command: string) =>
   `[executors.farm]\ntype = "claude"\ncommand = "${command}"\nend_grace = "0"\n`;
@@ -19,18 +18,13 @@ const agent = (command: string) =>
 const RESET = Math.ceil(Date.now() / 1000) + 86_400;
 const RESET_TEXT = instantText(RESET * 1000);
 
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
-
 let farm: Farm;
 
 describe.each(['api', 'queue'] as const)('over the %s', (over) => {
-  const some = over === 'queue' && redisProgram === null ? test.skip : test;
+  const some = over === 'queue' ? someRedis(test) : test;
 
-  beforeEach(async () => {
-    farm = await Farm.plant(over);
-  });
-  afterEach(async () => {
-    await farm.remove();
+  eachOnFarm(over, (planted) => {
+    farm = planted;
   });
 
   const why = (task: string) => farm.supervised.control.why({ task });
@@ -65,7 +59,7 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
         profile: 'account = "anthropic"',
         config: '[[budgets]]\nname = "small"\nusd = 0.000001\naccount = "anthropic"\n',
       });
-      await farm.worker('one', { config: agent(FAKE) });
+      await farm.worker('one', { config: agent(FAKE_CLAUDE) });
       expect(await farm.over('first')).toMatchObject({ status: 'done' });
       const [run] = await farm.supervised.control.runs({ task: 'first' });
       expect(run).toMatchObject({
@@ -90,7 +84,7 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
         config:
           '[limits]\nsafety_pass = "500ms"\n[[budgets]]\nname = "words"\ntokens = 1\nper = "task"\non_spent = "stop"\n',
       });
-      const one = await farm.worker('one', { config: agent(FAKE) });
+      const one = await farm.worker('one', { config: agent(FAKE_CLAUDE) });
       expect(await farm.supervised.event('run.released', 'a')).toMatchObject({
         because: expect.stringMatching(/^budget words is spent: /),
       });
@@ -127,7 +121,7 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
     async () => {
       await farm.tasks({ id: 'a' }, { id: 'here', after: ['a'], tags: [], executor: 'claude' });
       await farm.up({
-        profile: `account = "shared"\n[executors.claude]\naccount = "shared"\ncommand = "${FAKE}"`,
+        profile: `account = "shared"\n[executors.claude]\naccount = "shared"\ncommand = "${FAKE_CLAUDE}"`,
       });
       await farm.worker('poor', { config: agent(await poorAgent()) });
       await farm.supervised.event('run.released', 'a');

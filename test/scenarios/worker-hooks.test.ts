@@ -1,19 +1,16 @@
 // Hooks around agents of workers: as at home, also where their worker is killed in the middle of one.
 
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { createProcesses } from '../../src/executors/process/process-table.ts';
 import { processTable } from '../../src/executors/process/process-table-ps.ts';
-import { Farm } from '../support/farm.ts';
+import { eachOnFarm, type Farm } from '../support/farm.ts';
 
 const processes = createProcesses(processTable(process.platform));
 let farm: Farm;
 
-beforeEach(async () => {
-  farm = await Farm.plant('api');
-});
-afterEach(async () => {
-  await farm.remove();
+eachOnFarm('api', (planted) => {
+  farm = planted;
 });
 
 test('the hooks of the repository run around its agent, in its folder, and what they print comes back', async () => {

@@ -1,29 +1,26 @@
 // The network between a worker and its supervisor, or its queue, is cut while both live: done once, or told.
 
 import { readFile, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { type Cable, startCable } from '../support/cable.ts';
-import { Farm, type WorkerProcess } from '../support/farm.ts';
-import { redisProgram, WITHOUT_REDIS } from '../support/redis.ts';
+import { eachOnFarm, type Farm, type WorkerProcess } from '../support/farm.ts';
+import { someRedis } from '../support/redis.ts';
 
 // Each starts a supervisor, workers and git many times: seconds here, minutes on a machine that does ten things more.
 jest.setTimeout(400_000);
-
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
 
 let farm: Farm;
 let cable: Cable | null = null;
 
 describe.each(['api', 'queue'] as const)('over the %s', (over) => {
-  const some = over === 'queue' && redisProgram === null ? test.skip : test;
+  const some = over === 'queue' ? someRedis(test) : test;
 
-  beforeEach(async () => {
-    farm = await Farm.plant(over);
+  eachOnFarm(over, (planted) => {
+    farm = planted;
   });
   afterEach(async () => {
     await cable?.end();
     cable = null;
-    await farm.remove();
   });
 
   /** A supervisor, and a worker on the far end of a cable. */

@@ -3,18 +3,15 @@
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { Farm, jobsOf } from '../support/farm.ts';
+import { expect, test } from '@jest/globals';
+import { eachOnFarm, type Farm, jobsOf } from '../support/farm.ts';
 import { freePort } from '../support/redis.ts';
 
 let farm: Farm;
 
-beforeEach(async () => {
-  farm = await Farm.plant('api');
+eachOnFarm('api', async (planted) => {
+  farm = planted;
   await farm.configure();
-});
-afterEach(async () => {
-  await farm.remove();
 });
 
 test('a task runs at its commit, streams, is verified there, and its commits come back on a branch of its own', async () => {

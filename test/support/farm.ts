@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from '@jest/globals';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { command } from '../cli/fake-surroundings.ts';
@@ -313,4 +314,17 @@ export function jobsOf({ stateDir }: WorkerProcess): Promise<string[]> {
 function there<T>(value: T | null): T {
   if (value === null) throw new Error('it was not started');
   return value;
+}
+
+/** Gives each test of a suite a farm of its own. */
+export function eachOnFarm(over: 'api' | 'queue', enter: (farm: Farm) => void | Promise<void>): void {
+  let farm: Farm | null = null;
+  beforeEach(async () => {
+    farm = await Farm.plant(over);
+    await enter(farm);
+  });
+  afterEach(async () => {
+    await farm?.remove();
+    farm = null;
+  });
 }

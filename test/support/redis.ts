@@ -11,6 +11,13 @@ export const redisProgram = found('redis-server') ?? found('valkey-server');
 /** Says in one line why suites that need a Redis do nothing here. */
 export const WITHOUT_REDIS = 'skipped: no redis-server or valkey-server on PATH';
 
+/** `describe` or `test` where there is a Redis; where there is none it skips, and that is said. */
+export function someRedis<T extends { readonly skip: unknown }>(all: T): T | T['skip'] {
+  if (redisProgram !== null) return all;
+  process.stderr.write(`${WITHOUT_REDIS}\n`);
+  return all.skip;
+}
+
 export interface RedisServer {
   readonly url: string;
   readonly port: number;

@@ -3,6 +3,7 @@
 import { readinessView } from '../../src/decide/readiness/readiness.ts';
 import type { ReadinessView } from '../../src/decide/readiness/readiness-view.ts';
 import type { GraphView, World } from '../../src/decide/world.ts';
+import type { Budget } from '../../src/domain/budget.ts';
 import type { Config, RepoSettings, RetryPolicy } from '../../src/domain/config.ts';
 import type { Snapshot } from '../../src/domain/graph.ts';
 import type {
@@ -263,6 +264,23 @@ export function run(name: string, taskId: string, more: Partial<Run> = {}): Run 
     startedAt: NOW,
     finishedAt: null,
     outcome: null,
+    ...more,
+  };
+}
+
+/** Ten dollars a day for everything. */
+export function budget(more: Partial<Budget> = {}): Budget {
+  return {
+    name: 'day',
+    unit: 'usd',
+    cap: 10,
+    per: 'day',
+    repo: null,
+    profile: null,
+    account: null,
+    model: null,
+    warnAt: 0.8,
+    onSpent: 'finish',
     ...more,
   };
 }

@@ -5,10 +5,9 @@ import { expect, test } from '@jest/globals';
 import { admit, queuesOf } from '../../../src/decide/capacity/admit.ts';
 import { Budgets, type Spending } from '../../../src/decide/capacity/budgets.ts';
 import { type Learned, learn } from '../../../src/decide/capacity/learn.ts';
-import type { Budget } from '../../../src/domain/budget.ts';
 import type { Plan } from '../../../src/domain/plan.ts';
 import type { Run } from '../../../src/domain/run.ts';
-import { claude, NOW, run } from '../../support/tasks.ts';
+import { budget, claude, NOW, run } from '../../support/tasks.ts';
 
 /** All of them with BUDGET_DAYS=1000; fewer are enough to notice when it breaks. */
 const DAYS = Number(process.env.BUDGET_DAYS ?? 200);
@@ -51,18 +50,7 @@ function simulate(cost: (random: () => number) => number, cap: number) {
   const random = dice(7);
   const past: number[] = [];
   let learned: Learned = learn(past);
-  const budget: Budget = {
-    name: 'day',
-    unit: 'usd',
-    cap,
-    per: 'day',
-    repo: null,
-    profile: null,
-    account: null,
-    model: null,
-    warnAt: 0.8,
-    onSpent: 'finish',
-  };
+  const daily = budget({ cap });
   const result = { over: 0, byMoreThanOne: 0, used: 0 };
   for (let day = 0; day < DAYS; day++) {
     let spent = 0;
@@ -90,7 +78,7 @@ function simulate(cost: (random: () => number) => number, cap: number) {
       const budgets = new Budgets({
         now: NOW,
         zone: 'UTC',
-        budgets: [budget],
+        budgets: [daily],
         spending,
         runs,
         profileOf: () => PROFILE,

@@ -8,25 +8,20 @@ import { verdictOf } from '../../../src/decide/judge/verdicts.ts';
 import { wallClock } from '../../../src/decide/schedules/wall-clock.ts';
 import type { Budget } from '../../../src/domain/budget.ts';
 import type { Run } from '../../../src/domain/run.ts';
-import { claude, command, config, graphView, NOW, profiles, run, task, world } from '../../support/tasks.ts';
+import {
+  budget,
+  claude,
+  command,
+  config,
+  graphView,
+  NOW,
+  profiles,
+  run,
+  task,
+  world,
+} from '../../support/tasks.ts';
 
 const NOTHING: Spent = { usd: 0, tokens: 0, runs: 0, untoldUsd: 0, untoldTokens: 0 };
-
-function budget(more: Partial<Budget> = {}): Budget {
-  return {
-    name: 'day',
-    unit: 'usd',
-    cap: 10,
-    per: 'day',
-    repo: null,
-    profile: null,
-    account: null,
-    model: null,
-    warnAt: 0.8,
-    onSpent: 'finish',
-    ...more,
-  };
-}
 
 function row(more: Partial<SpentRow> = {}): SpentRow {
   const of = { graph: '/r/.workgraph', repo: '/r/.git', executor: 'claude', model: null };

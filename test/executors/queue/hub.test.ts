@@ -10,10 +10,7 @@ import { QueueHub } from '../../../src/executors/queue/hub.ts';
 import { QUEUE_SCHEMA } from '../../../src/executors/queue/messages.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { silentLog } from '../../../src/platform/log.ts';
-import { type RedisServer, redisProgram, startRedis, WITHOUT_REDIS } from '../../support/redis.ts';
-
-const someRedis = redisProgram === null ? describe.skip : describe;
-if (redisProgram === null) process.stderr.write(`${WITHOUT_REDIS}\n`);
+import { type RedisServer, someRedis, startRedis } from '../../support/redis.ts';
 
 const clock = systemClock();
 let folder: string;
@@ -23,7 +20,6 @@ let connection: QueueConnection;
 const cleanups: (() => Promise<unknown>)[] = [];
 
 beforeEach(async () => {
-  if (redisProgram === null) return;
   folder = await mkdtemp(join(tmpdir(), 'hub-'));
   cleanups.push(() => rm(folder, { recursive: true }));
   redis = await startRedis(folder);
@@ -43,7 +39,7 @@ const job = (run: string) =>
   ({ schema: QUEUE_SCHEMA, run, timeout_ms: null, lease_ms: 60_000, order: {} }) as const;
 const waiting = () => connection.on('farm', async (one) => (await one.getWaiting()).map(({ id }) => id));
 
-someRedis('a sweep', () => {
+someRedis(describe)('a sweep', () => {
   test('takes out the job of a run that has finished, and leaves that of an open one', async () => {
     const hub = hubOver(connection);
     await hub.add('farm', job('run_over'));
