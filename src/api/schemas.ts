@@ -6,7 +6,7 @@ import { OUTPUT_FILES } from '../domain/graph-files.ts';
 import { ACCOUNT_CODES, FAILURE_KINDS } from '../domain/outcome.ts';
 import { TASK_STATUSES } from '../domain/task.ts';
 import { VERDICT_STATES } from '../domain/verdict.ts';
-import { HOOKS } from '../executors/process/hook-files.ts';
+import { HOOKS } from '../executors/process/hooks/hook-files.ts';
 import { PIECE_MAX_BYTES } from '../run/remote-output.ts';
 
 /** Many languages write null for "not given"; it means the same here. */

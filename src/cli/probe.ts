@@ -4,8 +4,8 @@ import { connect as connectSocket } from 'node:net';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import { type AgentProfile, isAgentProfile, type Profile } from '../domain/profile.ts';
 import { executorTypeNamed } from '../executors/executor-types.ts';
-import { allowedEnvironment, profileEnvironment } from '../executors/process/environment.ts';
-import type { LoginAnswer } from '../executors/process/login.ts';
+import { allowedEnvironment, profileEnvironment } from '../executors/process/environment/environment.ts';
+import type { LoginAnswer } from '../executors/process/environment/login.ts';
 import { type Environment, findOnPath } from '../platform/environment.ts';
 
 /** Whether it can work, and how that is known. */
@@ -74,7 +74,7 @@ async function agent(profile: AgentProfile, environment: Surroundings): Promise<
 
 /** What the CLI of a profile says of its login, as it would see this shell's environment. */
 export async function loginOf(profile: AgentProfile, { variables }: Surroundings): Promise<LoginAnswer> {
-  const { askLogin } = await import('../executors/process/login.ts');
+  const { askLogin } = await import('../executors/process/environment/login.ts');
   const place = { environment: allowedEnvironment(variables), variables };
   return await askLogin(profile, { worktree: '/', environment: profileEnvironment(profile, place) });
 }

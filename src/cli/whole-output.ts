@@ -9,7 +9,7 @@ import {
   hookLog,
   hookRecord,
   hookState,
-} from '../executors/process/hook-files.ts';
+} from '../executors/process/hooks/hook-files.ts';
 import { readText } from '../platform/regular-file.ts';
 import { outputFiles, type ReadingOptions, RunOutput, type ShownLine } from './run-output.ts';
 

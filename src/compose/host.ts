@@ -2,7 +2,7 @@
 // that were made for tasks.
 
 import type { Config } from '../domain/config.ts';
-import type { Processes } from '../executors/process/process-table.ts';
+import type { Processes } from '../executors/process/lifecycle/process-table.ts';
 import type { Base } from '../platform/base.ts';
 import type { MachineProbe } from '../platform/machine.ts';
 import { Background } from '../run/background.ts';

@@ -1,6 +1,6 @@
 // The runs of this process, wired: what carries them, what ends them, and what is known of what they need.
 
-import type { HookRunner } from '../executors/process/hook.ts';
+import type { HookRunner } from '../executors/process/hooks/hook.ts';
 import type { Base } from '../platform/base.ts';
 import { Availability } from '../run/availability.ts';
 import { Background } from '../run/background.ts';

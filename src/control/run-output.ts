@@ -5,8 +5,8 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OutputReport } from '../domain/overview.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
-import { type HookName, hookLog } from '../executors/process/hook-files.ts';
-import { streamLine } from '../executors/process/stream-line.ts';
+import { streamLine } from '../executors/process/clis/stream-line.ts';
+import { type HookName, hookLog } from '../executors/process/hooks/hook-files.ts';
 import { plainLines } from '../platform/plain-text.ts';
 import { type OutputFile, openOutputFile } from '../runs/output-file.ts';
 

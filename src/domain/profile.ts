@@ -7,7 +7,7 @@ import type { SchedulePolicy } from './schedule-policy.ts';
 
 /**
  * The profiles of executor types, agent CLIs aside. A type that nothing else knows adds its own from its own file, by
- * `declare module '../domain/profile.ts' { interface ProfileTypes { … } }`.
+ * `declare module './profile.ts' { interface ProfileTypes { … } }`.
  */
 export interface ProfileTypes {
   command: CommandProfile;

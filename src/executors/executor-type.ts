@@ -12,7 +12,7 @@ import type { Identity } from '../platform/identity.ts';
 import type { Log } from '../platform/log.ts';
 import { duration, withDefault } from '../settings/setting.ts';
 import type { Executor } from './executor.ts';
-import type { ProcessMeans, Subprocesses } from './process/subprocess.ts';
+import type { ProcessMeans, Subprocesses } from './process/lifecycle/subprocess.ts';
 import type { QueueExecutorParts } from './queue/executor.ts';
 import { commonShape, overRetry } from './shared-settings.ts';
 

@@ -4,10 +4,10 @@ import type { ExecutorType } from '../domain/profile.ts';
 import type { Executor } from './executor.ts';
 import type { ExecutorMeans } from './executor-type.ts';
 import { EXECUTOR_TYPES } from './executor-types.ts';
-import { createHookRunner, type HookRunner } from './process/hook.ts';
-import { createPoller } from './process/poller.ts';
-import { createSubprocesses } from './process/subprocess.ts';
-import { type SweptProcess, sweepOrphans } from './process/terminate.ts';
+import { createHookRunner, type HookRunner } from './process/hooks/hook.ts';
+import { createPoller } from './process/lifecycle/poller.ts';
+import { createSubprocesses } from './process/lifecycle/subprocess.ts';
+import { type SweptProcess, sweepOrphans } from './process/lifecycle/terminate.ts';
 
 /** How often output and reattached processes are checked, ms. */
 const LOOK_EVERY_MS = 500;

@@ -6,8 +6,8 @@ import type { RunId } from '../domain/ids.ts';
 import type { Deferred, Outcome, Stopped } from '../domain/outcome.ts';
 import { isSpawned, type Profile } from '../domain/profile.ts';
 import { type Assignment, stopReason } from '../executors/executor.ts';
-import type { HookCall, HookEnd, HookRunner } from '../executors/process/hook.ts';
-import type { HookName } from '../executors/process/hook-files.ts';
+import type { HookCall, HookEnd, HookRunner } from '../executors/process/hooks/hook.ts';
+import type { HookName } from '../executors/process/hooks/hook-files.ts';
 
 /** The hooks of a repository. */
 export type RepoHooks = Pick<RepoSettings, 'beforeRun' | 'afterRun'>;

@@ -5,7 +5,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Footprint } from '../domain/machine.ts';
 import type { Run } from '../domain/run.ts';
-import type { Processes } from '../executors/process/process-table.ts';
+import type { Processes } from '../executors/process/lifecycle/process-table.ts';
 import type { Base } from '../platform/base.ts';
 import type { Cancel } from '../platform/clock.ts';
 import type { LiveRun } from '../run/live-run.ts';

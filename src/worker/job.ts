@@ -14,8 +14,8 @@ import {
 } from '../domain/outcome.ts';
 import type { ExecutorType, Profile } from '../domain/profile.ts';
 import type { Assignment, Executor, Handle, RunControl } from '../executors/executor.ts';
-import type { HookRunner } from '../executors/process/hook.ts';
-import type { HookName } from '../executors/process/hook-files.ts';
+import type { HookRunner } from '../executors/process/hooks/hook.ts';
+import type { HookName } from '../executors/process/hooks/hook-files.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Log, redact } from '../platform/log.ts';
 import { type HookedRun, hookCommand, runAfter, runBefore } from '../run/hook-rules.ts';

@@ -44,7 +44,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'the exit status that an agent left while no supervisor ran is not read',
     patches: [
       {
-        file: 'executors/process/launch.js',
+        file: 'executors/process/lifecycle/launch.js',
         from: `return typeof recorded.exit === 'number' ? recorded.exit : null;`,
         to: `return null;`,
       },
@@ -94,7 +94,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'what an agent left behind is not ended',
     patches: [
       {
-        file: 'executors/process/terminate.js',
+        file: 'executors/process/lifecycle/terminate.js',
         from: 'export async function endRunProcesses(run, leader, ladder, means) {',
         to: 'export async function endRunProcesses(run, leader, ladder, means) {\n    if (means !== null) return;',
       },

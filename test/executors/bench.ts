@@ -8,10 +8,10 @@ import type { AgentProfile, CommandProfile, Profile } from '../../src/domain/pro
 import type { RunNotes } from '../../src/domain/run.ts';
 import { bareDetail, type TaskDetail } from '../../src/domain/task.ts';
 import type { Assignment, RunControl } from '../../src/executors/executor.ts';
-import { createPoller } from '../../src/executors/process/poller.ts';
-import { createProcesses, type Processes } from '../../src/executors/process/process-table.ts';
-import { processTable } from '../../src/executors/process/process-table-ps.ts';
-import type { ProcessMeans } from '../../src/executors/process/subprocess.ts';
+import { createPoller } from '../../src/executors/process/lifecycle/poller.ts';
+import { createProcesses, type Processes } from '../../src/executors/process/lifecycle/process-table.ts';
+import { processTable } from '../../src/executors/process/lifecycle/process-table-ps.ts';
+import type { ProcessMeans } from '../../src/executors/process/lifecycle/subprocess.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 
 /** The folder of the misbehaving executables. */

@@ -8,8 +8,8 @@ import {
   createSubprocesses,
   type ProcessMeans,
   type Subprocesses,
-} from '../../src/executors/process/subprocess.ts';
-import { remainsOf, sweepOrphans } from '../../src/executors/process/terminate.ts';
+} from '../../src/executors/process/lifecycle/subprocess.ts';
+import { remainsOf, sweepOrphans } from '../../src/executors/process/lifecycle/terminate.ts';
 import { eventually, type makeAssignment, processMeans, temporaryFolder } from './bench.ts';
 import type { Behaviour, ContractBench } from './contract.ts';
 

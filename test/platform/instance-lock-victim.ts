@@ -2,7 +2,7 @@
 // Arguments: scope, lock file, holder file, state folder.
 
 import { writeSync } from 'node:fs';
-import { createProcesses, linuxProcessTable } from '../../src/executors/process/process-table.ts';
+import { createProcesses, linuxProcessTable } from '../../src/executors/process/lifecycle/process-table.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createLocker } from '../../src/platform/flock.ts';
 import { holdInstanceLock } from '../../src/platform/instance-lock.ts';

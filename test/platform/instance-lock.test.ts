@@ -17,7 +17,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import lockfile from 'proper-lockfile';
-import { createProcesses, linuxProcessTable } from '../../src/executors/process/process-table.ts';
+import { createProcesses, linuxProcessTable } from '../../src/executors/process/lifecycle/process-table.ts';
 import { createLocker } from '../../src/platform/flock.ts';
 import { holdInstanceLock, type InstanceLock, readInstanceHolder } from '../../src/platform/instance-lock.ts';
 

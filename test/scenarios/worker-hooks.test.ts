@@ -2,8 +2,8 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import { createProcesses } from '../../src/executors/process/process-table.ts';
-import { processTable } from '../../src/executors/process/process-table-ps.ts';
+import { createProcesses } from '../../src/executors/process/lifecycle/process-table.ts';
+import { processTable } from '../../src/executors/process/lifecycle/process-table-ps.ts';
 import { eachOnFarm, type Farm } from '../support/farm.ts';
 
 const processes = createProcesses(processTable(process.platform));

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { askPerson } from '../../src/executors/process/acp-question.ts';
+import { askPerson } from '../../src/executors/process/clis/acp-question.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { AskedOfRun } from '../../src/worker/asked-of-run.ts';
 import { Questions } from '../../src/worker/questions.ts';

@@ -1,7 +1,7 @@
 // `supervisor ask`: an agent asks a person and waits for the answer.
 
 import { SupervisorError } from '../../domain/errors.ts';
-import { askPerson } from '../../executors/process/acp-question.ts';
+import { askPerson } from '../../executors/process/clis/acp-question.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { Context } from '../context.ts';
 

@@ -5,7 +5,7 @@ import type { RouteInUse } from '../../decide/routes/routes-in-use.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
 import { isAgentProfile, type Profile } from '../../domain/profile.ts';
-import { allowedEnvironment, passedNames } from '../../executors/process/environment.ts';
+import { allowedEnvironment, passedNames } from '../../executors/process/environment/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { findProgram, loginOf, probe } from '../probe.ts';
 import { plain } from '../render/plain.ts';

@@ -1,3 +1,3 @@
 // One line of an agent's stream as people read it.
 
-export { streamLine } from '../../executors/process/stream-line.ts';
+export { streamLine } from '../../executors/process/clis/stream-line.ts';

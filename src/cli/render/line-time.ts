@@ -1,6 +1,6 @@
 // When a line of output was written, as far as the line itself says so: agents' streams and most loggers do.
 
-import { fields, parseFields } from '../../executors/process/stream-fields.ts';
+import { fields, parseFields } from '../../executors/process/clis/stream-fields.ts';
 
 /** As logs begin: `2027-03-14T09:00:00.123Z`, with a blank for the T, in brackets; a zone may be missing. */
 const LEADING =

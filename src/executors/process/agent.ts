@@ -11,17 +11,17 @@ import { redact } from '../../platform/log.ts';
 import type { Assignment, Executor, RunControl } from '../executor.ts';
 import { promptFile } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';
-import type { AgentCli, AgentFacts } from './agent-cli.ts';
-import { usedIn } from './agent-report.ts';
-import { agentEnvironment } from './environment.ts';
-import { lacksProgram } from './find-program.ts';
-import { asItSaid } from './last-word.ts';
-import { LoginBook } from './login-book.ts';
-import { patience } from './patience.ts';
+import type { AgentCli, AgentFacts } from './clis/agent-cli.ts';
+import { usedIn } from './clis/agent-report.ts';
+import { agentEnvironment } from './environment/environment.ts';
+import { lacksProgram } from './environment/find-program.ts';
+import { LoginBook } from './environment/login-book.ts';
+import { asItSaid } from './lifecycle/last-word.ts';
+import { patience } from './lifecycle/patience.ts';
+import { readInPlace } from './lifecycle/run-folder.ts';
+import type { ProcessMeans, Subprocesses, Watch } from './lifecycle/subprocess.ts';
+import { followLines, tailOf } from './output/tail.ts';
 import { writePrompt } from './prompt.ts';
-import { readInPlace } from './run-folder.ts';
-import type { ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
-import { followLines, tailOf } from './tail.ts';
 
 const STDERR_BYTES = 8 * 1024;
 /** How long a CLI may wait for its provider: some would wait for ever, and keep their slot all the while. */

@@ -3,9 +3,9 @@
 import type { AgentType } from '../../domain/agent-cli.ts';
 import type { Executor } from '../executor.ts';
 import type { ExecutorMeans } from '../executor-type.ts';
-import { ADAPTERS } from './adapters.ts';
 import { createAgentExecutor } from './agent.ts';
-import { withOutputCap } from './output-cap.ts';
+import { ADAPTERS } from './clis/adapters.ts';
+import { withOutputCap } from './output/output-cap.ts';
 
 /** The executor of one CLI. */
 export function agentExecutor(type: AgentType, means: ExecutorMeans): Executor {

@@ -61,7 +61,7 @@ export const command = executorType({
   async create(means) {
     const [{ createCommandExecutor }, { withOutputCap }] = await Promise.all([
       import('./command.ts'),
-      import('./output-cap.ts'),
+      import('./output/output-cap.ts'),
     ]);
     return withOutputCap(createCommandExecutor(means, means.subprocesses), means);
   },

@@ -13,16 +13,16 @@ import { appendText } from '../../platform/regular-file.ts';
 import type { Assignment, Executor, RunControl } from '../executor.ts';
 import { placeholderValue } from '../placeholder-values.ts';
 import { stoppedOutcome } from '../stopped.ts';
-import { agentEnvironment } from './environment.ts';
-import { describeStatus, vanishedOutcome } from './exit-text.ts';
-import { lacksProgram } from './find-program.ts';
-import { asItSaid } from './last-word.ts';
-import { patience } from './patience.ts';
+import { agentEnvironment } from './environment/environment.ts';
+import { lacksProgram } from './environment/find-program.ts';
+import { describeStatus, vanishedOutcome } from './lifecycle/exit-text.ts';
+import { asItSaid } from './lifecycle/last-word.ts';
+import { patience } from './lifecycle/patience.ts';
+import { readInPlace } from './lifecycle/run-folder.ts';
+import type { Exit, ProcessMeans, Subprocesses, Watch } from './lifecycle/subprocess.ts';
+import { followLines, sizeOf, tailOf } from './output/tail.ts';
 import { writePrompt } from './prompt.ts';
-import { readInPlace } from './run-folder.ts';
 import { shellScript } from './shell-script.ts';
-import type { Exit, ProcessMeans, Subprocesses, Watch } from './subprocess.ts';
-import { followLines, sizeOf, tailOf } from './tail.ts';
 
 /** Signals that stop a command, from polite to hard. */
 const LADDER = ['SIGTERM', 'SIGKILL'] as const;

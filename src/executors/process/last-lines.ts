@@ -6,9 +6,9 @@ import { stripVTControlCharacters } from 'node:util';
 import type { ExecutorType } from '../../domain/profile.ts';
 import { redact } from '../../platform/log.ts';
 import type { PreviousAttempt } from '../executor.ts';
-import { ADAPTERS } from './adapters.ts';
-import type { AgentCli, AgentFacts } from './agent-cli.ts';
-import { tailOf } from './tail.ts';
+import { ADAPTERS } from './clis/adapters.ts';
+import type { AgentCli, AgentFacts } from './clis/agent-cli.ts';
+import { tailOf } from './output/tail.ts';
 
 const LINES = 12;
 const LINE_CHARS = 300;

@@ -4,13 +4,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import type { AgentCli, AgentFacts } from '../../../src/executors/process/agent-cli.ts';
-import { claude } from '../../../src/executors/process/claude.ts';
-import { codex } from '../../../src/executors/process/codex.ts';
-import { gemini } from '../../../src/executors/process/gemini.ts';
-import { opencode } from '../../../src/executors/process/opencode.ts';
-import { pi } from '../../../src/executors/process/pi.ts';
-import type { Exit } from '../../../src/executors/process/subprocess.ts';
+import type { AgentCli, AgentFacts } from '../../../src/executors/process/clis/agent-cli.ts';
+import { claude } from '../../../src/executors/process/clis/claude.ts';
+import { codex } from '../../../src/executors/process/clis/codex.ts';
+import { gemini } from '../../../src/executors/process/clis/gemini.ts';
+import { opencode } from '../../../src/executors/process/clis/opencode.ts';
+import { pi } from '../../../src/executors/process/clis/pi.ts';
+import type { Exit } from '../../../src/executors/process/lifecycle/subprocess.ts';
 import { PER_ANSWER } from '../../support/model-api.ts';
 import { claudeProfile } from '../bench.ts';
 

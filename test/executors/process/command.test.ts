@@ -6,7 +6,7 @@ import type { CommandProfile } from '../../../src/domain/profile.ts';
 import type { TaskDetail } from '../../../src/domain/task.ts';
 import type { Assignment } from '../../../src/executors/executor.ts';
 import { createCommandExecutor } from '../../../src/executors/process/command.ts';
-import { createSubprocesses } from '../../../src/executors/process/subprocess.ts';
+import { createSubprocesses } from '../../../src/executors/process/lifecycle/subprocess.ts';
 import { AGENTS, commandProfile, makeAssignment, recordedControl } from '../bench.ts';
 import { describeExecutorContract, handleOf } from '../contract.ts';
 import { contentOf, eachInProcessWorld, openProcessBench, type ProcessWorld } from '../process-bench.ts';
