@@ -7,10 +7,10 @@ import { getRequestListener } from '@hono/node-server';
 import { messageOf, systemCode } from '../domain/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Log, redact } from '../platform/log.ts';
-import { checkDeclaredLength } from './body.ts';
-import { ApiProblem, type ProblemAnswer, problemAnswer } from './problem.ts';
-import type { ApiApp } from './route.ts';
-import { checkOrigin, type Transport } from './security.ts';
+import { checkDeclaredLength } from './request/body.ts';
+import { ApiProblem, type ProblemAnswer, problemAnswer } from './request/problem.ts';
+import type { ApiApp } from './request/route.ts';
+import { checkOrigin, type Transport } from './request/security.ts';
 
 /** How long a disconnected peer has to read the reason, ms. */
 const LINGER_MS = 1000;

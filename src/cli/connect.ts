@@ -3,7 +3,7 @@
 
 import { realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
-import type { SupervisorClient } from '../api/client.ts';
+import type { SupervisorClient } from '../api/client/client.ts';
 import type { RunFilter, TaskFilter, TaskQuery } from '../control/control.ts';
 import type { OfflineControl } from '../control/offline-control.ts';
 import type { Period } from '../control/verdicts.ts';
@@ -42,7 +42,7 @@ export async function connect(context: Context): Promise<SupervisorClient | null
   const socket = ownSupervisor(context);
   // If there is none, nothing is loaded to find that out.
   if (socket === null && isAbsent(apiFile)) return null;
-  const { connectSupervisor } = await import('../api/client.ts');
+  const { connectSupervisor } = await import('../api/client/client.ts');
   const client = await connectSupervisor({ apiFile });
   return client ?? (socket === null ? null : await connectSupervisor({ socket }));
 }

@@ -3,7 +3,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SupervisorClient } from '../api/client.ts';
+import type { SupervisorClient } from '../api/client/client.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { connectOrNull, type View, viewOfClient, viewOfLookout, withLookout } from './connect.ts';
 import type { Context } from './context.ts';

@@ -101,7 +101,7 @@ export async function composeLookout(
         writable.forgetResult({ repo, task: id, createdAt: createdAt ?? null });
       }),
     async keep(graph, request, mark) {
-      const { noteByHand } = await import('../control/complete-in-graph.ts');
+      const { noteByHand } = await import('../control/work/complete-in-graph.ts');
       // The graph has it; only a rewind before the next start would lose it.
       await inLedger((writable) =>
         noteByHand(writable, graph, request, { by: null, mark, at: clock.now() }),

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { readWgConfig } from '../config/wg-config.ts';
-import type { CompletionMeans } from '../control/complete-in-graph.ts';
+import type { CompletionMeans } from '../control/work/complete-in-graph.ts';
 import type { GraphPath } from '../domain/ids.ts';
 import { allowedEnvironment } from '../executors/process/environment/environment.ts';
 import type { GraphStore } from '../graph/store.ts';

@@ -36,10 +36,10 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { actionsOn, noteAction } from './actions.ts';
-import { handleAgentUpdate } from './agent-updates.ts';
-import type { Claims } from './claims.ts';
-import type { Completions } from './completions.ts';
-import { contradiction, nothingUnderWay } from './conflicts.ts';
+import { handleAgentUpdate } from './work/agent-updates.ts';
+import type { Claims } from './work/claims.ts';
+import type { Completions } from './work/completions.ts';
+import { contradiction, nothingUnderWay } from './work/conflicts.ts';
 import type {
   Caller,
   Claimed,
@@ -69,9 +69,9 @@ import {
   runReport,
   statusReport,
   taskReports,
-} from './reports.ts';
+} from './reports/reports.ts';
 import { type Period, verdictsReport } from './verdicts.ts';
-import type { WorkerCalls } from './worker-calls.ts';
+import type { WorkerCalls } from './work/worker-calls.ts';
 
 export interface ControlNeeds extends Base {
   readonly version: string;

@@ -25,9 +25,9 @@ import type { Clock } from '../platform/clock.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
 import { actionsOn } from './actions.ts';
-import type { CompletionMeans } from './complete-in-graph.ts';
+import type { CompletionMeans } from './work/complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
-import { digestOf } from './digest.ts';
+import { digestOf } from './views/digest.ts';
 import { askedRuns, endedMeanwhile, type FoundTask, findTask } from './find-task.ts';
 import {
   detailReport,
@@ -37,7 +37,7 @@ import {
   statusReport,
   taskReport,
   taskReports,
-} from './reports.ts';
+} from './reports/reports.ts';
 import { type Period, verdictsReport } from './verdicts.ts';
 
 export interface LookoutParts {
@@ -152,7 +152,7 @@ export class OfflineControl {
     const graph = this.#parts.graphs.get(found.view.graph);
     if (!graph) throw new SupervisorError('graph', `${found.view.graph} cannot be reached`);
     const [{ completeByHand }, means] = await Promise.all([
-      import('./complete-in-graph.ts'),
+      import('./work/complete-in-graph.ts'),
       this.#parts.completionMeans(),
     ]);
     const asked = { ...request, task: found.task.id };

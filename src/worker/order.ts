@@ -2,7 +2,7 @@
 // executors take as on the supervisor's own machine.
 
 import { join } from 'node:path';
-import { type ClaimedData, claimedData } from '../api/dispatch-schema.ts';
+import { type ClaimedData, claimedData } from '../api/shapes/dispatch-schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import { isAgentProfile, type Profile } from '../domain/profile.ts';

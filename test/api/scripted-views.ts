@@ -1,6 +1,6 @@
 // Views that show nothing, for tests of what stands around them.
 
-import type { SupervisorViews } from '../../src/control/views.ts';
+import type { SupervisorViews } from '../../src/control/views/views.ts';
 
 const AT = '2026-05-01T00:00:00Z';
 

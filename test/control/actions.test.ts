@@ -1,7 +1,7 @@
 // Who had what done: written down once, with the name of who asked, over restarts; and the same change to many tasks.
 
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { connectSupervisor } from '../../src/api/client.ts';
+import { connectSupervisor } from '../../src/api/client/client.ts';
 import { noteAction } from '../../src/control/actions.ts';
 import { createBus } from '../../src/platform/bus.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';

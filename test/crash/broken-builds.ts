@@ -116,7 +116,7 @@ export const BROKEN_BUILDS: readonly BrokenBuild[] = [
     what: 'a report is answered before its outcome is in the ledger',
     patches: [
       {
-        file: 'control/completions.js',
+        file: 'control/work/completions.js',
         from: `const { status, written, kept } = await this.#runs.end(run, reportedOutcome(request), 'report');`,
         to: `void this.#parts.clock.sleep(100).then(() => this.#runs.end(run, reportedOutcome(request), 'report'));\n        const { status, written, kept } = { status: 'done', written: true, kept: false };`,
       },

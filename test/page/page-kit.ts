@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from '@jest/globals';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { connectSupervisor } from '../../src/api/client.ts';
+import { connectSupervisor } from '../../src/api/client/client.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';
 import { findChromium, launchChromium, type Watched, watchedPage } from '../support/browser.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';

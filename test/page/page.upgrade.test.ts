@@ -6,7 +6,7 @@ import { appendFile, cp, mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import { connectSupervisor } from '../../src/api/client.ts';
+import { connectSupervisor } from '../../src/api/client/client.ts';
 import { resolvePaths } from '../../src/config/paths.ts';
 import { watchedPage } from '../support/browser.ts';
 import { builtCli } from '../support/built-cli.ts';

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { dispatchData } from '../../src/api/dispatch-schema.ts';
+import { dispatchData } from '../../src/api/shapes/dispatch-schema.ts';
 import { type Answer, send } from '../api/api-kit.ts';
 import { createPlayground, type Playground, type TaskLine } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';

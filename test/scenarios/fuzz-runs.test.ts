@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { dispatchData } from '../../src/api/dispatch-schema.ts';
+import { dispatchData } from '../../src/api/shapes/dispatch-schema.ts';
 import { type Caller, callerOf } from '../support/api-calls.ts';
 import { plainJson, roughly, type Schema } from '../support/from-schema.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';

@@ -4,7 +4,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { dispatchData } from '../../src/api/dispatch-schema.ts';
+import { dispatchData } from '../../src/api/shapes/dispatch-schema.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { tokenHash } from '../../src/platform/identity.ts';
 import { openLedger } from '../../src/runs/ledger.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readApiFile } from '../../src/api/api-file.ts';
-import { connectSupervisor } from '../../src/api/client.ts';
+import { connectSupervisor } from '../../src/api/client/client.ts';
 import { systemCode } from '../../src/domain/errors.ts';
 import { systemIdentity } from '../../src/platform/identity.ts';
 import { processImage } from '../../src/platform/process-image.ts';

@@ -2,7 +2,7 @@
 
 import { createControl } from '../../src/compose/control.ts';
 import { createRuns } from '../../src/compose/runs.ts';
-import { Completions } from '../../src/control/completions.ts';
+import { Completions } from '../../src/control/work/completions.ts';
 import type { SupervisorControl } from '../../src/control/control.ts';
 import { CurrentTasks } from '../../src/control/current-tasks.ts';
 import type { Config } from '../../src/domain/config.ts';

@@ -1,6 +1,6 @@
 // `supervisor events`: what the running supervisor did and does, from its event stream.
 
-import type { ServerEvent } from '../../api/server-events.ts';
+import type { ServerEvent } from '../../api/client/server-events.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import { connect } from '../connect.ts';

@@ -1,7 +1,7 @@
 // `mcp`: the running supervisor as an MCP server on standard input and output.
 
 import { readApiFile } from '../../api/api-file.ts';
-import { carryMcp } from '../../api/mcp-stdio.ts';
+import { carryMcp } from '../../api/mcp/mcp-stdio.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { ownSupervisor } from '../connect.ts';
 import type { Context } from '../context.ts';

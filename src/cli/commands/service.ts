@@ -1,7 +1,7 @@
 // `supervisor service …`: the supervisor as a systemd user unit or a launchd agent.
 
 import { spawn } from 'node:child_process';
-import type { SupervisorClient } from '../../api/client.ts';
+import type { SupervisorClient } from '../../api/client/client.ts';
 import { mainProgram } from '../../compose/base.ts';
 import { missingConfig } from '../../config/config-text.ts';
 import { loadMachineConfig } from '../../config/load.ts';

@@ -1,7 +1,7 @@
 // The commands that control a running supervisor: pause, resume, drain, reload, cancel, answer, retry.
 
 import { existsSync } from 'node:fs';
-import type { SupervisorClient } from '../../api/client.ts';
+import type { SupervisorClient } from '../../api/client/client.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
