@@ -1,9 +1,9 @@
 // What the API and the commands may ask of a supervisor that runs, wired.
 
-import { Claims } from '../control/work/claims.ts';
-import type { Completions } from '../control/work/completions.ts';
 import type { CurrentTasks } from '../control/current-tasks.ts';
 import { type ControlNeeds, LiveControl } from '../control/live-control.ts';
+import { Claims } from '../control/work/claims.ts';
+import type { Completions } from '../control/work/completions.ts';
 import { WorkerCalls } from '../control/work/worker-calls.ts';
 import type { Base } from '../platform/base.ts';
 import type { Identity } from '../platform/identity.ts';

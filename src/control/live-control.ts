@@ -36,10 +36,6 @@ import type { Ledger } from '../runs/ledger.ts';
 import type { ConnectedWorkers } from '../supervisor/connected-workers.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { actionsOn, noteAction } from './actions.ts';
-import { handleAgentUpdate } from './work/agent-updates.ts';
-import type { Claims } from './work/claims.ts';
-import type { Completions } from './work/completions.ts';
-import { contradiction, nothingUnderWay } from './work/conflicts.ts';
 import type {
   Caller,
   Claimed,
@@ -71,6 +67,10 @@ import {
   taskReports,
 } from './reports/reports.ts';
 import { type Period, verdictsReport } from './verdicts.ts';
+import { handleAgentUpdate } from './work/agent-updates.ts';
+import type { Claims } from './work/claims.ts';
+import type { Completions } from './work/completions.ts';
+import { contradiction, nothingUnderWay } from './work/conflicts.ts';
 import type { WorkerCalls } from './work/worker-calls.ts';
 
 export interface ControlNeeds extends Base {

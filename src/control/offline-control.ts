@@ -25,9 +25,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { LedgerView } from '../runs/ledger.ts';
 import { observeWorld } from '../supervisor/observe.ts';
 import { actionsOn } from './actions.ts';
-import type { CompletionMeans } from './work/complete-in-graph.ts';
 import type { CompletionAnswer, CompletionRequest, RunFilter, TaskFilter, TaskQuery } from './control.ts';
-import { digestOf } from './views/digest.ts';
 import { askedRuns, endedMeanwhile, type FoundTask, findTask } from './find-task.ts';
 import {
   detailReport,
@@ -39,6 +37,8 @@ import {
   taskReports,
 } from './reports/reports.ts';
 import { type Period, verdictsReport } from './verdicts.ts';
+import { digestOf } from './views/digest.ts';
+import type { CompletionMeans } from './work/complete-in-graph.ts';
 
 export interface LookoutParts {
   readonly config: Config;

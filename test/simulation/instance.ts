@@ -2,9 +2,9 @@
 
 import { createControl } from '../../src/compose/control.ts';
 import { createRuns } from '../../src/compose/runs.ts';
-import { Completions } from '../../src/control/work/completions.ts';
 import type { SupervisorControl } from '../../src/control/control.ts';
 import { CurrentTasks } from '../../src/control/current-tasks.ts';
+import { Completions } from '../../src/control/work/completions.ts';
 import type { Config } from '../../src/domain/config.ts';
 import type { Event } from '../../src/domain/event.ts';
 import { createGraphStore } from '../../src/graph/store.ts';

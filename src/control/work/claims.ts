@@ -27,11 +27,11 @@ import { newLease } from '../../runs/lease-row.ts';
 import type { Ledger } from '../../runs/ledger.ts';
 import { HELD_BY } from '../../runs/old-runs.ts';
 import type { ConnectedWorkers } from '../../supervisor/connected-workers.ts';
-import { alreadyClaimed } from './conflicts.ts';
 import type { Claimed, ClaimRequest, ClaimTerms } from '../control.ts';
 import type { CurrentTasks } from '../current-tasks.ts';
 import { type FoundTask, viewsAt } from '../find-task.ts';
 import { runReport } from '../reports/reports.ts';
+import { alreadyClaimed } from './conflicts.ts';
 import { waitFor } from './wait-for.ts';
 
 /** The answer to a worker's claim. */

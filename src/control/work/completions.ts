@@ -16,6 +16,9 @@ import { redact } from '../../platform/log.ts';
 import type { Runs } from '../../run/runs.ts';
 import type { Ledger } from '../../runs/ledger.ts';
 import { resultKey } from '../../runs/result-book.ts';
+import type { CompletionAnswer, CompletionRequest } from '../control.ts';
+import type { CurrentTasks } from '../current-tasks.ts';
+import type { FoundTask } from '../find-task.ts';
 import {
   type CompletionMeans,
   completeByHand,
@@ -32,9 +35,6 @@ import {
   taskRemoved,
   wasCancelled,
 } from './conflicts.ts';
-import type { CompletionAnswer, CompletionRequest } from '../control.ts';
-import type { CurrentTasks } from '../current-tasks.ts';
-import type { FoundTask } from '../find-task.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Longer than anyone waits for a graph's lock, ms. */

@@ -25,6 +25,9 @@ import type { Ledger } from '../../runs/ledger.ts';
 import { HELD_BY } from '../../runs/old-runs.ts';
 import type { ConnectedWorkers } from '../../supervisor/connected-workers.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
+import type { Caller, DispatchRequest, ReleaseTerms, RunOfToken } from '../control.ts';
+import type { FoundTask } from '../find-task.ts';
+import { runReport } from '../reports/reports.ts';
 import { notReady, planOf } from './claims.ts';
 import {
   alreadyClaimed,
@@ -36,9 +39,6 @@ import {
   taskRemoved,
   wasCancelled,
 } from './conflicts.ts';
-import type { Caller, DispatchRequest, ReleaseTerms, RunOfToken } from '../control.ts';
-import type { FoundTask } from '../find-task.ts';
-import { runReport } from '../reports/reports.ts';
 import { waitFor } from './wait-for.ts';
 
 interface WorkerCallNeeds extends Pick<Base, 'bus' | 'clock'> {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { pageOf } from '../../../src/api/routes/pagination.ts';
 import { ApiProblem } from '../../../src/api/request/problem.ts';
+import { pageOf } from '../../../src/api/routes/pagination.ts';
 import { taskReport } from '../scripted-control.ts';
 
 const tasks = (...ids: string[]) => ids.map((id) => taskReport(id, '/w1', '/g1'));

@@ -34,7 +34,7 @@ const built: typeof acp = {
   ...acp,
   commandLine(call) {
     const [node, , ...rest] = acp.commandLine(call);
-    return [node, join(dirname(builtCli()), '../executors/process/acp-client.js'), ...rest];
+    return [node, join(dirname(builtCli()), '../executors/process/clis/acp-client.js'), ...rest];
   },
 };
 
