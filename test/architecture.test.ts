@@ -55,7 +55,7 @@ test('the picture of the rooms in README is that of the sources, lower rooms bel
 
 test('docs/design/architecture.md has a sentence for every folder below a room', () => {
   const text = readFileSync(join(ROOT, 'docs/design/architecture.md'), 'utf8');
-  const [, rooms = ''] = /^## 3\..*\n([^]*?)^## 4\./m.exec(text) ?? [];
+  const [, rooms = ''] = /^## 3\..*\n([\s\S]*?)^## 4\./m.exec(text) ?? [];
   const folders = typescriptBelow('src').flatMap((path) => path.match(/^[^/]+\/.*(?=\/)/) ?? []);
   const named = [...rooms.matchAll(/`([a-z]+)\/`/g)].map(([, name]) => name);
   const missing = [...new Set(folders)].filter((folder) => !named.includes(folder.split('/').at(-1)));
