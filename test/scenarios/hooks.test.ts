@@ -9,7 +9,7 @@ import { runCommandLine } from '../../src/cli/program.ts';
 import { createProcesses } from '../../src/executors/process/lifecycle/process-table.ts';
 import { processTable } from '../../src/executors/process/lifecycle/process-table-ps.ts';
 import { command, fakeSurroundings } from '../cli/fake-surroundings.ts';
-import { eventually } from '../support/actors.ts';
+import { bareEnvironment, eventually } from '../support/actors.ts';
 import { callerOf } from '../support/api-calls.ts';
 import { builtCli } from '../support/built-cli.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
@@ -61,7 +61,7 @@ const cli = (...argv: string[]) =>
 /** The built program, until it is killed. */
 function startProgram(): ChildProcess {
   const args = [builtCli(), 'run', '--config', playground.configFile, '--state-dir', playground.stateDir];
-  const env = { PATH: process.env.PATH, HOME: playground.folder, GIT_CONFIG_GLOBAL: '/dev/null' };
+  const env = bareEnvironment(playground.folder);
   child = spawn(process.execPath, args, { cwd: playground.folder, env, stdio: 'ignore' });
   return child;
 }

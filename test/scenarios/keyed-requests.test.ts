@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { bareEnvironment } from '../support/actors.ts';
 import { builtCli } from '../support/built-cli.ts';
 import { createPlayground, type Playground } from '../support/playground.ts';
 
@@ -24,7 +25,7 @@ afterEach(async () => {
 /** Starts it; resolves when it says so. */
 function start(): Promise<void> {
   const args = [builtCli(), 'run', '--config', playground.configFile, '--state-dir', playground.stateDir];
-  const env = { PATH: process.env.PATH, HOME: playground.folder, GIT_CONFIG_GLOBAL: '/dev/null' };
+  const env = bareEnvironment(playground.folder);
   const started = spawn(process.execPath, args, { cwd: playground.folder, env });
   child = started;
   return new Promise((resolve, reject) => {

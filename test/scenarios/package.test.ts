@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readApiFile } from '../../src/api/api-file.ts';
 import { findOnPath } from '../../src/platform/environment.ts';
-import { eventually } from '../support/actors.ts';
+import { bareEnvironment, eventually } from '../support/actors.ts';
 
 const run = promisify(execFile);
 const AS_SOMEONE = ['-c', 'user.name=someone', '-c', 'user.email=someone@example.com'];
@@ -28,7 +28,7 @@ const packageJson = async () => JSON.parse(await readFile(join(ROOT, 'package.js
 const program = (main: string, ...args: string[]) =>
   run(main, args, {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/null' },
+    env: bareEnvironment(folder),
   });
 
 test('nothing that is installed runs a script, and what is bundled is no dependency', async () => {
@@ -78,7 +78,7 @@ test('what the bundle loads late works in it as well: metrics, traces, MCP', asy
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
   const { port } = collector.address() as AddressInfo;
   const env = {
-    ...{ PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder, GIT_CONFIG_GLOBAL: '/dev/null' },
+    ...{ ...bareEnvironment(folder), XDG_RUNTIME_DIR: folder },
     ...{ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_METRICS_EXPORTER: 'otlp' },
   };
   await run(main, ['add', 'Say hello', '--id', 'hello', '--exec', 'echo hello'], { cwd: repo, env });

@@ -36,17 +36,19 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
+/** What a program needs to run at all; the day that it is for the tests is the day for what they start. */
+export function bareEnvironment(home: string) {
+  const { PATH, TEST_CLOCK, NODE_OPTIONS } = process.env;
+  return {
+    ...{ PATH, TEST_CLOCK, NODE_OPTIONS, HOME: home },
+    ...{ GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' },
+  };
+}
+
 /** The environment of a person of their own, with nothing of the supervisor in it. */
 export function personEnvironment(home: string, more: Record<string, string | undefined> = {}) {
-  const { PATH, GIT_CONFIG_GLOBAL, GIT_CONFIG_NOSYSTEM, TEST_CLOCK, NODE_OPTIONS } = process.env;
   return {
-    PATH,
-    GIT_CONFIG_GLOBAL,
-    GIT_CONFIG_NOSYSTEM,
-    // The day that it is for the tests is the day for what they start.
-    TEST_CLOCK,
-    NODE_OPTIONS,
-    HOME: home,
+    ...bareEnvironment(home),
     XDG_CONFIG_HOME: join(home, '.config'),
     XDG_STATE_HOME: join(home, '.local', 'state'),
     XDG_RUNTIME_DIR: join(home, 'run'),

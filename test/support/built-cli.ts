@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { bareEnvironment } from './actors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MAIN = join(ROOT, 'dist/cli/main.js');
@@ -40,12 +41,7 @@ export function runCli(
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [builtCli(), ...argv], {
       cwd: options.cwd,
-      env: {
-        PATH: process.env.PATH ?? '',
-        HOME: dirname(options.cwd),
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        ...options.env,
-      },
+      env: { ...bareEnvironment(dirname(options.cwd)), ...options.env },
     });
     let out = '';
     let err = '';

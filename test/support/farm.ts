@@ -8,6 +8,7 @@ import { afterEach, beforeEach } from '@jest/globals';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { command } from '../cli/fake-surroundings.ts';
+import { bareEnvironment } from './actors.ts';
 import { type Caller, callerOf } from './api-calls.ts';
 import { builtCli } from './built-cli.ts';
 import { createPlayground, type Playground, type TaskLine } from './playground.ts';
@@ -69,12 +70,7 @@ export async function startWorker(
     {
       cwd: playground.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: globalThis.process.env.PATH ?? '',
-        HOME: playground.folder,
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        ...options.env,
-      },
+      env: { ...bareEnvironment(playground.folder), ...options.env },
     },
   );
   let text = '';
