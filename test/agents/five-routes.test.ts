@@ -166,8 +166,7 @@ besideRealAgents('five real CLIs in one graph', CLIS, () => {
   test('the supervisor is killed and started again in the middle: each agent continues, started once', async () => {
     const first = await agents.start(CLIS.map(waitsInTool));
     for (const cli of CLIS) await agents.pidIn(`tool-${cli}`);
-    first.kill('SIGKILL');
-    await first.ended;
+    await first.kill('SIGKILL');
     await agents.startAgain();
     await writeFile(join(agents.ground.folder, 'go'), '');
     for (const cli of CLIS) {

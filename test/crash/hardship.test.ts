@@ -22,8 +22,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await supervised?.stop({ cancelAgents: true });
   started?.kill('SIGCONT');
-  started?.kill('SIGKILL');
-  await started?.ended;
+  await started?.kill('SIGKILL');
   supervised = null;
   started = null;
   for (const pid of await markedProcesses(playground.stateDir)) process.kill(pid, 'SIGKILL');

@@ -16,8 +16,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   running?.kill('SIGTERM');
-  running?.kill('SIGTERM');
-  await running?.ended;
+  await running?.kill('SIGTERM');
   running = null;
   await ground.remove();
 });
@@ -85,8 +84,7 @@ inPlace('process, port, token and agents stay; who ended is reaped; a stop leave
   await eventually(async () => (await ground.readGraph(ground.repo)).get('slow')?.status === 'done');
   await eventually(() => statOf(wrapper) === null);
 
-  running?.kill('SIGTERM');
-  expect((await running?.ended)?.status).toBe(0);
+  expect((await running?.kill('SIGTERM'))?.status).toBe(0);
   expect(existsSync(before?.socket ?? '')).toBe(false);
   expect(await api()).toBeNull();
   expect((await supervisor(ground, ['restart'])).status).toBe(5);

@@ -17,8 +17,7 @@ beforeEach(async () => {
   ]);
 });
 afterEach(async () => {
-  running?.kill('SIGTERM');
-  await running?.ended;
+  await running?.kill('SIGTERM');
   running = null;
   await ground.remove();
 });

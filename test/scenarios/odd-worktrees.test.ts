@@ -200,8 +200,7 @@ describe('a current folder that was deleted', () => {
       await playground.writeGraph(linked, [{ id: 'two', exec: 'true' }]);
       await eventually(async () => (await playground.readGraph(linked)).get('two')?.status === 'done');
     } finally {
-      running.kill('SIGTERM');
-      await running.ended;
+      await running.kill('SIGTERM');
     }
   });
 });

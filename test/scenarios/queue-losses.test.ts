@@ -23,8 +23,7 @@ someRedis(describe)('through a queue, with losses', () => {
     await farm.up();
     const first = await farm.worker('one');
     await farm.appears(farm.pathOf('begun'));
-    first.kill('SIGKILL');
-    await first.ended;
+    await first.kill('SIGKILL');
     const second = await farm.worker('one');
     await second.says('worker.taken-up');
     await writeFile(farm.pathOf('go'), '');
@@ -40,8 +39,7 @@ someRedis(describe)('through a queue, with losses', () => {
     await farm.up({ lease: '3s' });
     const first = await farm.worker('one');
     await farm.appears(farm.pathOf('begun'));
-    first.kill('SIGKILL');
-    await first.ended;
+    await first.kill('SIGKILL');
     await farm.supervised.nth(2, 'run.handed-off', 'a');
     const back = await farm.worker('one', { args: ['--profile', 'none'] });
     await back.says('someone else has it');

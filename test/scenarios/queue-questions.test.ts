@@ -75,8 +75,7 @@ someRedis(describe)('questions over a queue', () => {
     await farm.supervise();
     await farm.redis.end('SIGKILL');
     await farm.redis.start();
-    one.kill('SIGKILL');
-    await one.ended;
+    await one.kill('SIGKILL');
     const signs = new QueueEvents('farm', { connection: farm.client(), prefix: 'workgraph' });
     await signs.waitUntilReady();
     const heard = new Promise<void>((resolve) => signs.once('progress', () => resolve()));

@@ -60,8 +60,7 @@ someRedis(describe)('through a queue', () => {
       return workers.map(({ name }) => name);
     };
     await farm.until(async () => (await names()).includes('one'));
-    one.kill('SIGTERM');
-    expect(await one.ended).toBe(0);
+    expect(await one.kill('SIGTERM')).toBe(0);
     expect(await jobsOf(one)).toEqual([]);
   });
 
@@ -79,8 +78,7 @@ someRedis(describe)('through a queue', () => {
     expect((await farm.queue().getJobCounts('wait', 'active')).wait).toBe(0);
     await farm.api.post('/api/task/a/cancel', { reason: 'not wanted' });
     await one.says('worker.dropped');
-    one.kill('SIGTERM');
-    expect(await one.ended).toBe(0);
+    expect(await one.kill('SIGTERM')).toBe(0);
     const pid = Number(await readFile(farm.pathOf('pid'), 'utf8'));
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
     const graph = await farm.playground.readGraph(farm.playground.repo);

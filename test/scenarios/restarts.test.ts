@@ -29,8 +29,7 @@ beforeEach(async () => {
 afterEach(async () => {
   // The second signal ends agents, too.
   running?.kill('SIGTERM');
-  running?.kill('SIGTERM');
-  await running?.ended;
+  await running?.kill('SIGTERM');
   running = null;
   await ground.remove();
 });
@@ -282,8 +281,7 @@ inPlace(
 
 test('3 times stopped and started again under claims, callbacks and dispatches: callers try again, nothing is lost or done twice', async () => {
   await underLoad(3, true, async () => {
-    running?.kill('SIGTERM');
-    expect((await running?.ended)?.status).toBe(0);
+    expect((await running?.kill('SIGTERM'))?.status).toBe(0);
     await begin();
   });
 });

@@ -20,8 +20,7 @@ afterEach(async () => {
   await supervised?.stop({ cancelAgents: true });
   supervised = null;
   for (const one of started) {
-    one.kill('SIGKILL');
-    await one.ended;
+    await one.kill('SIGKILL');
   }
   started = [];
   await playground.remove();
@@ -58,8 +57,7 @@ describe('stopping and starting again', () => {
       return tasks.length === 4 && phases.filter((phase) => phase === 'started').length === 3;
     });
     const pid = Number(await readFile(file('good.pid'), 'utf8'));
-    first.kill('SIGTERM');
-    const ended = await first.ended;
+    const ended = await first.kill('SIGTERM');
     expect(ended.status).toBe(0);
     expect(ended.stdout + ended.stderr).toContain('still under way');
     expect(ended.stdout + ended.stderr).toContain('good');
@@ -170,8 +168,7 @@ type = "command"
     const running = startSupervisor(playground, ['run', '--cancel']);
     started.push(running);
     const pid = Number(await eventually(() => readFile(file('pid'), 'utf8').catch(() => null)));
-    running.kill('SIGTERM');
-    expect((await running.ended).status).toBe(0);
+    expect((await running.kill('SIGTERM')).status).toBe(0);
     expect(isAlive(pid)).toBe(false);
     expect((await playground.readGraph(playground.repo)).get('long')).toMatchObject({ status: 'open' });
   });
@@ -276,8 +273,7 @@ test('run --observe says what it would do and touches nothing: every file keeps 
     expect(stderr).toBe('');
     return JSON.parse(stdout).supervisor.mode === 'observe' && JSON.parse(stdout).supervisor.running;
   });
-  seen.kill('SIGTERM');
-  expect((await seen.ended).status).toBe(0);
+  expect((await seen.kill('SIGTERM')).status).toBe(0);
   expect(await everyFile(playground.repo)).toEqual(before);
   expect(await everyFile(linked)).toEqual(beforeLinked);
 });

@@ -18,8 +18,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const one of both) await one.stop({ cancelAgents: true });
   for (const one of started) {
-    one.kill('SIGKILL');
-    await one.ended;
+    await one.kill('SIGKILL');
   }
   both = [];
   started = [];
@@ -105,8 +104,7 @@ test('the built program: killed in the middle of its work, its graph passes on a
     const { supervisor: who, worktrees } = JSON.parse(seen.stdout);
     return who.running && worktrees[0]?.state === 'held' && worktrees[0].because.includes(String(first.pid));
   });
-  first.kill('SIGKILL');
-  await first.ended;
+  await first.kill('SIGKILL');
   await playground.writeGraph(playground.repo, [
     ...([...(await playground.readGraph(playground.repo)).values()] as { id: string }[]),
     { id: 'new', exec: tell('new') },
@@ -114,8 +112,7 @@ test('the built program: killed in the middle of its work, its graph passes on a
   await eventually(async () => (await playground.readGraph(playground.repo)).get('new')?.status === 'done');
   // Somebody's agent is on `long`, as the graph says: the second leaves it alone.
   expect((await playground.readGraph(playground.repo)).get('long')).toMatchObject({ status: 'in-progress' });
-  second.kill('SIGTERM');
-  expect((await second.ended).status).toBe(0);
+  expect((await second.kill('SIGTERM')).status).toBe(0);
 
   // The first one's state comes back: the agent that outlived it is reattached, and its end is noticed.
   const third = startSupervisor(playground, ['run']);

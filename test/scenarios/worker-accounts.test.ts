@@ -94,8 +94,7 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
       expect(await why('a')).toMatchObject({ state: 'held', code: 'budget' });
       expect(await readFile(farm.pathOf('note'), 'utf8')).toContain('1 token of 1 token (budget words)');
       // Its agent ends with it.
-      one.kill('SIGTERM');
-      expect(await one.ended).toBe(0);
+      expect(await one.kill('SIGTERM')).toBe(0);
       expect(one.said()).toContain('worker.dropped');
     },
   );

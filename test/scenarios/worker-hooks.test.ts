@@ -53,8 +53,7 @@ test('killed with -9 in the middle of a hook: what is left of it is ended, and i
   for (const name of ['before', 'after']) {
     const one = await farm.worker('one');
     await farm.appears(farm.pathOf(name));
-    one.kill('SIGKILL');
-    await one.ended;
+    await one.kill('SIGKILL');
   }
   const last = await farm.worker('one');
   expect(await farm.over('a')).toMatchObject({ status: 'done' });

@@ -49,8 +49,7 @@ test('a task runs at its commit, streams, is verified there, and its commits com
   expect(JSON.stringify(detail.artifacts)).toContain('wg/build/a1');
   expect(await readFile(String(detail.runs[0]?.output), 'utf8')).toContain(`in ${one.stateDir}`);
   // Nothing of it stays on the worker but the copy of the repository.
-  one.kill('SIGTERM');
-  expect(await one.ended).toBe(0);
+  expect(await one.kill('SIGTERM')).toBe(0);
   expect(await jobsOf(one)).toEqual([]);
   const status = (await farm.api.get('/api/status')).json as unknown as { workers: object[] };
   expect(status.workers).toEqual([]);
@@ -89,8 +88,7 @@ test('killed with -9 and started again within its lease: the same run continues,
   const first = await farm.worker('one');
   await farm.supervised.event('run.handed-off', 'a');
   await farm.appears(farm.pathOf('begun'));
-  first.kill('SIGKILL');
-  await first.ended;
+  await first.kill('SIGKILL');
   const second = await farm.worker('one');
   await second.says('worker.taken-up');
   await writeFile(farm.pathOf('go'), '');
@@ -108,8 +106,7 @@ test('a worker that stays away loses the task to another; back again, it is told
   const first = await farm.worker('one', { args: ['--lease', '2s'] });
   await farm.supervised.event('run.handed-off', 'a');
   await farm.appears(farm.pathOf('begun'));
-  first.kill('SIGKILL');
-  await first.ended;
+  await first.kill('SIGKILL');
   await farm.supervised.event('run.released', 'a');
   await farm.worker('two');
   await farm.supervised.nth(2, 'run.handed-off', 'a');
@@ -189,8 +186,7 @@ test('quota: the account of this worker rests, the task goes to the next one, an
     config: '[executors.farm]\ntype = "command"\nshell = "echo {{task.title}}"\n',
   });
   expect(await farm.over('a')).toMatchObject({ status: 'done' });
-  rich.kill('SIGTERM');
-  await rich.ended;
+  await rich.kill('SIGTERM');
 });
 
 test('refused for good: a wrong token, no token, plain http to elsewhere, no profile, a second one in the same folder', async () => {
@@ -229,8 +225,7 @@ test('what an earlier worker left torn or foreign is removed; what is whole is r
   await farm.playground.git(farm.playground.folder, 'init', '-q', join(jobs, 'foreign'));
   const one = await farm.worker('one');
   expect(await farm.over('a')).toMatchObject({ status: 'done' });
-  one.kill('SIGTERM');
-  await one.ended;
+  await one.kill('SIGTERM');
   expect(await jobsOf(one)).toEqual([]);
   await rm(jobs, { recursive: true });
 });

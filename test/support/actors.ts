@@ -32,7 +32,8 @@ export interface Started {
   text(): string;
   /** Resolves when it has printed this; rejects when it ends before. */
   prints(text: string): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
+  /** Resolves when it has ended, as `ended` does. */
+  kill(signal: NodeJS.Signals): Promise<Ended>;
   readonly ended: Promise<Ended>;
 }
 
@@ -109,7 +110,10 @@ export function startSupervisor(
         void ended.then(() => reject(new Error(`it ended before it printed ${wanted}:\n${text}`)));
       });
     },
-    kill: (signal) => void child.kill(signal),
+    kill(signal) {
+      child.kill(signal);
+      return ended;
+    },
     ended,
   };
 }

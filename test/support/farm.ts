@@ -43,7 +43,8 @@ export interface WorkerProcess {
   says(text: string): Promise<void>;
   /** Resolves with its exit status, or the signal that ended it. */
   readonly ended: Promise<number | string>;
-  kill(signal: NodeJS.Signals): void;
+  /** Resolves as `ended`. */
+  kill(signal: NodeJS.Signals): Promise<number | string>;
 }
 
 /** Starts `supervisor worker` with a state folder of its own, in which `config` is its supervisor.toml. */
@@ -102,7 +103,10 @@ export async function startWorker(
         });
       }),
     ended,
-    kill: (signal) => void process.kill(signal),
+    kill(signal) {
+      process.kill(signal);
+      return ended;
+    },
   };
 }
 
@@ -291,10 +295,7 @@ export class Farm {
   }
 
   async remove(): Promise<void> {
-    for (const { process, ended } of this.#workers) {
-      process.kill('SIGKILL');
-      await ended;
-    }
+    for (const worker of this.#workers) await worker.kill('SIGKILL');
     for (const client of this.#clients) client.disconnect();
     await this.#supervised?.stop({ cancelAgents: true });
     await this.#redis?.end('SIGKILL');

@@ -106,8 +106,7 @@ export function realAgents(more: (model: ModelApi) => string = () => ''): RealAg
   }
   async function stop(): Promise<void> {
     if (running === null) return;
-    running.kill('SIGTERM');
-    await running.ended;
+    await running.kill('SIGTERM');
     running = null;
   }
   const callApi = () => {
