@@ -14,7 +14,7 @@ import { LiveViews } from '../control/views/views.ts';
 import { Completions } from '../control/work/completions.ts';
 import { applySpooled } from '../control/work/spooled.ts';
 import { usesCallbackUrl } from '../domain/callback-use.ts';
-import type { Profile } from '../domain/profile.ts';
+import { isCalledBack, type Profile } from '../domain/profile.ts';
 import type { ReportedProblem } from '../domain/report.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/environment/agent-tools.ts';
@@ -394,8 +394,7 @@ class AgentCallbacks {
   /** Opens TCP when the profile needs it. */
   async addressFor(profile: Profile): Promise<CallbackAddress> {
     if (!this.#api) throw new Error('nothing is begun before there is an API');
-    const isCalledBack = profile.type === 'http' && profile.completion === 'callback';
-    const needsTcp = isCalledBack || usesCallbackUrl(profile);
+    const needsTcp = isCalledBack(profile) || usesCallbackUrl(profile);
     const { socket, url } = this.#api.address();
     return { url: needsTcp ? await this.#api.openTcp() : url, socket };
   }

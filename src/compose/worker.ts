@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createConfigSource } from '../config/source.ts';
 import { SupervisorError } from '../domain/errors.ts';
-import { isAgentProfile } from '../domain/profile.ts';
+import { isSpawned } from '../domain/profile.ts';
 import { createExecutors } from '../executors/executors.ts';
 import { writeAgentTools } from '../executors/process/environment/agent-tools.ts';
 import { allowedEnvironment } from '../executors/process/environment/environment.ts';
@@ -156,8 +156,7 @@ function offered(
 ): readonly string[] {
   if (named.length > 0) return [...new Set(named)];
   const own = [...profiles.values()].filter(
-    (profile) =>
-      profile.origin.file !== 'built-in' && (isAgentProfile(profile) || profile.type === 'command'),
+    (profile) => profile.origin.file !== 'built-in' && isSpawned(profile),
   );
   if (own.length > 0) return own.map(({ name }) => name);
   throw new SupervisorError('usage', 'this worker offers no profile', {

@@ -3,7 +3,7 @@
 
 import { type GraphPath, type TaskId, taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import { runsHere } from '../domain/profile.ts';
+import { isOffered, runsHere, waitsInQueue } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
@@ -88,10 +88,10 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
   const admission = admit(queues, room, isBusy);
   const admitted = world.dispatchBlocked ? [] : admission.admitted;
   const offers = admitted
-    .filter(({ profile }) => profile.type === 'remote')
+    .filter(({ profile }) => isOffered(profile.type))
     .map((plan) => withBudgets(plan, room.budgets));
   for (const plan of admitted)
-    if (plan.profile.type !== 'remote')
+    if (!isOffered(plan.profile.type))
       actions.push({ kind: 'dispatch', plan: withBudgets(plan, room.budgets) });
   for (const stop of room.budgets?.toStop() ?? []) actions.push({ kind: 'stop', reason: 'budget', ...stop });
   const asksMachine = queues.some(
@@ -148,7 +148,7 @@ function readyWords(
     if (admitted.has(ready.plan)) {
       if (world.dispatchBlocked) return standing(kept, ready.plan, world.dispatchBlocked);
       const { profile } = ready.plan;
-      return profile.type === 'remote' ? { ...kept, ...awaitsWorker(profile, world.workers) } : kept;
+      return isOffered(profile.type) ? { ...kept, ...awaitsWorker(profile, world.workers) } : kept;
     }
     const until = unsure.get(kept.graph);
     if (until !== undefined) return { ...kept, ...unsureWords(until) };
@@ -384,7 +384,7 @@ function wordsOf(run: Run, task: Task, workers: World['workers']): Words | null 
   }
   switch (run.phase) {
     case 'handed-off':
-      if (run.type === 'bullmq' && run.waits) {
+      if (waitsInQueue(run.type) && run.waits) {
         const { because } = awaitsWorker({ name: run.reference ?? run.executor }, workers);
         return {
           state: 'running',

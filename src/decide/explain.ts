@@ -2,7 +2,7 @@
 // `supervisor why`; built from the functions that decide.
 
 import { type GraphPath, type TaskId, taskKey } from '../domain/ids.ts';
-import type { RemoteProfile } from '../domain/profile.ts';
+import { isOffered, type Profile } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Condition, Verdict } from '../domain/verdict.ts';
@@ -80,7 +80,7 @@ function routedConditions(world: World, view: GraphView, task: Task, route: Rout
     },
     condition('schedule', schedule.hold, due),
     ...roomConditions(world, view, task, route),
-    ...(profile.type === 'remote' ? [workerCondition(profile, world.workers)] : []),
+    ...(isOffered(profile.type) ? [workerCondition(profile, world.workers)] : []),
   ];
 }
 
@@ -109,7 +109,7 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
 }
 
 /** A task without a run yet: were a worker free, it would have taken it. */
-function workerCondition(profile: RemoteProfile, workers: World['workers']): Condition {
+function workerCondition(profile: Pick<Profile, 'name'>, workers: World['workers']): Condition {
   return condition('worker', awaitsWorker(profile, workers), '');
 }
 

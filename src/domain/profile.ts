@@ -188,22 +188,42 @@ export type WorkerProfile = RemoteProfile | BullmqProfile;
 
 /** Whether another program may have its work without our knowing; sending it again is safe. */
 export function isDelivered(type: ExecutorType): boolean {
-  return type === 'http' || type === 'bullmq';
+  return asksService(type) || waitsInQueue(type);
+}
+
+/** Whether a service is asked to do its work, and answers on its own. */
+export function asksService(type: string): boolean {
+  return type === 'http';
+}
+
+/** Whether nothing is started for it: it is held in the graph for whoever claims it. */
+export function isHold(type: string): boolean {
+  return type === 'external';
+}
+
+/** Whether a worker takes its work from this supervisor: it is offered, and begins when one takes it. */
+export function isOffered(type: string): boolean {
+  return type === 'remote';
+}
+
+/** Whether its work waits in a queue of its own after it was delivered: the time of an attempt runs from when it begins. */
+export function waitsInQueue(type: string): boolean {
+  return type === 'bullmq';
 }
 
 /** Whether its work is done in another place than its worktree: by a service, an orchestrator or a worker. */
 export function isDoneElsewhere(type: ExecutorType): boolean {
-  return type === 'http' || goesElsewhere(type);
+  return asksService(type) || goesElsewhere(type);
 }
 
 /** Whether nothing that it uses counts here: another party pays, or it is decided and not run. */
 export function isFree(type: ExecutorType): boolean {
-  return type === 'external' || type === 'schedule';
+  return isHold(type) || type === 'schedule';
 }
 
 /** Whether its work runs elsewhere from the start: it uses no slot of this machine. */
 export function goesElsewhere(type: ExecutorType): boolean {
-  return type === 'external' || isForWorkers(type);
+  return isHold(type) || isForWorkers(type);
 }
 
 /** Whether its tasks get a worktree of their own: by the profile, else by the repository. */
@@ -218,7 +238,7 @@ export function runsHere(type: ExecutorType): boolean {
 
 /** Whether `supervisor worker` does the work: it verifies its own result, in the worktree that has the commits. */
 export function isForWorkers(type: ExecutorType): boolean {
-  return type === 'remote' || type === 'bullmq';
+  return isOffered(type) || waitsInQueue(type);
 }
 
 /** Whether a profile runs an agent CLI, which has an account. */
@@ -229,9 +249,22 @@ export function isAgentProfile(profile: Profile): profile is AgentProfile {
 /** The account that its work is billed to and whose quota pauses it, as far as this supervisor knows. */
 export function accountOf(profile: Profile | null): string | null {
   if (profile === null) return null;
-  return isAgentProfile(profile) || profile.type === 'remote' || profile.type === 'bullmq'
-    ? (profile.account ?? null)
-    : null;
+  return isAgentProfile(profile) || isWorkerProfile(profile) ? (profile.account ?? null) : null;
+}
+
+/** Whether `supervisor worker` does the work of a profile. */
+export function isWorkerProfile(profile: Profile): profile is WorkerProfile {
+  return isForWorkers(profile.type);
+}
+
+/** Whether a profile runs the task's own exec command: it has none of its own. */
+export function runsExec(profile: Profile): boolean {
+  return profile.type === 'command' && profile.command === null && profile.shell === null;
+}
+
+/** Whether whoever does the work of a profile calls back over HTTP, and so has to reach this supervisor. */
+export function isCalledBack(profile: Profile): boolean {
+  return profile.type === 'http' && profile.completion === 'callback';
 }
 
 /** Whether a profile starts processes on this machine. */

@@ -7,6 +7,7 @@ import { claimPatch, settlePatch } from '../decide/settle.ts';
 import { logLine } from '../decide/wg-spelling.ts';
 import type { KnownResult, KnownResults } from '../decide/world.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
+import { isHold } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import { isTerminal } from '../domain/task.ts';
 import type { EditSession, GraphStore } from '../graph/store.ts';
@@ -20,7 +21,7 @@ export function reclaimInGraph(store: GraphStore, run: Run, now: number): Promis
     const claimedAt = run.startedAt;
     if (!task || claimedAt === null || isOurs(task, run) || !isSameTask(task, run)) return false;
     if (task.foreignKeys.length > 0 || lossOf(run, task) !== 'rewound') return false;
-    const external = run.type === 'external';
+    const external = isHold(run.type);
     // With the instant of the first claim: the line then has the mark by which the run knows its claim.
     const claim = claimPatch({
       task,

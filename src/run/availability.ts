@@ -6,7 +6,7 @@ import { BY_A_PERSON, profileKey } from '../decide/capacity/room.ts';
 import { profileNamed } from '../decide/routes/route.ts';
 import { taskKey, taskOfKey } from '../domain/ids.ts';
 import type { Deferred, Failed } from '../domain/outcome.ts';
-import { accountOf, isAgentProfile, isForWorkers, type Profile } from '../domain/profile.ts';
+import { accountOf, isForWorkers, isSpawned, type Profile, runsExec } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -151,8 +151,7 @@ export class Availability {
   #tellsOfProfile(run: Run, { failure }: Failed): boolean {
     if (failure !== 'exit' && failure !== 'interrupted' && failure !== 'provider') return false;
     const profile = this.#parts.graphs.get(run.graph)?.profiles.byName.get(run.executor);
-    if (profile && isAgentProfile(profile)) return true;
-    return profile?.type === 'command' && (profile.command !== null || profile.shell !== null);
+    return profile !== undefined && isSpawned(profile) && !runsExec(profile);
   }
 
   #pause(scope: Deferred['scope'], name: string, code: string, because: string, until: number | null): void {

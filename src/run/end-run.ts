@@ -9,7 +9,7 @@ import type { Config } from '../domain/config.ts';
 import { countedRun } from '../domain/counted-task.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Failed, Succeeded } from '../domain/outcome.ts';
-import { isForWorkers, runsHere } from '../domain/profile.ts';
+import { asksService, isForWorkers, runsHere } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { EditSession } from '../graph/store.ts';
 import { type CompletionGate, refusal } from '../graphs/completion-gate.ts';
@@ -305,7 +305,7 @@ export class RunEnds {
     if (!live) return;
     live.declared = outcome;
     // A failed agent has nothing left to clean up, and the next attempt must not wait for it.
-    if (live.run.phase === 'handed-off' || live.run.type === 'http' || outcome.kind === 'failed')
+    if (live.run.phase === 'handed-off' || asksService(live.run.type) || outcome.kind === 'failed')
       live.stop('completed');
     else live.lingerUntil = this.#parts.clock.now() + this.#parts.config().shutdown.lingerMs;
   }

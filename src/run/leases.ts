@@ -3,7 +3,7 @@
 // here: that depends on the outcome.
 
 import { profileNamed } from '../decide/routes/route.ts';
-import { isForWorkers } from '../domain/profile.ts';
+import { asksService, isForWorkers } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Begun } from '../executors/executor.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
@@ -79,7 +79,7 @@ export class Leases {
     const { clock } = this.#parts;
     const now = clock.now();
     const { run } = live;
-    const before = live.lease ?? newLease(run.type === 'http' ? 'http' : 'hold');
+    const before = live.lease ?? newLease(asksService(run.type) ? 'http' : 'hold');
     const usual = before.leaseMs ?? (before.kind === 'http' && !facts.passive ? HTTP_LEASE_MS : null);
     const leaseMs = facts.extendMs ?? usual;
     const question = facts.question ?? (facts.resumed ? null : before.question);

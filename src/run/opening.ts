@@ -3,6 +3,7 @@
 import { countedTask } from '../domain/counted-task.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import type { Plan } from '../domain/plan.ts';
+import { asksService, isHold } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { SupervisedGraphs } from '../graphs/supervised-graphs.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -69,7 +70,7 @@ export function attendAgain(parts: Pick<OpeningNeeds, 'clock' | 'tokens' | 'ledg
  * was lost. Null for a local process, which has it in its environment.
  */
 function tokenAgain({ tokens, ledger }: Pick<OpeningNeeds, 'tokens' | 'ledger'>, run: Run): string | null {
-  if (run.type !== 'http') return null;
+  if (!asksService(run.type)) return null;
   const token = tokens.of('wgl_', run.id);
   ledger.addToken(run.id, tokenHash(token));
   return token;
@@ -80,7 +81,7 @@ export function signedTokenOf(
   { tokens, ledger }: Pick<OpeningNeeds, 'tokens' | 'ledger'>,
   run: Run,
 ): string | null {
-  if (run.type !== 'http' && run.type !== 'external') return null;
+  if (!asksService(run.type) && !isHold(run.type)) return null;
   const token = tokens.of('wgc_', run.id);
   ledger.addToken(run.id, tokenHash(token));
   return token;

@@ -7,7 +7,7 @@ import { messageOf, SupervisorError } from '../domain/errors.ts';
 import { taskKey } from '../domain/ids.ts';
 import type { Deferred } from '../domain/outcome.ts';
 import type { Plan } from '../domain/plan.ts';
-import { type ExecutorType, isDelivered, type Profile } from '../domain/profile.ts';
+import { type ExecutorType, isDelivered, isHold, type Profile, waitsInQueue } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Worktree } from '../domain/worktree.ts';
 import type { Assignment, Begun, Executor, Handle, RunControl } from '../executors/executor.ts';
@@ -216,7 +216,7 @@ export class Runner {
     // Before the graph says so: after a crash in between, the ledger knows whose claim it is.
     live.run = await ledger.advance(run.id, 'opened', { agent, folder });
     const now = clock.now();
-    const facts = { executorName: profile.name, external: profile.type === 'external', now };
+    const facts = { executorName: profile.name, external: isHold(profile.type), now };
     const because = await claimTask(this.#parts.gate, graph.store, run, agent, facts, (draft) =>
       this.#parts.claimCheck.refuse(graph, run.task, draft),
     );
@@ -384,7 +384,7 @@ export class Runner {
 
 /** When an attempt that is claimed now ends, ms; one that a worker begins later has its time from then. */
 function deadlineAtClaim(task: { readonly timeout?: string }, profile: Profile, now: number): number | null {
-  return profile.type === 'bullmq' ? null : deadlineOf(task, profile, now);
+  return waitsInQueue(profile.type) ? null : deadlineOf(task, profile, now);
 }
 
 /** The control of one run. `hear` receives every progress report. */

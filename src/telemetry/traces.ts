@@ -4,6 +4,7 @@
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { messageOf } from '../domain/errors.ts';
 import type { Event } from '../domain/event.ts';
+import { asksService } from '../domain/profile.ts';
 import type { Run } from '../domain/run.ts';
 import type { Base } from '../platform/base.ts';
 import { spanOfRun, traceOfRun } from '../platform/identity.ts';
@@ -142,7 +143,7 @@ function spanOf(
   const context = { traceId: traceOfRun(run.id), spanId: spanOfRun(run.id), traceFlags: 1 };
   return {
     name: `invoke_agent ${run.executor}`,
-    kind: run.type === 'http' ? KIND.client : KIND.internal,
+    kind: asksService(run.type) ? KIND.client : KIND.internal,
     spanContext: () => context,
     startTime: hrtimeOf(begun),
     endTime: hrtimeOf(ended),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type ClaimedData, claimedData } from '../api/shapes/dispatch-schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Deferred } from '../domain/outcome.ts';
-import { isAgentProfile, type Profile } from '../domain/profile.ts';
+import { isSpawned, type Profile } from '../domain/profile.ts';
 import { bareDetail } from '../domain/task.ts';
 import type { Assignment } from '../executors/executor.ts';
 import { WORK_ORDER_SCHEMA } from '../executors/work-order.ts';
@@ -40,7 +40,7 @@ export function profileFor(
   { profile: name, run }: Pick<Order['work'], 'profile' | 'run'>,
   profiles: ReadonlyMap<string, Profile>,
 ): Runnable {
-  const found = [profiles.get(name), profiles.get(run)].find((one) => one !== undefined && canRun(one));
+  const found = [profiles.get(name), profiles.get(run)].find((one) => one !== undefined && isSpawned(one));
   if (found) return { kind: 'profile', profile: found };
   return {
     kind: 'lacks',
@@ -51,10 +51,6 @@ export function profileFor(
       scope: 'profile',
     },
   };
-}
-
-function canRun(profile: Profile): boolean {
-  return isAgentProfile(profile) || profile.type === 'command';
 }
 
 /** Where a job lies on the worker's disk. */

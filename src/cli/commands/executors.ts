@@ -4,7 +4,7 @@ import { createConfigSource } from '../../config/source.ts';
 import type { RouteInUse } from '../../decide/routes/routes-in-use.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import { nearest } from '../../domain/nearest.ts';
-import { isAgentProfile, type Profile } from '../../domain/profile.ts';
+import { isAgentProfile, isHold, isSpawned, type Profile } from '../../domain/profile.ts';
 import { allowedEnvironment, passedNames } from '../../executors/process/environment/environment.ts';
 import { type Context, shortPath } from '../context.ts';
 import { findProgram, loginOf, probe } from '../probe.ts';
@@ -102,7 +102,7 @@ export async function testExecutor(context: Context, name: string): Promise<numb
 
 /** The variables of this shell that agents of the profile would see; null if it starts none. */
 function namesFor(profile: Profile, context: Context): readonly string[] | null {
-  if (!isAgentProfile(profile) && profile.type !== 'command') return null;
+  if (!isSpawned(profile)) return null;
   const { variables } = context.environment;
   const names = [
     ...Object.keys(allowedEnvironment(variables)),
@@ -184,7 +184,7 @@ function listing(profile: Profile, worktree: string | null, state: string, becau
     state,
     because,
     max_concurrent: profile.maxConcurrent,
-    untrusted: profile.type === 'external' || profile.untrusted === true,
+    untrusted: isHold(profile.type) || profile.untrusted === true,
     match: profile.match,
     route: profile.route ?? [],
   };

@@ -3,6 +3,7 @@
 import type { RunningSupervisor } from '../../compose/daemon.ts';
 import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
+import { asksService } from '../../domain/profile.ts';
 import type { RunReport } from '../../domain/report.ts';
 import { UNDER_LAUNCHD } from '../../install/service-files.ts';
 import { createServiceNotices } from '../../install/service-notices.ts';
@@ -170,7 +171,7 @@ async function nothingLeft(
 
 /** An external agent answers on its own; an external task is done by a person who may take days. */
 function isAwaited(run: RunReport): boolean {
-  return run.phase === 'handed-off' && run.type === 'http';
+  return run.phase === 'handed-off' && asksService(run.type);
 }
 
 /** What remains: in JSON one line like those of the events, named `status`. */

@@ -3,7 +3,7 @@
 import { createConfigSource } from '../../config/source.ts';
 import type { Config } from '../../domain/config.ts';
 import { SupervisorError } from '../../domain/errors.ts';
-import type { Profile } from '../../domain/profile.ts';
+import { goesElsewhere, isAgentProfile, type Profile } from '../../domain/profile.ts';
 import type { WorktreeReport } from '../../domain/report.ts';
 import { withView } from '../connect.ts';
 import { type Context, shortPath } from '../context.ts';
@@ -83,8 +83,8 @@ function graphs({ path, graph, state, problems }: WorktreeReport, context: Conte
 /** Asked, not assumed: the programs are looked for, the endpoints are connected to. Agents' programs have checks of their own. */
 async function executors(profiles: ReadonlyMap<string, Profile>, context: Context): Promise<Finding[]> {
   const asked = [...profiles.values()].filter(
-    ({ origin, type }) =>
-      origin.file !== 'built-in' && (type === 'http' || type === 'command' || type === 'schedule'),
+    (profile) =>
+      profile.origin.file !== 'built-in' && !isAgentProfile(profile) && !goesElsewhere(profile.type),
   );
   return await Promise.all(
     asked.map(async (profile): Promise<Finding> => {

@@ -4,6 +4,7 @@
 import { parseInstant } from '../../decide/instant.ts';
 import type { GraphView } from '../../decide/world.ts';
 import type { HistoryReport, HistorySpan } from '../../domain/overview.ts';
+import { isHold } from '../../domain/profile.ts';
 import { isOpenRun, type Run } from '../../domain/run.ts';
 import { isTerminal, type Task } from '../../domain/task.ts';
 import type { Verdict } from '../../domain/verdict.ts';
@@ -69,7 +70,7 @@ export function historyOf(input: HistoryInput): HistoryReport {
 function runSpan(run: Run, from: number): HistorySpan {
   const to = run.finishedAt;
   return {
-    kind: run.phase === 'handed-off' || run.type === 'external' ? 'elsewhere' : 'runs',
+    kind: run.phase === 'handed-off' || isHold(run.type) ? 'elsewhere' : 'runs',
     from: isoTime(from),
     to: to === null ? null : isoTime(Math.max(to, from)),
     code: run.outcome?.kind ?? run.phase,

@@ -8,7 +8,7 @@ import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import { type GraphPath, type TaskId, taskKey } from '../../domain/ids.ts';
 import type { Plan } from '../../domain/plan.ts';
-import type { Profile } from '../../domain/profile.ts';
+import { isHold, isOffered, isWorkerProfile, type Profile } from '../../domain/profile.ts';
 import { isOpenRun } from '../../domain/run.ts';
 import type { Task } from '../../domain/task.ts';
 import { dispatchData } from '../../executors/http/payload.ts';
@@ -223,8 +223,9 @@ export class Claims {
       .decision.verdicts.values()) {
       if (executor === null || (state !== 'ready' && state !== 'queued')) continue;
       const { view, task } = wanted(graph, id, executor, false) ?? {};
+      const profile = view?.profiles.byName.get(executor);
       // Those for workers are offered as decided, and only as many as there is room for.
-      if (!view || !task || view.profiles.byName.get(executor)?.type === 'remote') continue;
+      if (!view || !task || (profile && isOffered(profile.type))) continue;
       const take = () => this.#takeReady({ view, task }, taking).catch(notHad);
       chosen.push({ id: taskKey(view.graph, task.id), priority: task.priority, take });
     }
@@ -264,7 +265,7 @@ export class Claims {
       throw new SupervisorError('config', 'the profile `external` is not of type external here');
     this.#refuseUnready(found);
     const route = routeTask(found.task, found.view.profiles);
-    const hold = route.routed && route.profile.type === 'external';
+    const hold = route.routed && isHold(route.profile.type);
     const plan = planOf(found, hold ? route.profile : profile, `claimed by ${taking.worker}`);
     const key = taskKey(found.view.graph, found.task.id);
     return await this.#runs.whileChangingHands(key, () => this.#carry(plan, hold ? 'hold' : 'claim', taking));
@@ -321,14 +322,13 @@ export class Claims {
     // Without TCP the URLs are paths, relative to the address the worker used.
     const reachable = { ...assignment, callback: { ...callback, token, url: callback.url ?? here } };
     const now = this.#parts.clock.now();
-    const data =
-      profile.type === 'remote' ? workOrder(reachable, profile, now) : dispatchData(reachable, now);
+    const data = isWorkerProfile(profile) ? workOrder(reachable, profile, now) : dispatchData(reachable, now);
     return { run: runReport(live.run, live.progress, live.lease), token, data };
   }
 
   #isFree(live: LiveRun): boolean {
     const { run, signal, declared, lease } = live;
-    if (run.type !== 'external' || run.phase !== 'handed-off' || signal.aborted || declared) return false;
+    if (!isHold(run.type) || run.phase !== 'handed-off' || signal.aborted || declared) return false;
     if (lease?.kind === 'claim' || this.#runs.isChangingHands(taskKey(run.graph, run.task))) return false;
     return !isHeld(lease, this.#parts.clock.now());
   }

@@ -7,6 +7,7 @@ import { SupervisorError } from '../../domain/errors.ts';
 import type { Event } from '../../domain/event.ts';
 import { type TaskKey, taskKey } from '../../domain/ids.ts';
 import type { AccountLack } from '../../domain/outcome.ts';
+import { asksService, isOffered } from '../../domain/profile.ts';
 import type { RunReport } from '../../domain/report.ts';
 import { isOpenRun, type Run, type RunNotes } from '../../domain/run.ts';
 import type { PieceOfOutput } from '../../executors/executor.ts';
@@ -92,7 +93,7 @@ export class WorkerCalls {
   /** One whose places are all taken asks for nothing, but is there. Returns whether that is news. */
   #hearWorker({ run, lease }: LiveRun): boolean {
     const { workers, clock } = this.#parts;
-    if (run.type !== 'remote' || lease?.worker == null) return false;
+    if (!isOffered(run.type) || lease?.worker == null) return false;
     return workers.hear(lease.worker, run.executor, clock.now());
   }
 
@@ -159,7 +160,7 @@ export class WorkerCalls {
     const route = routeTask(named, graph.profiles);
     if (!route.routed)
       throw new SupervisorError('executor-unavailable', route.because, { details: { code: 'not-ready' } });
-    if (route.profile.type === 'remote')
+    if (isOffered(route.profile.type))
       throw new SupervisorError(
         'conflict',
         `${task.id} begins when a worker with profile ${route.profile.name} takes it`,
@@ -180,7 +181,7 @@ export class WorkerCalls {
     if (how.notifyUrl !== undefined || how.externalRef !== undefined)
       this.#runs.agree(
         live,
-        newLease(live.run.type === 'http' ? 'http' : 'hold', {
+        newLease(asksService(live.run.type) ? 'http' : 'hold', {
           notifyUrl: how.notifyUrl ?? null,
           externalRef: how.externalRef ?? null,
         }),

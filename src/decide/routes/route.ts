@@ -4,7 +4,14 @@
 import type { RetryPolicy } from '../../domain/config.ts';
 import { handlerOfProfile, patternFits } from '../../domain/model-route.ts';
 import { nearest } from '../../domain/nearest.ts';
-import type { HttpProfile, Profile, ProfileSet, ScheduleProfile } from '../../domain/profile.ts';
+import {
+  type HttpProfile,
+  isHold,
+  type Profile,
+  type ProfileSet,
+  runsExec,
+  type ScheduleProfile,
+} from '../../domain/profile.ts';
 import type { Run } from '../../domain/run.ts';
 import { type Task, tagValue } from '../../domain/task.ts';
 import type { VerdictCode } from '../codes.ts';
@@ -53,10 +60,9 @@ export function routeTask(task: RoutedTask, profiles: ProfileSet, retry: RetryPo
 /** What must not run for an untrusted repository; null: all of it may. */
 function strangersRefusal(task: RoutedTask, profile: Profile): string | null {
   if (task.verify?.trim()) return 'its verify command is not run';
-  if (profile.type === 'external' || profile.untrusted) return null;
+  if (isHold(profile.type) || profile.untrusted) return null;
   if (profile.origin.file === 'task') return `nothing is sent to ${profile.name}`;
-  const runsExec = profile.type === 'command' && profile.command === null && profile.shell === null;
-  return runsExec ? 'its exec command is not run' : `${profile.name} does not work for it`;
+  return runsExec(profile) ? 'its exec command is not run' : `${profile.name} does not work for it`;
 }
 
 function howToTrust(profiles: ProfileSet): string {

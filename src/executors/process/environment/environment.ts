@@ -5,7 +5,7 @@
 import { AGENT_CLIS } from '../../../domain/agent-cli.ts';
 import type { Deferred } from '../../../domain/outcome.ts';
 import { fillPlaceholders } from '../../../domain/placeholder.ts';
-import { isAgentProfile, type Profile } from '../../../domain/profile.ts';
+import { isAgentProfile, isSpawned, type Profile } from '../../../domain/profile.ts';
 import type { Assignment } from '../../executor.ts';
 import { placeholderValue } from '../../placeholder-values.ts';
 import { traceState } from '../../trace-state.ts';
@@ -120,7 +120,7 @@ export function passedNames(
   variables: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {
   const own = isAgentProfile(profile) ? AGENT_CLIS[profile.type].environment : [];
-  const asked = isAgentProfile(profile) || profile.type === 'command' ? profile.passEnv : [];
+  const asked = isSpawned(profile) ? profile.passEnv : [];
   const patterns = [...own, ...asked];
   const fits = (name: string) =>
     patterns.some((pattern) =>
