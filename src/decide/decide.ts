@@ -7,7 +7,7 @@ import { isOffered, runsHere, waitsInQueue } from '../domain/profile.ts';
 import { isOpenRun, type Run } from '../domain/run.ts';
 import type { Task } from '../domain/task.ts';
 import type { Verdict } from '../domain/verdict.ts';
-import { type Admission, admit } from './capacity/admit.ts';
+import { type Admission, admit, type PlanQueue } from './capacity/admit.ts';
 import { budgetsOf, withBudgets } from './capacity/budget-state.ts';
 import { READ_EVERY_MS } from './capacity/machine-room.ts';
 import { toldPause } from './capacity/pauses.ts';
@@ -63,7 +63,7 @@ const NONE: Interims = new Map();
 export function decide(world: World, memo: DecideMemo = createMemo(), interims: Interims = NONE): Decision {
   const views = new Map(world.graphs.map((view) => [view.graph, view]));
   const judged = judgeAll(world, memo, interims);
-  const reconciled = reconcileRuns(world);
+  const reconciled = reconcileRuns(world, views);
   const said = new Said();
   sayOfRuns(world, views, reconciled.doubts, said);
   const cameBack = findCameBack(world.graphs, world.results, memo.cameBack, (graph) => interims.has(graph));
@@ -73,17 +73,25 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
   const isBusy = (plan: Plan) => said.isBusy(plan.graph, plan.task);
 
   const actions: Action[] = [...reconciled.actions, ...rewound.actions];
-  for (const [path, graph] of judged)
-    actions.push(
-      ...scheduleActions(
-        world,
-        views.get(path),
-        path,
-        graph,
-        (task) => said.isBusy(path, task) || unsure.has(path),
-      ),
-    );
-  const queues = [...judged].flatMap(([path, graph]) => (unsure.has(path) ? [] : graph.queues));
+  // Of many graphs few have anything to do: nothing is made for each of the others.
+  const queues: PlanQueue[] = [];
+  const schedules = new Map<GraphPath, Judgement['schedules']['states']>();
+  let nextAt: number | null = null;
+  for (const [path, graph] of judged) {
+    if (asksForActions(graph.schedules))
+      actions.push(
+        ...scheduleActions(
+          world,
+          views.get(path),
+          path,
+          graph,
+          (task) => said.isBusy(path, task) || unsure.has(path),
+        ),
+      );
+    if (!unsure.has(path)) for (const queue of graph.queues) queues.push(queue);
+    schedules.set(path, graph.schedules.states);
+    if (graph.nextAt !== null && (nextAt === null || graph.nextAt < nextAt)) nextAt = graph.nextAt;
+  }
   const room = roomState(world, views);
   const admission = admit(queues, room, isBusy);
   const admitted = world.dispatchBlocked ? [] : admission.admitted;
@@ -98,7 +106,7 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
     ({ profile, plans }) => runsHere(profile.type) && plans.some((plan) => !isBusy(plan)),
   );
   const wakeAt = earliest(
-    [...judged.values()].map(({ nextAt }) => nextAt),
+    [nextAt],
     [...doubts.values()].map(({ until }) => until),
     world.pauses.map(({ until }) => (until !== null && until > world.now ? until : null)),
     [room.budgets?.nextWindowAt ?? null],
@@ -109,11 +117,15 @@ export function decide(world: World, memo: DecideMemo = createMemo(), interims: 
     say: readyWords(world, judged, admission, unsure),
     apart: toldApart(world, admission),
   };
-  const schedules = new Map([...judged].map(([path, graph]) => [path, graph.schedules.states]));
   const since = new Map([...doubts].map(([key, doubt]) => [key, doubt.since]));
   const verdicts = new Verdicts(judged, said.verdicts, ready);
   const unjudged = new Set(interims.keys());
   return { actions, offers, verdicts, schedules, asksMachine, wakeAt, doubts: since, unjudged };
+}
+
+/** Whether anything may follow from the schedules of a graph. */
+function asksForActions({ notes, reopenings, replaced }: Judgement['schedules']): boolean {
+  return notes.length + reopenings.length + replaced.length > 0;
 }
 
 /** What follows from the schedules of a graph. `isTaken`: the task cannot be opened again just now. */
@@ -191,16 +203,20 @@ function standing(kept: Verdict, plan: Plan, dispatchBlocked: GraphHold): Verdic
 
 /** The inputs to the capacity limits, from the world. */
 export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>): RoomState {
-  const settings = new Map(world.graphs.map((view) => [view.repo, view.settings]));
+  // Asked for few of them.
+  let settings: ReadonlyMap<string, GraphView['settings']> | null = null;
   const budgets = budgetsOf(world, views);
   return {
     ...(budgets ? { budgets } : {}),
     ...(world.machine ? { machine: world.machine } : {}),
     now: world.now,
     maxConcurrent: world.config.maxConcurrent,
-    runs: withEnding(world),
+    runs: withEnding(world, views),
     pauses: world.pauses.map((pause) => toldPause(pause, world.graphs)),
-    settingsOf: (repo) => settings.get(repo) ?? null,
+    settingsOf(repo) {
+      settings ??= new Map(world.graphs.map((view) => [view.repo, view.settings]));
+      return settings.get(repo) ?? null;
+    },
     profileOf: (run) => {
       const view = views.get(run.graph);
       return view ? profileNamed(run.executor, view.profiles) : null;
@@ -212,12 +228,10 @@ export function roomState(world: World, views: ReadonlyMap<GraphPath, GraphView>
  * Everything that uses a slot: open runs, and processes that keep running after their task was reported as finished.
  * Runs of a graph that is gone use no slot that others could have.
  */
-export function withEnding({
-  runs,
-  ending = [],
-  graphs,
-}: Pick<World, 'runs' | 'ending' | 'graphs'>): readonly Run[] {
-  const known = new Set(graphs.map(({ graph }) => graph));
+export function withEnding(
+  { runs, ending = [], graphs }: Pick<World, 'runs' | 'ending' | 'graphs'>,
+  known: Pick<ReadonlySet<GraphPath>, 'has'> = new Set(graphs.map(({ graph }) => graph)),
+): readonly Run[] {
   const over = new Set(ending.map((run) => run.id));
   return [...runs.filter((run) => !over.has(run.id)), ...ending].filter((run) => known.has(run.graph));
 }
@@ -333,6 +347,7 @@ function judgeResults(
   const actions: Action[] = [];
   const doubts = new Map<string, Doubt>();
   const unsure = new Map<GraphPath, number>();
+  if (cameBack.size === 0) return { actions, doubts, unsure };
   for (const { graph, settings, hold } of world.graphs) {
     for (const [id, back] of cameBack.get(graph) ?? []) {
       // A copy is judged in the graph that dispatches it.

@@ -97,7 +97,7 @@ function roomConditions(world: World, view: GraphView, task: Task, { profile }: 
   const room = new Room(state);
   const seat = { graph: view.graph, worktree: view.worktree, repo: view.repo, profile };
   const pause = room.pauseOf(seat) ?? room.taskPauseOf({ graph: view.graph, task: task.id });
-  const places = withEnding(world).filter(occupiesPlace).length;
+  const places = withEnding(world, views).filter(occupiesPlace).length;
   const { tasks } = view.snapshot;
   const priority = effectivePriority(task, madeAt(task), world.now, dependentPriorities(tasks));
   const fine = `there is room: ${places} of ${world.config.maxConcurrent} places are taken (its priority is ${priority})`;

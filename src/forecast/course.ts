@@ -121,6 +121,8 @@ class Walk {
   readonly #base: World;
   readonly #spending: PaperSpending | null;
   #views: readonly GraphView[];
+  /** Graphs that were edited since their view was made. */
+  readonly #edited = new Set<GraphPath>();
   #blocked: World['dispatchBlocked'];
   #now: number;
   #open: OpenRun[] = [];
@@ -249,7 +251,7 @@ class Walk {
     return {
       now: this.#now,
       config: this.#base.config,
-      graphs: this.#views,
+      graphs: this.#viewsNow(),
       runs,
       attended: new Set(runs.map(({ id }) => id)),
       endingTasks: new Set(),
@@ -424,8 +426,15 @@ class Walk {
   }
 
   #edit(graph: GraphPath, task: TaskId, to: TaskChange): void {
-    if (!this.#boards.get(graph)?.edit(task, to)) return;
-    this.#views = this.#views.map((view) => (view.graph === graph ? this.#viewOf(view) : view));
+    if (this.#boards.get(graph)?.edit(task, to)) this.#edited.add(graph);
+  }
+
+  /** The graphs as they are now. */
+  #viewsNow(): readonly GraphView[] {
+    if (this.#edited.size > 0)
+      this.#views = this.#views.map((view) => (this.#edited.has(view.graph) ? this.#viewOf(view) : view));
+    this.#edited.clear();
+    return this.#views;
   }
 
   #viewOf(view: GraphView): GraphView {

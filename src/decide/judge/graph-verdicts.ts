@@ -15,8 +15,8 @@ export function verdictOf(graph: GraphPath, task: Task, executor: string | null,
   return { graph, task: task.id, state, code, because, nextAt, executor };
 }
 
-/** Layers are merged into one map beyond this many verdicts, or beyond this share of them. */
-const FEW = 1024;
+/** Layers are merged into one map beyond this many verdicts and this share of them: each judgement copies the later one. */
+const FEW = 64;
 const SHARE = 16;
 
 export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
@@ -50,10 +50,10 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
 
   /** The verdicts of these tasks: the fresh ones, and the existing ones for all others. */
   with(tasks: Tasks, fresh: ReadonlyMap<TaskId, Verdict>): GraphVerdicts {
-    const later = new Map([...this.#later, ...fresh]);
+    const later = both(this.#later, fresh);
     if (later.size <= FEW + tasks.size / SHARE)
       return new GraphVerdicts(tasks, this.#earlier, later, this.#ofOthers);
-    const made = new Map([...this.#earlier, ...later]);
+    const made = both(this.#earlier, later);
     for (const id of made.keys()) if (!tasks.has(id)) made.delete(id);
     return GraphVerdicts.of(tasks, made, this.#ofOthers);
   }
@@ -120,4 +120,12 @@ export class GraphVerdicts implements ReadonlyMap<TaskId, Verdict> {
   #own(id: TaskId): Verdict | undefined {
     return this.#later.get(id) ?? this.#earlier.get(id);
   }
+}
+
+/** One map of two; of what both have, the second counts. */
+function both<K, V>(first: ReadonlyMap<K, V>, second: ReadonlyMap<K, V>): Map<K, V> {
+  const all = new Map<K, V>();
+  for (const [key, value] of first) all.set(key, value);
+  for (const [key, value] of second) all.set(key, value);
+  return all;
 }

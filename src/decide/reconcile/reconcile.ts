@@ -1,6 +1,7 @@
 // Compares the ledger's open runs with the graphs and says what repairs the difference (docs/design/architecture.md
 // 6). The graph takes precedence. Applied to a repaired world, it asks for nothing.
 
+import type { GraphPath } from '../../domain/ids.ts';
 import type { StopReason } from '../../domain/outcome.ts';
 import { isDelivered } from '../../domain/profile.ts';
 import type { Run } from '../../domain/run.ts';
@@ -19,8 +20,7 @@ export interface Reconciled {
 type Known = Pick<World, 'now' | 'config' | 'runs' | 'attended' | 'graphs' | 'doubts'>;
 
 /** Compares every open run with its graph. */
-export function reconcileRuns(world: Known): Reconciled {
-  const views = new Map(world.graphs.map((view) => [view.graph, view]));
+export function reconcileRuns(world: Known, views = viewsOf(world)): Reconciled {
   const actions: Action[] = [];
   const doubts = new Map<string, Doubt>();
   for (const run of world.runs) {
@@ -42,6 +42,10 @@ export function reconcileRuns(world: Known): Reconciled {
     if (action) actions.push(action);
   }
   return { actions, doubts };
+}
+
+function viewsOf({ graphs }: Known): ReadonlyMap<GraphPath, GraphView> {
+  return new Map(graphs.map((view) => [view.graph, view]));
 }
 
 /** The run's task in the graph, and how it was lost; `loss` null: it was not, or the run has not claimed it yet. */
