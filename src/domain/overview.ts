@@ -19,6 +19,7 @@ export interface OverviewReport
     | 'inbox'
     | 'worktrees'
     | 'runs'
+    | 'claimed'
     | 'budgets'
     | 'workers'
     | 'problems'

@@ -111,6 +111,15 @@ export interface HeldReport {
   readonly next_at: string | null;
 }
 
+/** A task that is in progress without a run of this supervisor. */
+export interface ClaimedReport {
+  readonly task: string;
+  readonly worktree: string;
+  /** Null: its line names none. */
+  readonly agent: string | null;
+  readonly since: string | null;
+}
+
 export interface ScheduleReport {
   readonly task: string;
   readonly worktree: string;
@@ -139,6 +148,9 @@ export type InboxKind =
   | 'budget'
   | 'worktree';
 
+/** What settles an inbox item: the verb of its command. */
+export type InboxAction = 'answer' | 'done' | 'release' | 'retry';
+
 /** One item that waits for a person. */
 export interface InboxItem {
   readonly kind: InboxKind;
@@ -161,6 +173,8 @@ export interface InboxItem {
   readonly options?: readonly string[];
   /** The command that settles it, or shows how. */
   readonly command: string;
+  /** What that command does to the task; null: it only shows how. */
+  readonly action: InboxAction | null;
 }
 
 /** How one budget stands. */
@@ -238,6 +252,8 @@ export interface StatusReport {
   readonly inbox: readonly InboxItem[];
   readonly worktrees: readonly WorktreeReport[];
   readonly runs: readonly RunReport[];
+  /** Tasks that agents or people outside of this supervisor have claimed: running, and without a run here. Absent: an earlier version does not tell. */
+  readonly claimed?: readonly ClaimedReport[];
   /** What agents may spend; those per task for each task that runs. */
   readonly budgets: readonly BudgetReport[];
   /** Every task that is open and not running, with its reason. */

@@ -2,12 +2,11 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { DigestReport, NextReport, OverviewReport } from '../domain/overview.ts';
-import type { InboxItem, RunReport } from '../domain/report.ts';
+import type { InboxItem } from '../domain/report.ts';
 import {
   type Action,
   ActionButton,
   answerAction,
-  cancelAction,
   commandShown,
   doneAction,
   releaseAction,
@@ -15,21 +14,10 @@ import {
 } from './action.tsx';
 import { useAnswer, useApp, useNow } from './app.ts';
 import { recallLong, rememberLong } from './browser.ts';
-import {
-  Ago,
-  Card,
-  Glyph,
-  Meter,
-  Nothing,
-  type Place,
-  placesOf,
-  Said,
-  State,
-  Trouble,
-  Where,
-} from './parts.tsx';
+import { Ago, Card, Glyph, Nothing, type Place, placesOf, Said, State, Trouble, Where } from './parts.tsx';
 import { routeTo, taskRoute } from './route.ts';
-import { clockText, counted, countText, moneyText, plainText, spanText } from './words.ts';
+import { Running } from './running.tsx';
+import { clockText, countText, moneyText, plainText, spanText } from './words.ts';
 
 type Places = ReadonlyMap<string, Place>;
 
@@ -153,14 +141,11 @@ function Item({ item, places }: { readonly item: InboxItem; readonly places: Pla
 
 function ItemActions({ item }: { readonly item: InboxItem }) {
   const app = useApp();
-  const { task, kind, worktree } = item;
+  const { task, kind, worktree, action: named } = item;
   const actions: Action[] = [];
-  if (task !== null && (kind === 'failed' || kind === 'parked' || kind === 'rewound')) {
-    // Work that was done before its line was rewound is kept, not repeated.
-    const isDone = item.command.startsWith('supervisor done ');
-    actions.push({ ...(isDone ? doneAction(task, worktree) : retryAction(task, worktree)), kind: 'main' });
-  }
-  if (task !== null && kind === 'stale') actions.push(releaseAction(task, worktree));
+  if (task !== null && named === 'done') actions.push({ ...doneAction(task, worktree), kind: 'main' });
+  if (task !== null && named === 'retry') actions.push({ ...retryAction(task, worktree), kind: 'main' });
+  if (task !== null && named === 'release') actions.push(releaseAction(task, worktree));
   return (
     <div class="actions">
       {actions.map((action) => (
@@ -222,66 +207,6 @@ export function Answering({
       />
       {text.trim() === '' ? null : <ActionButton action={action} />}
     </form>
-  );
-}
-
-function Running({ overview, places }: { readonly overview: OverviewReport; readonly places: Places }) {
-  const { limits, runs } = overview;
-  const used = counted(limits.running, 'place');
-  return (
-    <Card
-      title="Running"
-      more={
-        <a class="count" href={routeTo('capacity')}>
-          {limits.running} of {limits.max_concurrent}
-        </a>
-      }
-    >
-      <Meter
-        value={limits.running}
-        most={limits.max_concurrent}
-        label={`${used} of ${limits.max_concurrent} used`}
-      />
-      {runs.length === 0 ? <Nothing>Nothing runs.</Nothing> : null}
-      <ul class="rows">
-        {runs.slice(0, 14).map((run) => (
-          <RunningRow key={run.run} run={run} places={places} />
-        ))}
-      </ul>
-      {runs.length > 14 ? <a href={routeTo('runs')}>all {runs.length}</a> : null}
-    </Card>
-  );
-}
-
-function RunningRow({ run, places }: { readonly run: RunReport; readonly places: Places }) {
-  const now = useNow();
-  const since = run.started_at === null ? null : now - Date.parse(run.started_at);
-  return (
-    <li class="run" data-row>
-      <p class="line">
-        <span class={`pulse ${run.phase === 'handed-off' ? 'is-elsewhere' : ''}`} aria-hidden="true" />
-        <a class="id" href={taskRoute(run.task, run.worktree)} data-open>
-          <Said text={run.task} most={60} />
-        </a>
-        <span class="end">{since === null ? run.phase : spanText(since)}</span>
-      </p>
-      <p class="meta">
-        <Where places={places} path={run.worktree} />
-        <span>
-          <Said text={run.executor} most={40} />
-          {run.phase === 'handed-off' ? ', elsewhere' : ''}
-        </span>
-        {run.attempt > 1 ? <span>attempt {run.attempt}</span> : null}
-      </p>
-      {run.progress === null ? null : (
-        <p class="progress">
-          <Said text={run.progress} most={120} />
-        </p>
-      )}
-      <span class="hidden-until">
-        <ActionButton action={cancelAction(run.task, run.worktree)} />
-      </span>
-    </li>
   );
 }
 

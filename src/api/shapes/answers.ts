@@ -228,7 +228,16 @@ const inboxItem = z.object({
   tasks: z.array(text),
   options: z.array(text).exactOptional(),
   command: text,
+  action: z
+    .enum(['answer', 'done', 'release', 'retry'])
+    .nullable()
+    .describe('what the command does to the task; null: it only shows how'),
 }) satisfies z.ZodType<InboxItem>;
+
+const claimedAnswer = z
+  .array(z.object({ task: text, worktree: text, agent: textOrNull, since: textOrNull }))
+  .exactOptional()
+  .describe('running tasks that were claimed outside of this supervisor');
 
 export const inboxAnswer = z.object({ generated_at: text, items: z.array(inboxItem) });
 
@@ -309,6 +318,7 @@ export const statusAnswer = z.object({
     }),
   ),
   runs: z.array(runAnswer),
+  claimed: claimedAnswer,
   budgets: z.array(budget),
   held: z.array(
     z.object({

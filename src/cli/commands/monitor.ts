@@ -118,8 +118,13 @@ async function done(context: Context, wish: Exclude<Wish, { kind: 'quit' | 'look
         const { status, task: id } = await client.retry(query);
         return status === 'done' ? `${id} is done; there is nothing to retry` : `$ supervisor retry ${task}`;
       }
-      await client.answer(query, wish.text);
-      return `$ supervisor answer ${task} ${shellWord(wish.text)}`;
+      if (wish.kind === 'answer') {
+        await client.answer(query, wish.text);
+        return `$ supervisor answer ${task} ${shellWord(wish.text)}`;
+      }
+      if (wish.kind === 'done') await client.complete({ ...query, result: 'succeeded' });
+      else await client.release(query);
+      return `$ supervisor ${wish.kind} ${task}`;
     });
   } catch (thrown) {
     return messageOf(thrown);

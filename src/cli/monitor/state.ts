@@ -1,6 +1,6 @@
 // The monitor of `status --watch`: what it shows, and what a key changes. Pure; what it wishes for is done elsewhere.
 
-import type { InboxKind, StatusReport } from '../../domain/report.ts';
+import type { InboxAction, InboxKind, StatusReport } from '../../domain/report.ts';
 
 /** One line that can be chosen. */
 export interface Row {
@@ -8,7 +8,7 @@ export interface Row {
   /** Null: it concerns the worktree itself. */
   readonly task: string | null;
   readonly worktree: string;
-  readonly kind: InboxKind | 'running' | 'waits';
+  readonly kind: InboxKind | 'running' | 'claimed' | 'waits';
   readonly state: string;
   readonly because: string;
   /** Of the run or the wait, ISO; null: unknown. */
@@ -17,6 +17,9 @@ export interface Row {
   readonly tasks: number;
   /** Answers offered with a question. */
   readonly options: readonly string[];
+  /** What the inbox names for it; null: no one waits, or the command only shows more. */
+  readonly action: InboxAction | null;
+  readonly command: string | null;
 }
 
 /** What is shown about one task instead of the list. */
@@ -38,6 +41,8 @@ export interface MonitorState {
   readonly typing: { readonly for: 'filter' | 'answer'; readonly text: string } | null;
   readonly detail: Detail | null;
   readonly isHelp: boolean;
+  /** What the next press of the same key does, after it was said what that means. */
+  readonly doubted: Act | null;
   /** The result of the last action. */
   readonly note: string;
   /** Lines of the window that are for rows. */
@@ -55,8 +60,14 @@ export interface Key {
 export type Wish =
   | { readonly kind: 'quit' }
   | { readonly kind: 'look' }
-  | { readonly kind: 'retry'; readonly row: Row }
+  | Act
   | { readonly kind: 'answer'; readonly row: Row; readonly text: string };
+
+/** What one key does to a task. */
+export interface Act {
+  readonly kind: Exclude<InboxAction, 'answer'>;
+  readonly row: Row;
+}
 
 export const BEGIN: MonitorState = {
   report: null,
@@ -66,19 +77,20 @@ export const BEGIN: MonitorState = {
   typing: null,
   detail: null,
   isHelp: false,
+  doubted: null,
   note: '',
   height: 20,
 };
 
 /** The rows of a report: what waits for a person, what runs, what does not. */
-export function rowsOf({ inbox, runs, held }: StatusReport): readonly Row[] {
+export function rowsOf({ inbox, runs, claimed = [], held }: StatusReport): readonly Row[] {
   const named = new Set(inbox.flatMap(({ worktree, tasks }) => tasks.map((task) => `${worktree}\n${task}`)));
   const isNamed = ({ worktree, task }: { readonly worktree: string; readonly task: string }) =>
     named.has(`${worktree}\n${task}`);
   return [
     ...inbox.map(
-      ({ task, worktree, kind, because, since, tasks, options = [] }): Row => ({
-        ...{ group: 'Needs you', task, worktree, kind, because, since, options },
+      ({ task, worktree, kind, because, since, tasks, options = [], action, command }): Row => ({
+        ...{ group: 'Needs you', task, worktree, kind, because, since, options, action, command },
         ...{ state: kind, tasks: Math.max(1, tasks.length) },
       }),
     ),
@@ -86,20 +98,34 @@ export function rowsOf({ inbox, runs, held }: StatusReport): readonly Row[] {
       .filter((run) => !isNamed(run))
       .map(
         ({ task, worktree, executor, phase, started_at, progress }): Row => ({
-          ...{ group: 'Running', task, worktree, kind: 'running', options: [], tasks: 1 },
+          ...{ group: 'Running', task, worktree, kind: 'running', ...ALONE },
           ...{ state: phase, because: progress ?? `by ${executor}`, since: started_at },
+        }),
+      ),
+    ...claimed
+      .filter((one) => !isNamed(one))
+      .map(
+        ({ task, worktree, agent, since }): Row => ({
+          ...{ group: 'Running', task, worktree, kind: 'claimed', ...ALONE, since },
+          ...{
+            state: 'claimed',
+            because: `claimed by ${agent ?? 'an unnamed agent'}, not by this supervisor`,
+          },
         }),
       ),
     ...held
       .filter((one) => !isNamed(one))
       .map(
         ({ task, worktree, state, because }): Row => ({
-          ...{ group: 'Not running', task, worktree, kind: 'waits', options: [], tasks: 1 },
+          ...{ group: 'Not running', task, worktree, kind: 'waits', ...ALONE },
           ...{ state, because, since: null },
         }),
       ),
   ];
 }
+
+/** One task, about which no one is asked. */
+const ALONE = { options: [], tasks: 1, action: null, command: null } as const;
 
 /** The rows that the filter leaves: every word of it occurs in them. */
 export function shownRows({ rows, filter }: Pick<MonitorState, 'rows' | 'filter'>): readonly Row[] {
@@ -138,8 +164,9 @@ export function press(state: MonitorState, key: Key): Pressed {
   if (key.ctrl && key.name === 'c') return { state, wish: { kind: 'quit' } };
   if (state.typing) return typed(state, state.typing, key);
   if (state.isHelp) return { state: { ...state, isHelp: false }, wish: null };
-  if (state.detail) return inDetail(state, state.detail, key);
-  return inList({ ...state, note: '' }, key);
+  // What was said of a key holds for the very next press.
+  const now = { ...state, note: '', doubted: null };
+  return state.detail ? inDetail(now, state.detail, key, state.doubted) : inList(now, key, state.doubted);
 }
 
 function typed(state: MonitorState, typing: NonNullable<MonitorState['typing']>, key: Key): Pressed {
@@ -158,7 +185,7 @@ function typed(state: MonitorState, typing: NonNullable<MonitorState['typing']>,
   return { state: next, wish: { kind: 'answer', row, text } };
 }
 
-function inDetail(state: MonitorState, detail: Detail, key: Key): Pressed {
+function inDetail(state: MonitorState, detail: Detail, key: Key, doubted: Act | null): Pressed {
   // Its title takes one line.
   const height = state.height - 1;
   const end = Math.max(0, detail.lines.length - height);
@@ -197,8 +224,10 @@ function inDetail(state: MonitorState, detail: Detail, key: Key): Pressed {
     case 'w':
     case 'l':
     case 'r':
+    case 'd':
+    case 'x':
     case 'a':
-      return inList(state, key);
+      return inList(state, key, doubted);
     case '?':
       return { state: { ...state, isHelp: true }, wish: null };
     default:
@@ -206,11 +235,24 @@ function inDetail(state: MonitorState, detail: Detail, key: Key): Pressed {
   }
 }
 
-function inList(state: MonitorState, key: Key): Pressed {
+function inList(state: MonitorState, key: Key, doubted: Act | null): Pressed {
   const count = shownRows(state).length;
   const row = state.detail?.row ?? chosen(state);
   const moved = (at: number): Pressed => ({ state: { ...state, at: clamp(at, count) }, wish: null });
   const note = (text: string): Pressed => ({ state: { ...state, note: text }, wish: null });
+  const acts = (kind: Act['kind']): Pressed => {
+    if (row?.task == null) return note('no task is chosen');
+    const act = { kind, row };
+    const doubt = doubtOf(act, nameOf(key));
+    const isSure = doubted?.kind === kind && isSame(doubted.row, row);
+    return doubt === null || isSure
+      ? { state, wish: act }
+      : { state: { ...state, note: doubt, doubted: act }, wish: null };
+  };
+  const answering = (): Pressed =>
+    row?.kind === 'question'
+      ? { state: { ...state, detail: null, typing: { for: 'answer', text: '' } }, wish: null }
+      : note('no one asks there');
   const detailed = (kind: Detail['kind']): Pressed =>
     row?.task == null
       ? note('that is about a worktree: `supervisor worktrees` says more')
@@ -243,11 +285,16 @@ function inList(state: MonitorState, key: Key): Pressed {
     case 'l':
       return row === null ? note('') : detailed('log');
     case 'r':
-      return row?.task == null ? note('no task is chosen') : { state, wish: { kind: 'retry', row } };
+      return acts('retry');
+    case 'd':
+      return row === null || row.action === 'done'
+        ? acts('done')
+        : note('nothing says that its work is finished; `supervisor done` marks it all the same');
+    case 'x':
+      if (row?.action === 'answer') return answering();
+      return row?.action ? acts(row.action) : note(row?.command ? `$ ${row.command}` : 'no one waits there');
     case 'a':
-      return row?.kind === 'question'
-        ? { state: { ...state, detail: null, typing: { for: 'answer', text: '' } }, wish: null }
-        : note('no one asks there');
+      return answering();
     case '/':
       return { state: { ...state, typing: { for: 'filter', text: state.filter } }, wish: null };
     case 'escape':
@@ -259,6 +306,14 @@ function inList(state: MonitorState, key: Key): Pressed {
     default:
       return { state, wish: null };
   }
+}
+
+/** What it means, where that is more than the key says; null: it is done at once. */
+function doubtOf({ kind, row }: Act, key: string): string | null {
+  const again = `${key} again does it`;
+  if (kind === 'done') return `marks it as done, and what waits for it may start: ${again}`;
+  if (kind === 'release') return `its worker loses its claim, and another may take it: ${again}`;
+  return row.action === 'done' ? `its work is finished and would be repeated (d keeps it): ${again}` : null;
 }
 
 /** A letter is itself, as it was typed; others have names. */

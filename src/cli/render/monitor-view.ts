@@ -15,20 +15,22 @@ export const AROUND_ROWS = 4;
 const LEAST_BECAUSE = 10;
 const MOST_PLACE = 18;
 
-const KEYS = 'j k move · Enter why · l log · r retry · a answer · / filter · ? keys · q quit';
-const DETAIL_KEYS = 'j k Space move · w why · l log · r retry · Esc back';
+const KEYS = 'j k move · Enter why · l log · x do it · r retry · / filter · ? keys · q quit';
+const DETAIL_KEYS = 'j k Space move · w why · l log · x do it · r retry · Esc back';
+const HELP_KEYS = 'any key closes this';
 const HELP = [
   'j k, arrows     one line down, up          Space, PgUp   a window',
   'g G             first, last',
   'Enter, w        why the task is as it is   l             what it prints; it follows',
-  'r               try it once more           a             answer what it asks',
+  'x               do what is named for it    a             answer what it asks',
+  'r               try it once more           d             mark it as done',
   '/               filter: words that must occur',
   'Esc             back; no filter            q, Ctrl-C     leave',
 ];
 
 /** Every line of the window, none wider than it. */
 export function monitorLines(state: MonitorState, context: Shape): string[] {
-  const { report, detail, typing, height } = state;
+  const { report, detail, height } = state;
   const head = report === null ? 'Looking…' : headline(report, context).trimEnd();
   const body = state.isHelp
     ? HELP
@@ -42,8 +44,14 @@ export function monitorLines(state: MonitorState, context: Shape): string[] {
     ...shown,
     ...Array.from({ length: height - shown.length }, () => ''),
     promptLine(state, context),
-    context.paint.faint(shorten(detail ? DETAIL_KEYS : typing ? 'Enter · Esc' : KEYS, context.width)),
+    context.paint.faint(shorten(keysOf(state), context.width)),
   ];
+}
+
+function keysOf({ isHelp, detail, typing }: MonitorState): string {
+  if (isHelp) return HELP_KEYS;
+  if (typing) return 'Enter · Esc';
+  return detail ? DETAIL_KEYS : KEYS;
 }
 
 function promptLine(state: MonitorState, context: Shape): string {
@@ -55,9 +63,9 @@ function promptLine(state: MonitorState, context: Shape): string {
     return shorten(`answer${offered}: ${plain(typing.text)}_`, context.width);
   }
   if (note !== '') return shorten(plain(note), context.width);
-  return filter === ''
-    ? ''
-    : context.paint.faint(shorten(`filter: ${plain(filter)}; Esc shows all`, context.width));
+  const named = state.isHelp ? null : (state.detail?.row ?? chosen(state))?.command;
+  if (filter === '') return named ? context.paint.faint(shorten(`$ ${plain(named)}`, context.width)) : '';
+  return context.paint.faint(shorten(`filter: ${plain(filter)}; Esc shows all`, context.width));
 }
 
 /** The list, as far as it fits, with the chosen row in it. */
@@ -89,8 +97,10 @@ function listLines(state: MonitorState, context: Shape): string[] {
 function rowLine(row: Row, place: string, isChosen: boolean, context: Shape): string {
   const { paint, width } = context;
   const colour =
-    { running: paint.busy, waits: paint.faint, question: paint.caution }[row.kind as string] ?? paint.bad;
-  const sign = row.kind === 'running' ? '▸' : row.kind === 'waits' ? '·' : SIGNS[row.kind];
+    { running: paint.busy, claimed: paint.busy, waits: paint.faint, question: paint.caution }[
+      row.kind as string
+    ] ?? paint.bad;
+  const sign = { ...SIGNS, running: '▸', claimed: '▹', waits: '·' }[row.kind];
   const id = row.task === null ? '(worktree)' : plain(row.task);
   const what = row.tasks > 1 ? `${id} and ${row.tasks - 1} more` : id;
   const since = row.since === null ? null : context.now() - Date.parse(row.since);

@@ -17,7 +17,7 @@ code { font-size: .9em } .faint { opacity: .8 }`;
 
 /** The whole document. */
 export function statusHtml(report: StatusReport, context: Context): string {
-  const { supervisor, limits, inbox, runs, worktrees, held, problems } = report;
+  const { supervisor, limits, inbox, runs, claimed = [], worktrees, held, problems } = report;
   const ago = (at: string | null) => relativeTime(at, context.now());
   const place = (path: string) => shortPath(path, context);
   const state = supervisor.running
@@ -53,6 +53,15 @@ ${problems.map(({ message }) => `<p>! ${text(message)}</p>\n`).join('')}${table(
     place(run.worktree),
     ago(run.started_at),
     run.progress ?? '',
+  ]),
+)}${table(
+  'Claimed by others',
+  ['Task', 'Agent', 'Where', 'Since'],
+  claimed.map(({ task, agent, worktree, since }) => [
+    task,
+    agent ?? 'not named',
+    place(worktree),
+    ago(since),
   ]),
 )}${table(
   'Worktrees',

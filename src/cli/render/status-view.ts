@@ -28,6 +28,8 @@ export function statusView(report: StatusReport, context: Context): string {
     parts.push(section('Needs you', inboxView(report.inbox, context, MOST_ITEMS), context));
   parts.push(worktreeTable(report.worktrees, context));
   if (report.runs.length > 0) parts.push(section('Running', runRows(report.runs, context), context));
+  const claimed = claimedTable(report, context);
+  if (claimed !== '') parts.push(section('Claimed by others', claimed, context));
   parts.push(reasons(report.held, context));
   const schedules = scheduleTable(report, context);
   if (schedules !== '') parts.push(section('Schedules', schedules, context));
@@ -172,6 +174,32 @@ function reasons(held: readonly HeldReport[], context: Context): string {
   const rest = sorted.length - shown.length;
   const more = rest === 0 ? '' : `… and ${rest} more: \`supervisor list\` shows every one\n`;
   return section('Not running', table + more, context);
+}
+
+/** What is counted as running and is no run of this supervisor. */
+function claimedTable({ claimed = [] }: StatusReport, context: Context): string {
+  const rest = claimed.length - MOST_REASONS;
+  const more = rest <= 0 ? '' : `… and ${rest} more: \`supervisor list --state running\` shows every one\n`;
+  return (
+    renderTable({
+      columns: [
+        { head: 'TASK' },
+        { head: 'WORKTREE', min: 8, cut: 'start', drop: 1 },
+        { head: 'AGENT', min: 8 },
+        { head: 'SINCE' },
+      ],
+      rows: claimed
+        .slice(0, MOST_REASONS)
+        .map(({ task, worktree, agent, since }) => [
+          task,
+          shortPath(worktree, context),
+          agent ?? 'not named',
+          relativeTime(since, context.now()),
+        ]),
+      width: context.width,
+      head: context.paint.faint,
+    }) + more
+  );
 }
 
 function scheduleTable({ schedules }: StatusReport, context: Context): string {

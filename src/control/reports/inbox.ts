@@ -4,7 +4,7 @@
 import { cameBackIn } from '../../decide/reconcile/known-results.ts';
 import type { GraphView, World } from '../../decide/world.ts';
 import type { TaskId } from '../../domain/ids.ts';
-import type { InboxItem, InboxKind, WorktreeReport } from '../../domain/report.ts';
+import type { InboxAction, InboxItem, InboxKind, WorktreeReport } from '../../domain/report.ts';
 import type { Run } from '../../domain/run.ts';
 import { shellWord } from '../../domain/shell-word.ts';
 import { isTerminal, type Task } from '../../domain/task.ts';
@@ -65,7 +65,7 @@ function itemsOfGraph(view: GraphView, judged: JudgedTasks, commands: Commands):
   if (view.snapshot.problem || view.hold) return [];
   const idOf = globalTaskIds(view.graph);
   let blocked: ((id: TaskId) => number) | null = null;
-  const item = (task: Task, kind: InboxKind, code: string, because: string, command: string): InboxItem => {
+  const item = (task: Task, kind: InboxKind, code: string, because: string, by: Settled): InboxItem => {
     blocked ??= countBlocked(view);
     return {
       kind,
@@ -78,7 +78,7 @@ function itemsOfGraph(view: GraphView, judged: JudgedTasks, commands: Commands):
       since: task.lastInteractionAt ?? task.createdAt ?? null,
       blocks: blocked(task.id),
       tasks: [task.id],
-      command,
+      ...by,
     };
   };
   const items: InboxItem[] = [];
@@ -126,14 +126,12 @@ function itemsOfRun(input: Reportable, run: Run, commands: Commands): InboxItem[
         because: question,
         since: isoTimeOrNull(lease.heartbeatAt),
         ...(options.length > 0 ? { options } : {}),
-        command: commands.answer(view, run.task),
+        ...commands.answer(view, run.task),
       },
     ];
   const because = `${lease.worker ?? 'its worker'} has not been heard of for long`;
   const since = isoTimeOrNull(lease.staleAt);
-  return [
-    { ...about, kind: 'stale', code: 'stale', because, since, command: commands.release(view, run.task) },
-  ];
+  return [{ ...about, kind: 'stale', code: 'stale', because, since, ...commands.release(view, run.task) }];
 }
 
 function itemsOfWorktree(row: WorktreeReport): InboxItem[] {
@@ -151,6 +149,7 @@ function itemsOfWorktree(row: WorktreeReport): InboxItem[] {
       blocks: row.counts.open,
       tasks: [],
       command: 'supervisor doctor',
+      action: null,
     },
   ];
 }
@@ -201,6 +200,8 @@ function countBlocked(view: GraphView): (id: TaskId) => number {
   };
 }
 
+/** How an item is settled. */
+type Settled = Pick<InboxItem, 'command' | 'action'>;
 type Commands = ReturnType<typeof commandsFor>;
 
 /** The command that settles an item; it names the worktree if the id alone is ambiguous. */
@@ -213,21 +214,29 @@ function commandsFor({ graphs: views, results }: Pick<World, 'graphs' | 'results
       ? `${shellWord(id)} --worktree ${shellWord(view.worktree)}`
       : shellWord(id);
   };
-  const retry = (view: GraphView, id: TaskId) => `supervisor retry ${on(view, id)}`;
+  const by =
+    (action: InboxAction, rest = '') =>
+    (view: GraphView, id: TaskId): Settled => ({
+      command: `supervisor ${action} ${on(view, id)}${rest}`,
+      action,
+    });
+  const shown = (command: string): Settled => ({ command, action: null });
+  const retry = by('retry');
+  const done = by('done');
   return {
     retry,
-    answer: (view: GraphView, id: TaskId) => `supervisor answer ${on(view, id)} TEXT`,
-    release: (view: GraphView, id: TaskId) => `supervisor release ${on(view, id)}`,
-    forKind(kind: InboxKind, view: GraphView, id: TaskId): string {
+    answer: by('answer', ' TEXT'),
+    release: by('release'),
+    forKind(kind: InboxKind, view: GraphView, id: TaskId): Settled {
       if (kind === 'parked') return retry(view, id);
       if (kind === 'rewound') {
         // Finished work is kept, not repeated.
         const known = cameBackIn(view, id, results)?.known;
-        if (known) return known.ended === 'succeeded' ? `supervisor done ${on(view, id)}` : retry(view, id);
+        if (known) return known.ended === 'succeeded' ? done(view, id) : retry(view, id);
       }
-      if (kind === 'budget') return 'supervisor budgets';
-      if (kind === 'untrusted') return `supervisor trust ${shellWord(view.worktree)}`;
-      return `supervisor why ${on(view, id)}`;
+      if (kind === 'budget') return shown('supervisor budgets');
+      if (kind === 'untrusted') return shown(`supervisor trust ${shellWord(view.worktree)}`);
+      return shown(`supervisor why ${on(view, id)}`);
     },
   };
 }

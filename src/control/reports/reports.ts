@@ -8,6 +8,7 @@ import type { Decision, GraphView, World } from '../../decide/world.ts';
 import type { GraphPath } from '../../domain/ids.ts';
 import type {
   ActionReport,
+  ClaimedReport,
   HeldReport,
   LeaseReport,
   ReportedProblem,
@@ -107,6 +108,7 @@ export function statusInShort(
     inbox: inboxOf(input, worktrees, judged),
     worktrees,
     runs: world.runs.map((run) => runReport(run, input.progressOf(run.id), input.leaseOf?.(run.id) ?? null)),
+    claimed: claimedReports(world, judged),
     budgets: budgetReports(world),
     workers: input.workers ?? [],
     problems: [
@@ -116,6 +118,17 @@ export function statusInShort(
       ...goneElsewhere(input),
     ],
   };
+}
+
+/** Who works on what is counted as running and has no run here. */
+function claimedReports({ graphs }: World, judged: JudgedTasks): ClaimedReport[] {
+  return graphs.flatMap(({ graph, worktree }) =>
+    (judged.get(graph) ?? []).flatMap(({ task, verdict }) =>
+      verdict?.state === 'running' && verdict.code === 'status-in-progress'
+        ? { task: task.id, worktree, agent: task.assigned ?? null, since: task.startedAt ?? null }
+        : [],
+    ),
+  );
 }
 
 function limitsReport(world: World, queued: number): StatusReport['limits'] {

@@ -24,6 +24,7 @@ export function overviewOf(input: Reportable): OverviewReport {
     inbox: status.inbox.map((item) => ({ ...item, because: cut(item.because), title: cut(item.title) })),
     worktrees,
     runs: status.runs.map((run) => ({ ...run, progress: run.progress === null ? null : cut(run.progress) })),
+    claimed: status.claimed ?? [],
     budgets,
     workers,
     problems,

@@ -57,6 +57,23 @@ describe('status', () => {
     expect((await cli('status')).out).toMatch(/^no supervisor is running/);
   });
 
+  test('every running task is named, also what others have claimed: as many as are counted', async () => {
+    await ground.writeGraph(ground.repo, [
+      { id: 'theirs', status: 'in-progress', assigned: 'agent-9', started_at: '2026-06-01T11:00:00Z' },
+      { id: 'unsaid', status: 'in-progress' },
+      { id: 'over', status: 'done', assigned: 'agent-8' },
+    ]);
+    const report = JSON.parse((await cli('status', '--json')).out);
+    expect(report.claimed).toEqual([
+      { task: 'theirs', worktree: ground.repo, agent: 'agent-9', since: '2026-06-01T11:00:00Z' },
+      { task: 'unsaid', worktree: ground.repo, agent: null, since: null },
+    ]);
+    expect(report.worktrees[0].counts.running).toBe(report.runs.length + report.claimed.length);
+    expect((await cli('status')).out).toMatch(
+      /Claimed by others\n.*\ntheirs .*agent-9.*\nunsaid .*not named/,
+    );
+  });
+
   test('with one: what runs', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'ask', tags: ['executor:external'] }]);
     supervised = await supervise(ground);

@@ -18,6 +18,7 @@ const item = (more: Partial<InboxItem> = {}): InboxItem => ({
   blocks: 6,
   tasks: ['render'],
   command: 'supervisor retry render',
+  action: 'retry',
   ...more,
 });
 

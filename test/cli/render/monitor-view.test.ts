@@ -20,6 +20,7 @@ const item = (more: Partial<InboxItem> = {}): InboxItem => ({
   ...{ kind: 'failed', code: 'failed', task: 'render', id: 'wt1~render', title: 'Render', worktree: SHOP },
   ...{ because: 'failed 3 of 3: exit 2', since: ago(40), blocks: 0, tasks: ['render'] },
   command: 'supervisor retry render',
+  action: 'retry',
   ...more,
 });
 const held = (task: string, more: Partial<HeldReport> = {}): HeldReport => ({
@@ -42,6 +43,8 @@ const report = (more: Partial<StatusReport> = {}): StatusReport => ({
       tasks: ['cart'],
       because: 'Stripe or Adyen?',
       options: ['Stripe', 'Adyen'],
+      command: 'supervisor answer cart TEXT',
+      action: 'answer',
     }),
     item(),
   ],
@@ -71,6 +74,7 @@ describe('the list', () => {
   test('what waits for a person, what runs, what does not: each once, ids whole, in the window', () => {
     const lines = shown(pressed([]).state);
     expect(lines).toHaveLength(10 + AROUND_ROWS);
+    expect(lines.at(-2)).toBe('$ supervisor answer cart TEXT');
     expect(lines.slice(2, 10)).toEqual([
       'Needs you 2',
       '> ? cart  shop    40 min  Stripe or Adyen?',
@@ -82,6 +86,22 @@ describe('the list', () => {
       '',
     ]);
     expect(lines.at(-1)).toMatch(/^j k move · Enter why/);
+  });
+
+  test('what others have claimed runs too: by whom, where, since when', () => {
+    const claimed = [
+      { task: 'theirs', worktree: SHOP, agent: HOSTILE, since: ago(7) },
+      { task: 'unsaid', worktree: SHOP, agent: null, since: null },
+      { task: 'cart', worktree: SHOP, agent: 'agent-1', since: ago(1) },
+    ];
+    const lines = shown(withReport({ ...BEGIN, height: 10 }, report({ claimed })));
+    expect(lines.find((line) => line.includes('theirs'))).toMatch(
+      /^ {2}▹ theirs {2}shop {4}7 min {2}claimed by Fix/,
+    );
+    expect(lines.find((line) => line.includes('unsaid'))).toMatch(/claimed by an unnamed agent/);
+    expect(lines).toContain('Running 3');
+    // A supervisor of an earlier version does not tell of them.
+    expect(withReport(BEGIN, report()).rows.some(({ kind }) => kind === 'claimed')).toBe(false);
   });
 
   test('nothing is wider than the window, nothing hostile reaches it, a long id is whole', () => {
@@ -141,6 +161,50 @@ describe('what a key wishes for', () => {
     expect(press(state, { name: 'c', text: '', ctrl: true }).wish).toEqual({ kind: 'quit' });
   });
 
+  test('finished work is not repeated by one press: d and x keep it, as the inbox says, each after a warning', () => {
+    const rewound = { kind: 'rewound', command: 'supervisor done render', action: 'done' } as const;
+    const state = withReport({ ...BEGIN, height: 10 }, report({ inbox: [item(rewound)] }));
+    expect(shown(state).at(-2)).toBe('$ supervisor done render');
+    for (const [key, kind, says] of [
+      ['r', 'retry', /finished and would be repeated \(d keeps it\): r again/],
+      ['d', 'done', /marks it as done.*: d again/],
+      ['x', 'done', /marks it as done.*: x again/],
+    ] as const) {
+      const once = pressed([key], state);
+      expect(once.wish).toBeNull();
+      expect(shown(once.state).at(-2)).toMatch(says);
+      expect(pressed([key], once.state).wish).toMatchObject({ kind, row: { task: 'render' } });
+      // Also while its reasons are read; any other key in between takes it back.
+      expect(pressed(['w', key, key], state).wish).toMatchObject({ kind });
+      expect(pressed(['k', key], once.state).wish).toBeNull();
+      expect(pressed(['/', 'escape', key], once.state).wish).toBeNull();
+    }
+    expect(pressed(['r', 'd'], state).wish).toBeNull();
+    // Another task has come to its place.
+    const other = withReport(
+      pressed(['r'], state).state,
+      report({ inbox: [item({ ...rewound, task: 'b' })] }),
+    );
+    expect(pressed(['r'], other).wish).toBeNull();
+  });
+
+  test('x does what the inbox names, and only what it names', () => {
+    expect(pressed(['x']).state.typing).toEqual({ for: 'answer', text: '' });
+    expect(pressed(['j', 'x']).wish).toMatchObject({ kind: 'retry', row: { task: 'render' } });
+    expect(pressed(['j', 'd'])).toMatchObject({
+      wish: null,
+      state: { note: expect.stringMatching(/nothing says/) },
+    });
+    const of = (more: Partial<InboxItem>) =>
+      withReport({ ...BEGIN, height: 10 }, report({ inbox: [item(more)] }));
+    const stale = of({ kind: 'stale', command: 'supervisor release render', action: 'release' });
+    expect(pressed(['x'], stale).wish).toBeNull();
+    expect(pressed(['x', 'x'], stale).wish).toMatchObject({ kind: 'release' });
+    const held = of({ kind: 'untrusted', command: 'supervisor trust /shop', action: null });
+    expect(pressed(['x'], held)).toMatchObject({ wish: null, state: { note: '$ supervisor trust /shop' } });
+    expect(pressed(['G', 'x']).state.note).toBe('no one waits there');
+  });
+
   test('a answers what is asked, by a text or the number of an offered answer', () => {
     const typing = pressed(['a', '2']).state;
     expect(shown(typing).at(-2)).toBe('answer [1 Stripe | 2 Adyen]: 2_');
@@ -175,6 +239,10 @@ describe('what a key wishes for', () => {
   test('? shows every key, and any key leads back', () => {
     const help = pressed(['?']).state;
     expect(shown(help).join('\n')).toMatch(/try it once more/);
+    expect(shown(help).at(-1)).toBe('any key closes this');
+    for (const line of shown(help)) expect(textWidth(line)).toBeLessThanOrEqual(80);
+    // The last key of the line is how one leaves: it must not be cut.
+    expect(shown(pressed([]).state).at(-1)).toMatch(/q quit$/);
     expect(pressed(['x'], help).state.isHelp).toBe(false);
   });
 });

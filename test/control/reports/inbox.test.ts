@@ -99,9 +99,8 @@ test.each([
       doubts: new Map([[taskKey(view.graph, 't'), 0]]),
     }),
   );
-  expect(items.map(({ kind, command }) => [kind, command])).toEqual([
-    ['rewound', ended === 'succeeded' ? 'supervisor done t' : 'supervisor retry t'],
-  ]);
+  const action = ended === 'succeeded' ? 'done' : 'retry';
+  expect(items).toMatchObject([{ kind: 'rewound', command: `supervisor ${action} t`, action }]);
 });
 
 test('tasks that one setting holds are one item', () => {
@@ -128,11 +127,12 @@ test('a question comes with its options until it is answered; work that went sil
       options: ['Stripe', 'Adyen'],
       since: at(1),
       command: 'supervisor answer cart TEXT',
+      action: 'answer',
     },
   ]);
   expect(inbox(of, { run_shop_cart: { ...asked, answer: 'Adyen' } })).toEqual([]);
   expect(inbox(of, { run_shop_cart: newLease('hold', { staleAt: Date.parse(at(2)) }) })).toMatchObject([
-    { kind: 'stale', command: 'supervisor release cart', since: at(2) },
+    { kind: 'stale', command: 'supervisor release cart', action: 'release', since: at(2) },
   ]);
 });
 
