@@ -68,9 +68,14 @@ export function defineRunCommands(program: Command, host: Host): void {
       .argument('[task]', 'only events of this task')
       .option('-f, --follow', 'go on with new ones, also of the next supervisor')
       .option('--since <when>', 'only events since: 10m, today, 2027-03-14T09:00')
+      .option('-n, --lines <n>', 'only the last n of them, and with --follow the new ones', wholeNumber(0))
       .addHelpText(
         'after',
-        examples('supervisor events -f', 'supervisor events --since 1h --json | jq .name'),
+        examples(
+          'supervisor events -f',
+          'supervisor events -n 20',
+          'supervisor events --since 1h --json | jq .name',
+        ),
       ),
     async (context, [task], options) => (await import('./commands/events.ts')).events(context, task, options),
   );

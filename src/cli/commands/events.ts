@@ -12,6 +12,8 @@ import { sinceInstant } from '../since.ts';
 export interface EventsOptions {
   readonly follow?: boolean;
   readonly since?: string;
+  /** Only the last of those that are kept. */
+  readonly lines?: number;
 }
 
 /** How often it is looked for a supervisor while none runs, ms. */
@@ -24,35 +26,59 @@ export async function events(
   options: EventsOptions,
 ): Promise<number> {
   const since = options.since === undefined ? null : sinceInstant(options.since, context.now());
-  const show = (event: ServerEvent) => {
+  const lineOf = (event: ServerEvent): string | null => {
     const data = event.data as Event;
-    if (event.name === 'stream.gap' || (since !== null && data.at < since)) return;
-    if (task !== undefined && !('task' in data && data.task === task)) return;
-    const line = context.json ? JSON.stringify(data) : eventLine(data, context.paint);
+    if (event.name === 'stream.gap' || (since !== null && data.at < since)) return null;
+    if (task !== undefined && !('task' in data && data.task === task)) return null;
+    return context.json ? JSON.stringify(data) : eventLine(data, context.paint);
+  };
+  const show = (event: ServerEvent) => {
+    const line = lineOf(event);
     if (line !== null) context.out(`${line}\n`);
   };
-  if (!options.follow) {
-    const client = await connect(context);
-    if (client === null)
-      throw new SupervisorError(
-        'not-running',
-        'no supervisor is running, and events are kept in its memory',
-        {
-          hint: '`supervisor runs --since 1d` lists what ran before',
-        },
-      );
-    const ending = new AbortController();
-    const off = context.onClosedPipe(() => ending.abort());
-    try {
-      for await (const event of client.events({ replayOnly: true, signal: ending.signal })) show(event);
-    } finally {
-      off();
-      client.close();
-    }
-    return 0;
+  const { lines, follow = false } = options;
+  let lastId = since === null ? undefined : '0';
+  if (!follow || lines !== undefined) {
+    const seen = await showKept(context, lineOf, { lines, isFollowed: follow });
+    lastId = seen ?? lastId;
   }
-  await followEvents(context, show, since === null ? undefined : '0');
+  if (follow) await followEvents(context, show, lastId);
   return 0;
+}
+
+/** Prints the events that are kept, or the last of them; returns the id of the newest one, if there is any. */
+async function showKept(
+  context: Context,
+  lineOf: (event: ServerEvent) => string | null,
+  { lines, isFollowed }: { readonly lines: number | undefined; readonly isFollowed: boolean },
+): Promise<string | undefined> {
+  const connected = connect(context);
+  const client = await (isFollowed ? connected.catch(ignoreStopped) : connected);
+  if (client === null) {
+    if (isFollowed) return undefined;
+    throw new SupervisorError('not-running', 'no supervisor is running, and events are kept in its memory', {
+      hint: '`supervisor runs --since 1d` lists what ran before',
+    });
+  }
+  const ending = new AbortController();
+  const off = context.onClosedPipe(() => ending.abort());
+  const last: string[] = [];
+  let lastId: string | undefined;
+  try {
+    for await (const event of client.events({ replayOnly: true, signal: ending.signal })) {
+      if (event.id !== '') lastId = event.id;
+      const line = lineOf(event);
+      if (line === null) continue;
+      if (lines === undefined) context.out(`${line}\n`);
+      else last.push(line);
+      if (lines !== undefined && last.length > lines) last.shift();
+    }
+  } finally {
+    off();
+    client.close();
+  }
+  for (const line of last) context.out(`${line}\n`);
+  return lastId;
 }
 
 /** Continues until it is interrupted; a supervisor that stops is followed by the next one. */

@@ -36,6 +36,26 @@ test('what happened, of all tasks or of one, since when it is asked for', async 
   expect(of.map(({ name }) => name)).toEqual(expect.arrayContaining(['run.opened', 'run.settled']));
   expect(new Set(of.map(({ task }) => task))).toEqual(new Set(['one']));
   expect((await cli('events', '--since', '2999-01-01')).out).toBe('');
+  const last = (await cli('events', '-n', '2')).out;
+  expect(last.trimEnd().split('\n')).toHaveLength(2);
+  // The last ones, of whatever happened since.
+  expect((await cli('events')).out.indexOf(last)).toBeGreaterThan(0);
+  expect((await cli('events', '-n', '0')).out).toBe('');
+  expect(JSON.parse((await cli('events', 'one', '-n', '1', '--json')).out).task).toBe('one');
+});
+
+test('-n with --follow: the last ones, then the new ones, none of them twice', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'one', exec: 'true' }]);
+  supervised = await supervise(ground);
+  await supervised.event('run.settled', 'one');
+  const around = fakeSurroundings({ cwd: ground.repo, home: ground.folder });
+  const ended = runCommandLine([...flags(), 'events', '-f', '-n', '50'], around);
+  await around.shows(/done .* one /);
+  await cli('add', 'Two', '--id', 'two', '--exec', 'true');
+  await around.shows(/done .* two /);
+  around.send('SIGINT');
+  expect(await ended).toBe(0);
+  expect(around.written.out.match(/done .* one /g)).toHaveLength(1);
 });
 
 test('--follow goes on with the next supervisor', async () => {
