@@ -1,6 +1,7 @@
 // Adding and changing tasks on a person's request. Executor and schedule are written as key and as tag, because wg
 // drops unknown keys whenever it rewrites the file.
 
+import { backEdgeMembers } from '../decide/readiness/cycles.ts';
 import { SupervisorError } from '../domain/errors.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { TaskDetail } from '../domain/task.ts';
@@ -67,6 +68,11 @@ export function editTask(store: GraphStore, id: string, request: TaskRequest): P
 export function editTaskIn(draft: EditSession, id: string, request: TaskRequest): void {
   if (!draft.snapshot.tasks.has(id)) throw unknownTask(draft, id);
   applyRequest(draft, id, request);
+}
+
+/** The tasks that wait for each other with this one; empty: it is in no cycle. */
+export function cycleOf(store: Pick<GraphStore, 'snapshot'>, id: string): readonly string[] {
+  return [...backEdgeMembers(store.snapshot().tasks, id)];
 }
 
 function applyRequest(draft: EditSession, id: string, request: TaskRequest): void {

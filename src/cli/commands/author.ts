@@ -19,7 +19,7 @@ export async function add(context: Context, title: string, options: AuthorOption
   if (title.trim() === '')
     throw new SupervisorError('usage', 'the title is empty', { hint: 'say what is to be done' });
   const request = await requestOf(options);
-  const [{ composeStore, locateGraph, whyNotServed }, { addTask }] = await Promise.all([
+  const [{ composeStore, locateGraph, whyNotServed }, { addTask, cycleOf }] = await Promise.all([
     import('../../compose/offline.ts'),
     import('../../graphs/authoring.ts'),
   ]);
@@ -36,18 +36,21 @@ export async function add(context: Context, title: string, options: AuthorOption
       { ...request, title, ...(options.id === undefined ? {} : { id: options.id }) },
       context.now(),
     );
+    const cycle = request.after?.length ? cycleOf(store, id) : [];
     const warning = place.trouble?.message ?? (await whyNotServed(compositionOf(context), place.worktree));
     if (context.json)
       context.outJson({
         id,
         worktree: place.worktree,
         graph: place.graph,
+        ...(cycle.length === 0 ? {} : { cycle }),
         ...(warning === null ? {} : { warning }),
       });
     else {
       context.out(`${plain(id)}\n`);
       if (place.created) context.note(`supervisor: created the graph ${shortPath(place.graph, context)}`);
     }
+    noteCycle(context, id, cycle);
     if (warning !== null)
       context.note(`supervisor: ${plain(id)} will not run as things stand: ${plain(warning)}`);
   } finally {
@@ -63,15 +66,27 @@ export async function edit(context: Context, task: string, options: AuthorOption
     throw new SupervisorError('usage', 'nothing to change was given', {
       hint: '`supervisor edit --help` lists what can be changed',
     });
-  const { editTask } = await import('../../graphs/authoring.ts');
+  const { cycleOf, editTask } = await import('../../graphs/authoring.ts');
   const changed = await withLookout(context, async (lookout) => {
     const found = lookout.storeOf(taskQuery(context, task, options.worktree));
     await editTask(found.store, found.task, request);
-    return { id: found.task, worktree: found.worktree, graph: found.store.graph };
+    const cycle = request.after?.length ? cycleOf(found.store, found.task) : [];
+    const { task: id, worktree, store } = found;
+    return { id, worktree, graph: store.graph, ...(cycle.length === 0 ? {} : { cycle }) };
   });
   if (context.json) context.outJson(changed);
   else context.out(`${plain(changed.id)}\n`);
+  noteCycle(context, changed.id, changed.cycle ?? []);
   return 0;
+}
+
+/** Cycles are allowed, as in wg, and mostly not meant. */
+function noteCycle(context: Context, id: string, cycle: readonly string[]): void {
+  if (cycle.length === 0) return;
+  const others = cycle.filter((member) => member !== id).map(plain);
+  context.note(
+    `supervisor: ${plain(id)} and ${others.join(', ')} wait for each other: a cycle, in which one dependency is not waited for, as in wg; \`supervisor edit ${plain(id)} --after ''\` takes its dependencies away`,
+  );
 }
 
 /** The request from the flags. Throws `usage` for values that could never work. */

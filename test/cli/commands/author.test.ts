@@ -47,6 +47,23 @@ describe('add', () => {
     expect(err).toContain('main, work, work-too');
   });
 
+  test('what closes a cycle is written, as wg would, and said; what only leads into one is not', async () => {
+    await ground.writeGraph(ground.repo, [
+      { id: 'a', after: ['b'] },
+      { id: 'b', after: ['c'] },
+    ]);
+    const { status, out, err } = await cli('add', 'Last', '--id', 'c', '--after', 'a');
+    expect([status, out]).toEqual([0, 'c\n']);
+    expect(err).toMatch(/c and a, b wait for each other: a cycle/);
+    expect((await cli('add', 'Behind', '--id', 'd', '--after', 'c')).err).not.toContain('cycle');
+    expect(JSON.parse((await cli('edit', 'b', '--after', 'c', '--json')).out)).toMatchObject({
+      cycle: ['a', 'b', 'c'],
+    });
+    // As the hint says.
+    expect((await cli('edit', 'c', '--after', '')).status).toBe(0);
+    expect((await ground.readGraph(ground.repo)).get('c')?.after).toBeUndefined();
+  });
+
   test('a task that would wait for itself is refused, and nothing is written', async () => {
     await ground.writeGraph(ground.repo, [{ id: 'a' }]);
     for (const words of [
