@@ -167,9 +167,7 @@ export class LiveControl implements SupervisorControl {
 
   async runs(filter: RunFilter): Promise<readonly RunReport[]> {
     await this.#begun;
-    return askedRuns(this.#parts.ledger, this.#tasks.views(), filter).map((run) =>
-      runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)),
-    );
+    return askedRuns(this.#parts.ledger, this.#tasks.views(), filter).map((run) => this.#runReport(run));
   }
 
   async complete(request: CompletionRequest): Promise<CompletionAnswer> {
@@ -397,7 +395,12 @@ export class LiveControl implements SupervisorControl {
   #runsOf(found: FoundTask): RunReport[] {
     return this.#parts.ledger
       .runs({ graph: found.view.graph, task: found.task.id, limit: 20 })
-      .map((run) => runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id)));
+      .map((run) => this.#runReport(run));
+  }
+
+  #runReport(run: Run): RunReport {
+    const report = runReport(run, this.#progressOf(run.id), this.#parts.ledger.lease(run.id));
+    return !isOpenRun(run) && this.#runs.find(run.id) ? { ...report, ending: true } : report;
   }
 
   #progressOf(run: string): string | null {

@@ -100,6 +100,8 @@ export interface RunReport {
   readonly usage?: UsageReport | null;
   /** For external work: the worker, and its lease. */
   readonly lease?: LeaseReport;
+  /** Reported as finished, while its process or its after_run continues; absent: it does not. */
+  readonly ending?: true;
 }
 
 export interface HeldReport {

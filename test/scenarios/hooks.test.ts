@@ -251,6 +251,28 @@ test('what hooks print is part of `logs`, each line with its hook, and of what t
   expect((await shown('')).json).toMatchObject({ text: 'working' });
 });
 
+test('`logs -f` of a task that was reported done early ends when its after_run has', async () => {
+  await graph('a');
+  await configure(
+    '',
+    hook('after_run', `echo late; ${wait('end')}; printf last`),
+    `trap '' TERM; echo working; touch ${at('begun')}; ${wait('go')}`,
+  );
+  supervised = await supervise(playground);
+  await eventually(() => existsSync(at('begun')));
+  await supervised.control.complete({ task: 'a', result: 'succeeded', caller: { kind: 'operator' } });
+  const around = fakeSurroundings({ cwd: playground.repo, home: playground.folder });
+  const ended = runCommandLine([...flags(), 'logs', '-f', 'a'], around);
+  await around.shows('working\n');
+  expect(await supervised.control.runs({ task: 'a' })).toMatchObject([{ phase: 'settled', ending: true }]);
+  await writeFile(at('go'), '');
+  await around.shows('[after_run] late\n');
+  await writeFile(at('end'), '');
+  expect(await ended).toBe(0);
+  expect(around.written.out).toBe('working\n[after_run] late\n[after_run] last');
+  await eventually(async () => !(await supervised?.control.runs({ task: 'a' }))?.[0]?.ending);
+});
+
 test('`logs` shows a before_run that fails, and `logs -f` follows both hooks as they print', async () => {
   await graph('a', 'b');
   await configure(

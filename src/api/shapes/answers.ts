@@ -134,6 +134,10 @@ export const runAnswer = z.object({
       stale_since: textOrNull,
     })
     .exactOptional(),
+  ending: z
+    .literal(true)
+    .exactOptional()
+    .describe('reported as finished, while its process or its after_run continues'),
 }) satisfies z.ZodType<RunReport>;
 
 const taskMembers = {

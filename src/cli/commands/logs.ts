@@ -311,7 +311,7 @@ async function isOver(
   { run, task, place, folder }: Found,
   round: number,
 ): Promise<boolean> {
-  if (run !== null && run.finished_at !== null) return true;
+  if (run !== null && run.finished_at !== null && run.ending !== true) return true;
   // The file is there from the start, and empty until the agent has ended.
   const hasExited = (statSync(join(folder, 'exit.json'), { throwIfNoEntry: false })?.size ?? 0) > 0;
   if (hasExited && run === null) return true;
@@ -321,6 +321,7 @@ async function isOver(
     // What follows the agent's exit is the supervisor's.
     if (hasExited && view.client === null) return true;
     const [now] = await view.runs({ run: run.run, limit: 1 });
-    return !now || now.finished_at !== null || now.outcome !== null;
+    // Its after_run begins only when its processes have ended, however early it was reported.
+    return !now || (now.ending !== true && (now.finished_at !== null || now.outcome !== null));
   });
 }
