@@ -1,6 +1,6 @@
 // Work through a queue while workers, the supervisor and the Redis end without warning: done once, or told.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { describe, expect, jest, test } from '@jest/globals';
 import { eachOnFarm, type Farm } from '../support/farm.ts';
 import { someRedis } from '../support/redis.ts';
@@ -18,33 +18,33 @@ someRedis(describe)('through a queue, with losses', () => {
   test('a worker killed with -9 and started again within its lease continues the same run', async () => {
     await farm.tasks({
       id: 'a',
-      exec: `echo x >> ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; echo end`,
+      exec: `${farm.held}; echo end`,
     });
     await farm.up();
     const first = await farm.worker('one');
-    await farm.appears(farm.pathOf('begun'));
+    await farm.begun();
     await first.kill('SIGKILL');
     const second = await farm.worker('one');
     await second.says('worker.taken-up');
-    await writeFile(farm.pathOf('go'), '');
+    await farm.go();
     expect(await farm.over('a')).toMatchObject({ status: 'done' });
-    expect(await readFile(farm.pathOf('begun'), 'utf8')).toBe('x\n');
+    expect(await farm.timesBegun()).toBe(1);
   });
 
   test('a worker that stays away loses the task to another; back again its result is refused', async () => {
     await farm.tasks({
       id: 'a',
-      exec: `touch ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; echo $SUPERVISOR_RUN_ID > result`,
+      exec: `${farm.held}; echo $SUPERVISOR_RUN_ID > result`,
     });
     await farm.up({ lease: '3s' });
     const first = await farm.worker('one');
-    await farm.appears(farm.pathOf('begun'));
+    await farm.begun();
     await first.kill('SIGKILL');
     await farm.supervised.nth(2, 'run.handed-off', 'a');
     const back = await farm.worker('one', { args: ['--profile', 'none'] });
     await back.says('someone else has it');
     await farm.worker('two');
-    await writeFile(farm.pathOf('go'), '');
+    await farm.go();
     expect(await farm.over('a')).toMatchObject({ status: 'done' });
     expect((await farm.git('branch', '--list', '--format=%(refname:short)', 'wg/*')).trim()).toBe('wg/a/a2');
   });
@@ -53,16 +53,16 @@ someRedis(describe)('through a queue, with losses', () => {
     await farm.tasks(
       {
         id: 'a',
-        exec: `touch ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; touch ${farm.pathOf('end')}`,
+        exec: `${farm.held}; touch ${farm.pathOf('end')}`,
       },
       { id: 'b', exec: `echo b >> ${farm.pathOf('b')}` },
     );
     await farm.up();
     const one = await farm.worker('one');
     await farm.supervised.event('run.handed-off', 'b');
-    await farm.appears(farm.pathOf('begun'));
+    await farm.begun();
     await farm.supervised.stop({ cancelAgents: false });
-    await writeFile(farm.pathOf('go'), '');
+    await farm.go();
     await one.says('worker.reported');
     await farm.supervise();
     expect(await farm.over('a')).toMatchObject({ status: 'done' });
@@ -74,20 +74,20 @@ someRedis(describe)('through a queue, with losses', () => {
     await farm.tasks(
       {
         id: 'a',
-        exec: `echo a >> ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done`,
+        exec: farm.held,
       },
       { id: 'b', exec: `echo b >> ${farm.pathOf('b')}` },
     );
     await farm.up();
     await farm.worker('one');
     await farm.supervised.event('run.handed-off', 'b');
-    await farm.appears(farm.pathOf('begun'));
+    await farm.begun();
     await farm.redis.end('SIGKILL');
-    await writeFile(farm.pathOf('go'), '');
+    await farm.go();
     await farm.redis.start();
     expect(await farm.over('a')).toMatchObject({ status: 'done' });
     expect(await farm.over('b')).toMatchObject({ status: 'done' });
-    expect(await readFile(farm.pathOf('begun'), 'utf8')).toBe('a\n');
+    expect(await farm.timesBegun()).toBe(1);
     expect(await readFile(farm.pathOf('b'), 'utf8')).toBe('b\n');
   });
 

@@ -1,6 +1,5 @@
 // The network between a worker and its supervisor, or its queue, is cut while both live: done once, or told.
 
-import { readFile, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { type Cable, startCable } from '../support/cable.ts';
 import { eachOnFarm, type Farm, type WorkerProcess } from '../support/farm.ts';
@@ -37,22 +36,20 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
     return { one, cable };
   }
 
-  const begun = async () => (await readFile(farm.pathOf('begun'), 'utf8')).trim().split('\n').length;
-  const works = () =>
-    `echo x >> ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; touch ${farm.pathOf('end')}`;
+  const works = () => `${farm.held}; touch ${farm.pathOf('end')}`;
 
   some.each(['cut', 'freeze'] as const)(
     '%s for less than a lease: the agent works on, its result counts once',
     async (how) => {
       await farm.tasks({ id: 'a', exec: works() });
       const far = await farApart('60s');
-      await farm.appears(farm.pathOf('begun'));
+      await farm.begun();
       far.cable[how]();
-      await writeFile(farm.pathOf('go'), '');
+      await farm.go();
       await farm.appears(farm.pathOf('end'));
       far.cable.mend();
       expect(await farm.over('a')).toMatchObject({ status: 'done' });
-      expect(await begun()).toBe(1);
+      expect(await farm.timesBegun()).toBe(1);
       expect(farm.supervised.count('run.released', 'a')).toBe(0);
     },
   );
@@ -62,15 +59,15 @@ describe.each(['api', 'queue'] as const)('over the %s', (over) => {
     async () => {
       await farm.tasks({ id: 'a', exec: `${works()}; echo $SUPERVISOR_RUN_ID > result` });
       const far = await farApart('3s');
-      await farm.appears(farm.pathOf('begun'));
+      await farm.begun();
       far.cable.cut();
       if (over === 'api') await farm.supervised.event('run.released', 'a');
       else await farm.supervised.nth(2, 'run.handed-off', 'a');
       await farm.worker('two');
-      await farm.until(async () => (await begun()) === 2);
+      await farm.until(async () => (await farm.timesBegun()) === 2);
       far.cable.mend();
       await far.one.says('someone else has it');
-      await writeFile(farm.pathOf('go'), '');
+      await farm.go();
       expect(await farm.over('a')).toMatchObject({ status: 'done' });
       expect((await farm.git('branch', '--list', '--format=%(refname:short)', 'wg/*')).trim()).toBe(
         'wg/a/a2',

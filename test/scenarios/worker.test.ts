@@ -82,37 +82,37 @@ test('a commit that is nowhere to be had, and a profile that is not there, cost 
 test('killed with -9 and started again within its lease: the same run continues, nothing is done twice', async () => {
   await farm.tasks({
     id: 'a',
-    exec: `echo x >> ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; echo end`,
+    exec: `${farm.held}; echo end`,
   });
   await farm.supervise();
   const first = await farm.worker('one');
   await farm.supervised.event('run.handed-off', 'a');
-  await farm.appears(farm.pathOf('begun'));
+  await farm.begun();
   await first.kill('SIGKILL');
   const second = await farm.worker('one');
   await second.says('worker.taken-up');
-  await writeFile(farm.pathOf('go'), '');
+  await farm.go();
   expect(await farm.over('a')).toMatchObject({ status: 'done' });
-  expect(await readFile(farm.pathOf('begun'), 'utf8')).toBe('x\n');
+  expect(await farm.timesBegun()).toBe(1);
   expect(farm.supervised.count('run.released', 'a')).toBe(0);
 });
 
 test('a worker that stays away loses the task to another; back again, it is told so, and its commits harm no one', async () => {
   await farm.tasks({
     id: 'a',
-    exec: `touch ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done; echo $SUPERVISOR_RUN_ID > result`,
+    exec: `${farm.held}; echo $SUPERVISOR_RUN_ID > result`,
   });
   await farm.supervise();
   const first = await farm.worker('one', { args: ['--lease', '2s'] });
   await farm.supervised.event('run.handed-off', 'a');
-  await farm.appears(farm.pathOf('begun'));
+  await farm.begun();
   await first.kill('SIGKILL');
   await farm.supervised.event('run.released', 'a');
   await farm.worker('two');
   await farm.supervised.nth(2, 'run.handed-off', 'a');
   const back = await farm.worker('one');
   await back.says('someone else has it');
-  await writeFile(farm.pathOf('go'), '');
+  await farm.go();
   expect(await farm.over('a')).toMatchObject({ status: 'done' });
   expect((await farm.git('branch', '--list', '--format=%(refname:short)', 'wg/*')).trim()).toBe('wg/a/a2');
   expect(await jobsOf(back)).toEqual([]);
@@ -122,7 +122,7 @@ test('the supervisor restarts under a worker: it asks again, and the result that
   await farm.tasks(
     {
       id: 'a',
-      exec: `touch ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done`,
+      exec: farm.held,
     },
     { id: 'b', after: ['a'], exec: 'true' },
   );
@@ -131,9 +131,9 @@ test('the supervisor restarts under a worker: it asks again, and the result that
   );
   await farm.supervise();
   const one = await farm.worker('one', { args: ['--places', '2'] });
-  await farm.appears(farm.pathOf('begun'));
+  await farm.begun();
   await farm.supervised.stop({ cancelAgents: false });
-  await writeFile(farm.pathOf('go'), '');
+  await farm.go();
   await one.says('worker.unheard');
   await farm.supervise();
   expect(await farm.over('a')).toMatchObject({ status: 'done' });
@@ -147,7 +147,7 @@ test('cancelled: its agent is ended and nothing is pushed; drained: what runs is
     {
       id: 'b',
       priority: 1,
-      exec: `touch ${farm.pathOf('begun')}; while [ ! -e ${farm.pathOf('go')} ]; do sleep 0.1; done`,
+      exec: farm.held,
     },
     { id: 'c', priority: 0, exec: 'true' },
   );
@@ -156,10 +156,10 @@ test('cancelled: its agent is ended and nothing is pushed; drained: what runs is
   await farm.appears(farm.pathOf('pid'));
   await farm.api.post('/api/task/a/cancel', { reason: 'not wanted' });
   await one.says('worker.dropped');
-  await farm.appears(farm.pathOf('begun'));
+  await farm.begun();
   one.kill('SIGTERM');
   await one.says('taking nothing new');
-  await writeFile(farm.pathOf('go'), '');
+  await farm.go();
   expect(await one.ended).toBe(0);
   expect(await farm.over('b')).toMatchObject({ status: 'done' });
   const graph = await farm.playground.readGraph(farm.playground.repo);
@@ -167,26 +167,6 @@ test('cancelled: its agent is ended and nothing is pushed; drained: what runs is
   expect(graph.get('c')).toMatchObject({ status: 'open' });
   const pid = Number(await readFile(farm.pathOf('pid'), 'utf8'));
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-});
-
-test('quota: the account of this worker rests, the task goes to the next one, and why says so', async () => {
-  const claude = farm.pathOf('claude');
-  await writeFile(
-    claude,
-    '#!/bin/sh\ncat > /dev/null\necho \'{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"You have hit your usage limit"}\'\nexit 1\n',
-    { mode: 0o755 },
-  );
-  await farm.tasks({ id: 'a' });
-  await farm.supervise();
-  const config = `[executors.farm]\ntype = "claude"\ncommand = "${claude}"\n`;
-  const poor = await farm.worker('poor', { config });
-  await farm.supervised.event('run.released', 'a');
-  await poor.says('worker.reported');
-  const rich = await farm.worker('rich', {
-    config: '[executors.farm]\ntype = "command"\nshell = "echo {{task.title}}"\n',
-  });
-  expect(await farm.over('a')).toMatchObject({ status: 'done' });
-  await rich.kill('SIGTERM');
 });
 
 test('refused for good: a wrong token, no token, plain http to elsewhere, no profile, a second one in the same folder', async () => {

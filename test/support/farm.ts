@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from '@jest/globals';
 import { Queue } from 'bullmq';
@@ -277,6 +277,26 @@ export class Farm {
       const watcher = watch(this.playground.folder, look);
       look();
     });
+  }
+
+  /** A command that notes each time that it has begun, and continues when it is let go. */
+  get held(): string {
+    return `echo x >> ${this.pathOf('begun')}; while [ ! -e ${this.pathOf('go')} ]; do sleep 0.1; done`;
+  }
+
+  /** Resolves when it has begun. */
+  begun(): Promise<void> {
+    return this.appears(this.pathOf('begun'));
+  }
+
+  /** How often it has begun. */
+  async timesBegun(): Promise<number> {
+    return (await readFile(this.pathOf('begun'), 'utf8')).trim().split('\n').length;
+  }
+
+  /** Lets it continue. */
+  go(): Promise<void> {
+    return writeFile(this.pathOf('go'), '');
   }
 
   /** The queue itself, as another program sees it. */
