@@ -67,21 +67,14 @@ async function handOff(place: Place): Promise<Figure[]> {
     await running.stop({ cancelAgents: true });
   }
   const floor = await bareJobs(place.redis);
+  const figure = (name: string, values: readonly number[], floors: readonly number[], p: number): Figure => ({
+    ...{ name, value: quantile(values, p), unit: 'ms', floor: quantile(floors, p) },
+  });
   return [
-    {
-      name: 'task written → worker has it, p50',
-      value: quantile(begins, 0.5),
-      unit: 'ms',
-      floor: quantile(floor.begins, 0.5),
-    },
-    { name: 'the same, p95', value: quantile(begins, 0.95), unit: 'ms', floor: quantile(floor.begins, 0.95) },
-    {
-      name: 'task written → its result in the graph, p50',
-      value: quantile(ends, 0.5),
-      unit: 'ms',
-      floor: quantile(floor.ends, 0.5),
-    },
-    { name: 'the same, p95', value: quantile(ends, 0.95), unit: 'ms', floor: quantile(floor.ends, 0.95) },
+    figure('task written → worker has it, p50', begins, floor.begins, 0.5),
+    figure('the same, p95', begins, floor.begins, 0.95),
+    figure('task written → its result in the graph, p50', ends, floor.ends, 0.5),
+    figure('the same, p95', ends, floor.ends, 0.95),
   ];
 }
 
