@@ -161,6 +161,8 @@ export async function retry(
     });
   if (context.json) context.outJson(report);
   else if (client) context.out(`${plain(report.task)} is ${plain(report.state)}: ${plain(report.because)}\n`);
+  else if (report.status !== 'open')
+    context.out(`${plain(report.task)} is ${plain(report.status)}: nothing was changed\n`);
   else context.out(`${plain(report.task)} is open again; no supervisor is running to start it\n`);
   return 0;
 }

@@ -143,6 +143,15 @@ test('retry of a done task says so, and changes nothing', async () => {
   expect((await ground.readGraph(ground.repo)).get('fine')).toMatchObject({ status: 'done' });
 });
 
+test('retry of a task that someone works on does not say that it is open, and changes nothing', async () => {
+  await ground.writeGraph(ground.repo, [{ id: 'busy', status: 'in-progress', assigned: 'agent-9' }]);
+  const before = await ground.readGraph(ground.repo);
+  expect(await cli('retry', 'busy')).toMatchObject({
+    ...{ status: 0, out: 'busy is in-progress: nothing was changed\n' },
+  });
+  expect(await ground.readGraph(ground.repo)).toEqual(before);
+});
+
 test('retry without a supervisor opens the task for the next one', async () => {
   await ground.writeGraph(ground.repo, [{ id: 'bad', status: 'failed', failure_reason: 'x' }]);
   expect(await cli('retry', 'bad')).toMatchObject({
