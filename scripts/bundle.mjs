@@ -18,10 +18,9 @@ const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'p
 const external = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
 
 /**
- * Modules find files by their own place. All bundled files lie one folder below bundle/, so that from each of them the
- * place that a module would have had is `../its/path.js`.
+ * Modules find files by their own place, which is `its/path.js` from bundle/. `up`: the way there from the bundled file.
  */
-const placeOfModule = {
+const placeOfModule = (up) => ({
   name: 'place-of-module',
   setup({ onLoad }) {
     onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
@@ -29,12 +28,15 @@ const placeOfModule = {
       const at = relative(join(root, 'src'), path).replace(/\.ts$/, '.js');
       const contents = readFileSync(path, 'utf8').replaceAll(
         'import.meta.url',
-        `new URL(${JSON.stringify(`../${at}`)}, import.meta.url).href`,
+        `new URL(${JSON.stringify(`${up}${at}`)}, import.meta.url).href`,
       );
       return { contents, loader: 'ts' };
     });
   },
-};
+});
+
+/** Programs of their own that the supervisor starts; each is one file at the place of its module. */
+const PROGRAMS = ['executors/process/clis/acp-client'];
 
 /** What every command loads; what those that look load; what they load without a supervisor; what the supervisor loads. */
 const TOGETHER = {
@@ -62,6 +64,10 @@ const options = {
   legalComments: 'none',
   logLevel: 'warning',
 };
+// Packages in CommonJS ask for built-in modules by `require`.
+const banner = {
+  js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+};
 const { metafile } = await build({
   ...options,
   entryPoints: { 'cli/main': 'src/cli/main.ts' },
@@ -71,11 +77,8 @@ const { metafile } = await build({
   // Names of functions and classes stay: errors show them.
   keepNames: true,
   metafile: true,
-  plugins: [placeOfModule],
-  // Packages in CommonJS ask for built-in modules by `require`.
-  banner: {
-    js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
-  },
+  plugins: [placeOfModule('../')],
+  banner,
 });
 rmSync(out, { recursive: true, force: true });
 await joinPieces({
@@ -83,12 +86,26 @@ await joinPieces({
   ...{ together: TOGETHER, options },
 });
 rmSync(scratch, { recursive: true, force: true });
+const inputs = new Set(Object.keys(metafile.inputs));
+for (const place of PROGRAMS) {
+  const made = await build({
+    ...{
+      ...options,
+      banner,
+      metafile: true,
+      entryPoints: [`src/${place}.ts`],
+      outfile: join(out, `${place}.js`),
+    },
+    plugins: [placeOfModule('../'.repeat(place.split('/').length - 1))],
+  });
+  for (const input of Object.keys(made.metafile.inputs)) inputs.add(input);
+}
 await chmod(join(out, 'cli/main.js'), 0o755);
 
 /** The licences of what is in the bundle go with it. */
 // The page is bundled on its own, with the one package that it has.
 const packages = new Map([['node_modules/preact', 'preact']]);
-for (const input of Object.keys(metafile.inputs)) {
+for (const input of inputs) {
   const found = /^(.*node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(input);
   if (found) packages.set(found[1], found[2]);
 }

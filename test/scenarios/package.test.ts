@@ -65,6 +65,28 @@ test('the bundle works with its dependencies alone beside it', async () => {
     expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
 });
 
+test('every file that a module finds by its own place is in the bundle, and its programs start', async () => {
+  await bundled();
+  const bundle = join(folder, 'bundle');
+  const named: string[] = [];
+  for (const file of await readdir(join(ROOT, 'src'), { recursive: true })) {
+    if (!file.endsWith('.ts') || file.startsWith('page/')) continue;
+    const text = await readFile(join(ROOT, 'src', file), 'utf8');
+    for (const [, place = ''] of text.matchAll(/new URL\('([^']+)', import\.meta\.url\)/g))
+      named.push(join(bundle, dirname(file), place));
+  }
+  const own = [...new Set(named.filter((path) => path.startsWith(`${bundle}/`)))];
+  expect(own.length).toBeGreaterThan(1);
+  for (const path of own) expect([path, (await stat(path)).isFile()]).toEqual([path, true]);
+  const client = own.filter((path) => path.endsWith('/acp-client.js'));
+  expect(client).toHaveLength(1);
+  // An agent that leaves at once: said by the client, which found all that it loads.
+  const said = await program(process.execPath, ...client, 'ask', '', '', 'false').catch(({ stdout }) => ({
+    stdout,
+  }));
+  expect(said.stdout).toContain('"type":"error"');
+});
+
 test('what the bundle loads late works in it as well: metrics, traces, MCP', async () => {
   const main = await bundled();
   const repo = join(folder, 'shop');
