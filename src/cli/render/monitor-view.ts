@@ -19,13 +19,13 @@ const KEYS = 'j k move · Enter why · l log · x do it · r retry · / filter �
 const DETAIL_KEYS = 'j k Space move · w why · l log · x do it · r retry · Esc back';
 const HELP_KEYS = 'any key closes this';
 const HELP = [
-  'j k, arrows     one line down, up          Space, PgUp   a window',
-  'g G             first, last',
-  'Enter, w        why the task is as it is   l             what it prints; it follows',
-  'x               do what is named for it    a             answer what it asks',
-  'r               try it once more           d             mark it as done',
-  '/               filter: words that must occur',
-  'Esc             back; no filter            q, Ctrl-C     leave',
+  'j k, arrows  one line down, up          Space, PgUp  a window',
+  'g G          first, last',
+  'Enter, w     why the task is as it is   l            what it prints; it follows',
+  'x            do what is named for it    a            answer what it asks',
+  'r            try it once more           d            mark it as done',
+  '/            filter: words that must occur',
+  'Esc          back; no filter            q, Ctrl-C    leave',
 ];
 
 /** Every line of the window, none wider than it. */
