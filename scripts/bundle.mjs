@@ -89,13 +89,11 @@ rmSync(scratch, { recursive: true, force: true });
 const inputs = new Set(Object.keys(metafile.inputs));
 for (const place of PROGRAMS) {
   const made = await build({
-    ...{
-      ...options,
-      banner,
-      metafile: true,
-      entryPoints: [`src/${place}.ts`],
-      outfile: join(out, `${place}.js`),
-    },
+    ...options,
+    banner,
+    metafile: true,
+    entryPoints: [`src/${place}.ts`],
+    outfile: join(out, `${place}.js`),
     plugins: [placeOfModule('../'.repeat(place.split('/').length - 1))],
   });
   for (const input of Object.keys(made.metafile.inputs)) inputs.add(input);

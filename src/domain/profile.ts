@@ -7,7 +7,7 @@ import type { SchedulePolicy } from './schedule-policy.ts';
 
 /**
  * The profiles of executor types, agent CLIs aside. A type that nothing else knows adds its own from its own file, by
- * `declare module './profile.ts' { interface ProfileTypes { … } }`.
+ * `declare module '../domain/profile.ts' { interface ProfileTypes { … } }`.
  */
 export interface ProfileTypes {
   command: CommandProfile;
@@ -196,7 +196,7 @@ export function asksService(type: string): boolean {
   return type === 'http';
 }
 
-/** Whether nothing is started for it: it is held in the graph for whoever claims it. */
+/** Whether nothing is started for it: it is held in the graph for the agent that claims it. */
 export function isHold(type: string): boolean {
   return type === 'external';
 }
@@ -262,7 +262,7 @@ export function runsExec(profile: Profile): boolean {
   return profile.type === 'command' && profile.command === null && profile.shell === null;
 }
 
-/** Whether whoever does the work of a profile calls back over HTTP, and so has to reach this supervisor. */
+/** Whether the service that does the work of a profile calls back over HTTP, and so has to reach this supervisor. */
 export function isCalledBack(profile: Profile): boolean {
   return profile.type === 'http' && profile.completion === 'callback';
 }

@@ -279,7 +279,7 @@ export class Farm {
     });
   }
 
-  /** A command that notes each time that it has begun, and continues when it is let go. */
+  /** A command that notes each time that it has begun, and continues after `go`. */
   get held(): string {
     return `echo x >> ${this.pathOf('begun')}; while [ ! -e ${this.pathOf('go')} ]; do sleep 0.1; done`;
   }

@@ -15,6 +15,7 @@ export const AROUND_ROWS = 4;
 const LEAST_BECAUSE = 10;
 const MOST_PLACE = 18;
 
+const ROW_SIGNS: Readonly<Record<Row['kind'], string>> = { ...SIGNS, running: '▸', claimed: '▹', waits: '·' };
 const KEYS = 'j k move · Enter why · l log · x do it · r retry · / filter · ? keys · q quit';
 const DETAIL_KEYS = 'j k Space move · w why · l log · x do it · r retry · Esc back';
 const HELP_KEYS = 'any key closes this';
@@ -100,7 +101,7 @@ function rowLine(row: Row, place: string, isChosen: boolean, context: Shape): st
     { running: paint.busy, claimed: paint.busy, waits: paint.faint, question: paint.caution }[
       row.kind as string
     ] ?? paint.bad;
-  const sign = { ...SIGNS, running: '▸', claimed: '▹', waits: '·' }[row.kind];
+  const sign = ROW_SIGNS[row.kind];
   const id = row.task === null ? '(worktree)' : plain(row.task);
   const what = row.tasks > 1 ? `${id} and ${row.tasks - 1} more` : id;
   const since = row.since === null ? null : context.now() - Date.parse(row.since);
