@@ -9,6 +9,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
 import { personEnvironment } from '../support/actors.ts';
+import { PATIENCE } from '../support/patience.mjs';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { freePort } from './outside-agent.ts';
 
@@ -86,7 +87,7 @@ test(
       }
     };
     const claimer = async (worker: number): Promise<void> => {
-      const until = Date.now() + 60_000 + TASKS * 300;
+      const until = Date.now() + (60_000 + TASKS * 300) * PATIENCE;
       while (done.size < TASKS) {
         if (Date.now() > until)
           throw new Error(`${done.size} of ${TASKS} done\n${log.join('').slice(-3000)}`);

@@ -12,6 +12,7 @@ import { livesOf } from '../model/life.ts';
 import { agentWords, recordedMoves, recordMoves } from '../model/recorder.ts';
 import { replay } from '../model/replay.ts';
 import { personEnvironment } from '../support/actors.ts';
+import { PATIENCE } from '../support/patience.mjs';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { markedProcesses } from './campaign.ts';
 
@@ -91,7 +92,7 @@ test(`two supervisors, ${TASKS} tasks in ${WORKTREES} worktrees, killed in turn 
         if (task.status !== 'done') return false;
     return true;
   };
-  const until = Date.now() + 60_000 + TASKS * 500;
+  const until = Date.now() + (60_000 + TASKS * 500) * PATIENCE;
   let kills = 0;
   const begun = async () => (await readFile(ran, 'utf8')).split('\n').length;
   let before = 1;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WatchFunction } from '../../src/graph/folder-watch.ts';
 import { createGraphWatcher, type GraphWatcher } from '../../src/graph/watcher.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import { PATIENCE } from '../support/patience.mjs';
 
 const clock = systemClock();
 let folder: string;
@@ -54,7 +55,7 @@ function make(watch?: WatchFunction): GraphWatcher {
 }
 
 async function until(what: string, holds: () => boolean, limitMs = 8000): Promise<void> {
-  const end = performance.now() + limitMs;
+  const end = performance.now() + limitMs * PATIENCE;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`never came: ${what}`);
     await clock.sleep(5);

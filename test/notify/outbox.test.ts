@@ -17,6 +17,7 @@ import type { Service } from '../../src/platform/service.ts';
 import { newLease } from '../../src/runs/lease-row.ts';
 import { type Ledger, openLedger } from '../../src/runs/ledger.ts';
 import { listen, type Received, type TestServer } from '../executors/http/support.ts';
+import { PATIENCE } from '../support/patience.mjs';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const OLD_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
@@ -108,7 +109,7 @@ const SUCCEEDED: Outcome = { kind: 'succeeded', summary: 'built' };
 const FAILED: Outcome = { kind: 'failed', failure: 'exit', message: 'no', retryable: false };
 
 async function until(look: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 10_000 * PATIENCE;
   while (!look()) {
     if (Date.now() > end) throw new Error('it did not come to be');
     await new Promise((resolve) => setImmediate(resolve));

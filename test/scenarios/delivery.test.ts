@@ -13,6 +13,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { openLedger } from '../../src/runs/ledger.ts';
 import { json, listen, type Received, type TestServer } from '../executors/http/support.ts';
 import { personEnvironment } from '../support/actors.ts';
+import { PATIENCE } from '../support/patience.mjs';
 import { createPlayground, type Playground } from '../support/playground.ts';
 import { type Supervised, supervise } from '../support/supervised.ts';
 
@@ -66,7 +67,7 @@ async function complete({ callback, lease }: Dispatched, url = callback.complete
 }
 
 async function until(look: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 20_000 * PATIENCE;
   while (!(await look())) {
     if (Date.now() > end) throw new Error(`it did not come to be: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

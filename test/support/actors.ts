@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE } from './patience.mjs';
 import type { Playground } from './playground.ts';
 
 /** The built command. */
@@ -185,7 +186,7 @@ export function wg(graphFolder: string, ...args: string[]): Promise<void> {
 }
 
 /** How long something that no event tells may take to happen, ms: far more than it should, less than a test may take. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 20_000 * PATIENCE;
 
 /** Waits until `look` gives something; asks again every few milliseconds, for what no event tells. */
 export async function eventually<T>(

@@ -14,7 +14,7 @@ export function builtCli(): string {
   if (!isStale()) return MAIN;
   // Types that do not fit are another check's business: the compiler then writes the program all the same.
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const built = spawnSync(process.execPath, [tsc, '-p', ROOT], { cwd: ROOT, encoding: 'utf8' });
+  const built = spawnSync(process.execPath, [tsc, '-p', ROOT, '--noCheck'], { cwd: ROOT, encoding: 'utf8' });
   if (isStale()) throw new Error(`the program could not be built:\n${built.stdout}${built.stderr}`);
   return MAIN;
 }

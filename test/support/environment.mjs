@@ -9,10 +9,11 @@ import { TestEnvironment } from 'jest-environment-node';
 import { closeOpenedSince, openedSince, openHandles, processesOf, watchTimers } from './left-over.mjs';
 import { LOADING_TIME, loadingTime, timeLoading } from './module-loading.mjs';
 import { isolate } from './outer-world.mjs';
+import { isTimeUp, PATIENCE } from './patience.mjs';
 import { clockVariables, offsetOf } from './shifted-date.mjs';
 
 /** How long what was asked to end may take to be gone: far longer than it should, on a machine with much to do. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 5000 * PATIENCE;
 
 const outside = tmpdir();
 
@@ -40,8 +41,10 @@ export default class SuiteEnvironment extends TestEnvironment {
     this.timers = watchTimers(this.global);
   }
 
-  /** Before the result is made, so that what is left behind stands beside the assertions that failed. */
+  /** What is left behind is looked for before the result is made, to stand beside the assertions that failed. */
   async handleTestEvent(event, state) {
+    if (event.name === 'run_start') widenLimits(state);
+    if (event.name === 'test_start' && isTimeUp()) event.test.mode = 'skip';
     if (event.name !== 'run_finish') return;
     const left = await this.leftOver();
     if (left.length === 0) return;
@@ -72,6 +75,16 @@ export default class SuiteEnvironment extends TestEnvironment {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
+}
+
+function widenLimits(state) {
+  state.testTimeout *= PATIENCE;
+  const blocks = [state.rootDescribeBlock];
+  for (const block of blocks)
+    for (const item of [...block.children, ...block.hooks]) {
+      if (item.type === 'describeBlock') blocks.push(item);
+      else if (item.timeout) item.timeout *= PATIENCE;
+    }
 }
 
 function endProcess(pid) {

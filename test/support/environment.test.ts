@@ -20,6 +20,8 @@ afterEach(async () => {
 
 interface Report {
   readonly status: number | null;
+  readonly said: string;
+  readonly tests: { readonly passed: number; readonly skipped: number };
   /** What Jest says of each suite; empty: it passed. */
   readonly messages: ReadonlyMap<string, string>;
 }
@@ -38,6 +40,9 @@ async function runSuites(
     transform: {},
     testEnvironment: join(HERE, 'environment.mjs'),
     testEnvironmentOptions: { patienceMs: 300 },
+    testRunner: join(HERE, 'suite-runner.mjs'),
+    testSequencer: join(HERE, 'suite-order.mjs'),
+    reporters: [join(HERE, 'left-out.mjs')],
     globalTeardown: join(HERE, 'ends.mjs'),
   };
   const output = join(folder, 'output.json');
@@ -46,14 +51,22 @@ async function runSuites(
   const child = spawn(process.execPath, ['--experimental-vm-modules', ...args], {
     cwd: ROOT,
     env: { ...process.env, ...variables },
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
   });
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  const { testResults } = JSON.parse(await readFile(output, 'utf8')) as {
+  const { testResults, numPassedTests, numPendingTests } = JSON.parse(await readFile(output, 'utf8')) as {
     testResults: { name: string; message: string }[];
+    numPassedTests: number;
+    numPendingTests: number;
   };
   return {
     status,
+    said,
+    tests: { passed: numPassedTests, skipped: numPendingTests },
     messages: new Map(
       testResults.map(({ name, message }) => [name.slice(folder.length + 1, -'.test.cjs'.length), message]),
     ),
@@ -138,6 +151,33 @@ test('nothing of the outer world reaches a suite or what it starts, but what say
   );
   expect(messages.get('body')).toBe('');
   expect(status).toBe(0);
+});
+
+test('what cannot begin before the end of the time is left out and named, and nothing of it is run', async () => {
+  const suites = {
+    first: `expect(1).toBe(2);`,
+    second: `require('node:fs').writeFileSync(__filename + '.ran', '');`,
+  };
+  const past = await runSuites(suites, { TEST_UNTIL: String(Math.floor(Date.now() / 1000) - 1) });
+  expect(past).toMatchObject({ status: 0, tests: { passed: 0 } });
+  expect(past.said).toMatch(
+    /^Left out, because the time was up.*: 2 suites\n.*first\.test\.cjs\n.*second\.test\.cjs$/m,
+  );
+  expect(readdirSync(folder).filter((name) => name.endsWith('.ran'))).toEqual([]);
+  const soon = await runSuites(suites, { TEST_UNTIL: String(Math.floor(Date.now() / 1000) + 3600) });
+  expect(soon).toMatchObject({ status: 1, tests: { passed: 1 } });
+  expect(soon.said).not.toContain('Left out');
+  // The rest of a suite in which the time ends.
+  const { default: SuiteEnvironment } = await import(join(HERE, 'environment.mjs'));
+  const begun = async (until: string) => {
+    process.env.TEST_UNTIL = until;
+    const event = { name: 'test_start', test: { mode: undefined } };
+    await SuiteEnvironment.prototype.handleTestEvent(event, {});
+    delete process.env.TEST_UNTIL;
+    return event.test.mode;
+  };
+  expect(await begun('1')).toBe('skip');
+  expect(await begun('99999999999')).toBe(undefined);
 });
 
 test('every variable by which tests are told how to run is let through', async () => {

@@ -34,6 +34,7 @@ export const KNOBS = [
   'SOAK_TASKS',
   'STRESS_EDITS',
   'TEST_CLOCK',
+  'TEST_UNTIL',
   'WG_BIN',
   'WORKER_KILLS',
   'WORKER_TASKS',

@@ -4,6 +4,7 @@ import { Agent } from 'node:http';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { callSocket } from '../../../src/api/client/client-call.ts';
 import * as answers from '../../../src/api/shapes/view-answers.ts';
+import { PATIENCE } from '../../support/patience.mjs';
 import { createPlayground, type Playground } from '../../support/playground.ts';
 import { type Supervised, supervise } from '../../support/supervised.ts';
 
@@ -36,9 +37,16 @@ afterEach(async () => {
 });
 
 const get = (path: string) =>
-  callSocket({ socket: running.paths.socket, agent, method: 'GET', path, timeoutMs: 20_000 });
+  callSocket({ socket: running.paths.socket, agent, method: 'GET', path, timeoutMs: 20_000 * PATIENCE });
 const post = (path: string, body: unknown) =>
-  callSocket({ socket: running.paths.socket, agent, method: 'POST', path, body, timeoutMs: 20_000 });
+  callSocket({
+    socket: running.paths.socket,
+    agent,
+    method: 'POST',
+    path,
+    body,
+    timeoutMs: 20_000 * PATIENCE,
+  });
 
 test('the overview leads with what needs a person, and says what comes next', async () => {
   const found = answers.overviewAnswer.parse(await get('/api/overview'));
