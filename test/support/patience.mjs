@@ -6,6 +6,6 @@ import process from 'node:process';
 /** By how much limits are wider here than on a machine of one's own. */
 export const PATIENCE = process.env.CI ? 6 : 1;
 
-/** Whether the time is over that TEST_UNTIL (seconds since 1970) leaves to begin tests; without it there is no end. */
+/** Whether TEST_UNTIL (seconds since 1970), after which no test begins, has passed; without it there is no end. */
 export const isTimeUp = (now = Date.now()) =>
   process.env.TEST_UNTIL !== undefined && now >= Number(process.env.TEST_UNTIL) * 1000;

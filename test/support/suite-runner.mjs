@@ -1,4 +1,4 @@
-// Runs a test file with Jest's own runner, unless the time to begin one is over: then it is not even loaded.
+// Runs a test file with Jest's own runner, unless the time to begin one has passed: then it is not even loaded.
 
 import { createEmptyTestResult } from '@jest/test-result';
 import circus from 'jest-circus/runner';
