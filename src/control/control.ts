@@ -58,6 +58,8 @@ export interface CompletionAnswer {
   readonly status: string;
   /** It had been reported before; nothing was changed. */
   readonly duplicate: boolean;
+  /** It brought what the first report had not, and that was not kept. */
+  readonly ignored?: 'artifacts';
   /** The attempt's time had run out, and it was accepted all the same. */
   readonly late: boolean;
   /** How many more attempts a failed task has; null if that does not apply. */

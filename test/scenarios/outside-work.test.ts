@@ -188,10 +188,10 @@ describe('leases and fences', () => {
   });
 
   test('the same report again is a duplicate, another one a contradiction', async () => {
-    await begin([held('good'), held('bad')]);
-    for (const id of ['good', 'bad']) await supervised.event('run.handed-off', id);
+    await begin([held('good'), held('bad'), held('bare')]);
+    for (const id of ['good', 'bad', 'bare']) await supervised.event('run.handed-off', id);
     const given = new Map(
-      (await claimMany({ max_tasks: 2 })).map((one) => [one.task.local_id, one.lease.token]),
+      (await claimMany({ max_tasks: 3 })).map((one) => [one.task.local_id, one.lease.token]),
     );
     const say = (id: string, verb: string, body: object = {}) =>
       api.post(`/api/task/${id}/${verb}`, body, given.get(id));
@@ -201,6 +201,12 @@ describe('leases and fences', () => {
     expect(both.map(({ json }) => json.duplicate).sort()).toEqual([false, true]);
     expect((await say('good', 'complete')).json).toMatchObject({ duplicate: true, state: 'completed' });
     expect((await say('good', 'complete', result)).json).toMatchObject({ duplicate: true });
+    expect((await say('good', 'complete', result)).json).not.toHaveProperty('ignored');
+    expect((await say('bare', 'complete')).json).toMatchObject({ duplicate: false });
+    expect((await say('bare', 'complete', result)).json).toMatchObject({
+      duplicate: true,
+      ignored: 'artifacts',
+    });
     expect(code(await say('good', 'complete', { summary: 'half of it' }))).toEqual([409, 'already-terminal']);
     expect(code(await say('good', 'complete', { artifacts: { files: 3 } }))).toEqual([
       409,

@@ -363,6 +363,10 @@ export const completionAnswer = z.object({
   status: text,
   state: text,
   duplicate: z.boolean(),
+  ignored: z
+    .literal('artifacts')
+    .exactOptional()
+    .describe('the repeated report brought artifacts that the first one had not: they were not kept'),
   late: z.boolean(),
   attempts_left: count.nullable().exactOptional(),
   kept: z.literal(true).exactOptional().describe('not written yet: kept, and written when its graph is back'),

@@ -85,7 +85,7 @@ async function complete(
     return 0;
   }
   const what = answer.duplicate
-    ? `${plain(answer.task)} was ${plain(answer.status)} already`
+    ? `${plain(answer.task)} was ${plain(answer.status)} already${answer.ignored ? '; these artifacts were not kept, put them into a new task' : ''}`
     : `${plain(answer.task)} is ${plain(answer.status)}`;
   const late = answer.late ? '; it came after its time ran out, and was accepted all the same' : '';
   const where =

@@ -7,6 +7,7 @@ import type { Fate } from '../../graphs/task-fate.ts';
 import { connect, preferHere, taskQuery, withLookout } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain } from '../render/plain.ts';
+import { reopenedLine } from '../render/reopened-line.ts';
 
 /** Flags of `abandon`. */
 export interface AbandonOptions {
@@ -83,10 +84,6 @@ export async function reopen(
       )
     : await withLookout(context, (lookout) => lookout.retry(query, { doneToo: true }));
   if (context.json) context.outJson(report);
-  else if (report.status !== 'open')
-    context.out(`${plain(report.task)} is ${plain(report.status)}: ${plain(report.because)}\n`);
-  else if (client)
-    context.out(`${plain(report.task)} is open again, ${plain(report.state)}: ${plain(report.because)}\n`);
-  else context.out(`${plain(report.task)} is open again; no supervisor is running to start it\n`);
+  else context.out(reopenedLine(report, client !== null));
   return 0;
 }

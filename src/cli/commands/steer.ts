@@ -6,6 +6,7 @@ import { SupervisorError } from '../../domain/errors.ts';
 import { connect, preferHere, taskQuery, withLookout, withSupervisor, worktreePath } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { plain } from '../render/plain.ts';
+import { reopenedLine } from '../render/reopened-line.ts';
 
 /** `supervisor pause [REPO, WORKTREE, EXECUTOR or TASK]`. A task is paused in its graph, with or without a supervisor. */
 export async function pause(
@@ -160,10 +161,7 @@ export async function retry(
       hint: `add a task for what is left to do, or \`supervisor reopen ${report.task}\``,
     });
   if (context.json) context.outJson(report);
-  else if (client) context.out(`${plain(report.task)} is ${plain(report.state)}: ${plain(report.because)}\n`);
-  else if (report.status !== 'open')
-    context.out(`${plain(report.task)} is ${plain(report.status)}: nothing was changed\n`);
-  else context.out(`${plain(report.task)} is open again; no supervisor is running to start it\n`);
+  else context.out(reopenedLine(report, client !== null));
   return 0;
 }
 

@@ -120,15 +120,25 @@ export function statusInShort(
   };
 }
 
-/** Who works on what is counted as running and has no run here. */
+/** Who works on what is counted as running and has no run here. A claim that git brought into copies is one claim. */
 function claimedReports({ graphs }: World, judged: JudgedTasks): ClaimedReport[] {
-  return graphs.flatMap(({ graph, worktree }) =>
-    (judged.get(graph) ?? []).flatMap(({ task, verdict }) =>
-      verdict?.state === 'running' && verdict.code === 'status-in-progress'
-        ? { task: task.id, worktree, agent: task.assigned ?? null, since: task.startedAt ?? null }
-        : [],
-    ),
-  );
+  const claims = new Map<string, { readonly view: GraphView; readonly task: Task }>();
+  for (const view of graphs)
+    for (const { task, verdict } of judged.get(view.graph) ?? []) {
+      if (verdict?.state !== 'running' || verdict.code !== 'status-in-progress') continue;
+      const { id, createdAt, assigned, startedAt } = task;
+      const isTold = assigned !== undefined && startedAt !== undefined;
+      const claim = JSON.stringify(
+        isTold ? [view.repo, id, createdAt, assigned, startedAt] : [view.graph, id],
+      );
+      if (!claims.has(claim) || view.worktreeIsMain) claims.set(claim, { view, task });
+    }
+  return [...claims.values()].map(({ view, task }) => ({
+    task: task.id,
+    worktree: view.worktree,
+    agent: task.assigned ?? null,
+    since: task.startedAt ?? null,
+  }));
 }
 
 function limitsReport(world: World, queued: number): StatusReport['limits'] {

@@ -92,8 +92,17 @@ export function reportedOutcome(request: Omit<CompletionRequest, 'caller'>): Suc
 export interface Completed {
   readonly status: string;
   readonly duplicate: boolean;
+  readonly ignored?: 'artifacts';
   /** The log entry that marks the line; absent: nothing was written here. */
   readonly mark?: string;
+}
+
+/** What an answer adds when a repeated report has artifacts that the first one had not: nothing is written twice. */
+export function ignoredArtifacts(
+  artifacts: unknown,
+  known: readonly string[],
+): { readonly ignored?: 'artifacts' } {
+  return artifactStrings(artifacts).every((one) => known.includes(one)) ? {} : { ignored: 'artifacts' };
 }
 
 /** The largest artifact that stays in the task's own line, bytes. */
@@ -123,7 +132,8 @@ export function completeInGraph(
     if (!task) throw new SupervisorError('not-found', `there is no task ${request.task} in ${store.graph}`);
     refuse(task);
     const wanted = request.result === 'succeeded' ? 'done' : 'failed';
-    if (task.status === wanted) return { status: wanted, duplicate: true };
+    if (task.status === wanted)
+      return { status: wanted, duplicate: true, ...ignoredArtifacts(request.artifacts, task.artifacts) };
     const objection = objectionTo(wanted, task, draft.snapshot.tasks);
     if (objection) throw objection;
     if (task.foreignKeys.length > 0) throw onlyByWg(task, request.result === 'succeeded' ? 'done' : 'fail');

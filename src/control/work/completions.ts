@@ -22,6 +22,7 @@ import type { FoundTask } from '../find-task.ts';
 import {
   type CompletionMeans,
   completeByHand,
+  ignoredArtifacts,
   MAX_INLINE_ARTIFACT_BYTES,
   noteByHand,
   reportedOutcome,
@@ -98,7 +99,7 @@ export class Completions {
       return { ...answer, ...(await reporting) };
     }
     const late = run !== null && this.#refuseOver(run, request, found) === 'late';
-    if (run && !late) return { ...answer, status: found.task.status, duplicate: true, late: false };
+    if (run && !late) return { ...answer, status: found.task.status, ...repeated(run, request), late: false };
     // Only what will be written: a refused report leaves nothing on the disk.
     const artifacts = await keepLarge(request.artifacts, found.view.graph);
     const report = { ...request, artifacts, task: found.task.id };
@@ -148,9 +149,9 @@ export class Completions {
     if (wasCancelled(run)) throw taskCancelled(run, 'gone');
     if (isKnownOutcome(outcome)) {
       if (!isRepetition(outcome, request)) throw contradiction(run);
-      if (isOpenRun(run)) return { ...answer, duplicate: true };
+      if (isOpenRun(run)) return { ...answer, ...repeated(run, request) };
       const status = outcome.kind === 'succeeded' ? 'done' : 'failed';
-      return { task, worktree, status, duplicate: true, late: false };
+      return { task, worktree, status, ...repeated(run, request), late: false };
     }
     const word = reportedOutcome(request);
     if (!isOpenRun(run)) {
@@ -190,7 +191,7 @@ export class Completions {
     if (!isKnownOutcome(outcome)) throw new Error(`run ${run.id} is finished without a result`);
     if (outcome.kind !== request.result) throw contradiction(run);
     const { status, kept } = await this.#runs.end(run, outcome, 'repeated-report');
-    const answer = { status: status ?? 'gone', duplicate: true, late: false };
+    const answer = { status: status ?? 'gone', ...repeated(run, request), late: false };
     return kept ? { ...answer, ...KEPT } : answer;
   }
 
@@ -264,6 +265,13 @@ function isRepetition(
 function isKnownOutcome(outcome: Run['outcome']): outcome is Succeeded | Failed {
   if (outcome?.kind === 'failed') return !OUR_VERDICTS.has(outcome.failure);
   return outcome?.kind === 'succeeded';
+}
+
+/** What the answer to a repeated report says of it. Large artifacts went into files: what is in them is not compared. */
+function repeated({ outcome }: Run, { artifacts }: CompletionRequest) {
+  const before = outcome?.kind === 'succeeded' ? outcome.artifacts : undefined;
+  const isNew = before === undefined || before === null;
+  return { duplicate: true, ...(isNew ? ignoredArtifacts(artifacts, []) : {}) };
 }
 
 /** The message about a result that could not be written yet. */

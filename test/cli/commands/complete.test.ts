@@ -40,6 +40,14 @@ describe('while no supervisor runs', () => {
     expect(JSON.stringify(line)).toContain('three');
     const second = await cli('done', 'research');
     expect(second).toMatchObject({ status: 0, out: 'research was done already\n' });
+    const same = await cli('done', 'research', '--artifacts', '{"result": "three"}');
+    expect(same.out).toBe('research was done already\n');
+    const more = await cli('done', 'research', '--artifacts', '{"result": "four"}');
+    expect(more).toMatchObject({
+      status: 0,
+      out: 'research was done already; these artifacts were not kept, put them into a new task\n',
+    });
+    expect(await task('research')).toEqual(line);
   });
 
   test('fail needs a reason that says something', async () => {

@@ -57,6 +57,28 @@ describe('status', () => {
     expect((await cli('status')).out).toMatch(/^no supervisor is running/);
   });
 
+  test('a claim that git brought into other worktrees is named once, at home; another claim of a copy is not hidden', async () => {
+    const there = await ground.worktree('there');
+    const line = { id: 'theirs', status: 'in-progress', created_at: '2026-06-01T10:00:00Z' };
+    const claim = { ...line, assigned: 'agent-9', started_at: '2026-06-01T11:00:00Z' };
+    await ground.writeGraph(there, [claim, { id: 'unsaid', status: 'in-progress' }]);
+    await ground.writeGraph(ground.repo, [claim, { id: 'unsaid', status: 'in-progress' }]);
+    const claimed = async () =>
+      JSON.parse((await cli('status', '--json')).out).claimed.map(
+        ({ task, worktree }: { task: string; worktree: string }) => [task, worktree],
+      );
+    const unsaid = [ground.repo, there].map((worktree) => ['unsaid', worktree]);
+    expect((await claimed()).sort()).toEqual([['theirs', ground.repo], ...unsaid].sort());
+    await ground.writeGraph(there, [{ ...claim, assigned: 'agent-10' }]);
+    expect((await claimed()).sort()).toEqual(
+      [
+        ['theirs', ground.repo],
+        ['theirs', there],
+        ['unsaid', ground.repo],
+      ].sort(),
+    );
+  });
+
   test('every running task is named, also what others have claimed: as many as are counted', async () => {
     await ground.writeGraph(ground.repo, [
       { id: 'theirs', status: 'in-progress', assigned: 'agent-9', started_at: '2026-06-01T11:00:00Z' },

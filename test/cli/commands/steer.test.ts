@@ -147,8 +147,10 @@ test('retry of a task that someone works on does not say that it is open, and ch
   await ground.writeGraph(ground.repo, [{ id: 'busy', status: 'in-progress', assigned: 'agent-9' }]);
   const before = await ground.readGraph(ground.repo);
   expect(await cli('retry', 'busy')).toMatchObject({
-    ...{ status: 0, out: 'busy is in-progress: nothing was changed\n' },
+    status: 0,
+    out: 'busy is claimed by agent-9: nothing was changed; `supervisor fail busy --reason WHY` ends that attempt\n',
   });
+  expect((await cli('reopen', 'busy')).out).toBe((await cli('retry', 'busy')).out);
   expect(await ground.readGraph(ground.repo)).toEqual(before);
 });
 
