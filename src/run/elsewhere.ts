@@ -40,7 +40,7 @@ export function controlOfElsewhere(
     },
     asks(question) {
       if (question !== null)
-        return askQuestion(live, redacted(question), {}, { leases, events }).answer ?? null;
+        return askQuestion(live, redacted(question), {}, { leases, events, now: clock.now() }).answer ?? null;
       // What it asked before is answered, or it continues without.
       if (live.lease?.question != null) leases.renew(live, { resumed: true });
       return null;

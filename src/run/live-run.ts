@@ -25,6 +25,8 @@ export class LiveRun {
   progress: string | null = null;
   /** The silence that was already reported. */
   silence: SilenceLevel | null = null;
+  /** When the asking of its open question was last sent, ms; null: not since this process attends to it. */
+  questionWantedAt: number | null = null;
   /** The outcome that did not come from the executor: from a callback, the CLI, the graph. */
   declared: Outcome | null = null;
   /** It lies in a queue, and no worker has begun it. */
@@ -67,6 +69,7 @@ export class LiveRun {
   /** The clock was set, or the machine slept: pending durations keep their remaining time. */
   shift(ms: number): void {
     this.progressAt += ms;
+    if (this.questionWantedAt !== null) this.questionWantedAt += ms;
     if (this.lingerUntil !== null) this.lingerUntil += ms;
     if (this.run.deadlineAt !== null) this.run = { ...this.run, deadlineAt: this.run.deadlineAt + ms };
   }

@@ -15,6 +15,8 @@ export interface Question {
   readonly options: readonly string[];
   /** A worker may repeat itself: the same name means the same question. */
   readonly name?: string;
+  /** It is sent again until it is answered, and waits while another asking of this kind is open. */
+  readonly waits?: boolean;
 }
 
 /** A question and its answer. */
@@ -29,10 +31,18 @@ export interface AnsweredQuestion {
   readonly duplicate: boolean;
 }
 
-/** The question as stored in the ledger. */
-function writeQuestion({ question, options, name }: Question): string {
-  return JSON.stringify({ question, options, ...(name === undefined ? {} : { name }) });
+/** A question as stored in the ledger. */
+interface Stored extends Pick<Question, 'question' | 'options' | 'waits'> {
+  /** Every name under which it was asked. */
+  readonly names: readonly string[];
+  /** What was answered before, the newest last: whoever asked may not have heard it yet. */
+  readonly earlier: readonly { readonly names: readonly string[]; readonly answer: string }[];
 }
+
+/** Answers that can still be fetched after the next question. */
+const MOST_EARLIER = 20;
+/** After this time without its asking, ms, the asker of an open question no longer keeps others waiting. */
+const WANTED_MS = 15_000;
 
 /** A lease's question, its options and its answer, as reports have them. */
 export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'options' | 'answer'> {
@@ -40,31 +50,54 @@ export function questionOf(lease: Lease): Pick<LeaseReport, 'question' | 'option
   return { question: asked?.question ?? null, options: asked?.options ?? [], answer: lease.answer };
 }
 
-/** Whether the lease already has this very asking, answered or not, or the same question and no answer yet. */
-function isAskedAlready(lease: Lease | null, asked: Question): boolean {
-  if (lease?.question == null) return false;
-  const known = readQuestion(lease.question);
-  if (asked.name !== undefined && asked.name === known.name) return true;
-  return lease.answer === null && isSameQuestion(known, asked);
-}
-
-function isSameQuestion(one: Question, other: Question): boolean {
-  return JSON.stringify([one.question, one.options]) === JSON.stringify([other.question, other.options]);
-}
-
-/** A run's worker waits for a person: its clock is stopped. A repeated question is the same question. */
+/**
+ * A run's worker waits for a person: its clock is stopped. A repeated question is the same question. Several agents of
+ * one run may ask at once: each gets the answer to its own question, never that to another's.
+ */
 export function askQuestion(
   live: LiveRun,
   asked: Question,
   facts: HeartbeatFields,
-  { leases, events }: { readonly leases: Leases; readonly events: RunEvents },
+  { leases, events, now }: { readonly leases: Leases; readonly events: RunEvents; readonly now: number },
 ): HeartbeatAnswer {
-  if (isAskedAlready(live.lease, asked)) return leases.renew(live, facts);
-  const answer = leases.renew(live, { ...facts, question: writeQuestion(asked) });
-  const { question, options } = asked;
+  const { name } = asked;
+  const known = live.lease?.question == null ? null : readQuestion(live.lease.question);
+  const given = live.lease?.answer ?? null;
+  const isOpen = known !== null && given === null;
+  if (known && name !== undefined && known.names.includes(name)) {
+    live.questionWantedAt = now;
+    return leases.renew(live, facts);
+  }
+  const before = known?.earlier.find(({ names }) => name !== undefined && names.includes(name));
+  // That answer only: a later question may have another one by now.
+  if (before) return { ...withoutAnswer(leases.renew(live, facts)), answer: before.answer };
+  if (isOpen && isSameQuestion(known, asked)) {
+    const names = name === undefined ? known.names : [...known.names, name];
+    return leases.renew(live, { ...facts, question: JSON.stringify({ ...known, names }) });
+  }
+  live.questionWantedAt ??= now;
+  const isWanted = now - live.questionWantedAt < WANTED_MS;
+  if (isOpen && known.waits && asked.waits && isWanted) return leases.renew(live, facts);
+  const earlier = [
+    ...(known?.earlier ?? []),
+    ...(known && given !== null ? [{ names: known.names, answer: given }] : []),
+  ];
+  const { question, options, waits = false } = asked;
+  const names = name === undefined ? [] : [name];
+  const stored: Stored = { question, options, waits, names, earlier: earlier.slice(-MOST_EARLIER) };
+  const answer = leases.renew(live, { ...facts, question: JSON.stringify(stored) });
+  live.questionWantedAt = now;
   live.progress = `asks: ${question}`;
   events.emit('run.input', live.run, { question, options });
   return answer;
+}
+
+function withoutAnswer({ answer: _, ...rest }: HeartbeatAnswer): HeartbeatAnswer {
+  return rest;
+}
+
+function isSameQuestion(one: Pick<Question, 'question' | 'options'>, other: Question): boolean {
+  return JSON.stringify([one.question, one.options]) === JSON.stringify([other.question, other.options]);
 }
 
 /** Answers the open question of a live run. Throws `conflict`: `nothing-asked`, `already-answered`. */
@@ -96,6 +129,15 @@ function refusal(run: Run, code: string, how: string, hint = 'see `supervisor sh
   });
 }
 
-function readQuestion(text: string): Question {
-  return JSON.parse(text) as Question;
+/** Older versions wrote one name at most. */
+function readQuestion(text: string): Stored {
+  const {
+    name,
+    names = name === undefined ? [] : [name],
+    earlier = [],
+    ...rest
+  } = JSON.parse(text) as Stored & {
+    readonly name?: string;
+  };
+  return { ...rest, names, earlier };
 }

@@ -313,7 +313,11 @@ export class Runs {
 
   /** The worker waits for a person: its clock is stopped. A repeated question is the same question. */
   ask(live: LiveRun, asked: Question, facts: HeartbeatFields): HeartbeatAnswer {
-    return askQuestion(live, asked, facts, { leases: this.#leases, events: this.#parts.events });
+    return askQuestion(live, asked, facts, {
+      leases: this.#leases,
+      events: this.#parts.events,
+      now: this.#parts.clock.now(),
+    });
   }
 
   /** Answers the open question of a run. Throws `conflict`: `nothing-asked`, `already-answered`. */

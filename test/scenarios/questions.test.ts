@@ -113,6 +113,23 @@ describe('asking and answering', () => {
     expect(supervised.count('run.input', 'job')).toBe(2);
   });
 
+  test('two agents of one run ask at once, over a restart: each gets its own answer, and no heartbeat mixes them up', async () => {
+    const asks = (id: string, question: string) =>
+      api.post('/api/task/job/input', { question, options: ['yes', 'no'], id, waits: true }, token);
+    await asks('a', 'Read it?');
+    await asks('b', 'Delete it?');
+    expect(await leaseNow()).toMatchObject({ question: 'Read it?', answer: null });
+    await answer('yes', { question: 'Read it?' });
+    await asks('b', 'Delete it?');
+    expect(await leaseNow()).toMatchObject({ question: 'Delete it?', answer: null });
+    await supervised.stop({ cancelAgents: false });
+    await begin();
+    expect((await asks('a', 'Read it?')).json.answer).toBe('yes');
+    expect((await asks('b', 'Delete it?')).json.answer).toBeUndefined();
+    await answer('no');
+    expect((await asks('b', 'Delete it?')).json.answer).toBe('no');
+  });
+
   test('a worker that knows on its own now continues: its clock runs, and nothing is open any more', async () => {
     await ask('Where is the key?');
     expect((await beat({ waiting: false })).json).toMatchObject({

@@ -4,7 +4,7 @@
 import process from 'node:process';
 
 /** By how much limits are wider here than on a machine of one's own. */
-export const PATIENCE = process.env.CI ? 6 : 1;
+export const PATIENCE = process.env.CI ? 4 : 1;
 
 /** Whether TEST_UNTIL (seconds since 1970), after which no test begins, has passed; without it there is no end. */
 export const isTimeUp = (now = Date.now()) =>

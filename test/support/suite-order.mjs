@@ -3,8 +3,18 @@
 
 import Sequencer from '@jest/test-sequencer';
 
-/** Folders of test/, the first to run first; those that are not named come between, and a folder's longest files first. */
-const FIRST = ['', 'decide', 'domain', 'config', 'graph', 'graphs', 'platform', 'run', 'supervisor'];
+/** What is in test/, the first to run first. What is not named comes between; within one, the largest files first. */
+const FIRST = [
+  'architecture.test.ts',
+  'words.test.ts',
+  'decide',
+  'domain',
+  'config',
+  'forecast',
+  'graph',
+  'graphs',
+  'run',
+];
 const LAST = ['page', 'simulation', 'model', 'machine', 'git', 'crash', 'soak'];
 
 export default class SuiteOrder extends Sequencer {
@@ -15,8 +25,8 @@ export default class SuiteOrder extends Sequencer {
 }
 
 function rank({ path, context }) {
-  const [, folder] =
-    /^test[\\/](?:([^\\/]+)[\\/])?/.exec(path.slice(context.config.rootDir.length + 1)) ?? [];
-  const first = FIRST.indexOf(folder ?? '');
-  return first >= 0 ? first : FIRST.length + 1 + LAST.indexOf(folder);
+  const [, first = '', second = ''] = path.slice(context.config.rootDir.length).split(/[\\/]/);
+  const name = first === 'test' ? second : first;
+  const early = FIRST.indexOf(name);
+  return early >= 0 ? early : FIRST.length + 1 + LAST.indexOf(name);
 }

@@ -86,8 +86,8 @@ export interface SupervisorClient {
   close(): void;
 }
 
-/** How long the supervisor may take to respond at all, ms. */
-const CONNECT_TIMEOUT_MS = 2000;
+/** How long the supervisor may take to respond at all, ms: on a machine that is short of everything, seconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
 /** How long one response may take, ms; includes waiting for a busy graph lock. */
 const ANSWER_TIMEOUT_MS = 60_000;
 /** How long a restart may take: the successor is tried before. */

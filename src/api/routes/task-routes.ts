@@ -163,8 +163,8 @@ export function taskRoutes(): readonly MountableRoute[] {
       answer: heartbeatAnswer,
       async handle({ task, caller, body }, { control }) {
         const run = caller.kind === 'run' ? caller.run : await onlyOpenRun(task, control);
-        const { question, options, id } = body;
-        const named = id == null ? {} : { name: id };
+        const { question, options, id, waits } = body;
+        const named = id == null ? {} : { name: id, waits: waits === true };
         return { body: await control.input(run, { question, options: options ?? [], ...named }) };
       },
     }),

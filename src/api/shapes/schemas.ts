@@ -177,6 +177,9 @@ export const inputBody = z.object({
   id: optional(z.string().min(1).max(200)).describe(
     'a name for this asking: sent again, it is no second question',
   ),
+  waits: optional(z.boolean()).describe(
+    'true: it is sent again every few seconds until it is answered, and waits for its turn while another such asking is open',
+  ),
 });
 
 export const answerBody = z.object({

@@ -10,7 +10,10 @@ const POLL_MS = 1_000;
 type Said = { readonly directive?: unknown; readonly answer?: unknown };
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** The answer; null when the work is to stop. Waits as long as it takes. */
+/**
+ * The answer; null when the work is to stop. Waits as long as it takes. Several may ask at once: each sends its asking
+ * until it has been answered, and the supervisor puts one after the other to the person.
+ */
 export async function askPerson(
   question: string,
   options: readonly string[],
@@ -19,14 +22,9 @@ export async function askPerson(
 ): Promise<string | null> {
   // One name for this asking, however often it is sent: the same words asked later are another question.
   const id = newAskingId();
-  let isAsked = false;
   for (;;) {
-    const said: Said | null = isAsked
-      ? await call('heartbeat', { message: `waits for an answer: ${question}`, id }, variables)
-      : await call('input', { question, options, id }, variables);
+    const said = await call({ question, options, id, waits: true }, variables);
     if (said?.directive === 'cancel') return null;
-    // A supervisor or worker that did not answer may have been started again, and not know of it.
-    isAsked = said !== null;
     if (typeof said?.answer === 'string') return said.answer;
     await clock.sleep(POLL_MS);
   }
@@ -34,11 +32,10 @@ export async function askPerson(
 
 /** What the supervisor says; null while it cannot be reached. */
 function call(
-  verb: 'input' | 'heartbeat',
   body: object,
   { SUPERVISOR_API = '', SUPERVISOR_TOKEN = '', WG_TASK_ID = '' }: Variables,
 ): Promise<Said | null> {
-  const path = `/api/task/${encodeURIComponent(WG_TASK_ID)}/${verb}`;
+  const path = `/api/task/${encodeURIComponent(WG_TASK_ID)}/input`;
   const headers = {
     'content-type': 'application/json',
     authorization: `Bearer ${SUPERVISOR_TOKEN}`,
