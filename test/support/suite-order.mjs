@@ -10,7 +10,6 @@ const FIRST = [
   'decide',
   'domain',
   'config',
-  'forecast',
   'graph',
   'graphs',
   'run',
