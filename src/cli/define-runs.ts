@@ -181,7 +181,7 @@ export function defineRunCommands(program: Command, host: Host): void {
     async (context, [question = ''], options) =>
       (await import('./commands/ask.ts')).ask(context, question, options),
   );
-  host.on<{ worktree?: string }>(
+  host.on<{ worktree?: string; question?: string }>(
     program
       .command('answer')
       .summary("answer a worker's question")
@@ -190,6 +190,10 @@ export function defineRunCommands(program: Command, host: Host): void {
       )
       .argument('<task-or-run>', 'a task or run id')
       .argument('<text>', 'the answer')
+      .option(
+        '--question <text>',
+        'answer only if this is what it asks: another agent of the task may ask next',
+      )
       .option(...WORKTREE)
       .addHelpText('after', examples('supervisor answer deploy "yes, to both regions"')),
     async (context, [task = '', text = ''], options) =>

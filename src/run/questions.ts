@@ -31,8 +31,15 @@ export interface AnsweredQuestion {
   readonly duplicate: boolean;
 }
 
+/** Since when a lease's question waits, ms; null: there is none, or it is unknown. */
+export function askedAt({ question }: Lease): number | null {
+  return question === null ? null : (readQuestion(question).askedAt ?? null);
+}
+
 /** A question as stored in the ledger. */
 interface Stored extends Pick<Question, 'question' | 'options' | 'waits'> {
+  /** ms; absent: an older version stored it. */
+  readonly askedAt?: number;
   /** Every name under which it was asked. */
   readonly names: readonly string[];
   /** What was answered before, the newest last: whoever asked may not have heard it yet. */
@@ -84,7 +91,14 @@ export function askQuestion(
   ];
   const { question, options, waits = false } = asked;
   const names = name === undefined ? [] : [name];
-  const stored: Stored = { question, options, waits, names, earlier: earlier.slice(-MOST_EARLIER) };
+  const stored: Stored = {
+    question,
+    options,
+    waits,
+    askedAt: now,
+    names,
+    earlier: earlier.slice(-MOST_EARLIER),
+  };
   const answer = leases.renew(live, { ...facts, question: JSON.stringify(stored) });
   live.questionWantedAt = now;
   live.progress = `asks: ${question}`;

@@ -55,7 +55,8 @@ export interface SupervisorClient {
     options?: { readonly token?: string; readonly message?: string },
   ): Promise<HeartbeatAnswer>;
   /** Answers a worker's question. */
-  answer(query: TaskQuery, answer: string): Promise<AnsweredQuestion>;
+  /** `question`: only if that is what it asks. */
+  answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
   retry(query: TaskQuery, how?: { readonly doneToo?: boolean }): Promise<TaskReport>;
   claim(query: TaskQuery, worker: string): Promise<{ readonly run: RunReport; readonly token: string }>;
@@ -185,7 +186,7 @@ function clientOn(socket: string, agent: Agent, version: string): SupervisorClie
     },
     heartbeat: (query, { token, message } = {}) =>
       post(taskPath(query, '/heartbeat'), { lease_token: token, message }),
-    answer: (query, answer) => post(taskPath(query, '/answer'), { answer }),
+    answer: (query, answer, question) => post(taskPath(query, '/answer'), { answer, question }),
     cancel: (query, reason) => post(taskPath(query, '/cancel'), { reason }),
     retry: (query, { doneToo } = {}) => post(taskPath(query, '/retry'), { done_too: doneToo }),
     async claim(query, worker) {

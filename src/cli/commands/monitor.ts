@@ -119,7 +119,7 @@ async function done(context: Context, wish: Exclude<Wish, { kind: 'quit' | 'look
         return status === 'done' ? `${id} is done; there is nothing to retry` : `$ supervisor retry ${task}`;
       }
       if (wish.kind === 'answer') {
-        await client.answer(query, wish.text);
+        await client.answer(query, wish.text, row.because);
         return `$ supervisor answer ${task} ${shellWord(wish.text)}`;
       }
       if (wish.kind === 'done') await client.complete({ ...query, result: 'succeeded' });

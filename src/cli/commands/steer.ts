@@ -130,12 +130,12 @@ export async function answer(
   context: Context,
   task: string,
   text: string,
-  options: { readonly worktree?: string },
+  options: { readonly worktree?: string; readonly question?: string },
 ): Promise<number> {
   if (text.trim() === '') throw new SupervisorError('usage', 'the answer is empty');
   const query = taskQuery(context, task, options.worktree);
   const answered = await withSupervisor(context, (client) =>
-    preferHere(query, context.cwd, (q) => client.answer(q, text)),
+    preferHere(query, context.cwd, (q) => client.answer(q, text, options.question)),
   );
   if (context.json) context.outJson(answered);
   else

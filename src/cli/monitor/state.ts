@@ -37,8 +37,11 @@ export interface MonitorState {
   /** Of the rows that the filter leaves. */
   readonly at: number;
   readonly filter: string;
-  /** What is being typed, and for what. */
-  readonly typing: { readonly for: 'filter' | 'answer'; readonly text: string } | null;
+  /** What is being typed, and for what: an answer stays that to the row whose question was read, whatever comes meanwhile. */
+  readonly typing:
+    | { readonly for: 'filter'; readonly text: string }
+    | { readonly for: 'answer'; readonly text: string; readonly row: Row }
+    | null;
   readonly detail: Detail | null;
   readonly isHelp: boolean;
   /** What the next press of the same key does, after it was said what that means. */
@@ -177,9 +180,9 @@ function typed(state: MonitorState, typing: NonNullable<MonitorState['typing']>,
   if (key.name === 'escape') return only({ typing: null, ...(isFilter ? { filter: '', at: 0 } : {}) });
   if (key.name === 'backspace') return now([...typing.text].slice(0, -1).join(''));
   if (key.name !== 'return') return key.text === '' || key.ctrl ? only({}) : now(typing.text + key.text);
-  const row = chosen(state);
   const { state: next } = only({ typing: null });
-  if (isFilter || row === null || typing.text.trim() === '') return { state: next, wish: null };
+  if (typing.for === 'filter' || typing.text.trim() === '') return { state: next, wish: null };
+  const { row } = typing;
   // The number of an offered answer stands for it.
   const text = row.options[Number(typing.text) - 1] ?? typing.text;
   return { state: next, wish: { kind: 'answer', row, text } };
@@ -251,7 +254,7 @@ function inList(state: MonitorState, key: Key, doubted: Act | null): Pressed {
   };
   const answering = (): Pressed =>
     row?.kind === 'question'
-      ? { state: { ...state, detail: null, typing: { for: 'answer', text: '' } }, wish: null }
+      ? { state: { ...state, detail: null, typing: { for: 'answer', text: '', row } }, wish: null }
       : note('no one asks there');
   const detailed = (kind: Detail['kind']): Pressed =>
     row?.task == null

@@ -59,7 +59,7 @@ function promptLine(state: MonitorState, context: Shape): string {
   const { typing, filter, note } = state;
   if (typing?.for === 'filter') return shorten(`/${plain(typing.text)}_`, context.width);
   if (typing) {
-    const options = chosen(state)?.options.map((option, n) => `${n + 1} ${plain(option)}`) ?? [];
+    const options = typing.row.options.map((option, n) => `${n + 1} ${plain(option)}`);
     const offered = options.length === 0 ? '' : ` [${options.join(' | ')}]`;
     return shorten(`answer${offered}: ${plain(typing.text)}_`, context.width);
   }

@@ -11,7 +11,7 @@ import { isTerminal, type Task } from '../../domain/task.ts';
 import type { Verdict } from '../../domain/verdict.ts';
 import { isoTimeOrNull } from '../../platform/clock.ts';
 import { globalTaskId, globalTaskIds } from '../../run/assignment.ts';
-import { questionOf } from '../../run/questions.ts';
+import { askedAt, questionOf } from '../../run/questions.ts';
 import { type JudgedTasks, judgedTasks } from './judged-tasks.ts';
 import type { Reportable } from './reports.ts';
 
@@ -124,7 +124,7 @@ function itemsOfRun(input: Reportable, run: Run, commands: Commands): InboxItem[
         kind: 'question',
         code: 'question',
         because: question,
-        since: isoTimeOrNull(lease.heartbeatAt),
+        since: isoTimeOrNull(askedAt(lease) ?? lease.heartbeatAt),
         ...(options.length > 0 ? { options } : {}),
         ...commands.answer(view, run.task),
       },

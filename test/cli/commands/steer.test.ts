@@ -40,6 +40,10 @@ describe('with a supervisor', () => {
       expect(out).not.toContain('\u001b[2J');
     }
     expect(await cli('answer', 'job', ' ')).toMatchObject({ status: 2 });
+    expect(await cli('answer', 'job', 'blue', '--question', 'Left or right?')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('asks something else'),
+    });
     expect(await cli('answer', 'job', 'blue')).toMatchObject({
       status: 0,
       out: expect.stringMatching(/^answered: Blue or red\?\n/),

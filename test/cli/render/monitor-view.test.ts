@@ -189,7 +189,7 @@ describe('what a key wishes for', () => {
   });
 
   test('x does what the inbox names, and only what it names', () => {
-    expect(pressed(['x']).state.typing).toEqual({ for: 'answer', text: '' });
+    expect(pressed(['x']).state.typing).toMatchObject({ for: 'answer', text: '', row: { kind: 'question' } });
     expect(pressed(['j', 'x']).wish).toMatchObject({ kind: 'retry', row: { task: 'render' } });
     expect(pressed(['j', 'd'])).toMatchObject({
       wish: null,
@@ -214,6 +214,16 @@ describe('what a key wishes for', () => {
       text: 'Adyen',
     });
     expect(pressed(['a', 'n', 'o', 'return']).wish).toMatchObject({ text: 'no' });
+    // Whatever comes while one types: the answer stays one to the question that was read.
+    const asksElse = report({
+      inbox: [item({ kind: 'question', task: 'drop', because: 'Drop it?', action: 'answer' })],
+    });
+    const meanwhile = withReport(typing, asksElse);
+    expect(shown(meanwhile).at(-2)).toBe('answer [1 Stripe | 2 Adyen]: 2_');
+    expect(pressed(['return'], meanwhile).wish).toMatchObject({
+      row: { task: 'cart', because: 'Stripe or Adyen?' },
+      text: 'Adyen',
+    });
     expect(pressed(['a', 'x', 'backspace', 'return']).wish).toBeNull();
     expect(shown(pressed(['j', 'a']).state).at(-2)).toBe('no one asks there');
   });

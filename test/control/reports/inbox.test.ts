@@ -130,6 +130,12 @@ test('a question comes with its options until it is answered; work that went sil
       action: 'answer',
     },
   ]);
+  // Since it was asked, however often its worker was heard of later.
+  const earlier = newLease('http', {
+    question: JSON.stringify({ ...JSON.parse(question), askedAt: Date.parse(at(1)) }),
+    heartbeatAt: Date.parse(at(3)),
+  });
+  expect(inbox(of, { run_shop_cart: earlier })).toMatchObject([{ since: at(1) }]);
   expect(inbox(of, { run_shop_cart: { ...asked, answer: 'Adyen' } })).toEqual([]);
   expect(inbox(of, { run_shop_cart: newLease('hold', { staleAt: Date.parse(at(2)) }) })).toMatchObject([
     { kind: 'stale', command: 'supervisor release cart', action: 'release', since: at(2) },
