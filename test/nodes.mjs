@@ -1,15 +1,14 @@
 // Runs the short suite under each supported version of Node that npm provides, and says which ran. NODE_VERSIONS="22 24"
 // names others; one that was named must be there. `npm run test:nodes -- PATTERN…` runs other suites.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { UNIT } from './support/unit-suites.mjs';
 
 const named = process.env.NODE_VERSIONS?.split(/[\s,]+/).filter(Boolean);
 const versions = named ?? ['20', '22', '24'];
 const patterns = process.argv.slice(2);
-const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
-const short = scripts['test:unit'].split(' jest -- ')[1].split(' ');
 const folder = mkdtempSync(join(tmpdir(), 'supervisor-nodes-'));
 
 /** The path of that Node, installed from npm; null when npm does not give it. */
@@ -28,7 +27,7 @@ function runUnder(node) {
     'node_modules/jest/bin/jest.js',
   ];
   return (
-    spawnSync(node, [...jest, ...(patterns.length > 0 ? patterns : short)], { stdio: 'inherit' }).status === 0
+    spawnSync(node, [...jest, ...(patterns.length > 0 ? patterns : UNIT)], { stdio: 'inherit' }).status === 0
   );
 }
 

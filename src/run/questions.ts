@@ -42,7 +42,7 @@ interface Stored extends Pick<Question, 'question' | 'options' | 'waits'> {
   readonly askedAt?: number;
   /** Every name under which it was asked. */
   readonly names: readonly string[];
-  /** What was answered before, the newest last: whoever asked may not have heard it yet. */
+  /** What was answered before, the newest last: its asker may not have heard it yet. */
   readonly earlier: readonly { readonly names: readonly string[]; readonly answer: string }[];
 }
 

@@ -44,7 +44,7 @@ test('one after the other is put to the person, and each gets the answer to its 
   expect(told).toBe(4);
 });
 
-test('the same words of another asker are answered with the open question, and asked anew after it', () => {
+test('the same words of another asker are answered with the open question, and asked again after it', () => {
   ask('a', 'read?');
   ask('b', 'read?');
   answer('yes');

@@ -50,7 +50,7 @@ async function runSuites(
   const args = [jest, '--config', JSON.stringify(config), '--maxWorkers=1', '--json', '--outputFile', output];
   const child = spawn(process.execPath, ['--experimental-vm-modules', ...args], {
     cwd: ROOT,
-    env: { ...process.env, ...variables },
+    env: { ...process.env, TEST_STALL_MS: '1000000', ...variables },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
@@ -153,7 +153,7 @@ test('nothing of the outer world reaches a suite or what it starts, but what say
   expect(status).toBe(0);
 });
 
-test('what cannot begin before the end of the time is left out and named, and nothing of it is run', async () => {
+test('what there is no time for, or what a stalling machine cannot judge, is left out and named, and nothing of it is run', async () => {
   const suites = {
     first: `expect(1).toBe(2);`,
     second: `require('node:fs').writeFileSync(__filename + '.ran', '');`,
@@ -161,8 +161,11 @@ test('what cannot begin before the end of the time is left out and named, and no
   const past = await runSuites(suites, { TEST_UNTIL: String(Math.floor(Date.now() / 1000) - 1) });
   expect(past).toMatchObject({ status: 0, tests: { passed: 0 } });
   expect(past.said).toMatch(
-    /^Left out, because the time was up.*: 2 suites\n.*first\.test\.cjs\n.*second\.test\.cjs$/m,
+    /^Left out: 2 suites\n.*first\.test\.cjs: the time was up\n.*second\.test\.cjs: the time was up$/m,
   );
+  const stalled = await runSuites(suites, { CI: '1', TEST_STALL_MS: '0' });
+  expect(stalled).toMatchObject({ status: 0, tests: { passed: 0 } });
+  expect(stalled.said).toMatch(/first\.test\.cjs: the machine stalled\n/);
   expect(readdirSync(folder).filter((name) => name.endsWith('.ran'))).toEqual([]);
   const soon = await runSuites(suites, { TEST_UNTIL: String(Math.floor(Date.now() / 1000) + 3600) });
   expect(soon).toMatchObject({ status: 1, tests: { passed: 1 } });

@@ -1,17 +1,16 @@
-// Says at the end what there was no time for: tests that do not run must not look like tests that passed.
+// Says at the end which suites were left out and why: tests that did not run must not look like tests that passed.
 
 import { relative } from 'node:path';
 import process from 'node:process';
+import { LEFT_OUT } from './suite-runner.mjs';
 
 export default class LeftOut {
   onRunComplete(_contexts, { testResults }) {
-    const { TEST_UNTIL } = process.env;
-    if (TEST_UNTIL === undefined) return;
-    const suites = testResults.filter(({ skipped }) => skipped).map(({ testFilePath }) => testFilePath);
-    if (suites.length === 0) return;
-    const names = suites.map((path) => relative(process.cwd(), path)).sort();
-    console.error(
-      `Left out, because the time was up (TEST_UNTIL): ${names.length} suites\n  ${names.join('\n  ')}`,
+    const left = testResults.flatMap(({ testFilePath, testResults: [only] }) =>
+      only?.title.startsWith(LEFT_OUT)
+        ? [`${relative(process.cwd(), testFilePath)}: ${only.title.slice(LEFT_OUT.length)}`]
+        : [],
     );
+    if (left.length > 0) console.error(`Left out: ${left.length} suites\n  ${left.sort().join('\n  ')}`);
   }
 }

@@ -34,6 +34,7 @@ export const KNOBS = [
   'SOAK_TASKS',
   'STRESS_EDITS',
   'TEST_CLOCK',
+  'TEST_STALL_MS',
   'TEST_UNTIL',
   'WG_BIN',
   'WORKER_KILLS',

@@ -1,19 +1,11 @@
 // The order of the test files: first what is quick and says most about a change, last the walks and campaigns, which
 // find one thing in many tries. Who has little time has seen most of it then.
 
+import { relative, sep } from 'node:path';
 import Sequencer from '@jest/test-sequencer';
+import { UNIT } from './unit-suites.mjs';
 
-/** What is in test/, the first to run first. What is not named comes between; within one, the largest files first. */
-const FIRST = [
-  'architecture.test.ts',
-  'words.test.ts',
-  'decide',
-  'domain',
-  'config',
-  'graph',
-  'graphs',
-  'run',
-];
+/** Folders of test/, the last to run last. What is not named comes between; within one, the largest files first. */
 const LAST = ['page', 'simulation', 'model', 'machine', 'git', 'crash', 'soak'];
 
 export default class SuiteOrder extends Sequencer {
@@ -24,8 +16,6 @@ export default class SuiteOrder extends Sequencer {
 }
 
 function rank({ path, context }) {
-  const [, first = '', second = ''] = path.slice(context.config.rootDir.length).split(/[\\/]/);
-  const name = first === 'test' ? second : first;
-  const early = FIRST.indexOf(name);
-  return early >= 0 ? early : FIRST.length + 1 + LAST.indexOf(name);
+  const name = relative(context.config.rootDir, path).split(sep).join('/');
+  return UNIT.some((unit) => name.startsWith(unit)) ? -2 : LAST.indexOf(name.split('/')[1]);
 }
