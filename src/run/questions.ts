@@ -15,7 +15,7 @@ export interface Question {
   readonly options: readonly string[];
   /** A worker may repeat itself: the same name means the same question. */
   readonly name?: string;
-  /** It is sent again until it is answered, and waits while another asking of this kind is open. */
+  /** It is sent again until it is answered, and waits while another asking is open. */
   readonly waits?: boolean;
 }
 
@@ -46,6 +46,8 @@ interface Stored extends Pick<Question, 'question' | 'options' | 'waits'> {
   readonly earlier: readonly { readonly names: readonly string[]; readonly answer: string }[];
 }
 
+/** An agent whose tool ran out of time asks the same under another name, again and again. */
+const MOST_NAMES = 50;
 /** Answers that can still be fetched after the next question. */
 const MOST_EARLIER = 20;
 /** After this time without its asking, ms, the asker of an open question no longer keeps others waiting. */
@@ -79,12 +81,13 @@ export function askQuestion(
   // That answer only: a later question may have another one by now.
   if (before) return { ...withoutAnswer(leases.renew(live, facts)), answer: before.answer };
   if (isOpen && isSameQuestion(known, asked)) {
-    const names = name === undefined ? known.names : [...known.names, name];
+    const names = name === undefined ? known.names : [...known.names, name].slice(-MOST_NAMES);
     return leases.renew(live, { ...facts, question: JSON.stringify({ ...known, names }) });
   }
   live.questionWantedAt ??= now;
-  const isWanted = now - live.questionWantedAt < WANTED_MS;
-  if (isOpen && known.waits && asked.waits && isWanted) return leases.renew(live, facts);
+  // One that is not sent again would be lost.
+  const isWanted = !known?.waits || now - live.questionWantedAt < WANTED_MS;
+  if (isOpen && asked.waits && isWanted) return leases.renew(live, facts);
   const earlier = [
     ...(known?.earlier ?? []),
     ...(known && given !== null ? [{ names: known.names, answer: given }] : []),

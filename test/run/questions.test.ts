@@ -69,6 +69,11 @@ test('one that is not sent again is put at once, also while another waits', () =
   ask('a', 'read?');
   ask('push', 'where?', false);
   expect(open()).toBe('where?');
+  // It would be lost if the other one took its place.
+  clock.advance(60_000);
+  expect([ask('a', 'read?'), open()]).toEqual([undefined, 'where?']);
+  answer('here');
+  expect([ask('a', 'read?'), open()]).toEqual([undefined, 'read?']);
 });
 
 test('twenty answers are kept for those that have not fetched theirs; what an older version stored is read', () => {

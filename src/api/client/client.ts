@@ -54,8 +54,7 @@ export interface SupervisorClient {
     query: TaskQuery,
     options?: { readonly token?: string; readonly message?: string },
   ): Promise<HeartbeatAnswer>;
-  /** Answers a worker's question. */
-  /** `question`: only if that is what it asks. */
+  /** Answers a worker's question; with `question` only if that is what it asks. */
   answer(query: TaskQuery, answer: string, question?: string): Promise<AnsweredQuestion>;
   cancel(query: TaskQuery, reason?: string): Promise<RunReport>;
   retry(query: TaskQuery, how?: { readonly doneToo?: boolean }): Promise<TaskReport>;

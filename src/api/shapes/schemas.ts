@@ -178,7 +178,7 @@ export const inputBody = z.object({
     'a name for this asking: sent again, it is no second question',
   ),
   waits: optional(z.boolean()).describe(
-    'true: it is sent again every few seconds until it is answered, and waits for its turn while another such asking is open',
+    'true: it is sent again every few seconds until it is answered, and waits for its turn while another asking is open',
   ),
 });
 
