@@ -79,7 +79,7 @@ export function askQuestion(
   }
   const before = known?.earlier.find(({ names }) => name !== undefined && names.includes(name));
   // That answer only: a later question may have another one by now.
-  if (before) return { ...withoutAnswer(leases.renew(live, facts)), answer: before.answer };
+  if (before) return { ...leases.renew(live, facts), answer: before.answer };
   if (isOpen && isSameQuestion(known, asked)) {
     const names = name === undefined ? known.names : [...known.names, name].slice(-MOST_NAMES);
     return leases.renew(live, { ...facts, question: JSON.stringify({ ...known, names }) });
@@ -107,10 +107,6 @@ export function askQuestion(
   live.progress = `asks: ${question}`;
   events.emit('run.input', live.run, { question, options });
   return answer;
-}
-
-function withoutAnswer({ answer: _, ...rest }: HeartbeatAnswer): HeartbeatAnswer {
-  return rest;
 }
 
 function isSameQuestion(one: Pick<Question, 'question' | 'options'>, other: Question): boolean {

@@ -3,7 +3,7 @@
 
 import { relative, sep } from 'node:path';
 import Sequencer from '@jest/test-sequencer';
-import { UNIT } from './unit-suites.mjs';
+import { isUnit } from './unit-suites.mjs';
 
 /** Folders of test/, the last to run last. What is not named comes between; within one, the largest files first. */
 const LAST = ['page', 'simulation', 'model', 'machine', 'git', 'crash', 'soak'];
@@ -16,6 +16,6 @@ export default class SuiteOrder extends Sequencer {
 }
 
 function rank({ path, context }) {
-  const name = relative(context.config.rootDir, path).split(sep).join('/');
-  return UNIT.some((unit) => name.startsWith(unit)) ? -2 : LAST.indexOf(name.split('/')[1]);
+  const { rootDir } = context.config;
+  return isUnit(rootDir, path) ? -2 : LAST.indexOf(relative(rootDir, path).split(sep)[1]);
 }

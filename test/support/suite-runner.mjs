@@ -1,19 +1,16 @@
 // Runs a test file with Jest's own runner, unless it cannot be judged now: then it is not even loaded.
 
-import { relative, sep } from 'node:path';
 import { createEmptyTestResult } from '@jest/test-result';
 import circus from 'jest-circus/runner';
 import { isStalling, isTimeUp } from './patience.mjs';
-import { UNIT } from './unit-suites.mjs';
+import { isUnit } from './unit-suites.mjs';
 
 /** How the only result of a suite that is left out begins. */
 export const LEFT_OUT = 'left out: ';
 
 export default function runSuite(globalConfig, config, environment, runtime, path, send) {
   if (isTimeUp()) return leftOut(path, 'the time was up');
-  const name = relative(globalConfig.rootDir, path).split(sep).join('/');
-  if (!UNIT.some((unit) => name.startsWith(unit)) && isStalling())
-    return leftOut(path, 'the machine stalled');
+  if (!isUnit(globalConfig.rootDir, path) && isStalling()) return leftOut(path, 'the machine stalled');
   return circus.default(globalConfig, config, environment, runtime, path, send);
 }
 
